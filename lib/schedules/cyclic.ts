@@ -1,0 +1,110 @@
+import { rangeError, show } from '../core/errors.js';
+import type { Schedule } from '../core/schedule.js';
+import { checkNumber, checkOneOf } from '../core/validate.js';
+import { checkKeys, checkSteps, checkValue, interpolate } from './common.js';
+
+/** The triangle of {@link cyclic} and {@link cyclicMomentum}. */
+export interface CycleShape {
+  /** Steps from the start of a cycle to its peak. An integer in [1, inf), default 2000. */
+  readonly stepsUp?: number;
+  /** Steps from the peak back. An integer in [1, inf), default `stepsUp`. */
+  readonly stepsDown?: number;
+  /** How the height changes: not at all, by half each cycle, or by `gamma` each step. Default 'triangular'. */
+  readonly mode?: 'triangular' | 'triangular2' | 'exp_range';
+  /** What the height is multiplied by after each step in mode 'exp_range'; the others have no use for it. (0, 1], default 1. */
+  readonly gamma?: number;
+}
+
+/** Options of {@link cyclic}. */
+export interface CyclicOptions extends CycleShape {
+  /** Where each cycle starts and ends. [0, inf). */
+  readonly base: number;
+  /** The peak. [base, inf). */
+  readonly max: number;
+}
+
+/** Options of {@link cyclicMomentum}. */
+export interface CyclicMomentumOptions extends CycleShape {
+  /** The momentum at the peak of the learning rate. [0, 1), default 0.8. */
+  readonly base?: number;
+  /** The momentum where each cycle starts and ends. [base, 1), default 0.9. */
+  readonly max?: number;
+}
+
+const known = ['base', 'max', 'stepsUp', 'stepsDown', 'mode', 'gamma'] as const;
+
+/** The height over k completed steps: 0 at the ends of a cycle, at most 1 at its peak. */
+function triangle(who: string, { stepsUp = 2000, stepsDown = stepsUp, mode = 'triangular', gamma = 1 }: CycleShape): (k: number) => number {
+  checkSteps(who, 'stepsUp', stepsUp);
+  checkSteps(who, 'stepsDown', stepsDown);
+  checkOneOf(who, 'mode', mode, ['triangular', 'triangular2', 'exp_range']);
+  checkNumber(who, 'gamma', gamma, '(0, 1]');
+  const period = stepsUp + stepsDown;
+  return (k) => {
+    const position = k % period;
+    const height = position <= stepsUp ? position / stepsUp : (period - position) / stepsDown;
+    if (mode === 'triangular2') return height * 0.5 ** Math.floor(k / period);
+    if (mode === 'exp_range') return height * gamma ** k;
+    return height;
+  };
+}
+
+/**
+ * Up and down in straight lines between two bounds, without end.
+ *
+ * Formula: base + (max − base)·h(k)·s, k = step − 1; h rises from 0 to 1 in stepsUp steps and falls back in stepsDown;
+ * s is 1 ('triangular'), 2^−(cycles completed) ('triangular2') or gamma^k ('exp_range').
+ *
+ * @param options `base`, `max`, `stepsUp`, `stepsDown`, `mode`, `gamma`: {@link CyclicOptions}
+ * @throws TypeError for another type or an unknown option, RangeError out of range
+ * @see Smith 2017, https://arxiv.org/abs/1506.01186; PyTorch's `CyclicLR`
+ * @example
+ * ```ts
+ * import { cyclic } from 'schuss';
+ *
+ * const lr = cyclic({ base: 0.1, max: 0.5, stepsUp: 10, mode: 'triangular2' });
+ * lr(1); // 0.1
+ * lr(11); // 0.5
+ * lr(21); // 0.1
+ * lr(31); // 0.3
+ * ```
+ */
+export function cyclic(options: CyclicOptions): Schedule {
+  const who = 'cyclic';
+  checkKeys(who, options, known);
+  const { base, max } = options;
+  checkValue(who, 'base', base);
+  checkValue(who, 'max', max);
+  if (max < base) throw rangeError(who, 'max', show(max), `at least base, ${base}`);
+  const height = triangle(who, options);
+  return (step) => interpolate(base, max, height(step - 1));
+}
+
+/**
+ * The momentum for a {@link cyclic} learning rate of the same shape: low where that is high.
+ *
+ * Formula: max − (max − base)·h(k)·s, with h and s of {@link cyclic}.
+ *
+ * @param options `base`, `max`, `stepsUp`, `stepsDown`, `mode`, `gamma`: {@link CyclicMomentumOptions}
+ * @throws TypeError for another type or an unknown option, RangeError out of range
+ * @see Smith 2018, https://arxiv.org/abs/1803.09820; PyTorch's `CyclicLR` (cycle_momentum)
+ * @example
+ * ```ts
+ * import { cyclicMomentum } from 'schuss';
+ *
+ * const momentum = cyclicMomentum({ stepsUp: 10 });
+ * momentum(1); // 0.9
+ * momentum(11); // 0.8
+ * momentum(21); // 0.9
+ * ```
+ */
+export function cyclicMomentum(options: CyclicMomentumOptions = {}): Schedule {
+  const who = 'cyclicMomentum';
+  checkKeys(who, options, known);
+  const { base = 0.8, max = 0.9 } = options;
+  checkNumber(who, 'base', base, '[0, 1)');
+  checkNumber(who, 'max', max, '[0, 1)');
+  if (max < base) throw rangeError(who, 'max', show(max), `at least base, ${base}`);
+  const height = triangle(who, options);
+  return (step) => interpolate(max, base, height(step - 1));
+}
