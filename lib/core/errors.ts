@@ -1,0 +1,28 @@
+/** How a value is shown in an error: short, and with its type where that is the point. */
+export function show(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value);
+  if (typeof value === 'bigint') return `${value}n`;
+  if (typeof value === 'function') return value.name === '' ? 'a function' : `function ${value.name}`;
+  if (typeof value !== 'object' || value === null) return String(value);
+  if (ArrayBuffer.isView(value)) return `${value.constructor.name}(${(value as Float32Array).length ?? value.byteLength})`;
+  if (Array.isArray(value)) return value.length > 4 ? `an array of ${value.length}` : `[${value.map(show).join(', ')}]`;
+  const name = (Object.getPrototypeOf(value) as { constructor?: { name?: string } } | null)?.constructor?.name;
+  return name === undefined || name === 'Object' ? 'an object' : `a ${name}`;
+}
+
+function sentence(who: string, argument: string, given: string, expected: string, hint?: string): string {
+  return `${who}: ${argument}: ${given}, expected ${expected}${hint === undefined ? '' : ` (${hint})`}`;
+}
+
+/**
+ * The one shape of the library's errors: who, which argument, what was given, what is allowed, and a hint.
+ * `typeError('Adam', 'betas', '0.9', 'a pair of numbers')` reads `Adam: betas: 0.9, expected a pair of numbers`.
+ */
+export function typeError(who: string, argument: string, given: string, expected: string, hint?: string): TypeError {
+  return new TypeError(sentence(who, argument, given, expected, hint));
+}
+
+/** As {@link typeError}: `Adam: betas[1]: 1.5, expected [0, 1)`. */
+export function rangeError(who: string, argument: string, given: string, expected: string, hint?: string): RangeError {
+  return new RangeError(sentence(who, argument, given, expected, hint));
+}

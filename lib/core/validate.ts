@@ -1,0 +1,126 @@
+import { closest, distance } from 'fastest-levenshtein';
+import { rangeError, show, typeError } from './errors.js';
+
+/** An interval, written as in mathematics: `[0, 1)`, `(0, inf)`. */
+export type Range = `${'[' | '('}${number | '-inf'}, ${number | 'inf'}${']' | ')'}`;
+
+interface Bounds {
+  readonly min: number;
+  readonly max: number;
+  readonly minOpen: boolean;
+  readonly maxOpen: boolean;
+}
+
+const parsed = new Map<Range, Bounds>();
+
+function bounds(range: Range): Bounds {
+  let result = parsed.get(range);
+  if (result === undefined) {
+    const [min, max] = range.slice(1, -1).split(', ').map((s) => Number(s.replace('inf', 'Infinity'))) as [number, number];
+    result = { min, max, minOpen: range.startsWith('('), maxOpen: range.endsWith(')') };
+    parsed.set(range, result);
+  }
+  return result;
+}
+
+/** Whether `value` lies in `range`; NaN lies in none, an infinity only where a closed bound names it. */
+export function within(range: Range, value: number): boolean {
+  const { min, max, minOpen, maxOpen } = bounds(range);
+  return (minOpen ? value > min : value >= min) && (maxOpen ? value < max : value <= max);
+}
+
+/** `value` if it is a number in `range`. @throws TypeError for another type, RangeError outside. */
+export function checkNumber(who: string, argument: string, value: unknown, range: Range = '(-inf, inf)'): number {
+  if (typeof value !== 'number') throw typeError(who, argument, show(value), `a number in ${range}`);
+  if (!within(range, value)) throw rangeError(who, argument, show(value), range === '(-inf, inf)' ? 'a finite number' : range);
+  return value;
+}
+
+/** `value` if it is an integer in `range`. @throws TypeError for another type, RangeError otherwise. */
+export function checkInteger(who: string, argument: string, value: unknown, range: Range): number {
+  const allowed = `an integer in ${range}`;
+  if (typeof value !== 'number') throw typeError(who, argument, show(value), allowed);
+  if (!Number.isInteger(value) || !within(range, value)) throw rangeError(who, argument, show(value), allowed);
+  return value;
+}
+
+/** `value` if it is true or false. @throws TypeError */
+export function checkBoolean(who: string, argument: string, value: unknown): boolean {
+  if (typeof value !== 'boolean') throw typeError(who, argument, show(value), 'true or false');
+  return value;
+}
+
+/** `value` if it is one of `allowed`. @throws TypeError for another type, RangeError for another string. */
+export function checkOneOf<T extends string>(who: string, argument: string, value: unknown, allowed: readonly T[]): T {
+  const expected = allowed.map((a) => JSON.stringify(a)).join(' or ');
+  if (typeof value !== 'string') throw typeError(who, argument, show(value), expected);
+  if (!allowed.includes(value as T)) throw rangeError(who, argument, show(value), expected);
+  return value as T;
+}
+
+/** `value` if it is a function. @throws TypeError */
+export function checkFunction<T>(who: string, argument: string, value: T, expected = 'a function'): T {
+  if (typeof value !== 'function') throw typeError(who, argument, show(value), expected);
+  return value;
+}
+
+/**
+ * Refuses a bag of options that is no object, or holds a key that is not among `known`.
+ * @throws TypeError naming the key and the nearest known one.
+ */
+export function checkOptions(who: string, options: unknown, known: readonly string[]): asserts options is Readonly<Record<string, unknown>> {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw typeError(who, 'options', show(options), `an object with ${known.join(', ')}`);
+  }
+  for (const key of Object.keys(options)) {
+    if (known.includes(key)) continue;
+    const nearest = known.length === 0 ? undefined : closest(key, known as string[]);
+    const near = nearest !== undefined && distance(key.toLowerCase(), nearest.toLowerCase()) <= Math.max(2, nearest.length / 2);
+    throw typeError(who, key, 'unknown option', near ? nearest : `one of ${known.join(', ')}`, near ? `it has ${known.join(', ')}` : undefined);
+  }
+}
+
+const typedArrayPrototype = Object.getPrototypeOf(Float32Array.prototype) as object;
+// Captured once: what a user defines on an instance can't deceive these.
+const lengthOfAny = Object.getOwnPropertyDescriptor(typedArrayPrototype, 'length')?.get as (this: Float32Array) => number;
+const tagOfAny = Object.getOwnPropertyDescriptor(typedArrayPrototype, Symbol.toStringTag)?.get as (this: unknown) => string | undefined;
+
+/** The length of a typed array as the engine sees it: 0 once its buffer is detached or shrunk below it. */
+export function lengthOf(array: Float32Array): number {
+  return lengthOfAny.call(array);
+}
+
+/** Whether `value` is a Float32Array, of this or another realm. */
+export function isFloat32(value: unknown): value is Float32Array {
+  return tagOfAny.call(value) === 'Float32Array';
+}
+
+/** Whether an array's buffer is detached, or was shrunk so that the array is out of its bounds. */
+export function isDetached(array: Float32Array): boolean {
+  if (lengthOf(array) !== 0) return false;
+  try {
+    new Float32Array(array.buffer, array.byteOffset, 0);
+    // A view that fell out of a shrunk buffer reports offset 0 as well as length 0; an empty one has byteLength 0 by right.
+    return false;
+  } catch {
+    return true;
+  }
+}
+
+/** `value` if it is a Float32Array whose memory is there. @throws TypeError, with a hint for a Float64Array or a number[]. */
+export function checkFloat32(who: string, argument: string, value: unknown, expected = 'a Float32Array'): Float32Array {
+  if (!isFloat32(value)) {
+    const convertible = value instanceof Float64Array || (Array.isArray(value) && value.every((x) => typeof x === 'number'));
+    throw typeError(who, argument, show(value), expected, convertible ? 'convert it with Float32Array.from(…)' : undefined);
+  }
+  if (isDetached(value)) throw typeError(who, argument, 'a detached Float32Array', expected, 'its buffer was transferred, resized or grown');
+  return value;
+}
+
+/** Refuses an array of the wrong length. @throws RangeError, or TypeError if it is detached. */
+export function checkLength(who: string, argument: string, array: Float32Array, expected: number, name?: string): void {
+  const length = lengthOf(array);
+  if (length === expected) return;
+  if (isDetached(array)) throw typeError(who, argument, 'a detached Float32Array', `length ${expected}`, 'its buffer was transferred, resized or grown');
+  throw rangeError(who, argument, `length ${length}`, `${expected}${name === undefined ? '' : ` ("${name}")`}`);
+}
