@@ -185,10 +185,10 @@ export interface PiecewiseValuesOptions {
 export function piecewiseConstant(lr: number, options: PiecewiseFactorOptions | PiecewiseValuesOptions): Schedule;
 export function piecewiseConstant(options: PiecewiseValuesOptions): Schedule;
 export function piecewiseConstant(
-  ...[first, second]: [lr: number, options: PiecewiseFactorOptions | PiecewiseValuesOptions] | [options: PiecewiseValuesOptions]
+  ...args: [lr: number, options: PiecewiseFactorOptions | PiecewiseValuesOptions] | [options: PiecewiseValuesOptions]
 ): Schedule {
   const who = 'piecewiseConstant';
-  const [lr, options] = typeof first === 'object' ? [undefined, first] : [first, second as PiecewiseFactorOptions | PiecewiseValuesOptions];
+  const [lr, options] = args.length === 1 && typeof args[0] === 'object' ? [undefined, args[0]] : (args as [number, PiecewiseFactorOptions]);
   checkKeys(who, options, ['boundaries', 'factor', 'values']);
   const { factor = 0.1, values } = options;
   if (lr !== undefined || values === undefined) checkValue(who, 'lr', lr);

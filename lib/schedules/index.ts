@@ -1,4 +1,4 @@
-export { multiply, perEpoch, sequence, type SequenceOptions } from './compose.js';
+export { multiply, perEpoch, type SequenceOptions, sequence } from './compose.js';
 export { type CosineOptions, type CosineWarmRestartsOptions, cosine, cosineWarmRestarts } from './cosine.js';
 export { type CycleShape, type CyclicMomentumOptions, type CyclicOptions, cyclic, cyclicMomentum } from './cyclic.js';
 export {

@@ -117,7 +117,11 @@ const cases: [name: string, schedule: (step: number) => number, truth: Values][]
   ['StepLR', stepDecay(0.05, { every: 30 }), torch.stepLR(0.05, 30, 0.1, 300)],
   ['StepLR gamma 0.9', stepDecay(3, { every: 1, factor: 0.9 }), torch.stepLR(3, 1, 0.9, 500)],
   ['MultiStepLR', piecewiseConstant(0.05, { boundaries: [30, 80] }), torch.multiStepLR(0.05, [30, 80], 0.1, 100)],
-  ['MultiStepLR repeated, unordered, 0', piecewiseConstant(1, { boundaries: [9, 4, 9, 0], factor: 0.5 }), torch.multiStepLR(1, [9, 4, 9, 0], 0.5, 20)],
+  [
+    'MultiStepLR repeated, unordered, 0',
+    piecewiseConstant(1, { boundaries: [9, 4, 9, 0], factor: 0.5 }),
+    torch.multiStepLR(1, [9, 4, 9, 0], 0.5, 20),
+  ],
   ['ExponentialLR', exponentialDecay(0.05, { gamma: 0.95 }), torch.exponentialLR(0.05, 0.95, 1000)],
   ['ExponentialLR by rate', exponentialDecay(0.05, { rate: 0.01 }), torch.exponentialLR(0.05, Math.exp(-0.01), 1000)],
   ['ExponentialLR growing', exponentialDecay(1e-7, { gamma: 1.1 }), torch.exponentialLR(1e-7, 1.1, 150)],
@@ -132,7 +136,11 @@ const cases: [name: string, schedule: (step: number) => number, truth: Values][]
   ['CosineAnnealingLR of 1 step', cosine(0.1, { steps: 1, min: 0.01 }), torch.cosineAnnealingLR(0.1, 1, 0.01, 1)],
   ['CosineAnnealingLR rising', cosine(0.04, { steps: 300, min: 0.4 }), torch.cosineAnnealingLR(0.04, 300, 0.4, 300)],
   ['CosineAnnealingWarmRestarts', cosineWarmRestarts(0.05, { first: 20 }), torch.cosineAnnealingWarmRestarts(0.05, 20, 1, 0, 200)],
-  ['CosineAnnealingWarmRestarts ×2', cosineWarmRestarts(0.05, { first: 10, multiplier: 2, min: 0.001 }), torch.cosineAnnealingWarmRestarts(0.05, 10, 2, 0.001, 1300)],
+  [
+    'CosineAnnealingWarmRestarts ×2',
+    cosineWarmRestarts(0.05, { first: 10, multiplier: 2, min: 0.001 }),
+    torch.cosineAnnealingWarmRestarts(0.05, 10, 2, 0.001, 1300),
+  ],
   // Restarts at k = 333, where Math.log(1000)/Math.log(10) is just under 3 and names the wrong period.
   ['CosineAnnealingWarmRestarts ×10', cosineWarmRestarts(1, { first: 3, multiplier: 10 }), torch.cosineAnnealingWarmRestarts(1, 3, 10, 0, 40_000)],
   ['CyclicLR defaults', cyclic({ base: 0.01, max: 0.1 }), torch.cyclicLR(0.01, 0.1, 2000, 2000, scales.triangular, 9000).lr],
@@ -141,7 +149,11 @@ const cases: [name: string, schedule: (step: number) => number, truth: Values][]
     return [
       [`CyclicLR ${mode}`, cyclic({ base: 0.01, max: 0.1, ...shape }), torch.cyclicLR(0.01, 0.1, 7, 13, scales[mode], 500).lr],
       [`CyclicLR ${mode}, momentum`, cyclicMomentum(shape), torch.cyclicLR(0.8, 0.9, 7, 13, scales[mode], 500).momentum],
-      [`CyclicLR ${mode}, momentum bounds`, cyclicMomentum({ base: 0.5, max: 0.99, ...shape }), torch.cyclicLR(0.5, 0.99, 7, 13, scales[mode], 500).momentum],
+      [
+        `CyclicLR ${mode}, momentum bounds`,
+        cyclicMomentum({ base: 0.5, max: 0.99, ...shape }),
+        torch.cyclicLR(0.5, 0.99, 7, 13, scales[mode], 500).momentum,
+      ],
     ];
   }),
   ['OneCycleLR defaults', oneCycle(0.01, { totalSteps: 1000 }), torch.oneCycleLR([0.01 / 25, 0.01, 0.01 / 25e4], 0.3, 1000, 'cos')],
@@ -154,9 +166,17 @@ const cases: [name: string, schedule: (step: number) => number, truth: Values][]
       const name = `OneCycleLR ${pctStart} ${anneal}`;
       return [
         [name, oneCycle(2, { ...shape, divFactor: 10, finalDivFactor: 100 }), torch.oneCycleLR([0.2, 2, 0.002], pctStart, 41, anneal)],
-        [`${name}, three phases`, oneCycle(2, { ...shape, divFactor: 10, finalDivFactor: 100, threePhase: true }), torch.oneCycleLR([0.2, 2, 0.2, 0.002], pctStart, 41, anneal)],
+        [
+          `${name}, three phases`,
+          oneCycle(2, { ...shape, divFactor: 10, finalDivFactor: 100, threePhase: true }),
+          torch.oneCycleLR([0.2, 2, 0.2, 0.002], pctStart, 41, anneal),
+        ],
         [`${name}, momentum`, oneCycleMomentum({ ...shape, ...bounds }), torch.oneCycleLR([0.9, 0.6, 0.9], pctStart, 41, anneal)],
-        [`${name}, three phases, momentum`, oneCycleMomentum({ ...shape, ...bounds, threePhase: true }), torch.oneCycleLR([0.9, 0.6, 0.9, 0.9], pctStart, 41, anneal)],
+        [
+          `${name}, three phases, momentum`,
+          oneCycleMomentum({ ...shape, ...bounds, threePhase: true }),
+          torch.oneCycleLR([0.9, 0.6, 0.9, 0.9], pctStart, 41, anneal),
+        ],
       ];
     }),
   ),
@@ -193,7 +213,9 @@ describe('PyTorch, to 1e-9 of the peak', () => {
     expect(deviation((step) => (0.1 * (1 + cos((PI * (step - 1)) / 100))) / 2, truth)).toBeGreaterThan(1e-2);
     // 1cycle with whole phases, as if PyTorch's did not end a step early.
     const oneCycleTruth = torch.oneCycleLR([0.04, 1, 4e-6], 0.3, 100, 'linear');
-    expect(deviation((step) => (step - 1 <= 30 ? 0.04 + (0.96 * (step - 1)) / 30 : 1 + ((4e-6 - 1) * (step - 31)) / 70), oneCycleTruth)).toBeGreaterThan(1e-3);
+    expect(
+      deviation((step) => (step - 1 <= 30 ? 0.04 + (0.96 * (step - 1)) / 30 : 1 + ((4e-6 - 1) * (step - 31)) / 70), oneCycleTruth),
+    ).toBeGreaterThan(1e-3);
   });
 });
 
