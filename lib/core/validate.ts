@@ -64,6 +64,14 @@ export function checkFunction<T>(who: string, argument: string, value: T, expect
   return value;
 }
 
+/** The one of `known` that a misspelt word most likely means, if any is near. */
+export function nearest(word: string, known: readonly string[]): string | undefined {
+  if (known.length === 0) return undefined;
+  const lower = word.toLowerCase();
+  const found = closest(lower, known.map((k) => k.toLowerCase()));
+  return distance(lower, found) <= Math.max(2, found.length / 2) ? known.find((k) => k.toLowerCase() === found) : undefined;
+}
+
 /**
  * Refuses a bag of options that is no object, or holds a key that is not among `known`.
  * @throws TypeError naming the key and the nearest known one.
@@ -74,9 +82,8 @@ export function checkOptions(who: string, options: unknown, known: readonly stri
   }
   for (const key of Object.keys(options)) {
     if (known.includes(key)) continue;
-    const nearest = known.length === 0 ? undefined : closest(key, known as string[]);
-    const near = nearest !== undefined && distance(key.toLowerCase(), nearest.toLowerCase()) <= Math.max(2, nearest.length / 2);
-    throw typeError(who, key, 'unknown option', near ? nearest : `one of ${known.join(', ')}`, near ? `it has ${known.join(', ')}` : undefined);
+    const near = nearest(key, known);
+    throw typeError(who, key, 'unknown option', near ?? `one of ${known.join(', ')}`, near === undefined ? undefined : `it has ${known.join(', ')}`);
   }
 }
 

@@ -1,0 +1,39 @@
+{
+  'includes': ['native/isa/targets.gypi'],
+  'targets': [
+    {
+      'target_name': 'schuss',
+      'sources': ["<!@(node -p \"['native', 'native/binding'].flatMap((d) => require('fs').readdirSync(d).filter((f) => f.endsWith('.cpp')).map((f) => d + '/' + f)).join(' ')\")"],
+      'include_dirs': ["<!(node -p \"require('node-addon-api').include_dir\")"],
+      'defines': ['NAPI_VERSION=8', 'NAPI_DISABLE_CPP_EXCEPTIONS', 'NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS'],
+      'dependencies': ['kernels_scalar'],
+      'conditions': [
+        ['target_arch=="x64"', {'dependencies': ['kernels_sse2', 'kernels_avx2', 'kernels_avx512']}],
+        ['target_arch=="arm64"', {'dependencies': ['kernels_neon']}],
+      ],
+    },
+    {'target_name': 'kernels_scalar', 'type': 'static_library', 'sources': ['native/isa/scalar.cpp']},
+  ],
+  'conditions': [
+    ['target_arch=="x64"', {
+      'targets': [
+        {'target_name': 'kernels_sse2', 'type': 'static_library', 'sources': ['native/isa/sse2.cpp']},
+        {
+          'target_name': 'kernels_avx2', 'type': 'static_library', 'sources': ['native/isa/avx2.cpp'],
+          'cflags_cc': ['-mavx2'], 'xcode_settings': {'OTHER_CPLUSPLUSFLAGS': ['-mavx2']},
+          'msvs_settings': {'VCCLCompilerTool': {'EnableEnhancedInstructionSet': '5'}},
+        },
+        {
+          'target_name': 'kernels_avx512', 'type': 'static_library', 'sources': ['native/isa/avx512.cpp'],
+          # GCC 12 takes its own _mm512_undefined_ps for a use of uninitialised memory (GCC bug 105593).
+          'cflags_cc': ['-mavx512f', '-Wno-uninitialized', '-Wno-maybe-uninitialized'],
+          'xcode_settings': {'OTHER_CPLUSPLUSFLAGS': ['-mavx512f']},
+          'msvs_settings': {'VCCLCompilerTool': {'EnableEnhancedInstructionSet': '6'}},
+        },
+      ],
+    }],
+    ['target_arch=="arm64"', {
+      'targets': [{'target_name': 'kernels_neon', 'type': 'static_library', 'sources': ['native/isa/neon.cpp']}],
+    }],
+  ],
+}

@@ -1,0 +1,147 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Engine, Isa } from './engine.js';
+import { rangeError, show } from './errors.js';
+import { loadAddon, nativeEngine } from './native.js';
+import { referenceEngine } from './reference.js';
+import { checkInteger } from './validate.js';
+
+/** What {@link backend} returns. */
+export interface Backend {
+  /** The C++ addon, or the JavaScript reference, which gives the same bits. */
+  readonly name: 'native' | 'js';
+  /** The instruction set in use. */
+  readonly isa: Isa;
+  /** The most threads that a step may use. */
+  readonly threads: number;
+  /** The package's version. */
+  readonly version: string;
+}
+
+const isas: readonly Isa[] = ['avx512', 'avx2', 'sse2', 'neon', 'scalar'];
+const maxThreads = 1024;
+
+let current: Engine | undefined;
+let threads: number | undefined;
+let reason: string | undefined;
+
+/** The value of an environment variable that must be one of `allowed`; an empty one counts as unset. */
+function choice<T extends string>(variable: string, allowed: readonly T[]): T | undefined {
+  const value = process.env[variable];
+  if (value === undefined || value === '') return undefined;
+  if (!allowed.includes(value as T)) throw rangeError('schuss', variable, show(value), allowed.map((a) => `"${a}"`).join(' or '));
+  return value as T;
+}
+
+function select(): Engine {
+  const name = choice('SCHUSS_BACKEND', ['js', 'native']);
+  const isa = choice('SCHUSS_ISA', isas);
+  if (name === 'js') {
+    if (isa !== undefined && isa !== 'scalar') throw rangeError('schuss', 'SCHUSS_ISA', show(isa), '"scalar" with SCHUSS_BACKEND=js');
+    return referenceEngine;
+  }
+  let addon: ReturnType<typeof loadAddon>;
+  try {
+    addon = loadAddon();
+  } catch (cause) {
+    reason = (cause as Error).message.split('\n')[0];
+    if (name === 'native' || isa !== undefined) {
+      const variable = name === 'native' ? 'SCHUSS_BACKEND=native' : `SCHUSS_ISA=${isa}`;
+      throw new Error(`schuss: ${variable}: there is no native addon for ${process.platform}-${process.arch}; \`npm run build\` in a clone makes one`, { cause });
+    }
+    process.emitWarning(
+      `no native addon for ${process.platform}-${process.arch}: the JavaScript reference runs, with the same results but slower. ` +
+        'A clone of the repository builds the addon: npm ci (it needs Python 3 and a C++17 compiler). SCHUSS_BACKEND=js silences this.',
+      { type: 'SchussWarning', code: 'SCHUSS_NO_NATIVE' },
+    );
+    return referenceEngine;
+  }
+  const engine = nativeEngine(addon, isa ?? (addon.isas[0] as Isa));
+  if (engine === undefined) {
+    throw rangeError('schuss', 'SCHUSS_ISA', show(isa), `one that this machine has: ${addon.isas.map((a) => `"${a}"`).join(' or ')}`);
+  }
+  return engine;
+}
+
+function threadsFromEnvironment(): number {
+  const value = process.env['SCHUSS_THREADS'];
+  if (value === undefined || value === '') return 1;
+  return checkInteger('schuss', 'SCHUSS_THREADS', /^\d+$/.test(value) ? Number(value) : Number.NaN, `[1, ${maxThreads}]`);
+}
+
+/** The engine in use: chosen at first need, from the environment and from what this machine can run. */
+export function engine(): Engine {
+  if (current === undefined) {
+    threads ??= threadsFromEnvironment();
+    current = select();
+  }
+  return current;
+}
+
+/** Runs `action` with another engine, for comparing them: an optimizer keeps the engine that it was made with. @internal */
+export function withEngine<T>(other: Engine, action: () => T): T {
+  const before = current;
+  current = other;
+  try {
+    return action();
+  } finally {
+    current = before;
+  }
+}
+
+/** Why the JavaScript reference runs although it was not asked for. @internal */
+export function fallbackReason(): string | undefined {
+  engine();
+  return reason;
+}
+
+function packageVersion(): string {
+  return (JSON.parse(readFileSync(join(__dirname, '..', '..', 'package.json'), 'utf8')) as { version: string }).version;
+}
+
+/**
+ * What runs the updates: the native addon on the widest instruction set of this CPU, or the JavaScript reference.
+ * The environment may force it: `SCHUSS_BACKEND=js|native`, `SCHUSS_ISA=avx512|avx2|sse2|neon|scalar`, `SCHUSS_THREADS=n`.
+ *
+ * @throws RangeError for an unknown or unavailable value of these variables, Error for `native` without an addon.
+ * @example
+ * ```ts
+ * import { backend } from 'schuss';
+ * const { name, isa, threads } = backend();
+ * console.log(`${name} on ${isa}, ${threads} thread(s)`);
+ * ```
+ */
+export function backend(): Backend {
+  const { name, isa } = engine();
+  return { name, isa, threads: name === 'js' ? 1 : (threads ?? 1), version: packageVersion() };
+}
+
+/**
+ * Sets the most threads that a step may use, for the whole process. Results do not depend on it.
+ *
+ * @param n An integer in [1, 1024].
+ * @throws TypeError, RangeError
+ * @example
+ * ```ts
+ * import { setThreads } from 'schuss';
+ * setThreads(1);
+ * ```
+ */
+export function setThreads(n: number): void {
+  threads = checkInteger('setThreads', 'n', n, `[1, ${maxThreads}]`);
+}
+
+/**
+ * A new Float32Array of zeros, aligned to 64 bytes and owned by the library.
+ *
+ * @param length The number of elements, an integer in [0, 2^32].
+ * @throws TypeError, RangeError (also when there is not enough memory)
+ * @example
+ * ```ts
+ * import { allocate } from 'schuss';
+ * const weights = allocate(784 * 100);
+ * ```
+ */
+export function allocate(length: number): Float32Array {
+  return engine().allocate(checkInteger('allocate', 'length', length, '[0, 4294967296]'));
+}

@@ -1,0 +1,131 @@
+import type { Schedule } from './schedule.js';
+import type { Range } from './validate.js';
+
+/** A number, or a {@link Schedule} that gives it for each step. */
+export type Scalar = number | Schedule;
+
+/** One hyper-parameter: its default, what it may be, and what it means. */
+export interface HyperParameter {
+  /** Absent: it must be given (`required`), or is off until it is given. */
+  readonly default?: number | boolean | string | readonly [number, number];
+  /** What a number, or each of a pair, must lie in. */
+  readonly range?: Range;
+  /** What a string may be. */
+  readonly choices?: readonly string[];
+  readonly required?: true;
+  /** Whether numbers must be whole. */
+  readonly integer?: true;
+  /** It shapes the state: it can't be a Schedule. */
+  readonly fixed?: true;
+  readonly about: string;
+}
+
+/** The formula of one kernel on element `i`, in float32: writes the element's state and returns the new parameter. */
+export type Update = (i: number, param: number, grad: number) => number;
+
+/** One kernel: what its C++ twin holds, and its formula in JavaScript. */
+export interface KernelDeclaration {
+  /** The names of its state buffers, in the order of the C++ struct. */
+  readonly state: readonly string[];
+  /** The names of its per-step constants, in the order of the C++ struct. */
+  readonly constants: readonly string[];
+  readonly reference: (constants: readonly number[], state: readonly Float32Array[]) => Update;
+}
+
+/** How `weightDecay` acts: added to the gradient, by shrinking the weight, or not at all. */
+export type Decay = 'l2' | 'decoupled' | 'none';
+
+/** Everything the library knows about one optimizer, stated once. */
+export interface Declaration {
+  /** The class's name. */
+  readonly name: string;
+  /** One line for tables. */
+  readonly about: string;
+  /** Paper and equation. */
+  readonly reference: string;
+  /** The update, a line each, as in the literature. */
+  readonly formula: readonly string[];
+  readonly decay: Decay;
+  readonly hyperParameters: Readonly<Record<string, HyperParameter>>;
+  /** The kernels it chooses from, by their names in `native/kernels/all.h`. */
+  readonly kernels: Readonly<Record<string, KernelDeclaration>>;
+  /** Numbers that each param keeps beside its step count, with what they start at. */
+  readonly scalars?: Readonly<Record<string, number>>;
+}
+
+type ValueOf<H> = H extends { readonly choices: readonly (infer C)[] }
+  ? C
+  : H extends { readonly default: boolean }
+    ? boolean
+    : H extends { readonly default: readonly [number, number] }
+      ? readonly [Scalar, Scalar]
+      : H extends { readonly fixed: true }
+        ? number
+        : Scalar;
+
+type ResolvedValueOf<H> = H extends { readonly choices: readonly (infer C)[] }
+  ? C
+  : H extends { readonly default: boolean }
+    ? boolean
+    : H extends { readonly default: readonly [number, number] }
+      ? readonly [number, number]
+      : H extends { readonly default: number } | { readonly required: true }
+        ? number
+        : number | undefined;
+
+type HyperParameters = Readonly<Record<string, HyperParameter>>;
+
+/** The options that a table of hyper-parameters allows, each of its default's type. */
+export type OptionsFrom<T extends HyperParameters> = { readonly [K in keyof T]?: ValueOf<T[K]> | undefined };
+/** The same, assignable and always there: what a param group shows. */
+export type SettingsFrom<T extends HyperParameters> = { -readonly [K in keyof T]: ValueOf<T[K]> };
+/** The same as plain values, after the schedules were asked. */
+export type ResolvedFrom<T extends HyperParameters> = { readonly [K in keyof T]: ResolvedValueOf<T[K]> };
+
+/** Hyper-parameters of every param group, whatever its class. */
+export const commonHyperParameters = {
+  /** Ascend instead of descend. */
+  maximize: { default: false, about: 'ascend instead of descend' },
+  /** Clamp each gradient element to ±clipValue. */
+  clipValue: { range: '(0, inf)', about: 'clamps each element of the gradient to ±clipValue' },
+} as const satisfies HyperParameters;
+
+/** Options of the optimizer as a whole: not of a group. */
+export const optimizerHyperParameters = {
+  /** Scale the gradients of a step so that their global L2 norm is at most this. */
+  clipNorm: { range: '(0, inf)', about: "bound of the global L2 norm of a step's gradients" },
+  /** Leave everything unchanged in a step whose gradients hold a NaN or an infinity. */
+  skipNonFinite: { default: false, about: 'skip a step whose gradients hold NaN or Inf' },
+  /** Set the gradients to 0 in the same pass. */
+  zeroGrads: { default: false, about: 'set the gradients to 0 in the same pass' },
+  /** Keep an exponential moving average of the params with this decay, in `emaParams`. */
+  ema: { range: '[0, 1)', about: 'decay of a moving average of the params, kept in emaParams' },
+  /** Report the gradients' norm from each step. */
+  gradNorm: { default: false, about: "report the norm of the step's gradients" },
+} as const satisfies HyperParameters;
+
+/** Options of one param group of the class declared by `D`. */
+export type GroupOptionsOf<D extends Declaration> = OptionsFrom<D['hyperParameters'] & typeof commonHyperParameters>;
+/** Options of an optimizer of the class declared by `D`. */
+export type OptionsOf<D extends Declaration> = GroupOptionsOf<D> & OptionsFrom<typeof optimizerHyperParameters>;
+/** What one step of the class declared by `D` computes with. */
+export type ResolvedOf<D extends Declaration> = ResolvedFrom<D['hyperParameters'] & typeof commonHyperParameters>;
+
+/** Ties a kernel's reference formula to the names of its constants and state, so that both are typed by position. */
+export function kernel<const C extends readonly string[], const S extends readonly string[]>(declaration: {
+  readonly state: S;
+  readonly constants: C;
+  readonly reference: (
+    constants: { readonly [K in keyof C]: number },
+    state: { readonly [K in keyof S]: Float32Array },
+  ) => Update;
+}): KernelDeclaration {
+  return declaration as unknown as KernelDeclaration;
+}
+
+/** The defaults of a declaration, as the class's static `defaults` shows them. */
+export function defaultsOf<D extends Declaration>(declaration: D): OptionsOf<D> {
+  const tables = { ...declaration.hyperParameters, ...commonHyperParameters, ...optimizerHyperParameters };
+  const defaults = Object.entries<HyperParameter>(tables).filter(([, h]) => h.default !== undefined);
+  return Object.freeze(Object.fromEntries(defaults.map(([name, h]) => [name, h.default]))) as OptionsOf<D>;
+}

@@ -1,0 +1,41 @@
+import type { Engine } from './engine.js';
+import { rangeError } from './errors.js';
+import { lengthOf } from './validate.js';
+
+/** A stretch of memory that belongs to the array that errors call `path`. */
+export interface Extent {
+  readonly start: number;
+  readonly end: number;
+  readonly path: string;
+}
+
+/** Where an array lies. */
+export function extentOf(engine: Engine, array: Float32Array, path: string, start = engine.address(array)): Extent {
+  return { start, end: start + lengthOf(array) * Float32Array.BYTES_PER_ELEMENT, path };
+}
+
+/** Stretches in order of address, empty ones left out. @throws RangeError if two of them share memory. */
+export function disjoint(who: string, extents: readonly Extent[]): Extent[] {
+  const sorted = extents.filter(({ start, end }) => end > start).sort((a, b) => a.start - b.start);
+  for (let i = 1; i < sorted.length; i++) {
+    const [before, here] = [sorted[i - 1]!, sorted[i]!];
+    if (here.start < before.end) throw rangeError(who, here.path, `memory shared with ${before.path}`, 'memory of its own');
+  }
+  return sorted;
+}
+
+/** Refuses a stretch that shares memory with one of `sorted`, which are disjoint and in order. @throws RangeError */
+export function checkApart(who: string, extent: Extent, sorted: readonly Extent[]): void {
+  if (extent.end === extent.start) return;
+  let low = 0;
+  let high = sorted.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (sorted[middle]!.end <= extent.start) low = middle + 1;
+    else high = middle;
+  }
+  const next = sorted[low];
+  if (next !== undefined && next.start < extent.end) {
+    throw rangeError(who, extent.path, `memory shared with ${next.path}`, 'memory of its own');
+  }
+}

@@ -1,0 +1,61 @@
+import { join } from 'node:path';
+import nodeGypBuild from 'node-gyp-build';
+import type { KernelDeclaration } from './declaration.js';
+import type { Engine, Isa, Plan } from './engine.js';
+
+interface AddonEngine {
+  readonly kernels: readonly { readonly name: string; readonly state: string; readonly constants: string }[];
+  createPlan(count: number, control: Float64Array, rows: Float32Array, stride: number, rowOf: Int32Array): () => void;
+  setTensor(plan: () => void, index: number, kernel: string, param: Float32Array, state: readonly Float32Array[], ema: Float32Array | null): void;
+  setGrad(plan: () => void, index: number, grad: Float32Array): number;
+  sumSquares(x: Float32Array): number;
+  lerp(target: Float32Array, source: Float32Array, rate: number): void;
+}
+
+interface Addon {
+  /** The instruction sets of this build that this CPU can run, widest first. */
+  readonly isas: readonly Isa[];
+  engine(isa: Isa): AddonEngine | undefined;
+  allocate(length: number): Float32Array;
+  address(array: Float32Array): number;
+}
+
+/** Loads the addon from prebuilds/ or build/. @throws Error where there is none for this platform. */
+export function loadAddon(): Addon {
+  return nodeGypBuild(join(__dirname, '..', '..')) as Addon;
+}
+
+function differs(spelled: string, declared: readonly string[]): boolean {
+  return spelled !== declared.join(', ');
+}
+
+/** The engine of one instruction set, or undefined where this CPU or build lacks it. */
+export function nativeEngine(addon: Addon, isa: Isa): Engine | undefined {
+  const native = addon.engine(isa);
+  if (native === undefined) return undefined;
+  const kernels = new Map(native.kernels.map((k) => [k.name, k]));
+  return {
+    name: 'native',
+    isa,
+    confirm(name: string, { state, constants }: KernelDeclaration): void {
+      const spelled = kernels.get(name);
+      if (spelled === undefined || differs(spelled.state, state) || differs(spelled.constants, constants)) {
+        const found = spelled === undefined ? 'is missing' : `holds state (${spelled.state}) and constants (${spelled.constants})`;
+        const wanted = `state (${state.join(', ')}) and constants (${constants.join(', ')})`;
+        throw new Error(`schuss: the addon's kernel "${name}" ${found}, expected ${wanted}: it is of another version, build it again`);
+      }
+    },
+    createPlan(count, { control, rows, stride, rowOf }): Plan {
+      const step = native.createPlan(count, control, rows, stride, rowOf);
+      return {
+        setTensor: (index, kernel, _declaration, param, state, ema) => native.setTensor(step, index, kernel, param, state, ema),
+        setGrad: (index, grad) => native.setGrad(step, index, grad),
+        step,
+      };
+    },
+    sumSquares: native.sumSquares,
+    lerp: native.lerp,
+    address: addon.address,
+    allocate: addon.allocate,
+  };
+}

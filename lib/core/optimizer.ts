@@ -1,0 +1,617 @@
+import { engine as currentEngine } from './backend.js';
+import {
+  commonHyperParameters,
+  type Declaration,
+  type GroupOptionsOf,
+  type HyperParameter,
+  type OptionsOf,
+  optimizerHyperParameters,
+  type ResolvedOf,
+  type SettingsFrom,
+} from './declaration.js';
+import { type Blocks, Control, type Engine, Pass, type Plan } from './engine.js';
+import { rangeError, show, typeError } from './errors.js';
+import { checkApart, disjoint, type Extent, extentOf } from './extents.js';
+import { decayOf, Group, type ParamGroup } from './param-group.js';
+import { type Arrays, assemble, collect, type FoundGroup, type GroupOf, type Grads, gradPath, type Params, readGrads, type Structure, structureOf, type Tensor } from './params.js';
+import type { Schedule } from './schedule.js';
+import { Settings } from './settings.js';
+import { checkFloat32, checkInteger, checkLength, checkNumber, checkOptions, isFloat32, lengthOf } from './validate.js';
+
+/** What a step may be told. */
+export interface StepOptions {
+  /** Multiplies every gradient before anything else, such as 1 / lossScale. Default 1. */
+  readonly gradScale?: number | undefined;
+}
+
+/** What a step reports. */
+export interface StepResult {
+  /** False if `skipNonFinite` skipped the step. */
+  readonly applied: boolean;
+  /** The L2 norm of all gradients after `gradScale` and before clipping; with `clipNorm`, `skipNonFinite` or `gradNorm`. */
+  readonly gradNorm?: number;
+}
+
+/** The state of one param: the updates that it has taken, and the class's own numbers and arrays. */
+export type ParamState = { readonly step: number } & { readonly [name: string]: number | Float32Array };
+
+/** Everything that a resumed run needs, apart from the params. */
+export interface StateDict {
+  readonly version: 1;
+  readonly optimizer: string;
+  readonly stepCount: number;
+  readonly skippedSteps: number;
+  readonly paramGroups: readonly ({ readonly params: readonly (string | number)[] } & { readonly [option: string]: unknown })[];
+  readonly state: { readonly [param: string]: ParamState };
+}
+
+const scheduleMark = Object.freeze({ schedule: true });
+const optimizerOptions = Object.keys(optimizerHyperParameters);
+
+/** One param inside the optimizer: its memory, its state, and how often it was updated. */
+interface Slot extends Tensor {
+  readonly length: number;
+  step: number;
+  /** The declaration's scalars, in their order. */
+  scalars: number[];
+  /** By name; a kernel that was chosen earlier may have left some that the present one does not use. */
+  readonly arrays: Map<string, Float32Array>;
+  ema: Float32Array | null;
+  /** The gradient that the plan knows: the same array again needs no second look. */
+  grad: Float32Array | null;
+}
+
+function optionsOf(source: Readonly<Record<string, unknown>>, table: Readonly<Record<string, HyperParameter>>): Record<string, unknown> {
+  return Object.fromEntries(Object.keys(table).filter((name) => source[name] !== undefined).map((name) => [name, source[name]]));
+}
+
+/**
+ * What all optimizers share: params in groups, options and schedules, one native call a step, and state that can be
+ * saved. A class adds its declaration, the constants of a step, and which of its kernels its options choose.
+ *
+ * @typeParam D The type of the declaration.
+ */
+export abstract class Optimizer<D extends Declaration = Declaration> {
+  readonly #declaration: D;
+  readonly #engine: Engine;
+  readonly #table: Readonly<Record<string, HyperParameter>>;
+  /** The options that groups inherit, as given. */
+  readonly #defaults: Readonly<Record<string, unknown>>;
+  readonly #global: Settings;
+  #groups: readonly Group[] = [];
+  #views: readonly ParamGroup<SettingsFrom<D['hyperParameters'] & typeof commonHyperParameters>>[] = [];
+  #slots: readonly Slot[] = [];
+  #structure: Structure = 'single';
+  #emaParams: Arrays | undefined;
+  #extents: readonly Extent[] = [];
+  #blocks!: Blocks;
+  #plan!: Plan;
+  /** Filled anew in each step: the gradients as read, before they are looked at. */
+  readonly #given: unknown[] = [];
+  #stepCount = 0;
+  #skippedSteps = 0;
+  #disposed = false;
+
+  protected constructor(declaration: D, params: Params<GroupOptionsOf<D>>, options: OptionsOf<D> = {}) {
+    this.#declaration = declaration;
+    this.#table = { ...declaration.hyperParameters, ...commonHyperParameters };
+    checkOptions(declaration.name, options, [...Object.keys(this.#table), ...optimizerOptions]);
+    this.#defaults = optionsOf(options, this.#table);
+    this.#global = new Settings(declaration.name, optimizerHyperParameters, optionsOf(options, optimizerHyperParameters));
+    this.#engine = currentEngine();
+    for (const [name, kernel] of Object.entries(declaration.kernels)) this.#engine.confirm(name, kernel);
+    // What the groups leave open must hold by itself, but for what has no default.
+    for (const [name, value] of Object.entries(this.#defaults)) new Settings(declaration.name, { [name]: this.#table[name] as HyperParameter }, { [name]: value });
+    this.#add(collect(declaration.name, params), 'params');
+  }
+
+  // ---- What a class brings ----
+
+  /** The constants of the group's kernel in a param's `t`-th update, in float64, in the order of its declaration. */
+  protected abstract constants(options: ResolvedOf<D>, t: number, scalars: readonly number[]): readonly number[];
+
+  /** The kernel that the options choose; a number that a schedule will give reads NaN. */
+  protected kernel(_options: ResolvedOf<D>): string {
+    return Object.keys(this.#declaration.kernels)[0] as string;
+  }
+
+  /** What one element of the state array `name` starts at. */
+  protected initial(_name: string, _options: ResolvedOf<D>): number {
+    return 0;
+  }
+
+  /** The scalars after an update. */
+  protected scalarsAfter(_options: ResolvedOf<D>, _t: number, scalars: readonly number[]): readonly number[] {
+    return scalars;
+  }
+
+  /** Refuses options that do not go together: returns the argument, what was given and what is allowed. */
+  protected conflict(_options: ResolvedOf<D>): readonly [argument: string, given: string, expected: string] | undefined {
+    return undefined;
+  }
+
+  // ---- Reading and setting ----
+
+  /** The param groups: sealed objects; reading a hyper-parameter gives what was set, assigning holds from the next step. */
+  get paramGroups(): readonly ParamGroup<SettingsFrom<D['hyperParameters'] & typeof commonHyperParameters>>[] {
+    this.#checkAlive();
+    return this.#views;
+  }
+
+  /** The learning rate that group 0 uses in the next step; setting it sets all groups. */
+  get lr(): number {
+    this.#checkAlive();
+    return (this.#groups[0] as Group).settings.at('lr', this.#stepCount + 1);
+  }
+
+  set lr(value: number | Schedule) {
+    this.#checkAlive();
+    const changes = this.#groups.map((group) => this.#changed(group, 'lr', value));
+    for (const [i, group] of this.#groups.entries()) this.#apply(group, changes[i] as Settings);
+  }
+
+  /** The steps that were applied. Schedules are asked for stepCount + 1. */
+  get stepCount(): number {
+    this.#checkAlive();
+    return this.#stepCount;
+  }
+
+  /** The steps that `skipNonFinite` skipped. */
+  get skippedSteps(): number {
+    this.#checkAlive();
+    return this.#skippedSteps;
+  }
+
+  /**
+   * The moving averages of the params, with the option `ema`: live arrays, in the structure in which gradients are given.
+   * @throws TypeError without the option `ema`
+   */
+  get emaParams(): Arrays {
+    this.#checkAlive();
+    if (this.#emaParams === undefined) throw typeError(this.#name, 'emaParams', 'not kept', 'the option ema, such as { ema: 0.999 }');
+    return this.#emaParams;
+  }
+
+  /**
+   * Adds params, with options of their own where they differ.
+   *
+   * @param group `{ params, …options }`; names must be new, and all params of an optimizer are named or none is.
+   * @throws TypeError, RangeError; nothing is added then
+   */
+  addParamGroup(group: GroupOf<GroupOptionsOf<D>>): void {
+    this.#checkAlive();
+    if (typeof group !== 'object' || group === null || !('params' in group)) throw typeError(this.#name, 'group', show(group), 'a group { params, … }');
+    this.#add(collect(this.#name, [group], this.#slots.length, this.#groups.length));
+  }
+
+  // ---- The step ----
+
+  /**
+   * Updates the params in place, in one pass over memory.
+   *
+   * Order: gradScale → norm and clipNorm → clipValue → maximize → L2 decay → the formula → zeroGrads, ema.
+   *
+   * @param grads One gradient a param, in the structure of the params: a `Float32Array` of the param's length, or `null`
+   *   to leave the param and its state as they are. Not changed unless `zeroGrads`.
+   * @returns Whether the step was applied, and the gradients' norm where it was measured.
+   * @throws TypeError for a wrong structure, type, or a detached buffer; RangeError for a wrong length, overlapping memory,
+   *   or a schedule's value out of range. Nothing has changed then.
+   */
+  step(grads: Grads, options?: StepOptions): StepResult {
+    this.#checkAlive();
+    let gradScale = 1;
+    if (options !== undefined) {
+      checkOptions(`${this.#name}.step`, options, ['gradScale']);
+      if (options.gradScale !== undefined) gradScale = checkNumber(this.#name, 'gradScale', options.gradScale);
+    }
+    // All that may run the user's code comes first: nothing that is checked can change behind a check.
+    const next = this.#stepCount + 1;
+    this.#global.resolve(next);
+    for (const group of this.#groups) group.settings.resolve(next);
+    readGrads(this.#name, this.#structure, this.#slots, grads, this.#given);
+    this.#registerGrads();
+    this.#checkParams();
+
+    const { control } = this.#blocks;
+    const { clipNorm, skipNonFinite, zeroGrads, gradNorm } = this.#global.now as { clipNorm?: number; skipNonFinite: boolean; zeroGrads: boolean; gradNorm: boolean };
+    const measured = clipNorm !== undefined || skipNonFinite || gradNorm;
+    control[Control.gradScale] = gradScale;
+    control[Control.maxNorm] = clipNorm ?? Number.POSITIVE_INFINITY;
+    control[Control.measureNorm] = measured ? 1 : 0;
+    control[Control.skipNonFinite] = skipNonFinite ? 1 : 0;
+    control[Control.zeroGrads] = zeroGrads ? 1 : 0;
+    this.#writeRows();
+    this.#plan.step();
+
+    const applied = control[Control.applied] !== 0;
+    if (applied) this.#advance();
+    else this.#skippedSteps++;
+    return measured ? { applied, gradNorm: control[Control.gradNorm] as number } : { applied };
+  }
+
+  /** Looks at each gradient that the plan does not know yet, then registers it; marks those that are null. */
+  #registerGrads(): void {
+    const slots = this.#slots;
+    const { rowOf } = this.#blocks;
+    let changed = false;
+    for (let i = 0; i < slots.length; i++) {
+      const slot = slots[i]!;
+      const grad = this.#given[i] as Float32Array | null;
+      rowOf[i] = grad === null ? -1 : 0;
+      if (grad === null || (grad === slot.grad && lengthOf(grad) === slot.length)) continue;
+      changed = true;
+      const path = gradPath(this.#structure, slot);
+      slot.grad = null;
+      if (!isFloat32(grad) && typeof grad === 'object' && 'rows' in (grad as object)) {
+        throw typeError(this.#name, path, 'a sparse gradient', 'a Float32Array or null', 'sparse gradients are not supported yet');
+      }
+      checkFloat32(this.#name, path, grad, 'a Float32Array or null');
+      checkLength(this.#name, path, grad, slot.length, typeof slot.key === 'string' ? slot.key : undefined);
+    }
+    if (!changed) return;
+    const fresh: Extent[] = [];
+    try {
+      for (let i = 0; i < slots.length; i++) {
+        const slot = slots[i]!;
+        const grad = this.#given[i] as Float32Array | null;
+        if (grad === null) continue;
+        if (grad === slot.grad && !this.#global.now['zeroGrads']) continue;
+        const extent = extentOf(this.#engine, grad, gradPath(this.#structure, slot), this.#plan.setGrad(i, grad));
+        slot.grad = grad;
+        checkApart(this.#name, extent, this.#extents);
+        fresh.push(extent);
+      }
+      if (this.#global.now['zeroGrads']) disjoint(this.#name, fresh);
+    } catch (error) {
+      // What was refused must be looked at again when it comes again.
+      for (const slot of slots) slot.grad = null;
+      throw error;
+    }
+  }
+
+  /** Refuses params whose memory is gone or has changed its size. */
+  #checkParams(): void {
+    const slots = this.#slots;
+    for (let i = 0; i < slots.length; i++) {
+      const slot = slots[i]!;
+      if (lengthOf(slot.data) !== slot.length) checkLength(this.#name, slot.path, slot.data, slot.length);
+      if (slot.ema !== null && lengthOf(slot.ema) !== slot.length) checkLength(this.#name, `emaParams of ${slot.path}`, slot.ema, slot.length);
+    }
+  }
+
+  /** Writes the constants of this step: a row for each run of params of a group that have the same t and scalars. */
+  #writeRows(): void {
+    const { rows, stride, rowOf } = this.#blocks;
+    const ema = this.#global.now['ema'] as number | undefined;
+    let row = -1;
+    for (const group of this.#groups) {
+      const now = group.settings.now;
+      let last: Slot | undefined;
+      for (let i = group.begin; i < group.end; i++) {
+        if (rowOf[i]! < 0) continue;
+        const slot = this.#slots[i]!;
+        if (last === undefined || last.step !== slot.step || !sameNumbers(last.scalars, slot.scalars)) {
+          row++;
+          const t = slot.step + 1;
+          const { l2, keep } = decayOf(this.#declaration, now);
+          const at = row * stride;
+          rows[at + Pass.gradScale] = now['maximize'] ? -1 : 1;
+          rows[at + Pass.clipValue] = (now['clipValue'] as number | undefined) ?? Number.POSITIVE_INFINITY;
+          rows[at + Pass.l2] = l2;
+          rows[at + Pass.keep] = keep;
+          rows[at + Pass.emaRate] = ema === undefined ? 0 : 1 - ema;
+          rows[at + Pass.emaStart] = t === 1 ? 1 : 0;
+          const constants = this.constants(now as ResolvedOf<D>, t, slot.scalars);
+          for (let c = 0; c < constants.length; c++) rows[at + Pass.length + c] = constants[c] as number;
+          last = slot;
+        }
+        rowOf[i] = row;
+      }
+    }
+  }
+
+  /** Counts an applied step. */
+  #advance(): void {
+    const { rowOf } = this.#blocks;
+    const hasScalars = this.#declaration.scalars !== undefined;
+    this.#stepCount++;
+    for (const group of this.#groups) {
+      for (let i = group.begin; i < group.end; i++) {
+        if (rowOf[i]! < 0) continue;
+        const slot = this.#slots[i]!;
+        slot.step++;
+        if (hasScalars) slot.scalars = [...this.scalarsAfter(group.settings.now as ResolvedOf<D>, slot.step, slot.scalars)];
+      }
+    }
+  }
+
+  // ---- Saving and loading ----
+
+  /** A copy of everything that a resumed run needs, apart from the params: plain data that survives `structuredClone`. */
+  stateDict(): StateDict {
+    this.#checkAlive();
+    const paramGroups = this.#groups.map((group) => ({
+      ...Object.fromEntries(Object.entries(group.settings.set).filter(([, value]) => value !== undefined).map(([name, value]) => [name, stored(value)])),
+      params: group.tensors.map(({ key }) => key),
+    }));
+    const state = Object.fromEntries(
+      this.#groups.flatMap((group) =>
+        this.#slotsOf(group).map((slot) => [
+          slot.key,
+          {
+            step: slot.step,
+            ...Object.fromEntries(Object.keys(this.#declaration.scalars ?? {}).map((name, i) => [name, slot.scalars[i] as number])),
+            ...Object.fromEntries(this.#arrayNames(group.kernel).map((name) => [name, (this.#arrayOf(slot, name) as Float32Array).slice()])),
+          },
+        ]),
+      ),
+    );
+    return { version: 1, optimizer: this.#name, stepCount: this.#stepCount, skippedSteps: this.#skippedSteps, paramGroups, state };
+  }
+
+  /**
+   * Takes over a state that {@link stateDict} made, all or nothing: counts, numeric options and flags, and the arrays,
+   * which are copied. A live Schedule is kept.
+   *
+   * @throws TypeError for another class, version, names or types; RangeError for other lengths or counts
+   */
+  loadStateDict(dict: StateDict): void {
+    this.#checkAlive();
+    const who = `${this.#name}.loadStateDict`;
+    checkOptions(who, dict, ['version', 'optimizer', 'stepCount', 'skippedSteps', 'paramGroups', 'state']);
+    const { version, optimizer, paramGroups, state } = dict as StateDict;
+    if (version !== 1) throw rangeError(who, 'version', show(version), '1');
+    if (optimizer !== this.#name) throw typeError(who, 'optimizer', show(optimizer), `"${this.#name}"`);
+    const stepCount = checkInteger(who, 'stepCount', dict.stepCount, '[0, inf)');
+    const skippedSteps = checkInteger(who, 'skippedSteps', dict.skippedSteps, '[0, inf)');
+    if (!Array.isArray(paramGroups)) throw typeError(who, 'paramGroups', show(paramGroups), 'a list');
+    if (paramGroups.length !== this.#groups.length) throw rangeError(who, 'paramGroups', `${paramGroups.length} group(s)`, String(this.#groups.length));
+    if (typeof state !== 'object' || state === null) throw typeError(who, 'state', show(state), 'a record by param');
+
+    const changes = this.#groups.map((group, g) => this.#loadedGroup(who, `paramGroups[${g}]`, group, paramGroups[g]));
+    const known = new Set(this.#slots.map(({ key }) => String(key)));
+    for (const key of Object.keys(state)) {
+      if (!known.has(key)) throw typeError(who, `state[${JSON.stringify(key)}]`, 'no such param', [...known].map((k) => `"${k}"`).join(', '));
+    }
+    const loads = this.#groups.flatMap((group, g) => {
+      const kernel = this.kernel(changes[g]!.now as ResolvedOf<D>);
+      return this.#slotsOf(group).map((slot) => this.#loadedState(who, slot, kernel, state[slot.key]));
+    });
+
+    for (const [g, group] of this.#groups.entries()) this.#apply(group, changes[g] as Settings);
+    for (const load of loads) load();
+    this.#stepCount = stepCount;
+    this.#skippedSteps = skippedSteps;
+  }
+
+  #loadedGroup(who: string, path: string, group: Group, dict: unknown): Settings {
+    checkOptions(`${who}: ${path}`, dict, ['params', ...Object.keys(this.#table)]);
+    const { params, ...options } = dict as Record<string, unknown>;
+    const keys = group.tensors.map(({ key }) => key);
+    if (!Array.isArray(params) || params.length !== keys.length || keys.some((key, i) => key !== params[i])) {
+      throw typeError(who, `${path}.params`, show(params), show(keys));
+    }
+    const values: Record<string, unknown> = {};
+    for (const [name, value] of Object.entries(options)) {
+      const live = group.settings.set[name];
+      if (isMark(value) || typeof live === 'function') continue;
+      values[name] = Array.isArray(value) ? value.map((v, i) => (isMark(v) || typeof (live as unknown[])?.[i] === 'function' ? (live as unknown[])[i] : v)) : value;
+    }
+    const settings = group.settings.with(values);
+    this.#checkConflict(settings);
+    return settings;
+  }
+
+  /** Checks the state of one param and returns what takes it over. */
+  #loadedState(who: string, slot: Slot, kernel: string, dict: unknown): () => void {
+    const path = `state[${JSON.stringify(slot.key)}]`;
+    if (typeof dict !== 'object' || dict === null) throw typeError(who, path, show(dict), 'the state of that param');
+    const given = dict as Record<string, unknown>;
+    const arrays = this.#arrayNames(kernel);
+    const scalars = Object.keys(this.#declaration.scalars ?? {});
+    checkOptions(`${who}: ${path}`, given, ['step', ...scalars, ...arrays]);
+    const step = checkInteger(who, `${path}.step`, given['step'], '[0, inf)');
+    const numbers = scalars.map((name) => checkNumber(who, `${path}.${name}`, given[name]));
+    const sources = arrays.map((name) => {
+      const array = checkFloat32(who, `${path}.${name}`, given[name]);
+      checkLength(who, `${path}.${name}`, array, slot.length);
+      return array;
+    });
+    return () => {
+      slot.step = step;
+      slot.scalars = numbers;
+      for (const [i, name] of arrays.entries()) (this.#arrayOf(slot, name) as Float32Array).set(sources[i] as Float32Array);
+    };
+  }
+
+  /** Lets the state go. Twice is fine; every other method throws a TypeError from then on. */
+  dispose(): void {
+    this.#disposed = true;
+    this.#groups = [];
+    this.#views = [];
+    this.#slots = [];
+    this.#extents = [];
+    this.#emaParams = undefined;
+    this.#given.length = 0;
+    this.#blocks = undefined as unknown as Blocks;
+    this.#plan = undefined as unknown as Plan;
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  /** The class and its groups' hyper-parameters, as PyTorch prints them. */
+  toString(): string {
+    this.#checkAlive();
+    const groups = this.#groups.map(({ settings, tensors }, g) => {
+      const elements = tensors.reduce((sum, { data }) => sum + lengthOf(data), 0);
+      const lines = Object.entries(settings.set).map(([name, value]) => `    ${name}: ${shown(value)}`);
+      return [`  group ${g}: ${tensors.length} param(s), ${elements} elements`, ...lines].join('\n');
+    });
+    return `${this.#name} (\n${groups.join('\n')}\n)`;
+  }
+
+  // ---- Inside ----
+
+  get #name(): string {
+    return this.#declaration.name;
+  }
+
+  #checkAlive(): void {
+    if (this.#disposed) throw typeError(this.#name, 'this', 'a disposed optimizer', 'one in use');
+  }
+
+  #slotsOf(group: Group): readonly Slot[] {
+    return this.#slots.slice(group.begin, group.end);
+  }
+
+  /** The names of what a param keeps under a kernel, the moving average included. */
+  #arrayNames(kernel: string): readonly string[] {
+    const { state } = this.#declaration.kernels[kernel]!;
+    return this.#emaParams === undefined && this.#global.set['ema'] === undefined ? state : [...state, 'ema'];
+  }
+
+  #arrayOf(slot: Slot, name: string): Float32Array | null | undefined {
+    return name === 'ema' ? slot.ema : slot.arrays.get(name);
+  }
+
+  #checkConflict(settings: Settings): void {
+    const conflict = this.conflict(settings.now as ResolvedOf<D>);
+    if (conflict !== undefined) throw rangeError(this.#name, ...conflict);
+  }
+
+  /** A group's settings with one value replaced, checked. */
+  #changed(group: Group, name: string, value: unknown): Settings {
+    const settings = group.settings.with({ [name]: group.settings.check(name, value) });
+    this.#checkConflict(settings);
+    return settings;
+  }
+
+  #apply(group: Group, settings: Settings): void {
+    group.settings.adopt(settings);
+    const kernel = this.kernel(group.settings.now as ResolvedOf<D>);
+    if (kernel === group.kernel) return;
+    group.kernel = kernel;
+    for (let i = group.begin; i < group.end; i++) this.#setTensor(this.#plan, i, group, this.#slots[i]!);
+  }
+
+  /** Tells a plan of a tensor; makes the state arrays that its kernel wants and that are not there yet. */
+  #setTensor(plan: Plan, index: number, group: Group, slot: Slot): void {
+    const declaration = this.#declaration.kernels[group.kernel]!;
+    const state = declaration.state.map((name) => {
+      let array = slot.arrays.get(name);
+      if (array === undefined) {
+        array = this.#engine.allocate(slot.length);
+        const start = this.initial(name, group.settings.now as ResolvedOf<D>);
+        if (start !== 0) array.fill(start);
+        slot.arrays.set(name, array);
+      }
+      return array;
+    });
+    plan.setTensor(index, group.kernel, declaration, slot.data, state, slot.ema);
+  }
+
+  /** Adds groups, all or nothing. */
+  #add(found: readonly FoundGroup[], from?: 'params'): void {
+    const known = Object.keys(this.#table);
+    const tensors = [...this.#slots, ...found.flatMap((group) => group.tensors)];
+    const structure = structureOf(this.#name, tensors);
+    const extents = disjoint(this.#name, tensors.map(({ data, path }) => extentOf(this.#engine, data, path)));
+    let begin = this.#slots.length;
+    const added = found.map(({ given, tensors, options }, g) => {
+      const path = from === undefined ? `paramGroups[${this.#groups.length + g}]` : `params[${g}]`;
+      for (const name of optimizerOptions) {
+        if (name in options) throw typeError(this.#name, `${path}.${name}`, 'an option of the optimizer as a whole', 'it beside the params, not in a group');
+      }
+      checkOptions(this.#name, options, known);
+      const settings = new Settings(this.#name, this.#table, { ...this.#defaults, ...optionsOf(options, this.#table) });
+      this.#checkConflict(settings);
+      const group = new Group(given, tensors, begin, settings, this.kernel(settings.now as ResolvedOf<D>));
+      begin = group.end;
+      return group;
+    });
+
+    const hasEma = this.#global.set['ema'] !== undefined;
+    const scalars = Object.values(this.#declaration.scalars ?? {});
+    const slots = tensors.map((tensor): Slot => {
+      if ('arrays' in tensor) return tensor as Slot;
+      const length = lengthOf(tensor.data);
+      const ema = hasEma ? this.#engine.allocate(length) : null;
+      ema?.set(tensor.data);
+      return { ...tensor, length, step: 0, scalars: [...scalars], arrays: new Map(), ema, grad: null };
+    });
+    const groups = [...this.#groups, ...added];
+    const widest = Math.max(...Object.values(this.#declaration.kernels).map(({ constants }) => constants.length));
+    const stride = Pass.length + widest;
+    const blocks = {
+      control: new Float64Array(Control.length),
+      rows: new Float32Array(slots.length * stride),
+      stride,
+      rowOf: new Int32Array(slots.length),
+    };
+    const plan = this.#engine.createPlan(slots.length, blocks);
+    for (const group of groups) for (let i = group.begin; i < group.end; i++) this.#setTensor(plan, i, group, slots[i]!);
+
+    for (const slot of slots) slot.grad = null;
+    this.#slots = slots;
+    this.#groups = groups;
+    const views = added.map((group) => group.view<SettingsFrom<D['hyperParameters'] & typeof commonHyperParameters>>(this.#table, (name, value) => this.#assign(group, name, value)));
+    this.#views = Object.freeze([...this.#views, ...views]);
+    this.#structure = structure;
+    this.#extents = extents;
+    this.#blocks = blocks;
+    this.#plan = plan;
+    this.#given.length = slots.length;
+    if (hasEma) this.#emaParams = assemble(structure, slots, slots.map((slot) => slot.ema as Float32Array));
+  }
+
+  #assign(group: Group, name: string, value: unknown): void {
+    this.#checkAlive();
+    this.#apply(group, this.#changed(group, name, value));
+  }
+
+  /** See {@link rebind}. @internal */
+  static rebind(optimizer: Optimizer, key: string | number, array: Float32Array): void {
+    optimizer.#checkAlive();
+    const index = optimizer.#slots.findIndex((slot) => slot.key === key);
+    const slot = optimizer.#slots[index];
+    if (slot === undefined) throw typeError(optimizer.#name, 'key', show(key), 'the name of a param');
+    checkFloat32(optimizer.#name, slot.path, array);
+    checkLength(optimizer.#name, slot.path, array, slot.length);
+    slot.data = array;
+    const group = optimizer.#groups.find(({ begin, end }) => begin <= index && index < end) as Group;
+    optimizer.#setTensor(optimizer.#plan, index, group, slot);
+    // The addresses of arrays whose memory is gone mean nothing; those that remain are checked as before.
+    const alive = optimizer.#slots.filter(({ data, length }) => lengthOf(data) === length);
+    optimizer.#extents = disjoint(optimizer.#name, alive.map(({ data, path }) => extentOf(optimizer.#engine, data, path)));
+  }
+}
+
+/**
+ * Replaces a param's array by another of the same length and keeps its state: for memory that moved, such as a
+ * WebAssembly heap that grew. @internal
+ */
+export function rebind(optimizer: Optimizer, key: string | number, array: Float32Array): void {
+  Optimizer.rebind(optimizer, key, array);
+}
+
+function sameNumbers(a: readonly number[], b: readonly number[]): boolean {
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
+}
+
+function isMark(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && (value as { schedule?: unknown }).schedule === true;
+}
+
+/** A setting as plain data. */
+function stored(value: unknown): unknown {
+  if (typeof value === 'function') return scheduleMark;
+  return Array.isArray(value) ? value.map(stored) : value;
+}
+
+function shown(value: unknown): string {
+  if (typeof value === 'function') return value.name === '' ? 'schedule' : `schedule ${value.name}`;
+  return Array.isArray(value) ? `[${value.map(shown).join(', ')}]` : String(value);
+}

@@ -1,0 +1,114 @@
+import type { HyperParameter } from './declaration.js';
+import { rangeError, show, typeError } from './errors.js';
+import type { Schedule } from './schedule.js';
+import { checkBoolean, checkInteger, checkNumber, checkOneOf } from './validate.js';
+
+type Table = Readonly<Record<string, HyperParameter>>;
+
+/**
+ * Checks one hyper-parameter as a user gave it.
+ * @returns it as it is to be kept; a pair as a frozen copy, so that a change to an element is not silently ignored
+ * @throws TypeError for a wrong type, RangeError for a value out of range
+ */
+export function checkSetting(who: string, name: string, parameter: HyperParameter, value: unknown): unknown {
+  if (value === undefined) {
+    if (parameter.required) throw typeError(who, name, 'undefined', `a number in ${parameter.range} or a Schedule: it has no default`);
+    if (parameter.default === undefined) return undefined;
+    return parameter.default;
+  }
+  if (parameter.choices !== undefined) return checkOneOf(who, name, value, parameter.choices);
+  if (typeof parameter.default === 'boolean') return checkBoolean(who, name, value);
+  if (Array.isArray(parameter.default)) {
+    if (!Array.isArray(value) || value.length !== 2) throw typeError(who, name, show(value), `a pair, each in ${parameter.range}`);
+    return Object.freeze(value.map((v, i) => checkScalar(who, `${name}[${i}]`, parameter, v)));
+  }
+  return checkScalar(who, name, parameter, value);
+}
+
+function checkScalar(who: string, name: string, parameter: HyperParameter, value: unknown): unknown {
+  if (typeof value === 'function' && parameter.fixed === undefined) return value;
+  const { range = '(-inf, inf)' } = parameter;
+  if (parameter.integer) return checkInteger(who, name, value, range);
+  if (typeof value !== 'number') {
+    throw typeError(who, name, show(value), `a number in ${range}${parameter.fixed === undefined ? ' or a Schedule' : ''}`);
+  }
+  return checkNumber(who, name, value, range);
+}
+
+/**
+ * Values of a table of hyper-parameters: what was set, and the plain numbers that the step at hand computes with.
+ * Schedules are asked once a step.
+ */
+export class Settings {
+  /** As set: numbers, Schedules, flags. */
+  readonly set: Record<string, unknown> = {};
+  /** What a step computes with. A Schedule that was not asked yet reads NaN. */
+  readonly now: Record<string, unknown> = {};
+  readonly #who: string;
+  readonly #table: Table;
+  #schedules: { readonly name: string; readonly index: number; readonly schedule: Schedule }[] = [];
+
+  constructor(who: string, table: Table, values: Readonly<Record<string, unknown>>) {
+    this.#who = who;
+    this.#table = table;
+    for (const name of Object.keys(table)) this.set[name] = this.check(name, values[name]);
+    this.#refresh();
+  }
+
+  /** One value, checked. @throws TypeError, RangeError */
+  check(name: string, value: unknown): unknown {
+    return checkSetting(this.#who, name, this.#table[name] as HyperParameter, value);
+  }
+
+  /** A copy with one or more values replaced; `values` are checked already. */
+  with(values: Readonly<Record<string, unknown>>): Settings {
+    return new Settings(this.#who, this.#table, { ...this.set, ...values });
+  }
+
+  /** Takes over the values of another of the same table. */
+  adopt(other: Settings): void {
+    Object.assign(this.set, other.set);
+    this.#refresh();
+  }
+
+  /** Asks the schedules for a step. @throws RangeError for a value that is not allowed, TypeError for no number */
+  resolve(step: number): void {
+    if (this.#schedules.length === 0) return;
+    for (const { name, index, schedule } of this.#schedules) {
+      const value = this.#ask(name, index, schedule, step);
+      if (index < 0) this.now[name] = value;
+      else (this.now[name] as number[])[index] = value;
+    }
+  }
+
+  /** The number that `name` has in a step. @throws as {@link resolve} */
+  at(name: string, step: number): number {
+    const value = this.set[name];
+    return typeof value === 'function' ? this.#ask(name, -1, value as Schedule, step) : (value as number);
+  }
+
+  #ask(name: string, index: number, schedule: Schedule, step: number): number {
+    const value: unknown = schedule(step);
+    const { range = '(-inf, inf)' } = this.#table[name] as HyperParameter;
+    const path = index < 0 ? name : `${name}[${index}]`;
+    try {
+      return checkNumber(this.#who, path, value, range);
+    } catch (error) {
+      const make = error instanceof RangeError ? rangeError : typeError;
+      throw make(this.#who, path, show(value), range, `from its schedule at step ${step}`);
+    }
+  }
+
+  #refresh(): void {
+    this.#schedules = [];
+    for (const [name, value] of Object.entries(this.set)) {
+      this.now[name] = Array.isArray(value) ? value.map((v, i) => this.#plain(name, i, v)) : this.#plain(name, -1, value);
+    }
+  }
+
+  #plain(name: string, index: number, value: unknown): unknown {
+    if (typeof value !== 'function') return value;
+    this.#schedules.push({ name, index, schedule: value as Schedule });
+    return Number.NaN;
+  }
+}

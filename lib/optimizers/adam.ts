@@ -1,0 +1,167 @@
+import { type Declaration, defaultsOf, type GroupOptionsOf, kernel, type OptionsOf, type ResolvedOf } from '../core/declaration.js';
+import { Optimizer } from '../core/optimizer.js';
+import type { Params } from '../core/params.js';
+import { power } from '../core/power.js';
+
+const f = Math.fround;
+
+const momentConstants = ['beta1', 'oneMinusBeta1', 'beta2', 'oneMinusBeta2', 'stepSize', 'inverseBiasCorrection2Sqrt', 'eps'] as const;
+
+const kernels = {
+  adam: kernel({
+    state: ['expAvg', 'expAvgSq'],
+    constants: momentConstants,
+    reference:
+      ([beta1, oneMinusBeta1, beta2, oneMinusBeta2, stepSize, inverseBiasCorrection2Sqrt, eps], [expAvg, expAvgSq]) =>
+      (i, param, grad) => {
+        expAvg[i] = f(beta1 * expAvg[i]!) + f(oneMinusBeta1 * grad);
+        expAvgSq[i] = f(beta2 * expAvgSq[i]!) + f(oneMinusBeta2 * f(grad * grad));
+        return param - f(f(stepSize * expAvg[i]!) / f(f(f(Math.sqrt(expAvgSq[i]!)) * inverseBiasCorrection2Sqrt) + eps));
+      },
+  }),
+  'adam-amsgrad': kernel({
+    state: ['expAvg', 'expAvgSq', 'maxExpAvgSq'],
+    constants: momentConstants,
+    reference:
+      ([beta1, oneMinusBeta1, beta2, oneMinusBeta2, stepSize, inverseBiasCorrection2Sqrt, eps], [expAvg, expAvgSq, maxExpAvgSq]) =>
+      (i, param, grad) => {
+        expAvg[i] = f(beta1 * expAvg[i]!) + f(oneMinusBeta1 * grad);
+        expAvgSq[i] = f(beta2 * expAvgSq[i]!) + f(oneMinusBeta2 * f(grad * grad));
+        maxExpAvgSq[i] = maxExpAvgSq[i]! > expAvgSq[i]! ? maxExpAvgSq[i]! : expAvgSq[i]!;
+        return param - f(f(stepSize * expAvg[i]!) / f(f(f(Math.sqrt(maxExpAvgSq[i]!)) * inverseBiasCorrection2Sqrt) + eps));
+      },
+  }),
+};
+
+export const adam = {
+  name: 'Adam',
+  about: 'moving averages of the gradient and of its square, corrected for their start at 0',
+  reference: 'Kingma & Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015, Algorithm 1, https://arxiv.org/abs/1412.6980; amsgrad: Reddi, Kale & Kumar 2018, https://arxiv.org/abs/1904.09237',
+  formula: [
+    'm ← β₁·m + (1−β₁)·g;  s ← β₂·s + (1−β₂)·g²',
+    'w ← w − η·(m/(1−β₁ᵗ)) / (√(s/(1−β₂ᵗ)) + ε)',
+    'amsgrad: ŝ ← max(ŝ, s) in place of s in the denominator',
+  ],
+  decay: 'l2',
+  hyperParameters: {
+    /** Learning rate. */
+    lr: { default: 1e-3, range: '[0, inf)', about: 'learning rate' },
+    /** Decay rates of the moving averages of g and of g². */
+    betas: { default: [0.9, 0.999], range: '[0, 1)', about: 'decay rates of the moving averages of g and of g²' },
+    /** Added to the denominator, outside the root. */
+    eps: { default: 1e-8, range: '[0, inf)', about: 'added to the denominator, outside the root' },
+    /** Never let the denominator shrink. */
+    amsgrad: { default: false, about: 'never let the denominator shrink' },
+    /** Correct the averages for their start at 0. */
+    biasCorrection: { default: true, about: 'correct the averages for their start at 0' },
+    /** L2 penalty. */
+    weightDecay: { default: 0, range: '[0, inf)', about: 'L2 penalty' },
+  },
+  kernels,
+} as const satisfies Declaration;
+
+export const adamw = {
+  ...adam,
+  name: 'AdamW',
+  about: 'Adam with weight decay beside the gradient instead of in it',
+  reference: 'Loshchilov & Hutter, "Decoupled Weight Decay Regularization", ICLR 2019, Algorithm 2, https://arxiv.org/abs/1711.05101',
+  formula: ['w ← w·(1 − η·λ)', ...adam.formula],
+  decay: 'decoupled',
+  hyperParameters: {
+    ...adam.hyperParameters,
+    /** Shrinks the weights by lr · weightDecay before each update. */
+    weightDecay: { default: 1e-2, range: '[0, inf)', about: 'shrinks the weights by lr · weightDecay before each update' },
+  },
+} as const satisfies Declaration;
+
+/** Options of {@link Adam}. */
+export type AdamOptions = OptionsOf<typeof adam>;
+/** Options of {@link AdamW}. */
+export type AdamWOptions = OptionsOf<typeof adamw>;
+type Now = ResolvedOf<typeof adam>;
+
+function kernelOf({ amsgrad }: Now): string {
+  return amsgrad ? 'adam-amsgrad' : 'adam';
+}
+
+function constantsOf({ lr, betas: [beta1, beta2], eps, biasCorrection }: Now, t: number): number[] {
+  const biasCorrection1 = biasCorrection ? 1 - power(beta1, t) : 1;
+  const biasCorrection2 = biasCorrection ? 1 - power(beta2, t) : 1;
+  return [beta1, 1 - beta1, beta2, 1 - beta2, lr / biasCorrection1, 1 / Math.sqrt(biasCorrection2), eps];
+}
+
+/**
+ * Adam: the step follows a moving average of the gradient, divided by the root of one of its square.
+ *
+ * ```
+ * m ← β₁·m + (1−β₁)·g;   s ← β₂·s + (1−β₂)·g²
+ * w ← w − η·(m/(1−β₁ᵗ)) / (√(s/(1−β₂ᵗ)) + ε)
+ * ```
+ * With `amsgrad`, `ŝ ← max(ŝ, s)` stands for s in the denominator. With `biasCorrection: false`, m and s are used as
+ * they are.
+ *
+ * Options: `lr` (1e-3, [0, ∞)), `betas` ([0.9, 0.999], each [0, 1)), `eps` (1e-8), `amsgrad` (false), `biasCorrection`
+ * (true), `weightDecay` (0, L2), `maximize` (false), `clipValue`; for all groups together `clipNorm`, `skipNonFinite`,
+ * `zeroGrads`, `ema`, `gradNorm`. State: `expAvg`, `expAvgSq`, `maxExpAvgSq` (amsgrad).
+ *
+ * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params
+ * @example
+ * ```ts
+ * import { Adam, cosine } from 'schuss';
+ * const w = new Float32Array(784 * 100), b = new Float32Array(100);
+ * const adam = new Adam({ 'fc.weight': w, 'fc.bias': b }, { lr: cosine(1e-3, { steps: 1000 }), clipNorm: 1 });
+ * const { gradNorm } = adam.step({ 'fc.weight': w.map(() => 0.1), 'fc.bias': b.map(() => 0.1) });
+ * ```
+ * @see Kingma & Ba 2015, Algorithm 1, https://arxiv.org/abs/1412.6980; amsgrad: Reddi, Kale & Kumar 2018, Algorithm 2,
+ *   https://arxiv.org/abs/1904.09237
+ */
+export class Adam extends Optimizer<typeof adam> {
+  static readonly optimizerName: string = adam.name;
+  static readonly defaults: AdamOptions = defaultsOf(adam);
+
+  constructor(params: Params<GroupOptionsOf<typeof adam>>, options: AdamOptions = {}) {
+    super(adam, params, options);
+  }
+
+  protected override kernel(options: Now): string {
+    return kernelOf(options);
+  }
+
+  protected override constants(options: Now, t: number): number[] {
+    return constantsOf(options, t);
+  }
+}
+
+/**
+ * AdamW: {@link Adam} with decoupled weight decay, which shrinks the weights directly instead of adding to the gradient.
+ *
+ * ```
+ * w ← w·(1 − η·λ), then Adam's update
+ * ```
+ * Options: those of {@link Adam}, with `weightDecay` (1e-2, decoupled). State: as {@link Adam}.
+ *
+ * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params
+ * @example
+ * ```ts
+ * import { AdamW } from 'schuss';
+ * const w = new Float32Array([1, 2, 3]);
+ * new AdamW(w, { lr: 3e-4, weightDecay: 0.1 }).step(new Float32Array([0.5, 0, -0.5]));
+ * ```
+ * @see Loshchilov & Hutter 2019, Algorithm 2, https://arxiv.org/abs/1711.05101
+ */
+export class AdamW extends Optimizer<typeof adamw> {
+  static readonly optimizerName: string = adamw.name;
+  static readonly defaults: AdamWOptions = defaultsOf(adamw);
+
+  constructor(params: Params<GroupOptionsOf<typeof adamw>>, options: AdamWOptions = {}) {
+    super(adamw, params, options);
+  }
+
+  protected override kernel(options: Now): string {
+    return kernelOf(options);
+  }
+
+  protected override constants(options: Now, t: number): number[] {
+    return constantsOf(options, t);
+  }
+}

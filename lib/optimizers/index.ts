@@ -1,0 +1,69 @@
+import type { Declaration } from '../core/declaration.js';
+import { show, typeError } from '../core/errors.js';
+import type { Optimizer } from '../core/optimizer.js';
+import type { Params } from '../core/params.js';
+import { nearest } from '../core/validate.js';
+import { Adagrad, adagrad } from './adagrad.js';
+import { Adam, AdamW, adam, adamw } from './adam.js';
+import { RMSprop, rmsprop } from './rmsprop.js';
+import { SGD, sgd } from './sgd.js';
+
+// THE TABLE: one line an optimizer. Docs, contract tests, parity tests and benches follow by enumeration.
+const table = [
+  [SGD, sgd],
+  [Adagrad, adagrad],
+  [RMSprop, rmsprop],
+  [Adam, adam],
+  [AdamW, adamw],
+] as const;
+
+/** What all optimizer classes have in common, as values. */
+export interface OptimizerClass {
+  // biome-ignore lint/suspicious/noExplicitAny: the options of a class that is known by name only at run time
+  new (params: Params<any>, options?: any): Optimizer;
+  readonly optimizerName: string;
+  readonly defaults: Readonly<Record<string, unknown>>;
+}
+
+/** What the library knows of each class, in the order of the table. @internal */
+export const declarations: readonly Declaration[] = table.map(([, declaration]) => declaration);
+
+/**
+ * The optimizer classes by their lower-cased names: `optimizers.adam === Adam`.
+ *
+ * @example
+ * ```ts
+ * import { optimizers } from 'schuss';
+ * for (const { optimizerName, defaults } of Object.values(optimizers)) console.log(optimizerName, defaults);
+ * ```
+ */
+export const optimizers = Object.freeze(
+  Object.fromEntries(table.map(([constructor, { name }]) => [name.toLowerCase(), constructor])),
+) as unknown as Readonly<{ sgd: typeof SGD; adagrad: typeof Adagrad; rmsprop: typeof RMSprop; adam: typeof Adam; adamw: typeof AdamW }> &
+  Readonly<Record<string, OptimizerClass>>;
+
+/**
+ * An optimizer by its class's name, in any case: for configuration files.
+ *
+ * @param name `'sgd'`, `'Adam'`, …: a key of {@link optimizers}.
+ * @throws TypeError for an unknown name, with the nearest known; and as the class throws
+ * @example
+ * ```ts
+ * import { createOptimizer } from 'schuss';
+ * const optimizer = createOptimizer('adam', new Float32Array(10), { lr: 1e-3 });
+ * ```
+ */
+export function createOptimizer(name: string, params: Params<Readonly<Record<string, unknown>>>, options: Readonly<Record<string, unknown>> = {}): Optimizer {
+  const names = Object.keys(optimizers);
+  const key = typeof name === 'string' ? name.toLowerCase() : undefined;
+  if (key === undefined || !names.includes(key)) {
+    const near = key === undefined ? undefined : nearest(key, names);
+    throw typeError('createOptimizer', 'name', show(name), near === undefined ? `one of ${names.join(', ')}` : `"${near}"`, near === undefined ? undefined : `there are ${names.join(', ')}`);
+  }
+  return new (optimizers[key] as OptimizerClass)(params, options);
+}
+
+export { Adagrad, type AdagradOptions } from './adagrad.js';
+export { Adam, type AdamOptions, AdamW, type AdamWOptions } from './adam.js';
+export { RMSprop, type RMSpropOptions } from './rmsprop.js';
+export { SGD, type SGDOptions } from './sgd.js';

@@ -1,0 +1,127 @@
+import { type Declaration, defaultsOf, type GroupOptionsOf, kernel, type OptionsOf, type ResolvedOf } from '../core/declaration.js';
+import { Optimizer } from '../core/optimizer.js';
+import type { Params } from '../core/params.js';
+
+const f = Math.fround;
+
+/** √max(s − a², 0); a NaN passes. */
+function deviation(squareAvg: number, gradAvg: number): number {
+  const variance = f(squareAvg - f(gradAvg * gradAvg));
+  return f(Math.sqrt(0 > variance ? 0 : variance));
+}
+
+export const rmsprop = {
+  name: 'RMSprop',
+  about: 'divides by the root of a moving average of squared gradients',
+  reference: 'Tieleman & Hinton, "Lecture 6.5: RMSProp", 2012, https://www.cs.toronto.edu/~hinton/coursera/lecture6/lec6.pdf; centered: Graves 2013, eq. 38–45, https://arxiv.org/abs/1308.0850',
+  formula: [
+    's ← α·s + (1−α)·g²',
+    'w ← w − η·g / (√s + ε)',
+    'centered: a ← α·a + (1−α)·g;  √max(s − a², 0) for √s',
+    'momentum μ: b ← μ·b + g / (√s + ε);  w ← w − η·b',
+  ],
+  decay: 'l2',
+  hyperParameters: {
+    /** Learning rate. */
+    lr: { default: 1e-2, range: '[0, inf)', about: 'learning rate' },
+    /** Decay rate of the moving average of squares. */
+    alpha: { default: 0.99, range: '[0, 1)', about: 'decay rate of the moving average of squares' },
+    /** Added to the denominator, outside the root. */
+    eps: { default: 1e-8, range: '[0, inf)', about: 'added to the denominator, outside the root' },
+    /** Momentum; 0: none. */
+    momentum: { default: 0, range: '[0, 1)', about: 'momentum; 0: none' },
+    /** Divide by the root of the variance rather than of the mean square. */
+    centered: { default: false, about: 'divide by the root of the variance instead' },
+    /** L2 penalty. */
+    weightDecay: { default: 0, range: '[0, inf)', about: 'L2 penalty' },
+  },
+  kernels: {
+    rmsprop: kernel({
+      state: ['squareAvg'],
+      constants: ['lr', 'alpha', 'oneMinusAlpha', 'eps'],
+      reference:
+        ([lr, alpha, oneMinusAlpha, eps], [squareAvg]) =>
+        (i, param, grad) => {
+          squareAvg[i] = f(alpha * squareAvg[i]!) + f(oneMinusAlpha * f(grad * grad));
+          return param - f(f(lr * grad) / f(f(Math.sqrt(squareAvg[i]!)) + eps));
+        },
+    }),
+    'rmsprop-momentum': kernel({
+      state: ['squareAvg', 'momentumBuffer'],
+      constants: ['lr', 'alpha', 'oneMinusAlpha', 'eps', 'momentum'],
+      reference:
+        ([lr, alpha, oneMinusAlpha, eps, momentum], [squareAvg, momentumBuffer]) =>
+        (i, param, grad) => {
+          squareAvg[i] = f(alpha * squareAvg[i]!) + f(oneMinusAlpha * f(grad * grad));
+          momentumBuffer[i] = f(momentum * momentumBuffer[i]!) + f(grad / f(f(Math.sqrt(squareAvg[i]!)) + eps));
+          return param - f(lr * momentumBuffer[i]!);
+        },
+    }),
+    'rmsprop-centered': kernel({
+      state: ['squareAvg', 'gradAvg'],
+      constants: ['lr', 'alpha', 'oneMinusAlpha', 'eps'],
+      reference:
+        ([lr, alpha, oneMinusAlpha, eps], [squareAvg, gradAvg]) =>
+        (i, param, grad) => {
+          squareAvg[i] = f(alpha * squareAvg[i]!) + f(oneMinusAlpha * f(grad * grad));
+          gradAvg[i] = f(alpha * gradAvg[i]!) + f(oneMinusAlpha * grad);
+          return param - f(f(lr * grad) / f(deviation(squareAvg[i]!, gradAvg[i]!) + eps));
+        },
+    }),
+    'rmsprop-centered-momentum': kernel({
+      state: ['squareAvg', 'gradAvg', 'momentumBuffer'],
+      constants: ['lr', 'alpha', 'oneMinusAlpha', 'eps', 'momentum'],
+      reference:
+        ([lr, alpha, oneMinusAlpha, eps, momentum], [squareAvg, gradAvg, momentumBuffer]) =>
+        (i, param, grad) => {
+          squareAvg[i] = f(alpha * squareAvg[i]!) + f(oneMinusAlpha * f(grad * grad));
+          gradAvg[i] = f(alpha * gradAvg[i]!) + f(oneMinusAlpha * grad);
+          momentumBuffer[i] = f(momentum * momentumBuffer[i]!) + f(grad / f(deviation(squareAvg[i]!, gradAvg[i]!) + eps));
+          return param - f(lr * momentumBuffer[i]!);
+        },
+    }),
+  },
+} as const satisfies Declaration;
+
+/** Options of {@link RMSprop}. */
+export type RMSpropOptions = OptionsOf<typeof rmsprop>;
+type Now = ResolvedOf<typeof rmsprop>;
+
+/**
+ * RMSProp: each element's step is divided by the root of a moving average of its squared gradients.
+ *
+ * ```
+ * s ← α·s + (1−α)·g²;   w ← w − η·g / (√s + ε)
+ * centered   a ← α·a + (1−α)·g;  √max(s − a², 0) in place of √s
+ * momentum   b ← μ·b + g / (√s + ε);  w ← w − η·b
+ * ```
+ * Options: `lr` (1e-2, [0, ∞)), `alpha` (0.99, [0, 1)), `eps` (1e-8), `momentum` (0, [0, 1)), `centered` (false),
+ * `weightDecay` (0, L2), `maximize` (false), `clipValue`; for all groups together `clipNorm`, `skipNonFinite`,
+ * `zeroGrads`, `ema`, `gradNorm`. State: `squareAvg`, `gradAvg` (centered), `momentumBuffer` (momentum).
+ *
+ * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params
+ * @example
+ * ```ts
+ * import { RMSprop } from 'schuss';
+ * const w = new Float32Array([1, 2, 3]);
+ * new RMSprop(w, { lr: 1e-3, momentum: 0.9 }).step(new Float32Array([0.5, 0, -0.5]));
+ * ```
+ * @see Tieleman & Hinton 2012, https://www.cs.toronto.edu/~hinton/coursera/lecture6/lec6.pdf; centered: Graves 2013,
+ *   https://arxiv.org/abs/1308.0850
+ */
+export class RMSprop extends Optimizer<typeof rmsprop> {
+  static readonly optimizerName: string = rmsprop.name;
+  static readonly defaults: RMSpropOptions = defaultsOf(rmsprop);
+
+  constructor(params: Params<GroupOptionsOf<typeof rmsprop>>, options: RMSpropOptions = {}) {
+    super(rmsprop, params, options);
+  }
+
+  protected override kernel({ centered, momentum }: Now): string {
+    return `rmsprop${centered ? '-centered' : ''}${momentum === 0 ? '' : '-momentum'}`;
+  }
+
+  protected override constants({ lr, alpha, eps, momentum }: Now): number[] {
+    return [lr, alpha, 1 - alpha, eps, momentum];
+  }
+}

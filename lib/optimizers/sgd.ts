@@ -1,0 +1,147 @@
+import { type Declaration, defaultsOf, type GroupOptionsOf, kernel, type OptionsOf, type ResolvedOf } from '../core/declaration.js';
+import { Optimizer } from '../core/optimizer.js';
+import type { Params } from '../core/params.js';
+
+const f = Math.fround;
+
+export const sgd = {
+  name: 'SGD',
+  about: 'stochastic gradient descent, plain, with momentum, or with Nesterov momentum',
+  reference: 'Sutskever, Martens, Dahl & Hinton, "On the importance of initialization and momentum in deep learning", ICML 2013, eq. 1–4, https://proceedings.mlr.press/v28/sutskever13.html',
+  formula: [
+    'w ← w − η·g',
+    'momentum μ: v ← μ·v − η·g;  w ← w + v',
+    "Nesterov: v' ← μ·v − η·g;  w ← w − μ·v + (1+μ)·v'",
+    "momentumForm 'buffer' (PyTorch): b ← μ·b + (1−τ)·g;  w ← w − η·b;  Nesterov: w ← w − η·(g + μ·b)",
+  ],
+  decay: 'l2',
+  hyperParameters: {
+    /** Learning rate. */
+    lr: { required: true, range: '[0, inf)', about: 'learning rate' },
+    /** Momentum; 0: none. */
+    momentum: { default: 0, range: '[0, 1)', about: 'momentum; 0: none' },
+    /** Look ahead along the velocity. */
+    nesterov: { default: false, about: 'look ahead along the velocity' },
+    /** `velocity`: lr inside the velocity (the textbook's); `buffer`: outside (PyTorch's). They differ when lr changes. */
+    momentumForm: { default: 'velocity', choices: ['velocity', 'buffer'], about: "lr inside the velocity (textbook) or outside the 'buffer' (PyTorch)" },
+    /** Shrinks what enters the buffer. */
+    dampening: { default: 0, range: '[0, 1]', about: "shrinks what enters the buffer; with momentumForm 'buffer', without Nesterov" },
+    /** L2 penalty. */
+    weightDecay: { default: 0, range: '[0, inf)', about: 'L2 penalty' },
+  },
+  kernels: {
+    sgd: kernel({
+      state: [],
+      constants: ['lr'],
+      reference:
+        ([lr]) =>
+        (_i, param, grad) =>
+          param - f(f(lr) * grad),
+    }),
+    'sgd-velocity': kernel({
+      state: ['velocity'],
+      constants: ['lr', 'momentum'],
+      reference:
+        ([lr, momentum], [velocity]) =>
+        (i, param, grad) => {
+          velocity[i] = f(momentum * velocity[i]!) - f(lr * grad);
+          return param + velocity[i]!;
+        },
+    }),
+    'sgd-velocity-nesterov': kernel({
+      state: ['velocity'],
+      constants: ['lr', 'previousMomentum', 'momentum'],
+      reference:
+        ([lr, previousMomentum, momentum], [velocity]) =>
+        (i, param, grad) => {
+          const pull = f(lr * grad);
+          velocity[i] = f(previousMomentum * velocity[i]!) - pull;
+          return param + f(f(momentum * velocity[i]!) - pull);
+        },
+    }),
+    'sgd-buffer': kernel({
+      state: ['momentumBuffer'],
+      constants: ['lr', 'momentum', 'oneMinusDampening'],
+      reference:
+        ([lr, momentum, oneMinusDampening], [momentumBuffer]) =>
+        (i, param, grad) => {
+          momentumBuffer[i] = f(momentum * momentumBuffer[i]!) + f(oneMinusDampening * grad);
+          return param - f(lr * momentumBuffer[i]!);
+        },
+    }),
+    'sgd-buffer-nesterov': kernel({
+      state: ['momentumBuffer'],
+      constants: ['lr', 'momentum'],
+      reference:
+        ([lr, momentum], [momentumBuffer]) =>
+        (i, param, grad) => {
+          momentumBuffer[i] = f(momentum * momentumBuffer[i]!) + grad;
+          return param - f(lr * f(grad + f(momentum * momentumBuffer[i]!)));
+        },
+    }),
+  },
+  // The momentum at the param's last update: Nesterov's look-ahead was made with it.
+  scalars: { momentum: 0 },
+} as const satisfies Declaration;
+
+/** Options of {@link SGD}. */
+export type SGDOptions = OptionsOf<typeof sgd>;
+type Now = ResolvedOf<typeof sgd>;
+
+/**
+ * Stochastic gradient descent, plain, with momentum, or with Nesterov momentum.
+ *
+ * ```
+ * plain      w ← w − η·g
+ * momentum   v ← μ·v − η·g;   w ← w + v
+ * Nesterov   v' ← μ·v − η·g;  w ← w − μ·v + (1+μ)·v'
+ * ```
+ * With `momentumForm: 'buffer'` (PyTorch's): `b ← μ·b + (1−τ)·g` (first step: `b ← g`), `w ← w − η·b`, Nesterov
+ * `w ← w − η·(g + μ·b)`. The two forms agree while lr is constant and differ when it changes. A momentum that is a
+ * Schedule looks ahead with the new momentum, while the velocity decays by the last one.
+ *
+ * Options: `lr` (required, [0, ∞)), `momentum` (0, [0, 1)), `nesterov` (false), `momentumForm` ('velocity'),
+ * `dampening` (0, [0, 1]), `weightDecay` (0, L2), `maximize` (false), `clipValue`; for all groups together `clipNorm`,
+ * `skipNonFinite`, `zeroGrads`, `ema`, `gradNorm`. State: `velocity` or `momentumBuffer`.
+ *
+ * @throws TypeError for an unknown option, a wrong type or a missing lr; RangeError for a value out of range, overlapping
+ *   params, dampening with the velocity form or Nesterov, Nesterov without momentum
+ * @example
+ * ```ts
+ * import { SGD } from 'schuss';
+ * const w = new Float32Array([1, 2, 3]);
+ * const sgd = new SGD(w, { lr: 0.1, momentum: 0.9, nesterov: true });
+ * sgd.step(new Float32Array([0.5, 0, -0.5])); // w has changed, in place
+ * ```
+ * @see Sutskever, Martens, Dahl & Hinton 2013, eq. 1–4, https://proceedings.mlr.press/v28/sutskever13.html
+ */
+export class SGD extends Optimizer<typeof sgd> {
+  static readonly optimizerName: string = sgd.name;
+  static readonly defaults: SGDOptions = defaultsOf(sgd);
+
+  constructor(params: Params<GroupOptionsOf<typeof sgd>>, options: SGDOptions = {}) {
+    super(sgd, params, options);
+  }
+
+  protected override kernel({ momentum, nesterov, momentumForm }: Now): string {
+    if (momentum === 0) return 'sgd';
+    return `sgd-${momentumForm}${nesterov ? '-nesterov' : ''}`;
+  }
+
+  protected override conflict({ momentum, nesterov, momentumForm, dampening }: Now): [string, string, string] | undefined {
+    if (dampening !== 0 && (momentumForm !== 'buffer' || nesterov)) {
+      return ['dampening', String(dampening), "0, unless momentumForm is 'buffer' and nesterov is false"];
+    }
+    if (nesterov && momentum === 0) return ['nesterov', 'true', 'false while momentum is 0'];
+    return undefined;
+  }
+
+  protected override constants({ lr, momentum, nesterov, momentumForm, dampening }: Now, t: number, [previous]: readonly [number]): number[] {
+    if (momentumForm === 'velocity' && nesterov) return [lr, previous, momentum];
+    return [lr, momentum, t === 1 ? 1 : 1 - dampening];
+  }
+
+  protected override scalarsAfter({ momentum }: Now): number[] {
+    return [momentum];
+  }
+}

@@ -1,0 +1,75 @@
+// What JavaScript sees: `isas`, and `engine(isa)` with that instruction set's functions. No global state: several
+// worker threads may load the addon.
+#include <napi.h>
+
+#include <string>
+
+#include "../dispatch.h"
+#include "../plan.h"
+#include "buffers.h"
+#include "plan.h"
+
+namespace {
+const KernelSet& setOf(const Napi::CallbackInfo& info) { return *static_cast<const KernelSet*>(info.Data()); }
+
+// sumSquares(x) => number
+Napi::Value sumSquaresOf(const Napi::CallbackInfo& info) {
+  Floats x;
+  if (!toFloats(info[0], "x", &x)) return info.Env().Undefined();
+  return Napi::Number::New(info.Env(), sumSquares(setOf(info), x.data, x.length));
+}
+
+// lerp(target, source, rate)
+Napi::Value lerp(const Napi::CallbackInfo& info) {
+  Floats target, source;
+  if (!toFloats(info[0], "target", &target) || !toFloats(info[1], "source", &source)) return info.Env().Undefined();
+  const size_t length = target.length < source.length ? target.length : source.length;
+  setOf(info).lerp(target.data, source.data, info[2].As<Napi::Number>().FloatValue(), length);
+  return info.Env().Undefined();
+}
+
+Napi::Array describe(Napi::Env env, const KernelSet& set) {
+  Napi::Array kernels = Napi::Array::New(env, set.count);
+  for (size_t i = 0; i < set.count; ++i) {
+    Napi::Object kernel = Napi::Object::New(env);
+    kernel.Set("name", set.kernels[i].name);
+    kernel.Set("state", set.kernels[i].state);
+    kernel.Set("constants", set.kernels[i].constants);
+    kernels.Set(static_cast<uint32_t>(i), kernel);
+  }
+  return kernels;
+}
+
+// engine(isa) => { kernels, createPlan, setTensor, setGrad, sumSquares, lerp }, or undefined where this CPU lacks it
+Napi::Value engine(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const std::string isa = info[0].As<Napi::String>().Utf8Value();
+  const KernelSet* sets[kMaxSets];
+  const size_t count = available(sets, kMaxSets);
+  for (size_t i = 0; i < count; ++i) {
+    if (isa != sets[i]->isa) continue;
+    void* data = const_cast<KernelSet*>(sets[i]);
+    Napi::Object result = Napi::Object::New(env);
+    result.Set("kernels", describe(env, *sets[i]));
+    result.Set("sumSquares", Napi::Function::New(env, sumSquaresOf, "sumSquares", data));
+    result.Set("lerp", Napi::Function::New(env, lerp, "lerp", data));
+    definePlan(env, result, *sets[i]);
+    return result;
+  }
+  return env.Undefined();
+}
+
+Napi::Object init(Napi::Env env, Napi::Object exports) {
+  const KernelSet* sets[kMaxSets];
+  const size_t count = available(sets, kMaxSets);
+  Napi::Array isas = Napi::Array::New(env, count);
+  for (size_t i = 0; i < count; ++i) isas.Set(static_cast<uint32_t>(i), sets[i]->isa);
+  exports.Set("isas", isas);
+  exports.Set("engine", Napi::Function::New(env, engine, "engine"));
+  exports.Set("allocate", Napi::Function::New(env, allocate, "allocate"));
+  exports.Set("address", Napi::Function::New(env, address, "address"));
+  return exports;
+}
+}  // namespace
+
+NODE_API_MODULE(NODE_GYP_MODULE_NAME, init)

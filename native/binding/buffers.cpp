@@ -1,0 +1,68 @@
+#include "buffers.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <string>
+
+namespace {
+bool toMemory(const Napi::Value& value, napi_typedarray_type wanted, const char* name, void** data, size_t* length) {
+  const napi_env env = value.Env();
+  bool isArray = false;
+  napi_typedarray_type type = napi_int8_array;
+  if (napi_is_typedarray(env, value, &isArray) != napi_ok || !isArray ||
+      napi_get_typedarray_info(env, value, &type, length, data, nullptr, nullptr) != napi_ok || type != wanted) {
+    Napi::TypeError::New(env, std::string("schuss: ") + name + ": not a typed array of the kind expected here")
+        .ThrowAsJavaScriptException();
+    return false;
+  }
+  return true;
+}
+}  // namespace
+
+bool toFloats(const Napi::Value& value, const char* name, Floats* out) {
+  void* data = nullptr;
+  if (!toMemory(value, napi_float32_array, name, &data, &out->length)) return false;
+  out->data = static_cast<float*>(data);
+  return true;
+}
+
+bool toInts(const Napi::Value& value, const char* name, int32_t** out, size_t* length) {
+  return toMemory(value, napi_int32_array, name, reinterpret_cast<void**>(out), length);
+}
+
+bool toDoubles(const Napi::Value& value, const char* name, double** out, size_t* length) {
+  return toMemory(value, napi_float64_array, name, reinterpret_cast<void**>(out), length);
+}
+
+Napi::Value allocate(const Napi::CallbackInfo& info) {
+  constexpr size_t kAlignment = 64;
+  const napi_env env = info.Env();
+  const size_t length = static_cast<size_t>(info[0].As<Napi::Number>().Int64Value());
+  const size_t bytes = length * sizeof(float);
+  // calloc takes large blocks from the system, where zeroed pages cost nothing until they are touched.
+  void* block = calloc(1, bytes + kAlignment);
+  if (block == nullptr) {
+    Napi::RangeError::New(env, "allocate: out of memory").ThrowAsJavaScriptException();
+    return info.Env().Undefined();
+  }
+  void* aligned = reinterpret_cast<void*>((reinterpret_cast<uintptr_t>(block) + kAlignment - 1) & ~(kAlignment - 1));
+  napi_value buffer;
+  const napi_status status = napi_create_external_arraybuffer(
+      env, aligned, bytes, [](napi_env, void*, void* owner) { free(owner); }, block, &buffer);
+  if (status != napi_ok) {
+    // Electron and other builds with a memory cage allow no external buffers.
+    free(block);
+    if (napi_create_arraybuffer(env, bytes, nullptr, &buffer) != napi_ok) {
+      Napi::RangeError::New(env, "allocate: out of memory").ThrowAsJavaScriptException();
+      return info.Env().Undefined();
+    }
+  }
+  return Napi::Float32Array::New(info.Env(), length, Napi::ArrayBuffer(env, buffer), 0);
+}
+
+Napi::Value address(const Napi::CallbackInfo& info) {
+  Floats floats;
+  if (!toFloats(info[0], "array", &floats)) return info.Env().Undefined();
+  return Napi::Number::New(info.Env(), static_cast<double>(reinterpret_cast<uintptr_t>(floats.data)));
+}

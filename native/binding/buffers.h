@@ -1,0 +1,23 @@
+#pragma once
+#include <napi.h>
+#include <stddef.h>
+
+/// The memory of a Float32Array; an empty one may have a null pointer.
+struct Floats {
+  float* data;
+  size_t length;
+};
+
+/// Reads any typed array as it stands now (over an ArrayBuffer, a SharedArrayBuffer or wasm memory) and checks its
+/// element type, which Napi's As<>() does not. Throws a TypeError and returns false otherwise.
+bool toFloats(const Napi::Value& value, const char* name, Floats* out);
+
+/// The same for the blocks that the wrapper shares with the plan.
+bool toInts(const Napi::Value& value, const char* name, int32_t** out, size_t* length);
+bool toDoubles(const Napi::Value& value, const char* name, double** out, size_t* length);
+
+/// allocate(length): a zeroed Float32Array, 64-byte aligned where the runtime allows external memory.
+Napi::Value allocate(const Napi::CallbackInfo& info);
+
+/// address(array): where it lies, as a number; for finding overlaps between different buffer objects on one memory.
+Napi::Value address(const Napi::CallbackInfo& info);

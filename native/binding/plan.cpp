@@ -1,0 +1,132 @@
+// A plan is a JavaScript function: calling it is one step, which allocates nothing and converts nothing. The function's
+// owner, lib/core/native.ts, keeps the arrays alive whose addresses the plan holds, and checks their lengths before
+// every step.
+#include "plan.h"
+
+#include <stdint.h>
+
+#include <string>
+
+#include "../plan.h"
+#include "buffers.h"
+
+namespace {
+constexpr napi_type_tag kPlanTag = {0x5c4c5c9a0f3b4c1eULL, 0x9d2b7a61e0f84437ULL};
+
+napi_value step(napi_env env, napi_callback_info info) {
+  void* data;
+  if (napi_get_cb_info(env, info, nullptr, nullptr, nullptr, &data) == napi_ok) static_cast<Plan*>(data)->step();
+  return nullptr;
+}
+
+void fail(Napi::Env env, const std::string& message) { Napi::Error::New(env, "schuss: " + message).ThrowAsJavaScriptException(); }
+
+const KernelSet& setOf(const Napi::CallbackInfo& info) { return *static_cast<const KernelSet*>(info.Data()); }
+
+// createPlan(count, control: Float64Array, rows: Float32Array, stride, rowOf: Int32Array) => () => void
+Napi::Value createPlan(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const size_t count = info[0].As<Napi::Number>().Uint32Value(), stride = info[3].As<Napi::Number>().Uint32Value();
+  double* control;
+  int32_t* rowOf;
+  size_t controls, indices;
+  Floats rows;
+  if (!toDoubles(info[1], "control", &control, &controls) || !toFloats(info[2], "rows", &rows) ||
+      !toInts(info[4], "rowOf", &rowOf, &indices)) {
+    return env.Undefined();
+  }
+  if (controls < kControlDoubles || indices < count || stride < kPassFloats || rows.length < count * stride) {
+    fail(env, "createPlan: the shared blocks are too short");
+    return env.Undefined();
+  }
+  Plan* plan = new Plan(setOf(info), count, reinterpret_cast<Control*>(control), rows.data, stride, rowOf);
+  napi_value function;
+  napi_create_function(env, "step", NAPI_AUTO_LENGTH, step, plan, &function);
+  napi_wrap(env, function, plan, [](napi_env, void* data, void*) { delete static_cast<Plan*>(data); }, nullptr, nullptr);
+  napi_type_tag_object(env, function, &kPlanTag);
+  return Napi::Value(env, function);
+}
+
+// The plan behind a step function and the index of one of its tensors.
+Plan* planOf(const Napi::CallbackInfo& info, size_t* index) {
+  bool isPlan = false;
+  void* plan = nullptr;
+  if (napi_check_object_type_tag(info.Env(), info[0], &kPlanTag, &isPlan) != napi_ok || !isPlan ||
+      napi_unwrap(info.Env(), info[0], &plan) != napi_ok) {
+    fail(info.Env(), "not a plan");
+    return nullptr;
+  }
+  *index = info[1].As<Napi::Number>().Uint32Value();
+  if (*index >= static_cast<Plan*>(plan)->size()) {
+    fail(info.Env(), "no such tensor");
+    return nullptr;
+  }
+  return static_cast<Plan*>(plan);
+}
+
+// setTensor(plan, index, kernel, param, state: Float32Array[], ema: Float32Array | null)
+Napi::Value setTensor(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  size_t index;
+  Plan* plan = planOf(info, &index);
+  if (plan == nullptr) return env.Undefined();
+  const std::string name = info[2].As<Napi::String>().Utf8Value();
+  const Kernel* kernel = nullptr;
+  for (size_t i = 0; i < plan->set().count; ++i) {
+    if (name == plan->set().kernels[i].name) kernel = &plan->set().kernels[i];
+  }
+  if (kernel == nullptr) {
+    fail(env, "no kernel " + name);
+    return env.Undefined();
+  }
+  Floats param, part;
+  if (!toFloats(info[3], "param", &param)) return env.Undefined();
+  Span span = {};
+  span.param = param.data;
+  span.length = param.length;
+  const Napi::Array state = info[4].As<Napi::Array>();
+  if (state.Length() > kMaxState) {
+    fail(env, name + ": too many state buffers");
+    return env.Undefined();
+  }
+  for (uint32_t s = 0; s < state.Length(); ++s) {
+    if (!toFloats(state.Get(s), "state", &part)) return env.Undefined();
+    if (part.length != param.length) {
+      fail(env, name + ": a state buffer of another length than its param");
+      return env.Undefined();
+    }
+    span.state[s] = part.data;
+  }
+  if (!info[5].IsNull()) {
+    if (!toFloats(info[5], "ema", &part)) return env.Undefined();
+    if (part.length != param.length) {
+      fail(env, name + ": an ema of another length than its param");
+      return env.Undefined();
+    }
+    span.ema = part.data;
+  }
+  plan->setTensor(index, kernel, span);
+  return env.Undefined();
+}
+
+// setGrad(plan, index, grad) => its address
+Napi::Value setGrad(const Napi::CallbackInfo& info) {
+  size_t index;
+  Floats grad;
+  Plan* plan = planOf(info, &index);
+  if (plan == nullptr || !toFloats(info[2], "grad", &grad)) return info.Env().Undefined();
+  if (grad.length != plan->length(index)) {
+    fail(info.Env(), "a gradient of another length than its param");
+    return info.Env().Undefined();
+  }
+  plan->setGrad(index, grad.data);
+  return Napi::Number::New(info.Env(), static_cast<double>(reinterpret_cast<uintptr_t>(grad.data)));
+}
+}  // namespace
+
+void definePlan(Napi::Env env, Napi::Object exports, const KernelSet& set) {
+  void* data = const_cast<KernelSet*>(&set);
+  exports.Set("createPlan", Napi::Function::New(env, createPlan, "createPlan", data));
+  exports.Set("setTensor", Napi::Function::New(env, setTensor, "setTensor", data));
+  exports.Set("setGrad", Napi::Function::New(env, setGrad, "setGrad", data));
+}

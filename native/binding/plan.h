@@ -1,0 +1,7 @@
+#pragma once
+#include <napi.h>
+
+struct KernelSet;
+
+/// Adds createPlan, setTensor and setGrad of one instruction set to `exports`.
+void definePlan(Napi::Env env, Napi::Object exports, const KernelSet& set);

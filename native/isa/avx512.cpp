@@ -1,0 +1,4 @@
+#define ISA avx512
+#include "../simd/scalar.h"
+#include "../simd/avx512.h"
+#include "../kernels/all.h"

@@ -1,0 +1,7 @@
+#define ISA scalar
+#include "../simd/scalar.h"
+namespace ISA {
+using Vec = Vec1;
+using Double = Double1;
+}  // namespace ISA
+#include "../kernels/all.h"

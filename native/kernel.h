@@ -1,0 +1,53 @@
+// What a kernel is, whatever its algorithm and its instruction set. Plain data: no code with external linkage, no STL,
+// so that the linker can't pick one instruction set's copy of an inline function for every CPU.
+#pragma once
+#include <stddef.h>
+
+/// What all optimizers share, applied around their formula in one walk over memory. A row of constants begins with it.
+struct Pass {
+  float gradScale;  ///< grad = gradScale * grad; maximize is its sign, the coefficient of clipNorm is folded in
+  float clipValue;  ///< grad = clamp(grad, -clipValue, clipValue); infinite: not at all
+  float l2;         ///< grad = grad + l2 * param; 0: not at all, for 0 * inf is NaN
+  float keep;       ///< param = keep * param: decoupled weight decay
+  float emaRate;    ///< ema = ema + emaRate * (param - ema), after the update
+  float emaStart;   ///< not 0: ema starts as a copy of param in this step
+};
+constexpr size_t kPassFloats = sizeof(Pass) / sizeof(float);
+
+constexpr size_t kMaxState = 4;
+constexpr size_t kMaxConstants = 16;
+
+/// The memory of one tensor, or of a part of it.
+struct Span {
+  float* param;
+  float* grad;
+  float* ema;  ///< or null
+  float* state[kMaxState];
+  size_t length;
+  bool zeroGrad;  ///< whether the gradient is set to 0 in the same walk
+};
+
+/// One algorithm for one instruction set.
+struct Kernel {
+  const char* name;
+  const char* state;      ///< the names of its state buffers, in order
+  const char* constants;  ///< the names of its constants, in order
+  void (*run)(const Pass& pass, const float* constants, const Span& span);
+};
+
+/// All that was compiled for one instruction set.
+struct KernelSet {
+  const char* isa;
+  const Kernel* kernels;
+  size_t count;
+  /// The sum of squares in double precision, in an order that is the same for every instruction set.
+  double (*sumSquares)(const float* x, size_t length);
+  /// target = target + rate * (source - target)
+  void (*lerp)(float* target, const float* source, float rate, size_t length);
+};
+
+/// State and constants are spelled once; the loader compares the spelling with the TypeScript declaration.
+#define STATE(...) static constexpr char kState[] = #__VA_ARGS__;
+#define CONSTANTS(...) \
+  float __VA_ARGS__;   \
+  static constexpr char kConstants[] = #__VA_ARGS__;

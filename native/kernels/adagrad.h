@@ -1,0 +1,12 @@
+// AdaGrad, diagonal. Duchi, Hazan & Singer 2011, figure 1. https://jmlr.org/papers/v12/duchi11a.html
+namespace ISA {
+struct Adagrad {
+  STATE(sum)
+  CONSTANTS(lr, eps)
+  template <class V>
+  void update(V& param, V grad, V& sum) const {
+    sum = sum + grad * grad;
+    param = param - V(lr) * grad / (sqrt(sum) + V(eps));
+  }
+};
+}  // namespace ISA

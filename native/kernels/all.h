@@ -1,0 +1,32 @@
+// THE TABLE. Compiled once per instruction set; a new optimizer adds one #include and its rows.
+#include "../kernel.h"
+#include "loop.h"
+#include "reduce.h"
+#include "vector.h"
+
+#include "adagrad.h"
+#include "adam.h"
+#include "rmsprop.h"
+#include "sgd.h"
+
+namespace ISA {
+static constexpr Kernel kKernels[] = {
+    entry<Adagrad>("adagrad"),
+    entry<Adam>("adam"),
+    entry<AdamAmsgrad>("adam-amsgrad"),
+    entry<RmsProp>("rmsprop"),
+    entry<RmsPropMomentum>("rmsprop-momentum"),
+    entry<RmsPropCentered>("rmsprop-centered"),
+    entry<RmsPropCenteredMomentum>("rmsprop-centered-momentum"),
+    entry<Sgd>("sgd"),
+    entry<SgdVelocity>("sgd-velocity"),
+    entry<SgdVelocityNesterov>("sgd-velocity-nesterov"),
+    entry<SgdBuffer>("sgd-buffer"),
+    entry<SgdBufferNesterov>("sgd-buffer-nesterov"),
+};
+
+#define SPELLED_(x) #x
+#define SPELLED(x) SPELLED_(x)
+extern const KernelSet kernelSet;
+const KernelSet kernelSet = {SPELLED(ISA), kKernels, sizeof kKernels / sizeof *kKernels, &sumSquares, &lerp};
+}  // namespace ISA

@@ -1,0 +1,34 @@
+#pragma once
+#include <immintrin.h>
+#include <stddef.h>
+namespace ISA {
+struct Vec {
+  static constexpr size_t kLanes = 8;
+  __m256 x;
+  Vec(__m256 v) : x(v) {}
+  Vec(float s) : x(_mm256_set1_ps(s)) {}
+  static Vec load(const float* p) { return _mm256_loadu_ps(p); }
+  void store(float* p) const { _mm256_storeu_ps(p, x); }
+};
+inline Vec operator+(Vec a, Vec b) { return _mm256_add_ps(a.x, b.x); }
+inline Vec operator-(Vec a, Vec b) { return _mm256_sub_ps(a.x, b.x); }
+inline Vec operator*(Vec a, Vec b) { return _mm256_mul_ps(a.x, b.x); }
+inline Vec operator/(Vec a, Vec b) { return _mm256_div_ps(a.x, b.x); }
+inline Vec sqrt(Vec a) { return _mm256_sqrt_ps(a.x); }
+inline Vec select(Vec a, Vec b, Vec yes, Vec no) {
+  return _mm256_blendv_ps(no.x, yes.x, _mm256_cmp_ps(a.x, b.x, _CMP_GT_OQ));
+}
+inline Vec max(Vec a, Vec b) { return _mm256_max_ps(a.x, b.x); }
+inline Vec min(Vec a, Vec b) { return _mm256_min_ps(a.x, b.x); }
+
+struct Double {
+  static constexpr size_t kLanes = 4;
+  __m256d x;
+  Double(__m256d v) : x(v) {}
+  Double(double s = 0) : x(_mm256_set1_pd(s)) {}
+  static Double load(const float* p) { return _mm256_cvtps_pd(_mm_loadu_ps(p)); }
+  void store(double* p) const { _mm256_storeu_pd(p, x); }
+};
+inline Double operator+(Double a, Double b) { return _mm256_add_pd(a.x, b.x); }
+inline Double operator*(Double a, Double b) { return _mm256_mul_pd(a.x, b.x); }
+}  // namespace ISA

@@ -1,0 +1,34 @@
+#pragma once
+#include <immintrin.h>
+#include <stddef.h>
+namespace ISA {
+struct Vec {
+  static constexpr size_t kLanes = 16;
+  __m512 x;
+  Vec(__m512 v) : x(v) {}
+  Vec(float s) : x(_mm512_set1_ps(s)) {}
+  static Vec load(const float* p) { return _mm512_loadu_ps(p); }
+  void store(float* p) const { _mm512_storeu_ps(p, x); }
+};
+inline Vec operator+(Vec a, Vec b) { return _mm512_add_ps(a.x, b.x); }
+inline Vec operator-(Vec a, Vec b) { return _mm512_sub_ps(a.x, b.x); }
+inline Vec operator*(Vec a, Vec b) { return _mm512_mul_ps(a.x, b.x); }
+inline Vec operator/(Vec a, Vec b) { return _mm512_div_ps(a.x, b.x); }
+inline Vec sqrt(Vec a) { return _mm512_sqrt_ps(a.x); }
+inline Vec select(Vec a, Vec b, Vec yes, Vec no) {
+  return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a.x, b.x, _CMP_GT_OQ), no.x, yes.x);
+}
+inline Vec max(Vec a, Vec b) { return _mm512_max_ps(a.x, b.x); }
+inline Vec min(Vec a, Vec b) { return _mm512_min_ps(a.x, b.x); }
+
+struct Double {
+  static constexpr size_t kLanes = 8;
+  __m512d x;
+  Double(__m512d v) : x(v) {}
+  Double(double s = 0) : x(_mm512_set1_pd(s)) {}
+  static Double load(const float* p) { return _mm512_cvtps_pd(_mm256_loadu_ps(p)); }
+  void store(double* p) const { _mm512_storeu_pd(p, x); }
+};
+inline Double operator+(Double a, Double b) { return _mm512_add_pd(a.x, b.x); }
+inline Double operator*(Double a, Double b) { return _mm512_mul_pd(a.x, b.x); }
+}  // namespace ISA

@@ -1,0 +1,33 @@
+#pragma once
+#include <arm_neon.h>
+#include <stddef.h>
+namespace ISA {
+struct Vec {
+  static constexpr size_t kLanes = 4;
+  float32x4_t x;
+  Vec(float32x4_t v) : x(v) {}
+  Vec(float s) : x(vdupq_n_f32(s)) {}
+  static Vec load(const float* p) { return vld1q_f32(p); }
+  void store(float* p) const { vst1q_f32(p, x); }
+};
+inline Vec operator+(Vec a, Vec b) { return vaddq_f32(a.x, b.x); }
+inline Vec operator-(Vec a, Vec b) { return vsubq_f32(a.x, b.x); }
+inline Vec operator*(Vec a, Vec b) { return vmulq_f32(a.x, b.x); }
+inline Vec operator/(Vec a, Vec b) { return vdivq_f32(a.x, b.x); }
+inline Vec sqrt(Vec a) { return vsqrtq_f32(a.x); }
+inline Vec select(Vec a, Vec b, Vec yes, Vec no) { return vbslq_f32(vcgtq_f32(a.x, b.x), yes.x, no.x); }
+// Not vmaxq: it orders the zeros and prefers NaN.
+inline Vec max(Vec a, Vec b) { return select(a, b, a, b); }
+inline Vec min(Vec a, Vec b) { return select(b, a, a, b); }
+
+struct Double {
+  static constexpr size_t kLanes = 2;
+  float64x2_t x;
+  Double(float64x2_t v) : x(v) {}
+  Double(double s = 0) : x(vdupq_n_f64(s)) {}
+  static Double load(const float* p) { return vcvt_f64_f32(vld1_f32(p)); }
+  void store(double* p) const { vst1q_f64(p, x); }
+};
+inline Double operator+(Double a, Double b) { return vaddq_f64(a.x, b.x); }
+inline Double operator*(Double a, Double b) { return vmulq_f64(a.x, b.x); }
+}  // namespace ISA

@@ -1,0 +1,37 @@
+#pragma once
+// One float seen as a one-lane vector: the reference lane type, and the tail of every wider loop.
+#include <math.h>
+#include <stddef.h>
+namespace ISA {
+struct Vec1 {
+  static constexpr size_t kLanes = 1;
+  float x;
+  Vec1(float s) : x(s) {}
+  static Vec1 load(const float* p) { return *p; }
+  void store(float* p) const { *p = x; }
+};
+inline Vec1 operator+(Vec1 a, Vec1 b) { return a.x + b.x; }
+inline Vec1 operator-(Vec1 a, Vec1 b) { return a.x - b.x; }
+inline Vec1 operator*(Vec1 a, Vec1 b) { return a.x * b.x; }
+inline Vec1 operator/(Vec1 a, Vec1 b) { return a.x / b.x; }
+#ifdef __GNUC__
+inline Vec1 sqrt(Vec1 a) { return __builtin_sqrtf(a.x); }
+#else
+inline Vec1 sqrt(Vec1 a) { return ::sqrtf(a.x); }
+#endif
+/// a > b ? yes : no, lane by lane.
+inline Vec1 select(Vec1 a, Vec1 b, Vec1 yes, Vec1 no) { return a.x > b.x ? yes : no; }
+/// a > b ? a : b and a < b ? a : b: where either is NaN, the second.
+inline Vec1 max(Vec1 a, Vec1 b) { return a.x > b.x ? a : b; }
+inline Vec1 min(Vec1 a, Vec1 b) { return a.x < b.x ? a : b; }
+
+struct Double1 {
+  static constexpr size_t kLanes = 1;
+  double x;
+  Double1(double s = 0) : x(s) {}
+  static Double1 load(const float* p) { return static_cast<double>(*p); }
+  void store(double* p) const { *p = x; }
+};
+inline Double1 operator+(Double1 a, Double1 b) { return a.x + b.x; }
+inline Double1 operator*(Double1 a, Double1 b) { return a.x * b.x; }
+}  // namespace ISA

@@ -1,0 +1,35 @@
+#pragma once
+#include <emmintrin.h>
+#include <stddef.h>
+namespace ISA {
+struct Vec {
+  static constexpr size_t kLanes = 4;
+  __m128 x;
+  Vec(__m128 v) : x(v) {}
+  Vec(float s) : x(_mm_set1_ps(s)) {}
+  static Vec load(const float* p) { return _mm_loadu_ps(p); }
+  void store(float* p) const { _mm_storeu_ps(p, x); }
+};
+inline Vec operator+(Vec a, Vec b) { return _mm_add_ps(a.x, b.x); }
+inline Vec operator-(Vec a, Vec b) { return _mm_sub_ps(a.x, b.x); }
+inline Vec operator*(Vec a, Vec b) { return _mm_mul_ps(a.x, b.x); }
+inline Vec operator/(Vec a, Vec b) { return _mm_div_ps(a.x, b.x); }
+inline Vec sqrt(Vec a) { return _mm_sqrt_ps(a.x); }
+inline Vec select(Vec a, Vec b, Vec yes, Vec no) {
+  const __m128 mask = _mm_cmpgt_ps(a.x, b.x);
+  return _mm_or_ps(_mm_and_ps(mask, yes.x), _mm_andnot_ps(mask, no.x));
+}
+inline Vec max(Vec a, Vec b) { return _mm_max_ps(a.x, b.x); }
+inline Vec min(Vec a, Vec b) { return _mm_min_ps(a.x, b.x); }
+
+struct Double {
+  static constexpr size_t kLanes = 2;
+  __m128d x;
+  Double(__m128d v) : x(v) {}
+  Double(double s = 0) : x(_mm_set1_pd(s)) {}
+  static Double load(const float* p) { return _mm_set_pd(p[1], p[0]); }
+  void store(double* p) const { _mm_storeu_pd(p, x); }
+};
+inline Double operator+(Double a, Double b) { return _mm_add_pd(a.x, b.x); }
+inline Double operator*(Double a, Double b) { return _mm_mul_pd(a.x, b.x); }
+}  // namespace ISA
