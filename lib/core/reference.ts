@@ -19,7 +19,7 @@ function sumSquaresOfChunk(x: Float32Array, begin: number, end: number, lanes: F
     const lane = (i - begin) % virtualLanes;
     lanes[lane] = lanes[lane]! + x[i]! * x[i]!;
   }
-  for (let half = virtualLanes / 2; half > 0; half /= 2) {
+  for (let half = virtualLanes / 2; half >= 1; half /= 2) {
     for (let lane = 0; lane < half; lane++) lanes[lane] = lanes[lane]! + lanes[lane + half]!;
   }
   return lanes[0]!;

@@ -1,0 +1,115 @@
+// The same bits from the JavaScript reference and from every instruction set of this machine.
+import { describe, expect, test } from 'vitest';
+import type { Engine } from '../../lib/core/engine.js';
+import { declarations, type OptimizerClass, optimizers } from '../../lib/optimizers/index.js';
+import { firstDifference, floats, nativeEngines, random, reference, withEngine } from './engines.js';
+
+type Options = Readonly<Record<string, unknown>>;
+
+const halving = (step: number): number => 0.1 / step;
+
+/** Options that reach each kernel of each class; that none is missed is a test. */
+const variants: Readonly<Record<string, readonly Options[]>> = {
+  SGD: [
+    { lr: 0.1 },
+    { lr: halving, momentum: 0.9 },
+    { lr: halving, momentum: (step: number) => 1 - 1 / (step + 1), nesterov: true },
+    { lr: halving, momentum: 0.9, momentumForm: 'buffer', dampening: 0.1 },
+    { lr: halving, momentum: 0.9, momentumForm: 'buffer', nesterov: true },
+  ],
+  Adagrad: [{ lr: halving, lrDecay: 0.1, initialAccumulatorValue: 0.1 }, {}],
+  RMSprop: [{ lr: halving }, { momentum: 0.9 }, { centered: true }, { centered: true, momentum: 0.9, alpha: 0.9 }],
+  Adam: [{ lr: halving }, { amsgrad: true }, { biasCorrection: false, betas: [0.5, 0.9] }],
+  AdamW: [{ lr: halving, weightDecay: 0.1 }, { amsgrad: true, weightDecay: 0.1 }],
+};
+
+/** What all classes share, each alone and all together. */
+const shared: readonly Options[] = [
+  {},
+  { weightDecay: 0.01 },
+  { clipValue: 0.01, maximize: true },
+  { ema: 0.9 },
+  { zeroGrads: true },
+  { clipNorm: 1, skipNonFinite: true },
+  { weightDecay: 0.01, clipValue: 0.5, maximize: true, ema: 0.99, zeroGrads: true, clipNorm: 3, gradNorm: true },
+];
+
+const lengths = [0, 1, 3, 4, 5, 7, 8, 9, 15, 16, 17, 1000];
+
+interface Trace {
+  readonly arrays: readonly Float32Array[];
+  readonly norms: readonly (number | undefined)[];
+}
+
+/** Several steps over tensors of these lengths, and all that is left behind. */
+function run(engine: Engine, optimizer: OptimizerClass, options: Options, tensors: readonly number[], wild: boolean, steps = 3): Trace {
+  return withEngine(engine, () => {
+    const next = random(tensors.length + 7);
+    const params = tensors.map((length) => floats(length, next, wild));
+    const instance = new optimizer(params, options);
+    const norms: (number | undefined)[] = [];
+    const arrays: Float32Array[] = [...params];
+    for (let step = 0; step < steps; step++) {
+      const grads = tensors.map((length, i) => (step === 1 && i % 3 === 1 ? null : floats(length, next, wild)));
+      norms.push(instance.step(grads, { gradScale: 0.7 }).gradNorm);
+      arrays.push(...grads.filter((g) => g !== null));
+    }
+    for (const state of Object.values(instance.stateDict().state)) {
+      arrays.push(...Object.values(state).filter((v): v is Float32Array => v instanceof Float32Array));
+    }
+    return { arrays, norms };
+  });
+}
+
+function expectEqual(actual: Trace, expected: Trace, where: string): void {
+  expect(actual.norms, where).toEqual(expected.norms);
+  expect(actual.arrays.length, where).toBe(expected.arrays.length);
+  for (const [i, array] of expected.arrays.entries()) {
+    const at = firstDifference(actual.arrays[i] as Float32Array, array);
+    if (at >= 0) expect.fail(`${where}: array ${i}[${at}]: ${actual.arrays[i]?.[at]}, reference ${array[at]}`);
+  }
+}
+
+describe.each(declarations.map(({ name }) => name))('%s', (name) => {
+  const optimizer = optimizers[name.toLowerCase()] as OptimizerClass;
+  const cases = (variants[name] ?? [{}]).flatMap((own) => shared.map((common) => ({ ...common, ...own, ...('weightDecay' in common ? common : {}) })));
+
+  test.each(nativeEngines.map((engine) => [engine.isa, engine] as const))('%s equals the reference', (isa, engine) => {
+    for (const options of cases) {
+      for (const wild of [false, true]) {
+        expectEqual(run(engine, optimizer, options, lengths, wild), run(reference, optimizer, options, lengths, wild), `${isa} ${String(Object.entries(options))}`);
+      }
+    }
+  });
+
+  test('over several chunks', () => {
+    for (const own of variants[name] ?? [{}]) {
+      const options = { ...own, clipNorm: 1, ema: 0.9 };
+      const expected = run(reference, optimizer, options, [100_003], false, 2);
+      for (const engine of nativeEngines) expectEqual(run(engine, optimizer, options, [100_003], false, 2), expected, engine.isa);
+    }
+  });
+});
+
+test('the variants reach every kernel of the table', () => {
+  const reached = new Set<string>();
+  const recording: Engine = {
+    ...reference,
+    createPlan(count, blocks) {
+      const plan = reference.createPlan(count, blocks);
+      return { setTensor: (i, kernel, ...rest) => (reached.add(kernel), plan.setTensor(i, kernel, ...rest)), setGrad: (i, g) => plan.setGrad(i, g), step: () => plan.step() };
+    },
+  };
+  for (const { name } of declarations) {
+    for (const options of variants[name] ?? [{}]) run(recording, optimizers[name.toLowerCase()] as OptimizerClass, options, [3], false);
+  }
+  expect([...reached].sort()).toEqual([...new Set(declarations.flatMap(({ kernels }) => Object.keys(kernels)))].sort());
+});
+
+test('the comparison fails for one bit, and for a zero of the other sign', () => {
+  const a = new Float32Array([1, 0, Number.NaN]);
+  const next = new Float32Array(new Uint32Array([new Uint32Array(a.buffer)[0]! + 1]).buffer)[0]!;
+  expect(firstDifference(a, a.slice())).toBe(-1);
+  expect(firstDifference(a, new Float32Array([next, 0, Number.NaN]))).toBe(0);
+  expect(firstDifference(a, new Float32Array([1, -0, Number.NaN]))).toBe(1);
+});
