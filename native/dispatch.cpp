@@ -57,9 +57,7 @@ size_t available(const KernelSet** out, size_t capacity) {
   };
   const Candidate candidates[] = {
 #ifdef SCHUSS_X64
-      {&avx512::kernelSet, hasAvx512()},
-      {&avx2::kernelSet, hasAvx2()},
-      {&sse2::kernelSet, true},
+      {&avx512::kernelSet, hasAvx512()}, {&avx2::kernelSet, hasAvx2()}, {&sse2::kernelSet, true},
 #endif
 #ifdef SCHUSS_ARM64
       {&neon::kernelSet, true},

@@ -37,7 +37,9 @@ void limit(size_t states, const Span& span) {
   if (states == 3) touch<3>(span);
 }
 
-size_t namesIn(const char* list) { return *list == '\0' ? 0 : 1 + static_cast<size_t>(std::count(list, list + strlen(list), ',')); }
+size_t namesIn(const char* list) {
+  return *list == '\0' ? 0 : 1 + static_cast<size_t>(std::count(list, list + strlen(list), ','));
+}
 
 template <class F>
 double seconds(size_t repeats, F&& f) {
@@ -94,7 +96,8 @@ int main(int argc, char** argv) {
       }
       const double bytes = static_cast<double>((3 + 2 * states) * sizeof(float));
       printf("%-26s %10zu %9.3f %9.3f %7.1f %7.2f\n", kernel.name, n, median(ours) / static_cast<double>(n) * 1e9,
-             median(limits) / static_cast<double>(n) * 1e9, bytes * static_cast<double>(n) / median(ours) / 1e9, median(ratios));
+             median(limits) / static_cast<double>(n) * 1e9, bytes * static_cast<double>(n) / median(ours) / 1e9,
+             median(ratios));
     }
     for (float* block : memory) free(block);
   }

@@ -19,7 +19,9 @@ napi_value step(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-void fail(Napi::Env env, const std::string& message) { Napi::Error::New(env, "schuss: " + message).ThrowAsJavaScriptException(); }
+void fail(Napi::Env env, const std::string& message) {
+  Napi::Error::New(env, "schuss: " + message).ThrowAsJavaScriptException();
+}
 
 const KernelSet& setOf(const Napi::CallbackInfo& info) { return *static_cast<const KernelSet*>(info.Data()); }
 
@@ -42,7 +44,8 @@ Napi::Value createPlan(const Napi::CallbackInfo& info) {
   Plan* plan = new Plan(setOf(info), count, reinterpret_cast<Control*>(control), rows.data, stride, rowOf);
   napi_value function;
   napi_create_function(env, "step", NAPI_AUTO_LENGTH, step, plan, &function);
-  napi_wrap(env, function, plan, [](napi_env, void* data, void*) { delete static_cast<Plan*>(data); }, nullptr, nullptr);
+  napi_wrap(
+      env, function, plan, [](napi_env, void* data, void*) { delete static_cast<Plan*>(data); }, nullptr, nullptr);
   napi_type_tag_object(env, function, &kPlanTag);
   return Napi::Value(env, function);
 }

@@ -1,6 +1,6 @@
 #pragma once
-// Sums whose order is fixed, so that every instruction set gives the same bits: element i goes to virtual lane i mod 16,
-// and the lanes are folded in halves. The product of two floats is exact in double precision.
+// Sums whose order is fixed, so that every instruction set gives the same bits: element i goes to virtual lane i mod
+// 16, and the lanes are folded in halves. The product of two floats is exact in double precision.
 namespace ISA {
 constexpr size_t kVirtualLanes = 16;
 
@@ -16,7 +16,8 @@ inline double sumSquares(const float* x, size_t length) {
   }
   double lanes[kVirtualLanes];
   for (size_t r = 0; r < kRegisters; ++r) sums[r].store(lanes + r * Double::kLanes);
-  for (size_t lane = 0; i < length; ++i, ++lane) lanes[lane] = lanes[lane] + static_cast<double>(x[i]) * static_cast<double>(x[i]);
+  for (size_t lane = 0; i < length; ++i, ++lane)
+    lanes[lane] = lanes[lane] + static_cast<double>(x[i]) * static_cast<double>(x[i]);
   for (size_t half = kVirtualLanes / 2; half > 0; half /= 2) {
     for (size_t lane = 0; lane < half; ++lane) lanes[lane] = lanes[lane] + lanes[lane + half];
   }
