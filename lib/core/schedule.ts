@@ -4,8 +4,9 @@
  *
  * @example
  * ```ts
+ * import { type Schedule, SGD } from 'schuss';
  * const halving: Schedule = (step) => 0.1 * 0.5 ** Math.floor((step - 1) / 1000);
- * new SGD(w, { lr: halving });
+ * new SGD(new Float32Array(10), { lr: halving });
  * ```
  */
 export type Schedule = (step: number) => number;
