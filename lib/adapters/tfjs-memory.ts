@@ -1,0 +1,120 @@
+import { backend, type DataId, getBackend, type Tensor, tensor, tidy, Variable } from '@tensorflow/tfjs-core';
+
+/**
+ * Where a TensorFlow.js backend keeps a tensor's numbers, and what writing there asks for.
+ * A step calls `prepare` for all its tensors, then `view` and `read`, then `written`: views hold until the backend allocates.
+ */
+export interface Memory {
+  /** Does all that may allocate; afterwards no other tensor and no array of the user shares the variable's memory. */
+  prepare(variable: Variable, gradient: Tensor): void;
+  /** The variable's numbers, to be changed in place: `previous` itself where that is still the array. */
+  view(variable: Variable, previous?: Float32Array): Float32Array;
+  /** A gradient's numbers, not to be written: other gradients may share them. They share no variable's memory. */
+  read(gradient: Tensor, previous?: Float32Array): Float32Array;
+  /** Makes what was written to `array` the variable's value. */
+  written(variable: Variable, array: Float32Array): void;
+}
+
+function assign(variable: Variable, values: Float32Array): void {
+  tidy(() => variable.assign(tensor(values, variable.shape)));
+}
+
+/** `previous` if it is this memory, so that whoever knows an array by identity need not look again. */
+function viewOf(buffer: ArrayBufferLike, byteOffset: number, length: number, previous?: Float32Array): Float32Array {
+  const same = previous?.buffer === buffer && previous.byteOffset === byteOffset && previous.length === length;
+  return same ? previous : new Float32Array(buffer, byteOffset, length);
+}
+
+/**
+ * The arrays that we made for variables on the cpu backend, with the data id that each was made for: the backend keeps
+ * the array that a tensor was made from, be it the user's, or another variable's (`tf.tensor(variable.dataSync())`).
+ */
+const owners = new WeakMap<Float32Array, DataId>();
+
+const cpu: Memory = {
+  prepare(variable) {
+    const values = variable.dataSync<'float32'>();
+    if (owners.get(values) === variable.dataId && backend().refCount(variable.dataId) === 1) return;
+    const own = new Float32Array(values);
+    // The backend counts the tensors that share an array, but not those that its slice kernel makes with subarray: they get copies.
+    Object.defineProperty(own, 'subarray', { value: own.slice });
+    assign(variable, own);
+    owners.set(own, variable.dataId);
+  },
+  // A view for the optimizer, to which subarray means what it says.
+  view(variable, previous) {
+    const { buffer, byteOffset, length } = variable.dataSync<'float32'>();
+    return viewOf(buffer, byteOffset, length, previous);
+  },
+  read(gradient) {
+    const values = gradient.dataSync<'float32'>();
+    return owners.has(values) ? values.slice() : values;
+  },
+  written() {},
+};
+
+/** What is used of the wasm backend, all of it public there in JavaScript. */
+interface WasmBackend {
+  readonly dataIdMap: { get(dataId: DataId): { readonly id: number; readonly memoryOffset: number } };
+  readonly wasm: {
+    readonly HEAPU8: Uint8Array;
+    readonly tfjs: { registerTensor(id: number, size: number, memoryOffset: number): void; disposeData(id: number): void };
+  };
+}
+
+function heapView(of: Tensor, previous?: Float32Array): Float32Array {
+  const { dataIdMap, wasm } = backend() as unknown as WasmBackend;
+  return viewOf(wasm.HEAPU8.buffer, dataIdMap.get(of.dataId).memoryOffset, of.size, previous);
+}
+
+const wasm: Memory = {
+  prepare(variable, gradient) {
+    // `get` fetches what lives on another backend.
+    const { dataIdMap } = backend() as unknown as WasmBackend;
+    dataIdMap.get(variable.dataId);
+    dataIdMap.get(gradient.dataId);
+    if (backend().refCount(variable.dataId) > 1) assign(variable, variable.dataSync<'float32'>());
+  },
+  view: heapView,
+  read(gradient, previous) {
+    const view = heapView(gradient, previous);
+    return gradient instanceof Variable ? view.slice() : view;
+  },
+  written(variable) {
+    // XNNPACK keeps a packed copy of weights, by tensor id, until the tensor is disposed. Neither call touches the memory itself.
+    const { dataIdMap, wasm } = backend() as unknown as WasmBackend;
+    const { id, memoryOffset } = dataIdMap.get(variable.dataId);
+    wasm.tfjs.disposeData(id);
+    wasm.tfjs.registerTensor(id, variable.size, memoryOffset);
+  },
+};
+
+const copies = new WeakSet<Float32Array>();
+
+/** For backends whose memory is out of reach (webgl, tfjs-node): read, step, assign. */
+const elsewhere: Memory = {
+  prepare() {},
+  view(variable, previous) {
+    // Read anew each time: the user may have assigned the variable. A copy: the backend may keep what it hands out.
+    const values = variable.dataSync<'float32'>();
+    const copy = previous !== undefined && copies.has(previous) ? previous : new Float32Array(values.length);
+    copies.add(copy);
+    copy.set(values);
+    return copy;
+  },
+  read: (gradient) => gradient.dataSync<'float32'>(),
+  // A copy again: some backends upload the array of a new tensor only when it is first used.
+  written: (variable, array) => assign(variable, array.slice()),
+};
+
+/** The memory of the backend that TensorFlow.js uses now. */
+export function currentMemory(): Memory {
+  switch (getBackend()) {
+    case 'cpu':
+      return cpu;
+    case 'wasm':
+      return wasm;
+    default:
+      return elsewhere;
+  }
+}
