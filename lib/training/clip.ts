@@ -1,0 +1,124 @@
+import { engine } from '../core/backend.js';
+import type { Grads } from '../core/params.js';
+import { checkNumber, checkOptions, lengthOf } from '../core/validate.js';
+import { arraysOf } from './grads.js';
+
+/** Options of {@link clipGradNorm}. */
+export interface ClipGradNormOptions {
+  /** The order of the norm: 2 is the Euclidean length, Infinity the largest |g|. (0, inf], default 2. */
+  readonly p?: number | undefined;
+}
+
+/**
+ * Scales gradients in place so that their norm, taken over all of them together, is at most `max`.
+ *
+ * Formula: g ← g · min(1, max/(‖g‖ₚ + 1e-6)), ‖g‖ₚ = (Σ|g|ᵖ)^(1/p) in float64, the factor rounded to float32.
+ * With p = 2 it gives the bits that the optimizers' `clipNorm` computes with.
+ *
+ * Where the factor is 1 nothing is written. A NaN among the gradients makes all of them NaN; an infinity makes the
+ * finite ones 0 and itself NaN, as in PyTorch: look at the norm that comes back. An array that is the gradient of two
+ * params counts twice in the norm, as in a step, but is scaled once; so does memory that arrays share.
+ *
+ * @param grads one gradient, a list or a record of them; scaled in place; null ones are skipped
+ * @param max (0, inf)
+ * @param options `p`: {@link ClipGradNormOptions}
+ * @returns the norm before clipping; 0 where there is no gradient
+ * @throws TypeError for another type, an unknown option or a detached buffer, RangeError out of range; nothing has
+ *   changed then
+ * @see Pascanu, Mikolov & Bengio 2013, algorithm 1, https://arxiv.org/abs/1211.5063; PyTorch's clip_grad_norm_
+ * @example
+ * ```ts
+ * import { clipGradNorm } from 'schuss';
+ *
+ * const grads = { weight: new Float32Array([3, 0]), bias: new Float32Array([-4]) };
+ * clipGradNorm(grads, 1); // 5
+ * clipGradNorm(grads, 1); // 0.9999998
+ * clipGradNorm(grads, 1, { p: Infinity }); // 0.7999998
+ * ```
+ */
+export function clipGradNorm(grads: Grads, max: number, options: ClipGradNormOptions = {}): number {
+  const who = 'clipGradNorm';
+  checkNumber(who, 'max', max, '(0, inf)');
+  checkOptions(who, options, ['p']);
+  const { p = 2 } = options as ClipGradNormOptions;
+  checkNumber(who, 'p', p, '(0, inf]');
+  const arrays = arraysOf(who, grads);
+  const norm = p === 2 ? euclideanNorm(arrays) : pNorm(arrays, p);
+  const coefficient = max / (norm + 1e-6);
+  scale(arrays, Math.fround(coefficient > 1 ? 1 : coefficient));
+  return norm;
+}
+
+/**
+ * Clamps each element of the gradients to [−value, value], in place. NaN passes.
+ *
+ * Formula: g ← min(max(g, −value), value), value rounded to float32: the optimizers' `clipValue`.
+ *
+ * @param grads one gradient, a list or a record of them; clamped in place; null ones are skipped
+ * @param value (0, inf)
+ * @throws TypeError for another type or a detached buffer, RangeError out of range; nothing has changed then
+ * @see PyTorch's clip_grad_value_
+ * @example
+ * ```ts
+ * import { clipGradValue } from 'schuss';
+ *
+ * const grad = new Float32Array([3, -0.5]);
+ * clipGradValue(grad, 1);
+ * grad[0]; // 1
+ * grad[1]; // -0.5
+ * ```
+ */
+export function clipGradValue(grads: Grads, value: number): void {
+  const who = 'clipGradValue';
+  const high = Math.fround(checkNumber(who, 'value', value, '(0, inf)'));
+  for (const array of arraysOf(who, grads)) {
+    const length = lengthOf(array);
+    for (let i = 0; i < length; i++) {
+      const raised = -high > array[i]! ? -high : array[i]!;
+      array[i] = high < raised ? high : raised;
+    }
+  }
+}
+
+function euclideanNorm(arrays: readonly Float32Array[]): number {
+  const { sumSquares } = engine();
+  return Math.sqrt(arrays.reduce((sum, array) => sum + sumSquares(array), 0));
+}
+
+/** (Σ|g|ᵖ)^(1/p), in units near the largest |g|: its powers alone may overflow. */
+function pNorm(arrays: readonly Float32Array[], p: number): number {
+  const largest = maxAbs(arrays);
+  if (p === Number.POSITIVE_INFINITY || largest === 0 || !Number.isFinite(largest)) return largest;
+  // A power of two: dividing by it rounds nothing.
+  const unit = 2 ** Math.floor(Math.log2(largest));
+  let sum = 0;
+  for (const array of arrays) for (const g of array) sum += (Math.abs(g) / unit) ** p;
+  return unit * sum ** (1 / p);
+}
+
+/** max |g|; a NaN anywhere passes. */
+function maxAbs(arrays: readonly Float32Array[]): number {
+  let largest = 0;
+  for (const array of arrays) {
+    for (const g of array) {
+      const size = Math.abs(g);
+      if (size > largest || Number.isNaN(size)) largest = size;
+    }
+  }
+  return largest;
+}
+
+/** Multiplies in place, each element once whatever memory the arrays share. */
+function scale(arrays: readonly Float32Array[], factor: number): void {
+  if (factor === 1) return;
+  const { address } = engine();
+  const spans = arrays
+    .map((array) => ({ array, start: address(array), length: lengthOf(array) }))
+    .filter(({ length }) => length > 0);
+  let reached = Number.NEGATIVE_INFINITY;
+  for (const { array, start, length } of spans.sort((a, b) => a.start - b.start)) {
+    const done = Math.max(0, (reached - start) / Float32Array.BYTES_PER_ELEMENT);
+    for (let i = done; i < length; i++) array[i] = array[i]! * factor;
+    reached = Math.max(reached, start + length * Float32Array.BYTES_PER_ELEMENT);
+  }
+}

@@ -1,0 +1,5 @@
+export { GradAccumulator } from './accumulate.js';
+export { type ClipGradNormOptions, clipGradNorm, clipGradValue } from './clip.js';
+export { groupBy } from './group-by.js';
+export { type LrRange, type LrRangeTestOptions, lrRangeTest } from './lr-range-test.js';
+export { ReduceOnPlateau, type ReduceOnPlateauOptions, type ReduceOnPlateauState } from './reduce-on-plateau.js';
