@@ -16,7 +16,7 @@ interface Addon {
   /** The instruction sets of this build that this CPU can run, widest first. */
   readonly isas: readonly Isa[];
   engine(isa: Isa): AddonEngine | undefined;
-  allocate(length: number): Float32Array;
+  allocate(length: number): Float32Array | undefined;
   address(array: Float32Array): number;
 }
 
@@ -27,6 +27,14 @@ export function loadAddon(): Addon {
 
 function differs(spelled: string, declared: readonly string[]): boolean {
   return spelled !== declared.join(', ');
+}
+
+const alignment = 64;
+
+/** The part of a larger buffer that begins at an aligned address. */
+function alignedIn(buffer: ArrayBuffer, length: number, addon: Addon): Float32Array {
+  const skipped = addon.address(new Float32Array(buffer)) % alignment;
+  return new Float32Array(buffer, skipped === 0 ? 0 : alignment - skipped, length);
 }
 
 /** The engine of one instruction set, or undefined where this CPU or build lacks it. */
@@ -56,6 +64,6 @@ export function nativeEngine(addon: Addon, isa: Isa): Engine | undefined {
     sumSquares: native.sumSquares,
     lerp: native.lerp,
     address: addon.address,
-    allocate: addon.allocate,
+    allocate: (length) => addon.allocate(length) ?? alignedIn(new ArrayBuffer(length * Float32Array.BYTES_PER_ELEMENT + alignment), length, addon),
   };
 }

@@ -16,7 +16,7 @@ bool toFloats(const Napi::Value& value, const char* name, Floats* out);
 bool toInts(const Napi::Value& value, const char* name, int32_t** out, size_t* length);
 bool toDoubles(const Napi::Value& value, const char* name, double** out, size_t* length);
 
-/// allocate(length): a zeroed Float32Array, 64-byte aligned where the runtime allows external memory.
+/// allocate(length): a zeroed Float32Array, 64-byte aligned; undefined where the runtime has no such external memory.
 Napi::Value allocate(const Napi::CallbackInfo& info);
 
 /// address(array): where it lies, as a number; for finding overlaps between different buffer objects on one memory.
