@@ -54,7 +54,7 @@ interface Slot extends Tensor {
   step: number;
   /** The declaration's scalars, in their order. */
   scalars: number[];
-  /** By name; a kernel that was chosen earlier may have left some that the present one does not use. */
+  /** By name: those of its kernel. */
   readonly arrays: Map<string, Float32Array>;
   ema: Float32Array | null;
   /** The gradient that the plan knows: the same array again needs no second look. */
@@ -91,6 +91,8 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
   #stepCount = 0;
   #skippedSteps = 0;
   #disposed = false;
+  /** Set while the user's code may run in the middle of a call (a schedule, a getter): nothing may change meanwhile. */
+  #busy = false;
 
   protected constructor(declaration: D, params: Params<GroupOptionsOf<D>>, options: OptionsOf<D> = {}) {
     this.#declaration = declaration;
@@ -145,7 +147,7 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
   }
 
   set lr(value: number | Schedule) {
-    this.#checkAlive();
+    this.#checkIdle();
     const changes = this.#groups.map((group) => this.#changed(group, 'lr', value));
     for (const [i, group] of this.#groups.entries()) this.#apply(group, changes[i] as Settings);
   }
@@ -179,9 +181,11 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
    * @throws TypeError, RangeError; nothing is added then
    */
   addParamGroup(group: GroupOf<GroupOptionsOf<D>>): void {
-    this.#checkAlive();
-    if (typeof group !== 'object' || group === null || !('params' in group)) throw typeError(this.#name, 'group', show(group), 'a group { params, … }');
-    this.#add(collect(this.#name, [group], this.#slots.length, this.#groups.length));
+    this.#exclusively(() => {
+      if (typeof group !== 'object' || group === null || !('params' in group)) throw typeError(this.#name, 'group', show(group), 'a group { params, … }');
+      this.#checkParams();
+      this.#add(collect(this.#name, [group], this.#slots.length, this.#groups.length));
+    });
   }
 
   // ---- The step ----
@@ -198,19 +202,25 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
    *   or a schedule's value out of range. Nothing has changed then.
    */
   step(grads: Grads, options?: StepOptions): StepResult {
-    this.#checkAlive();
+    this.#checkIdle();
     let gradScale = 1;
-    if (options !== undefined) {
-      checkOptions(`${this.#name}.step`, options, ['gradScale']);
-      if (options.gradScale !== undefined) gradScale = checkNumber(this.#name, 'gradScale', options.gradScale);
+    this.#busy = true;
+    try {
+      // All that may run the user's code comes first: nothing that is checked can change behind a check.
+      if (options !== undefined) {
+        checkOptions(`${this.#name}.step`, options, ['gradScale']);
+        const given: unknown = options.gradScale;
+        if (given !== undefined) gradScale = checkNumber(this.#name, 'gradScale', given);
+      }
+      const next = this.#stepCount + 1;
+      this.#global.resolve(next);
+      for (const group of this.#groups) group.settings.resolve(next);
+      readGrads(this.#name, this.#structure, this.#slots, grads, this.#given);
+      this.#registerGrads();
+      this.#checkParams();
+    } finally {
+      this.#busy = false;
     }
-    // All that may run the user's code comes first: nothing that is checked can change behind a check.
-    const next = this.#stepCount + 1;
-    this.#global.resolve(next);
-    for (const group of this.#groups) group.settings.resolve(next);
-    readGrads(this.#name, this.#structure, this.#slots, grads, this.#given);
-    this.#registerGrads();
-    this.#checkParams();
 
     const { control } = this.#blocks;
     const { clipNorm, skipNonFinite, zeroGrads, gradNorm } = this.#global.now as { clipNorm?: number; skipNonFinite: boolean; zeroGrads: boolean; gradNorm: boolean };
@@ -238,10 +248,12 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
       const slot = slots[i]!;
       const grad = this.#given[i] as Float32Array | null;
       rowOf[i] = grad === null ? -1 : 0;
-      if (grad === null || (grad === slot.grad && lengthOf(grad) === slot.length)) continue;
+      if (grad !== null && grad === slot.grad && lengthOf(grad) === slot.length) continue;
+      // A gradient that sat out a step is compared with the others again when it comes back.
+      slot.grad = null;
+      if (grad === null) continue;
       changed = true;
       const path = gradPath(this.#structure, slot);
-      slot.grad = null;
       if (!isFloat32(grad) && typeof grad === 'object' && 'rows' in (grad as object)) {
         throw typeError(this.#name, path, 'a sparse gradient', 'a Float32Array or null', 'sparse gradients are not supported yet');
       }
@@ -275,8 +287,12 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
     for (let i = 0; i < slots.length; i++) {
       const slot = slots[i]!;
       if (lengthOf(slot.data) !== slot.length) checkLength(this.#name, slot.path, slot.data, slot.length);
-      if (slot.ema !== null && lengthOf(slot.ema) !== slot.length) checkLength(this.#name, `emaParams of ${slot.path}`, slot.ema, slot.length);
+      this.#checkEma(slot);
     }
+  }
+
+  #checkEma({ ema, length, path }: Slot): void {
+    if (ema !== null && lengthOf(ema) !== length) checkLength(this.#name, `emaParams of ${path}`, ema, length);
   }
 
   /** Writes the constants of this step: a row for each run of params of a group that have the same t and scalars. */
@@ -330,6 +346,7 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
   /** A copy of everything that a resumed run needs, apart from the params: plain data that survives `structuredClone`. */
   stateDict(): StateDict {
     this.#checkAlive();
+    for (const slot of this.#slots) this.#checkEma(slot);
     const paramGroups = this.#groups.map((group) => ({
       ...Object.fromEntries(Object.entries(group.settings.set).filter(([, value]) => value !== undefined).map(([name, value]) => [name, stored(value)])),
       params: group.tensors.map(({ key }) => key),
@@ -356,7 +373,10 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
    * @throws TypeError for another class, version, names or types; RangeError for other lengths or counts
    */
   loadStateDict(dict: StateDict): void {
-    this.#checkAlive();
+    this.#exclusively(() => this.#load(dict));
+  }
+
+  #load(dict: StateDict): void {
     const who = `${this.#name}.loadStateDict`;
     checkOptions(who, dict, ['version', 'optimizer', 'stepCount', 'skippedSteps', 'paramGroups', 'state']);
     const { version, optimizer, paramGroups, state } = dict as StateDict;
@@ -398,7 +418,7 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
       values[name] = Array.isArray(value) ? value.map((v, i) => (isMark(v) || typeof (live as unknown[])?.[i] === 'function' ? (live as unknown[])[i] : v)) : value;
     }
     const settings = group.settings.with(values);
-    this.#checkConflict(settings);
+    this.#checkFits(group, settings);
     return settings;
   }
 
@@ -415,8 +435,9 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
     const sources = arrays.map((name) => {
       const array = checkFloat32(who, `${path}.${name}`, given[name]);
       checkLength(who, `${path}.${name}`, array, slot.length);
-      return array;
+      return new Float32Array(array); // a getter that is read later may detach it
     });
+    this.#checkEma(slot);
     return () => {
       slot.step = step;
       slot.scalars = numbers;
@@ -426,6 +447,8 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
 
   /** Lets the state go. Twice is fine; every other method throws a TypeError from then on. */
   dispose(): void {
+    if (this.#disposed) return;
+    this.#checkIdle();
     this.#disposed = true;
     this.#groups = [];
     this.#views = [];
@@ -462,6 +485,22 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
     if (this.#disposed) throw typeError(this.#name, 'this', 'a disposed optimizer', 'one in use');
   }
 
+  #checkIdle(): void {
+    this.#checkAlive();
+    if (this.#busy) throw typeError(this.#name, 'this', 'an optimizer in the middle of a call', 'a call after that one');
+  }
+
+  /** Runs a change that may run the user's code (getters, proxies), which must not change the optimizer meanwhile. */
+  #exclusively(change: () => void): void {
+    this.#checkIdle();
+    this.#busy = true;
+    try {
+      change();
+    } finally {
+      this.#busy = false;
+    }
+  }
+
   #slotsOf(group: Group): readonly Slot[] {
     return this.#slots.slice(group.begin, group.end);
   }
@@ -481,10 +520,16 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
     if (conflict !== undefined) throw rangeError(this.#name, ...conflict);
   }
 
+  /** Refuses settings that do not go together, or that need another kernel while memory is gone. */
+  #checkFits(group: Group, settings: Settings): void {
+    this.#checkConflict(settings);
+    if (this.kernel(settings.now as ResolvedOf<D>) !== group.kernel) this.#checkParams();
+  }
+
   /** A group's settings with one value replaced, checked. */
   #changed(group: Group, name: string, value: unknown): Settings {
     const settings = group.settings.with({ [name]: group.settings.check(name, value) });
-    this.#checkConflict(settings);
+    this.#checkFits(group, settings);
     return settings;
   }
 
@@ -496,7 +541,7 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
     for (let i = group.begin; i < group.end; i++) this.#setTensor(this.#plan, i, group, this.#slots[i]!);
   }
 
-  /** Tells a plan of a tensor; makes the state arrays that its kernel wants and that are not there yet. */
+  /** Tells a plan of a tensor; makes the state arrays that its kernel wants and lets go of others, which no dict holds. */
   #setTensor(plan: Plan, index: number, group: Group, slot: Slot): void {
     const declaration = this.#declaration.kernels[group.kernel]!;
     const state = declaration.state.map((name) => {
@@ -509,6 +554,7 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
       }
       return array;
     });
+    for (const name of slot.arrays.keys()) if (!declaration.state.includes(name)) slot.arrays.delete(name);
     plan.setTensor(index, group.kernel, declaration, slot.data, state, slot.ema);
   }
 
@@ -517,7 +563,6 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
     const known = Object.keys(this.#table);
     const tensors = [...this.#slots, ...found.flatMap((group) => group.tensors)];
     const structure = structureOf(this.#name, tensors);
-    const extents = disjoint(this.#name, tensors.map(({ data, path }) => extentOf(this.#engine, data, path)));
     let begin = this.#slots.length;
     const added = found.map(({ given, tensors, options }, g) => {
       const path = from === undefined ? `paramGroups[${this.#groups.length + g}]` : `params[${g}]`;
@@ -531,6 +576,9 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
       begin = group.end;
       return group;
     });
+    // Reading groups and options may have run the user's code: the memory is looked at once more, after all of it.
+    for (const { path, data } of tensors) checkFloat32(this.#name, path, data);
+    const extents = disjoint(this.#name, tensors.map(({ data, path }) => extentOf(this.#engine, data, path)));
 
     const hasEma = this.#global.set['ema'] !== undefined;
     const scalars = Object.values(this.#declaration.scalars ?? {});
@@ -567,8 +615,7 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
   }
 
   #assign(group: Group, name: string, value: unknown): void {
-    this.#checkAlive();
-    this.#apply(group, this.#changed(group, name, value));
+    this.#exclusively(() => this.#apply(group, this.#changed(group, name, value)));
   }
 
   /** See {@link rebind}. @internal */

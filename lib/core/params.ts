@@ -78,7 +78,7 @@ function toTensor(who: string, path: string, key: string | number, value: unknow
 }
 
 function tensorsOf(who: string, path: string, tree: unknown, firstIndex: number): Tensor[] {
-  if (Array.isArray(tree)) return tree.map((param, i) => toTensor(who, `${path}[${i}]`, firstIndex + i, param));
+  if (Array.isArray(tree)) return Array.from(tree, (param: unknown, i) => toTensor(who, `${path}[${i}]`, firstIndex + i, param));
   if (isObject(tree) && !isShaped(tree)) {
     return Object.entries(tree).map(([name, param]) => toTensor(who, `${path}[${JSON.stringify(name)}]`, name, param));
   }
@@ -98,7 +98,7 @@ export function collect(who: string, params: unknown, firstIndex = 0, firstGroup
     return [{ given: params as ParamTree, tensors, options: {} }];
   }
   let index = firstIndex;
-  return list.map((group: unknown, i) => {
+  return Array.from(list, (group: unknown, i) => {
     const path = firstGroup === undefined ? `params[${i}]` : `paramGroups[${firstGroup + i}]`;
     if (!isGroup(group)) throw typeError(who, path, show(group), 'a group { params, … } like the others');
     const { params: given, ...options } = group;
@@ -112,7 +112,7 @@ export function collect(who: string, params: unknown, firstIndex = 0, firstGroup
 /** In which structure gradients for these tensors are given. @throws TypeError if only some are named. */
 export function structureOf(who: string, tensors: readonly Tensor[]): Structure {
   const named = tensors.filter(({ key }) => typeof key === 'string');
-  if (named.length === 0) return tensors.length === 1 ? 'single' : 'list';
+  if (named.length === 0) return tensors.length === 1 && tensors[0]?.path === 'params' ? 'single' : 'list';
   if (named.length < tensors.length) {
     const unnamed = tensors.find(({ key }) => typeof key === 'number') as Tensor;
     throw typeError(who, unnamed.path, 'a param without a name', 'a name for each param or for none');
@@ -152,13 +152,14 @@ export function readGrads(who: string, structure: Structure, tensors: readonly T
       const grad = (out[i] = grads[tensors[i]!.key]);
       if (grad === undefined) throw typeError(who, gradPath(structure, tensors[i]!), 'undefined', 'a Float32Array, or null to leave the param as it is');
     }
-    if (given !== count) {
+    if (given > count) {
       const unknown = Object.keys(grads).find((name) => !tensors.some(({ key }) => key === name));
+      if (unknown === undefined) return; // a method or an inherited name: all gradients are there
       throw typeError(who, `grads[${JSON.stringify(unknown)}]`, 'no such param', `one of ${tensors.map(({ key }) => `"${key}"`).join(', ')}`);
     }
     return;
   }
-  if (structure === 'single' && !Array.isArray(grads)) {
+  if (count === 1 && !Array.isArray(grads)) {
     out[0] = grads;
     return;
   }

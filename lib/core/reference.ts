@@ -1,5 +1,6 @@
 import type { KernelDeclaration } from './declaration.js';
 import { type Blocks, chunkLength, Control, type Engine, Pass, type Plan } from './engine.js';
+import { lengthOf } from './validate.js';
 
 // The executable specification of native/: the same operations in the same order. A double holds the exact product of
 // two floats and twice their digits, so rounding each result with Math.fround is float32 arithmetic, to the bit.
@@ -28,8 +29,9 @@ function sumSquaresOfChunk(x: Float32Array, begin: number, end: number, lanes: F
 function sumSquares(x: Float32Array): number {
   const lanes = new Float64Array(virtualLanes);
   let sum = 0;
-  for (let begin = 0; begin < x.length; begin += chunkLength) {
-    sum += sumSquaresOfChunk(x, begin, Math.min(begin + chunkLength, x.length), lanes);
+  const length = lengthOf(x);
+  for (let begin = 0; begin < length; begin += chunkLength) {
+    sum += sumSquaresOfChunk(x, begin, Math.min(begin + chunkLength, length), lanes);
   }
   return sum;
 }
@@ -42,7 +44,7 @@ function walk({ kernel, param, state, ema }: Tensor, grad: Float32Array, gradSca
   const emaRate = row[Pass.emaRate]!;
   const emaStart = row[Pass.emaStart] !== 0;
   const update = kernel.reference(Array.from(row.subarray(Pass.length, Pass.length + kernel.constants.length)), state);
-  for (let i = 0; i < param.length; i++) {
+  for (let i = 0, length = lengthOf(param); i < length; i++) {
     const before = param[i]!;
     let g = f(gradScale * grad[i]!);
     if (clipValue !== Number.POSITIVE_INFINITY) {
@@ -130,7 +132,7 @@ export const referenceEngine: Engine = {
   sumSquares,
   lerp(target, source, rate) {
     const r = f(rate);
-    for (let i = 0; i < target.length; i++) target[i] = target[i]! + f(r * f(source[i]! - target[i]!));
+    for (let i = 0, length = lengthOf(target); i < length; i++) target[i] = target[i]! + f(r * f(source[i]! - target[i]!));
   },
   address,
   allocate: (length) => new Float32Array(length),

@@ -20,7 +20,7 @@ export function checkSetting(who: string, name: string, parameter: HyperParamete
   if (typeof parameter.default === 'boolean') return checkBoolean(who, name, value);
   if (Array.isArray(parameter.default)) {
     if (!Array.isArray(value) || value.length !== 2) throw typeError(who, name, show(value), `a pair, each in ${parameter.range}`);
-    return Object.freeze(value.map((v, i) => checkScalar(who, `${name}[${i}]`, parameter, v)));
+    return Object.freeze(Array.from(value, (v: unknown, i) => checkScalar(who, `${name}[${i}]`, parameter, v))); // map would pass over holes
   }
   return checkScalar(who, name, parameter, value);
 }
