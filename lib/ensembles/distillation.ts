@@ -1,0 +1,187 @@
+import { engine } from '../core/backend.js';
+import { rangeError, show, typeError } from '../core/errors.js';
+import { checkApart, extentOf } from '../core/extents.js';
+import { checkFloat32, checkInteger, checkLength, checkNumber, checkOptions, isFloat32, lengthOf } from '../core/validate.js';
+import { checkClasses, checkMembers, checkOut, checkRows } from './inputs.js';
+import { addAll } from './mean.js';
+import { addSoftmax, logSoftmax } from './softmax.js';
+
+/** Who teaches: logits, the logits of several members whose softmaxes are averaged, or probabilities used as they are. */
+export type Teacher = Float32Array | readonly Float32Array[] | { readonly probabilities: Float32Array };
+
+/** Options of {@link distillationLoss}. */
+export interface DistillationOptions {
+  /** The length of a row. An integer in [1, inf). */
+  readonly classes: number;
+  /** What logits are divided by before they are compared. (0, inf), default 1. */
+  readonly temperature?: number | undefined;
+  /** The share of the teacher; the rest is the labels'. [0, 1], default 0.5 with labels and 1 without. */
+  readonly alpha?: number | undefined;
+  /** The true class of each row. Needed with alpha below 1. */
+  readonly labels?: Int32Array | undefined;
+  /** Overwritten with the gradient for the student's logits; may be the same memory as those or as a teacher's. */
+  readonly grad?: Float32Array | undefined;
+}
+
+/** Writes a row of the teacher's probabilities and their logarithms; returns what the row sums to. */
+type ReadTeacher = (begin: number, p: Float64Array, logP: Float64Array) => number;
+
+const teachers = 'a Float32Array of logits, a list of them, or { probabilities }';
+
+/**
+ * How far a student's predictions are from a teacher's, and from the labels: the mean over the batch, with its gradient.
+ *
+ * ```
+ * loss = mean over rows of  α·T²·KL(p ‖ softmax(z/T)) + (1−α)·(−log softmax(z)[label])
+ * grad = (α·T·(softmax(z/T) − p) + (1−α)·(softmax(z) − onehot(label))) / rows
+ * ```
+ * z: the student's logits; p: softmax(teacher/T), its mean over several teachers, or the given probabilities, which are
+ * neither softened nor normalised (of a row that does not sum to 1 it is (Σp)·softmax(z/T) − p). T² keeps the size of the
+ * gradient when T changes. In float64 through log softmax: exact for logits of any size; grad is rounded once.
+ *
+ * Options: `classes`, `temperature` (1, (0, ∞)), `alpha` ([0, 1], 0.5 with labels, 1 without), `labels`, `grad`.
+ *
+ * @param studentLogits rows × classes, at least one row; not changed, unless it is also `grad`
+ * @param teacher of the same length: {@link Teacher}; not changed, unless it is also `grad`
+ * @param options {@link DistillationOptions}
+ * @returns the loss; NaN in the logits goes through
+ * @throws TypeError for another type, an unknown option, or an alpha below 1 without labels; RangeError for other lengths,
+ *   no rows, no teachers, a length that is no multiple of classes, labels of another count or not in [0, classes), a
+ *   temperature or alpha out of range, a probability that is negative or not finite, a `grad` that overlaps the labels,
+ *   or logits in part
+ * @see Hinton, Vinyals & Dean 2015, "Distilling the Knowledge in a Neural Network", https://arxiv.org/abs/1503.02531
+ * @example
+ * ```ts
+ * import { Adam, distillationLoss } from 'schuss';
+ *
+ * const logits = new Float32Array(4), grad = new Float32Array(4);
+ * const teachers = [new Float32Array([5, 1, 0, 2]), new Float32Array([4, 2, 1, 2])];
+ * const adam = new Adam(logits, { lr: 0.1 });
+ * const options = { classes: 2, temperature: 4, alpha: 0.9, labels: new Int32Array([0, 1]), grad };
+ * const before = distillationLoss(logits, teachers, options);
+ * adam.step(grad);
+ * distillationLoss(logits, teachers, options) < before; // true
+ * ```
+ */
+export function distillationLoss(studentLogits: Float32Array, teacher: Teacher, options: DistillationOptions): number {
+  const who = 'distillationLoss';
+  checkOptions(who, options, ['classes', 'temperature', 'alpha', 'labels', 'grad'] satisfies (keyof DistillationOptions)[]);
+  const { classes, temperature = 1, labels, alpha = labels === undefined ? 1 : 0.5, grad } = options as unknown as DistillationOptions;
+  checkClasses(who, classes);
+  checkNumber(who, 'temperature', temperature, '(0, inf)');
+  checkNumber(who, 'alpha', alpha, '[0, 1]');
+  checkFloat32(who, 'studentLogits', studentLogits);
+  const length = lengthOf(studentLogits);
+  if (length === 0) throw rangeError(who, 'studentLogits', 'length 0', 'at least one row');
+  checkRows(who, 'studentLogits', studentLogits, classes);
+  const rows = length / classes;
+  const { arrays, path, read } = checkTeacher(who, teacher, length, classes, temperature);
+  if (labels !== undefined) checkLabels(who, labels, rows, classes);
+  else if (alpha < 1) throw typeError(who, 'labels', 'undefined', 'an Int32Array', `alpha is ${alpha}, not 1`);
+  if (grad !== undefined) {
+    checkOut(who, 'grad', grad, length, [studentLogits, ...arrays], (i) => (i === 0 ? 'studentLogits' : path(i - 1)));
+    if (labels !== undefined) {
+      const memory = new Float32Array(labels.buffer, labels.byteOffset, labels.length);
+      checkApart(who, extentOf(engine(), grad, 'grad'), [extentOf(engine(), memory, 'labels')]);
+    }
+  }
+
+  const [p, logP, logQ, logQ1] = [0, 1, 2, 3].map(() => new Float64Array(classes)) as [Float64Array, Float64Array, Float64Array, Float64Array];
+  let loss = 0;
+  for (let row = 0; row < rows; row++) {
+    const begin = row * classes;
+    // A part that has no share is not computed: 0 · ∞ would be NaN.
+    let mass = 0;
+    if (alpha > 0) {
+      mass = read(begin, p, logP);
+      logSoftmax(studentLogits, begin, temperature, logQ);
+      loss += alpha * temperature * temperature * divergence(p, logP, logQ);
+    }
+    const label = alpha < 1 ? labels![row]! : -1;
+    if (label >= 0) {
+      logSoftmax(studentLogits, begin, 1, logQ1);
+      loss -= (1 - alpha) * logQ1[label]!;
+    }
+    // The row was read in full: grad may be the memory that it came from.
+    if (grad === undefined) continue;
+    for (let c = 0; c < classes; c++) {
+      const soft = alpha > 0 ? alpha * temperature * (mass * Math.exp(logQ[c]!) - p[c]!) : 0;
+      const hard = label >= 0 ? (1 - alpha) * (Math.exp(logQ1[c]!) - (c === label ? 1 : 0)) : 0;
+      grad[begin + c] = (soft + hard) / rows;
+    }
+  }
+  return loss / rows;
+}
+
+/** KL(p ‖ q) = Σ p·(log p − log q); where p is 0, so is its term. */
+function divergence(p: Float64Array, logP: Float64Array, logQ: Float64Array): number {
+  let sum = 0;
+  for (let c = 0; c < p.length; c++) if (p[c] !== 0) sum += p[c]! * (logP[c]! - logQ[c]!);
+  return sum;
+}
+
+/** The teacher's arrays, how errors call them, and what reads a row of them. @throws TypeError, RangeError */
+function checkTeacher(who: string, teacher: Teacher, length: number, classes: number, temperature: number): { arrays: readonly Float32Array[]; path: (i: number) => string; read: ReadTeacher } {
+  if (Array.isArray(teacher)) {
+    const arrays = checkMembers(who, 'teacher', teacher);
+    const path = (i: number) => `teacher[${i}]`;
+    checkLength(who, path(0), arrays[0]!, length);
+    return { arrays, path, read: arrays.length === 1 ? ofLogits(arrays[0]!, temperature) : ofMembers(arrays, classes, temperature) };
+  }
+  if (typeof teacher === 'object' && teacher !== null && 'probabilities' in teacher) {
+    const path = () => 'teacher.probabilities';
+    checkOptions(`${who}: teacher`, teacher, ['probabilities']);
+    const probabilities = checkFloat32(who, path(), teacher.probabilities);
+    checkLength(who, path(), probabilities, length);
+    // A negative one is most likely a logit.
+    const bad = probabilities.findIndex((p) => !(p >= 0 && p < Number.POSITIVE_INFINITY));
+    if (bad >= 0) throw rangeError(who, `${path()}[${bad}]`, show(probabilities[bad]), '[0, inf)', 'logits are given as a Float32Array alone');
+    return { arrays: [probabilities], path, read: ofProbabilities(probabilities) };
+  }
+  if (!isFloat32(teacher) && !ArrayBuffer.isView(teacher)) throw typeError(who, 'teacher', show(teacher), teachers);
+  const logits = checkFloat32(who, 'teacher', teacher, teachers);
+  checkLength(who, 'teacher', logits, length);
+  return { arrays: [logits], path: () => 'teacher', read: ofLogits(logits, temperature) };
+}
+
+function ofLogits(logits: Float32Array, temperature: number): ReadTeacher {
+  return (begin, p, logP) => {
+    logSoftmax(logits, begin, temperature, logP);
+    for (let c = 0; c < p.length; c++) p[c] = Math.exp(logP[c]!);
+    return 1;
+  };
+}
+
+function ofMembers(members: readonly Float32Array[], classes: number, temperature: number): ReadTeacher {
+  const add = addSoftmax(classes, temperature);
+  const weights = new Float64Array(members.length).fill(1 / members.length);
+  return (begin, p, logP) => {
+    p.fill(0);
+    addAll(add, p, members, weights, begin, classes);
+    for (let c = 0; c < classes; c++) logP[c] = Math.log(p[c]!);
+    return 1;
+  };
+}
+
+function ofProbabilities(probabilities: Float32Array): ReadTeacher {
+  return (begin, p, logP) => {
+    let sum = 0;
+    for (let c = 0; c < p.length; c++) {
+      p[c] = probabilities[begin + c]!;
+      logP[c] = Math.log(p[c]!);
+      sum += p[c]!;
+    }
+    return sum;
+  };
+}
+
+/** Refuses what is no Int32Array of a class for each row. @throws TypeError, RangeError */
+function checkLabels(who: string, labels: Int32Array, rows: number, classes: number): void {
+  if (!ArrayBuffer.isView(labels) || labels[Symbol.toStringTag] !== 'Int32Array') {
+    throw typeError(who, 'labels', show(labels), 'an Int32Array', Array.isArray(labels) ? 'convert it with Int32Array.from(…)' : undefined);
+  }
+  if (labels.length !== rows) throw rangeError(who, 'labels', `length ${labels.length}`, String(rows), 'one for each row');
+  for (let row = 0; row < rows; row++) {
+    if (!(labels[row]! >= 0 && labels[row]! < classes)) checkInteger(who, `labels[${row}]`, labels[row], `[0, ${classes})`);
+  }
+}
