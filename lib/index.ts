@@ -5,5 +5,7 @@ export { Optimizer, type ParamState, type StateDict, type StepOptions, type Step
 export type { ParamGroup } from './core/param-group.js';
 export type { Arrays, Grad, Grads, GroupOf, Param, Params, ParamTree, SparseGrad } from './core/params.js';
 export type { Schedule } from './core/schedule.js';
+export * from './ensembles/index.js';
 export * from './optimizers/index.js';
 export * from './schedules/index.js';
+export * from './training/index.js';
