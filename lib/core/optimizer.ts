@@ -53,7 +53,7 @@ interface Slot extends Tensor {
   readonly length: number;
   step: number;
   /** The declaration's scalars, in their order. */
-  scalars: number[];
+  scalars: readonly number[];
   /** By name: those of its kernel. */
   readonly arrays: Map<string, Float32Array>;
   ema: Float32Array | null;
@@ -122,7 +122,7 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
     return 0;
   }
 
-  /** The scalars after an update. */
+  /** The scalars after an update: a new list, or the same one if none has changed. */
   protected scalarsAfter(_options: ResolvedOf<D>, _t: number, scalars: readonly number[]): readonly number[] {
     return scalars;
   }
@@ -329,14 +329,14 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
   /** Counts an applied step. */
   #advance(): void {
     const { rowOf } = this.#blocks;
-    const hasScalars = this.#declaration.scalars !== undefined;
     this.#stepCount++;
     for (const group of this.#groups) {
+      const now = group.settings.now as ResolvedOf<D>;
       for (let i = group.begin; i < group.end; i++) {
         if (rowOf[i]! < 0) continue;
         const slot = this.#slots[i]!;
         slot.step++;
-        if (hasScalars) slot.scalars = [...this.scalarsAfter(group.settings.now as ResolvedOf<D>, slot.step, slot.scalars)];
+        if (slot.scalars.length > 0) slot.scalars = this.scalarsAfter(now, slot.step, slot.scalars);
       }
     }
   }
@@ -587,7 +587,7 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
       const length = lengthOf(tensor.data);
       const ema = hasEma ? this.#engine.allocate(length) : null;
       ema?.set(tensor.data);
-      return { ...tensor, length, step: 0, scalars: [...scalars], arrays: new Map(), ema, grad: null };
+      return { ...tensor, length, step: 0, scalars, arrays: new Map(), ema, grad: null };
     });
     const groups = [...this.#groups, ...added];
     const widest = Math.max(...Object.values(this.#declaration.kernels).map(({ constants }) => constants.length));
@@ -644,6 +644,7 @@ export function rebind(optimizer: Optimizer, key: string | number, array: Float3
 }
 
 function sameNumbers(a: readonly number[], b: readonly number[]): boolean {
+  if (a === b) return true;
   for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
   return true;
 }

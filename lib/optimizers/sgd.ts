@@ -141,7 +141,7 @@ export class SGD extends Optimizer<typeof sgd> {
     return [lr, momentum, t === 1 ? 1 : 1 - dampening];
   }
 
-  protected override scalarsAfter({ momentum }: Now): number[] {
-    return [momentum];
+  protected override scalarsAfter({ momentum }: Now, _t: number, scalars: readonly [number]): readonly number[] {
+    return scalars[0] === momentum ? scalars : [momentum];
   }
 }
