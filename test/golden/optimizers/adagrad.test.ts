@@ -6,7 +6,7 @@ import { type Create, golden, LONG, miswritten } from './run.js';
 const create: Create = (params, options) => new Adagrad(params, options as never);
 
 golden('Adagrad', create, {
-  'defaults': {
+  defaults: {
     formula: truth.adagrad,
     options: {},
     lengths: LONG,
@@ -68,17 +68,17 @@ golden('Adagrad', create, {
           }
         },
       },
-      'exponential': miswritten(truth.adagrad, (x, h, t) =>
+      exponential: miswritten(truth.adagrad, (x, h, t) =>
         truth.adagrad.update(x, { ...h, lr: h.lr * Math.exp(-h.lrDecay * (t - 1)), lrDecay: 0 }, t),
       ),
     },
   },
-  'initialAccumulatorValue': {
+  initialAccumulatorValue: {
     formula: truth.adagrad,
     options: { lr: 0.05, initialAccumulatorValue: 0.1 },
     wrong: {
       'from 0': { options: { initialAccumulatorValue: 0 } },
-      'squared': { options: { initialAccumulatorValue: 0.01 } },
+      squared: { options: { initialAccumulatorValue: 0.01 } },
       'added outside the root': miswritten(truth.adagrad, (x, { lr, eps, initialAccumulatorValue }) => {
         x.s = x.s + x.g ** 2;
         x.w = x.w - (lr * x.g) / (Math.sqrt(x.s - initialAccumulatorValue) + initialAccumulatorValue + eps);

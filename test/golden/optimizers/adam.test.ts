@@ -65,13 +65,13 @@ const momentMistakes: Record<string, Wrong> = {
     x.s = beta2 * x.s + (1 - beta2) * x.g ** 2;
     x.w = x.w - (lr * x.g) / (Math.sqrt(x.s / (1 - beta2 ** t)) + eps);
   }),
-  'Nesterov': miswritten(truth.adam, (x, { lr, beta1, beta2, eps }, t) => {
+  Nesterov: miswritten(truth.adam, (x, { lr, beta1, beta2, eps }, t) => {
     x.m = beta1 * x.m + (1 - beta1) * x.g;
     x.s = beta2 * x.s + (1 - beta2) * x.g ** 2;
     const ahead = beta1 * x.m + (1 - beta1) * x.g;
     x.w = x.w - (lr * (ahead / (1 - beta1 ** t))) / (Math.sqrt(x.s / (1 - beta2 ** t)) + eps);
   }),
-  'amsgrad': { formula: truth.amsgrad },
+  amsgrad: { formula: truth.amsgrad },
 };
 
 const stepMistakes: Record<string, Wrong> = {
@@ -95,7 +95,7 @@ const stepMistakes: Record<string, Wrong> = {
 };
 
 golden('Adam', adam, {
-  'defaults': {
+  defaults: {
     formula: truth.adam,
     options: {},
     lengths: LONG,
@@ -201,13 +201,13 @@ function decaysBy(decay: (update: () => void, x: truth.Cell<string>, h: truth.Hy
 }
 
 golden('AdamW', adamW, {
-  'defaults': {
+  defaults: {
     formula: truth.adamW,
     options: {},
     lengths: LONG,
     wrong: {
       'no decay': { options: { weightDecay: 0 } },
-      'L2': { formula: { ...truth.adamW, decay: 'L2' } },
+      L2: { formula: { ...truth.adamW, decay: 'L2' } },
       'eps 1e-7': { options: { eps: 1e-7 } },
       'no bias correction': { formula: truth.adamWUncorrected },
     },
@@ -218,7 +218,7 @@ golden('AdamW', adamW, {
     skips: (step, param) => (step + param) % 3 === 0,
     wrong: {
       ...stepMistakes,
-      'L2': { formula: truth.adam },
+      L2: { formula: truth.adam },
       'L2 in the gradient and decoupled': {
         reference: class extends Reference {
           protected override gradient(raw: number, w: number, s: number, c: number, h: truth.Hyper): number {
@@ -238,7 +238,7 @@ golden('AdamW', adamW, {
         update();
         x.w = x.w * (1 - h.lr * h.weightDecay);
       }),
-      'growth': decaysBy((update, x, h) => {
+      growth: decaysBy((update, x, h) => {
         x.w = x.w * (1 + h.lr * h.weightDecay);
         update();
       }),
@@ -256,12 +256,12 @@ golden('AdamW', adamW, {
       'bias correction': { formula: truth.adamW },
     },
   },
-  'amsgrad': {
+  amsgrad: {
     formula: truth.adamWAmsgrad,
     options: { lr: decaying, weightDecay: 0.1, amsgrad: true, betas: [0.9, 0.9] },
     wrong: {
       'no amsgrad': { formula: truth.adamW },
-      'L2': { formula: truth.amsgrad },
+      L2: { formula: truth.amsgrad },
     },
   },
 });

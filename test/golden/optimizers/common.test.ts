@@ -45,8 +45,8 @@ const orderMistakes: Record<string, Wrong> = {
   'maximize turns the decay too': ordered(
     (raw, w, scale, coefficient, h) => -(clamp(raw * scale * coefficient, h) + h.weightDecay * w),
   ),
-  'the decay is clipped': ordered(
-    (raw, w, scale, coefficient, h) => clamp(-raw * scale * coefficient + h.weightDecay * w, h),
+  'the decay is clipped': ordered((raw, w, scale, coefficient, h) =>
+    clamp(-raw * scale * coefficient + h.weightDecay * w, h),
   ),
   'clipValue from above only': ordered(
     (raw, w, scale, coefficient, h) => -Math.min(raw * scale * coefficient, h.clipValue) + h.weightDecay * w,
@@ -149,10 +149,10 @@ function withEverything(formula: truth.Formula, options: Options, wrong: Record<
 }
 
 golden('every common option at once', sgd, {
-  'SGD': withEverything(truth.sgd, {}, orderMistakes),
-  'momentum': withEverything(truth.momentum, { momentum: 0.9 }, orderMistakes),
-  'Nesterov': withEverything(truth.nesterov, { momentum: 0.9, nesterov: true }, orderMistakes),
-  'buffer': withEverything(truth.buffer, { momentum: 0.9, dampening: 0.1, momentumForm: 'buffer' }, orderMistakes),
+  SGD: withEverything(truth.sgd, {}, orderMistakes),
+  momentum: withEverything(truth.momentum, { momentum: 0.9 }, orderMistakes),
+  Nesterov: withEverything(truth.nesterov, { momentum: 0.9, nesterov: true }, orderMistakes),
+  buffer: withEverything(truth.buffer, { momentum: 0.9, dampening: 0.1, momentumForm: 'buffer' }, orderMistakes),
   'buffer, Nesterov': withEverything(
     truth.bufferNesterov,
     { momentum: 0.9, nesterov: true, momentumForm: 'buffer' },
@@ -160,30 +160,35 @@ golden('every common option at once', sgd, {
   ),
 });
 golden('every common option at once', adagrad, {
-  'Adagrad': withEverything(truth.adagrad, { lrDecay: 0.01, initialAccumulatorValue: 0.1 }, orderMistakes),
+  Adagrad: withEverything(truth.adagrad, { lrDecay: 0.01, initialAccumulatorValue: 0.1 }, orderMistakes),
 });
 golden('every common option at once', rmsprop, {
-  'RMSprop': withEverything(truth.rmsprop, { eps: 0.01 }, orderMistakes),
-  'centered': withEverything(truth.rmspropCentered, { centered: true, eps: 0.01 }, orderMistakes),
-  'momentum': withEverything(truth.rmspropMomentum, { momentum: 0.9, eps: 0.01 }, orderMistakes),
-  'centered, momentum': withEverything(truth.rmspropCenteredMomentum, { centered: true, momentum: 0.9, eps: 0.01 }, orderMistakes),
+  RMSprop: withEverything(truth.rmsprop, { eps: 0.01 }, orderMistakes),
+  centered: withEverything(truth.rmspropCentered, { centered: true, eps: 0.01 }, orderMistakes),
+  momentum: withEverything(truth.rmspropMomentum, { momentum: 0.9, eps: 0.01 }, orderMistakes),
+  'centered, momentum': withEverything(
+    truth.rmspropCenteredMomentum,
+    { centered: true, momentum: 0.9, eps: 0.01 },
+    orderMistakes,
+  ),
 });
 golden('every common option at once', adam, {
-  'Adam': withEverything(truth.adam, { eps: 0.01 }, orderMistakes),
-  'uncorrected': withEverything(truth.adamUncorrected, { biasCorrection: false, eps: 0.01 }, orderMistakes),
-  'amsgrad': withEverything(truth.amsgrad, { amsgrad: true, eps: 0.01 }, orderMistakes),
+  Adam: withEverything(truth.adam, { eps: 0.01 }, orderMistakes),
+  uncorrected: withEverything(truth.adamUncorrected, { biasCorrection: false, eps: 0.01 }, orderMistakes),
+  amsgrad: withEverything(truth.amsgrad, { amsgrad: true, eps: 0.01 }, orderMistakes),
 });
 golden('every common option at once', adamW, {
-  'AdamW': withEverything(truth.adamW, {}),
-  'uncorrected': withEverything(truth.adamWUncorrected, { biasCorrection: false }),
-  'amsgrad': withEverything(truth.adamWAmsgrad, { amsgrad: true }),
+  AdamW: withEverything(truth.adamW, {}),
+  uncorrected: withEverything(truth.adamWUncorrected, { biasCorrection: false }),
+  amsgrad: withEverything(truth.adamWAmsgrad, { amsgrad: true }),
 });
 
 // 1e-6 beside a norm of 10 is less than a rounding of float32
-const { 'no 1e-6': noTiny, '1e-6 in the wrong place': tinyMisplaced, ...withoutTiny } = clipMistakes as Record<
-  'no 1e-6' | '1e-6 in the wrong place' | 'a norm for each tensor',
-  Wrong
->;
+const {
+  'no 1e-6': noTiny,
+  '1e-6 in the wrong place': tinyMisplaced,
+  ...withoutTiny
+} = clipMistakes as Record<'no 1e-6' | '1e-6 in the wrong place' | 'a norm for each tensor', Wrong>;
 
 golden('clipNorm', sgd, {
   'norms on both sides of it': {
@@ -191,7 +196,7 @@ golden('clipNorm', sgd, {
     options: { lr: 0.1, clipNorm: 5 },
     gradients: 'plain',
     gradScale,
-    wrong: { ...withoutTiny, 'never': { options: { clipNorm: Number.POSITIVE_INFINITY } } },
+    wrong: { ...withoutTiny, never: { options: { clipNorm: Number.POSITIVE_INFINITY } } },
   },
   'norms near 1e-6': {
     formula: truth.sgd,
@@ -205,6 +210,17 @@ golden('clipNorm', sgd, {
     options: { lr: 0.1, clipNorm: 1 },
     magnitude: 10, // up to 1e19
     wrong: { 'a norm for each tensor': withoutTiny['a norm for each tensor'] },
+  },
+});
+
+golden('clipValue', sgd, {
+  'by a schedule': {
+    formula: truth.sgd,
+    options: { lr: 0.1, clipValue: (step) => 2 / step },
+    wrong: {
+      'the first one for ever': { options: { clipValue: 2 } },
+      never: { options: { clipValue: Number.POSITIVE_INFINITY } },
+    },
   },
 });
 
@@ -236,7 +252,7 @@ golden('maximize', adamW, {
     options: { maximize: true, weightDecay: 0.5, lr: 0.01 },
     wrong: {
       'no maximize': { options: { maximize: false } },
-      'growth': { options: { weightDecay: -0.5 } },
+      growth: { options: { weightDecay: -0.5 } },
     },
   },
 });

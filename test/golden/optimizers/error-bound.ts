@@ -19,8 +19,8 @@
  * A rounding that is avoidable, such as 1-beta2 from a beta2 already in float32, is no part of it and fails.
  */
 
-import { type Formula, type Gradient, type Hyper, hyperAt, type Options, Reference } from './reference.js';
 import * as truth from './reference.js';
+import { type Formula, type Gradient, type Hyper, hyperAt, type Options, Reference } from './reference.js';
 
 const U = 2 ** -24;
 const TINY = 2 ** -149;
@@ -44,7 +44,9 @@ class Ball {
   }
 
   minus(b: Ball): Ball {
-    return this.plus(b.negated());
+    if (b.isZero) return this;
+    if (this.isZero) return b.negated();
+    return rounded(this.exact - b.exact, this.radius + b.radius);
   }
 
   negated(): Ball {
@@ -53,6 +55,7 @@ class Ball {
 
   times(b: Ball): Ball {
     if (this.isZero || b.isZero) return ZERO;
+    if (b === ONE) return this;
     const radius = Math.abs(this.exact) * b.radius + Math.abs(b.exact) * this.radius + this.radius * b.radius;
     return rounded(this.exact * b.exact, radius);
   }
@@ -91,6 +94,9 @@ class Ball {
 }
 
 const ZERO = new Ball(0, 0);
+const ONE = new Ball(1, 0);
+/** A hyper-parameter that the options lack: to use it is a RangeError of `rounded`. */
+const NOT_GIVEN = new Ball(Number.NaN, 0);
 
 function rounded(exact: number, radius: number): Ball {
   const largest = Math.abs(exact) + radius;
@@ -100,147 +106,138 @@ function rounded(exact: number, radius: number): Ball {
 
 /** A number of float64, rounded once into a kernel's constant; 0 and 1 are exact. */
 function scalar(exact: number): Ball {
-  return exact === 0 || exact === 1 ? new Ball(exact, 0) : rounded(exact, 0);
+  if (exact === 0) return ZERO;
+  if (exact === 1) return ONE;
+  return Number.isNaN(exact) ? NOT_GIVEN : rounded(exact, 0);
 }
 
 /** A formula touches the state of its own `stateNames` alone. */
 type BallCell = Record<'w' | 'g' | 'ema' | 'v' | 'b' | 's' | 'a' | 'm' | 'sMax', Ball> & Record<string, Ball>;
-type Update = (x: BallCell, h: Hyper, t: number) => void;
+/** The constants of a step, then the update of every element. */
+type Bound = (h: Hyper, t: number) => (x: BallCell) => void;
 
 // --- The formulas again, one rounding an operation -------------------------------------------------------------------
 
-function squareAverage(s: Ball, g: Ball, beta: number): Ball {
-  return s.times(scalar(beta)).plus(g.times(g).times(scalar(1 - beta)));
+/** beta*m + (1-beta)*g */
+function averager(beta: number): (m: Ball, g: Ball) => Ball {
+  const [keep, add] = [scalar(beta), scalar(1 - beta)];
+  return (m, g) => m.times(keep).plus(g.times(add));
 }
 
-function average(m: Ball, g: Ball, beta: number): Ball {
-  return m.times(scalar(beta)).plus(g.times(scalar(1 - beta)));
+const sgd: Bound = (h) => {
+  const lr = scalar(h.lr);
+  return (x) => {
+    x.w = x.w.minus(x.g.times(lr));
+  };
+};
+
+const momentum: Bound = (h) => {
+  const [lr, mu] = [scalar(h.lr), scalar(h.momentum)];
+  return (x) => {
+    x.v = x.v.times(mu).minus(x.g.times(lr));
+    x.w = x.w.plus(x.v);
+  };
+};
+
+const nesterov: Bound = (h) => {
+  const [lr, mu, onePlusMu] = [scalar(h.lr), scalar(h.momentum), scalar(1 + h.momentum)];
+  return (x) => {
+    const before = x.v;
+    x.v = before.times(mu).minus(x.g.times(lr));
+    const table = x.w.minus(before.times(mu)).plus(x.v.times(onePlusMu));
+    const changing = x.w.plus(x.v.times(mu)).minus(x.g.times(lr));
+    x.w = table.or(changing);
+  };
+};
+
+const nesterovChanging: Bound = (h) => {
+  const [lr, mu, previous] = [scalar(h.lr), scalar(h.momentum), scalar(h.previousMomentum)];
+  return (x) => {
+    x.v = x.v.times(previous).minus(x.g.times(lr));
+    x.w = x.w.plus(x.v.times(mu)).minus(x.g.times(lr));
+  };
+};
+
+const buffer: Bound = (h, t) => {
+  const [lr, mu, add] = [scalar(h.lr), scalar(h.momentum), scalar(1 - h.dampening)];
+  return (x) => {
+    x.b = t === 1 ? x.g : x.b.times(mu).plus(x.g.times(add));
+    x.w = x.w.minus(x.b.times(lr));
+  };
+};
+
+const bufferNesterov: Bound = (h, t) => {
+  const [lr, mu] = [scalar(h.lr), scalar(h.momentum)];
+  return (x) => {
+    x.b = t === 1 ? x.g : x.b.times(mu).plus(x.g);
+    x.w = x.w.minus(x.g.plus(x.b.times(mu)).times(lr));
+  };
+};
+
+const adagrad: Bound = (h, t) => {
+  const [rate, eps] = [scalar(h.lr / (1 + (t - 1) * h.lrDecay)), scalar(h.eps)];
+  return (x) => {
+    x.s = x.s.plus(x.g.times(x.g));
+    x.w = x.w.minus(x.g.times(rate).over(x.s.sqrt().plus(eps)));
+  };
+};
+
+function rmsprop(centered: boolean, withMomentum: boolean): Bound {
+  return (h) => {
+    const [lr, mu, eps, average] = [scalar(h.lr), scalar(h.momentum), scalar(h.eps), averager(h.alpha)];
+    return (x) => {
+      x.s = average(x.s, x.g.times(x.g));
+      let square = x.s;
+      if (centered) {
+        x.a = average(x.a, x.g);
+        square = x.s.minus(x.a.times(x.a)).max(ZERO);
+      }
+      const denominator = square.sqrt().plus(eps);
+      if (withMomentum) {
+        x.b = x.b.times(mu).plus(x.g.over(denominator));
+        x.w = x.w.minus(x.b.times(lr));
+      } else {
+        x.w = x.w.minus(x.g.times(lr).over(denominator));
+      }
+    };
+  };
 }
 
-const BOUNDS = new Map<Formula, Update>([
-  [
-    truth.sgd,
-    (x, h) => {
-      x.w = x.w.minus(x.g.times(scalar(h.lr)));
-    },
-  ],
-  [
-    truth.momentum,
-    (x, h) => {
-      x.v = x.v.times(scalar(h.momentum)).minus(x.g.times(scalar(h.lr)));
-      x.w = x.w.plus(x.v);
-    },
-  ],
-  [
-    truth.nesterov,
-    (x, h) => {
-      const before = x.v;
-      x.v = x.v.times(scalar(h.momentum)).minus(x.g.times(scalar(h.lr)));
-      const ahead = x.v.times(scalar(1 + h.momentum));
-      const table = x.w.minus(before.times(scalar(h.momentum))).plus(ahead);
-      const changing = x.w.plus(x.v.times(scalar(h.momentum))).minus(x.g.times(scalar(h.lr)));
-      x.w = table.or(changing);
-    },
-  ],
-  [
-    truth.nesterovChanging,
-    (x, h) => {
-      x.v = x.v.times(scalar(h.previousMomentum)).minus(x.g.times(scalar(h.lr)));
-      x.w = x.w.plus(x.v.times(scalar(h.momentum))).minus(x.g.times(scalar(h.lr)));
-    },
-  ],
-  [
-    truth.buffer,
-    (x, h, t) => {
-      x.b = t === 1 ? x.g : x.b.times(scalar(h.momentum)).plus(x.g.times(scalar(1 - h.dampening)));
-      x.w = x.w.minus(x.b.times(scalar(h.lr)));
-    },
-  ],
-  [
-    truth.bufferNesterov,
-    (x, h, t) => {
-      x.b = t === 1 ? x.g : x.b.times(scalar(h.momentum)).plus(x.g);
-      x.w = x.w.minus(x.g.plus(x.b.times(scalar(h.momentum))).times(scalar(h.lr)));
-    },
-  ],
-  [
-    truth.adagrad,
-    (x, h, t) => {
-      x.s = x.s.plus(x.g.times(x.g));
-      const rate = scalar(h.lr / (1 + (t - 1) * h.lrDecay));
-      x.w = x.w.minus(x.g.times(rate).over(x.s.sqrt().plus(scalar(h.eps))));
-    },
-  ],
-  [
-    truth.rmsprop,
-    (x, h) => {
-      x.s = squareAverage(x.s, x.g, h.alpha);
-      x.w = x.w.minus(x.g.times(scalar(h.lr)).over(x.s.sqrt().plus(scalar(h.eps))));
-    },
-  ],
-  [
-    truth.rmspropCentered,
-    (x, h) => {
-      x.w = x.w.minus(x.g.times(scalar(h.lr)).over(centeredDenominator(x, h)));
-    },
-  ],
-  [
-    truth.rmspropMomentum,
-    (x, h) => {
-      x.s = squareAverage(x.s, x.g, h.alpha);
-      x.b = x.b.times(scalar(h.momentum)).plus(x.g.over(x.s.sqrt().plus(scalar(h.eps))));
-      x.w = x.w.minus(x.b.times(scalar(h.lr)));
-    },
-  ],
-  [
-    truth.rmspropCenteredMomentum,
-    (x, h) => {
-      x.b = x.b.times(scalar(h.momentum)).plus(x.g.over(centeredDenominator(x, h)));
-      x.w = x.w.minus(x.b.times(scalar(h.lr)));
-    },
-  ],
-  [truth.adam, adamBound],
-  [truth.adamUncorrected, adamBoundUncorrected],
-  [truth.amsgrad, amsgradBound],
-  [truth.amsgradUncorrected, amsgradBoundUncorrected],
-  [truth.adamW, adamBound],
-  [truth.adamWUncorrected, adamBoundUncorrected],
-  [truth.adamWAmsgrad, amsgradBound],
+function adam(amsgrad: boolean, biasCorrection: boolean): Bound {
+  return (h, t) => {
+    const rate = scalar(biasCorrection ? h.lr / (1 - h.beta1 ** t) : h.lr);
+    const root = scalar(biasCorrection ? 1 / Math.sqrt(1 - h.beta2 ** t) : 1);
+    const [eps, average, squareAverage] = [scalar(h.eps), averager(h.beta1), averager(h.beta2)];
+    return (x) => {
+      x.m = average(x.m, x.g);
+      x.s = squareAverage(x.s, x.g.times(x.g));
+      if (amsgrad) x.sMax = x.sMax.max(x.s);
+      const square = amsgrad ? x.sMax : x.s;
+      x.w = x.w.minus(x.m.times(rate).over(square.sqrt().times(root).plus(eps)));
+    };
+  };
+}
+
+const BOUNDS = new Map<Formula, Bound>([
+  [truth.sgd, sgd],
+  [truth.momentum, momentum],
+  [truth.nesterov, nesterov],
+  [truth.nesterovChanging, nesterovChanging],
+  [truth.buffer, buffer],
+  [truth.bufferNesterov, bufferNesterov],
+  [truth.adagrad, adagrad],
+  [truth.rmsprop, rmsprop(false, false)],
+  [truth.rmspropCentered, rmsprop(true, false)],
+  [truth.rmspropMomentum, rmsprop(false, true)],
+  [truth.rmspropCenteredMomentum, rmsprop(true, true)],
+  [truth.adam, adam(false, true)],
+  [truth.adamUncorrected, adam(false, false)],
+  [truth.amsgrad, adam(true, true)],
+  [truth.amsgradUncorrected, adam(true, false)],
+  [truth.adamW, adam(false, true)],
+  [truth.adamWUncorrected, adam(false, false)],
+  [truth.adamWAmsgrad, adam(true, true)],
 ]);
-
-function centeredDenominator(x: BallCell, h: Hyper): Ball {
-  x.s = squareAverage(x.s, x.g, h.alpha);
-  x.a = average(x.a, x.g, h.alpha);
-  return x.s.minus(x.a.times(x.a)).max(ZERO).sqrt().plus(scalar(h.eps));
-}
-
-function adamBound(x: BallCell, h: Hyper, t: number): void {
-  x.m = average(x.m, x.g, h.beta1);
-  x.s = squareAverage(x.s, x.g, h.beta2);
-  const root = x.s.sqrt().times(scalar(1 / Math.sqrt(1 - h.beta2 ** t)));
-  x.w = x.w.minus(x.m.times(scalar(h.lr / (1 - h.beta1 ** t))).over(root.plus(scalar(h.eps))));
-}
-
-function adamBoundUncorrected(x: BallCell, h: Hyper): void {
-  x.m = average(x.m, x.g, h.beta1);
-  x.s = squareAverage(x.s, x.g, h.beta2);
-  x.w = x.w.minus(x.m.times(scalar(h.lr)).over(x.s.sqrt().plus(scalar(h.eps))));
-}
-
-function amsgradBound(x: BallCell, h: Hyper, t: number): void {
-  x.m = average(x.m, x.g, h.beta1);
-  x.s = squareAverage(x.s, x.g, h.beta2);
-  x.sMax = x.sMax.max(x.s);
-  const root = x.sMax.sqrt().times(scalar(1 / Math.sqrt(1 - h.beta2 ** t)));
-  x.w = x.w.minus(x.m.times(scalar(h.lr / (1 - h.beta1 ** t))).over(root.plus(scalar(h.eps))));
-}
-
-function amsgradBoundUncorrected(x: BallCell, h: Hyper): void {
-  x.m = average(x.m, x.g, h.beta1);
-  x.s = squareAverage(x.s, x.g, h.beta2);
-  x.sMax = x.sMax.max(x.s);
-  x.w = x.w.minus(x.m.times(scalar(h.lr)).over(x.sMax.sqrt().plus(scalar(h.eps))));
-}
 
 // --- The common prologue and epilogue --------------------------------------------------------------------------------
 
@@ -250,7 +247,7 @@ export class ErrorBound {
   gradNorm = 0;
   /** Of the last step's norm: float64 sums of squares, each of which rounds at most once an element. */
   gradNormError = 0;
-  private readonly update: Update;
+  private readonly bound: Bound;
   /** Only for its clip coefficient: the norm is summed in float64 and rounds nothing worth counting. */
   private readonly clip: Reference;
   private stepCount = 0;
@@ -262,9 +259,9 @@ export class ErrorBound {
     private readonly options: Options,
     params: readonly Float32Array[],
   ) {
-    const update = BOUNDS.get(formula);
-    if (update === undefined) throw new TypeError('golden: a formula without its error bound');
-    this.update = update;
+    const bound = BOUNDS.get(formula);
+    if (bound === undefined) throw new TypeError('golden: a formula without its error bound');
+    this.bound = bound;
     const start = scalar(formula.start?.(hyperAt(1, options, formula.defaults)) ?? 0);
     const state = Object.fromEntries(Object.keys(formula.stateNames).map((name) => [name, start]));
     this.params = params.map((param) =>
@@ -292,18 +289,18 @@ export class ErrorBound {
       this.updates[p] = t;
       h.previousMomentum = this.previousMomentum[p] ?? 0;
       this.previousMomentum[p] = h.momentum;
+      const update = this.bound(h, t);
       const scale = scalar(gradScale);
       const coefficient = scalar(coefficients[p] ?? Number.NaN);
       this.params[p]?.forEach((x, i) => {
         x.g = new Ball(grad[i] ?? Number.NaN, 0);
-        if (gradScale !== 1) x.g = x.g.times(scale);
-        if (coefficient.exact !== 1) x.g = x.g.times(coefficient);
+        x.g = x.g.times(scale).times(coefficient);
         if (limit) x.g = x.g.clamp(limit);
         if (this.options.maximize) x.g = x.g.negated();
         x.g = x.g.plus(x.w.times(l2));
         if (t === 1) x.ema = x.w;
-        if (keep.exact !== 1) x.w = x.w.times(keep);
-        this.update(x, h, t);
+        x.w = x.w.times(keep);
+        update(x);
         if (!towards.isZero) x.ema = x.ema.plus(x.w.minus(x.ema).times(towards));
       });
     });

@@ -304,7 +304,8 @@ export class Reference {
   /** What clipNorm multiplies each param's gradient by: the same for all, from the norm over all. */
   coefficients(grads: readonly Gradient[], gradScale: number): number[] {
     this.gradNorm = norm(grads, gradScale);
-    const coefficient = this.options.clipNorm === undefined ? 1 : this.coefficient(this.gradNorm, this.options.clipNorm);
+    const coefficient =
+      this.options.clipNorm === undefined ? 1 : this.coefficient(this.gradNorm, this.options.clipNorm);
     return grads.map(() => coefficient);
   }
 

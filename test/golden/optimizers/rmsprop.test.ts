@@ -9,7 +9,7 @@ const decaying = (step: number): number => 0.1 / step;
 const decayingFromLess = (step: number): number => 1e-3 / step;
 
 golden('RMSprop', create, {
-  'defaults': {
+  defaults: {
     formula: truth.rmsprop,
     options: {},
     lengths: LONG,
@@ -41,7 +41,7 @@ golden('RMSprop', create, {
         x.s = alpha * x.s + (1 - alpha) * x.g ** 2;
         x.w = x.w - (lr * x.g) / (Math.sqrt(x.s / (1 - alpha ** t)) + eps);
       }),
-      'centered': { formula: truth.rmspropCentered },
+      centered: { formula: truth.rmspropCentered },
     },
   },
   'eps 1e-25, below √s of the tiniest': {
@@ -68,7 +68,7 @@ golden('RMSprop', create, {
       'no decay': { options: { weightDecay: 0 } },
     },
   },
-  'centered': {
+  centered: {
     formula: truth.rmspropCentered,
     options: { lr: 0.01, centered: true, alpha: 0.95 },
     wrong: {
@@ -117,6 +117,17 @@ golden('RMSprop', create, {
         x.w = x.w - lr * x.b;
       }),
       'decoupled decay': { formula: { ...truth.rmspropMomentum, decay: 'decoupled' } },
+    },
+  },
+  'momentum that is 0 in some steps': {
+    formula: truth.rmspropMomentum,
+    options: { momentum: (step) => (step % 4 === 0 ? 0 : 0.9) },
+    wrong: {
+      'plain steps leave the buffer': miswritten(truth.rmspropMomentum, (x, h, t) => {
+        const { b } = x;
+        truth.rmspropMomentum.update(x, h, t);
+        if (h.momentum === 0) x.b = b;
+      }),
     },
   },
   'centered, momentum by a schedule, lr 0.1/t': {

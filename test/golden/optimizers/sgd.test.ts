@@ -8,6 +8,9 @@ const create: Create = (params, options) => new SGD(params, options as never);
 const decaying = (step: number): number => 0.1 / step;
 const growing = (step: number): number => 1 - 1 / (step + 1); // 1/2, 2/3, 3/4, ...
 
+/** Off in every fourth step: an engine that then runs plain SGD forgets the velocity. */
+const intermittent = (step: number): number => (step % 4 === 0 ? 0 : 0.9);
+
 const lrMistakes: Record<string, Wrong> = {
   'the first lr for ever': { options: { lr: 0.1 } },
   'the lr of the step before': { options: { lr: (step) => decaying(Math.max(1, step - 1)) } },
@@ -19,7 +22,7 @@ golden('SGD', create, {
     formula: truth.sgd,
     options: { lr: 0.1 },
     wrong: {
-      'ascent': { options: { maximize: true } },
+      ascent: { options: { maximize: true } },
       'lr 1 + 1e-5 of it': { options: { lr: 0.1 * (1 + 1e-5) } },
       'decay that nobody asked for': { options: { weightDecay: 1e-4 } },
     },
@@ -45,7 +48,7 @@ golden('SGD with momentum, velocity form', create, {
     options: { lr: 0.01, momentum: 0.9 },
     wrong: {
       'no momentum': { formula: truth.sgd },
-      'Nesterov': { formula: truth.nesterov },
+      Nesterov: { formula: truth.nesterov },
       'the weight moves by the old velocity': miswritten(truth.momentum, (x, { lr, momentum }) => {
         x.w = x.w + x.v;
         x.v = momentum * x.v - lr * x.g;
@@ -59,7 +62,6 @@ golden('SGD with momentum, velocity form', create, {
   'lr 0.1/t, decay': {
     formula: truth.momentum,
     options: { lr: decaying, momentum: 0.9, weightDecay: 0.01 },
-    lengths: LONG,
     wrong: {
       ...lrMistakes,
       'lr outside the velocity': { formula: truth.buffer },
@@ -79,6 +81,43 @@ golden('SGD with momentum, velocity form', create, {
         x.w = x.w + x.v;
       }),
     },
+  },
+});
+
+const velocityKept: Wrong = miswritten(truth.momentum, (x, { lr, momentum }) => {
+  if (momentum === 0) x.w = x.w - lr * x.g;
+  else truth.momentum.update(x, { lr, momentum } as truth.Hyper, 0);
+});
+
+golden('SGD with a momentum that is 0 in some steps', create, {
+  'velocity form': {
+    formula: truth.momentum,
+    options: { lr: 0.01, momentum: intermittent },
+    wrong: { 'plain steps leave the velocity': velocityKept },
+  },
+  'velocity form, Nesterov': {
+    formula: truth.nesterovChanging,
+    options: { lr: 0.01, momentum: intermittent, nesterov: true },
+    wrong: { 'the new momentum throughout': { formula: truth.nesterov } },
+  },
+  'buffer form, decay by a schedule': {
+    formula: truth.buffer,
+    options: {
+      lr: 0.01,
+      momentum: intermittent,
+      momentumForm: 'buffer',
+      dampening: (step) => 1 / step,
+      weightDecay: (step) => (step % 2) * 0.1,
+    },
+    wrong: {
+      'the first dampening for ever': { options: { dampening: 1 } },
+      'the first decay for ever': { options: { weightDecay: 0.1 } },
+    },
+  },
+  'buffer form, Nesterov': {
+    formula: truth.bufferNesterov,
+    options: { lr: 0.01, momentum: intermittent, momentumForm: 'buffer', nesterov: true },
+    wrong: { 'no look-ahead': { formula: truth.buffer } },
   },
 });
 
@@ -159,7 +198,7 @@ golden('SGD with momentum, buffer form', create, {
     formula: truth.buffer,
     options: { lr: 0.01, momentum: 0.9, momentumForm: 'buffer' },
     wrong: {
-      'Nesterov': { formula: truth.bufferNesterov },
+      Nesterov: { formula: truth.bufferNesterov },
       'an average, (1-μ)g': miswritten(truth.buffer, (x, { lr, momentum }) => {
         x.b = momentum * x.b + (1 - momentum) * x.g;
         x.w = x.w - lr * x.b;
@@ -169,7 +208,6 @@ golden('SGD with momentum, buffer form', create, {
   'lr 0.1/t, decay': {
     formula: truth.buffer,
     options: { lr: decaying, momentum: 0.9, momentumForm: 'buffer', weightDecay: 0.01 },
-    lengths: LONG,
     wrong: {
       ...lrMistakes,
       'lr inside the velocity': { formula: truth.momentum },
