@@ -34,7 +34,7 @@ export interface AverageWeightsOptions {
 export function averageWeights(models: readonly (readonly Float32Array[])[], options: AverageWeightsOptions = {}): Float32Array[] {
   const who = 'averageWeights';
   checkOptions(who, options, ['weights'] satisfies (keyof AverageWeightsOptions)[]);
-  checkList(who, 'models', models, 'list of Float32Arrays');
+  checkList(who, 'models', models, 'list of Float32Arrays', 'lists of Float32Arrays');
   const checked = Array.from(models, (model, m) =>
     Array.from(checkList(who, `models[${m}]`, model, 'Float32Array'), (array, i) => checkFloat32(who, `models[${m}][${i}]`, array)),
   );

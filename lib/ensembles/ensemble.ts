@@ -1,5 +1,5 @@
 import { checkBoolean, checkFloat32, checkFunction, checkLength, checkOptions, isFloat32, lengthOf } from '../core/validate.js';
-import { checkClasses, checkList, checkRows, checkWeights, type Weights } from './inputs.js';
+import { checkClasses, checkList, checkRows, checkWeights } from './inputs.js';
 import { type AveragePredictionsOptions, checkKind, meanOf, voteOf } from './predictions.js';
 
 /** A model as an ensemble sees it: from an input to probabilities or logits, at once or later. */
@@ -36,7 +36,7 @@ export interface EnsembleOptions<Vote extends boolean = boolean> extends Pick<Av
  */
 export class Ensemble<X = Float32Array, Vote extends boolean = false> {
   readonly #members: readonly EnsembleMember<X>[];
-  readonly #weights: Weights;
+  readonly #weights: Float64Array;
   readonly #softmaxOver: number | undefined;
   readonly #classes: number | undefined;
   readonly #vote: boolean;

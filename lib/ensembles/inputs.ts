@@ -4,9 +4,9 @@ import { extentOf } from '../core/extents.js';
 import { checkFloat32, checkInteger, checkLength, checkNumber, lengthOf } from '../core/validate.js';
 
 /** `list` if it is a list with something in it. @throws TypeError, RangeError */
-export function checkList<T>(who: string, argument: string, list: readonly T[], of: string): readonly T[] {
-  if (!Array.isArray(list)) throw typeError(who, argument, show(list), `a list of ${of}s`);
-  if (list.length === 0) throw rangeError(who, argument, 'nothing', `at least one ${of}`);
+export function checkList<T>(who: string, argument: string, list: readonly T[], one: string, several = `${one}s`): readonly T[] {
+  if (!Array.isArray(list)) throw typeError(who, argument, show(list), `a list of ${several}`);
+  if (list.length === 0) throw rangeError(who, argument, 'nothing', `at least one ${one}`);
   return list;
 }
 
@@ -29,25 +29,14 @@ export function checkRows(who: string, argument: string, array: Float32Array, cl
   if (length % classes !== 0) throw rangeError(who, argument, `length ${length}`, `a multiple of ${classes}`, 'rows of classes');
 }
 
-/** How much each member counts; they are divided by `total`. */
-export interface Weights {
-  readonly values: Float64Array;
-  readonly total: number;
-}
-
-/** The weights of `count` members: all 1 where none are given. @throws TypeError, RangeError */
-export function checkWeights(who: string, weights: ArrayLike<number> | undefined, count: number, each: string): Weights {
-  if (weights === undefined) return { values: new Float64Array(count).fill(1), total: count };
+/** The weights of `count` members, a copy: all 1 where none are given. @throws TypeError, RangeError */
+export function checkWeights(who: string, weights: ArrayLike<number> | undefined, count: number, each: string): Float64Array {
+  if (weights === undefined) return new Float64Array(count).fill(1);
   if (!Array.isArray(weights) && !(ArrayBuffer.isView(weights) && 'length' in weights)) throw typeError(who, 'weights', show(weights), 'a list of numbers');
   if (weights.length !== count) throw rangeError(who, 'weights', `length ${weights.length}`, String(count), `one for each ${each}`);
   const values = Float64Array.from(Array.from(weights, (weight, i) => checkNumber(who, `weights[${i}]`, weight, '[0, inf)')));
-  const largest = values.reduce((a, b) => Math.max(a, b), 0);
-  if (largest === 0) throw rangeError(who, 'weights', 'all 0', 'at least one above 0');
-  // Against the largest, no sum overflows.
-  values.forEach((weight, i) => {
-    values[i] = weight / largest;
-  });
-  return { values, total: values.reduce((a, b) => a + b) };
+  if (values.every((weight) => weight === 0)) throw rangeError(who, 'weights', 'all 0', 'at least one above 0');
+  return values;
 }
 
 /**

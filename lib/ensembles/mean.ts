@@ -1,5 +1,3 @@
-import type { Weights } from './inputs.js';
-
 /** Adds `weight` times `length` elements of a member, from `begin` on, to `sum`. */
 export type Add = (sum: Float64Array, member: Float32Array, begin: number, length: number, weight: number) => void;
 
@@ -21,7 +19,11 @@ const defaultBlock = 1024;
  * Writes the weighted mean of the members to `out`, rounded once. A block is read from every member before it is
  * written, so `out` may be one of them.
  */
-export function weightedMean(members: readonly Float32Array[], { values, total }: Weights, out: Float32Array, addOne = add, block = defaultBlock): Float32Array {
+export function weightedMean(members: readonly Float32Array[], weights: Float64Array, out: Float32Array, addOne = add, block = defaultBlock): Float32Array {
+  // Against the largest, no sum overflows, and equal weights are exactly 1.
+  const largest = weights.reduce((a, b) => Math.max(a, b));
+  const values = weights.map((weight) => weight / largest);
+  const total = values.reduce((a, b) => a + b);
   const sum = new Float64Array(Math.min(block, out.length));
   for (let begin = 0; begin < out.length; begin += block) {
     const length = Math.min(block, out.length - begin);

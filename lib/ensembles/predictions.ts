@@ -1,6 +1,6 @@
 import { rangeError } from '../core/errors.js';
 import { checkOneOf, checkOptions, lengthOf } from '../core/validate.js';
-import { checkClasses, checkMembers, checkOut, checkRows, checkWeights, type Weights } from './inputs.js';
+import { checkClasses, checkMembers, checkOut, checkRows, checkWeights } from './inputs.js';
 import { weightedMean } from './mean.js';
 import { addSoftmax } from './softmax.js';
 
@@ -57,7 +57,7 @@ export function checkKind(who: string, { from = 'probabilities', classes }: Pick
 }
 
 /** The weighted mean of what was checked, after a softmax over rows of `softmaxOver` if that is given. */
-export function meanOf(members: readonly Float32Array[], weights: Weights, softmaxOver: number | undefined, out: Float32Array): Float32Array {
+export function meanOf(members: readonly Float32Array[], weights: Float64Array, softmaxOver: number | undefined, out: Float32Array): Float32Array {
   if (softmaxOver === undefined) return weightedMean(members, weights, out);
   return weightedMean(members, weights, out, addSoftmax(softmaxOver, 1), softmaxOver);
 }
@@ -137,15 +137,15 @@ export function majorityVote(members: readonly Float32Array[], options: Majority
 }
 
 /** The vote over what was checked. @throws RangeError for NaN */
-export function voteOf(who: string, members: readonly Float32Array[], { values }: Weights, classes: number, path = (i: number) => `members[${i}]`): Int32Array {
+export function voteOf(who: string, members: readonly Float32Array[], weights: Float64Array, classes: number, path = (i: number) => `members[${i}]`): Int32Array {
   const votes = new Float64Array(classes);
   return Int32Array.from({ length: lengthOf(members[0]!) / classes }, (_, row) => {
     votes.fill(0);
     for (let m = 0; m < members.length; m++) {
-      if (values[m] === 0) continue;
+      if (weights[m] === 0) continue;
       const choice = argmax(members[m]!, row * classes, classes);
       if (choice < 0) throw rangeError(who, path(m), `NaN in row ${row}`, 'values to compare');
-      votes[choice] = votes[choice]! + values[m]!;
+      votes[choice] = votes[choice]! + weights[m]!;
     }
     return argmax(votes, 0, classes);
   });

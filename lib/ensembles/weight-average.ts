@@ -194,7 +194,6 @@ export class WeightAverage {
    */
   loadStateDict(dict: WeightAverageState): void {
     const where = `${who}.loadStateDict`;
-    this.#checkNotSwapped('loadStateDict');
     checkOptions(where, dict, ['version', 'mode', 'count', 'params', ...(this.#mode === 'swa' ? [] : ['decay', 'debias'])]);
     const { version, mode, decay, debias, count, params } = dict as Readonly<Record<string, unknown>>;
     if (version !== 1) throw rangeError(where, 'version', show(version), '1');
@@ -207,8 +206,9 @@ export class WeightAverage {
       const path = `params[${JSON.stringify(key)}]`;
       const source = checkFloat32(where, path, params[key]);
       checkLength(where, path, source, length);
-      return source;
+      return new Float32Array(source); // what is read next might be a getter that changes it
     });
+    this.#checkNotSwapped('loadStateDict');
     this.#checkMemory();
 
     this.#slots.forEach(({ average, shown, data }, i) => {
