@@ -1,0 +1,130 @@
+// Every kernel of every instruction set against the scalar one, to the bit, and inside its span.
+#include "../dispatch.h"
+#include "buffer.h"
+#include "check.h"
+
+namespace {
+struct Tensor {
+  explicit Tensor(size_t length) : param(length), grad(length), ema(length), state(kMaxState, Buffer(length)) {}
+
+  Span span(bool hasEma, bool zeroGrad) {
+    Span span = {param.data(), grad.data(), hasEma ? ema.data() : nullptr, {}, param.length(), zeroGrad};
+    for (size_t s = 0; s < kMaxState; ++s) span.state[s] = state[s].data();
+    return span;
+  }
+
+  /// The name of the first array that differs from the other's, with the index; empty if none.
+  std::string differs(const Tensor& other) const {
+    const auto compare = [](const char* name, const Buffer& a, const Buffer& b) {
+      const size_t i = a.differs(b);
+      return i == a.length() ? std::string() : std::string(name) + "[" + std::to_string(i) + "]";
+    };
+    std::string where = compare("param", param, other.param) + compare("grad", grad, other.grad);
+    where += compare("ema", ema, other.ema);
+    for (size_t s = 0; s < kMaxState; ++s) where += compare("state", state[s], other.state[s]);
+    return where;
+  }
+
+  bool guarded() const {
+    bool all = param.guarded() && grad.guarded() && ema.guarded();
+    for (const Buffer& buffer : state) all = all && buffer.guarded();
+    return all;
+  }
+
+  Buffer param, grad, ema;
+  std::vector<Buffer> state;
+};
+
+/// One use of the kernels: what Pass and Span can say, each on or off.
+struct Use {
+  Pass pass;
+  bool hasEma, zeroGrad;
+};
+
+std::vector<Use> uses() {
+  std::vector<Use> all;
+  for (float gradScale : {1.0f, -0.37f}) {
+    for (float clipValue : {static_cast<float>(INFINITY), 0.5f}) {
+      for (float l2 : {0.0f, 0.1f}) {
+        for (float keep : {1.0f, 0.9f}) {
+          for (bool zeroGrad : {false, true}) {
+            all.push_back({{gradScale, clipValue, l2, keep, 0, 0}, false, zeroGrad});
+            for (float emaStart : {0.0f, 1.0f}) {
+              all.push_back({{gradScale, clipValue, l2, keep, 0.01f, emaStart}, true, zeroGrad});
+            }
+          }
+        }
+      }
+    }
+  }
+  return all;
+}
+
+void compareAt(size_t length, const std::vector<Use>& uses, Values values) {
+  const KernelSet* sets[kMaxSets];
+  const size_t count = available(sets, kMaxSets);
+  const KernelSet& scalar = *sets[count - 1];
+  Random random(static_cast<uint32_t>(length) + 1);
+  Buffer zeros(length);
+  for (size_t i = 0; i < length; ++i) zeros.set(i, 0.0f);
+  for (size_t k = 0; k < scalar.count; ++k) {
+    for (const Use& use : uses) {
+      Tensor start(length);
+      random.fill(&start.param, values);
+      random.fill(&start.grad, values);
+      random.fill(&start.ema, values);
+      for (Buffer& state : start.state) random.fill(&state, values == Values::kAny ? values : Values::kPositive);
+      float constants[kMaxConstants];
+      for (float& constant : constants) constant = random.fraction();
+
+      Tensor expected = start;
+      scalar.kernels[k].run(use.pass, constants, expected.span(use.hasEma, use.zeroGrad));
+      CHECK(expected.guarded());
+      if (!use.hasEma) CHECK(expected.ema.differs(start.ema) == length);
+      CHECK(expected.grad.differs(use.zeroGrad ? zeros : start.grad) == length);
+
+      for (size_t s = 0; s + 1 < count; ++s) {
+        Tensor actual = start;
+        sets[s]->kernels[k].run(use.pass, constants, actual.span(use.hasEma, use.zeroGrad));
+        const std::string where = actual.differs(expected) + (actual.guarded() ? "" : " wrote outside its span");
+        if (where.empty()) continue;
+        const Pass& p = use.pass;
+        char text[200];
+        snprintf(text, sizeof text,
+                 "%s %s, length %zu, gradScale %g clipValue %g l2 %g keep %g ema %d start %g zero %d", sets[s]->isa,
+                 scalar.kernels[k].name, length, p.gradScale, p.clipValue, p.l2, p.keep, use.hasEma, p.emaStart,
+                 use.zeroGrad);
+        fail(__FILE__, __LINE__, std::string(text) + ": differs from scalar at " + where);
+      }
+    }
+  }
+}
+}  // namespace
+
+TEST("all instruction sets hold the same table of kernels") {
+  const KernelSet* sets[kMaxSets];
+  const size_t count = available(sets, kMaxSets);
+  CHECK(count > 0);
+  CHECK(std::string(sets[count - 1]->isa) == "scalar");
+  for (size_t s = 0; s < count; ++s) {
+    CHECK(sets[s]->count == sets[0]->count);
+    for (size_t k = 0; k < sets[s]->count; ++k) {
+      CHECK(std::string(sets[s]->kernels[k].name) == sets[0]->kernels[k].name);
+      CHECK(std::string(sets[s]->kernels[k].state) == sets[0]->kernels[k].state);
+      CHECK(std::string(sets[s]->kernels[k].constants) == sets[0]->kernels[k].constants);
+    }
+  }
+}
+
+// Up to two registers of the widest set and one element, so that every loop and every tail is at its edges.
+TEST("ordinary numbers: equal to scalar at every length up to 33") {
+  for (size_t length = 0; length <= 33; ++length) compareAt(length, uses(), Values::kOrdinary);
+}
+
+TEST("ordinary numbers: equal to scalar at lengths 1000 and 1003") {
+  for (size_t length : {1000, 1003}) compareAt(length, uses(), Values::kOrdinary);
+}
+
+TEST("zeros, denormals, huge numbers, infinities and NaN: equal to scalar") {
+  for (size_t length : {1, 7, 33, 1000, 1003}) compareAt(length, uses(), Values::kAny);
+}
