@@ -4,7 +4,7 @@ import { join, posix, relative, sep } from 'node:path';
 import ts from 'typescript';
 import { describe, expect, test } from 'vitest';
 import { declarations } from '../lib/optimizers/index.js';
-import manifest from '../package.json' with { type: 'json' };
+import manifest from '../package.json';
 
 const root = join(__dirname, '..');
 const files = (folder: string, pattern: RegExp): string[] =>
