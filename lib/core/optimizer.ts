@@ -94,7 +94,7 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
   /** Set while the user's code may run in the middle of a call (a schedule, a getter): nothing may change meanwhile. */
   #busy = false;
 
-  protected constructor(declaration: D, params: Params<GroupOptionsOf<D>>, options: OptionsOf<D> = {}) {
+  protected constructor(declaration: D, params: Params<GroupOptionsOf<D>>, options: OptionsOf<D> = {} as OptionsOf<D>) {
     this.#declaration = declaration;
     this.#table = { ...declaration.hyperParameters, ...commonHyperParameters };
     checkOptions(declaration.name, options, [...Object.keys(this.#table), ...optimizerOptions]);
