@@ -72,15 +72,16 @@ describe.each(classes)('$title', (c) => {
   const scheduled = Object.entries<HyperParameter>({ ...c.declaration.hyperParameters, ...commonHyperParameters, ...optimizerHyperParameters }).filter(
     ([, h]) => h.fixed === undefined && h.choices === undefined && typeof h.default !== 'boolean',
   );
-  const spots = scheduled.flatMap(([name, h]) => (Array.isArray(h.default) ? [0, 1].map((i) => [`${name}[${i}]`, name, h, i] as const) : [[name, name, h, -1] as const]));
+  type Spot = [path: string, name: string, h: HyperParameter, index: number];
+  const spots = scheduled.flatMap(([name, h]): Spot[] => (Array.isArray(h.default) ? [0, 1].map((i) => [`${name}[${i}]`, name, h, i]) : [[name, name, h, -1]]));
 
   test.each(spots)('a Schedule of %s that returns nonsense', (path, name, h, index) => {
-    const good = Array.isArray(h.default) ? h.default[index] : (h.default ?? 0.5);
+    const good = index < 0 ? (h.default ?? 0.5) : (h.default as Any)[index];
     const all = [...badNumbers(h), ...[undefined, null, '1', true, 1n, [1], () => 1].map((value): Bad => [TypeError, value])];
     for (const [kind, value] of all) {
       let spoilt = false;
       const schedule = () => (spoilt ? value : good);
-      const option = index < 0 ? schedule : Object.assign([...(h.default as number[])], { [index]: schedule });
+      const option = index < 0 ? schedule : Object.assign([...(h.default as Any)], { [index]: schedule });
       const attack = ({ step }: { step: () => void }) => {
         spoilt = true;
         try {
