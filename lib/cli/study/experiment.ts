@@ -1,0 +1,242 @@
+import type * as tfjs from '@tensorflow/tfjs-core';
+import {
+  Adagrad,
+  Adam,
+  constant,
+  cosine,
+  distillationLoss,
+  exponentialDecay,
+  inverseTimeDecay,
+  lrRangeTest,
+  RMSprop,
+  type Schedule,
+  SGD,
+  stepDecay,
+  WeightAverage,
+} from '../../index.js';
+import type { Data, Examples } from './data.js';
+import {
+  type Decay,
+  distillation,
+  emaDecay,
+  type Job,
+  type Method,
+  type RangeJob,
+  type RangeResult,
+  type ResultOf,
+  type Score,
+  type Scores,
+  type Settings,
+  stepsOf,
+  stepsPerEpoch,
+  type TrainJob,
+  type TrainResult,
+} from './job.js';
+import { crossEntropy, externalLoss, Network } from './network.js';
+import { Random } from './random.js';
+
+/** What a job needs around it. */
+export interface Context {
+  readonly tf: typeof tfjs;
+  readonly data: Data;
+  readonly settings: Settings;
+  /** Training logits of the job's teachers. */
+  readonly teachers: readonly Float32Array[];
+  /** Called as steps are done. */
+  readonly onSteps?: (steps: number) => void;
+}
+
+type Lr = number | Schedule;
+const optimizers = {
+  sgd: (params: Float32Array[], lr: Lr) => new SGD(params, { lr }),
+  momentum: (params: Float32Array[], lr: Lr) => new SGD(params, { lr, momentum: 0.9 }),
+  nesterov: (params: Float32Array[], lr: Lr) => new SGD(params, { lr, momentum: 0.9, nesterov: true }),
+  adagrad: (params: Float32Array[], lr: Lr) => new Adagrad(params, { lr }),
+  rmsprop: (params: Float32Array[], lr: Lr) => new RMSprop(params, { lr }),
+  adam: (params: Float32Array[], lr: Lr) => new Adam(params, { lr }),
+  uncorrectedAdam: (params: Float32Array[], lr: Lr) => new Adam(params, { lr, biasCorrection: false }),
+} satisfies Record<Method, unknown>;
+
+/** The four decays, each over the whole run of `steps`. */
+export const decays: Record<Decay, (lr: number, steps: number) => Schedule> = {
+  step: (lr, steps) => stepDecay(lr, { every: Math.ceil(steps / 4), factor: 0.5 }),
+  exponential: (lr, steps) => exponentialDecay(lr, { rate: 3 / steps }),
+  '1/t': (lr, steps) => inverseTimeDecay(lr, { rate: 9 / steps }),
+  cosine: (lr, steps) => cosine(lr, { steps }),
+};
+
+/** Does a job. The same job, data and settings give the same numbers, whichever worker does it. */
+export function perform<J extends Job>(job: J, context: Context): ResultOf<J> {
+  return (job.kind === 'train' ? train(job, context) : rangeTest(job, context)) as ResultOf<J>;
+}
+
+function train(job: TrainJob, context: Context): TrainResult {
+  const { data, settings } = context;
+  const steps = stepsOf(job, settings);
+  const perEpoch = stepsPerEpoch(settings);
+  const scoreEvery = Math.max(1, Math.round(perEpoch / settings.scoresPerEpoch));
+  const network = newNetwork(job.member, context);
+  const schedule = job.decay === undefined ? constant(job.lr) : decays[job.decay](job.lr, steps);
+  const optimizer = optimizers[job.method](network.params, schedule);
+  const swa = new WeightAverage(network.params, { mode: 'swa' });
+  const ema = new WeightAverage(network.params, { decay: emaDecay(settings) });
+  const nextBatch = batches(job.member, context);
+  const scoreOf = (params?: readonly Float32Array[]): Scores & { logits: NonNullable<TrainResult['logits']> } => {
+    const logits = {
+      train: network.logits(data.train.inputs, params),
+      validation: network.logits(data.validation.inputs, params),
+    };
+    return {
+      train: score(logits.train, data.train, data.classes),
+      validation: score(logits.validation, data.validation, data.classes),
+      logits,
+    };
+  };
+
+  const losses: number[] = [];
+  const lrs: number[] = [];
+  const updates: number[] = [];
+  const scores: (Scores & { step: number })[] = [];
+  let divergedAt: number | null = null;
+  let logits: TrainResult['logits'] = null;
+
+  for (let step = 0; step <= steps; step++) {
+    if (step % scoreEvery === 0 || step === steps) {
+      const { train, validation, logits: current } = scoreOf();
+      if (!Number.isFinite(train.loss)) divergedAt = step;
+      else scores.push({ step, train, validation });
+      // The last part of the run only: the early weights are no good to average.
+      if (job.average && step >= 0.6 * steps) swa.update();
+      logits = current;
+    }
+    if (step === steps || divergedAt !== null) break;
+    const { inputs, rows } = nextBatch();
+    const before = network.params.map((param) => param.slice());
+    const { loss, gradients } = network.lossAndGradients(inputs, lossOf(job, rows, context));
+    if (!Number.isFinite(loss)) {
+      divergedAt = step;
+      break;
+    }
+    losses.push(loss);
+    lrs.push(schedule(step + 1));
+    optimizer.step(gradients);
+    updates.push(rootMeanSquareChange(before, network.params));
+    if (job.average) ema.update();
+    context.onSteps?.(1);
+  }
+  optimizer.dispose();
+  if (divergedAt !== null) context.onSteps?.(steps - losses.length);
+  const averages =
+    job.average && divergedAt === null
+      ? { swa: scoresOnly(scoreOf(swa.params)), ema: scoresOnly(scoreOf(ema.params)) }
+      : undefined;
+  return {
+    kind: 'train',
+    losses,
+    lrs,
+    updates,
+    scores,
+    divergedAt,
+    logits: divergedAt === null ? logits : null,
+    ...(averages && { averages }),
+  };
+}
+
+function rangeTest(job: RangeJob, context: Context): RangeResult {
+  const network = newNetwork(0, context);
+  const optimizer = optimizers[job.method](network.params, job.from);
+  const nextBatch = batches(0, context);
+  const { lrs, losses, suggestion } = lrRangeTest(
+    optimizer,
+    () => {
+      const { inputs, rows } = nextBatch();
+      const { loss, gradients } = network.lossAndGradients(
+        inputs,
+        crossEntropy(context.tf, labelsOf(context.data.train, rows)),
+      );
+      optimizer.step(gradients);
+      context.onSteps?.(1);
+      return loss;
+    },
+    { from: job.from, to: job.to, steps: job.steps },
+  );
+  optimizer.dispose();
+  return { kind: 'range', lrs: [...lrs], losses: [...losses], suggestion };
+}
+
+function newNetwork(member: number, { tf, data, settings }: Context): Network {
+  return new Network(
+    tf,
+    [data.inputs, ...settings.hidden, data.classes],
+    new Random(settings.seed, `weights ${member}`),
+  );
+}
+
+/** Batches of every epoch's own order; the rest of an epoch that fills no batch is left out. */
+function batches(member: number, { data, settings }: Context): () => { inputs: Float32Array; rows: Int32Array } {
+  const random = new Random(settings.seed, `batches ${member}`);
+  const inputs = new Float32Array(settings.batch * data.inputs);
+  let order = new Int32Array(0);
+  let next = 0;
+  return () => {
+    if (next + settings.batch > order.length) {
+      order = random.permutation(settings.train) as Int32Array<ArrayBuffer>;
+      next = 0;
+    }
+    const rows = order.subarray(next, next + settings.batch);
+    next += settings.batch;
+    rows.forEach((row, i) => {
+      inputs.set(data.train.inputs.subarray(row * data.inputs, (row + 1) * data.inputs), i * data.inputs);
+    });
+    return { inputs, rows };
+  };
+}
+
+function lossOf(job: TrainJob, rows: Int32Array, { tf, data, teachers }: Context) {
+  const labels = labelsOf(data.train, rows);
+  if (job.teachers === undefined) return crossEntropy(tf, labels);
+  const { classes } = data;
+  const teacher = teachers.map((logits) => {
+    const batch = new Float32Array(rows.length * classes);
+    rows.forEach((row, i) => {
+      batch.set(logits.subarray(row * classes, (row + 1) * classes), i * classes);
+    });
+    return batch;
+  });
+  return externalLoss(tf, (logits, grad) =>
+    distillationLoss(logits, teacher, { classes, ...distillation, labels, grad }),
+  );
+}
+
+function labelsOf(examples: Examples, rows: Int32Array): Int32Array {
+  return rows.map((row) => examples.labels[row] as number);
+}
+
+function scoresOnly({ train, validation }: Scores): Scores {
+  return { train, validation };
+}
+
+/** Mean cross-entropy and accuracy of rows of logits. Ties go to the lowest class. */
+export function score(logits: Float32Array, { labels }: Examples, classes: number): Score {
+  let loss = 0;
+  let right = 0;
+  labels.forEach((label, row) => {
+    const values = logits.subarray(row * classes, (row + 1) * classes);
+    const most = values.reduce((a, b) => Math.max(a, b));
+    loss +=
+      Math.log(values.reduce((sum, value) => sum + Math.exp(value - most), 0)) - ((values[label] as number) - most);
+    if (values.indexOf(most) === label) right++;
+  });
+  return { loss: loss / labels.length, accuracy: right / labels.length };
+}
+
+function rootMeanSquareChange(before: readonly Float32Array[], after: readonly Float32Array[]): number {
+  let sum = 0;
+  let count = 0;
+  before.forEach((old, i) => {
+    const now = after[i] as Float32Array;
+    for (let k = 0; k < old.length; k++) sum += ((now[k] as number) - (old[k] as number)) ** 2;
+    count += old.length;
+  });
+  return Math.sqrt(sum / count);
+}

@@ -1,0 +1,106 @@
+import { Worker } from 'node:worker_threads';
+import type { Data } from './data.js';
+import { perform } from './experiment.js';
+import { type Job, keyOf, type Result, type ResultOf, type Settings, type TrainResult } from './job.js';
+import { loadTensorFlow } from './network.js';
+import type { Answer, Question, Start } from './worker.js';
+
+/** The results of a study's jobs, by job: equal jobs are one. */
+export class Results {
+  readonly #results = new Map<string, Result>();
+
+  get<J extends Job>(job: J): ResultOf<J> {
+    const result = this.#results.get(keyOf(job));
+    if (result === undefined) throw new Error(`no result for ${keyOf(job)}`);
+    return result as ResultOf<J>;
+  }
+
+  set(job: Job, result: Result): void {
+    this.#results.set(keyOf(job), result);
+  }
+
+  /** Training logits of the job's teachers; those that diverged have none. */
+  teachersOf(job: Job): Float32Array[] {
+    const teachers = (job.kind === 'train' && job.teachers) || [];
+    return teachers.flatMap((teacher) => (this.get(teacher) as TrainResult).logits?.train ?? []);
+  }
+}
+
+/** Each different job once, in the order given, and the teachers that are not among them. */
+export function plan(jobs: readonly Job[]): Job[] {
+  const planned = new Map<string, Job>();
+  for (const job of jobs.flatMap((job) => [...((job.kind === 'train' && job.teachers) || []), job])) {
+    // A figure may want running averages of a run that another figure only draws.
+    planned.set(keyOf(job), { ...planned.get(keyOf(job)), ...job });
+  }
+  return [...planned.values()];
+}
+
+export interface PoolOptions {
+  /** How many worker threads; 0 does the work in this one. */
+  readonly workers: number;
+  readonly onSteps: (steps: number) => void;
+}
+
+/** Does every job of a plan. A job's numbers depend neither on the number of workers nor on which of them does it. */
+export async function performAll(
+  jobs: readonly Job[],
+  data: Data,
+  settings: Settings,
+  { workers, onSteps }: PoolOptions,
+): Promise<Results> {
+  const results = new Results();
+  const count = Math.min(workers, jobs.length);
+  const lanes =
+    count === 0
+      ? [await here(data, settings, onSteps)]
+      : Array.from({ length: count }, () => elsewhere(data, settings, onSteps));
+  try {
+    for (const taught of [false, true]) {
+      const queue = jobs.filter((job) => (job.kind === 'train' && job.teachers !== undefined) === taught);
+      await Promise.all(
+        lanes.map(async (lane) => {
+          for (let job = queue.shift(); job !== undefined; job = queue.shift()) {
+            results.set(job, await lane.ask({ job, teachers: results.teachersOf(job) }));
+          }
+        }),
+      );
+    }
+  } finally {
+    await Promise.all(lanes.map((lane) => lane.close()));
+  }
+  return results;
+}
+
+interface Lane {
+  ask(question: Question): Promise<Result>;
+  close(): Promise<unknown>;
+}
+
+async function here(data: Data, settings: Settings, onSteps: (steps: number) => void): Promise<Lane> {
+  const tf = await loadTensorFlow();
+  return {
+    ask: async ({ job, teachers }) => perform(job, { tf, data, settings, teachers, onSteps }),
+    close: async () => {},
+  };
+}
+
+function elsewhere(data: Data, settings: Settings, onSteps: (steps: number) => void): Lane {
+  const worker = new Worker(require.resolve('./worker.js'), { workerData: { data, settings } satisfies Start });
+  return {
+    ask: (question) =>
+      new Promise((resolve, reject) => {
+        const onMessage = (answer: Answer): void => {
+          if ('steps' in answer) {
+            onSteps(answer.steps);
+            return;
+          }
+          worker.off('message', onMessage).off('error', reject);
+          resolve(answer.result);
+        };
+        worker.on('message', onMessage).on('error', reject);
+        worker.postMessage(question);
+      }),
+    close: () => worker.terminate(),
+  };
+}
