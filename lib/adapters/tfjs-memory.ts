@@ -10,7 +10,7 @@ export interface Memory {
   /** The variable's numbers, to be changed in place: `previous` itself where that is still the array. */
   view(variable: Variable, previous?: Float32Array): Float32Array;
   /** A gradient's numbers, not to be written: other gradients may share them. They share no variable's memory. */
-  read(gradient: Tensor, previous?: Float32Array): Float32Array;
+  read(gradient: Tensor): Float32Array;
   /** Makes what was written to `array` the variable's value. */
   written(variable: Variable, array: Float32Array): void;
 }
@@ -76,8 +76,8 @@ const wasm: Memory = {
     if (backend().refCount(variable.dataId) > 1) assign(variable, variable.dataSync<'float32'>());
   },
   view: heapView,
-  read(gradient, previous) {
-    const view = heapView(gradient, previous);
+  read(gradient) {
+    const view = heapView(gradient);
     return gradient instanceof Variable ? view.slice() : view;
   },
   written(variable) {

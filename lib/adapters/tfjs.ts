@@ -25,7 +25,6 @@ interface Binding {
   readonly shape: number[];
   /** The param: the variable's memory, or `parking`. */
   array: Float32Array;
-  gradient?: Float32Array;
   /** Stands in for the variable's memory, which may be freed or moved, in steps that the variable takes no part in. */
   parking?: Float32Array;
 }
@@ -129,8 +128,9 @@ export class WrappedOptimizer<C extends OptimizerClass = OptimizerClass> extends
       const binding = known ?? { shape: variable.shape, array };
       if (known === undefined) fresh.set(name, binding);
       else if (array !== known.array) moves.set(name, array);
-      binding.gradient = memory.read(gradient, binding.gradient);
-      grads[name] = binding.gradient;
+      // An array object that the optimizer has not seen: it takes a known one as registered, even after rebind or an option
+      // that changes the kernel, which forget it.
+      grads[name] = memory.read(gradient).subarray();
     }
     this.#move(moves);
     if (fresh.size > 0) this.#adopt(fresh);
