@@ -19,6 +19,7 @@ const who = 'GradAccumulator';
 interface Sum {
   readonly tensor: Tensor;
   readonly path: string;
+  readonly length: number;
   readonly array: Float32Array;
   /** Whether a gradient has come since the last reset: the first one is copied over what is left from before. */
   begun: boolean;
@@ -59,12 +60,10 @@ export class GradAccumulator {
     this.#tensors = collect(who, params).flatMap(({ tensors }) => tensors);
     this.#structure = structureOf(who, this.#tensors);
     const { allocate } = engine();
-    this.#sums = this.#tensors.map((tensor) => ({
-      tensor,
-      path: gradPath(this.#structure, tensor),
-      array: allocate(lengthOf(tensor.data)),
-      begun: false,
-    }));
+    this.#sums = this.#tensors.map((tensor) => {
+      const length = lengthOf(tensor.data);
+      return { tensor, path: gradPath(this.#structure, tensor), length, array: allocate(length), begun: false };
+    });
   }
 
   /**
@@ -77,9 +76,10 @@ export class GradAccumulator {
   add(grads: Grads): void {
     const given: unknown[] = [];
     readGrads(who, this.#structure, this.#tensors, grads, given);
-    const arrays = this.#sums.map(({ tensor: { key }, path, array }, i) => {
+    const arrays = this.#sums.map(({ tensor: { key }, path, length, array }, i) => {
+      checkLength(who, `the sum of ${path}`, array, length);
       const grad = checkGrad(who, path, given[i]);
-      if (grad !== null) checkLength(who, path, grad, lengthOf(array), typeof key === 'string' ? key : undefined);
+      if (grad !== null) checkLength(who, path, grad, length, typeof key === 'string' ? key : undefined);
       return grad;
     });
     for (const [i, sum] of this.#sums.entries()) {

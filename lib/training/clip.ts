@@ -32,8 +32,8 @@ export interface ClipGradNormOptions {
  *
  * const grads = { weight: new Float32Array([3, 0]), bias: new Float32Array([-4]) };
  * clipGradNorm(grads, 1); // 5
- * clipGradNorm(grads, 1); // 0.9999998
- * clipGradNorm(grads, 1, { p: Infinity }); // 0.7999998
+ * grads.weight[0]; // 0.6
+ * grads.bias[0]; // -0.8
  * ```
  */
 export function clipGradNorm(grads: Grads, max: number, options: ClipGradNormOptions = {}): number {
