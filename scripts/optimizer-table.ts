@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { HyperParameter } from '../lib/core/declaration.js';
 import { declarations } from '../lib/optimizers/index.js';
 
-export const readmePath = join(import.meta.dirname, '..', 'README.md');
+export const readmePath = join(__dirname, '..', 'README.md');
 const [start, end] = ['<!-- optimizers: written by `npm run docs:readme` -->', '<!-- /optimizers -->'];
 
 function shown({ default: value, required }: HyperParameter): string {
@@ -40,4 +40,4 @@ export function withTable(readme: string): string {
   return `${readme.slice(0, before + start.length)}\n${optimizerTable()}\n${readme.slice(after)}`;
 }
 
-if (process.argv[1] === import.meta.filename) writeFileSync(readmePath, withTable(readFileSync(readmePath, 'utf8')));
+if (process.argv[1] === __filename) writeFileSync(readmePath, withTable(readFileSync(readmePath, 'utf8')));

@@ -1,7 +1,18 @@
-import { dispose, engine, type NamedTensorMap, serialization, Tensor, Optimizer as TfOptimizer, tensor, tidy, Variable } from '@tensorflow/tfjs-core';
+import {
+  dispose,
+  engine,
+  type NamedTensorMap,
+  serialization,
+  Tensor,
+  Optimizer as TfOptimizer,
+  tensor,
+  tidy,
+  type Variable,
+} from '@tensorflow/tfjs-core';
 import { rangeError, show, typeError } from '../core/errors.js';
-import { Optimizer, type ParamState, rebind, type StateDict, type StepResult } from '../core/optimizer.js';
+import { Optimizer, rebind, type StepResult } from '../core/optimizer.js';
 import type { Schedule } from '../core/schedule.js';
+import type { ParamState, StateDict } from '../core/state-dict.js';
 import { checkInteger } from '../core/validate.js';
 import { optimizers } from '../optimizers/index.js';
 import { currentMemory } from './tfjs-memory.js';
@@ -53,7 +64,14 @@ export class WrappedOptimizer<C extends OptimizerClass = OptimizerClass> extends
     this.#options = options;
     this.#optimizer = this.#create({ params: probe });
     const { zeroGrads = false, ...others } = options as { zeroGrads?: boolean };
-    if (zeroGrads) throw typeError(this.#name, 'zeroGrads', 'true', 'false', 'in TensorFlow.js other tensors may share the memory of a gradient');
+    if (zeroGrads)
+      throw typeError(
+        this.#name,
+        'zeroGrads',
+        'true',
+        'false',
+        'in TensorFlow.js other tensors may share the memory of a gradient',
+      );
     this.#options = others;
     this.iterations_ = 0;
   }
@@ -80,7 +98,12 @@ export class WrappedOptimizer<C extends OptimizerClass = OptimizerClass> extends
   get optimizer(): InstanceType<C> {
     this.#checkAlive();
     if (!this.#started) {
-      throw typeError(this.#name, 'optimizer', 'not there before the first step', 'options in wrap, learningRate, or loadStateDict of the wrapped one');
+      throw typeError(
+        this.#name,
+        'optimizer',
+        'not there before the first step',
+        'options in wrap, learningRate, or loadStateDict of the wrapped one',
+      );
     }
     return this.#optimizer;
   }
@@ -144,23 +167,33 @@ export class WrappedOptimizer<C extends OptimizerClass = OptimizerClass> extends
   }
 
   #updatesOf(gradients: NamedTensorMap | NamedTensor[]): Map<string, Update> {
-    const entries = Array.isArray(gradients) ? gradients.map(({ name, tensor }) => [name, tensor] as const) : Object.entries(gradients);
+    const entries = Array.isArray(gradients)
+      ? gradients.map(({ name, tensor }) => [name, tensor] as const)
+      : Object.entries(gradients);
     const updates = new Map<string, Update>();
     for (const [name, gradient] of entries as [string, Tensor | null | undefined][]) {
       if (gradient === null || gradient === undefined) continue;
       const path = `gradients[${JSON.stringify(name)}]`;
       const variable = engine().registeredVariables[name];
-      if (variable === undefined) throw typeError(this.#name, path, 'no variable has this name', 'the name of a tf.Variable');
-      if (variable.dtype !== 'float32') throw typeError(this.#name, path, `a variable of ${variable.dtype}`, 'one of float32');
+      if (variable === undefined)
+        throw typeError(this.#name, path, 'no variable has this name', 'the name of a tf.Variable');
+      if (variable.dtype !== 'float32')
+        throw typeError(this.#name, path, `a variable of ${variable.dtype}`, 'one of float32');
       if (!(gradient instanceof Tensor)) throw typeError(this.#name, path, show(gradient), 'a tf.Tensor or null');
       if (gradient.isDisposed) throw typeError(this.#name, path, 'a disposed tensor', 'a live one');
-      if (gradient.dtype !== 'float32') throw typeError(this.#name, path, `a tensor of ${gradient.dtype}`, 'one of float32');
+      if (gradient.dtype !== 'float32')
+        throw typeError(this.#name, path, `a tensor of ${gradient.dtype}`, 'one of float32');
       if (!sameShape(gradient.shape, variable.shape)) {
         throw rangeError(this.#name, path, `shape [${gradient.shape}]`, `[${variable.shape}], that of the variable`);
       }
       const known = this.#bindings.get(name);
       if (known !== undefined && !sameShape(known.shape, variable.shape)) {
-        throw rangeError(this.#name, path, `a variable of shape [${variable.shape}]`, `[${known.shape}], that of the state under its name`);
+        throw rangeError(
+          this.#name,
+          path,
+          `a variable of shape [${variable.shape}]`,
+          `[${known.shape}], that of the state under its name`,
+        );
       }
       if (updates.has(name)) throw typeError(this.#name, path, 'a second gradient', 'one a variable');
       updates.set(name, { variable, gradient });
@@ -183,7 +216,9 @@ export class WrappedOptimizer<C extends OptimizerClass = OptimizerClass> extends
 
   /** Takes variables in, as a group with the options of group 0, and with the state that waited for them. */
   #adopt(fresh: ReadonlyMap<string, Binding>): void {
-    const params = Object.fromEntries([...fresh].map(([name, { array, shape }]) => [name, shape.length === 2 ? { data: array, shape } : array]));
+    const params = Object.fromEntries(
+      [...fresh].map(([name, { array, shape }]) => [name, shape.length === 2 ? { data: array, shape } : array]),
+    );
     const names = Object.keys(params);
     const states = this.#started ? this.#waiting : this.#named(this.#waiting, names);
     const group = { ...this.#optimizer.paramGroups[0], params };
@@ -206,19 +241,35 @@ export class WrappedOptimizer<C extends OptimizerClass = OptimizerClass> extends
   #named(states: States, names: readonly string[]): States {
     if (states.size === 0 || names.some((name) => states.has(name))) return states;
     if (states.size !== names.length) {
-      throw rangeError(this.#name, 'state', `for ${listed(states.keys())}`, `it for ${listed(names)}`, 'loaded state is matched by name, else by position');
+      throw rangeError(
+        this.#name,
+        'state',
+        `for ${listed(states.keys())}`,
+        `it for ${listed(names)}`,
+        'loaded state is matched by name, else by position',
+      );
     }
     const values = [...states.values()];
     return new Map(names.map((name, i) => [name, values[i] as ParamState]));
   }
 
   /** Puts the states of `names`, as far as there are any, and the counts into an optimizer. */
-  #load(optimizer: InstanceType<C>, states: States, names: readonly string[], stepCount = this.#optimizer.stepCount): void {
+  #load(
+    optimizer: InstanceType<C>,
+    states: States,
+    names: readonly string[],
+    stepCount = this.#optimizer.stepCount,
+  ): void {
     const { skippedSteps } = this.#optimizer;
     const loaded = [...states].filter(([name]) => names.includes(name));
     if (loaded.length === 0 && stepCount === optimizer.stepCount && skippedSteps === optimizer.skippedSteps) return;
     const dict = optimizer.stateDict();
-    optimizer.loadStateDict({ ...dict, stepCount, skippedSteps, state: { ...dict.state, ...Object.fromEntries(loaded) } });
+    optimizer.loadStateDict({
+      ...dict,
+      stepCount,
+      skippedSteps,
+      state: { ...dict.state, ...Object.fromEntries(loaded) },
+    });
   }
 
   /** The state dict of the schuss optimizer. @throws TypeError before the first step */
@@ -249,7 +300,9 @@ export class WrappedOptimizer<C extends OptimizerClass = OptimizerClass> extends
    * next call; a number of the state is the two int32 halves of its float64.
    */
   override async getWeights(): Promise<NamedTensor[]> {
-    const states: Iterable<[string, ParamState]> = this.#started ? Object.entries(this.#optimizer.stateDict().state) : this.#waiting;
+    const states: Iterable<[string, ParamState]> = this.#started
+      ? Object.entries(this.#optimizer.stateDict().state)
+      : this.#waiting;
     const weights = [this.#weight('iter', Int32Array.of(this.#optimizer.stepCount), [])];
     for (const [name, state] of states) {
       const shape = this.#bindings.get(name)?.shape ?? [];
@@ -294,7 +347,10 @@ export class WrappedOptimizer<C extends OptimizerClass = OptimizerClass> extends
       if (slash < 1) throw typeError(this.#name, 'setWeights', JSON.stringify(name), '"iter" or "<variable>/<state>"');
       const variable = name.slice(0, slash);
       if (!fields.has(variable)) fields.set(variable, {});
-      const value = tensor.dtype === 'int32' ? Float64Array.from(new Float64Array(Int32Array.from(values).buffer))[0] : Float32Array.from(values);
+      const value =
+        tensor.dtype === 'int32'
+          ? Float64Array.from(new Float64Array(Int32Array.from(values).buffer))[0]
+          : Float32Array.from(values);
       (fields.get(variable) as Record<string, unknown>)[name.slice(slash + 1)] = value;
     }
     const names = this.#started ? [...this.#bindings.keys()] : [];
@@ -308,7 +364,8 @@ export class WrappedOptimizer<C extends OptimizerClass = OptimizerClass> extends
   override getConfig(): serialization.ConfigDict {
     const { params, ...group } = this.#optimizer.paramGroups[0] as unknown as Record<string, unknown>;
     const next = this.#optimizer.stepCount + 1;
-    const plain = (value: unknown): unknown => (typeof value === 'function' ? value(next) : Array.isArray(value) ? value.map(plain) : value);
+    const plain = (value: unknown): unknown =>
+      typeof value === 'function' ? value(next) : Array.isArray(value) ? value.map(plain) : value;
     const options = Object.entries({ ...this.#options, ...group }).filter(([, value]) => value !== undefined);
     return Object.fromEntries(options.map(([name, value]) => [name, plain(value)])) as serialization.ConfigDict;
   }
@@ -354,7 +411,10 @@ function classOf(Class: OptimizerClass): new (options: object) => WrappedOptimiz
         super(Class, options);
       }
 
-      static override fromConfig<T extends serialization.Serializable>(cls: serialization.SerializableConstructor<T>, config: serialization.ConfigDict): T {
+      static override fromConfig<T extends serialization.Serializable>(
+        cls: serialization.SerializableConstructor<T>,
+        config: serialization.ConfigDict,
+      ): T {
         // tfjs-layers adds the custom objects that a load was given.
         const { customObjects: _, ...options } = config;
         return new cls(options);
@@ -393,7 +453,10 @@ for (const Class of Object.values(optimizers)) classOf(Class);
  * console.log(w.dataSync(), adam.optimizer.stepCount);
  * ```
  */
-export function wrap<C extends OptimizerClass>(Class: C, options: WrapOptions<C> = {} as WrapOptions<C>): WrappedOptimizer<C> {
+export function wrap<C extends OptimizerClass>(
+  Class: C,
+  options: WrapOptions<C> = {} as WrapOptions<C>,
+): WrappedOptimizer<C> {
   if (typeof Class !== 'function' || !(Class.prototype instanceof Optimizer)) {
     throw typeError('wrap', 'Class', show(Class), 'an optimizer class of schuss, such as Adam');
   }

@@ -29,7 +29,8 @@ let reason: string | undefined;
 function choice<T extends string>(variable: string, allowed: readonly T[]): T | undefined {
   const value = process.env[variable];
   if (value === undefined || value === '') return undefined;
-  if (!allowed.includes(value as T)) throw rangeError('schuss', variable, show(value), allowed.map((a) => `"${a}"`).join(' or '));
+  if (!allowed.includes(value as T))
+    throw rangeError('schuss', variable, show(value), allowed.map((a) => `"${a}"`).join(' or '));
   return value as T;
 }
 
@@ -37,7 +38,8 @@ function select(): Engine {
   const name = choice('SCHUSS_BACKEND', ['js', 'native']);
   const isa = choice('SCHUSS_ISA', isas);
   if (name === 'js') {
-    if (isa !== undefined && isa !== 'scalar') throw rangeError('schuss', 'SCHUSS_ISA', show(isa), '"scalar" with SCHUSS_BACKEND=js');
+    if (isa !== undefined && isa !== 'scalar')
+      throw rangeError('schuss', 'SCHUSS_ISA', show(isa), '"scalar" with SCHUSS_BACKEND=js');
     return referenceEngine;
   }
   let addon: ReturnType<typeof loadAddon>;
@@ -47,7 +49,10 @@ function select(): Engine {
     reason = (cause as Error).message.split('\n')[0];
     if (name === 'native' || isa !== undefined) {
       const variable = name === 'native' ? 'SCHUSS_BACKEND=native' : `SCHUSS_ISA=${isa}`;
-      throw new Error(`schuss: ${variable}: there is no native addon for ${process.platform}-${process.arch}; \`npm run build\` in a clone makes one`, { cause });
+      throw new Error(
+        `schuss: ${variable}: there is no native addon for ${process.platform}-${process.arch}; \`npm run build\` in a clone makes one`,
+        { cause },
+      );
     }
     process.emitWarning(
       `no native addon for ${process.platform}-${process.arch}: the JavaScript reference runs, with the same results but slower. ` +
@@ -58,7 +63,12 @@ function select(): Engine {
   }
   const engine = nativeEngine(addon, isa ?? (addon.isas[0] as Isa));
   if (engine === undefined) {
-    throw rangeError('schuss', 'SCHUSS_ISA', show(isa), `one that this machine has: ${addon.isas.map((a) => `"${a}"`).join(' or ')}`);
+    throw rangeError(
+      'schuss',
+      'SCHUSS_ISA',
+      show(isa),
+      `one that this machine has: ${addon.isas.map((a) => `"${a}"`).join(' or ')}`,
+    );
   }
   return engine;
 }
@@ -66,7 +76,12 @@ function select(): Engine {
 function threadsFromEnvironment(): number {
   const value = process.env['SCHUSS_THREADS'];
   if (value === undefined || value === '') return 1;
-  return checkInteger('schuss', 'SCHUSS_THREADS', /^\d+$/.test(value) ? Number(value) : Number.NaN, `[1, ${maxThreads}]`);
+  return checkInteger(
+    'schuss',
+    'SCHUSS_THREADS',
+    /^\d+$/.test(value) ? Number(value) : Number.NaN,
+    `[1, ${maxThreads}]`,
+  );
 }
 
 /** The engine in use: chosen at first need, from the environment and from what this machine can run. */

@@ -76,9 +76,13 @@ type ResolvedValueOf<H> = H extends { readonly choices: readonly (infer C)[] }
 type HyperParameters = Readonly<Record<string, HyperParameter>>;
 
 /** The options that a table of hyper-parameters allows, each of its default's type; of any class: checked when used. */
-export type OptionsFrom<T extends HyperParameters> = string extends keyof T ? Readonly<Record<string, unknown>> : { readonly [K in keyof T]?: ValueOf<T[K]> | undefined };
+export type OptionsFrom<T extends HyperParameters> = string extends keyof T
+  ? Readonly<Record<string, unknown>>
+  : { readonly [K in keyof T]?: ValueOf<T[K]> | undefined };
 /** The same, assignable and always there: what a param group shows; of any class: every one has lr. */
-export type SettingsFrom<T extends HyperParameters> = string extends keyof T ? { lr: Scalar } & Record<string, unknown> : { -readonly [K in keyof T]: ValueOf<T[K]> };
+export type SettingsFrom<T extends HyperParameters> = string extends keyof T
+  ? { lr: Scalar } & Record<string, unknown>
+  : { -readonly [K in keyof T]: ValueOf<T[K]> };
 /** The same as plain values, after the schedules were asked. */
 export type ResolvedFrom<T extends HyperParameters> = { readonly [K in keyof T]: ResolvedValueOf<T[K]> };
 

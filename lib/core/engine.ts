@@ -4,7 +4,16 @@ import type { KernelDeclaration } from './declaration.js';
 export type Isa = 'avx512' | 'avx2' | 'sse2' | 'neon' | 'scalar';
 
 /** Where each number of a step stands in the control block; the order of `struct Control` in native/plan.h. */
-export const Control = { gradScale: 0, maxNorm: 1, measureNorm: 2, skipNonFinite: 3, zeroGrads: 4, gradNorm: 5, applied: 6, length: 7 } as const;
+export const Control = {
+  gradScale: 0,
+  maxNorm: 1,
+  measureNorm: 2,
+  skipNonFinite: 3,
+  zeroGrads: 4,
+  gradNorm: 5,
+  applied: 6,
+  length: 7,
+} as const;
 
 /** What each row of constants begins with; the order of `struct Pass` in native/kernel.h. */
 export const Pass = { gradScale: 0, clipValue: 1, l2: 2, keep: 3, emaRate: 4, emaStart: 5, length: 6 } as const;
@@ -24,7 +33,14 @@ export interface Blocks {
 
 /** A fixed set of tensors, registered once; a step is one call. Does not check: the optimizer has done that. */
 export interface Plan {
-  setTensor(index: number, kernel: string, declaration: KernelDeclaration, param: Float32Array, state: readonly Float32Array[], ema: Float32Array | null): void;
+  setTensor(
+    index: number,
+    kernel: string,
+    declaration: KernelDeclaration,
+    param: Float32Array,
+    state: readonly Float32Array[],
+    ema: Float32Array | null,
+  ): void;
   /** Registers a gradient and returns its address. */
   setGrad(index: number, grad: Float32Array): number;
   step(): void;

@@ -4,8 +4,12 @@ export function show(value: unknown): string {
   if (typeof value === 'bigint') return `${value}n`;
   if (typeof value === 'function') return value.name === '' ? 'a function' : `function ${value.name}`;
   if (typeof value !== 'object' || value === null) return String(value);
-  if (ArrayBuffer.isView(value)) return `${value.constructor?.name ?? 'a view'}(${(value as Float32Array).length ?? value.byteLength})`;
-  if (Array.isArray(value)) return value.length > 4 ? `an array of ${value.length}` : `[${Array.from(value, (v) => (Array.isArray(v) ? 'a list' : show(v))).join(', ')}]`;
+  if (ArrayBuffer.isView(value))
+    return `${value.constructor?.name ?? 'a view'}(${(value as Float32Array).length ?? value.byteLength})`;
+  if (Array.isArray(value))
+    return value.length > 4
+      ? `an array of ${value.length}`
+      : `[${Array.from(value, (v) => (Array.isArray(v) ? 'a list' : show(v))).join(', ')}]`;
   const name = (Object.getPrototypeOf(value) as { constructor?: { name?: string } } | null)?.constructor?.name;
   return name === undefined || name === 'Object' ? 'an object' : `a ${name}`;
 }

@@ -19,7 +19,8 @@ export function disjoint(who: string, extents: readonly Extent[]): Extent[] {
   const sorted = extents.filter(({ start, end }) => end > start).sort((a, b) => a.start - b.start);
   for (let i = 1; i < sorted.length; i++) {
     const [before, here] = [sorted[i - 1]!, sorted[i]!];
-    if (here.start < before.end) throw rangeError(who, here.path, `memory shared with ${before.path}`, 'memory of its own');
+    if (here.start < before.end)
+      throw rangeError(who, here.path, `memory shared with ${before.path}`, 'memory of its own');
   }
   return sorted;
 }

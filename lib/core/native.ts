@@ -6,7 +6,14 @@ import type { Engine, Isa, Plan } from './engine.js';
 interface AddonEngine {
   readonly kernels: readonly { readonly name: string; readonly state: string; readonly constants: string }[];
   createPlan(count: number, control: Float64Array, rows: Float32Array, stride: number, rowOf: Int32Array): () => void;
-  setTensor(plan: () => void, index: number, kernel: string, param: Float32Array, state: readonly Float32Array[], ema: Float32Array | null): void;
+  setTensor(
+    plan: () => void,
+    index: number,
+    kernel: string,
+    param: Float32Array,
+    state: readonly Float32Array[],
+    ema: Float32Array | null,
+  ): void;
   setGrad(plan: () => void, index: number, grad: Float32Array): number;
   sumSquares(x: Float32Array): number;
   lerp(target: Float32Array, source: Float32Array, rate: number): void;
@@ -48,15 +55,19 @@ export function nativeEngine(addon: Addon, isa: Isa): Engine | undefined {
     confirm(name: string, { state, constants }: KernelDeclaration): void {
       const spelled = kernels.get(name);
       if (spelled === undefined || differs(spelled.state, state) || differs(spelled.constants, constants)) {
-        const found = spelled === undefined ? 'is missing' : `holds state (${spelled.state}) and constants (${spelled.constants})`;
+        const found =
+          spelled === undefined ? 'is missing' : `holds state (${spelled.state}) and constants (${spelled.constants})`;
         const wanted = `state (${state.join(', ')}) and constants (${constants.join(', ')})`;
-        throw new Error(`schuss: the addon's kernel "${name}" ${found}, expected ${wanted}: it is of another version, build it again`);
+        throw new Error(
+          `schuss: the addon's kernel "${name}" ${found}, expected ${wanted}: it is of another version, build it again`,
+        );
       }
     },
     createPlan(count, { control, rows, stride, rowOf }): Plan {
       const step = native.createPlan(count, control, rows, stride, rowOf);
       return {
-        setTensor: (index, kernel, _declaration, param, state, ema) => native.setTensor(step, index, kernel, param, state, ema),
+        setTensor: (index, kernel, _declaration, param, state, ema) =>
+          native.setTensor(step, index, kernel, param, state, ema),
         setGrad: (index, grad) => native.setGrad(step, index, grad),
         step,
       };
@@ -64,6 +75,8 @@ export function nativeEngine(addon: Addon, isa: Isa): Engine | undefined {
     sumSquares: native.sumSquares,
     lerp: native.lerp,
     address: addon.address,
-    allocate: (length) => addon.allocate(length) ?? alignedIn(new ArrayBuffer(length * Float32Array.BYTES_PER_ELEMENT + alignment), length, addon),
+    allocate: (length) =>
+      addon.allocate(length) ??
+      alignedIn(new ArrayBuffer(length * Float32Array.BYTES_PER_ELEMENT + alignment), length, addon),
   };
 }

@@ -13,10 +13,24 @@ import { type Blocks, Control, type Engine, Pass, type Plan } from './engine.js'
 import { rangeError, show, typeError } from './errors.js';
 import { checkApart, disjoint, type Extent, extentOf } from './extents.js';
 import { decayOf, Group, type ParamGroup } from './param-group.js';
-import { type Arrays, assemble, collect, type FoundGroup, type GroupOf, type Grads, gradPath, type Params, readGrads, type Structure, structureOf, type Tensor } from './params.js';
+import {
+  type Arrays,
+  assemble,
+  collect,
+  type FoundGroup,
+  type Grads,
+  type GroupOf,
+  gradPath,
+  type Params,
+  readGrads,
+  type Structure,
+  structureOf,
+} from './params.js';
 import type { Schedule } from './schedule.js';
 import { Settings } from './settings.js';
-import { checkFloat32, checkInteger, checkLength, checkNumber, checkOptions, isFloat32, lengthOf } from './validate.js';
+import type { Slot } from './slot.js';
+import { checkFrame, loadGroup, loadParam, type StateDict, saveGroup, saveParam } from './state-dict.js';
+import { checkFloat32, checkLength, checkNumber, checkOptions, isFloat32, lengthOf } from './validate.js';
 
 /** What a step may be told. */
 export interface StepOptions {
@@ -32,37 +46,17 @@ export interface StepResult {
   readonly gradNorm?: number;
 }
 
-/** The state of one param: the updates that it has taken, and the class's own numbers and arrays. */
-export type ParamState = { readonly step: number } & { readonly [name: string]: number | Float32Array };
-
-/** Everything that a resumed run needs, apart from the params. */
-export interface StateDict {
-  readonly version: 1;
-  readonly optimizer: string;
-  readonly stepCount: number;
-  readonly skippedSteps: number;
-  readonly paramGroups: readonly ({ readonly params: readonly (string | number)[] } & { readonly [option: string]: unknown })[];
-  readonly state: { readonly [param: string]: ParamState };
-}
-
-const scheduleMark = Object.freeze({ schedule: true });
 const optimizerOptions = Object.keys(optimizerHyperParameters);
 
-/** One param inside the optimizer: its memory, its state, and how often it was updated. */
-interface Slot extends Tensor {
-  readonly length: number;
-  step: number;
-  /** The declaration's scalars, in their order. */
-  scalars: readonly number[];
-  /** By name: those of its kernel. */
-  readonly arrays: Map<string, Float32Array>;
-  ema: Float32Array | null;
-  /** The gradient that the plan knows: the same array again needs no second look. */
-  grad: Float32Array | null;
-}
-
-function optionsOf(source: Readonly<Record<string, unknown>>, table: Readonly<Record<string, HyperParameter>>): Record<string, unknown> {
-  return Object.fromEntries(Object.keys(table).filter((name) => source[name] !== undefined).map((name) => [name, source[name]]));
+function optionsOf(
+  source: Readonly<Record<string, unknown>>,
+  table: Readonly<Record<string, HyperParameter>>,
+): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.keys(table)
+      .filter((name) => source[name] !== undefined)
+      .map((name) => [name, source[name]]),
+  );
 }
 
 /**
@@ -99,11 +93,16 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
     this.#table = { ...declaration.hyperParameters, ...commonHyperParameters };
     checkOptions(declaration.name, options, [...Object.keys(this.#table), ...optimizerOptions]);
     this.#defaults = optionsOf(options, this.#table);
-    this.#global = new Settings(declaration.name, optimizerHyperParameters, optionsOf(options, optimizerHyperParameters));
+    this.#global = new Settings(
+      declaration.name,
+      optimizerHyperParameters,
+      optionsOf(options, optimizerHyperParameters),
+    );
     this.#engine = currentEngine();
     for (const [name, kernel] of Object.entries(declaration.kernels)) this.#engine.confirm(name, kernel);
     // What the groups leave open must hold by itself, but for what has no default.
-    for (const [name, value] of Object.entries(this.#defaults)) new Settings(declaration.name, { [name]: this.#table[name] as HyperParameter }, { [name]: value });
+    for (const [name, value] of Object.entries(this.#defaults))
+      new Settings(declaration.name, { [name]: this.#table[name] as HyperParameter }, { [name]: value });
     this.#add(collect(declaration.name, params), 'params');
   }
 
@@ -128,7 +127,9 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
   }
 
   /** Refuses options that do not go together: returns the argument, what was given and what is allowed. */
-  protected conflict(_options: ResolvedOf<D>): readonly [argument: string, given: string, expected: string] | undefined {
+  protected conflict(
+    _options: ResolvedOf<D>,
+  ): readonly [argument: string, given: string, expected: string] | undefined {
     return undefined;
   }
 
@@ -170,7 +171,8 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
    */
   get emaParams(): Arrays {
     this.#checkAlive();
-    if (this.#emaParams === undefined) throw typeError(this.#name, 'emaParams', 'not kept', 'the option ema, such as { ema: 0.999 }');
+    if (this.#emaParams === undefined)
+      throw typeError(this.#name, 'emaParams', 'not kept', 'the option ema, such as { ema: 0.999 }');
     return this.#emaParams;
   }
 
@@ -182,7 +184,8 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
    */
   addParamGroup(group: GroupOf<GroupOptionsOf<D>>): void {
     this.#exclusively(() => {
-      if (typeof group !== 'object' || group === null || !('params' in group)) throw typeError(this.#name, 'group', show(group), 'a group { params, … }');
+      if (typeof group !== 'object' || group === null || !('params' in group))
+        throw typeError(this.#name, 'group', show(group), 'a group { params, … }');
       this.#checkParams();
       this.#add(collect(this.#name, [group], this.#slots.length, this.#groups.length));
     });
@@ -223,7 +226,12 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
     }
 
     const { control } = this.#blocks;
-    const { clipNorm, skipNonFinite, zeroGrads, gradNorm } = this.#global.now as { clipNorm?: number; skipNonFinite: boolean; zeroGrads: boolean; gradNorm: boolean };
+    const { clipNorm, skipNonFinite, zeroGrads, gradNorm } = this.#global.now as {
+      clipNorm?: number;
+      skipNonFinite: boolean;
+      zeroGrads: boolean;
+      gradNorm: boolean;
+    };
     const measured = clipNorm !== undefined || skipNonFinite || gradNorm;
     control[Control.gradScale] = gradScale;
     control[Control.maxNorm] = clipNorm ?? Number.POSITIVE_INFINITY;
@@ -255,7 +263,13 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
       changed = true;
       const path = gradPath(this.#structure, slot);
       if (!isFloat32(grad) && typeof grad === 'object' && 'rows' in (grad as object)) {
-        throw typeError(this.#name, path, 'a sparse gradient', 'a Float32Array or null', 'sparse gradients are not supported yet');
+        throw typeError(
+          this.#name,
+          path,
+          'a sparse gradient',
+          'a Float32Array or null',
+          'sparse gradients are not supported yet',
+        );
       }
       checkFloat32(this.#name, path, grad, 'a Float32Array or null');
       checkLength(this.#name, path, grad, slot.length, typeof slot.key === 'string' ? slot.key : undefined);
@@ -347,23 +361,20 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
   stateDict(): StateDict {
     this.#checkAlive();
     for (const slot of this.#slots) this.#checkEma(slot);
-    const paramGroups = this.#groups.map((group) => ({
-      ...Object.fromEntries(Object.entries(group.settings.set).filter(([, value]) => value !== undefined).map(([name, value]) => [name, stored(value)])),
-      params: group.tensors.map(({ key }) => key),
-    }));
-    const state = Object.fromEntries(
-      this.#groups.flatMap((group) =>
-        this.#slotsOf(group).map((slot) => [
-          slot.key,
-          {
-            step: slot.step,
-            ...Object.fromEntries(Object.keys(this.#declaration.scalars ?? {}).map((name, i) => [name, slot.scalars[i] as number])),
-            ...Object.fromEntries(this.#arrayNames(group.kernel).map((name) => [name, (this.#arrayOf(slot, name) as Float32Array).slice()])),
-          },
-        ]),
-      ),
+    const states = this.#groups.flatMap((group) =>
+      this.#slotsOf(group).map((slot) => [
+        slot.key,
+        saveParam(slot, this.#scalarNames, this.#arrayNames(group.kernel)),
+      ]),
     );
-    return { version: 1, optimizer: this.#name, stepCount: this.#stepCount, skippedSteps: this.#skippedSteps, paramGroups, state };
+    return {
+      version: 1,
+      optimizer: this.#name,
+      stepCount: this.#stepCount,
+      skippedSteps: this.#skippedSteps,
+      paramGroups: this.#groups.map(saveGroup),
+      state: Object.fromEntries(states),
+    };
   }
 
   /**
@@ -378,71 +389,28 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
 
   #load(dict: StateDict): void {
     const who = `${this.#name}.loadStateDict`;
-    checkOptions(who, dict, ['version', 'optimizer', 'stepCount', 'skippedSteps', 'paramGroups', 'state']);
-    const { version, optimizer, paramGroups, state } = dict as StateDict;
-    if (version !== 1) throw rangeError(who, 'version', show(version), '1');
-    if (optimizer !== this.#name) throw typeError(who, 'optimizer', show(optimizer), `"${this.#name}"`);
-    const stepCount = checkInteger(who, 'stepCount', dict.stepCount, '[0, inf)');
-    const skippedSteps = checkInteger(who, 'skippedSteps', dict.skippedSteps, '[0, inf)');
-    if (!Array.isArray(paramGroups)) throw typeError(who, 'paramGroups', show(paramGroups), 'a list');
-    if (paramGroups.length !== this.#groups.length) throw rangeError(who, 'paramGroups', `${paramGroups.length} group(s)`, String(this.#groups.length));
-    if (typeof state !== 'object' || state === null) throw typeError(who, 'state', show(state), 'a record by param');
-
-    const changes = this.#groups.map((group, g) => this.#loadedGroup(who, `paramGroups[${g}]`, group, paramGroups[g]));
-    const known = new Set(this.#slots.map(({ key }) => String(key)));
-    for (const key of Object.keys(state)) {
-      if (!known.has(key)) throw typeError(who, `state[${JSON.stringify(key)}]`, 'no such param', [...known].map((k) => `"${k}"`).join(', '));
-    }
-    const loads = this.#groups.flatMap((group, g) => {
-      const kernel = this.kernel(changes[g]!.now as ResolvedOf<D>);
-      return this.#slotsOf(group).map((slot) => this.#loadedState(who, slot, kernel, state[slot.key]));
+    const { stepCount, skippedSteps, paramGroups, state } = checkFrame(
+      who,
+      dict,
+      this.#name,
+      this.#groups.length,
+      this.#slots.map(({ key }) => key),
+    );
+    const changes = this.#groups.map((group, g) => {
+      const settings = loadGroup(who, `paramGroups[${g}]`, group, paramGroups[g]);
+      this.#checkFits(group, settings);
+      return settings;
     });
+    const loads = this.#groups.flatMap((group, g) => {
+      const arrays = this.#arrayNames(this.kernel(changes[g]!.now as ResolvedOf<D>));
+      return this.#slotsOf(group).map((slot) => loadParam(who, slot, this.#scalarNames, arrays, state[slot.key]));
+    });
+    for (const slot of this.#slots) this.#checkEma(slot);
 
     for (const [g, group] of this.#groups.entries()) this.#apply(group, changes[g] as Settings);
     for (const load of loads) load();
     this.#stepCount = stepCount;
     this.#skippedSteps = skippedSteps;
-  }
-
-  #loadedGroup(who: string, path: string, group: Group, dict: unknown): Settings {
-    checkOptions(`${who}: ${path}`, dict, ['params', ...Object.keys(this.#table)]);
-    const { params, ...options } = dict as Record<string, unknown>;
-    const keys = group.tensors.map(({ key }) => key);
-    if (!Array.isArray(params) || params.length !== keys.length || keys.some((key, i) => key !== params[i])) {
-      throw typeError(who, `${path}.params`, show(params), show(keys));
-    }
-    const values: Record<string, unknown> = {};
-    for (const [name, value] of Object.entries(options)) {
-      const live = group.settings.set[name];
-      if (isMark(value) || typeof live === 'function') continue;
-      values[name] = Array.isArray(value) ? value.map((v, i) => (isMark(v) || typeof (live as unknown[])?.[i] === 'function' ? (live as unknown[])[i] : v)) : value;
-    }
-    const settings = group.settings.with(values);
-    this.#checkFits(group, settings);
-    return settings;
-  }
-
-  /** Checks the state of one param and returns what takes it over. */
-  #loadedState(who: string, slot: Slot, kernel: string, dict: unknown): () => void {
-    const path = `state[${JSON.stringify(slot.key)}]`;
-    if (typeof dict !== 'object' || dict === null) throw typeError(who, path, show(dict), 'the state of that param');
-    const given = dict as Record<string, unknown>;
-    const arrays = this.#arrayNames(kernel);
-    const scalars = Object.keys(this.#declaration.scalars ?? {});
-    checkOptions(`${who}: ${path}`, given, ['step', ...scalars, ...arrays]);
-    const step = checkInteger(who, `${path}.step`, given['step'], '[0, inf)');
-    const numbers = scalars.map((name) => checkNumber(who, `${path}.${name}`, given[name]));
-    const sources = arrays.map((name) => {
-      const array = checkFloat32(who, `${path}.${name}`, given[name]);
-      checkLength(who, `${path}.${name}`, array, slot.length);
-      return new Float32Array(array); // a getter that is read later may detach it
-    });
-    this.#checkEma(slot);
-    return () => {
-      slot.step = step;
-      slot.scalars = numbers;
-      for (const [i, name] of arrays.entries()) (this.#arrayOf(slot, name) as Float32Array).set(sources[i] as Float32Array);
-    };
   }
 
   /** Lets the state go. Twice is fine; every other method throws a TypeError from then on. */
@@ -487,7 +455,8 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
 
   #checkIdle(): void {
     this.#checkAlive();
-    if (this.#busy) throw typeError(this.#name, 'this', 'an optimizer in the middle of a call', 'a call after that one');
+    if (this.#busy)
+      throw typeError(this.#name, 'this', 'an optimizer in the middle of a call', 'a call after that one');
   }
 
   /** Runs a change that may run the user's code (getters, proxies), which must not change the optimizer meanwhile. */
@@ -508,11 +477,11 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
   /** The names of what a param keeps under a kernel, the moving average included. */
   #arrayNames(kernel: string): readonly string[] {
     const { state } = this.#declaration.kernels[kernel]!;
-    return this.#emaParams === undefined && this.#global.set['ema'] === undefined ? state : [...state, 'ema'];
+    return this.#global.set['ema'] === undefined ? state : [...state, 'ema'];
   }
 
-  #arrayOf(slot: Slot, name: string): Float32Array | null | undefined {
-    return name === 'ema' ? slot.ema : slot.arrays.get(name);
+  get #scalarNames(): readonly string[] {
+    return Object.keys(this.#declaration.scalars ?? {});
   }
 
   #checkConflict(settings: Settings): void {
@@ -567,7 +536,13 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
     const added = found.map(({ given, tensors, options }, g) => {
       const path = from === undefined ? `paramGroups[${this.#groups.length + g}]` : `params[${g}]`;
       for (const name of optimizerOptions) {
-        if (name in options) throw typeError(this.#name, `${path}.${name}`, 'an option of the optimizer as a whole', 'it beside the params, not in a group');
+        if (name in options)
+          throw typeError(
+            this.#name,
+            `${path}.${name}`,
+            'an option of the optimizer as a whole',
+            'it beside the params, not in a group',
+          );
       }
       checkOptions(this.#name, options, known);
       const settings = new Settings(this.#name, this.#table, { ...this.#defaults, ...optionsOf(options, this.#table) });
@@ -578,7 +553,10 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
     });
     // Reading groups and options may have run the user's code: the memory is looked at once more, after all of it.
     for (const { path, data } of tensors) checkFloat32(this.#name, path, data);
-    const extents = disjoint(this.#name, tensors.map(({ data, path }) => extentOf(this.#engine, data, path)));
+    const extents = disjoint(
+      this.#name,
+      tensors.map(({ data, path }) => extentOf(this.#engine, data, path)),
+    );
 
     const hasEma = this.#global.set['ema'] !== undefined;
     const scalars = Object.values(this.#declaration.scalars ?? {});
@@ -599,19 +577,29 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
       rowOf: new Int32Array(slots.length),
     };
     const plan = this.#engine.createPlan(slots.length, blocks);
-    for (const group of groups) for (let i = group.begin; i < group.end; i++) this.#setTensor(plan, i, group, slots[i]!);
+    for (const group of groups)
+      for (let i = group.begin; i < group.end; i++) this.#setTensor(plan, i, group, slots[i]!);
 
     for (const slot of slots) slot.grad = null;
     this.#slots = slots;
     this.#groups = groups;
-    const views = added.map((group) => group.view<SettingsFrom<D['hyperParameters'] & typeof commonHyperParameters>>(this.#table, (name, value) => this.#assign(group, name, value)));
+    const views = added.map((group) =>
+      group.view<SettingsFrom<D['hyperParameters'] & typeof commonHyperParameters>>(this.#table, (name, value) =>
+        this.#assign(group, name, value),
+      ),
+    );
     this.#views = Object.freeze([...this.#views, ...views]);
     this.#structure = structure;
     this.#extents = extents;
     this.#blocks = blocks;
     this.#plan = plan;
     this.#given.length = slots.length;
-    if (hasEma) this.#emaParams = assemble(structure, slots, slots.map((slot) => slot.ema as Float32Array));
+    if (hasEma)
+      this.#emaParams = assemble(
+        structure,
+        slots,
+        slots.map((slot) => slot.ema as Float32Array),
+      );
   }
 
   #assign(group: Group, name: string, value: unknown): void {
@@ -631,7 +619,10 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
     optimizer.#setTensor(optimizer.#plan, index, group, slot);
     // The addresses of arrays whose memory is gone mean nothing; those that remain are checked as before.
     const alive = optimizer.#slots.filter(({ data, length }) => lengthOf(data) === length);
-    optimizer.#extents = disjoint(optimizer.#name, alive.map(({ data, path }) => extentOf(optimizer.#engine, data, path)));
+    optimizer.#extents = disjoint(
+      optimizer.#name,
+      alive.map(({ data, path }) => extentOf(optimizer.#engine, data, path)),
+    );
   }
 }
 
@@ -647,16 +638,6 @@ function sameNumbers(a: readonly number[], b: readonly number[]): boolean {
   if (a === b) return true;
   for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
   return true;
-}
-
-function isMark(value: unknown): boolean {
-  return typeof value === 'object' && value !== null && (value as { schedule?: unknown }).schedule === true;
-}
-
-/** A setting as plain data. */
-function stored(value: unknown): unknown {
-  if (typeof value === 'function') return scheduleMark;
-  return Array.isArray(value) ? value.map(stored) : value;
 }
 
 function shown(value: unknown): string {

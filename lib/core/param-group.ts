@@ -1,6 +1,6 @@
 import type { Declaration, HyperParameter } from './declaration.js';
 import type { ParamTree, Tensor } from './params.js';
-import { Settings } from './settings.js';
+import type { Settings } from './settings.js';
 
 /** What a group shows: its params as given, and its hyper-parameters, readable and assignable. */
 export type ParamGroup<S> = { readonly params: ParamTree } & S;
@@ -28,17 +28,27 @@ export class Group {
   }
 
   /** The sealed object that users see; assigning goes through `assign`. */
-  view<S>(table: Readonly<Record<string, HyperParameter>>, assign: (name: string, value: unknown) => void): ParamGroup<S> {
+  view<S>(
+    table: Readonly<Record<string, HyperParameter>>,
+    assign: (name: string, value: unknown) => void,
+  ): ParamGroup<S> {
     const view: object = Object.defineProperty({}, 'params', { value: this.given, enumerable: true });
     for (const name of Object.keys(table)) {
-      Object.defineProperty(view, name, { get: () => this.settings.set[name], set: (value: unknown) => assign(name, value), enumerable: true });
+      Object.defineProperty(view, name, {
+        get: () => this.settings.set[name],
+        set: (value: unknown) => assign(name, value),
+        enumerable: true,
+      });
     }
     return Object.seal(view) as ParamGroup<S>;
   }
 }
 
 /** The constants that all kernels share, of a group in one step. */
-export function decayOf(declaration: Declaration, now: Readonly<Record<string, unknown>>): { readonly l2: number; readonly keep: number } {
+export function decayOf(
+  declaration: Declaration,
+  now: Readonly<Record<string, unknown>>,
+): { readonly l2: number; readonly keep: number } {
   const weightDecay = (now['weightDecay'] as number | undefined) ?? 0;
   return {
     l2: declaration.decay === 'l2' ? weightDecay : 0,

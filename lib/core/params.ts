@@ -63,9 +63,14 @@ function isGroup(value: unknown): value is GroupOf<Record<string, unknown>> {
 }
 
 function checkShape(who: string, path: string, shape: unknown, length: number): readonly [number, number] {
-  if (!Array.isArray(shape) || shape.length !== 2) throw typeError(who, `${path}.shape`, show(shape), '[rows, columns]');
-  const [rows, columns] = shape.map((n, i) => checkInteger(who, `${path}.shape[${i}]`, n, '[0, inf)')) as [number, number];
-  if (rows * columns !== length) throw rangeError(who, `${path}.shape`, show(shape), `a product of ${length}, the length of its data`);
+  if (!Array.isArray(shape) || shape.length !== 2)
+    throw typeError(who, `${path}.shape`, show(shape), '[rows, columns]');
+  const [rows, columns] = shape.map((n, i) => checkInteger(who, `${path}.shape[${i}]`, n, '[0, inf)')) as [
+    number,
+    number,
+  ];
+  if (rows * columns !== length)
+    throw rangeError(who, `${path}.shape`, show(shape), `a product of ${length}, the length of its data`);
   return [rows, columns];
 }
 
@@ -78,7 +83,8 @@ function toTensor(who: string, path: string, key: string | number, value: unknow
 }
 
 function tensorsOf(who: string, path: string, tree: unknown, firstIndex: number): Tensor[] {
-  if (Array.isArray(tree)) return Array.from(tree, (param: unknown, i) => toTensor(who, `${path}[${i}]`, firstIndex + i, param));
+  if (Array.isArray(tree))
+    return Array.from(tree, (param: unknown, i) => toTensor(who, `${path}[${i}]`, firstIndex + i, param));
   if (isObject(tree) && !isShaped(tree)) {
     return Object.entries(tree).map(([name, param]) => toTensor(who, `${path}[${JSON.stringify(name)}]`, name, param));
   }
@@ -129,7 +135,10 @@ export function structureOf(who: string, tensors: readonly Tensor[]): Structure 
 export function assemble(structure: Structure, tensors: readonly Tensor[], arrays: readonly Float32Array[]): Arrays {
   if (structure === 'single') return arrays[0] as Float32Array;
   if (structure === 'list') return Object.freeze([...arrays]);
-  return Object.freeze(Object.fromEntries(tensors.map(({ key }, i) => [key, arrays[i]]))) as Record<string, Float32Array>;
+  return Object.freeze(Object.fromEntries(tensors.map(({ key }, i) => [key, arrays[i]]))) as Record<
+    string,
+    Float32Array
+  >;
 }
 
 /** How errors call the gradient of a tensor: `grads`, `grads[1]`, `grads["fc.bias"]`. */
@@ -142,20 +151,38 @@ export function gradPath(structure: Structure, { key }: Tensor): string {
  * length is for the caller.
  * @throws TypeError for another structure or a missing or unknown name, RangeError for another count
  */
-export function readGrads(who: string, structure: Structure, tensors: readonly Tensor[], grads: unknown, out: unknown[]): void {
+export function readGrads(
+  who: string,
+  structure: Structure,
+  tensors: readonly Tensor[],
+  grads: unknown,
+  out: unknown[],
+): void {
   const count = tensors.length;
   if (structure === 'record') {
     if (!isObject(grads)) throw typeError(who, 'grads', show(grads), 'a record of gradients by name');
     let given = 0;
     for (const _ in grads) given++;
     for (let i = 0; i < count; i++) {
-      const grad = (out[i] = grads[tensors[i]!.key]);
-      if (grad === undefined) throw typeError(who, gradPath(structure, tensors[i]!), 'undefined', 'a Float32Array, or null to leave the param as it is');
+      const grad = grads[tensors[i]!.key];
+      out[i] = grad;
+      if (grad === undefined)
+        throw typeError(
+          who,
+          gradPath(structure, tensors[i]!),
+          'undefined',
+          'a Float32Array, or null to leave the param as it is',
+        );
     }
     if (given > count) {
       const unknown = Object.keys(grads).find((name) => !tensors.some(({ key }) => key === name));
       if (unknown === undefined) return; // a method or an inherited name: all gradients are there
-      throw typeError(who, `grads[${JSON.stringify(unknown)}]`, 'no such param', `one of ${tensors.map(({ key }) => `"${key}"`).join(', ')}`);
+      throw typeError(
+        who,
+        `grads[${JSON.stringify(unknown)}]`,
+        'no such param',
+        `one of ${tensors.map(({ key }) => `"${key}"`).join(', ')}`,
+      );
     }
     return;
   }

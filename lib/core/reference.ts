@@ -1,5 +1,5 @@
 import type { KernelDeclaration } from './declaration.js';
-import { type Blocks, chunkLength, Control, type Engine, Pass, type Plan } from './engine.js';
+import { type Blocks, Control, chunkLength, type Engine, Pass, type Plan } from './engine.js';
 import { lengthOf } from './validate.js';
 
 // The executable specification of native/: the same operations in the same order. A double holds the exact product of
@@ -37,7 +37,13 @@ function sumSquares(x: Float32Array): number {
 }
 
 /** One tensor's step: prologue, formula and epilogue of native/kernels/loop.h. */
-function walk({ kernel, param, state, ema }: Tensor, grad: Float32Array, gradScale: number, row: Float32Array, zeroGrad: boolean): void {
+function walk(
+  { kernel, param, state, ema }: Tensor,
+  grad: Float32Array,
+  gradScale: number,
+  row: Float32Array,
+  zeroGrad: boolean,
+): void {
   const clipValue = row[Pass.clipValue]!;
   const l2 = row[Pass.l2]!;
   const keep = row[Pass.keep]!;
@@ -71,7 +77,14 @@ class ReferencePlan implements Plan {
     this.#blocks = blocks;
   }
 
-  setTensor(index: number, _name: string, kernel: KernelDeclaration, param: Float32Array, state: readonly Float32Array[], ema: Float32Array | null): void {
+  setTensor(
+    index: number,
+    _name: string,
+    kernel: KernelDeclaration,
+    param: Float32Array,
+    state: readonly Float32Array[],
+    ema: Float32Array | null,
+  ): void {
     this.#tensors[index] = { kernel, param, state, ema };
   }
 
@@ -117,7 +130,9 @@ function address(array: Float32Array): number {
   if (base === undefined) {
     base = nextBase;
     bases.set(array.buffer, base);
-    const { byteLength, maxByteLength = byteLength } = array.buffer as ArrayBufferLike & { readonly maxByteLength?: number };
+    const { byteLength, maxByteLength = byteLength } = array.buffer as ArrayBufferLike & {
+      readonly maxByteLength?: number;
+    };
     nextBase += maxByteLength + 1;
   }
   return base + array.byteOffset;
@@ -132,7 +147,8 @@ export const referenceEngine: Engine = {
   sumSquares,
   lerp(target, source, rate) {
     const r = f(rate);
-    for (let i = 0, length = lengthOf(target); i < length; i++) target[i] = target[i]! + f(r * f(source[i]! - target[i]!));
+    for (let i = 0, length = lengthOf(target); i < length; i++)
+      target[i] = target[i]! + f(r * f(source[i]! - target[i]!));
   },
   address,
   allocate: (length) => new Float32Array(length),

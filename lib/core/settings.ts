@@ -12,14 +12,16 @@ type Table = Readonly<Record<string, HyperParameter>>;
  */
 export function checkSetting(who: string, name: string, parameter: HyperParameter, value: unknown): unknown {
   if (value === undefined) {
-    if (parameter.required) throw typeError(who, name, 'undefined', `a number in ${parameter.range} or a Schedule: it has no default`);
+    if (parameter.required)
+      throw typeError(who, name, 'undefined', `a number in ${parameter.range} or a Schedule: it has no default`);
     if (parameter.default === undefined) return undefined;
     return parameter.default;
   }
   if (parameter.choices !== undefined) return checkOneOf(who, name, value, parameter.choices);
   if (typeof parameter.default === 'boolean') return checkBoolean(who, name, value);
   if (Array.isArray(parameter.default)) {
-    if (!Array.isArray(value) || value.length !== 2) throw typeError(who, name, show(value), `a pair, each in ${parameter.range}`);
+    if (!Array.isArray(value) || value.length !== 2)
+      throw typeError(who, name, show(value), `a pair, each in ${parameter.range}`);
     return Object.freeze(Array.from(value, (v: unknown, i) => checkScalar(who, `${name}[${i}]`, parameter, v))); // map would pass over holes
   }
   return checkScalar(who, name, parameter, value);
@@ -30,7 +32,12 @@ function checkScalar(who: string, name: string, parameter: HyperParameter, value
   const { range = '(-inf, inf)' } = parameter;
   if (parameter.integer) return checkInteger(who, name, value, range);
   if (typeof value !== 'number') {
-    throw typeError(who, name, show(value), `a number in ${range}${parameter.fixed === undefined ? ' or a Schedule' : ''}`);
+    throw typeError(
+      who,
+      name,
+      show(value),
+      `a number in ${range}${parameter.fixed === undefined ? ' or a Schedule' : ''}`,
+    );
   }
   return checkNumber(who, name, value, range);
 }
@@ -102,7 +109,9 @@ export class Settings {
   #refresh(): void {
     this.#schedules = [];
     for (const [name, value] of Object.entries(this.set)) {
-      this.now[name] = Array.isArray(value) ? value.map((v, i) => this.#plain(name, i, v)) : this.#plain(name, -1, value);
+      this.now[name] = Array.isArray(value)
+        ? value.map((v, i) => this.#plain(name, i, v))
+        : this.#plain(name, -1, value);
     }
   }
 

@@ -16,7 +16,10 @@ const parsed = new Map<Range, Bounds>();
 function bounds(range: Range): Bounds {
   let result = parsed.get(range);
   if (result === undefined) {
-    const [min, max] = range.slice(1, -1).split(', ').map((s) => Number(s.replace('inf', 'Infinity'))) as [number, number];
+    const [min, max] = range
+      .slice(1, -1)
+      .split(', ')
+      .map((s) => Number(s.replace('inf', 'Infinity'))) as [number, number];
     result = { min, max, minOpen: range.startsWith('('), maxOpen: range.endsWith(')') };
     parsed.set(range, result);
   }
@@ -32,7 +35,8 @@ export function within(range: Range, value: number): boolean {
 /** `value` if it is a number in `range`. @throws TypeError for another type, RangeError outside. */
 export function checkNumber(who: string, argument: string, value: unknown, range: Range = '(-inf, inf)'): number {
   if (typeof value !== 'number') throw typeError(who, argument, show(value), `a number in ${range}`);
-  if (!within(range, value)) throw rangeError(who, argument, show(value), range === '(-inf, inf)' ? 'a finite number' : range);
+  if (!within(range, value))
+    throw rangeError(who, argument, show(value), range === '(-inf, inf)' ? 'a finite number' : range);
   return value;
 }
 
@@ -68,29 +72,48 @@ export function checkFunction<T>(who: string, argument: string, value: T, expect
 export function nearest(word: string, known: readonly string[]): string | undefined {
   if (known.length === 0) return undefined;
   const lower = word.toLowerCase();
-  const found = closest(lower, known.map((k) => k.toLowerCase()));
-  return distance(lower, found) <= Math.max(2, found.length / 2) ? known.find((k) => k.toLowerCase() === found) : undefined;
+  const found = closest(
+    lower,
+    known.map((k) => k.toLowerCase()),
+  );
+  return distance(lower, found) <= Math.max(2, found.length / 2)
+    ? known.find((k) => k.toLowerCase() === found)
+    : undefined;
 }
 
 /**
  * Refuses a bag of options that is no object, or holds a key that is not among `known`.
  * @throws TypeError naming the key and the nearest known one.
  */
-export function checkOptions(who: string, options: unknown, known: readonly string[]): asserts options is Readonly<Record<string, unknown>> {
+export function checkOptions(
+  who: string,
+  options: unknown,
+  known: readonly string[],
+): asserts options is Readonly<Record<string, unknown>> {
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {
     throw typeError(who, 'options', show(options), `an object with ${known.join(', ')}`);
   }
   for (const key of Object.keys(options)) {
     if (known.includes(key)) continue;
     const near = nearest(key, known);
-    throw typeError(who, key, 'unknown option', near ?? `one of ${known.join(', ')}`, near === undefined ? undefined : `it has ${known.join(', ')}`);
+    throw typeError(
+      who,
+      key,
+      'unknown option',
+      near ?? `one of ${known.join(', ')}`,
+      near === undefined ? undefined : `it has ${known.join(', ')}`,
+    );
   }
 }
 
 const typedArrayPrototype = Object.getPrototypeOf(Float32Array.prototype) as object;
 // Captured once: what a user defines on an instance can't deceive these.
-const lengthOfAny = Object.getOwnPropertyDescriptor(typedArrayPrototype, 'length')?.get as (this: Float32Array) => number;
-const tagOfAny = Object.getOwnPropertyDescriptor(typedArrayPrototype, Symbol.toStringTag)?.get as (this: unknown) => string | undefined;
+const lengthOfAny = Object.getOwnPropertyDescriptor(typedArrayPrototype, 'length')?.get as (
+  this: Float32Array,
+) => number;
+const tagOfAny = Object.getOwnPropertyDescriptor(typedArrayPrototype, Symbol.toStringTag)?.get as (
+  this: unknown,
+) => string | undefined;
 
 /** The length of a typed array as the engine sees it: 0 once its buffer is detached or shrunk below it. */
 export function lengthOf(array: Float32Array): number {
@@ -117,10 +140,18 @@ export function isDetached(array: Float32Array): boolean {
 /** `value` if it is a Float32Array whose memory is there. @throws TypeError, with a hint for a Float64Array or a number[]. */
 export function checkFloat32(who: string, argument: string, value: unknown, expected = 'a Float32Array'): Float32Array {
   if (!isFloat32(value)) {
-    const convertible = value instanceof Float64Array || (Array.isArray(value) && value.every((x) => typeof x === 'number'));
-    throw typeError(who, argument, show(value), expected, convertible ? 'convert it with Float32Array.from(…)' : undefined);
+    const convertible =
+      value instanceof Float64Array || (Array.isArray(value) && value.every((x) => typeof x === 'number'));
+    throw typeError(
+      who,
+      argument,
+      show(value),
+      expected,
+      convertible ? 'convert it with Float32Array.from(…)' : undefined,
+    );
   }
-  if (isDetached(value)) throw typeError(who, argument, 'a detached Float32Array', expected, 'its buffer was transferred, resized or grown');
+  if (isDetached(value))
+    throw typeError(who, argument, 'a detached Float32Array', expected, 'its buffer was transferred, resized or grown');
   return value;
 }
 
@@ -128,6 +159,13 @@ export function checkFloat32(who: string, argument: string, value: unknown, expe
 export function checkLength(who: string, argument: string, array: Float32Array, expected: number, name?: string): void {
   const length = lengthOf(array);
   if (length === expected) return;
-  if (isDetached(array)) throw typeError(who, argument, 'a detached Float32Array', `length ${expected}`, 'its buffer was transferred, resized or grown');
+  if (isDetached(array))
+    throw typeError(
+      who,
+      argument,
+      'a detached Float32Array',
+      `length ${expected}`,
+      'its buffer was transferred, resized or grown',
+    );
   throw rangeError(who, argument, `length ${length}`, `${expected}${name === undefined ? '' : ` ("${name}")`}`);
 }

@@ -31,18 +31,30 @@ export interface AverageWeightsOptions {
  * averageWeights([a, b], { weights: [0.25, 0.75] }); // [[2.5, 5], [4.5]]
  * ```
  */
-export function averageWeights(models: readonly (readonly Float32Array[])[], options: AverageWeightsOptions = {}): Float32Array[] {
+export function averageWeights(
+  models: readonly (readonly Float32Array[])[],
+  options: AverageWeightsOptions = {},
+): Float32Array[] {
   const who = 'averageWeights';
   checkOptions(who, options, ['weights'] satisfies (keyof AverageWeightsOptions)[]);
   checkList(who, 'models', models, 'list of Float32Arrays', 'lists of Float32Arrays');
   const checked = Array.from(models, (model, m) =>
-    Array.from(checkList(who, `models[${m}]`, model, 'Float32Array'), (array, i) => checkFloat32(who, `models[${m}][${i}]`, array)),
+    Array.from(checkList(who, `models[${m}]`, model, 'Float32Array'), (array, i) =>
+      checkFloat32(who, `models[${m}][${i}]`, array),
+    ),
   );
   const first = checked[0]!;
   checked.forEach((model, m) => {
-    if (model.length !== first.length) throw rangeError(who, `models[${m}]`, `${model.length} array(s)`, `${first.length}, as models[0] has`);
-    model.forEach((array, i) => checkLength(who, `models[${m}][${i}]`, array, lengthOf(first[i]!)));
+    if (model.length !== first.length)
+      throw rangeError(who, `models[${m}]`, `${model.length} array(s)`, `${first.length}, as models[0] has`);
+    for (const [i, array] of model.entries()) checkLength(who, `models[${m}][${i}]`, array, lengthOf(first[i]!));
   });
   const weights = checkWeights(who, (options as AverageWeightsOptions).weights, checked.length, 'model');
-  return first.map((array, i) => weightedMean(checked.map((model) => model[i]!), weights, new Float32Array(lengthOf(array))));
+  return first.map((array, i) =>
+    weightedMean(
+      checked.map((model) => model[i]!),
+      weights,
+      new Float32Array(lengthOf(array)),
+    ),
+  );
 }

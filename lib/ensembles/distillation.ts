@@ -1,7 +1,15 @@
 import { engine } from '../core/backend.js';
 import { rangeError, show, typeError } from '../core/errors.js';
 import { checkApart, extentOf } from '../core/extents.js';
-import { checkFloat32, checkInteger, checkLength, checkNumber, checkOptions, isFloat32, lengthOf } from '../core/validate.js';
+import {
+  checkFloat32,
+  checkInteger,
+  checkLength,
+  checkNumber,
+  checkOptions,
+  isFloat32,
+  lengthOf,
+} from '../core/validate.js';
 import { checkClasses, checkMembers, checkOut, checkRows } from './inputs.js';
 import { addAll } from './mean.js';
 import { addSoftmax, logSoftmax } from './softmax.js';
@@ -65,8 +73,20 @@ const teachers = 'a Float32Array of logits, a list of them, or { probabilities }
  */
 export function distillationLoss(studentLogits: Float32Array, teacher: Teacher, options: DistillationOptions): number {
   const who = 'distillationLoss';
-  checkOptions(who, options, ['classes', 'temperature', 'alpha', 'labels', 'grad'] satisfies (keyof DistillationOptions)[]);
-  const { classes, temperature = 1, labels, alpha = labels === undefined ? 1 : 0.5, grad } = options as unknown as DistillationOptions;
+  checkOptions(who, options, [
+    'classes',
+    'temperature',
+    'alpha',
+    'labels',
+    'grad',
+  ] satisfies (keyof DistillationOptions)[]);
+  const {
+    classes,
+    temperature = 1,
+    labels,
+    alpha = labels === undefined ? 1 : 0.5,
+    grad,
+  } = options as unknown as DistillationOptions;
   checkClasses(who, classes);
   checkNumber(who, 'temperature', temperature, '(0, inf)');
   checkNumber(who, 'alpha', alpha, '[0, 1]');
@@ -86,7 +106,12 @@ export function distillationLoss(studentLogits: Float32Array, teacher: Teacher, 
     }
   }
 
-  const [p, logP, logQ, logQ1] = [0, 1, 2, 3].map(() => new Float64Array(classes)) as [Float64Array, Float64Array, Float64Array, Float64Array];
+  const [p, logP, logQ, logQ1] = [0, 1, 2, 3].map(() => new Float64Array(classes)) as [
+    Float64Array,
+    Float64Array,
+    Float64Array,
+    Float64Array,
+  ];
   let loss = 0;
   for (let row = 0; row < rows; row++) {
     const begin = row * classes;
@@ -121,12 +146,22 @@ function divergence(p: Float64Array, logP: Float64Array, logQ: Float64Array): nu
 }
 
 /** The teacher's arrays, how errors call them, and what reads a row of them. @throws TypeError, RangeError */
-function checkTeacher(who: string, teacher: Teacher, length: number, classes: number, temperature: number): { arrays: readonly Float32Array[]; path: (i: number) => string; read: ReadTeacher } {
+function checkTeacher(
+  who: string,
+  teacher: Teacher,
+  length: number,
+  classes: number,
+  temperature: number,
+): { arrays: readonly Float32Array[]; path: (i: number) => string; read: ReadTeacher } {
   if (Array.isArray(teacher)) {
     const arrays = checkMembers(who, 'teacher', teacher);
     const path = (i: number) => `teacher[${i}]`;
     checkLength(who, path(0), arrays[0]!, length);
-    return { arrays, path, read: arrays.length === 1 ? ofLogits(arrays[0]!, temperature) : ofMembers(arrays, classes, temperature) };
+    return {
+      arrays,
+      path,
+      read: arrays.length === 1 ? ofLogits(arrays[0]!, temperature) : ofMembers(arrays, classes, temperature),
+    };
   }
   if (typeof teacher === 'object' && teacher !== null && 'probabilities' in teacher) {
     const path = () => 'teacher.probabilities';
@@ -135,7 +170,14 @@ function checkTeacher(who: string, teacher: Teacher, length: number, classes: nu
     checkLength(who, path(), probabilities, length);
     // A negative one is most likely a logit.
     const bad = probabilities.findIndex((p) => !(p >= 0 && p < Number.POSITIVE_INFINITY));
-    if (bad >= 0) throw rangeError(who, `${path()}[${bad}]`, show(probabilities[bad]), '[0, inf)', 'logits are given as a Float32Array alone');
+    if (bad >= 0)
+      throw rangeError(
+        who,
+        `${path()}[${bad}]`,
+        show(probabilities[bad]),
+        '[0, inf)',
+        'logits are given as a Float32Array alone',
+      );
     return { arrays: [probabilities], path, read: ofProbabilities(probabilities) };
   }
   if (!isFloat32(teacher) && !ArrayBuffer.isView(teacher)) throw typeError(who, 'teacher', show(teacher), teachers);
@@ -178,10 +220,18 @@ function ofProbabilities(probabilities: Float32Array): ReadTeacher {
 /** Refuses what is no Int32Array of a class for each row. @throws TypeError, RangeError */
 function checkLabels(who: string, labels: Int32Array, rows: number, classes: number): void {
   if (!ArrayBuffer.isView(labels) || labels[Symbol.toStringTag] !== 'Int32Array') {
-    throw typeError(who, 'labels', show(labels), 'an Int32Array', Array.isArray(labels) ? 'convert it with Int32Array.from(…)' : undefined);
+    throw typeError(
+      who,
+      'labels',
+      show(labels),
+      'an Int32Array',
+      Array.isArray(labels) ? 'convert it with Int32Array.from(…)' : undefined,
+    );
   }
-  if (labels.length !== rows) throw rangeError(who, 'labels', `length ${labels.length}`, String(rows), 'one for each row');
+  if (labels.length !== rows)
+    throw rangeError(who, 'labels', `length ${labels.length}`, String(rows), 'one for each row');
   for (let row = 0; row < rows; row++) {
-    if (!(labels[row]! >= 0 && labels[row]! < classes)) checkInteger(who, `labels[${row}]`, labels[row], `[0, ${classes})`);
+    if (!(labels[row]! >= 0 && labels[row]! < classes))
+      checkInteger(who, `labels[${row}]`, labels[row], `[0, ${classes})`);
   }
 }

@@ -1,4 +1,12 @@
-import { checkBoolean, checkFloat32, checkFunction, checkLength, checkOptions, isFloat32, lengthOf } from '../core/validate.js';
+import {
+  checkBoolean,
+  checkFloat32,
+  checkFunction,
+  checkLength,
+  checkOptions,
+  isFloat32,
+  lengthOf,
+} from '../core/validate.js';
 import { checkClasses, checkList, checkRows, checkWeights } from './inputs.js';
 import { type AveragePredictionsOptions, checkKind, meanOf, voteOf } from './predictions.js';
 
@@ -6,7 +14,8 @@ import { type AveragePredictionsOptions, checkKind, meanOf, voteOf } from './pre
 export type EnsembleMember<X = Float32Array> = (x: X) => Float32Array | PromiseLike<Float32Array>;
 
 /** Options of {@link Ensemble}. */
-export interface EnsembleOptions<Vote extends boolean = boolean> extends Pick<AveragePredictionsOptions, 'from' | 'classes' | 'weights'> {
+export interface EnsembleOptions<Vote extends boolean = boolean>
+  extends Pick<AveragePredictionsOptions, 'from' | 'classes' | 'weights'> {
   /** Give the class that most members choose in place of mean probabilities. Needs `classes`. Default false. */
   readonly vote?: Vote | undefined;
 }
@@ -46,7 +55,9 @@ export class Ensemble<X = Float32Array, Vote extends boolean = false> {
     checkOptions(who, options, ['from', 'classes', 'weights', 'vote'] satisfies (keyof EnsembleOptions)[]);
     const { from, classes, weights, vote = false } = options as EnsembleOptions;
     checkList(who, 'members', members, 'function');
-    this.#members = Array.from(members, (member, i) => checkFunction(who, `members[${i}]`, member, 'a function (x) => Float32Array'));
+    this.#members = Array.from(members, (member, i) =>
+      checkFunction(who, `members[${i}]`, member, 'a function (x) => Float32Array'),
+    );
     this.#vote = checkBoolean(who, 'vote', vote);
     this.#softmaxOver = checkKind(who, { from, classes });
     this.#classes = this.#vote ? checkClasses(who, classes) : classes;
@@ -75,7 +86,7 @@ export class Ensemble<X = Float32Array, Vote extends boolean = false> {
       }),
     );
     const first = predictions[0]!;
-    predictions.forEach((prediction, i) => checkLength(who, path(i), prediction, lengthOf(first)));
+    for (const [i, prediction] of predictions.entries()) checkLength(who, path(i), prediction, lengthOf(first));
     if (this.#classes !== undefined) checkRows(who, path(0), first, this.#classes);
     if (this.#vote) return voteOf(who, predictions, this.#weights, this.#classes!, path) as Result;
     return meanOf(predictions, this.#weights, this.#softmaxOver, first) as Result;

@@ -4,7 +4,13 @@ import { extentOf } from '../core/extents.js';
 import { checkFloat32, checkInteger, checkLength, checkNumber, lengthOf } from '../core/validate.js';
 
 /** `list` if it is a list with something in it. @throws TypeError, RangeError */
-export function checkList<T>(who: string, argument: string, list: readonly T[], one: string, several = `${one}s`): readonly T[] {
+export function checkList<T>(
+  who: string,
+  argument: string,
+  list: readonly T[],
+  one: string,
+  several = `${one}s`,
+): readonly T[] {
   if (!Array.isArray(list)) throw typeError(who, argument, show(list), `a list of ${several}`);
   if (list.length === 0) throw rangeError(who, argument, 'nothing', `at least one ${one}`);
   return list;
@@ -14,7 +20,7 @@ export function checkList<T>(who: string, argument: string, list: readonly T[], 
 export function checkMembers(who: string, argument: string, members: readonly Float32Array[]): readonly Float32Array[] {
   checkList(who, argument, members, 'Float32Array');
   const checked = Array.from(members, (member, i) => checkFloat32(who, `${argument}[${i}]`, member));
-  checked.forEach((member, i) => checkLength(who, `${argument}[${i}]`, member, lengthOf(checked[0]!)));
+  for (const [i, member] of checked.entries()) checkLength(who, `${argument}[${i}]`, member, lengthOf(checked[0]!));
   return checked;
 }
 
@@ -26,15 +32,25 @@ export function checkClasses(who: string, classes: unknown): number {
 /** Refuses an array that does not hold whole rows of `classes`. @throws RangeError */
 export function checkRows(who: string, argument: string, array: Float32Array, classes: number): void {
   const length = lengthOf(array);
-  if (length % classes !== 0) throw rangeError(who, argument, `length ${length}`, `a multiple of ${classes}`, 'rows of classes');
+  if (length % classes !== 0)
+    throw rangeError(who, argument, `length ${length}`, `a multiple of ${classes}`, 'rows of classes');
 }
 
 /** The weights of `count` members, a copy: all 1 where none are given. @throws TypeError, RangeError */
-export function checkWeights(who: string, weights: ArrayLike<number> | undefined, count: number, each: string): Float64Array {
+export function checkWeights(
+  who: string,
+  weights: ArrayLike<number> | undefined,
+  count: number,
+  each: string,
+): Float64Array {
   if (weights === undefined) return new Float64Array(count).fill(1);
-  if (!Array.isArray(weights) && !(ArrayBuffer.isView(weights) && 'length' in weights)) throw typeError(who, 'weights', show(weights), 'a list of numbers');
-  if (weights.length !== count) throw rangeError(who, 'weights', `length ${weights.length}`, String(count), `one for each ${each}`);
-  const values = Float64Array.from(Array.from(weights, (weight, i) => checkNumber(who, `weights[${i}]`, weight, '[0, inf)')));
+  if (!Array.isArray(weights) && !(ArrayBuffer.isView(weights) && 'length' in weights))
+    throw typeError(who, 'weights', show(weights), 'a list of numbers');
+  if (weights.length !== count)
+    throw rangeError(who, 'weights', `length ${weights.length}`, String(count), `one for each ${each}`);
+  const values = Float64Array.from(
+    Array.from(weights, (weight, i) => checkNumber(who, `weights[${i}]`, weight, '[0, inf)')),
+  );
   if (values.every((weight) => weight === 0)) throw rangeError(who, 'weights', 'all 0', 'at least one above 0');
   return values;
 }
@@ -44,14 +60,26 @@ export function checkWeights(who: string, weights: ArrayLike<number> | undefined
  * written at an index is read no more; an input that is shifted against `out` would be overwritten before it is read.
  * @throws TypeError, RangeError
  */
-export function checkOut(who: string, argument: string, out: unknown, length: number, inputs: readonly Float32Array[], path: (i: number) => string): Float32Array {
+export function checkOut(
+  who: string,
+  argument: string,
+  out: unknown,
+  length: number,
+  inputs: readonly Float32Array[],
+  path: (i: number) => string,
+): Float32Array {
   const array = checkFloat32(who, argument, out);
   checkLength(who, argument, array, length);
   const { start, end } = extentOf(engine(), array, argument);
   inputs.forEach((input, i) => {
     const other = extentOf(engine(), input, path(i));
     if (other.start === start || other.end <= start || end <= other.start) return;
-    throw rangeError(who, argument, `memory that overlaps ${other.path} in part`, 'the same memory or memory of its own');
+    throw rangeError(
+      who,
+      argument,
+      `memory that overlaps ${other.path} in part`,
+      'the same memory or memory of its own',
+    );
   });
   return array;
 }

@@ -6,7 +6,14 @@ const add: Add = (sum, member, begin, length, weight) => {
 };
 
 /** Adds the members' elements from `begin` on, each times its weight, in float64; one of weight 0 takes no part, NaN or not. */
-export function addAll(addOne: Add, sum: Float64Array, members: readonly Float32Array[], weights: Float64Array, begin: number, length: number): void {
+export function addAll(
+  addOne: Add,
+  sum: Float64Array,
+  members: readonly Float32Array[],
+  weights: Float64Array,
+  begin: number,
+  length: number,
+): void {
   for (let m = 0; m < members.length; m++) {
     if (weights[m] !== 0) addOne(sum, members[m]!, begin, length, weights[m]!);
   }
@@ -19,7 +26,13 @@ const defaultBlock = 1024;
  * Writes the weighted mean of the members to `out`, rounded once. A block is read from every member before it is
  * written, so `out` may be one of them.
  */
-export function weightedMean(members: readonly Float32Array[], weights: Float64Array, out: Float32Array, addOne = add, block = defaultBlock): Float32Array {
+export function weightedMean(
+  members: readonly Float32Array[],
+  weights: Float64Array,
+  out: Float32Array,
+  addOne = add,
+  block = defaultBlock,
+): Float32Array {
   // Against the largest, no sum overflows, and equal weights are exactly 1.
   const largest = weights.reduce((a, b) => Math.max(a, b));
   const values = weights.map((weight) => weight / largest);

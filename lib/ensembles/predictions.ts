@@ -38,7 +38,10 @@ export interface AveragePredictionsOptions {
  * averagePredictions([new Float32Array([2, 2]), new Float32Array([-9, -9])], { from: 'logits', classes: 2 }); // [0.5, 0.5]
  * ```
  */
-export function averagePredictions(members: readonly Float32Array[], options: AveragePredictionsOptions = {}): Float32Array {
+export function averagePredictions(
+  members: readonly Float32Array[],
+  options: AveragePredictionsOptions = {},
+): Float32Array {
   const who = 'averagePredictions';
   checkOptions(who, options, ['from', 'classes', 'weights', 'out'] satisfies (keyof AveragePredictionsOptions)[]);
   const { weights, out, ...kind } = options as AveragePredictionsOptions;
@@ -50,14 +53,22 @@ export function averagePredictions(members: readonly Float32Array[], options: Av
 }
 
 /** The classes over which members are made probabilities, or undefined where they are. @throws TypeError, RangeError */
-export function checkKind(who: string, { from = 'probabilities', classes }: Pick<AveragePredictionsOptions, 'from' | 'classes'>): number | undefined {
+export function checkKind(
+  who: string,
+  { from = 'probabilities', classes }: Pick<AveragePredictionsOptions, 'from' | 'classes'>,
+): number | undefined {
   const logits = checkOneOf(who, 'from', from, ['probabilities', 'logits']) === 'logits';
   if (logits || classes !== undefined) checkClasses(who, classes);
   return logits ? classes : undefined;
 }
 
 /** The weighted mean of what was checked, after a softmax over rows of `softmaxOver` if that is given. */
-export function meanOf(members: readonly Float32Array[], weights: Float64Array, softmaxOver: number | undefined, out: Float32Array): Float32Array {
+export function meanOf(
+  members: readonly Float32Array[],
+  weights: Float64Array,
+  softmaxOver: number | undefined,
+  out: Float32Array,
+): Float32Array {
   if (softmaxOver === undefined) return weightedMean(members, weights, out);
   return weightedMean(members, weights, out, addSoftmax(softmaxOver, 1), softmaxOver);
 }
@@ -65,7 +76,9 @@ export function meanOf(members: readonly Float32Array[], weights: Float64Array, 
 /** `out`, checked, or a new array. @throws TypeError, RangeError */
 function checkTarget(who: string, out: Float32Array | undefined, members: readonly Float32Array[]): Float32Array {
   const length = lengthOf(members[0]!);
-  return out === undefined ? new Float32Array(length) : checkOut(who, 'out', out, length, members, (i) => `members[${i}]`);
+  return out === undefined
+    ? new Float32Array(length)
+    : checkOut(who, 'out', out, length, members, (i) => `members[${i}]`);
 }
 
 /** Options of {@link averageLogits}. */
@@ -137,7 +150,13 @@ export function majorityVote(members: readonly Float32Array[], options: Majority
 }
 
 /** The vote over what was checked. @throws RangeError for NaN */
-export function voteOf(who: string, members: readonly Float32Array[], weights: Float64Array, classes: number, path = (i: number) => `members[${i}]`): Int32Array {
+export function voteOf(
+  who: string,
+  members: readonly Float32Array[],
+  weights: Float64Array,
+  classes: number,
+  path = (i: number) => `members[${i}]`,
+): Int32Array {
   const votes = new Float64Array(classes);
   return Int32Array.from({ length: lengthOf(members[0]!) / classes }, (_, row) => {
     votes.fill(0);

@@ -4,7 +4,16 @@ import { rangeError, show, typeError } from '../core/errors.js';
 import { disjoint, extentOf } from '../core/extents.js';
 import { collect, type Params, structureOf, type Tensor } from '../core/params.js';
 import { power } from '../core/power.js';
-import { checkBoolean, checkFloat32, checkInteger, checkLength, checkNumber, checkOneOf, checkOptions, lengthOf } from '../core/validate.js';
+import {
+  checkBoolean,
+  checkFloat32,
+  checkInteger,
+  checkLength,
+  checkNumber,
+  checkOneOf,
+  checkOptions,
+  lengthOf,
+} from '../core/validate.js';
 
 /** Options of a {@link WeightAverage} that forgets exponentially. */
 export interface EmaOptions {
@@ -100,7 +109,10 @@ export class WeightAverage {
 
     const tensors = collect(who, params).flatMap((group) => group.tensors);
     structureOf(who, tensors);
-    disjoint(who, tensors.map(({ data, path }) => extentOf(this.#engine, data, path)));
+    disjoint(
+      who,
+      tensors.map(({ data, path }) => extentOf(this.#engine, data, path)),
+    );
     this.#slots = tensors.map((tensor) => {
       const length = lengthOf(tensor.data);
       const shown = this.#engine.allocate(length);
@@ -171,7 +183,9 @@ export class WeightAverage {
     this.#checkNotSwapped('stateDict');
     const params = Object.fromEntries(this.#slots.map(({ key, average }) => [key, new Float32Array(average)]));
     const common = { version: 1, count: this.#count, params } as const;
-    return this.#mode === 'swa' ? { ...common, mode: 'swa' } : { ...common, mode: 'ema', decay: this.#decay, debias: this.#debias };
+    return this.#mode === 'swa'
+      ? { ...common, mode: 'swa' }
+      : { ...common, mode: 'ema', decay: this.#decay, debias: this.#debias };
   }
 
   /**
@@ -194,14 +208,24 @@ export class WeightAverage {
    */
   loadStateDict(dict: WeightAverageState): void {
     const where = `${who}.loadStateDict`;
-    checkOptions(where, dict, ['version', 'mode', 'count', 'params', ...(this.#mode === 'swa' ? [] : ['decay', 'debias'])]);
+    checkOptions(where, dict, [
+      'version',
+      'mode',
+      'count',
+      'params',
+      ...(this.#mode === 'swa' ? [] : ['decay', 'debias']),
+    ]);
     const { version, mode, decay, debias, count, params } = dict as Readonly<Record<string, unknown>>;
     if (version !== 1) throw rangeError(where, 'version', show(version), '1');
     if (mode !== this.#mode) throw typeError(where, 'mode', show(mode), `"${this.#mode}"`);
     const loadedDecay = this.#mode === 'swa' ? Number.NaN : checkNumber(where, 'decay', decay, '[0, 1)');
     if ((debias ?? false) !== this.#debias) throw typeError(where, 'debias', show(debias), String(this.#debias));
     const loadedCount = checkInteger(where, 'count', count, '[0, inf)');
-    checkOptions(`${where}: params`, params, this.#slots.map(({ key }) => String(key)));
+    checkOptions(
+      `${where}: params`,
+      params,
+      this.#slots.map(({ key }) => String(key)),
+    );
     const sources = this.#slots.map(({ key, length }) => {
       const path = `params[${JSON.stringify(key)}]`;
       const source = checkFloat32(where, path, params[key]);

@@ -1,4 +1,11 @@
-import { type Declaration, defaultsOf, type GroupOptionsOf, kernel, type OptionsOf, type ResolvedOf } from '../core/declaration.js';
+import {
+  type Declaration,
+  defaultsOf,
+  type GroupOptionsOf,
+  kernel,
+  type OptionsOf,
+  type ResolvedOf,
+} from '../core/declaration.js';
 import { Optimizer } from '../core/optimizer.js';
 import type { Params } from '../core/params.js';
 
@@ -7,7 +14,8 @@ const f = Math.fround;
 export const adagrad = {
   name: 'Adagrad',
   about: 'divides by the root of the sum of all squared gradients: for sparse features',
-  reference: 'Duchi, Hazan & Singer, "Adaptive Subgradient Methods for Online Learning and Stochastic Optimization", JMLR 2011, figure 1, https://jmlr.org/papers/v12/duchi11a.html',
+  reference:
+    'Duchi, Hazan & Singer, "Adaptive Subgradient Methods for Online Learning and Stochastic Optimization", JMLR 2011, figure 1, https://jmlr.org/papers/v12/duchi11a.html',
   formula: ['s ← s + g²', 'w ← w − η·g / (√s + ε)', 'lrDecay: η/(1 + (t−1)·lrDecay)'],
   decay: 'l2',
   hyperParameters: {

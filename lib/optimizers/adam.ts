@@ -1,11 +1,26 @@
-import { type Declaration, defaultsOf, type GroupOptionsOf, kernel, type OptionsOf, type ResolvedOf } from '../core/declaration.js';
+import {
+  type Declaration,
+  defaultsOf,
+  type GroupOptionsOf,
+  kernel,
+  type OptionsOf,
+  type ResolvedOf,
+} from '../core/declaration.js';
 import { Optimizer } from '../core/optimizer.js';
 import type { Params } from '../core/params.js';
 import { power } from '../core/power.js';
 
 const f = Math.fround;
 
-const momentConstants = ['beta1', 'oneMinusBeta1', 'beta2', 'oneMinusBeta2', 'stepSize', 'inverseBiasCorrection2Sqrt', 'eps'] as const;
+const momentConstants = [
+  'beta1',
+  'oneMinusBeta1',
+  'beta2',
+  'oneMinusBeta2',
+  'stepSize',
+  'inverseBiasCorrection2Sqrt',
+  'eps',
+] as const;
 
 const kernels = {
   adam: kernel({
@@ -16,19 +31,26 @@ const kernels = {
       (i, param, grad) => {
         expAvg[i] = f(beta1 * expAvg[i]!) + f(oneMinusBeta1 * grad);
         expAvgSq[i] = f(beta2 * expAvgSq[i]!) + f(oneMinusBeta2 * f(grad * grad));
-        return param - f(f(stepSize * expAvg[i]!) / f(f(f(Math.sqrt(expAvgSq[i]!)) * inverseBiasCorrection2Sqrt) + eps));
+        return (
+          param - f(f(stepSize * expAvg[i]!) / f(f(f(Math.sqrt(expAvgSq[i]!)) * inverseBiasCorrection2Sqrt) + eps))
+        );
       },
   }),
   'adam-amsgrad': kernel({
     state: ['expAvg', 'expAvgSq', 'maxExpAvgSq'],
     constants: momentConstants,
     reference:
-      ([beta1, oneMinusBeta1, beta2, oneMinusBeta2, stepSize, inverseBiasCorrection2Sqrt, eps], [expAvg, expAvgSq, maxExpAvgSq]) =>
+      (
+        [beta1, oneMinusBeta1, beta2, oneMinusBeta2, stepSize, inverseBiasCorrection2Sqrt, eps],
+        [expAvg, expAvgSq, maxExpAvgSq],
+      ) =>
       (i, param, grad) => {
         expAvg[i] = f(beta1 * expAvg[i]!) + f(oneMinusBeta1 * grad);
         expAvgSq[i] = f(beta2 * expAvgSq[i]!) + f(oneMinusBeta2 * f(grad * grad));
         maxExpAvgSq[i] = maxExpAvgSq[i]! > expAvgSq[i]! ? maxExpAvgSq[i]! : expAvgSq[i]!;
-        return param - f(f(stepSize * expAvg[i]!) / f(f(f(Math.sqrt(maxExpAvgSq[i]!)) * inverseBiasCorrection2Sqrt) + eps));
+        return (
+          param - f(f(stepSize * expAvg[i]!) / f(f(f(Math.sqrt(maxExpAvgSq[i]!)) * inverseBiasCorrection2Sqrt) + eps))
+        );
       },
   }),
 };
@@ -36,7 +58,8 @@ const kernels = {
 export const adam = {
   name: 'Adam',
   about: 'moving averages of the gradient and of its square, corrected for their start at 0',
-  reference: 'Kingma & Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015, Algorithm 1, https://arxiv.org/abs/1412.6980; amsgrad: Reddi, Kale & Kumar 2018, https://arxiv.org/abs/1904.09237',
+  reference:
+    'Kingma & Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015, Algorithm 1, https://arxiv.org/abs/1412.6980; amsgrad: Reddi, Kale & Kumar 2018, https://arxiv.org/abs/1904.09237',
   formula: [
     'm ← β₁·m + (1−β₁)·g;  s ← β₂·s + (1−β₂)·g²',
     'w ← w − η·(m/(1−β₁ᵗ)) / (√(s/(1−β₂ᵗ)) + ε)',
@@ -64,13 +87,18 @@ export const adamw = {
   ...adam,
   name: 'AdamW',
   about: 'Adam with weight decay beside the gradient instead of in it',
-  reference: 'Loshchilov & Hutter, "Decoupled Weight Decay Regularization", ICLR 2019, Algorithm 2, https://arxiv.org/abs/1711.05101',
+  reference:
+    'Loshchilov & Hutter, "Decoupled Weight Decay Regularization", ICLR 2019, Algorithm 2, https://arxiv.org/abs/1711.05101',
   formula: ['w ← w·(1 − η·λ)', ...adam.formula],
   decay: 'decoupled',
   hyperParameters: {
     ...adam.hyperParameters,
     /** Shrinks the weights by lr · weightDecay before each update. */
-    weightDecay: { default: 1e-2, range: '[0, inf)', about: 'shrinks the weights by lr · weightDecay before each update' },
+    weightDecay: {
+      default: 1e-2,
+      range: '[0, inf)',
+      about: 'shrinks the weights by lr · weightDecay before each update',
+    },
   },
 } as const satisfies Declaration;
 

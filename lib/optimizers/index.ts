@@ -38,8 +38,14 @@ export const declarations: readonly Declaration[] = table.map(([, declaration]) 
  * ```
  */
 export const optimizers = Object.freeze(
-  Object.fromEntries(table.map(([constructor, { name }]) => [name.toLowerCase(), constructor])),
-) as unknown as Readonly<{ sgd: typeof SGD; adagrad: typeof Adagrad; rmsprop: typeof RMSprop; adam: typeof Adam; adamw: typeof AdamW }> &
+  Object.fromEntries(table.map(([Class, { name }]) => [name.toLowerCase(), Class])),
+) as unknown as Readonly<{
+  sgd: typeof SGD;
+  adagrad: typeof Adagrad;
+  rmsprop: typeof RMSprop;
+  adam: typeof Adam;
+  adamw: typeof AdamW;
+}> &
   Readonly<Record<string, OptimizerClass>>;
 
 /**
@@ -53,12 +59,22 @@ export const optimizers = Object.freeze(
  * const optimizer = createOptimizer('adam', new Float32Array(10), { lr: 1e-3 });
  * ```
  */
-export function createOptimizer(name: string, params: Params<Readonly<Record<string, unknown>>>, options: Readonly<Record<string, unknown>> = {}): Optimizer {
+export function createOptimizer(
+  name: string,
+  params: Params<Readonly<Record<string, unknown>>>,
+  options: Readonly<Record<string, unknown>> = {},
+): Optimizer {
   const names = Object.keys(optimizers);
   const key = typeof name === 'string' ? name.toLowerCase() : undefined;
   if (key === undefined || !names.includes(key)) {
     const near = key === undefined ? undefined : nearest(key, names);
-    throw typeError('createOptimizer', 'name', show(name), near === undefined ? `one of ${names.join(', ')}` : `"${near}"`, near === undefined ? undefined : `there are ${names.join(', ')}`);
+    throw typeError(
+      'createOptimizer',
+      'name',
+      show(name),
+      near === undefined ? `one of ${names.join(', ')}` : `"${near}"`,
+      near === undefined ? undefined : `there are ${names.join(', ')}`,
+    );
   }
   return new (optimizers[key] as OptimizerClass)(params, options);
 }

@@ -1,4 +1,11 @@
-import { type Declaration, defaultsOf, type GroupOptionsOf, kernel, type OptionsOf, type ResolvedOf } from '../core/declaration.js';
+import {
+  type Declaration,
+  defaultsOf,
+  type GroupOptionsOf,
+  kernel,
+  type OptionsOf,
+  type ResolvedOf,
+} from '../core/declaration.js';
 import { Optimizer } from '../core/optimizer.js';
 import type { Params } from '../core/params.js';
 
@@ -13,7 +20,8 @@ function deviation(squareAvg: number, gradAvg: number): number {
 export const rmsprop = {
   name: 'RMSprop',
   about: 'divides by the root of a moving average of squared gradients',
-  reference: 'Tieleman & Hinton, "Lecture 6.5: RMSProp", 2012, https://www.cs.toronto.edu/~hinton/coursera/lecture6/lec6.pdf; centered: Graves 2013, eq. 38–45, https://arxiv.org/abs/1308.0850',
+  reference:
+    'Tieleman & Hinton, "Lecture 6.5: RMSProp", 2012, https://www.cs.toronto.edu/~hinton/coursera/lecture6/lec6.pdf; centered: Graves 2013, eq. 38–45, https://arxiv.org/abs/1308.0850',
   formula: [
     's ← α·s + (1−α)·g²',
     'w ← w − η·g / (√s + ε)',
@@ -76,7 +84,8 @@ export const rmsprop = {
         (i, param, grad) => {
           squareAvg[i] = f(alpha * squareAvg[i]!) + f(oneMinusAlpha * f(grad * grad));
           gradAvg[i] = f(alpha * gradAvg[i]!) + f(oneMinusAlpha * grad);
-          momentumBuffer[i] = f(momentum * momentumBuffer[i]!) + f(grad / f(deviation(squareAvg[i]!, gradAvg[i]!) + eps));
+          momentumBuffer[i] =
+            f(momentum * momentumBuffer[i]!) + f(grad / f(deviation(squareAvg[i]!, gradAvg[i]!) + eps));
           return param - f(lr * momentumBuffer[i]!);
         },
     }),

@@ -1,4 +1,11 @@
-import { type Declaration, defaultsOf, type GroupOptionsOf, kernel, type OptionsOf, type ResolvedOf } from '../core/declaration.js';
+import {
+  type Declaration,
+  defaultsOf,
+  type GroupOptionsOf,
+  kernel,
+  type OptionsOf,
+  type ResolvedOf,
+} from '../core/declaration.js';
 import { Optimizer } from '../core/optimizer.js';
 import type { Params } from '../core/params.js';
 
@@ -7,7 +14,8 @@ const f = Math.fround;
 export const sgd = {
   name: 'SGD',
   about: 'stochastic gradient descent, plain, with momentum, or with Nesterov momentum',
-  reference: 'Sutskever, Martens, Dahl & Hinton, "On the importance of initialization and momentum in deep learning", ICML 2013, eq. 1–4, https://proceedings.mlr.press/v28/sutskever13.html',
+  reference:
+    'Sutskever, Martens, Dahl & Hinton, "On the importance of initialization and momentum in deep learning", ICML 2013, eq. 1–4, https://proceedings.mlr.press/v28/sutskever13.html',
   formula: [
     'w ← w − η·g',
     'momentum μ: v ← μ·v − η·g;  w ← w + v',
@@ -23,9 +31,17 @@ export const sgd = {
     /** Look ahead along the velocity. */
     nesterov: { default: false, about: 'look ahead along the velocity' },
     /** `velocity`: lr inside the velocity (the textbook's); `buffer`: outside (PyTorch's). They differ when lr changes. */
-    momentumForm: { default: 'velocity', choices: ['velocity', 'buffer'], about: "lr inside the velocity (textbook) or outside the 'buffer' (PyTorch)" },
+    momentumForm: {
+      default: 'velocity',
+      choices: ['velocity', 'buffer'],
+      about: "lr inside the velocity (textbook) or outside the 'buffer' (PyTorch)",
+    },
     /** Shrinks what enters the buffer. */
-    dampening: { default: 0, range: '[0, 1]', about: "shrinks what enters the buffer; with momentumForm 'buffer', without Nesterov" },
+    dampening: {
+      default: 0,
+      range: '[0, 1]',
+      about: "shrinks what enters the buffer; with momentumForm 'buffer', without Nesterov",
+    },
     /** L2 penalty. */
     weightDecay: { default: 0, range: '[0, inf)', about: 'L2 penalty' },
   },
@@ -128,7 +144,12 @@ export class SGD extends Optimizer<typeof sgd> {
     return `sgd-${momentumForm}${nesterov ? '-nesterov' : ''}`;
   }
 
-  protected override conflict({ momentum, nesterov, momentumForm, dampening }: Now): [string, string, string] | undefined {
+  protected override conflict({
+    momentum,
+    nesterov,
+    momentumForm,
+    dampening,
+  }: Now): [string, string, string] | undefined {
     if (dampening !== 0 && (momentumForm !== 'buffer' || nesterov)) {
       return ['dampening', String(dampening), "0, unless momentumForm is 'buffer' and nesterov is false"];
     }
@@ -136,7 +157,11 @@ export class SGD extends Optimizer<typeof sgd> {
     return undefined;
   }
 
-  protected override constants({ lr, momentum, nesterov, momentumForm, dampening }: Now, t: number, [previous]: readonly [number]): number[] {
+  protected override constants(
+    { lr, momentum, nesterov, momentumForm, dampening }: Now,
+    t: number,
+    [previous]: readonly [number],
+  ): number[] {
     if (momentumForm === 'velocity' && nesterov) return [lr, previous, momentum];
     return [lr, momentum, t === 1 ? 1 : 1 - dampening];
   }

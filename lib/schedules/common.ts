@@ -40,7 +40,12 @@ export function checkSchedule(who: string, argument: string, value: Schedule): S
 }
 
 /** A copy of `values`, each checked: a schedule stays pure when the caller's array changes later. */
-export function checkArray<T>(who: string, argument: string, values: readonly T[], check: (who: string, argument: string, value: T) => T): T[] {
+export function checkArray<T>(
+  who: string,
+  argument: string,
+  values: readonly T[],
+  check: (who: string, argument: string, value: T) => T,
+): T[] {
   if (!Array.isArray(values)) throw typeError(who, argument, show(values), 'an array');
   return Array.from(values, (value, i) => check(who, `${argument}[${i}]`, value));
 }
@@ -54,7 +59,8 @@ export function checkBoundaries(who: string, values: readonly number[]): number[
 export function checkAscending(who: string, boundaries: readonly number[]): void {
   boundaries.forEach((boundary, i) => {
     const previous = boundaries[i - 1] ?? 0;
-    if (boundary < previous) throw rangeError(who, `boundaries[${i}]`, show(boundary), `at least ${previous}`, 'in ascending order');
+    if (boundary < previous)
+      throw rangeError(who, `boundaries[${i}]`, show(boundary), `at least ${previous}`, 'in ascending order');
   });
 }
 

@@ -1,6 +1,14 @@
 import { rangeError } from '../core/errors.js';
 import type { Schedule } from '../core/schedule.js';
-import { checkArray, checkAscending, checkBoundaries, checkKeys, checkSchedule, checkSteps, countReached } from './common.js';
+import {
+  checkArray,
+  checkAscending,
+  checkBoundaries,
+  checkKeys,
+  checkSchedule,
+  checkSteps,
+  countReached,
+} from './common.js';
 
 /**
  * The product of two schedules.
@@ -58,7 +66,13 @@ export function sequence(schedules: readonly Schedule[], options: SequenceOption
   checkKeys(who, options, ['boundaries']);
   const boundaries = checkBoundaries(who, options.boundaries);
   if (boundaries.length !== parts.length - 1) {
-    throw rangeError(who, 'boundaries', `length ${boundaries.length}`, `${parts.length - 1}`, 'one fewer than schedules');
+    throw rangeError(
+      who,
+      'boundaries',
+      `length ${boundaries.length}`,
+      `${parts.length - 1}`,
+      'one fewer than schedules',
+    );
   }
   checkAscending(who, boundaries);
   return (step) => {

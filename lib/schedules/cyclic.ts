@@ -34,7 +34,10 @@ export interface CyclicMomentumOptions extends CycleShape {
 const known = ['base', 'max', 'stepsUp', 'stepsDown', 'mode', 'gamma'] as const;
 
 /** The height over k completed steps: 0 at the ends of a cycle, at most 1 at its peak. */
-function triangle(who: string, { stepsUp = 2000, stepsDown = stepsUp, mode = 'triangular', gamma = 1 }: CycleShape): (k: number) => number {
+function triangle(
+  who: string,
+  { stepsUp = 2000, stepsDown = stepsUp, mode = 'triangular', gamma = 1 }: CycleShape,
+): (k: number) => number {
   checkSteps(who, 'stepsUp', stepsUp);
   checkSteps(who, 'stepsDown', stepsDown);
   checkOneOf(who, 'mode', mode, ['triangular', 'triangular2', 'exp_range']);

@@ -1,6 +1,16 @@
 import { rangeError } from '../core/errors.js';
 import type { Schedule } from '../core/schedule.js';
-import { checkAbsent, checkArray, checkAscending, checkBoundaries, checkKeys, checkSteps, checkValue, countReached, interpolate } from './common.js';
+import {
+  checkAbsent,
+  checkArray,
+  checkAscending,
+  checkBoundaries,
+  checkKeys,
+  checkSteps,
+  checkValue,
+  countReached,
+  interpolate,
+} from './common.js';
 
 /**
  * The same value at every step.
@@ -188,7 +198,10 @@ export function piecewiseConstant(
   ...args: [lr: number, options: PiecewiseFactorOptions | PiecewiseValuesOptions] | [options: PiecewiseValuesOptions]
 ): Schedule {
   const who = 'piecewiseConstant';
-  const [lr, options] = args.length === 1 && typeof args[0] === 'object' ? [undefined, args[0]] : (args as [number, PiecewiseFactorOptions]);
+  const [lr, options] =
+    args.length === 1 && typeof args[0] === 'object'
+      ? [undefined, args[0]]
+      : (args as [number, PiecewiseFactorOptions]);
   checkKeys(who, options, ['boundaries', 'factor', 'values']);
   const { factor = 0.1, values } = options;
   if (lr !== undefined || values === undefined) checkValue(who, 'lr', lr);

@@ -18,5 +18,11 @@ export {
   stepDecay,
 } from './decay.js';
 export { type NesterovMomentumOptions, nesterovMomentum } from './nesterov-momentum.js';
-export { type OneCycleMomentumOptions, type OneCycleOptions, type OneCycleShape, oneCycle, oneCycleMomentum } from './one-cycle.js';
+export {
+  type OneCycleMomentumOptions,
+  type OneCycleOptions,
+  type OneCycleShape,
+  oneCycle,
+  oneCycleMomentum,
+} from './one-cycle.js';
 export { type WarmupOptions, type WarmupStableDecayOptions, warmup, warmupStableDecay } from './warmup.js';

@@ -53,7 +53,9 @@ function phases(who: string, options: OneCycleShape, { start, peak, middle, end 
   const up = pctStart * totalSteps - 1;
   const down = 2 * pctStart * totalSteps - 2;
   const rise = { first: 0, last: up, from: start, to: peak };
-  const fall = threePhase ? { first: up, last: down, from: peak, to: middle } : { first: up, last, from: peak, to: end };
+  const fall = threePhase
+    ? { first: up, last: down, from: peak, to: middle }
+    : { first: up, last, from: peak, to: end };
   const final = threePhase ? { first: down, last, from: middle, to: end } : fall;
   return (step) => {
     const k = Math.min(step - 1, last);

@@ -1,7 +1,7 @@
 import type { Scalar } from '../core/declaration.js';
 import { rangeError, show, typeError } from '../core/errors.js';
-import type { StateDict } from '../core/optimizer.js';
 import { collect, type ParamTree } from '../core/params.js';
+import type { StateDict } from '../core/state-dict.js';
 import { checkFunction, checkInteger, checkLength, checkNumber, checkOptions } from '../core/validate.js';
 import { groupsOf } from './tunable.js';
 

@@ -1,0 +1,125 @@
+import { rangeError, show, typeError } from './errors.js';
+import type { Group } from './param-group.js';
+import type { Settings } from './settings.js';
+import { arrayOf, type Slot } from './slot.js';
+import { checkFloat32, checkInteger, checkLength, checkNumber, checkOptions } from './validate.js';
+
+/** The state of one param: the updates that it has taken, and the class's own numbers and arrays. */
+export type ParamState = { readonly step: number } & { readonly [name: string]: number | Float32Array };
+
+/** One group's options, a Schedule as `{ schedule: true }`, and the names or indices of its params. */
+export type GroupState = { readonly params: readonly (string | number)[] } & { readonly [option: string]: unknown };
+
+/** Everything that a resumed run needs, apart from the params. */
+export interface StateDict {
+  readonly version: 1;
+  readonly optimizer: string;
+  readonly stepCount: number;
+  readonly skippedSteps: number;
+  readonly paramGroups: readonly GroupState[];
+  readonly state: { readonly [param: string]: ParamState };
+}
+
+const scheduleMark = Object.freeze({ schedule: true });
+
+function isMark(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && (value as { schedule?: unknown }).schedule === true;
+}
+
+/** A setting as plain data. */
+function stored(value: unknown): unknown {
+  if (typeof value === 'function') return scheduleMark;
+  return Array.isArray(value) ? value.map(stored) : value;
+}
+
+/** A setting as it is to be after loading: a live Schedule, and what a Schedule was stored for, stay as they are. */
+function merged(live: unknown, value: unknown): unknown {
+  if (isMark(value) || typeof live === 'function') return live;
+  return Array.isArray(value) ? value.map((v, i) => merged(Array.isArray(live) ? live[i] : undefined, v)) : value;
+}
+
+/** A group as plain data. */
+export function saveGroup({ settings, tensors }: Group): GroupState {
+  const options = Object.entries(settings.set).filter(([, value]) => value !== undefined);
+  return {
+    ...Object.fromEntries(options.map(([name, value]) => [name, stored(value)])),
+    params: tensors.map(({ key }) => key),
+  };
+}
+
+/** The settings that a group would have after loading `dict`. @throws TypeError, RangeError */
+export function loadGroup(who: string, path: string, { settings, tensors }: Group, dict: unknown): Settings {
+  checkOptions(`${who}: ${path}`, dict, ['params', ...Object.keys(settings.set)]);
+  const { params, ...options } = dict as Record<string, unknown>;
+  const keys = tensors.map(({ key }) => key);
+  if (!Array.isArray(params) || params.length !== keys.length || keys.some((key, i) => key !== params[i])) {
+    throw typeError(who, `${path}.params`, show(params), show(keys));
+  }
+  const values = Object.entries(options).map(([name, value]) => [name, merged(settings.set[name], value)]);
+  return settings.with(Object.fromEntries(values));
+}
+
+/** The state of a param: its step, its scalars, and copies of its arrays. */
+export function saveParam(slot: Slot, scalars: readonly string[], arrays: readonly string[]): ParamState {
+  return {
+    step: slot.step,
+    ...Object.fromEntries(scalars.map((name, i) => [name, slot.scalars[i] as number])),
+    ...Object.fromEntries(arrays.map((name) => [name, arrayOf(slot, name).slice()])),
+  };
+}
+
+/** Checks the state of a param and returns what takes it over. @throws TypeError, RangeError */
+export function loadParam(
+  who: string,
+  slot: Slot,
+  scalars: readonly string[],
+  arrays: readonly string[],
+  dict: unknown,
+): () => void {
+  const path = `state[${JSON.stringify(slot.key)}]`;
+  if (typeof dict !== 'object' || dict === null) throw typeError(who, path, show(dict), 'the state of that param');
+  checkOptions(`${who}: ${path}`, dict, ['step', ...scalars, ...arrays]);
+  const step = checkInteger(who, `${path}.step`, dict['step'], '[0, inf)');
+  const numbers = scalars.map((name) => checkNumber(who, `${path}.${name}`, dict[name]));
+  const sources = arrays.map((name) => {
+    const array = checkFloat32(who, `${path}.${name}`, dict[name]);
+    checkLength(who, `${path}.${name}`, array, slot.length);
+    return new Float32Array(array); // a getter that is read later may detach it
+  });
+  return () => {
+    slot.step = step;
+    slot.scalars = numbers;
+    for (const [i, name] of arrays.entries()) arrayOf(slot, name).set(sources[i] as Float32Array);
+  };
+}
+
+/** The frame of a dict: class, counts, and that it speaks of `groups` groups and of these params alone. @throws */
+export function checkFrame(
+  who: string,
+  dict: unknown,
+  optimizer: string,
+  groups: number,
+  keys: readonly (string | number)[],
+): StateDict {
+  checkOptions(who, dict, ['version', 'optimizer', 'stepCount', 'skippedSteps', 'paramGroups', 'state']);
+  const { version, optimizer: name, stepCount, skippedSteps, paramGroups, state } = dict;
+  if (version !== 1) throw rangeError(who, 'version', show(version), '1');
+  if (name !== optimizer) throw typeError(who, 'optimizer', show(name), `"${optimizer}"`);
+  checkInteger(who, 'stepCount', stepCount, '[0, inf)');
+  checkInteger(who, 'skippedSteps', skippedSteps, '[0, inf)');
+  if (!Array.isArray(paramGroups)) throw typeError(who, 'paramGroups', show(paramGroups), 'a list');
+  if (paramGroups.length !== groups)
+    throw rangeError(who, 'paramGroups', `${paramGroups.length} group(s)`, String(groups));
+  if (typeof state !== 'object' || state === null) throw typeError(who, 'state', show(state), 'a record by param');
+  const known = new Set(keys.map(String));
+  for (const key of Object.keys(state)) {
+    if (!known.has(key))
+      throw typeError(
+        who,
+        `state[${JSON.stringify(key)}]`,
+        'no such param',
+        [...known].map((k) => `"${k}"`).join(', '),
+      );
+  }
+  return { version, optimizer, stepCount, skippedSteps, paramGroups, state } as StateDict;
+}
