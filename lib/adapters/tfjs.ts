@@ -443,14 +443,17 @@ for (const Class of Object.values(optimizers)) classOf(Class);
  * @throws TypeError for what is no class of schuss, for `zeroGrads`, and as the class throws
  * @example
  * ```ts
+ * import '@tensorflow/tfjs-backend-wasm';
  * import * as tf from '@tensorflow/tfjs-core';
- * import '@tensorflow/tfjs-backend-cpu';
+ * import * as layers from '@tensorflow/tfjs-layers';
  * import { Adam, cosine } from 'schuss';
  * import { wrap } from 'schuss/tfjs';
- * const w = tf.variable(tf.tensor1d([1, 2, 3]));
- * const adam = wrap(Adam, { lr: cosine(0.1, { steps: 100 }), clipNorm: 1 });
- * for (let i = 0; i < 100; i++) adam.minimize(() => tf.sum(tf.square(w)) as tf.Scalar);
- * console.log(w.dataSync(), adam.optimizer.stepCount);
+ * await tf.setBackend('wasm');
+ * const model = layers.sequential({ layers: [layers.layers.dense({ units: 1, inputShape: [2] })] });
+ * const optimizer = wrap(Adam, { lr: cosine(0.1, { steps: 100 }), clipNorm: 1 });
+ * model.compile({ optimizer, loss: 'meanSquaredError' });
+ * await model.fit(tf.ones([8, 2]), tf.zeros([8, 1]), { epochs: 50, verbose: 0 });
+ * console.log(optimizer.optimizer.stepCount, optimizer.learningRate);
  * ```
  */
 export function wrap<C extends OptimizerClass>(
