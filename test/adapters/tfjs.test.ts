@@ -74,7 +74,9 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
       const start = { kernel: noise(8 * 5, 1), bias: noise(5, 2), scale: noise(1, 3), cube: noise(12, 4) };
       const shapes = { kernel: [8, 5], bias: [5], scale: [], cube: [2, 3, 2] };
       const entries = Object.keys(start) as (keyof typeof start)[];
-      const variables = Object.fromEntries(entries.map((key) => [key, variable(start[key].slice(), shapes[key], key)])) as Record<keyof typeof start, tf.Variable>;
+      const variables = Object.fromEntries(
+        entries.map((key) => [key, variable(start[key].slice(), shapes[key], key)]),
+      ) as Record<keyof typeof start, tf.Variable>;
       const plain = Object.fromEntries(entries.map((key) => [key, start[key].slice()]));
       const reference: Optimizer = new Class(plain, options);
       const wrapped = wrap(Class, options);
@@ -92,7 +94,10 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
       }
       expect(loss().dataSync()[0]).toBeLessThan(first);
       // Matrices have their shape, which some optimizers use.
-      expect(wrapped.optimizer.paramGroups[0]?.params).toMatchObject({ kernel: { shape: [8, 5] }, bias: expect.any(Float32Array) });
+      expect(wrapped.optimizer.paramGroups[0]?.params).toMatchObject({
+        kernel: { shape: [8, 5] },
+        bias: expect.any(Float32Array),
+      });
       expect(wrapped.iterations).toBe(20);
     });
 
@@ -102,7 +107,10 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
       const plain = { a: Float32Array.of(1, 2), b: Float32Array.of(3, 4, 5) };
       const reference = new Adam(plain, { lr: 0.1 });
       const [ga, gb] = [tf.tensor([0.1, -0.2]), tf.tensor([1, 2, 3])];
-      const list = [{ name: 'a', tensor: ga }, { name: 'b', tensor: gb }];
+      const list = [
+        { name: 'a', tensor: ga },
+        { name: 'b', tensor: gb },
+      ];
       for (let i = 0; i < 5; i++) {
         wrapped.applyGradients(i % 2 === 0 ? list : [...list].reverse());
         reference.step({ a: Float32Array.of(0.1, -0.2), b: Float32Array.of(1, 2, 3) });
@@ -141,7 +149,14 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
     });
 
     test.each([
-      ['clones', (w: tf.Variable) => tf.clone(w), [[1, 2], [3, 4]]],
+      [
+        'clones',
+        (w: tf.Variable) => tf.clone(w),
+        [
+          [1, 2],
+          [3, 4],
+        ],
+      ],
       ['reshapes', (w: tf.Variable) => tf.reshape(w, [4]), [1, 2, 3, 4]],
       ['slices', (w: tf.Variable) => tf.slice(w, [1, 0], [1, 2]), [[3, 4]]],
       ['parts', (w: tf.Variable) => tf.unstack(w)[0] as tf.Tensor, [1, 2]],
@@ -164,13 +179,29 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
       const shared = tf.tensor(array);
       const [a, b, c, d] = [variable(array), tf.variable(shared), tf.variable(shared), variable([0, 0])];
       const sgd = wrap(SGD, { lr: 1 });
-      const step = (): unknown => sgd.applyGradients({ [a.name]: tf.tensor([1, 1]), [b.name]: tf.tensor([2, 2]), [c.name]: tf.tensor([3, 3]), [d.name]: tf.tensor([4, 4]) });
+      const step = (): unknown =>
+        sgd.applyGradients({
+          [a.name]: tf.tensor([1, 1]),
+          [b.name]: tf.tensor([2, 2]),
+          [c.name]: tf.tensor([3, 3]),
+          [d.name]: tf.tensor([4, 4]),
+        });
       d.assign(a);
       step();
-      expect([a, b, c, d].map((v) => v.arraySync())).toEqual([[0, 1], [-1, 0], [-2, -1], [-3, -2]]);
+      expect([a, b, c, d].map((v) => v.arraySync())).toEqual([
+        [0, 1],
+        [-1, 0],
+        [-2, -1],
+        [-3, -2],
+      ]);
       d.assign(a); // as a target network takes its weights
       step();
-      expect([a, b, c, d].map((v) => v.arraySync())).toEqual([[-1, 0], [-3, -2], [-5, -4], [-4, -3]]);
+      expect([a, b, c, d].map((v) => v.arraySync())).toEqual([
+        [-1, 0],
+        [-3, -2],
+        [-5, -4],
+        [-4, -3],
+      ]);
       expect(shared.arraySync()).toEqual([1, 2]);
     });
 
@@ -180,14 +211,22 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
       sgd.applyGradients({ [a.name]: tf.ones([2]) });
       const b = variable(a.dataSync() as Float32Array);
       sgd.applyGradients({ [a.name]: tf.ones([2]), [b.name]: tf.fill([2], 2) });
-      expect([a.arraySync(), b.arraySync()]).toEqual([[-1, 0], [-2, -1]]);
+      expect([a.arraySync(), b.arraySync()]).toEqual([
+        [-1, 0],
+        [-2, -1],
+      ]);
     });
 
     test('gradients are not changed and may share memory', () => {
       const [a, b, c] = [variable([1, 2]), variable([3, 4]), variable([5, 6], [1, 2])];
       const gradient = tf.tensor([1, -1]);
       const sgd = wrap(SGD, { lr: 1, clipNorm: 100, weightDecay: 0.5, maximize: true });
-      for (let i = 0; i < 2; i++) sgd.applyGradients({ [a.name]: gradient, [b.name]: tf.clone(gradient), [c.name]: tf.reshape(gradient, [1, 2]) });
+      for (let i = 0; i < 2; i++)
+        sgd.applyGradients({
+          [a.name]: gradient,
+          [b.name]: tf.clone(gradient),
+          [c.name]: tf.reshape(gradient, [1, 2]),
+        });
       expect(gradient.arraySync()).toEqual([1, -1]);
       const plain = [Float32Array.of(1, 2), Float32Array.of(3, 4), Float32Array.of(5, 6)];
       const reference = new SGD(plain, { lr: 1, clipNorm: 100, weightDecay: 0.5, maximize: true });
@@ -199,7 +238,10 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
       const [a, b] = [variable([1, 2]), variable([3, 4])];
       const sgd = wrap(SGD, { lr: 0.5 });
       for (let i = 0; i < 2; i++) sgd.applyGradients({ [a.name]: a, [b.name]: a });
-      expect([a.arraySync(), b.arraySync()]).toEqual([[0.25, 0.5], [2.25, 2.5]]);
+      expect([a.arraySync(), b.arraySync()]).toEqual([
+        [0.25, 0.5],
+        [2.25, 2.5],
+      ]);
     });
 
     test('what dataSync returned may be a gradient', () => {
@@ -236,7 +278,11 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
       const before = { ...tf.memory() };
       for (let i = 0; i < 999; i++) step();
       const { numTensors, numDataBuffers, numBytes } = tf.memory();
-      expect({ numTensors, numDataBuffers, numBytes }).toEqual({ numTensors: before.numTensors, numDataBuffers: before.numDataBuffers, numBytes: before.numBytes });
+      expect({ numTensors, numDataBuffers, numBytes }).toEqual({
+        numTensors: before.numTensors,
+        numDataBuffers: before.numDataBuffers,
+        numBytes: before.numBytes,
+      });
       expect(adam.optimizer.stepCount).toBe(1000);
     });
 
@@ -257,10 +303,23 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
         outputs();
         sgd.applyGradients(ones);
         const down = i + 1; // by which each weight went down, and the bias up
-        const [product, pixel] = [[4 - 2 * down, 6 - 2 * down], [1 - down, 2 - down]];
-        const image2x2 = (p: number[]): number[][][][] => [[[p, p], [p, p]]];
+        const [product, pixel] = [
+          [4 - 2 * down, 6 - 2 * down],
+          [1 - down, 2 - down],
+        ];
+        const image2x2 = (p: number[]): number[][][][] => [
+          [
+            [p, p],
+            [p, p],
+          ],
+        ];
         const raised = (row: number[]): number[] => row.map((v) => v + down);
-        expect(outputs()).toEqual([[product, product, product], Array(3).fill(raised(product)), image2x2(pixel), image2x2(raised(pixel))]);
+        expect(outputs()).toEqual([
+          [product, product, product],
+          Array(3).fill(raised(product)),
+          image2x2(pixel),
+          image2x2(raised(pixel)),
+        ]);
       }
     });
 
@@ -314,14 +373,20 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
   describe('variables', () => {
     test('state goes by name: variables that come later, stay away, or come back', () => {
       const plain = { a: Float32Array.of(1, 2), b: Float32Array.of(3, 4, 5), c: Float32Array.of(6) };
-      const v = { a: variable(plain.a.slice(), [2], 'a'), b: variable(plain.b.slice(), [3], 'b'), c: variable(plain.c.slice(), [1], 'c') };
+      const v = {
+        a: variable(plain.a.slice(), [2], 'a'),
+        b: variable(plain.b.slice(), [3], 'b'),
+        c: variable(plain.c.slice(), [1], 'c'),
+      };
       const adam = wrap(Adam, { lr: 0.1 });
       const reference = new Adam(plain, { lr: 0.1 });
       const g = { a: Float32Array.of(1, -1), b: Float32Array.of(1, 2, -3), c: Float32Array.of(0.5) };
       type Key = keyof typeof v;
       const step = (...keys: Key[]): void => {
         adam.applyGradients(Object.fromEntries(keys.map((key) => [key, tf.tensor(g[key])])));
-        reference.step(Object.fromEntries((['a', 'b', 'c'] as Key[]).map((key) => [key, keys.includes(key) ? g[key] : null])));
+        reference.step(
+          Object.fromEntries((['a', 'b', 'c'] as Key[]).map((key) => [key, keys.includes(key) ? g[key] : null])),
+        );
       };
       step('a');
       step('b', 'a');
@@ -369,9 +434,20 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
     });
 
     test('scalars, empty variables, and names like numbers or members of objects', () => {
-      const [s, e, n, t] = [variable([2], []), variable([], [0, 3]), variable([1], [1], '7'), variable([1], [1], 'params')];
+      const [s, e, n, t] = [
+        variable([2], []),
+        variable([], [0, 3]),
+        variable([1], [1], '7'),
+        variable([1], [1], 'params'),
+      ];
       const sgd = wrap(SGD, { lr: 1 });
-      for (let i = 0; i < 2; i++) sgd.applyGradients({ [s.name]: tf.scalar(0.5), [e.name]: tf.zeros([0, 3]), 7: tf.ones([1]), params: tf.ones([1]) });
+      for (let i = 0; i < 2; i++)
+        sgd.applyGradients({
+          [s.name]: tf.scalar(0.5),
+          [e.name]: tf.zeros([0, 3]),
+          7: tf.ones([1]),
+          params: tf.ones([1]),
+        });
       expect([s, e, n, t].map((v) => v.arraySync())).toEqual([1, [], [-1], [-1]]);
     });
 
@@ -422,7 +498,10 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
     test('clipNorm clips over all variables and the norm is reported', () => {
       const [a, b] = [variable([0]), variable([0])];
       const sgd = wrap(SGD, { lr: 1, clipNorm: 1 });
-      expect(sgd.applyGradients({ [a.name]: tf.tensor([30]), [b.name]: tf.tensor([40]) })).toEqual({ applied: true, gradNorm: 50 });
+      expect(sgd.applyGradients({ [a.name]: tf.tensor([30]), [b.name]: tf.tensor([40]) })).toEqual({
+        applied: true,
+        gradNorm: 50,
+      });
       expect([a.dataSync()[0], b.dataSync()[0]]).toEqual([expect.closeTo(-0.6), expect.closeTo(-0.8)]);
     });
 
@@ -456,7 +535,14 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
     ] as unknown as [string, typeof Adam, object][];
     const train = (optimizer: tf.Optimizer, w: tf.Variable, b: tf.Variable, steps: number): void => {
       for (let i = 0; i < steps; i++) {
-        optimizer.minimize(() => tf.mean(tf.square(tf.sub(tf.add(tf.matMul(tf.tensor(x, [10, 4]), w), b), tf.tensor(y, [10, 2])))) as tf.Scalar, false, [w, b]);
+        optimizer.minimize(
+          () =>
+            tf.mean(
+              tf.square(tf.sub(tf.add(tf.matMul(tf.tensor(x, [10, 4]), w), b), tf.tensor(y, [10, 2]))),
+            ) as tf.Scalar,
+          false,
+          [w, b],
+        );
       }
     };
 
@@ -468,34 +554,43 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
       return { optimizer, w, b, middle: [values(w), values(b)] as const, finish: () => train(optimizer, w, b, 5) };
     }
     const copy = async (weights: ReturnType<tf.Optimizer['getWeights']>) =>
-      (await weights).map(({ name, tensor }) => ({ name, tensor: tf.tensor(Array.from(tensor.dataSync()), tensor.shape, tensor.dtype as 'float32') }));
+      (await weights).map(({ name, tensor }) => ({
+        name,
+        tensor: tf.tensor(Array.from(tensor.dataSync()), tensor.shape, tensor.dtype as 'float32'),
+      }));
 
-    test.each(cases)('%s: getWeights and setWeights continue bit for bit, by name and by position', async (_, Class, options) => {
-      const { optimizer, w, b, middle, finish } = run(Class, options);
-      const saved = await copy(optimizer.getWeights());
-      expect(saved.map(({ name }) => name).slice(0, 2)).toEqual(['iter', 'w/step']);
-      for (const { tensor } of saved.filter(({ name }) => /^w[/](expAvg|velocity)/.test(name))) expect(tensor.shape).toEqual([4, 2]);
-      finish();
-      const end = [values(w), values(b)];
+    test.each(cases)(
+      '%s: getWeights and setWeights continue bit for bit, by name and by position',
+      async (_, Class, options) => {
+        const { optimizer, w, b, middle, finish } = run(Class, options);
+        const saved = await copy(optimizer.getWeights());
+        expect(saved.map(({ name }) => name).slice(0, 2)).toEqual(['iter', 'w/step']);
+        for (const { tensor } of saved.filter(({ name }) => /^w[/](expAvg|velocity)/.test(name)))
+          expect(tensor.shape).toEqual([4, 2]);
+        finish();
+        const end = [values(w), values(b)];
 
-      w.assign(tf.tensor(middle[0], [4, 2]));
-      b.assign(tf.tensor(middle[1]));
-      await optimizer.setWeights(saved);
-      expect(optimizer.iterations).toBe(5);
-      train(optimizer, w, b, 5);
-      expect([values(w), values(b)].map(bits)).toEqual(end.map(bits));
+        w.assign(tf.tensor(middle[0], [4, 2]));
+        b.assign(tf.tensor(middle[1]));
+        await optimizer.setWeights(saved);
+        expect(optimizer.iterations).toBe(5);
+        train(optimizer, w, b, 5);
+        expect([values(w), values(b)].map(bits)).toEqual(end.map(bits));
 
-      const [w2, b2] = [variable(middle[0], [4, 2], 'w2'), variable(middle[1], [2], 'b2')];
-      const resumed = wrap(Class, options);
-      await resumed.setWeights(saved);
-      expect(resumed.iterations).toBe(5);
-      // Saved again before it trained.
-      const again = await resumed.getWeights();
-      expect(again.map(({ name, tensor }) => [name, values(tensor)])).toEqual(saved.map(({ name, tensor }) => [name, values(tensor)]));
-      train(resumed, w2, b2, 5);
-      expect([values(w2), values(b2)].map(bits)).toEqual(end.map(bits));
-      expect(resumed.iterations).toBe(10);
-    });
+        const [w2, b2] = [variable(middle[0], [4, 2], 'w2'), variable(middle[1], [2], 'b2')];
+        const resumed = wrap(Class, options);
+        await resumed.setWeights(saved);
+        expect(resumed.iterations).toBe(5);
+        // Saved again before it trained.
+        const again = await resumed.getWeights();
+        expect(again.map(({ name, tensor }) => [name, values(tensor)])).toEqual(
+          saved.map(({ name, tensor }) => [name, values(tensor)]),
+        );
+        train(resumed, w2, b2, 5);
+        expect([values(w2), values(b2)].map(bits)).toEqual(end.map(bits));
+        expect(resumed.iterations).toBe(10);
+      },
+    );
 
     test.each(cases)('%s: loadStateDict before the first step continues bit for bit', (_, Class, options) => {
       const { optimizer, w, b, middle, finish } = run(Class, options);
@@ -506,7 +601,8 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
       const [w2, b2] = [variable(middle[0], [4, 2], 'w'), variable(middle[1], [2], 'b')];
       const resumed = wrap(Class, options);
       resumed.loadStateDict({ ...dict, skippedSteps: 3 });
-      for (const state of Object.values(dict.state)) for (const array of Object.values(state)) if (typeof array !== 'number') array.fill(7);
+      for (const state of Object.values(dict.state))
+        for (const array of Object.values(state)) if (typeof array !== 'number') array.fill(7);
       expect(resumed.iterations).toBe(5);
       train(resumed, w2, b2, 5);
       expect([values(w2), values(b2)].map(bits)).toEqual(end.map(bits));
@@ -552,7 +648,10 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
       const config = JSON.parse(JSON.stringify(adam.getConfig()));
       expect(config).toMatchObject({ lr: 0.5, betas: [0.5, 0.92], clipNorm: 2, eps: 1e-3, amsgrad: false });
       expect(adam.getClassName()).toBe('SchussAdam');
-      const [Class, fromConfig] = tf.serialization.SerializationMap.getMap().classNameMap['SchussAdam'] as unknown as [never, (c: never, config: object) => tf.Optimizer];
+      const [Class, fromConfig] = tf.serialization.SerializationMap.getMap().classNameMap['SchussAdam'] as unknown as [
+        never,
+        (c: never, config: object) => tf.Optimizer,
+      ];
       expect(fromConfig(Class, config).getConfig()).toEqual(config);
     });
   });
@@ -563,7 +662,12 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
     const model = (optimizer: tf.Optimizer): layers.Sequential => {
       const made = layers.sequential({
         layers: [
-          layers.layers.dense({ units: 8, activation: 'tanh', inputShape: [6], kernelInitializer: layers.initializers.glorotUniform({ seed: 1 }) }),
+          layers.layers.dense({
+            units: 8,
+            activation: 'tanh',
+            inputShape: [6],
+            kernelInitializer: layers.initializers.glorotUniform({ seed: 1 }),
+          }),
           layers.layers.batchNormalization(),
           layers.layers.dense({ units: 2, kernelInitializer: layers.initializers.glorotUniform({ seed: 2 }) }),
         ],
@@ -571,32 +675,35 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
       made.compile({ optimizer, loss: 'meanSquaredError' });
       return made;
     };
-    const fit = async (net: layers.LayersModel, epochs: number): Promise<number[]> => {
+    const lossesOf = async (net: layers.LayersModel, epochs: number): Promise<number[]> => {
       const [a, b] = inputs();
       return (await net.fit(a, b, { epochs, batchSize: 8, shuffle: false, verbose: 0 })).history['loss'] as number[];
     };
 
     test('fit lowers the loss, and loses no tensor', async () => {
       const net = model(wrap(AdamW, { lr: 0.02 }));
-      const [first] = await fit(net, 1);
+      const [first] = await lossesOf(net, 1);
       const before = tf.memory().numTensors;
-      const losses = await fit(net, 20);
+      const losses = await lossesOf(net, 20);
       expect(losses.at(-1)).toBeLessThan(0.5 * (first as number));
       expect(tf.memory().numTensors - before).toBeLessThan(50); // what fit itself and inputs() leave behind, not 80 steps
     });
 
     test('a model saved with its optimizer continues bit for bit, beside the first', async () => {
       const net = model(wrap(Adam, { lr: 0.01, weightDecay: 0.01 }));
-      await fit(net, 2);
+      await lossesOf(net, 2);
       let artifacts: tf.io.ModelArtifacts | undefined;
-      await net.save(tf.io.withSaveHandler(async (given) => {
-        artifacts = given;
-        return { modelArtifactsInfo: { dateSaved: new Date(), modelTopologyType: 'JSON' } };
-      }), { includeOptimizer: true });
+      await net.save(
+        tf.io.withSaveHandler(async (given) => {
+          artifacts = given;
+          return { modelArtifactsInfo: { dateSaved: new Date(), modelTopologyType: 'JSON' } };
+        }),
+        { includeOptimizer: true },
+      );
       const loaded = await layers.loadLayersModel(tf.io.fromMemory(artifacts as tf.io.ModelArtifacts));
       expect(loaded.optimizer.getConfig()).toEqual(net.optimizer.getConfig());
-      const expected = await fit(net, 2);
-      expect(await fit(loaded, 2)).toEqual(expected);
+      const expected = await lossesOf(net, 2);
+      expect(await lossesOf(loaded, 2)).toEqual(expected);
       expect(loaded.optimizer.iterations).toBe(16);
       expect(loaded.getWeights().map(values)).toEqual(net.getWeights().map(values));
     });
@@ -606,24 +713,61 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
     const ones = (): tf.Tensor => tf.ones([2]);
 
     test('of options come from wrap', () => {
-      expect(() => wrap(Adam, { zeroGrads: true } as object)).toThrow(TypeError('Adam: zeroGrads: true, expected false (in TensorFlow.js other tensors may share the memory of a gradient)'));
+      expect(() => wrap(Adam, { zeroGrads: true } as object)).toThrow(
+        TypeError(
+          'Adam: zeroGrads: true, expected false (in TensorFlow.js other tensors may share the memory of a gradient)',
+        ),
+      );
       expect(() => wrap(Adam, { lr: -1 })).toThrow(RangeError('Adam: lr: -1, expected [0, inf)'));
       expect(() => wrap(Adam, { learningRate: 1 } as object)).toThrow(/^Adam: learningRate: unknown option/);
       expect(() => wrap(Adam, null as never)).toThrow(TypeError);
       expect(() => wrap(SGD)).toThrow(/^SGD: lr: undefined/);
       expect(() => wrap(tf.AdamOptimizer as never)).toThrow(/^wrap: Class: .*, expected an optimizer class of schuss/);
-      expect(() => wrap('adam' as never)).toThrow(TypeError('wrap: Class: "adam", expected an optimizer class of schuss, such as Adam'));
+      expect(() => wrap('adam' as never)).toThrow(
+        TypeError('wrap: Class: "adam", expected an optimizer class of schuss, such as Adam'),
+      );
     });
 
     test.each([
-      ['an unknown name', () => ({ nobody: ones() }), TypeError('SGD: gradients["nobody"]: no variable has this name, expected the name of a tf.Variable')],
-      ['a wrong shape of the same size', () => ({ w: tf.ones([2, 1]) }), RangeError('SGD: gradients["w"]: shape [2,1], expected [2], that of the variable')],
-      ['a scalar', () => ({ w: tf.scalar(1) }), RangeError('SGD: gradients["w"]: shape [], expected [2], that of the variable')],
-      ['int32', () => ({ w: tf.ones([2], 'int32') }), TypeError('SGD: gradients["w"]: a tensor of int32, expected one of float32')],
+      [
+        'an unknown name',
+        () => ({ nobody: ones() }),
+        TypeError('SGD: gradients["nobody"]: no variable has this name, expected the name of a tf.Variable'),
+      ],
+      [
+        'a wrong shape of the same size',
+        () => ({ w: tf.ones([2, 1]) }),
+        RangeError('SGD: gradients["w"]: shape [2,1], expected [2], that of the variable'),
+      ],
+      [
+        'a scalar',
+        () => ({ w: tf.scalar(1) }),
+        RangeError('SGD: gradients["w"]: shape [], expected [2], that of the variable'),
+      ],
+      [
+        'int32',
+        () => ({ w: tf.ones([2], 'int32') }),
+        TypeError('SGD: gradients["w"]: a tensor of int32, expected one of float32'),
+      ],
       ['an array', () => ({ w: [1, 2] }), TypeError('SGD: gradients["w"]: [1, 2], expected a tf.Tensor or null')],
-      ['a disposed tensor', () => ({ w: disposed() }), TypeError('SGD: gradients["w"]: a disposed tensor, expected a live one')],
-      ['two for one', () => [{ name: 'w', tensor: ones() }, { name: 'w', tensor: ones() }], TypeError('SGD: gradients["w"]: a second gradient, expected one a variable')],
-      ['an int32 variable', () => ({ w: ones(), i: ones() }), TypeError('SGD: gradients["i"]: a variable of int32, expected one of float32')],
+      [
+        'a disposed tensor',
+        () => ({ w: disposed() }),
+        TypeError('SGD: gradients["w"]: a disposed tensor, expected a live one'),
+      ],
+      [
+        'two for one',
+        () => [
+          { name: 'w', tensor: ones() },
+          { name: 'w', tensor: ones() },
+        ],
+        TypeError('SGD: gradients["w"]: a second gradient, expected one a variable'),
+      ],
+      [
+        'an int32 variable',
+        () => ({ w: ones(), i: ones() }),
+        TypeError('SGD: gradients["i"]: a variable of int32, expected one of float32'),
+      ],
     ])('of gradients change nothing: %s', (_, gradients, error) => {
       const w = variable([1, 2], [2], 'w');
       tf.variable(tf.ones([2], 'int32'), true, 'i');
@@ -646,7 +790,9 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
       sgd.applyGradients({ w: ones() });
       tf.disposeVariables();
       variable([1, 2, 3], [3], 'w');
-      expect(() => sgd.applyGradients({ w: tf.ones([3]) })).toThrow(RangeError('SGD: gradients["w"]: a variable of shape [3], expected [2], that of the state under its name'));
+      expect(() => sgd.applyGradients({ w: tf.ones([3]) })).toThrow(
+        RangeError('SGD: gradients["w"]: a variable of shape [3], expected [2], that of the state under its name'),
+      );
     });
 
     test('a schedule out of range changes nothing', () => {
@@ -662,20 +808,35 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
       const adam = wrap(Adam, { lr: 1 });
       adam.applyGradients({ w: ones() });
       const dict = adam.stateDict();
-      expect(() => wrap(SGD, { lr: 1 }).loadStateDict(dict)).toThrow(TypeError('SGD.loadStateDict: optimizer: "Adam", expected "SGD"'));
+      expect(() => wrap(SGD, { lr: 1 }).loadStateDict(dict)).toThrow(
+        TypeError('SGD.loadStateDict: optimizer: "Adam", expected "SGD"'),
+      );
       expect(() => wrap(Adam).loadStateDict(null as never)).toThrow(/^Adam\.loadStateDict: /);
       await expect(adam.setWeights([{ name: 'iter', tensor: tf.scalar(-1) }])).rejects.toThrow(/^Adam: iter: -1/);
-      await expect(adam.setWeights([{ name: 'nonsense', tensor: ones() }])).rejects.toThrow(/^Adam: setWeights: "nonsense"/);
-      await expect(adam.setWeights([{ name: 'w/expAvg', tensor: tf.ones([3]) }])).rejects.toThrow(/^Adam\.loadStateDict: state\["w"\]/);
+      await expect(adam.setWeights([{ name: 'nonsense', tensor: ones() }])).rejects.toThrow(
+        /^Adam: setWeights: "nonsense"/,
+      );
+      await expect(adam.setWeights([{ name: 'w/expAvg', tensor: tf.ones([3]) }])).rejects.toThrow(
+        /^Adam\.loadStateDict: state\["w"\]/,
+      );
       expect(adam.stateDict()).toEqual(dict);
 
       // Where the variables are not known yet, it shows in the step.
       const other = wrap(Adam, { lr: 1 });
-      other.loadStateDict({ ...dict, state: { w: { step: 1, expAvg: new Float32Array(3), expAvgSq: new Float32Array(3) } } });
+      other.loadStateDict({
+        ...dict,
+        state: { w: { step: 1, expAvg: new Float32Array(3), expAvgSq: new Float32Array(3) } },
+      });
       const before = w.arraySync();
-      expect(() => other.applyGradients({ w: ones() })).toThrow(/^Adam\.loadStateDict: state\["w"\]\.expAvg: length 3, expected 2/);
+      expect(() => other.applyGradients({ w: ones() })).toThrow(
+        /^Adam\.loadStateDict: state\["w"\]\.expAvg: length 3, expected 2/,
+      );
       other.loadStateDict({ ...dict, state: { p: dict.state['w'] as never, q: dict.state['w'] as never } });
-      expect(() => other.applyGradients({ w: ones() })).toThrow(RangeError('Adam: state: for "p", "q", expected it for "w" (loaded state is matched by name, else by position)'));
+      expect(() => other.applyGradients({ w: ones() })).toThrow(
+        RangeError(
+          'Adam: state: for "p", "q", expected it for "w" (loaded state is matched by name, else by position)',
+        ),
+      );
       expect(w.arraySync()).toEqual(before);
     });
 
@@ -689,7 +850,13 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
       const inner = sgd.optimizer;
       sgd.dispose();
       sgd.dispose();
-      for (const use of [() => sgd.optimizer, () => sgd.learningRate, () => sgd.stateDict(), () => sgd.applyGradients({ w: ones() }), () => inner.stepCount]) {
+      for (const use of [
+        () => sgd.optimizer,
+        () => sgd.learningRate,
+        () => sgd.stateDict(),
+        () => sgd.applyGradients({ w: ones() }),
+        () => inner.stepCount,
+      ]) {
         expect(use).toThrow(TypeError('SGD: this: a disposed optimizer, expected one in use'));
       }
       expect(w.arraySync()).toEqual([0, 1]);
@@ -700,7 +867,10 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
 test('variables may move between backends while they are trained', async () => {
   const plain = { w: noise(6, 1), other: noise(3, 2) };
   await tf.setBackend('cpu');
-  const v = { w: tf.variable(tf.tensor(plain.w.slice()), true, 'w'), other: tf.variable(tf.tensor(plain.other.slice()), true, 'other') };
+  const v = {
+    w: tf.variable(tf.tensor(plain.w.slice()), true, 'w'),
+    other: tf.variable(tf.tensor(plain.other.slice()), true, 'other'),
+  };
   const adam = wrap(Adam, { lr: 0.1 });
   const reference = new Adam(plain, { lr: 0.1 });
   const clones: [tf.Tensor, Float32Array][] = [];
