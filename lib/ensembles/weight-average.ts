@@ -250,9 +250,9 @@ export class WeightAverage {
     return this.#count === 0 && !this.#debias ? 1 : 1 - this.#decay;
   }
 
-  /** With `debias`, brings what users see up to date; while swapped, that is not the average. */
+  /** With `debias`, brings what users see up to date: at most once for each count, so never while swapped. */
   #divide(): void {
-    if (!this.#debias || this.#swapped || this.#count === 0 || this.#shownCount === this.#count) return;
+    if (!this.#debias || this.#count === 0 || this.#shownCount === this.#count) return;
     const correction = 1 - power(this.#decay, this.#count);
     for (const { average, shown } of this.#slots) {
       for (let i = 0; i < shown.length; i++) shown[i] = average[i]! / correction;

@@ -294,6 +294,8 @@ describe('WeightAverage', () => {
     [[a, a], /RangeError: WeightAverage: params\[1\]: memory shared with params\[0\], expected memory of its own/.source],
     [{ x: a, y: a.subarray(3) }, /RangeError: WeightAverage: params\["y"\]: memory shared with params\["x"\]/.source],
     [{ data: a, shape: [2, 2] }, /RangeError: WeightAverage: params.shape: /.source],
+    [[{ params: { x: a } }, { params: { x: f(1) } }], /RangeError: WeightAverage: params\[1\].params\["x"\]: a name used before, /.source],
+    [[{ params: { x: a } }, { params: f(1) }], /TypeError: WeightAverage: params\[1\].params: a param without a name, /.source],
   ])('params %#', (params, message) => {
     expect(thrown(() => new e.WeightAverage(params, { mode: 'swa' }))).toMatch(new RegExp(`^${message}`));
   });
@@ -387,6 +389,8 @@ describe('WeightAverage', () => {
 
     test('takes over the decay, the count and the arrays', () => {
       const other = new WeightAverage({ y: f(0), x: f(0, 0) }, { decay: 0.1, debias: true });
+      other.update();
+      expect(other.params).toEqual([f(0), f(0, 0)]); // what was read is not kept
       other.loadStateDict(make({ decay: 0.75, debias: true }).stateDict());
       expect(other.count).toBe(1);
       expect(other.params).toEqual([f(3), f(1, 2)]); // by name
@@ -413,6 +417,20 @@ describe('WeightAverage', () => {
       const state = { ...before, count: 5, decay: 0.5, params: { x: f(7, 7), y: f(7) }, ...change };
       expect(thrown(() => average.loadStateDict(state as typeof before))).toContain(message.replace('$', 'WeightAverage.loadStateDict'));
       expect(average.stateDict()).toEqual(before);
+    });
+
+    test('takes each array as it was when it was checked', () => {
+      const average = make({ mode: 'swa' });
+      const x = f(7, 7);
+      const params = {
+        x,
+        get y() {
+          x.fill(Number.NaN);
+          return f(7);
+        },
+      };
+      average.loadStateDict({ version: 1, mode: 'swa', count: 5, params });
+      expect(average.params).toEqual([f(7, 7), f(7)]);
     });
 
     test('refuses a decay for SWA', () => {

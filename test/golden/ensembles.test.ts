@@ -455,6 +455,8 @@ describe('distillationLoss', () => {
     expect([...grad]).toEqual([0, 0]);
     expect(distillationLoss(masked, f(0, 0), { classes: 2 })).toBe(Number.POSITIVE_INFINITY);
     expect(distillationLoss(f(0, 0), f(Number.NaN, 0), { classes: 2, alpha: 0, labels: Int32Array.of(0) })).toBeCloseTo(Math.LN2, 15);
+    expect(distillationLoss(masked, f(9, Number.NEGATIVE_INFINITY), { classes: 2, alpha: 1, labels: Int32Array.of(1), grad })).toBe(0);
+    expect([...grad]).toEqual([0, 0]);
     expect(distillationLoss(f(Number.NaN, 0), f(0, 0), { classes: 2, grad })).toBeNaN();
     expect([...grad]).toEqual([Number.NaN, Number.NaN]);
   });

@@ -5,6 +5,7 @@ import { referenceEngine } from '../../lib/core/reference.js';
 import { averageLogits, averagePredictions, averageWeights, distillationLoss, type EmaOptions, majorityVote, type SwaOptions, WeightAverage } from '../../lib/ensembles/index.js';
 
 const half = 2 ** -24;
+const f = (...values: number[]) => Float32Array.from(values);
 const logit = fc.double({ min: -30, max: 30, noNaN: true }).map(Math.fround);
 const weight = fc.double({ min: 0.01, max: 100, noNaN: true });
 const anyFloat = fc.integer().map((bits) => new Float32Array(Int32Array.of(bits).buffer)[0]!);
@@ -205,6 +206,19 @@ describe('WeightAverage', () => {
         expect(average.params.flatMap(bits)).toEqual(mean);
       }),
     ));
+
+  test('swap moves long arrays whole', () => {
+    const length = 40_001; // more than two chunks
+    const w = Float32Array.from({ length }, (_, i) => i);
+    const average = new WeightAverage([f(-1), w], { mode: 'swa' });
+    average.update();
+    w.forEach((_, i) => {
+      w[i] = -i;
+    });
+    average.swap();
+    expect(w.every((v, i) => v === i)).toBe(true);
+    expect(average.params[1]!.every((v, i) => v === -i)).toBe(true);
+  });
 
   test('swapping in between changes no later average', () =>
     fc.assert(
