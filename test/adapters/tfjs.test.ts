@@ -621,11 +621,12 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
       resumed.applyGradients({ a: ones });
       resumed.applyGradients({ b: ones });
       expect(resumed.stateDict()).toMatchObject({ stepCount: 3, state: { a: { step: 2 }, b: { step: 2 } } });
-      const reference = new Adam({ b: Float32Array.of(before) }, { lr: 0.1 });
+      const plain = Float32Array.of(before);
+      const reference = new Adam({ b: plain }, { lr: 0.1 });
       const { b: state } = first.stateDict().state;
       reference.loadStateDict({ ...reference.stateDict(), state: { b: state as never } });
       reference.step({ b: Float32Array.of(1) });
-      expect(values(b)).toEqual((reference.paramGroups[0]?.params as Record<string, Float32Array>)['b']);
+      expect(values(b)).toEqual(plain);
       expect(a.dataSync()[0]).toBeCloseTo(0.8);
     });
 
