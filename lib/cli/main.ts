@@ -50,7 +50,7 @@ program
   )
   .addHelpText(
     'after',
-    '\nExamples:\n  schuss study --quick\n  schuss study --data /usr/share/dataset-fashion-mnist --out fashion\n  schuss study --only lr-adam range-test --seed 7',
+    '\nExamples:\n  schuss study --quick\n  schuss study --data /usr/share/datasets/fashion-mnist --out fashion\n  schuss study --only lr-adam range-test --seed 7',
   )
   .action(async (options: import('./study.js').StudyOptions) => {
     const { study } = await import('./study.js');

@@ -65,7 +65,7 @@ function describeUpdates(lines: readonly { label: string; result: TrainResult }[
   if (shown.length === 0) return [];
   const parts = shown.map(({ label, result: { updates } }) => {
     const largest = Math.max(...updates);
-    return `${label}, the first step is ${short(updates[0] as number)} and the largest ${short(largest)} (step ${updates.indexOf(largest) + 1})`;
+    return `${label}, the first step is ${(updates[0] as number).toExponential(2)} and the largest ${largest.toExponential(2)} (step ${updates.indexOf(largest) + 1})`;
   });
   return [`Size of the steps: ${parts.join('; ')}.`];
 }

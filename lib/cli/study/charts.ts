@@ -1,6 +1,7 @@
 import type { Bar } from './ensemble.js';
-import type { CurvesFigure, RangeFigure } from './figures.js';
+import type { CurvesFigure, Line, RangeFigure } from './figures.js';
 import { methods, type Scores, type Settings, stepsPerEpoch } from './job.js';
+import { finalOf } from './numbers.js';
 import type { Results } from './pool.js';
 
 /** A Vega-Lite specification; its own type needs the optional package. */
@@ -16,6 +17,7 @@ export interface LegendEntry {
   readonly label: string;
   readonly color: string;
   readonly dash: readonly number[];
+  readonly diverged?: boolean;
 }
 
 // Okabe and Ito's palette, told apart with every kind of colour vision; without its yellow, too pale on white.
@@ -30,7 +32,16 @@ const styles: readonly { color: string; dash: readonly number[] }[] = [
 ];
 const groupColors = { member: '#56B4E9', combined: '#0072B2', student: '#009E73', weights: '#E69F00' } as const;
 
-export function legendOf(labels: readonly string[]): LegendEntry[] {
+/** Each line's look, the same in every panel of its figure. */
+export function curveLegend(figure: CurvesFigure, results: Results): LegendEntry[] {
+  const entries = legendOf(figure.lines.map((line) => line.label));
+  return entries.map((entry, i) => ({
+    ...entry,
+    diverged: results.get((figure.lines[i] as Line).job).divergedAt !== null,
+  }));
+}
+
+function legendOf(labels: readonly string[]): LegendEntry[] {
   return labels.map((label, i) => ({ label, ...(styles[i % styles.length] as (typeof styles)[number]) }));
 }
 
@@ -62,6 +73,12 @@ const unlessFocused = (opacity: number, faded: number) => ({
   condition: { test: "focus === '' || datum.line === focus", value: opacity },
   value: faded,
 });
+
+interface Point {
+  readonly line: string;
+  readonly epoch: number;
+  readonly value: number;
+}
 
 interface LinePanel {
   readonly title: string;
@@ -141,15 +158,7 @@ function linePanel({ title, legend, x, y, points, dots = [], crosses = [], layer
           : [
               {
                 data: { values: crosses },
-                mark: {
-                  type: 'text',
-                  text: '✕ diverged',
-                  align: 'left',
-                  dx: 4,
-                  fontSize: 11,
-                  fontWeight: 'bold',
-                  clip: false,
-                },
+                mark: { type: 'text', text: '✕', fontSize: 15, fontWeight: 'bold' },
                 encoding: { ...position, color, opacity: unlessFocused(1, 0.12) },
               },
             ]),
@@ -162,49 +171,56 @@ function linePanel({ title, legend, x, y, points, dots = [], crosses = [], layer
 const round = (value: number): number => Number(value.toPrecision(5));
 
 export function curvePanels(figure: CurvesFigure, results: Results, settings: Settings): Panel[] {
-  const legend = legendOf(figure.lines.map((line) => line.label));
+  const legend = curveLegend(figure, results);
   const perEpoch = stepsPerEpoch(settings);
   const lines = figure.lines.map(({ label, job }) => ({ line: label, result: results.get(job) }));
-  const scored = (value: (scores: Scores) => number) =>
+  const scored = (value: (scores: Scores) => number): Point[] =>
     lines.flatMap(({ line, result }) =>
       result.scores.map((scores) => ({ line, epoch: scores.step / perEpoch, value: round(value(scores)) })),
     );
-  const crosses = (value: (scores: Scores) => number) =>
-    lines.flatMap(({ line, result }) => {
-      const last = result.scores.at(-1);
-      return result.divergedAt === null || last === undefined
-        ? []
-        : { line, epoch: result.divergedAt / perEpoch, value: round(value(last)) };
-    });
+  const batchLosses: Point[] = lines.flatMap(({ line, result }) =>
+    result.losses.map((loss, step) => ({ line, epoch: step / perEpoch, value: round(loss) })),
+  );
+  // A run that diverged is followed beyond its last scores, batch by batch, for as long as its loss was a number.
+  const diverged = new Set(legend.filter((entry) => entry.diverged).map((entry) => entry.label));
+  const lastOf = (points: readonly Point[]): Point[] =>
+    [...diverged].flatMap((line) => points.filter((point) => point.line === line).at(-1) ?? []);
+  const scoredLosses = scored((scores) => scores.train.loss);
+  const lastScored = new Map(lastOf(scoredLosses).map(({ line, epoch }) => [line, epoch]));
+  const losses = [
+    ...scoredLosses,
+    ...batchLosses.filter(({ line, epoch }) => epoch > (lastScored.get(line) ?? Infinity)),
+  ];
   const epochs = {
     title: 'Epoch',
     field: 'epoch',
     scale: { domain: [0, settings.epochs] },
     axis: { values: Array.from({ length: settings.epochs + 1 }, (_, i) => i), format: 'd' },
   };
-  const batchLosses = lines.flatMap(({ line, result }) =>
-    result.losses.map((loss, step) => ({ line, epoch: round(step / perEpoch), value: round(loss) })),
-  );
-
-  const loss = (scores: Scores): number => scores.train.loss;
+  // Where all lines end close together, that end is shown large.
+  const floor = lines.every(({ result }) => (finalOf(result)?.validation.accuracy ?? 0) > 0.85) ? 70 : 0;
   const accuracy = (title: string, value: (scores: Scores) => number): Panel =>
     linePanel({
       title,
       legend,
       x: epochs,
-      y: { title: 'Accuracy (%)', scale: { domain: [0, 100] }, format: '.1f' },
+      y: {
+        title: `Accuracy (%)${floor === 0 ? '' : `, from ${floor}`}`,
+        scale: { domain: [floor, 100] },
+        format: '.1f',
+      },
       points: scored((scores) => 100 * value(scores)),
-      crosses: crosses((scores) => 100 * value(scores)),
+      crosses: lastOf(scored((scores) => 100 * value(scores))),
     });
   const panels = [
     linePanel({
       title: 'Training loss',
       legend,
       x: epochs,
-      y: { ...lossAxis(scored(loss).map(({ value }) => value)), format: '.3~g' },
-      points: scored(loss),
+      y: { ...lossAxis(losses), format: '.3~g' },
+      points: losses,
       dots: batchLosses,
-      crosses: crosses(loss),
+      crosses: lastOf(losses),
     }),
     accuracy('Training accuracy', (scores) => scores.train.accuracy),
     accuracy('Validation accuracy', (scores) => scores.validation.accuracy),
@@ -224,7 +240,7 @@ export function curvePanels(figure: CurvesFigure, results: Results, settings: Se
     );
   }
   if (figure.also === 'updates') {
-    const first = 60;
+    const first = Math.min(60, settings.epochs * perEpoch);
     const points = lines.flatMap(({ line, result }) =>
       result.updates.slice(0, first).map((value, i) => ({ line, step: i + 1, value: round(value) })),
     );
@@ -232,7 +248,7 @@ export function curvePanels(figure: CurvesFigure, results: Results, settings: Se
       linePanel({
         title: 'Size of the step',
         legend,
-        x: { title: 'Step', field: 'step', scale: { domain: [1, first] } },
+        x: { title: 'Step', field: 'step', scale: { domain: [1, first] }, axis: { tickCount: 6 } },
         y: { title: 'RMS change of a parameter', format: '.3~g', axis: scientific },
         points,
       }),
@@ -252,16 +268,20 @@ function decades(from: number, to: number): number[] {
 }
 
 /**
- * Chosen by the lines alone; a mini-batch beyond it is cut off, and the caption tells how far it went.
- * Linear from 0; logarithmic where a line goes so far up that the others would lie on the axis.
+ * Chosen by the lines alone; a mini-batch beyond it is cut off, and the caption tells how far it went. Linear from 0;
+ * logarithmic where lines would lie on the axis: one went far up, or all end far below where they began.
  */
-function lossAxis(values: readonly number[]): { title: string; scale: object; axis?: object } {
+function lossAxis(points: readonly Point[]): { title: string; scale: object; axis?: object } {
+  const values = points.map((point) => point.value);
+  const ends = [...new Map(points.map((point) => [point.line, point.value])).values()];
   const [low, high] = [Math.min(...values), Math.max(...values)];
-  if (high < 10) return { title: 'Cross-entropy (nats)', scale: { domain: [0, 1.1 * high], nice: false } };
+  if (high < 10 && ends.some((value) => value > high / 20)) {
+    return { title: 'Cross-entropy (nats)', scale: { domain: [0, 1.1 * high], nice: false } };
+  }
   return {
     title: 'Cross-entropy (nats), log scale',
-    scale: { type: 'log', nice: true, domain: [low, high] },
-    axis: { format: '~g', tickCount: 5 },
+    scale: { type: 'log', nice: false, domain: [low / 1.3, high * 1.3] },
+    axis: { labelExpr: "format(datum.value, datum.value < 1e5 ? '~g' : '~e')", tickCount: 5 },
   };
 }
 

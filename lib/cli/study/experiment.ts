@@ -71,75 +71,58 @@ export function perform<J extends Job>(job: J, context: Context): ResultOf<J> {
 }
 
 function train(job: TrainJob, context: Context): TrainResult {
-  const { data, settings } = context;
+  const { settings } = context;
   const steps = stepsOf(job, settings);
-  const perEpoch = stepsPerEpoch(settings);
-  const scoreEvery = Math.max(1, Math.round(perEpoch / settings.scoresPerEpoch));
+  const scoreEvery = Math.max(1, Math.round(stepsPerEpoch(settings) / settings.scoresPerEpoch));
   const network = newNetwork(job.member, context);
   const schedule = job.decay === undefined ? constant(job.lr) : decays[job.decay](job.lr, steps);
   const optimizer = optimizers[job.method](network.params, schedule);
   const swa = new WeightAverage(network.params, { mode: 'swa' });
   const ema = new WeightAverage(network.params, { decay: emaDecay(settings) });
   const nextBatch = batches(job.member, context);
-  const scoreOf = (params?: readonly Float32Array[]): Scores & { logits: NonNullable<TrainResult['logits']> } => {
-    const logits = {
-      train: network.logits(data.train.inputs, params),
-      validation: network.logits(data.validation.inputs, params),
-    };
-    return {
-      train: score(logits.train, data.train, data.classes),
-      validation: score(logits.validation, data.validation, data.classes),
-      logits,
-    };
-  };
 
   const losses: number[] = [];
   const lrs: number[] = [];
   const updates: number[] = [];
   const scores: (Scores & { step: number })[] = [];
-  let divergedAt: number | null = null;
   let logits: TrainResult['logits'] = null;
+  let divergedAt: number | null = null;
 
-  for (let step = 0; step <= steps; step++) {
+  for (let step = 0; divergedAt === null; step++) {
     if (step % scoreEvery === 0 || step === steps) {
-      const { train, validation, logits: current } = scoreOf();
-      if (!Number.isFinite(train.loss)) divergedAt = step;
-      else scores.push({ step, train, validation });
+      logits = logitsOf(network, context);
+      const current = scoresOf(logits, context);
+      if (Number.isFinite(current.train.loss)) scores.push({ step, ...current });
+      else divergedAt = step;
       // The last part of the run only: the early weights are no good to average.
       if (job.average && step >= 0.6 * steps) swa.update();
-      logits = current;
     }
     if (step === steps || divergedAt !== null) break;
     const { inputs, rows } = nextBatch();
-    const before = network.params.map((param) => param.slice());
     const { loss, gradients } = network.lossAndGradients(inputs, lossOf(job, rows, context));
-    if (!Number.isFinite(loss)) {
+    if (Number.isFinite(loss)) {
+      const before = network.params.map((param) => param.slice());
+      optimizer.step(gradients);
+      losses.push(loss);
+      lrs.push(schedule(step + 1));
+      updates.push(rootMeanSquareChange(before, network.params));
+      if (job.average) ema.update();
+      context.onSteps?.(1);
+    } else {
       divergedAt = step;
-      break;
     }
-    losses.push(loss);
-    lrs.push(schedule(step + 1));
-    optimizer.step(gradients);
-    updates.push(rootMeanSquareChange(before, network.params));
-    if (job.average) ema.update();
-    context.onSteps?.(1);
   }
   optimizer.dispose();
-  if (divergedAt !== null) context.onSteps?.(steps - losses.length);
-  const averages =
-    job.average && divergedAt === null
-      ? { swa: scoresOnly(scoreOf(swa.params)), ema: scoresOnly(scoreOf(ema.params)) }
-      : undefined;
-  return {
-    kind: 'train',
-    losses,
-    lrs,
-    updates,
-    scores,
-    divergedAt,
-    logits: divergedAt === null ? logits : null,
-    ...(averages && { averages }),
+  const common = { kind: 'train', losses, lrs, updates, scores } as const;
+  if (divergedAt !== null) {
+    context.onSteps?.(steps - losses.length);
+    return { ...common, divergedAt, logits: null };
+  }
+  const averages = job.average && {
+    swa: scoresOf(logitsOf(network, context, swa.params), context),
+    ema: scoresOf(logitsOf(network, context, ema.params), context),
   };
+  return { ...common, divergedAt, logits, ...(averages && { averages }) };
 }
 
 function rangeTest(job: RangeJob, context: Context): RangeResult {
@@ -212,8 +195,17 @@ function labelsOf(examples: Examples, rows: Int32Array): Int32Array {
   return rows.map((row) => examples.labels[row] as number);
 }
 
-function scoresOnly({ train, validation }: Scores): Scores {
-  return { train, validation };
+type Logits = NonNullable<TrainResult['logits']>;
+
+function logitsOf(network: Network, { data }: Context, params?: readonly Float32Array[]): Logits {
+  return {
+    train: network.logits(data.train.inputs, params),
+    validation: network.logits(data.validation.inputs, params),
+  };
+}
+
+function scoresOf(logits: Logits, { data: { train, validation, classes } }: Context): Scores {
+  return { train: score(logits.train, train, classes), validation: score(logits.validation, validation, classes) };
 }
 
 /** Mean cross-entropy and accuracy of rows of logits. Ties go to the lowest class. */

@@ -55,7 +55,7 @@ const train = (method: Method, lr: number, more: Partial<TrainJob> = {}): TrainJ
 });
 const models = (lrs: Partial<Record<Method, number>>): Line[] =>
   (Object.entries(lrs) as [Method, number][]).map(([method, lr]) => ({
-    label: `${methods[method]}, ${rate(lr)}`,
+    label: `${methods[method]} ${rate(lr)}`,
     job: train(method, lr),
   }));
 const rates = (method: Method, lrs: readonly number[]): Line[] =>
@@ -149,7 +149,7 @@ export function figures(settings: Settings): Figure[] {
       kind: 'range',
       title: 'Learning rate range test',
       about:
-        'The learning rate grows geometrically from 1e-5 to 1 within 120 steps of one run. The vertical line is the learning rate that lrRangeTest suggests.',
+        'The learning rate grows geometrically from 1e-5 to 1 within 120 steps of one run. The vertical line is the learning rate that lrRangeTest suggests: where the loss falls fastest. The test ends once the loss has blown up; what lies above 1.5 times the first loss is cut off.',
       jobs: [rangeTest('sgd'), rangeTest('momentum'), rangeTest('adam')],
     },
     {
@@ -160,8 +160,8 @@ export function figures(settings: Settings): Figure[] {
       about:
         'Adam at 1e-3. Its averages start at zero; bias correction divides by how much of them is filled. The first panel shows the size of each of the first steps: the root mean square, over all parameters, of what the step changed.',
       lines: [
-        { label: 'with bias correction', job: train('adam', 1e-3) },
-        { label: 'without bias correction', job: train('uncorrectedAdam', 1e-3) },
+        { label: 'bias-corrected', job: train('adam', 1e-3) },
+        { label: 'uncorrected', job: train('uncorrectedAdam', 1e-3) },
       ],
     },
     {

@@ -32,6 +32,7 @@ figcaption { font-weight: 600; font-size: 15px; margin-bottom: 2px; }
 .legend { display: flex; flex-wrap: wrap; gap: 6px 8px; margin: 4px 0 14px; }
 .legend button { display: inline-flex; align-items: center; gap: 8px; padding: 3px 10px; border: 1px solid var(--line); border-radius: 999px; background: #fff; color: inherit; font: inherit; font-size: 14px; cursor: pointer; }
 .legend button:hover, .legend button[aria-pressed="true"] { border-color: var(--accent); background: #f0f7fc; }
+.legend em { font-style: normal; font-weight: 600; color: #A84800; }
 .seen { margin-top: 12px; padding-left: 14px; border-left: 3px solid var(--accent); }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-size: 15px; font-variant-numeric: tabular-nums; }

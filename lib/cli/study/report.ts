@@ -1,6 +1,6 @@
 import { readOptional } from '../optional.js';
 import { describeCurves, describeEnsemble, describeRange, percent, short } from './captions.js';
-import { curvePanels, ensemblePanels, type LegendEntry, legendOf, type Panel, rangePanels } from './charts.js';
+import { curveLegend, curvePanels, ensemblePanels, type LegendEntry, type Panel, rangePanels } from './charts.js';
 import type { Data } from './data.js';
 import type { Bar } from './ensemble.js';
 import type { Figure } from './figures.js';
@@ -91,7 +91,7 @@ function contentOf(
     case 'curves':
       return {
         panels: curvePanels(figure, results, settings),
-        legend: legendOf(figure.lines.map((line) => line.label)),
+        legend: curveLegend(figure, results),
         caption: describeCurves(figure, results, data.classes),
       };
     case 'range':
@@ -101,9 +101,9 @@ function contentOf(
   }
 }
 
-function legendButton({ label, color, dash }: LegendEntry): string {
+function legendButton({ label, color, dash, diverged }: LegendEntry): string {
   const pattern = dash[1] === 0 ? '' : ` stroke-dasharray="${dash.join(' ')}"`;
-  return `<button type="button" aria-pressed="false" data-line="${escapeHtml(label)}"><svg width="34" height="10" aria-hidden="true"><line x1="0" y1="5" x2="34" y2="5" stroke="${color}" stroke-width="2.5"${pattern}/></svg>${escapeHtml(label)}</button>`;
+  return `<button type="button" aria-pressed="false" data-line="${escapeHtml(label)}"><svg width="34" height="10" aria-hidden="true"><line x1="0" y1="5" x2="34" y2="5" stroke="${color}" stroke-width="2.5"${pattern}/></svg>${escapeHtml(label)}${diverged ? ' <em>✕ diverged</em>' : ''}</button>`;
 }
 
 function numbersTable(runs: readonly Run[]): string {
