@@ -524,6 +524,7 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
       return array;
     });
     for (const name of slot.arrays.keys()) if (!declaration.state.includes(name)) slot.arrays.delete(name);
+    slot.grad = null; // a tensor that is set anew has no gradient yet
     plan.setTensor(index, group.kernel, declaration, slot.data, state, slot.ema);
   }
 
@@ -580,7 +581,6 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
     for (const group of groups)
       for (let i = group.begin; i < group.end; i++) this.#setTensor(plan, i, group, slots[i]!);
 
-    for (const slot of slots) slot.grad = null;
     this.#slots = slots;
     this.#groups = groups;
     const views = added.map((group) =>

@@ -1,0 +1,38 @@
+// A group whose options choose another kernel between two steps with the same gradient arrays.
+import { describe, expect, test } from 'vitest';
+import { rebind } from '../../lib/core/optimizer.js';
+import { Adam, type Optimizer, RMSprop, SGD } from '../../lib/index.js';
+
+const length = 100;
+const changes: [string, (w: Float32Array) => Optimizer, (group: Record<string, unknown>) => void][] = [
+  ['SGD gets momentum', (w) => new SGD(w, { lr: 0.1 }), (group) => Object.assign(group, { momentum: 0.9 })],
+  ['RMSprop is centered', (w) => new RMSprop(w), (group) => Object.assign(group, { centered: true })],
+  ['Adam gets amsgrad', (w) => new Adam(w), (group) => Object.assign(group, { amsgrad: true })],
+];
+
+describe.each(changes)('%s', (_name, make, change) => {
+  test('the step after it uses the gradient, the same array or an equal one', () => {
+    const results = [true, false].map((same) => {
+      const w = new Float32Array(length).fill(1);
+      const g = new Float32Array(length).fill(0.5);
+      const optimizer = make(w);
+      optimizer.step(g);
+      change(optimizer.paramGroups[0] as unknown as Record<string, unknown>);
+      const before = w.slice();
+      optimizer.step(same ? g : g.slice());
+      expect(w).not.toEqual(before);
+      return w;
+    });
+    expect(results[0]).toEqual(results[1]);
+  });
+});
+
+test('a param that moved takes the same gradient array', () => {
+  const [w, moved, g] = [new Float32Array(length), new Float32Array(length), new Float32Array(length).fill(1)];
+  const sgd = new SGD({ w }, { lr: 1 });
+  sgd.step({ w: g });
+  moved.set(w);
+  rebind(sgd, 'w', moved);
+  sgd.step({ w: g });
+  expect([w[0], moved[0]]).toEqual([-1, -2]);
+});
