@@ -1,0 +1,123 @@
+// Compiled, never run: what TypeScript must accept, and what it must refuse (an unused @ts-expect-error is an error).
+import { Adagrad, Adam, AdamW, createOptimizer, cosine, type Grads, type Optimizer, optimizers, type Param, RMSprop, type Schedule, SGD, type StateDict, type StepResult } from '../../lib/index.js';
+
+declare const w: Float32Array;
+declare const f64: Float64Array;
+const schedule: Schedule = (step) => 1 / step;
+
+type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
+const same = <A, B>(_: Equal<A, B>): void => {};
+
+// ---- params ----
+
+const shaped: Param = { data: w, shape: [2, 3] };
+new Adam(w);
+new Adam(shaped);
+new Adam([w, shaped]);
+new Adam({ 'fc.weight': shaped, 'fc.bias': w });
+new Adam([{ params: w }, { params: [w, shaped], lr: 0.1, betas: [0.9, schedule] }, { params: { w }, lr: schedule, maximize: true, clipValue: 1 }]);
+new Adam([w] as const, { betas: [0.9, 0.99] as const });
+// @ts-expect-error a Float64Array
+new Adam(f64);
+// @ts-expect-error a list of numbers
+new Adam([1, 2, 3]);
+// @ts-expect-error three dimensions
+new Adam({ data: w, shape: [1, 2, 3] });
+// @ts-expect-error an option of another class in a group
+new Adam([{ params: w, momentum: 0.9 }]);
+// @ts-expect-error an option of the optimizer alone in a group
+new Adam([{ params: w, clipNorm: 1 }]);
+
+// ---- Options of each class ----
+
+new SGD(w, { lr: 0.1, momentum: schedule, nesterov: true, momentumForm: 'buffer', dampening: 0, weightDecay: schedule });
+new Adagrad(w, { lr: schedule, eps: 1e-10, lrDecay: schedule, initialAccumulatorValue: 0.1 });
+new RMSprop(w, { alpha: schedule, momentum: 0.9, centered: true });
+new Adam(w, { lr: cosine(1e-3, { steps: 100 }), betas: [schedule, 0.999], eps: 1e-8, amsgrad: true, biasCorrection: false });
+new AdamW(w, { weightDecay: 0.1, clipNorm: schedule, clipValue: 1, skipNonFinite: true, zeroGrads: true, ema: 0.999, gradNorm: true, maximize: true });
+new Adam(w, { lr: undefined, betas: undefined, clipNorm: undefined });
+// @ts-expect-error misspelt
+new Adam(w, { learningRate: 0.1 });
+// @ts-expect-error another class's
+new Adam(w, { momentum: 0.9 });
+// @ts-expect-error a string
+new Adam(w, { lr: '0.1' });
+// @ts-expect-error null
+new Adam(w, { lr: null });
+// @ts-expect-error a pair
+new Adam(w, { betas: 0.9 });
+// @ts-expect-error of two
+new Adam(w, { betas: [0.9] });
+// @ts-expect-error a flag is no Schedule
+new Adam(w, { amsgrad: () => true });
+// @ts-expect-error a Schedule returns a number
+new Adam(w, { lr: () => '0.1' });
+// @ts-expect-error it shapes the state: no Schedule
+new Adagrad(w, { initialAccumulatorValue: schedule });
+// @ts-expect-error a choice
+new SGD(w, { lr: 0.1, momentumForm: 'keras' });
+
+// ---- Steps ----
+
+const adam = new Adam({ w });
+const grads: Grads[] = [w, null, [w, null], { w, b: null }, { rows: new Int32Array(1), values: w }];
+const result: StepResult = adam.step({ w }, { gradScale: 1 / 1024 });
+adam.step({ w }, { gradScale: undefined });
+same<StepResult['applied'], boolean>(true);
+// @ts-expect-error it may be absent
+const norm: number = result.gradNorm;
+// @ts-expect-error undefined is no gradient
+adam.step(undefined);
+// @ts-expect-error a Float64Array
+adam.step(f64);
+// @ts-expect-error misspelt
+adam.step({ w }, { gradscale: 1 });
+// @ts-expect-error read-only
+result.applied = false;
+
+// ---- Members ----
+
+const group = adam.paramGroups[0]!;
+group.lr = 0.1;
+group.lr = schedule;
+group.betas = [0.9, schedule];
+same<typeof group.amsgrad, boolean>(true);
+same<typeof group.lr, number | Schedule>(true);
+same<typeof adam.stepCount, number>(true);
+adam.lr = schedule;
+adam.addParamGroup({ params: { b: w }, betas: [0.5, 0.6] });
+const dict: StateDict = adam.stateDict();
+adam.loadStateDict(structuredClone(dict));
+adam[Symbol.dispose]();
+// @ts-expect-error read-only
+adam.stepCount = 1;
+// @ts-expect-error read-only
+adam.paramGroups = [];
+// @ts-expect-error the elements of a pair are set together
+group.betas[0] = 0.5;
+// @ts-expect-error not Adam's
+group.momentum = 0.5;
+// @ts-expect-error a group is an object with params
+adam.addParamGroup(w);
+// @ts-expect-error not Adam's
+adam.addParamGroup({ params: w, nesterov: true });
+// @ts-expect-error the hooks of a class are its own
+adam.constants;
+
+// ---- By name ----
+
+const any: Optimizer = createOptimizer('adam', [{ params: w, lr: 0.1 }], { lr: 1e-3 });
+any.addParamGroup({ params: w, lr: 0.1 });
+any.paramGroups[0]!.lr = schedule;
+const known: Optimizer[] = [adam, new SGD(w, { lr: 0.1 }), new Adagrad(w), new RMSprop(w), new AdamW(w)];
+const named: Adam = new optimizers.adam(w, { betas: [0.9, 0.99] });
+// @ts-expect-error not Adam's
+new optimizers.adam(w, { momentum: 0.9 });
+for (const Class of Object.values(optimizers)) same<typeof Class.optimizerName, string>(true);
+// @ts-expect-error read-only
+optimizers.adam = Adam;
+// @ts-expect-error read-only
+Adam.defaults.lr = 1;
+same<typeof Adam.optimizerName, string>(true);
+
+export { any, grads, known, named, norm };
