@@ -70,12 +70,12 @@ export function clipGradNorm(grads: Grads, max: number, options: ClipGradNormOpt
  */
 export function clipGradValue(grads: Grads, value: number): void {
   const who = 'clipGradValue';
-  const high = Math.fround(checkNumber(who, 'value', value, '(0, inf)'));
+  checkNumber(who, 'value', value, '(0, inf)');
   for (const array of arraysOf(who, grads)) {
     const length = lengthOf(array);
     for (let i = 0; i < length; i++) {
-      const raised = -high > array[i]! ? -high : array[i]!;
-      array[i] = high < raised ? high : raised;
+      const raised = -value > array[i]! ? -value : array[i]!;
+      array[i] = value < raised ? value : raised;
     }
   }
 }

@@ -61,7 +61,7 @@ function given(who: string, name: string, options: unknown): Readonly<Record<str
 
 function equal(a: Readonly<Record<string, unknown>>, b: Readonly<Record<string, unknown>>): boolean {
   const names = Object.keys(a);
-  return names.length === Object.keys(b).length && names.every((name) => name in b && same(a[name], b[name]));
+  return names.length === Object.keys(b).length && names.every((name) => same(a[name], b[name]));
 }
 
 function same(a: unknown, b: unknown): boolean {

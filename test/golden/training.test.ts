@@ -82,6 +82,12 @@ describe('clipGradNorm', () => {
     expect(clipGradNorm(new Float32Array([7, -5, 100]), 1e9, { p: 1 })).toBe(112);
   });
 
+  test.each(orders)('p = %d: zeros have norm 0 and stay', (p) => {
+    const grad = new Float32Array([0, -0]);
+    expect(clipGradNorm(grad, 1, { p })).toBe(0);
+    expect([...grad]).toEqual([0, -0]);
+  });
+
   test('powers that would overflow or vanish do not', () => {
     closeNorm(clipGradNorm(new Float32Array([3e38, -3e38]), 1, { p: 10 }), Math.fround(3e38) * 2 ** 0.1);
     closeNorm(clipGradNorm(new Float32Array([1e-40, -1e-40]), 1, { p: 10 }), Math.fround(1e-40) * 2 ** 0.1);
@@ -425,7 +431,39 @@ describe('lrRangeTest', () => {
     expect(result.suggestion).toBe(result.lrs[3]);
   });
 
+  test('the suggestion is where the least-squares line through a tenth of the steps is steepest, up to its lowest mean', () => {
+    const next = random(6);
+    let found = 0;
+    for (let run = 0; run < 300; run++) {
+      const steps = 3 + Math.floor(80 * next());
+      const half = Math.min(Math.max(1, Math.round(steps / 20)), Math.floor((steps - 1) / 2));
+      const losses = Array.from({ length: steps }, () => 1 + next());
+      const { lrs, suggestion } = lrRangeTest(fake(), (i) => losses[i] as number, {
+        from: 1,
+        to: 2 ** (steps - 1),
+        steps,
+      });
+      expect(lrs).toHaveLength(steps);
+      // From the normal equations of loss = a + b·log₂ lr.
+      const fits = lrs.slice(half, steps - half).map((lr, at) => {
+        const [xs, ys] = [lrs, losses].map((all) => all.slice(at, at + 2 * half + 1)) as [number[], number[]];
+        const mean = (values: number[]) => values.reduce((a, b) => a + b, 0) / values.length;
+        const logs = xs.map(Math.log2);
+        const covariance = mean(logs.map((x, i) => x * (ys[i] as number))) - mean(logs) * mean(ys);
+        return { lr, mean: mean(ys), slope: covariance / (mean(logs.map((x) => x * x)) - mean(logs) ** 2) };
+      });
+      const lowest = Math.min(...fits.map((fit) => fit.mean));
+      const before = fits.slice(0, fits.findIndex((fit) => fit.mean === lowest) + 1);
+      const slope = Math.min(...before.map((fit) => fit.slope));
+      const steepest = before.find((fit) => fit.slope === slope)?.lr;
+      expect(suggestion, `run ${run}`).toBe(slope < 0 ? steepest : nan);
+      if (slope < 0) found++;
+    }
+    expect(found).toBeGreaterThan(200);
+  });
+
   test.each([
+    ['not finite from the start', () => nan],
     ['level', () => 0.1],
     ['rising', (i: number) => 1 + i / 1000],
     ['over at once', (i: number) => (i === 2 ? nan : 2 - i)],

@@ -198,7 +198,14 @@ describe('GradAccumulator', () => {
 
 describe('groupBy', () => {
   const schedule = cosine(0.1, { steps: 10 });
-  const kinds = [undefined, { lr: 0.1 }, { lr: schedule }, { betas: [0.5, 0.9] as const }, { lr: 0.1, weightDecay: 0 }];
+  const kinds = [
+    undefined,
+    { lr: 0.1 },
+    { lr: schedule },
+    { betas: [0.5, 0.9] as const },
+    { betas: [0.5, 0.99] as const },
+    { lr: 0.1, weightDecay: 0 },
+  ];
 
   test('every param is in one group, with its options, in order; no two groups have the same', () => {
     fc.assert(
