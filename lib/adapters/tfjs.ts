@@ -151,9 +151,7 @@ export class WrappedOptimizer<C extends OptimizerClass = OptimizerClass> extends
       const binding = known ?? { shape: variable.shape, array };
       if (known === undefined) fresh.set(name, binding);
       else if (array !== known.array) moves.set(name, array);
-      // An array object that the optimizer has not seen: it takes a known one as registered, even after rebind or an option
-      // that changes the kernel, which forget it.
-      grads[name] = memory.read(gradient).subarray();
+      grads[name] = memory.read(gradient);
     }
     this.#move(moves);
     if (fresh.size > 0) this.#adopt(fresh);
