@@ -82,7 +82,7 @@ group.lr = 0.1;
 group.lr = schedule;
 group.betas = [0.9, schedule];
 same<typeof group.amsgrad, boolean>(true);
-same<typeof group.lr, number | Schedule>(true);
+same<(typeof adam.paramGroups)[number]['lr'], number | Schedule>(true);
 same<typeof adam.stepCount, number>(true);
 adam.lr = schedule;
 adam.addParamGroup({ params: { b: w }, betas: [0.5, 0.6] });
