@@ -11,6 +11,9 @@ import {
   ReduceOnPlateau,
 } from '../../lib/training/index.js';
 
+// Half of fast-check's own number: a run that takes seconds is a run that is made.
+fc.configureGlobal({ numRuns: 50 });
+
 /** The bits of arrays: tells −0 from 0 and one NaN from another. */
 const bits = (arrays: readonly Float32Array[]) => arrays.map((a) => [...new Uint32Array(a.slice().buffer)]);
 const copy = (arrays: readonly Float32Array[]) => arrays.map((a) => a.slice());
