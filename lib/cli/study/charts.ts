@@ -349,6 +349,7 @@ export function ensemblePanels(bars: readonly Bar[]): Panel[] {
       spec: {
         ...base,
         height: { step: 24 },
+        autosize: { type: 'fit-x', contains: 'padding' },
         data: { values: rows },
         layer: [
           {
