@@ -38,8 +38,10 @@ test('allocate: zeros, aligned, of the length asked for', () => {
     expect([array.length, array.every((x) => x === 0)]).toEqual([length, true]);
     if (length > 0) expect(engine().address(array) % 64).toBe(0);
   }
-  for (const length of [-1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 32 + 1]) refused(RangeError, /^allocate: length: /, () => allocate(length));
-  for (const length of [undefined, null, '1', 1n, [1], {}]) refused(TypeError, /^allocate: length: /, () => allocate(length as Any));
+  for (const length of [-1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 32 + 1])
+    refused(RangeError, /^allocate: length: /, () => allocate(length));
+  for (const length of [undefined, null, '1', 1n, [1], {}])
+    refused(TypeError, /^allocate: length: /, () => allocate(length as Any));
   expect(allocate(64).buffer).not.toBe(allocate(64).buffer);
 });
 
@@ -47,7 +49,8 @@ test('setThreads', () => {
   const { threads } = backend();
   setThreads(3);
   expect(backend().threads).toBe(3);
-  for (const n of [0, -1, 1.5, Number.NaN, 1025]) refused(RangeError, /^setThreads: n: .*\[1, 1024\]/, () => setThreads(n));
+  for (const n of [0, -1, 1.5, Number.NaN, 1025])
+    refused(RangeError, /^setThreads: n: .*\[1, 1024\]/, () => setThreads(n));
   for (const n of [undefined, null, '2', 2n]) refused(TypeError, /^setThreads: n: /, () => setThreads(n as Any));
   expect(backend().threads).toBe(3);
   setThreads(threads);
@@ -58,13 +61,17 @@ describe('handshake', () => {
   const altered: Record<string, Any> = {
     'state in another order': { state: ['expAvgSq', 'expAvg'] },
     'a state missing': { state: ['expAvg'] },
-    'a constant of another name': { constants: adam.kernels.adam.constants.map((name) => (name === 'eps' ? 'epsilon' : name)) },
+    'a constant of another name': {
+      constants: adam.kernels.adam.constants.map((name) => (name === 'eps' ? 'epsilon' : name)),
+    },
     'constants in another order': { constants: [...adam.kernels.adam.constants].reverse() },
     'a constant too many': { constants: [...adam.kernels.adam.constants, 'more'] },
   };
   test.each(Object.entries(altered))('%s is refused, by the class too', (_, change) => {
     const mine = { ...adam.kernels.adam, ...change };
-    expect(() => engine().confirm('adam', mine)).toThrow(/^schuss: the addon's kernel "adam" holds state \(expAvg, expAvgSq\) and constants \(beta1, .*\), expected state .*build it again$/);
+    expect(() => engine().confirm('adam', mine)).toThrow(
+      /^schuss: the addon's kernel "adam" holds state \(expAvg, expAvgSq\) and constants \(beta1, .*\), expected state .*build it again$/,
+    );
     const declaration = { ...adam, kernels: { adam: kernel(mine as Any) } };
     class Altered extends Optimizer<Any> {
       constructor(params: Any) {
@@ -83,7 +90,8 @@ describe('handshake', () => {
 
   test.each([...here])('every kernel of the table, on %s', (isa) => {
     const native = nativeEngine(loadAddon(), isa);
-    for (const { kernels } of declarations) for (const [name, k] of Object.entries(kernels)) expect(() => native?.confirm(name, k)).not.toThrow();
+    for (const { kernels } of declarations)
+      for (const [name, k] of Object.entries(kernels)) expect(() => native?.confirm(name, k)).not.toThrow();
   });
 });
 
@@ -94,8 +102,12 @@ const full = join(folder, 'full');
 const bare = join(folder, 'bare');
 
 beforeAll(() => {
-  for (const file of readdirSync(join(root, 'lib'), { encoding: 'utf8', recursive: true }).filter((name) => name.endsWith('.ts'))) {
-    const { outputText } = ts.transpileModule(readFileSync(join(root, 'lib', file), 'utf8'), { compilerOptions: { module: ts.ModuleKind.CommonJS, target: ts.ScriptTarget.ES2022, esModuleInterop: true } });
+  for (const file of readdirSync(join(root, 'lib'), { encoding: 'utf8', recursive: true }).filter((name) =>
+    name.endsWith('.ts'),
+  )) {
+    const { outputText } = ts.transpileModule(readFileSync(join(root, 'lib', file), 'utf8'), {
+      compilerOptions: { module: ts.ModuleKind.CommonJS, target: ts.ScriptTarget.ES2022, esModuleInterop: true },
+    });
     const out = join(full, 'dist', file.replace(/\.ts$/, '.js'));
     mkdirSync(dirname(out), { recursive: true });
     writeFileSync(out, outputText);
@@ -128,7 +140,11 @@ const program = `
 
 function run(place: string, environment: Record<string, string> = {}) {
   const { SCHUSS_BACKEND: _b, SCHUSS_ISA: _i, SCHUSS_THREADS: _t, NODE_OPTIONS: _o, ...rest } = process.env;
-  const { stdout, stderr, status } = spawnSync(process.execPath, ['-e', program], { cwd: place, encoding: 'utf8', env: { ...rest, ...environment } });
+  const { stdout, stderr, status } = spawnSync(process.execPath, ['-e', program], {
+    cwd: place,
+    encoding: 'utf8',
+    env: { ...rest, ...environment },
+  });
   expect({ status, stderr: stdout === '' ? stderr : '' }).toEqual({ status: 0, stderr: '' });
   return { ...(JSON.parse(stdout) as Any), warnings: stderr };
 }
@@ -136,11 +152,26 @@ function run(place: string, environment: Record<string, string> = {}) {
 describe('the environment', () => {
   test.each<[Record<string, string>, Record<string, unknown>]>([
     [{}, { name: 'native', isa: here[0], threads: 1 }],
-    [{ SCHUSS_BACKEND: '', SCHUSS_ISA: '', SCHUSS_THREADS: '' }, { name: 'native', isa: here[0], threads: 1 }],
-    [{ SCHUSS_BACKEND: 'native', SCHUSS_THREADS: '2' }, { name: 'native', isa: here[0], threads: 2 }],
-    [{ SCHUSS_BACKEND: 'js', SCHUSS_THREADS: '2' }, { name: 'js', isa: 'scalar', threads: 1 }],
-    [{ SCHUSS_BACKEND: 'js', SCHUSS_ISA: 'scalar' }, { name: 'js', isa: 'scalar' }],
-    ...here.map((isa): [Record<string, string>, Record<string, unknown>] => [{ SCHUSS_ISA: isa }, { name: 'native', isa }]),
+    [
+      { SCHUSS_BACKEND: '', SCHUSS_ISA: '', SCHUSS_THREADS: '' },
+      { name: 'native', isa: here[0], threads: 1 },
+    ],
+    [
+      { SCHUSS_BACKEND: 'native', SCHUSS_THREADS: '2' },
+      { name: 'native', isa: here[0], threads: 2 },
+    ],
+    [
+      { SCHUSS_BACKEND: 'js', SCHUSS_THREADS: '2' },
+      { name: 'js', isa: 'scalar', threads: 1 },
+    ],
+    [
+      { SCHUSS_BACKEND: 'js', SCHUSS_ISA: 'scalar' },
+      { name: 'js', isa: 'scalar' },
+    ],
+    ...here.map((isa): [Record<string, string>, Record<string, unknown>] => [
+      { SCHUSS_ISA: isa },
+      { name: 'native', isa },
+    ]),
   ])('%j', (environment, expected) => {
     const { bits, warnings, ...found } = run(full, environment);
     expect(found).toMatchObject({ ...expected, version });
@@ -157,8 +188,14 @@ describe('the environment', () => {
     [{ SCHUSS_BACKEND: 'JS' }, 'schuss: SCHUSS_BACKEND: "JS", expected "js" or "native"'],
     [{ SCHUSS_ISA: 'foo' }, 'schuss: SCHUSS_ISA: "foo", expected "avx512" or'],
     [{ SCHUSS_ISA: absent }, `schuss: SCHUSS_ISA: "${absent}", expected one that this machine has: "${here[0]}"`],
-    [{ SCHUSS_BACKEND: 'js', SCHUSS_ISA: 'sse2' }, 'schuss: SCHUSS_ISA: "sse2", expected "scalar" with SCHUSS_BACKEND=js'],
-    ...['0', 'x', '1e1', '1025'].map((n): [Record<string, string>, string] => [{ SCHUSS_THREADS: n }, 'schuss: SCHUSS_THREADS: ']),
+    [
+      { SCHUSS_BACKEND: 'js', SCHUSS_ISA: 'sse2' },
+      'schuss: SCHUSS_ISA: "sse2", expected "scalar" with SCHUSS_BACKEND=js',
+    ],
+    ...['0', 'x', '1e1', '1025'].map((n): [Record<string, string>, string] => [
+      { SCHUSS_THREADS: n },
+      'schuss: SCHUSS_THREADS: ',
+    ]),
   ])('%j is refused', (environment, message) => {
     const { error, message: text } = run(full, environment);
     expect(error).toBe('RangeError');
@@ -177,8 +214,14 @@ describe('without an addon', () => {
 
   test('asked for, it needs no warning; native and an instruction set throw', () => {
     expect(run(bare, { SCHUSS_BACKEND: 'js' })).toMatchObject({ name: 'js', warnings: '' });
-    expect(run(bare, { SCHUSS_BACKEND: 'native' })).toMatchObject({ error: 'Error', message: expect.stringMatching(/^schuss: SCHUSS_BACKEND=native: there is no native addon/) });
-    expect(run(bare, { SCHUSS_ISA: 'avx2' })).toMatchObject({ error: 'Error', message: expect.stringMatching(/^schuss: SCHUSS_ISA=avx2: there is no native addon/) });
+    expect(run(bare, { SCHUSS_BACKEND: 'native' })).toMatchObject({
+      error: 'Error',
+      message: expect.stringMatching(/^schuss: SCHUSS_BACKEND=native: there is no native addon/),
+    });
+    expect(run(bare, { SCHUSS_ISA: 'avx2' })).toMatchObject({
+      error: 'Error',
+      message: expect.stringMatching(/^schuss: SCHUSS_ISA=avx2: there is no native addon/),
+    });
   });
 });
 

@@ -2,12 +2,27 @@
 import { describe, expect, test } from 'vitest';
 import { commonHyperParameters, type HyperParameter, optimizerHyperParameters } from '../../lib/core/declaration.js';
 import { createOptimizer, optimizers } from '../../lib/index.js';
-import { type Any, type Case, classes, harmless, needed, numbers, type Options, refused, rig, snapshot } from '../fuzz/rig.js';
+import {
+  type Any,
+  type Case,
+  classes,
+  harmless,
+  needed,
+  numbers,
+  type Options,
+  refused,
+  rig,
+  snapshot,
+} from '../fuzz/rig.js';
 
 type Bad = readonly [kind: typeof TypeError | typeof RangeError, value: unknown];
 
 const wrongTypes = [null, '1', true, {}, [], [1], 1n, Symbol('x'), new Number(1), new Date(0)];
-const boundsOf = (range: string): [number, number] => range.slice(1, -1).split(', ').map((s) => Number(s.replace('inf', 'Infinity'))) as [number, number];
+const boundsOf = (range: string): [number, number] =>
+  range
+    .slice(1, -1)
+    .split(', ')
+    .map((s) => Number(s.replace('inf', 'Infinity'))) as [number, number];
 
 function badNumbers({ range = '(-inf, inf)', integer }: HyperParameter): Bad[] {
   const [min, max] = boundsOf(range);
@@ -22,19 +37,45 @@ function badNumbers({ range = '(-inf, inf)', integer }: HyperParameter): Bad[] {
 function badValues(h: HyperParameter): Bad[] {
   const types = wrongTypes.map((value): Bad => [TypeError, value]);
   if (typeof h.default === 'boolean') return [null, 0, 1, 'true', {}, () => true].map((value) => [TypeError, value]);
-  if (h.choices !== undefined) return [[RangeError, 'velocitee'], [RangeError, ''], [TypeError, 1], [TypeError, null], [TypeError, () => h.choices?.[0]]];
+  if (h.choices !== undefined)
+    return [
+      [RangeError, 'velocitee'],
+      [RangeError, ''],
+      [TypeError, 1],
+      [TypeError, null],
+      [TypeError, () => h.choices?.[0]],
+    ];
   if (!Array.isArray(h.default)) return [...types, ...badNumbers(h), ...(h.fixed ? [[TypeError, () => 0] as Bad] : [])];
   const [first, second] = h.default as [number, number];
   const inside = [...types.map(([kind, v]) => [kind, v] as Bad), ...badNumbers(h)];
   return [
     ...types,
-    ...[first, [first], [first, second, second], new Float64Array(h.default), new Array(2), [undefined, second], () => h.default].map((value): Bad => [TypeError, value]),
-    ...inside.flatMap(([kind, v]): Bad[] => [[kind, [v, second]], [kind, [first, v]]]),
+    ...[
+      first,
+      [first],
+      [first, second, second],
+      new Float64Array(h.default),
+      new Array(2),
+      [undefined, second],
+      () => h.default,
+    ].map((value): Bad => [TypeError, value]),
+    ...inside.flatMap(([kind, v]): Bad[] => [
+      [kind, [v, second]],
+      [kind, [first, v]],
+    ]),
   ];
 }
 
-const text = (value: unknown) => (typeof value === 'bigint' ? `${value}n` : typeof value === 'function' ? 'a function' : Array.isArray(value) ? `[${value.map(String)}]` : String(value));
-const entries = ({ declaration }: Case) => Object.entries<HyperParameter>({ ...declaration.hyperParameters, ...commonHyperParameters });
+const text = (value: unknown) =>
+  typeof value === 'bigint'
+    ? `${value}n`
+    : typeof value === 'function'
+      ? 'a function'
+      : Array.isArray(value)
+        ? `[${value.map(String)}]`
+        : String(value);
+const entries = ({ declaration }: Case) =>
+  Object.entries<HyperParameter>({ ...declaration.hyperParameters, ...commonHyperParameters });
 const groups = () => [{ params: { a: numbers(5, 1) } }, { params: { b: numbers(18, 2) } }];
 
 describe.each(classes)('$title', (c) => {
@@ -45,7 +86,9 @@ describe.each(classes)('$title', (c) => {
       const path = new RegExp(`^${who}: ${name}(\\[[01]\\])?: `);
       refused(kind, path, () => c.make(numbers(4, 1), { [name]: value }));
       refused(kind, path, () => c.make([{ params: numbers(4, 1), [name]: value }]));
-      harmless(c, kind, path, ({ optimizer }) => optimizer.addParamGroup({ params: { c: numbers(3, 1) }, [name]: value }));
+      harmless(c, kind, path, ({ optimizer }) =>
+        optimizer.addParamGroup({ params: { c: numbers(3, 1) }, [name]: value }),
+      );
       harmless(c, kind, path, ({ optimizer }) => {
         (optimizer.paramGroups[0] as Any)[name] = value;
       });
@@ -57,9 +100,13 @@ describe.each(classes)('$title', (c) => {
     });
 
     test('undefined is as if it were not given', () => {
-      if (h.required) return refused(TypeError, `${who}: ${name}: undefined`, () => c.make(numbers(4, 1), { [name]: undefined }));
+      if (h.required)
+        return refused(TypeError, `${who}: ${name}: undefined`, () => c.make(numbers(4, 1), { [name]: undefined }));
       const plain = c.make(numbers(4, 1));
-      for (const given of [c.make(numbers(4, 1), { [name]: undefined }), c.make([{ params: numbers(4, 1), [name]: undefined }])]) {
+      for (const given of [
+        c.make(numbers(4, 1), { [name]: undefined }),
+        c.make([{ params: numbers(4, 1), [name]: undefined }]),
+      ]) {
         expect((given.paramGroups[0] as Any)[name]).toEqual((plain.paramGroups[0] as Any)[name]);
       }
       return undefined;
@@ -69,15 +116,22 @@ describe.each(classes)('$title', (c) => {
   // ---- Schedules ----
 
   const company: Record<string, Options> = { dampening: { momentumForm: 'buffer', momentum: 0.9 } };
-  const scheduled = Object.entries<HyperParameter>({ ...c.declaration.hyperParameters, ...commonHyperParameters, ...optimizerHyperParameters }).filter(
-    ([, h]) => h.fixed === undefined && h.choices === undefined && typeof h.default !== 'boolean',
-  );
+  const scheduled = Object.entries<HyperParameter>({
+    ...c.declaration.hyperParameters,
+    ...commonHyperParameters,
+    ...optimizerHyperParameters,
+  }).filter(([, h]) => h.fixed === undefined && h.choices === undefined && typeof h.default !== 'boolean');
   type Spot = [path: string, name: string, h: HyperParameter, index: number];
-  const spots = scheduled.flatMap(([name, h]): Spot[] => (Array.isArray(h.default) ? [0, 1].map((i) => [`${name}[${i}]`, name, h, i]) : [[name, name, h, -1]]));
+  const spots = scheduled.flatMap(([name, h]): Spot[] =>
+    Array.isArray(h.default) ? [0, 1].map((i) => [`${name}[${i}]`, name, h, i]) : [[name, name, h, -1]],
+  );
 
   test.each(spots)('a Schedule of %s that returns nonsense', (path, name, h, index) => {
     const good = index < 0 ? (h.default ?? 0.5) : (h.default as Any)[index];
-    const all = [...badNumbers(h), ...[undefined, null, '1', true, 1n, [1], () => 1].map((value): Bad => [TypeError, value])];
+    const all = [
+      ...badNumbers(h),
+      ...[undefined, null, '1', true, 1n, [1], () => 1].map((value): Bad => [TypeError, value]),
+    ];
     for (const [kind, value] of all) {
       let spoilt = false;
       const schedule = () => (spoilt ? value : good);
@@ -90,7 +144,11 @@ describe.each(classes)('$title', (c) => {
           spoilt = false;
         }
       };
-      harmless(c, kind, `${who}: ${path}: `, attack, { ...company[name], [name]: option, ema: name === 'ema' ? schedule : 0.9 });
+      harmless(c, kind, `${who}: ${path}: `, attack, {
+        ...company[name],
+        [name]: option,
+        ema: name === 'ema' ? schedule : 0.9,
+      });
     }
   });
 
@@ -112,7 +170,10 @@ describe.each(classes)('$title', (c) => {
   test("one group's good Schedule before another's bad one: neither param moves", () => {
     const [a, b] = groups() as Any[];
     let bad = 0.1;
-    const optimizer = c.make([{ ...a, lr: () => 0.1 }, { ...b, lr: () => bad }]);
+    const optimizer = c.make([
+      { ...a, lr: () => 0.1 },
+      { ...b, lr: () => bad },
+    ]);
     const grads = { a: numbers(5, 3), b: numbers(18, 4) };
     optimizer.step(grads);
     const before = snapshot(optimizer, [a.params.a, b.params.b]);
@@ -126,9 +187,14 @@ describe.each(classes)('$title', (c) => {
   test('options of the optimizer alone are refused in a group, and wrong values of them everywhere', () => {
     for (const [name, h] of Object.entries<HyperParameter>(optimizerHyperParameters)) {
       const good = h.default ?? 0.5;
-      refused(TypeError, `${name}: an option of the optimizer as a whole`, () => c.make([{ params: numbers(4, 1), [name]: good }]));
-      harmless(c, TypeError, `${name}: an option of the optimizer as a whole`, ({ optimizer }) => optimizer.addParamGroup({ params: { c: numbers(4, 1) }, [name]: good } as Any));
-      for (const [kind, value] of badValues(h)) refused(kind, `${who}: ${name}: `, () => c.make(numbers(4, 1), { [name]: value }));
+      refused(TypeError, `${name}: an option of the optimizer as a whole`, () =>
+        c.make([{ params: numbers(4, 1), [name]: good }]),
+      );
+      harmless(c, TypeError, `${name}: an option of the optimizer as a whole`, ({ optimizer }) =>
+        optimizer.addParamGroup({ params: { c: numbers(4, 1) }, [name]: good } as Any),
+      );
+      for (const [kind, value] of badValues(h))
+        refused(kind, `${who}: ${name}: `, () => c.make(numbers(4, 1), { [name]: value }));
     }
   });
 
@@ -142,14 +208,22 @@ describe.each(classes)('$title', (c) => {
     ['__proto__x', /__proto__x: unknown option/],
   ])('unknown option %s', (name, message) => {
     refused(TypeError, message, () => c.make(numbers(4, 1), { [name]: 1 }));
-    if (name !== 'params') refused(TypeError, `${name}: unknown option`, () => c.make([{ params: numbers(4, 1), [name]: 1 }]));
+    if (name !== 'params')
+      refused(TypeError, `${name}: unknown option`, () => c.make([{ params: numbers(4, 1), [name]: 1 }]));
   });
 
   test('an unknown option of a step, an unknown member of a group', () => {
-    harmless(c, TypeError, `${who}.step: gradscale: unknown option, expected gradScale`, ({ optimizer }) => optimizer.step({ a: null, b: null }, { gradscale: 1 } as Any));
-    for (const options of [null, 1, 'x', [], () => 1]) harmless(c, TypeError, `${who}.step: options: `, ({ optimizer }) => optimizer.step({ a: null, b: null }, options as Any));
+    harmless(c, TypeError, `${who}.step: gradscale: unknown option, expected gradScale`, ({ optimizer }) =>
+      optimizer.step({ a: null, b: null }, { gradscale: 1 } as Any),
+    );
+    for (const options of [null, 1, 'x', [], () => 1])
+      harmless(c, TypeError, `${who}.step: options: `, ({ optimizer }) =>
+        optimizer.step({ a: null, b: null }, options as Any),
+      );
     for (const [kind, gradScale] of [...wrongTypes.map((v): Bad => [TypeError, v]), ...badNumbers({ about: '' })]) {
-      harmless(c, kind, `${who}: gradScale: `, ({ optimizer }) => optimizer.step({ a: null, b: null }, { gradScale } as Any));
+      harmless(c, kind, `${who}: gradScale: `, ({ optimizer }) =>
+        optimizer.step({ a: null, b: null }, { gradScale } as Any),
+      );
     }
     const { optimizer } = rig(c);
     expect(() => ((optimizer.paramGroups[0] as Any).lerningRate = 1)).toThrow(TypeError);
@@ -175,7 +249,12 @@ describe.each(classes)('$title', (c) => {
     ['an empty record', RangeError, /params: nothing/, {}],
     ['an empty group', RangeError, /params\[0\]\.params: nothing/, [{ params: [] }]],
     ['Float64Array', TypeError, /params: Float64Array\(4\), expected .*Float32Array\.from/, new Float64Array(4)],
-    ['Float64Array in a list', TypeError, /params\[1\]: Float64Array\(4\), expected .*Float32Array\.from/, [w(), new Float64Array(4)]],
+    [
+      'Float64Array in a list',
+      TypeError,
+      /params\[1\]: Float64Array\(4\), expected .*Float32Array\.from/,
+      [w(), new Float64Array(4)],
+    ],
     ['Int32Array', TypeError, /params: Int32Array\(4\)/, new Int32Array(4)],
     ['DataView', TypeError, /params: DataView/, new DataView(new ArrayBuffer(16))],
     ['ArrayBuffer', RangeError, /params: nothing/, new ArrayBuffer(16)],
@@ -185,7 +264,12 @@ describe.each(classes)('$title', (c) => {
     ['only holes', TypeError, /params\[0\]: undefined/, new Array(2)],
     ['a proxy of an array', TypeError, /params/, new Proxy(w(), {})],
     ['a hollow Float32Array', RangeError, /params: nothing/, Object.create(Float32Array.prototype)],
-    ['a shape that does not fit', RangeError, /params\.shape: \[2, 3\], expected a product of 4/, { data: w(), shape: [2, 3] }],
+    [
+      'a shape that does not fit',
+      RangeError,
+      /params\.shape: \[2, 3\], expected a product of 4/,
+      { data: w(), shape: [2, 3] },
+    ],
     ['a shape of one', TypeError, /params\.shape: \[4\]/, { data: w(), shape: [4] }],
     ['no shape', TypeError, /params\.shape: undefined/, { data: w() }],
     ['a fractional shape', RangeError, /params\.shape\[0\]: 0\.5/, { data: w(), shape: [0.5, 8] }],
@@ -222,22 +306,47 @@ describe.each(classes)('$title', (c) => {
     ['undefined', TypeError, /grads: undefined, expected a record/, undefined],
     ['null for all', TypeError, /grads: null, expected a record/, null],
     ['one array', TypeError, /grads: Float32Array\(5\), expected a record/, numbers(5, 1)],
-    ['a list', TypeError, /grads: \[Float32Array\(5\), Float32Array\(18\)\], expected a record/, [numbers(5, 1), numbers(18, 1)]],
+    [
+      'a list',
+      TypeError,
+      /grads: \[Float32Array\(5\), Float32Array\(18\)\], expected a record/,
+      [numbers(5, 1), numbers(18, 1)],
+    ],
     ['a name missing', TypeError, /grads\["b"\]: undefined/, { a: numbers(5, 1) }],
     ['undefined for a name', TypeError, /grads\["b"\]: undefined/, { a: numbers(5, 1), b: undefined }],
-    ['a name too many', TypeError, /grads\["c"\]: no such param, expected one of "a", "b"/, { a: numbers(5, 1), b: null, c: null }],
+    [
+      'a name too many',
+      TypeError,
+      /grads\["c"\]: no such param, expected one of "a", "b"/,
+      { a: numbers(5, 1), b: null, c: null },
+    ],
     ['a wrong name', TypeError, /grads\["b"\]: undefined/, { a: numbers(5, 1), B: null }],
     ['too short', RangeError, /grads\["a"\]: length 4, expected 5 \("a"\)$/, { a: numbers(4, 1), b: null }],
     ['too long', RangeError, /grads\["b"\]: length 19, expected 18 \("b"\)$/, { a: null, b: numbers(19, 1) }],
     ['empty', RangeError, /grads\["a"\]: length 0, expected 5 \("a"\)$/, { a: numbers(0, 1), b: null }],
-    ['Float64Array', TypeError, /grads\["a"\]: Float64Array\(5\), expected .*Float32Array\.from/, { a: new Float64Array(5), b: null }],
-    ['number[]', TypeError, /grads\["a"\]: an array of 5, expected .*Float32Array\.from/, { a: [1, 2, 3, 4, 5], b: null }],
+    [
+      'Float64Array',
+      TypeError,
+      /grads\["a"\]: Float64Array\(5\), expected .*Float32Array\.from/,
+      { a: new Float64Array(5), b: null },
+    ],
+    [
+      'number[]',
+      TypeError,
+      /grads\["a"\]: an array of 5, expected .*Float32Array\.from/,
+      { a: [1, 2, 3, 4, 5], b: null },
+    ],
     ['Int32Array', TypeError, /grads\["a"\]: Int32Array\(5\)/, { a: new Int32Array(5), b: null }],
     ['DataView', TypeError, /grads\["a"\]: DataView/, { a: new DataView(new ArrayBuffer(20)), b: null }],
     ['a proxy', TypeError, /grads\["a"\]/, { a: new Proxy(numbers(5, 1), {}), b: null }],
     ['a number', TypeError, /grads\["a"\]: 0/, { a: 0, b: null }],
     ['false', TypeError, /grads\["a"\]: false/, { a: false, b: null }],
-    ['sparse', TypeError, /grads\["a"\]: a sparse gradient, .*not supported/, { a: { rows: new Int32Array(0), values: new Float32Array(0) }, b: null }],
+    [
+      'sparse',
+      TypeError,
+      /grads\["a"\]: a sparse gradient, .*not supported/,
+      { a: { rows: new Int32Array(0), values: new Float32Array(0) }, b: null },
+    ],
     ['the second wrong', RangeError, /grads\["b"\]: length 1, expected 18/, { a: numbers(5, 1), b: numbers(1, 1) }],
   ])('grads of a record: %s', (_, kind, message, grads) => {
     harmless(c, kind, message, ({ optimizer }) => optimizer.step(grads as Any), { zeroGrads: true, ema: 0.5 });
@@ -310,7 +419,11 @@ test('what has no default must be given', () => {
     const Class = optimizers[declaration.name.toLowerCase()] as Any;
     for (const name of required) {
       refused(TypeError, `${declaration.name}: ${name}: undefined`, () => new Class(numbers(4, 1)));
-      refused(TypeError, `${declaration.name}: ${name}: undefined`, () => new Class([{ params: numbers(4, 1), [name]: 0.1 }, { params: numbers(4, 1) }]));
+      refused(
+        TypeError,
+        `${declaration.name}: ${name}: undefined`,
+        () => new Class([{ params: numbers(4, 1), [name]: 0.1 }, { params: numbers(4, 1) }]),
+      );
       expect(() => new Class([{ params: numbers(4, 1), [name]: 0.1 }])).not.toThrow();
     }
     if (required.length === 0) expect(() => new Class(numbers(4, 1))).not.toThrow();
@@ -320,7 +433,9 @@ test('what has no default must be given', () => {
 
 test('createOptimizer: an unknown name', () => {
   refused(TypeError, /^createOptimizer: name: "adm", expected "adam"/, () => createOptimizer('adm', numbers(4, 1)));
-  refused(TypeError, /^createOptimizer: name: "zzzzzzzzzz", expected one of sgd, adagrad/, () => createOptimizer('zzzzzzzzzz', numbers(4, 1)));
+  refused(TypeError, /^createOptimizer: name: "zzzzzzzzzz", expected one of sgd, adagrad/, () =>
+    createOptimizer('zzzzzzzzzz', numbers(4, 1)),
+  );
   for (const name of ['constructor', 'toString', '__proto__', '', undefined, null, 1, {}]) {
     refused(TypeError, /^createOptimizer: name: /, () => createOptimizer(name as Any, numbers(4, 1)));
   }
@@ -337,7 +452,9 @@ test('errors survive what is awkward to print', () => {
   const adam = classes.find(({ title }) => title === 'Adam') as Case;
   for (const value of [circular, bare, Object.create(null), class A {}, /x/, new Map()]) {
     refused(TypeError, /^Adam: params/, () => adam.make([value]));
-    refused(TypeError, /^Adam: eps: /, () => adam.make(numbers(4, 1), { eps: value === circular ? circular : [value] }));
+    refused(TypeError, /^Adam: eps: /, () =>
+      adam.make(numbers(4, 1), { eps: value === circular ? circular : [value] }),
+    );
   }
   expect(() => adam.make([proxy])).toThrow(TypeError);
 });

@@ -2,13 +2,13 @@
 // input may crash the process, and nothing may be half done.
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
-import { MessageChannel, receiveMessageOnPort } from 'node:worker_threads';
 import { runInNewContext } from 'node:vm';
+import { MessageChannel, receiveMessageOnPort } from 'node:worker_threads';
 import { describe, expect, test } from 'vitest';
 import { withEngine } from '../../lib/core/backend.js';
 import { referenceEngine } from '../../lib/core/reference.js';
 import type { Optimizer } from '../../lib/index.js';
-import { type Any, bits, classes, harmless, numbers, refused, type Rig, rig, snapshot, variants } from '../fuzz/rig.js';
+import { type Any, bits, classes, harmless, numbers, type Rig, refused, rig, snapshot, variants } from '../fuzz/rig.js';
 
 // The types of Node alone do not name it.
 const { WebAssembly } = globalThis as Any;
@@ -44,13 +44,19 @@ describe.each(classes)('$title', (c) => {
   test.each<[string, (length: number, seed: number) => Float32Array]>([
     ['SharedArrayBuffer', shared],
     ['WebAssembly.Memory', wasm],
-    ['shared WebAssembly.Memory', (n, s) => wasm(n, s, new WebAssembly.Memory({ initial: 1, maximum: 8, shared: true }))],
+    [
+      'shared WebAssembly.Memory',
+      (n, s) => wasm(n, s, new WebAssembly.Memory({ initial: 1, maximum: 8, shared: true })),
+    ],
     ['a resizable buffer', (n, s) => resizable(n, s)[0]],
-    ['an unaligned offset', (n, s) => {
-      const view = new Float32Array(new ArrayBuffer(4 * n + 8), 4, n);
-      view.set(numbers(n, s));
-      return view;
-    }],
+    [
+      'an unaligned offset',
+      (n, s) => {
+        const view = new Float32Array(new ArrayBuffer(4 * n + 8), 4, n);
+        view.set(numbers(n, s));
+        return view;
+      },
+    ],
     ['a subclass', (n, s) => new Tagged(numbers(n, s))],
     ['another realm', (n, s) => runInNewContext('Float32Array.from(x)', { x: Array.from(numbers(n, s)) })],
     ['a false length', (n, s) => Object.defineProperty(numbers(n, s), 'length', { value: 2 ** 40 })],
@@ -61,7 +67,13 @@ describe.each(classes)('$title', (c) => {
         const params = [of(21, 1), of(5, 2)];
         const optimizer = c.make(params, { ema: 0.9, gradNorm: true });
         const norms = [3, 4].map((seed) => optimizer.step([of(21, seed), of(5, seed + 9)]).gradNorm);
-        return [norms, ...params.map((p) => bits(Float32Array.prototype.slice.call(new Float32Array(p.buffer, p.byteOffset, p.byteLength / 4)))), ...(optimizer.emaParams as Float32Array[]).map(bits)];
+        return [
+          norms,
+          ...params.map((p) =>
+            bits(Float32Array.prototype.slice.call(new Float32Array(p.buffer, p.byteOffset, p.byteLength / 4))),
+          ),
+          ...(optimizer.emaParams as Float32Array[]).map(bits),
+        ];
       };
       const compare = () => expect(run(make)).toEqual(run(numbers));
       if (engine === 'native') compare();
@@ -71,7 +83,10 @@ describe.each(classes)('$title', (c) => {
 
   test('length 0', () => {
     const w = numbers(4, 1);
-    const optimizer = c.make([new Float32Array(0), w, new Float32Array(0), new Float32Array(w.buffer, 8, 0)], { ema: 0.5, zeroGrads: true });
+    const optimizer = c.make([new Float32Array(0), w, new Float32Array(0), new Float32Array(w.buffer, 8, 0)], {
+      ema: 0.5,
+      zeroGrads: true,
+    });
     expect(optimizer.step([new Float32Array(0), numbers(4, 2), null, new Float32Array(0)])).toEqual({ applied: true });
     const alone = c.make(new Float32Array(0), { clipNorm: 1 });
     expect(alone.step(new Float32Array(0))).toEqual({ applied: true, gradNorm: 0 });
@@ -88,7 +103,9 @@ describe.each(classes)('$title', (c) => {
     refused(TypeError, /params\[1\]: a detached Float32Array/, () => c.make([numbers(4, 1), gone]));
     const lost = numbers(5, 1);
     detach(lost);
-    harmless(c, TypeError, /grads\["a"\]: a detached Float32Array/, ({ optimizer }) => optimizer.step({ a: lost, b: null }));
+    harmless(c, TypeError, /grads\["a"\]: a detached Float32Array/, ({ optimizer }) =>
+      optimizer.step({ a: lost, b: null }),
+    );
   });
 
   test('a gradient that the plan knows, detached or shrunk since', () => {
@@ -218,8 +235,14 @@ describe.each(classes)('$title', (c) => {
   test('a gradient that overlaps a param', () => {
     const { optimizer, a, b, params } = rig(c);
     const before = snapshot(optimizer, params);
-    for (const grads of [{ a, b: null }, { a: b.subarray(3, 8), b: null }, { a: b.subarray(13), b: null }, { a: null, b: b.subarray() }]) {
-      for (let twice = 0; twice < 2; twice++) refused(RangeError, /grads\["[ab]"\]: memory shared with params\["[ab]"\]/, () => optimizer.step(grads));
+    for (const grads of [
+      { a, b: null },
+      { a: b.subarray(3, 8), b: null },
+      { a: b.subarray(13), b: null },
+      { a: null, b: b.subarray() },
+    ]) {
+      for (let twice = 0; twice < 2; twice++)
+        refused(RangeError, /grads\["[ab]"\]: memory shared with params\["[ab]"\]/, () => optimizer.step(grads));
     }
     expect(snapshot(optimizer, params)).toBe(before);
     // A gradient that was known before the param came.
@@ -228,7 +251,9 @@ describe.each(classes)('$title', (c) => {
     const known = pool.subarray(2, 7);
     optimizer.step({ a: known, b: null });
     optimizer.addParamGroup({ params: { c: pool.subarray(6) } });
-    refused(RangeError, /grads\["a"\]: memory shared with paramGroups\[1\]\.params\["c"\]/, () => optimizer.step({ a: known, b: null, c: null }));
+    refused(RangeError, /grads\["a"\]: memory shared with paramGroups\[1\]\.params\["c"\]/, () =>
+      optimizer.step({ a: known, b: null, c: null }),
+    );
   });
 
   test('gradients that overlap each other: fine, but not with zeroGrads', () => {
@@ -262,40 +287,62 @@ describe.each(classes)('$title', (c) => {
   test('getters that detach or shrink what was read before them', () => {
     const g = { a: numbers(5, 3) };
     harmless(c, TypeError, /grads\["a"\]: a detached/, ({ optimizer }) =>
-      optimizer.step({ a: g.a, get b() {
-        detach(g.a);
-        return numbers(18, 1);
-      } }),
+      optimizer.step({
+        a: g.a,
+        get b() {
+          detach(g.a);
+          return numbers(18, 1);
+        },
+      }),
     );
     const [view, resize] = resizable(5, 1);
     harmless(c, RangeError, /grads\["a"\]: length 0/, ({ optimizer }) =>
-      optimizer.step({ a: view, get b() {
-        resize(8);
-        return null;
-      } }),
+      optimizer.step({
+        a: view,
+        get b() {
+          resize(8);
+          return null;
+        },
+      }),
     );
     // The param itself.
     const { optimizer, a, b } = rig(c);
     const before = bits(b);
     refused(TypeError, /params\["a"\]: a detached/, () =>
-      optimizer.step({ a: numbers(5, 1), get b() {
-        detach(a);
-        return numbers(18, 1);
-      } }),
+      optimizer.step({
+        a: numbers(5, 1),
+        get b() {
+          detach(a);
+          return numbers(18, 1);
+        },
+      }),
     );
     expect([bits(b), optimizer.stepCount]).toEqual([before, 3]);
   });
 
   test('getters of params and of group options that detach a param', () => {
     const [first, second] = [numbers(4, 1), numbers(4, 2)];
-    refused(TypeError, /params\["a"\]: a detached/, () => c.make({ a: first, get b() {
-      detach(first);
-      return numbers(4, 1);
-    } }));
-    refused(TypeError, /params\[0\]\.params: a detached/, () => c.make([{ params: second }, { params: numbers(4, 3), get lr() {
-      detach(second);
-      return 0.1;
-    } }]));
+    refused(TypeError, /params\["a"\]: a detached/, () =>
+      c.make({
+        a: first,
+        get b() {
+          detach(first);
+          return numbers(4, 1);
+        },
+      }),
+    );
+    refused(TypeError, /params\[0\]\.params: a detached/, () =>
+      c.make([
+        { params: second },
+        {
+          params: numbers(4, 3),
+          get lr() {
+            detach(second);
+            return 0.1;
+          },
+        },
+      ]),
+    );
   });
 
   const inside: [string, (r: Rig) => unknown][] = [
@@ -322,26 +369,51 @@ describe.each(classes)('$title', (c) => {
         victim = undefined;
       }
     };
-    harmless(c, TypeError, middle, during(({ optimizer }) => optimizer.step(good())), { lr });
-    harmless(c, TypeError, middle, (r) => r.optimizer.step({ a: numbers(5, 3), get b() {
-      act(r);
-      return null;
-    } }));
-    harmless(c, TypeError, middle, (r) => r.optimizer.step({ a: new Proxy({}, { has: () => Boolean(act(r)) }) as Any, b: null }));
-    harmless(c, TypeError, middle, (r) => r.optimizer.step(good(), { get gradScale() {
-      act(r);
-      return 1;
-    } }));
-    harmless(c, TypeError, middle, (r) => r.optimizer.addParamGroup({ params: { d: numbers(4, 1) }, get lr() {
-      act(r);
-      return 1;
-    } } as Any));
+    harmless(
+      c,
+      TypeError,
+      middle,
+      during(({ optimizer }) => optimizer.step(good())),
+      { lr },
+    );
+    harmless(c, TypeError, middle, (r) =>
+      r.optimizer.step({
+        a: numbers(5, 3),
+        get b() {
+          act(r);
+          return null;
+        },
+      }),
+    );
+    harmless(c, TypeError, middle, (r) =>
+      r.optimizer.step({ a: new Proxy({}, { has: () => Boolean(act(r)) }) as Any, b: null }),
+    );
+    harmless(c, TypeError, middle, (r) =>
+      r.optimizer.step(good(), {
+        get gradScale() {
+          act(r);
+          return 1;
+        },
+      }),
+    );
+    harmless(c, TypeError, middle, (r) =>
+      r.optimizer.addParamGroup({
+        params: { d: numbers(4, 1) },
+        get lr() {
+          act(r);
+          return 1;
+        },
+      } as Any),
+    );
     harmless(c, TypeError, middle, (r) => {
       const dict = r.optimizer.stateDict();
-      r.optimizer.loadStateDict({ ...dict, get state() {
-        act(r);
-        return dict.state;
-      } });
+      r.optimizer.loadStateDict({
+        ...dict,
+        get state() {
+          act(r);
+          return dict.state;
+        },
+      });
     });
   });
 
@@ -350,10 +422,12 @@ describe.each(classes)('$title', (c) => {
       const run = () => {
         const [w, v] = [numbers(8, 1), numbers(8, 2)];
         let armed = false;
-        const optimizer = c.make([w, v], { lr: () => {
-          if (armed) detach(w);
-          return 0.1;
-        } });
+        const optimizer = c.make([w, v], {
+          lr: () => {
+            if (armed) detach(w);
+            return 0.1;
+          },
+        });
         optimizer.step([numbers(8, 3), numbers(8, 4)]);
         const before = bits(v);
         armed = true;
@@ -394,6 +468,12 @@ test.each(variants)('$title: a change of kernel while memory is gone changes not
 
 test('nothing of this crashes the process', () => {
   const script = join(__dirname, '..', 'fuzz', 'crash.ts');
-  const { stdout, stderr, status, signal } = spawnSync(process.execPath, ['--expose-gc', '--import', 'tsx', script], { encoding: 'utf8' });
-  expect({ status, signal, last: stdout.trim().split('\n').at(-1), stderr: stderr.slice(-2000) }).toMatchObject({ status: 0, signal: null, last: 'alive' });
+  const { stdout, stderr, status, signal } = spawnSync(process.execPath, ['--expose-gc', '--import', 'tsx', script], {
+    encoding: 'utf8',
+  });
+  expect({ status, signal, last: stdout.trim().split('\n').at(-1), stderr: stderr.slice(-2000) }).toMatchObject({
+    status: 0,
+    signal: null,
+    last: 'alive',
+  });
 }, 60_000);

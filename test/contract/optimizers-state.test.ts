@@ -2,7 +2,20 @@
 import { describe, expect, test } from 'vitest';
 import type { HyperParameter } from '../../lib/core/declaration.js';
 import type { Optimizer, StateDict } from '../../lib/index.js';
-import { type Any, bits, type Case, classes, harmless, numbers, type Options, refused, rig, shape, snapshot, variants } from '../fuzz/rig.js';
+import {
+  type Any,
+  bits,
+  type Case,
+  classes,
+  harmless,
+  numbers,
+  type Options,
+  refused,
+  rig,
+  shape,
+  snapshot,
+  variants,
+} from '../fuzz/rig.js';
 
 /** Options around a variant: those that hold state of their own, and those that change from step to step. */
 function surroundings({ declaration, options }: Case): [string, Options][] {
@@ -11,8 +24,12 @@ function surroundings({ declaration, options }: Case): [string, Options][] {
     ['plain', {}],
     ['ema', { ema: 0.9, clipValue: 0.5 }],
     ['scheduled lr', { lr: (step: number) => 0.1 / step, weightDecay: 0.1, maximize: true }],
-    ...('momentum' in declaration.hyperParameters && options['momentum'] !== 0 ? [['scheduled momentum', { momentum, ema: (step: number) => 1 / (step + 1) }] as [string, Options]] : []),
-    ...('betas' in declaration.hyperParameters ? [['scheduled betas', { betas: [momentum, 0.9], clipNorm: 1 }] as [string, Options]] : []),
+    ...('momentum' in declaration.hyperParameters && options['momentum'] !== 0
+      ? [['scheduled momentum', { momentum, ema: (step: number) => 1 / (step + 1) }] as [string, Options]]
+      : []),
+    ...('betas' in declaration.hyperParameters
+      ? [['scheduled betas', { betas: [momentum, 0.9], clipNorm: 1 }] as [string, Options]]
+      : []),
   ];
 }
 
@@ -21,7 +38,11 @@ const shapes: Record<string, () => { params: unknown; arrays: Float32Array[]; gr
   named() {
     const [a, b, c] = [numbers(5, 1), numbers(18, 2), numbers(3, 3)];
     // Each param sits out other steps: their t differ.
-    return { params: [{ params: { a, b } }, { params: { c }, lr: 0.3 }], arrays: [a, b, c], grads: (s) => ({ a: numbers(5, s), b: s % 2 ? null : numbers(18, s), c: s < 3 ? null : numbers(3, s) }) };
+    return {
+      params: [{ params: { a, b } }, { params: { c }, lr: 0.3 }],
+      arrays: [a, b, c],
+      grads: (s) => ({ a: numbers(5, s), b: s % 2 ? null : numbers(18, s), c: s < 3 ? null : numbers(3, s) }),
+    };
   },
   list() {
     const [a, b] = [numbers(17, 1), numbers(2, 2)];
@@ -67,14 +88,22 @@ describe.each(classes)('$title', (c) => {
     expect(Object.keys(dict)).toEqual(['version', 'optimizer', 'stepCount', 'skippedSteps', 'paramGroups', 'state']);
     expect([dict.version, dict.optimizer, dict.stepCount, dict.skippedSteps]).toEqual([1, who, 3, 0]);
     expect(dict.paramGroups).toHaveLength(1);
-    expect(dict.paramGroups[0]).toMatchObject({ lr: { schedule: true }, clipValue: 2, maximize: false, params: ['a', 'b'] });
+    expect(dict.paramGroups[0]).toMatchObject({
+      lr: { schedule: true },
+      clipValue: 2,
+      maximize: false,
+      params: ['a', 'b'],
+    });
     expect(Object.keys(dict.state)).toEqual(['a', 'b']);
     expect([dict.state.a.step, dict.state.b.step]).toEqual([3, 2]);
     const { state } = Object.values(c.declaration.kernels)[0]!;
     for (const name of [...state, 'ema']) expect(dict.state.b[name]).toHaveLength(18);
     expect(structuredClone(dict)).toEqual(dict);
     const list = c.make([numbers(2, 1), numbers(3, 1)]).stateDict();
-    expect([list.paramGroups[0]!.params, Object.keys(list.state)]).toEqual([[0, 1], ['0', '1']]);
+    expect([list.paramGroups[0]!.params, Object.keys(list.state)]).toEqual([
+      [0, 1],
+      ['0', '1'],
+    ]);
   });
 
   test('arrays are copies, both ways', () => {
@@ -85,7 +114,8 @@ describe.each(classes)('$title', (c) => {
     expect(JSON.stringify(dict)).toBe(text);
     optimizer.loadStateDict(dict);
     const before = seen();
-    for (const state of Object.values(dict.state)) for (const array of Object.values(state)) if (array instanceof Float32Array) array.fill(7);
+    for (const state of Object.values(dict.state))
+      for (const array of Object.values(state)) if (array instanceof Float32Array) array.fill(7);
     expect(seen()).toBe(before);
   });
 
@@ -136,11 +166,13 @@ describe.each(classes)('$title', (c) => {
   // ---- Damage ----
 
   const dictOf = (more: Options = { ema: 0.5 }) => structuredClone(rig(c, more, 5).optimizer.stateDict()) as Any;
-  const load = (spoil: (dict: Any) => unknown) => ({ optimizer }: { optimizer: Optimizer }) => {
-    const dict = dictOf();
-    const other = spoil(dict);
-    optimizer.loadStateDict((other === undefined ? dict : other) as StateDict);
-  };
+  const load =
+    (spoil: (dict: Any) => unknown) =>
+    ({ optimizer }: { optimizer: Optimizer }) => {
+      const dict = dictOf();
+      const other = spoil(dict);
+      optimizer.loadStateDict((other === undefined ? dict : other) as StateDict);
+    };
 
   test.each<[string, typeof TypeError | typeof RangeError, RegExp, (dict: Any) => unknown]>([
     ['null', TypeError, /options: null/, () => null],
@@ -149,8 +181,18 @@ describe.each(classes)('$title', (c) => {
     ['another version', RangeError, /version: 2, expected 1/, (d) => void (d.version = 2)],
     ['another class', TypeError, /optimizer: "Nadam", expected "/, (d) => void (d.optimizer = 'Nadam')],
     ['a field too many', TypeError, /stepcount: unknown option, expected stepCount/, (d) => void (d.stepcount = 1)],
-    ['a group too many', RangeError, /paramGroups: 2 group\(s\), expected 1/, (d) => void d.paramGroups.push(d.paramGroups[0])],
-    ['names in another order', TypeError, /paramGroups\[0\]\.params: \["b", "a"\], expected \["a", "b"\]/, (d) => void d.paramGroups[0].params.reverse()],
+    [
+      'a group too many',
+      RangeError,
+      /paramGroups: 2 group\(s\), expected 1/,
+      (d) => void d.paramGroups.push(d.paramGroups[0]),
+    ],
+    [
+      'names in another order',
+      TypeError,
+      /paramGroups\[0\]\.params: \["b", "a"\], expected \["a", "b"\]/,
+      (d) => void d.paramGroups[0].params.reverse(),
+    ],
     ['another name', TypeError, /paramGroups\[0\]\.params: /, (d) => void (d.paramGroups[0].params[1] = 'c')],
     ['an unknown option', TypeError, /beta1: unknown option/, (d) => void (d.paramGroups[0].beta1 = 0.9)],
     ['an option out of range', RangeError, /lr: -1, expected \[0, inf\)/, (d) => void (d.paramGroups[0].lr = -1)],
@@ -160,9 +202,24 @@ describe.each(classes)('$title', (c) => {
     ['a negative step', RangeError, /state\["a"\]\.step: -1/, (d) => void (d.state.a.step = -1)],
     ['half a step', RangeError, /state\["b"\]\.step: 1\.5/, (d) => void (d.state.b.step = 1.5)],
     ['no ema', TypeError, /state\["b"\]\.ema: undefined/, (d) => void delete d.state.b.ema],
-    ['an ema too short', RangeError, /state\["b"\]\.ema: length 17, expected 18/, (d) => void (d.state.b.ema = d.state.b.ema.subarray(1))],
-    ['an ema of another type', TypeError, /state\["b"\]\.ema: Float64Array\(18\)/, (d) => void (d.state.b.ema = Float64Array.from(d.state.b.ema))],
-    ['a detached ema', TypeError, /state\["b"\]\.ema: a detached/, (d) => void structuredClone(d.state.b.ema.buffer, { transfer: [d.state.b.ema.buffer] })],
+    [
+      'an ema too short',
+      RangeError,
+      /state\["b"\]\.ema: length 17, expected 18/,
+      (d) => void (d.state.b.ema = d.state.b.ema.subarray(1)),
+    ],
+    [
+      'an ema of another type',
+      TypeError,
+      /state\["b"\]\.ema: Float64Array\(18\)/,
+      (d) => void (d.state.b.ema = Float64Array.from(d.state.b.ema)),
+    ],
+    [
+      'a detached ema',
+      TypeError,
+      /state\["b"\]\.ema: a detached/,
+      (d) => void structuredClone(d.state.b.ema.buffer, { transfer: [d.state.b.ema.buffer] }),
+    ],
   ])('damaged: %s', (_, kind, message, spoil) => {
     harmless(c, kind, message, load(spoil), { ema: 0.5 });
   });
@@ -175,20 +232,26 @@ describe.each(classes)('$title', (c) => {
   test('a getter that detaches what was read before it', () => {
     const attack = load((dict) => {
       const { a, b } = dict.state;
-      dict.state = { a, get b() {
-        structuredClone(a.ema.buffer, { transfer: [a.ema.buffer] });
-        return { ...b, step: -1 };
-      } };
+      dict.state = {
+        a,
+        get b() {
+          structuredClone(a.ema.buffer, { transfer: [a.ema.buffer] });
+          return { ...b, step: -1 };
+        },
+      };
     });
     harmless(c, RangeError, /state\["b"\]\.step/, attack, { ema: 0.5 });
     const { optimizer } = rig(c, { ema: 0.5 });
     const dict = dictOf();
     const { a, b } = dict.state;
     const expected = bits(a.ema);
-    dict.state = { a, get b() {
-      structuredClone(a.ema.buffer, { transfer: [a.ema.buffer] });
-      return b;
-    } };
+    dict.state = {
+      a,
+      get b() {
+        structuredClone(a.ema.buffer, { transfer: [a.ema.buffer] });
+        return b;
+      },
+    };
     optimizer.loadStateDict(dict); // it was whole when it was read
     expect(bits((optimizer.emaParams as Any).a)).toBe(expected);
     expect(bits((optimizer.emaParams as Any).b)).toBe(bits(b.ema));
@@ -210,60 +273,94 @@ const damages: Record<string, (holder: Any, key: string | number) => void> = {
     h[`${k}_`] = h[k];
     delete h[k];
   },
-  'with another beside it': (h, k) => void (Array.isArray(h) ? h.push(structuredClone(h[Number(k)])) : (h[`${k}_`] = structuredClone(h[k]))),
+  'with another beside it': (h, k) =>
+    void (Array.isArray(h) ? h.push(structuredClone(h[Number(k)])) : (h[`${k}_`] = structuredClone(h[k]))),
   ...Object.fromEntries(
-    [undefined, null, true, 'x', '1', -1, 0.5, Number.NaN, Number.POSITIVE_INFINITY, 1e400, [], {}, [1, 2, 3], new Float32Array(1), new Float32Array(40), new Float64Array(5), new Int32Array(5), 7n].map((value) => [
+    [
+      undefined,
+      null,
+      true,
+      'x',
+      '1',
+      -1,
+      0.5,
+      Number.NaN,
+      Number.POSITIVE_INFINITY,
+      [],
+      {},
+      [1, 2, 3],
+      new Float32Array(1),
+      new Float32Array(40),
+      new Float64Array(5),
+      new Int32Array(5),
+      7n,
+    ].map((value) => [
       `set to ${typeof value === 'bigint' ? '7n' : ArrayBuffer.isView(value) ? `${value.constructor.name}(${(value as Float32Array).length})` : (JSON.stringify(value) ?? 'undefined')}`,
       (h: Any, k: string | number) => void (h[k] = value),
     ]),
   ),
 };
 
-test.each(variants)('$title: a dict with any one field damaged is refused and changes nothing, or is a good one', (c) => {
-  const good = rig(c, { ema: 0.5, clipValue: 1 }, 5).optimizer.stateDict();
-  const { optimizer, params, step } = rig(c, { ema: 0.5, clipValue: 1 });
-  const before = snapshot(optimizer, params);
-  const own = structuredClone(optimizer.stateDict());
-  const table: Record<string, HyperParameter> = { ...c.declaration.hyperParameters, maximize: { default: false, about: '' }, clipValue: { about: '' } };
-  let refusals = 0;
-  for (const path of paths(good).slice(1)) {
-    for (const [how, damage] of Object.entries(damages)) {
-      const dict = structuredClone(good) as Any;
-      damage(path.slice(0, -1).reduce((h, key) => h[key], dict), path.at(-1) as string);
-      const title = `${path.join('.')} ${how}`;
-      let error: Error | undefined;
-      try {
-        optimizer.loadStateDict(dict);
-      } catch (e) {
-        error = e as Error;
-      }
-      if (error !== undefined) {
-        refusals++;
-        expect([TypeError, RangeError], `${title}: ${error.stack}`).toContain(error.constructor);
-        expect(error.message, title).toMatch(shape);
-        expect(snapshot(optimizer, params), title).toBe(before);
-      } else {
-        // What is taken is an option that is left out or is allowed, or a count that is a count.
-        const [top, , option] = path;
-        if (top === 'paramGroups') expect(Object.keys(table), title).toContain(option);
-        else expect(title).toMatch(/^state\.\w\.momentum set to (-1|0\.5)$/);
-        optimizer.loadStateDict(own);
-        expect(snapshot(optimizer, params), title).toBe(before);
+test.each(variants)(
+  '$title: a dict with any one field damaged is refused and changes nothing, or is a good one',
+  (c) => {
+    const good = rig(c, { ema: 0.5, clipValue: 1 }, 5).optimizer.stateDict();
+    const { optimizer, params, step } = rig(c, { ema: 0.5, clipValue: 1 });
+    const before = snapshot(optimizer, params);
+    const own = structuredClone(optimizer.stateDict());
+    const table: Record<string, HyperParameter> = {
+      ...c.declaration.hyperParameters,
+      maximize: { default: false, about: '' },
+      clipValue: { about: '' },
+    };
+    let refusals = 0;
+    for (const path of paths(good).slice(1)) {
+      for (const [how, damage] of Object.entries(damages)) {
+        const dict = structuredClone(good) as Any;
+        damage(
+          path.slice(0, -1).reduce((h, key) => h[key], dict),
+          path.at(-1) as string,
+        );
+        const title = `${path.join('.')} ${how}`;
+        let error: Error | undefined;
+        try {
+          optimizer.loadStateDict(dict);
+        } catch (e) {
+          error = e as Error;
+        }
+        if (error !== undefined) {
+          refusals++;
+          expect([TypeError, RangeError], `${title}: ${error.stack}`).toContain(error.constructor);
+          expect(error.message, title).toMatch(shape);
+          expect(snapshot(optimizer, params), title).toBe(before);
+        } else {
+          // What is taken is an option that is left out or is allowed, or a count that is a count.
+          const [top, , option] = path;
+          if (top === 'paramGroups') expect(Object.keys(table), title).toContain(option);
+          else expect(title).toMatch(/^state\.\w\.momentum set to (-1|0\.5)$/);
+          optimizer.loadStateDict(own);
+          expect(snapshot(optimizer, params), title).toBe(before);
+        }
       }
     }
-  }
-  expect(refusals).toBeGreaterThan(200);
-  const twin = rig(c, { ema: 0.5, clipValue: 1 });
-  for (const r of [{ step }, twin]) r.step();
-  expect(snapshot(optimizer, params)).toBe(twin.seen());
-});
+    expect(refusals).toBeGreaterThan(200);
+    const twin = rig(c, { ema: 0.5, clipValue: 1 });
+    for (const r of [{ step }, twin]) r.step();
+    expect(snapshot(optimizer, params)).toBe(twin.seen());
+  },
+);
 
 test('a dict of another class', () => {
   for (const from of classes) {
     for (const to of classes) {
       if (from === to) continue;
       const dict = rig(from).optimizer.stateDict();
-      harmless(to, TypeError, `${to.declaration.name}.loadStateDict: optimizer: "${from.declaration.name}", expected "${to.declaration.name}"`, ({ optimizer }) => optimizer.loadStateDict(dict));
+      harmless(
+        to,
+        TypeError,
+        `${to.declaration.name}.loadStateDict: optimizer: "${from.declaration.name}", expected "${to.declaration.name}"`,
+        ({ optimizer }) => optimizer.loadStateDict(dict),
+      );
     }
   }
 });

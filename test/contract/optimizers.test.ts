@@ -5,7 +5,20 @@ import { commonHyperParameters, optimizerHyperParameters } from '../../lib/core/
 import { referenceEngine } from '../../lib/core/reference.js';
 import { createOptimizer, type Optimizer, optimizers } from '../../lib/index.js';
 import { declarations } from '../../lib/optimizers/index.js';
-import { type Any, bits, type Case, classes, classOf, needed, numbers, type Options, refused, rig, snapshot, variants } from '../fuzz/rig.js';
+import {
+  type Any,
+  bits,
+  type Case,
+  classes,
+  classOf,
+  needed,
+  numbers,
+  type Options,
+  refused,
+  rig,
+  snapshot,
+  variants,
+} from '../fuzz/rig.js';
 
 const f = Math.fround;
 
@@ -58,7 +71,10 @@ describe.each(classes)('$title', (c) => {
   test('options of a group override; what it leaves open is inherited', () => {
     const [w, v] = [numbers(9, 1), numbers(9, 1)];
     const optimizer = c.make([{ params: w, lr: 0.3, clipValue: 0.1 }, { params: v }], { lr: 0.2, maximize: true });
-    expect(optimizer.paramGroups.map((g) => [g.lr, g.maximize, g['clipValue']])).toEqual([[0.3, true, 0.1], [0.2, true, undefined]]);
+    expect(optimizer.paramGroups.map((g) => [g.lr, g.maximize, g['clipValue']])).toEqual([
+      [0.3, true, 0.1],
+      [0.2, true, undefined],
+    ]);
     optimizer.step([numbers(9, 2), numbers(9, 2)]);
     expect(bits(w)).toBe(after(c, { lr: 0.3, clipValue: 0.1, maximize: true }, [numbers(9, 2)]));
     expect(bits(v)).toBe(after(c, { lr: 0.2, maximize: true }, [numbers(9, 2)]));
@@ -97,10 +113,14 @@ describe.each(classes)('$title', (c) => {
     expect(after(c, { maximize: true }, gs)).toBe(after(c, {}, scaled(-1)));
     // Decay is neither clipped nor turned around.
     const decay = { weightDecay: 0.5 };
-    expect(after(c, { ...decay, clipValue: 0.2, maximize: true }, gs, { gradScale: 3 })).toBe(after(c, decay, scaled(-1, clamped(0.2, scaled(3)))));
+    expect(after(c, { ...decay, clipValue: 0.2, maximize: true }, gs, { gradScale: 3 })).toBe(
+      after(c, decay, scaled(-1, clamped(0.2, scaled(3)))),
+    );
     if (declaration.decay === 'l2') {
       const w = numbers(40, 1);
-      expect(after(c, decay, gs.slice(0, 1))).toBe(after(c, { weightDecay: 0 }, [gs[0]!.map((x, i) => f(x + f(0.5 * w[i]!)))]));
+      expect(after(c, decay, gs.slice(0, 1))).toBe(
+        after(c, { weightDecay: 0 }, [gs[0]!.map((x, i) => f(x + f(0.5 * w[i]!)))]),
+      );
     }
     expect(after(c, decay, gs)).not.toBe(after(c, { weightDecay: 0 }, gs));
   });
@@ -108,7 +128,13 @@ describe.each(classes)('$title', (c) => {
   test("clipNorm is PyTorch's, over all tensors, after gradScale", () => {
     const [big, small] = [numbers(1000, 3), numbers(3, 4)];
     const norm = Math.sqrt([...big, ...small].reduce((sum, x) => sum + x * x, 0));
-    for (const [max, scale] of [[1, 1], [1, 0.25], [2 * norm, 1], [norm, 2], [1e-3, -1]] as const) {
+    for (const [max, scale] of [
+      [1, 1],
+      [1, 0.25],
+      [2 * norm, 1],
+      [norm, 2],
+      [1e-3, -1],
+    ] as const) {
       const total = norm * Math.abs(scale);
       const coefficient = f(scale * Math.min(1, max / (total + 1e-6)));
       const [w, v] = [numbers(1000, 1), numbers(3, 2)];
@@ -124,21 +150,42 @@ describe.each(classes)('$title', (c) => {
     }
     // A null gradient counts for nothing; clipValue acts on what the norm has left.
     const w = numbers(3, 2);
-    expect(c.make([numbers(1000, 1), w], { clipNorm: 1e-3 }).step([null, small]).gradNorm).toBeCloseTo(Math.sqrt(small.reduce((s, x) => s + x * x, 0)), 10);
+    expect(c.make([numbers(1000, 1), w], { clipNorm: 1e-3 }).step([null, small]).gradNorm).toBeCloseTo(
+      Math.sqrt(small.reduce((s, x) => s + x * x, 0)),
+      10,
+    );
     expect(after(c, { clipNorm: 1e6, clipValue: 0.2 }, gs)).toBe(after(c, {}, clamped(0.2)));
     const norms = gs.map((g) => Math.sqrt(g.reduce((sum, x) => sum + x * x, 0)));
-    expect(after(c, { clipNorm: 0.5, clipValue: 0.1 }, gs)).toBe(after(c, {}, clamped(0.1, gs.map((g, i) => scaled(Math.min(1, 0.5 / (norms[i]! + 1e-6)), [g])[0]!))));
+    expect(after(c, { clipNorm: 0.5, clipValue: 0.1 }, gs)).toBe(
+      after(
+        c,
+        {},
+        clamped(
+          0.1,
+          gs.map((g, i) => scaled(Math.min(1, 0.5 / (norms[i]! + 1e-6)), [g])[0]!),
+        ),
+      ),
+    );
   });
 
   test('gradNorm is there when it is asked for, and true beyond the range of floats', () => {
     const huge = new Float32Array(50).fill(3e38);
-    for (const [options, asked] of [[{}, false], [{ gradNorm: true }, true], [{ gradNorm: false }, false], [{ clipNorm: 1 }, true], [{ skipNonFinite: true }, true], [{ ema: 0.5, zeroGrads: true }, false]] as const) {
+    for (const [options, asked] of [
+      [{}, false],
+      [{ gradNorm: true }, true],
+      [{ gradNorm: false }, false],
+      [{ clipNorm: 1 }, true],
+      [{ skipNonFinite: true }, true],
+      [{ ema: 0.5, zeroGrads: true }, false],
+    ] as const) {
       const result = c.make(numbers(50, 1), options).step(huge.slice(), { gradScale: 0.5 });
       expect(Object.keys(result)).toEqual(asked ? ['applied', 'gradNorm'] : ['applied']);
       if (asked) expect(result.gradNorm! / (0.5 * f(3e38) * Math.sqrt(50))).toBeCloseTo(1, 12);
     }
     expect(c.make(numbers(2, 1), { gradNorm: true }).step(new Float32Array([Number.NaN, 1])).gradNorm).toBeNaN();
-    expect(c.make(numbers(2, 1), { gradNorm: true }).step(new Float32Array([Number.POSITIVE_INFINITY, 1])).gradNorm).toBe(Number.POSITIVE_INFINITY);
+    expect(
+      c.make(numbers(2, 1), { gradNorm: true }).step(new Float32Array([Number.POSITIVE_INFINITY, 1])).gradNorm,
+    ).toBe(Number.POSITIVE_INFINITY);
   });
 
   test('skipNonFinite: such a step changes nothing, is counted, and zeroGrads zeroes all the same', () => {
@@ -209,7 +256,11 @@ describe.each(classes)('$title', (c) => {
     const { optimizer } = { optimizer: c.make(w, { lr }) };
     const group = optimizer.paramGroups[0] as Any;
     expect(Object.isSealed(group)).toBe(true);
-    expect(Object.keys(group)).toEqual(['params', ...Object.keys(declaration.hyperParameters), ...Object.keys(commonHyperParameters)]);
+    expect(Object.keys(group)).toEqual([
+      'params',
+      ...Object.keys(declaration.hyperParameters),
+      ...Object.keys(commonHyperParameters),
+    ]);
     expect([group.params, group.lr, optimizer.lr]).toEqual([w, lr, 0.125]);
     expect(group.params).toBe(w);
     group.lr = 0.5;
@@ -230,10 +281,19 @@ describe.each(classes)('$title', (c) => {
 
   test('lr: reads the number of the next step, sets all groups; schedules are called with stepCount + 1', () => {
     const asked: number[] = [];
-    const optimizer = c.make([{ params: numbers(4, 1), lr: (step: number) => {
-      asked.push(step);
-      return step / 10;
-    } }, { params: numbers(4, 2), lr: 0.7 }], { skipNonFinite: true });
+    const optimizer = c.make(
+      [
+        {
+          params: numbers(4, 1),
+          lr: (step: number) => {
+            asked.push(step);
+            return step / 10;
+          },
+        },
+        { params: numbers(4, 2), lr: 0.7 },
+      ],
+      { skipNonFinite: true },
+    );
     const nan = new Float32Array(4).fill(Number.NaN);
     optimizer.step([numbers(4, 1), null]);
     optimizer.step([null, null]);
@@ -262,9 +322,11 @@ describe.each(classes)('$title', (c) => {
   });
 
   test('toString, statics, tables', () => {
-    const { optimizer } = rig(c, { lr: function warm() {
-      return 0.5;
-    } });
+    const { optimizer } = rig(c, {
+      lr: function warm() {
+        return 0.5;
+      },
+    });
     const text = String(optimizer);
     expect(text).toMatch(new RegExp(`^${declaration.name} \\(\n  group 0: 2 param\\(s\\), 23 elements\n`));
     expect(text).toContain('lr: schedule warm');
@@ -273,7 +335,13 @@ describe.each(classes)('$title', (c) => {
     expect([Class.optimizerName, Class.name]).toEqual([declaration.name, declaration.name]);
     expect(Object.isFrozen(Class.defaults)).toBe(true);
     const tables = { ...declaration.hyperParameters, ...commonHyperParameters, ...optimizerHyperParameters } as Any;
-    expect(Class.defaults).toEqual(Object.fromEntries(Object.entries<Any>(tables).filter(([, h]) => h.default !== undefined).map(([name, h]) => [name, h.default])));
+    expect(Class.defaults).toEqual(
+      Object.fromEntries(
+        Object.entries<Any>(tables)
+          .filter(([, h]) => h.default !== undefined)
+          .map(([name, h]) => [name, h.default]),
+      ),
+    );
     // The defaults written out are the defaults left out.
     const w = numbers(8, 1);
     new Class(w, { ...Class.defaults, ...needed(declaration) }).step(numbers(8, 2));
@@ -293,7 +361,15 @@ test('optimizers: a frozen record of lower-cased names', () => {
 
 test.each(variants)('$title: the reference gives the same bits, all options at once', (c) => {
   const run = (): [string, Optimizer] => {
-    const r = rig(c, { ema: (s: number) => 1 - 1 / (s + 1), clipNorm: 1, clipValue: 0.1, maximize: true, weightDecay: 0.1, zeroGrads: true, lr: (s: number) => 0.1 / s });
+    const r = rig(c, {
+      ema: (s: number) => 1 - 1 / (s + 1),
+      clipNorm: 1,
+      clipValue: 0.1,
+      maximize: true,
+      weightDecay: 0.1,
+      zeroGrads: true,
+      lr: (s: number) => 0.1 / s,
+    });
     return [r.seen(), r.optimizer];
   };
   expect(withEngine(referenceEngine, run)[0]).toBe(run()[0]);

@@ -117,7 +117,8 @@ function thrown(f: () => unknown): string {
 
 test('the table is whole: every export is called here, and every good call gives a function of the step', () => {
   expect(Object.keys(schedules).sort()).toEqual([...names].sort());
-  for (const name of names) expect((s[name] as (typeof s)[string])(...(good[name] as unknown[]))(1), name).toBeTypeOf('number');
+  for (const name of names)
+    expect((s[name] as (typeof s)[string])(...(good[name] as unknown[]))(1), name).toBeTypeOf('number');
 });
 
 describe.each(numbers)('%s: %s in %s', (name, argument, range, kind) => {
@@ -140,11 +141,19 @@ describe.each(numbers)('%s: %s in %s', (name, argument, range, kind) => {
 
   test('what is not finite or lies outside is a RangeError', () => {
     const [low, high] = range.slice(1, -1).split(', ').map(Number) as [number, number];
-    const outside = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, low - 1, ...(range.startsWith('(') ? [low] : [])];
+    const outside = [
+      Number.NaN,
+      Number.POSITIVE_INFINITY,
+      Number.NEGATIVE_INFINITY,
+      low - 1,
+      ...(range.startsWith('(') ? [low] : []),
+    ];
     if (!Number.isNaN(high)) outside.push(high + 1, ...(range.endsWith(')') ? [high] : []));
     if (kind === 'integer') outside.push(low + 0.5);
     for (const value of outside)
-      expect(thrown(() => call(name, argument, value))).toBe(`RangeError: ${name}: ${argument}: ${value}, expected ${expected}`);
+      expect(thrown(() => call(name, argument, value))).toBe(
+        `RangeError: ${name}: ${argument}: ${value}, expected ${expected}`,
+      );
   });
 });
 
@@ -152,7 +161,9 @@ describe('options', () => {
   const bags = names.filter((name) => !['constant', 'multiply', 'perEpoch'].includes(name));
 
   test.each(bags)('%s refuses an unknown one, and what is no bag of options', (name) => {
-    expect(thrown(() => call(name, 'zzz', 1))).toMatch(new RegExp(`^TypeError: ${name}: zzz: unknown option, expected `));
+    expect(thrown(() => call(name, 'zzz', 1))).toMatch(
+      new RegExp(`^TypeError: ${name}: zzz: unknown option, expected `),
+    );
     const required = (good[name] as unknown[]).slice(0, -1);
     for (const bad of [null, 5, 'steps', [], true]) {
       expect(thrown(() => (s[name] as (typeof s)[string])(...required, bad))).toMatch(
@@ -176,8 +187,12 @@ describe('options', () => {
     ['sequence', 'boundaries', 'an array'],
   ])('%s needs %s', (name, argument, expected) => {
     const args = (good[name] as unknown[]).slice(0, -1);
-    expect(thrown(() => (s[name] as (typeof s)[string])(...args, {}))).toBe(`TypeError: ${name}: ${argument}: undefined, expected ${expected}`);
-    expect(thrown(() => (s[name] as (typeof s)[string])(...args))).toMatch(new RegExp(`^TypeError: ${name}: options: undefined, expected `));
+    expect(thrown(() => (s[name] as (typeof s)[string])(...args, {}))).toBe(
+      `TypeError: ${name}: ${argument}: undefined, expected ${expected}`,
+    );
+    expect(thrown(() => (s[name] as (typeof s)[string])(...args))).toMatch(
+      new RegExp(`^TypeError: ${name}: options: undefined, expected `),
+    );
   });
 
   test.each([
@@ -187,7 +202,9 @@ describe('options', () => {
     ['oneCycleMomentum', 'anneal', '"sine"', '"cos" or "linear"'],
     ['warmupStableDecay', 'shape', '"toString"', '"linear" or "cosine" or "sqrt"'],
   ])('%s: %s is one of its names', (name, argument, given, expected) => {
-    expect(thrown(() => call(name, argument, JSON.parse(given)))).toBe(`RangeError: ${name}: ${argument}: ${given}, expected ${expected}`);
+    expect(thrown(() => call(name, argument, JSON.parse(given)))).toBe(
+      `RangeError: ${name}: ${argument}: ${given}, expected ${expected}`,
+    );
     expect(thrown(() => call(name, argument, 3))).toBe(`TypeError: ${name}: ${argument}: 3, expected ${expected}`);
   });
 
@@ -200,7 +217,9 @@ describe('options', () => {
     ['cyclicMomentum', 0.5, 0.8],
     ['oneCycleMomentum', 0.5, 0.85],
   ])('%s: max is not below base', (name, max, base) => {
-    expect(thrown(() => call(name, 'max', max))).toBe(`RangeError: ${name}: max: ${max}, expected at least base, ${base}`);
+    expect(thrown(() => call(name, 'max', max))).toBe(
+      `RangeError: ${name}: max: ${max}, expected at least base, ${base}`,
+    );
     expect(call(name, 'max', base)(1)).toBe(base);
   });
 
@@ -230,8 +249,12 @@ describe('two ways to say it', () => {
     expect(thrown(() => s.exponentialDecay?.(1, { gamma: 0.9, rate: 0.1 }))).toBe(
       'TypeError: exponentialDecay: rate: 0.1, expected no rate beside gamma',
     );
-    expect(thrown(() => s.exponentialDecay?.(1, { rate: -1 }))).toBe('RangeError: exponentialDecay: rate: -1, expected [0, inf)');
-    expect(thrown(() => s.exponentialDecay?.(1, { rate: '1' }))).toBe('TypeError: exponentialDecay: rate: "1", expected a number in [0, inf)');
+    expect(thrown(() => s.exponentialDecay?.(1, { rate: -1 }))).toBe(
+      'RangeError: exponentialDecay: rate: -1, expected [0, inf)',
+    );
+    expect(thrown(() => s.exponentialDecay?.(1, { rate: '1' }))).toBe(
+      'TypeError: exponentialDecay: rate: "1", expected a number in [0, inf)',
+    );
   });
 
   test('piecewiseConstant: factor or values', () => {
@@ -246,11 +269,15 @@ describe('two ways to say it', () => {
     expect(thrown(() => piecewiseConstant?.({ boundaries, values: [3, Number.NaN, 1] }))).toBe(
       'RangeError: piecewiseConstant: values[1]: NaN, expected [0, inf)',
     );
-    expect(thrown(() => piecewiseConstant?.({ boundaries, values: 3 }))).toBe('TypeError: piecewiseConstant: values: 3, expected an array');
+    expect(thrown(() => piecewiseConstant?.({ boundaries, values: 3 }))).toBe(
+      'TypeError: piecewiseConstant: values: 3, expected an array',
+    );
     expect(thrown(() => piecewiseConstant?.({ boundaries: [10, 5], values: [3, 2, 1] }))).toBe(
       'RangeError: piecewiseConstant: boundaries[1]: 5, expected at least 10 (in ascending order)',
     );
-    expect(thrown(() => piecewiseConstant?.(-1, { boundaries, values: [3, 2, 1] }))).toBe('RangeError: piecewiseConstant: lr: -1, expected [0, inf)');
+    expect(thrown(() => piecewiseConstant?.(-1, { boundaries, values: [3, 2, 1] }))).toBe(
+      'RangeError: piecewiseConstant: lr: -1, expected [0, inf)',
+    );
     // Without values lr can't be left out: nothing else says how high.
     expect(thrown(() => piecewiseConstant?.({ boundaries, factor: 0.5 }))).toBe(
       'TypeError: piecewiseConstant: lr: undefined, expected a number in [0, inf)',
@@ -261,11 +288,16 @@ describe('two ways to say it', () => {
 describe('boundaries', () => {
   test.each(['piecewiseConstant', 'sequence'])('%s: integers in an array', (name) => {
     for (const value of [-1, 1.5, Number.NaN, Number.POSITIVE_INFINITY]) {
-      expect(thrown(() => call(name, 'boundaries', [value]))).toBe(`RangeError: ${name}: boundaries[0]: ${value}, expected an integer in [0, inf)`);
+      expect(thrown(() => call(name, 'boundaries', [value]))).toBe(
+        `RangeError: ${name}: boundaries[0]: ${value}, expected an integer in [0, inf)`,
+      );
     }
-    expect(thrown(() => call(name, 'boundaries', ['5']))).toBe(`TypeError: ${name}: boundaries[0]: "5", expected an integer in [0, inf)`);
-    // biome-ignore lint/suspicious/noSparseArray: a hole is no number
-    expect(thrown(() => call(name, 'boundaries', [,]))).toBe(`TypeError: ${name}: boundaries[0]: undefined, expected an integer in [0, inf)`);
+    expect(thrown(() => call(name, 'boundaries', ['5']))).toBe(
+      `TypeError: ${name}: boundaries[0]: "5", expected an integer in [0, inf)`,
+    );
+    expect(thrown(() => call(name, 'boundaries', [,]))).toBe(
+      `TypeError: ${name}: boundaries[0]: undefined, expected an integer in [0, inf)`,
+    );
     expect(thrown(() => call(name, 'boundaries', 5))).toBe(`TypeError: ${name}: boundaries: 5, expected an array`);
   });
 
@@ -276,8 +308,12 @@ describe('boundaries', () => {
     expect(thrown(() => s.sequence?.([one, one, one], { boundaries: [9, 8] }))).toBe(
       'RangeError: sequence: boundaries[1]: 8, expected at least 9 (in ascending order)',
     );
-    expect(thrown(() => s.sequence?.([], { boundaries: [] }))).toBe('RangeError: sequence: schedules: length 0, expected at least 1');
-    expect(thrown(() => s.sequence?.(one, { boundaries: [] }))).toBe('TypeError: sequence: schedules: function one, expected an array');
+    expect(thrown(() => s.sequence?.([], { boundaries: [] }))).toBe(
+      'RangeError: sequence: schedules: length 0, expected at least 1',
+    );
+    expect(thrown(() => s.sequence?.(one, { boundaries: [] }))).toBe(
+      'TypeError: sequence: schedules: function one, expected an array',
+    );
     expect(thrown(() => s.sequence?.([one, 5], { boundaries: [1] }))).toBe(
       'TypeError: sequence: schedules[1]: 5, expected a schedule, (step) => number',
     );
@@ -296,7 +332,9 @@ test.each([
     [null, 'null'],
     [{}, 'an object'],
   ] as const) {
-    expect(thrown(() => call(name, argument, value))).toBe(`TypeError: ${name}: ${argument}: ${shown}, expected a schedule, (step) => number`);
+    expect(thrown(() => call(name, argument, value))).toBe(
+      `TypeError: ${name}: ${argument}: ${shown}, expected a schedule, (step) => number`,
+    );
   }
 });
 
@@ -313,7 +351,9 @@ describe('the examples in the docstrings', () => {
   test.each(examples)('%s gives what its comments say', (name, code) => {
     expect(code).toMatch(new RegExp(`^import \\{[^}]*\\b${name}\\b[^}]*\\} from 'schuss';\n`));
     // `lr(1); // 0.1` becomes a check; the import, a look-up in the module under test.
-    const checked = code.replace(/^import (\{.*\}) from 'schuss';$/m, 'const $1 = schuss;').replace(/^(.+); \/\/ (\S+)$/gm, 'check($1, $2);');
+    const checked = code
+      .replace(/^import (\{.*\}) from 'schuss';$/m, 'const $1 = schuss;')
+      .replace(/^(.+); \/\/ (\S+)$/gm, 'check($1, $2);');
     let checks = 0;
     const check = (actual: number, expected: number) => {
       checks++;

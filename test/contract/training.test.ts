@@ -96,7 +96,6 @@ describe('clipGradNorm and clipGradValue', () => {
         );
         expect([...grad]).toEqual([3, 4]);
       }
-      // biome-ignore lint/suspicious/noSparseArray: a hole is no gradient
       expect(thrown(() => clip([, f32(1)], 1))).toBe(`TypeError: ${name}: grads[0]: undefined, expected ${one}`);
     },
   );

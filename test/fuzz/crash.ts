@@ -19,7 +19,10 @@ for (const length of [0, 1, 2 ** 30 + 1, 2 ** 31, 2 ** 32]) {
 
 // Arrays that only the optimizer holds: small ones live on V8's heap until their address is asked for.
 {
-  const optimizers = Array.from({ length: 200 }, (_, i) => new Adam(new Float32Array((i % 20) + 1).fill(1), { ema: 0.5, betas: [0.9, 0.99] }));
+  const optimizers = Array.from(
+    { length: 200 },
+    (_, i) => new Adam(new Float32Array((i % 20) + 1).fill(1), { ema: 0.5, betas: [0.9, 0.99] }),
+  );
   for (let step = 0; step < 5; step++) {
     collect();
     for (const [i, optimizer] of optimizers.entries()) optimizer.step(new Float32Array((i % 20) + 1).fill(1));

@@ -29,7 +29,30 @@ type Call = (world: World) => unknown;
 function calls(c: Case, next: () => number): Call {
   const pick = <T>(list: readonly T[]): T => list[Math.floor(next() * list.length)] as T;
   const int = (n: number) => Math.floor(next() * n);
-  const junk = [undefined, null, Number.NaN, Number.POSITIVE_INFINITY, -1, 1, 2, 0.5, 'x', '', true, [], {}, [0.5, 0.5], new Array(2), () => 0.5, () => Number.NaN, () => 'x', 1n, Symbol('s'), new Float64Array(3), new Float32Array(3)];
+  const junk = [
+    undefined,
+    null,
+    Number.NaN,
+    Number.POSITIVE_INFINITY,
+    -1,
+    1,
+    2,
+    0.5,
+    'x',
+    '',
+    true,
+    [],
+    {},
+    [0.5, 0.5],
+    new Array(2),
+    () => 0.5,
+    () => Number.NaN,
+    () => 'x',
+    1n,
+    Symbol('s'),
+    new Float64Array(3),
+    new Float32Array(3),
+  ];
   const seed = int(1000);
   const [a, b, d, e] = [next(), next(), next(), next()];
   const option = pick([...Object.keys(c.declaration.hyperParameters), 'maximize', 'clipValue', 'clipNorm', 'nonsense']);
@@ -44,33 +67,69 @@ function calls(c: Case, next: () => number): Call {
     else if (a < 0.75) good[at] = params[seed % 2 ? at : 0]!.subarray(0);
     else if (a < 0.8) good.pop();
     else if (a < 0.85) good[at] = good[0]!;
-    else if (a < 0.9) good[at] = new Float32Array(params[at]!.length).fill(pick([Number.NaN, Number.POSITIVE_INFINITY, 3e38, 1e-45, 0]));
+    else if (a < 0.9)
+      good[at] = new Float32Array(params[at]!.length).fill(
+        pick([Number.NaN, Number.POSITIVE_INFINITY, 3e38, 1e-45, 0]),
+      );
     else if (a < 0.95) return value;
-    else for (const [i, p] of params.entries()) good[i] = Object.defineProperty(numbers(p.length, seed), 'length', { value: 1e9 });
+    else
+      for (const [i, p] of params.entries())
+        good[i] = Object.defineProperty(numbers(p.length, seed), 'length', { value: 1e9 });
     return good;
   };
   const assign = (target: Any, path: readonly string[], to: unknown) => {
     const holder = path.slice(0, -1).reduce((h, key) => h?.[key], target);
     if (typeof holder === 'object' && holder !== null) holder[path.at(-1) as string] = to;
   };
-  const path = pick([['stepCount'], ['skippedSteps'], ['version'], ['optimizer'], ['state'], ['state', '0'], ['state', '0', 'step'], ['state', '0', 'ema'], ['paramGroups'], ['paramGroups', '0'], ['paramGroups', '0', option], ['paramGroups', '0', 'params'], ['extra']]);
+  const path = pick([
+    ['stepCount'],
+    ['skippedSteps'],
+    ['version'],
+    ['optimizer'],
+    ['state'],
+    ['state', '0'],
+    ['state', '0', 'step'],
+    ['state', '0', 'ema'],
+    ['paramGroups'],
+    ['paramGroups', '0'],
+    ['paramGroups', '0', option],
+    ['paramGroups', '0', 'params'],
+    ['extra'],
+  ]);
   const spread = pick([{}, { lr: 0.2 }, { [option]: value }]);
 
   const what = next();
-  if (what < 0.45) return (w) => w.optimizer.step(grads(w) as Any, b < 0.8 ? undefined : (pick([{ gradScale: d * 2 }, { gradScale: value }, { nonsense: 1 }, value]) as Any));
-  if (what < 0.62) return ({ optimizer }) => assign(optimizer.paramGroups[seed % optimizer.paramGroups.length], [option], value);
+  if (what < 0.45)
+    return (w) =>
+      w.optimizer.step(
+        grads(w) as Any,
+        b < 0.8 ? undefined : (pick([{ gradScale: d * 2 }, { gradScale: value }, { nonsense: 1 }, value]) as Any),
+      );
+  if (what < 0.62)
+    return ({ optimizer }) => assign(optimizer.paramGroups[seed % optimizer.paramGroups.length], [option], value);
   if (what < 0.67) return ({ optimizer }) => assign(optimizer, ['lr'], value);
   if (what < 0.75)
     return ({ optimizer, params }) => {
       if (params.length > 5 && b < 0.7) return;
-      const added = b < 0.7 ? numbers(int(30), seed) : b < 0.8 ? params[0]!.subarray(1) : b < 0.9 ? (value as Any) : { name: numbers(3, seed) };
+      const added =
+        b < 0.7
+          ? numbers(int(30), seed)
+          : b < 0.8
+            ? params[0]!.subarray(1)
+            : b < 0.9
+              ? (value as Any)
+              : { name: numbers(3, seed) };
       optimizer.addParamGroup({ params: added, ...spread } as Any);
       params.push(added);
     };
   if (what < 0.83) return (w) => void (w.saved = structuredClone(w.optimizer.stateDict()));
   if (what < 0.97)
     return ({ optimizer, saved }) => {
-      const dict = { ...saved, paramGroups: saved.paramGroups.map((g: Any) => ({ ...g })), state: Object.fromEntries(Object.entries<Any>(saved.state).map(([k, s]) => [k, { ...s }])) };
+      const dict = {
+        ...saved,
+        paramGroups: saved.paramGroups.map((g: Any) => ({ ...g })),
+        state: Object.fromEntries(Object.entries<Any>(saved.state).map(([k, s]) => [k, { ...s }])),
+      };
       if (b < 0.6) assign(dict, path, value);
       optimizer.loadStateDict(dict);
     };
@@ -79,7 +138,9 @@ function calls(c: Case, next: () => number): Call {
 
 function world(c: Case, seed: number): World {
   const params = [numbers(1 + (seed % 33), seed), numbers(seed % 5, seed + 1)];
-  const more = [{}, { ema: 0.9 }, { skipNonFinite: true, zeroGrads: true }, { clipNorm: 1, ema: 0.5, gradNorm: true }][seed % 4] as Any;
+  const more = [{}, { ema: 0.9 }, { skipNonFinite: true, zeroGrads: true }, { clipNorm: 1, ema: 0.5, gradNorm: true }][
+    seed % 4
+  ] as Any;
   const optimizer = c.make(params.slice(), more);
   return { optimizer, params, saved: optimizer.stateDict() };
 }
@@ -103,7 +164,8 @@ test.each(variants)('$title', (c) => {
         const error = e as Error;
         count.refused++;
         expect([TypeError, RangeError], `${title}: ${error.stack}`).toContain(error.constructor);
-        if (!/^Cannot add property|^Cannot convert a Symbol/.test(error.message)) expect(error.message, title).toMatch(shape);
+        if (!/^Cannot add property|^Cannot convert a Symbol/.test(error.message))
+          expect(error.message, title).toMatch(shape);
         expect(snapshot(subject.optimizer, subject.params), `${title}: ${error.message}`).toBe(before);
         continue;
       }

@@ -19,7 +19,11 @@ export interface Case {
 
 /** The options without which a class can't be made. */
 export function needed({ hyperParameters }: Declaration): Options {
-  return Object.fromEntries(Object.entries(hyperParameters).filter(([, h]) => h.required).map(([name]) => [name, 0.1]));
+  return Object.fromEntries(
+    Object.entries(hyperParameters)
+      .filter(([, h]) => h.required)
+      .map(([name]) => [name, 0.1]),
+  );
 }
 
 export function classOf({ name }: Declaration): OptimizerClass {
@@ -34,13 +38,21 @@ function forms(name: string, h: HyperParameter): readonly unknown[] {
 }
 
 function product(tables: readonly (readonly [string, readonly unknown[]])[]): Options[] {
-  return tables.reduce<Options[]>((all, [name, values]) => (values.length === 0 ? all : all.flatMap((o) => values.map((v) => ({ ...o, [name]: v })))), [{}]);
+  return tables.reduce<Options[]>(
+    (all, [name, values]) => (values.length === 0 ? all : all.flatMap((o) => values.map((v) => ({ ...o, [name]: v })))),
+    [{}],
+  );
 }
 
 function caseOf(declaration: Declaration, options: Options): Case {
   const all = { ...needed(declaration), ...options };
   const title = `${declaration.name} ${JSON.stringify(options)}`;
-  return { title, declaration, options: all, make: (params, more = {}) => new (classOf(declaration))(params as Any, { ...all, ...more }) };
+  return {
+    title,
+    declaration,
+    options: all,
+    make: (params, more = {}) => new (classOf(declaration))(params as Any, { ...all, ...more }),
+  };
 }
 
 /** Every class with its defaults. */
@@ -78,7 +90,11 @@ export function snapshot(optimizer: Optimizer, params: readonly Float32Array[]):
   try {
     ema = optimizer.emaParams;
   } catch {}
-  return JSON.stringify([optimizer.stateDict(), groups, optimizer.stepCount, optimizer.skippedSteps, ema, params], replacer, 1);
+  return JSON.stringify(
+    [optimizer.stateDict(), groups, optimizer.stepCount, optimizer.skippedSteps, ema, params],
+    replacer,
+    1,
+  );
 }
 
 /** Numbers like a network's, the same for the same seed. */
@@ -136,7 +152,13 @@ export function refused(kind: Kind, message: RegExp | string, action: () => unkn
  * Runs an attack that must be refused, and shows that it changed nothing: neither what can be seen, nor what a twin that
  * was never attacked computes in the next steps.
  */
-export function harmless(c: Case, kind: Kind, message: RegExp | string, attack: (rig: Rig) => unknown, more: Options = {}): void {
+export function harmless(
+  c: Case,
+  kind: Kind,
+  message: RegExp | string,
+  attack: (rig: Rig) => unknown,
+  more: Options = {},
+): void {
   const victim = rig(c, more);
   const twin = rig(c, more);
   expect(victim.seen()).toBe(twin.seen());

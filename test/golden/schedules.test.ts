@@ -37,7 +37,8 @@ function chain(initial: number, last: number, next: (lr: number, epoch: number) 
 }
 
 const torch = {
-  stepLR: (lr: number, stepSize: number, gamma: number, last: number) => chain(lr, last, (v, epoch) => (epoch % stepSize === 0 ? v * gamma : v)),
+  stepLR: (lr: number, stepSize: number, gamma: number, last: number) =>
+    chain(lr, last, (v, epoch) => (epoch % stepSize === 0 ? v * gamma : v)),
 
   multiStepLR(lr: number, milestones: number[], gamma: number, last: number) {
     const decay = (v: number, epoch: number) => v * gamma ** milestones.filter((m) => m === epoch).length;
@@ -47,7 +48,9 @@ const torch = {
   exponentialLR: (lr: number, gamma: number, last: number) => chain(lr, last, (v) => v * gamma),
 
   linearLR: (lr: number, start: number, end: number, total: number, last: number) =>
-    chain(lr * start, last, (v, epoch) => (epoch > total ? v : v * (1 + (end - start) / (total * start + (epoch - 1) * (end - start))))),
+    chain(lr * start, last, (v, epoch) =>
+      epoch > total ? v : v * (1 + (end - start) / (total * start + (epoch - 1) * (end - start))),
+    ),
 
   polynomialLR: (lr: number, total: number, power: number, last: number) =>
     chain(lr, last, (v, epoch) => (epoch > total ? v : v * ((1 - epoch / total) / (1 - (epoch - 1) / total)) ** power)),
@@ -72,7 +75,14 @@ const torch = {
     });
   },
 
-  cyclicLR(base: number, max: number, up: number, down: number, scale: (cycle: number, epoch: number) => number, last: number) {
+  cyclicLR(
+    base: number,
+    max: number,
+    up: number,
+    down: number,
+    scale: (cycle: number, epoch: number) => number,
+    last: number,
+  ) {
     const total = up + down;
     const ratio = up / total;
     const amplitudes = Array.from({ length: last + 1 }, (_, epoch) => {
@@ -132,23 +142,47 @@ const cases: [name: string, schedule: (step: number) => number, truth: Values][]
   ['PolynomialLR', polynomial(0.05, { steps: 500, power: 0.9 }), torch.polynomialLR(0.05, 500, 0.9, 600)],
   ['PolynomialLR power 3', polynomial(1, { steps: 77, power: 3 }), torch.polynomialLR(1, 77, 3, 100)],
   ['CosineAnnealingLR', cosine(0.1, { steps: 100 }), torch.cosineAnnealingLR(0.1, 100, 0, 100)],
-  ['CosineAnnealingLR to a minimum', cosine(0.1, { steps: 5000, min: 0.003 }), torch.cosineAnnealingLR(0.1, 5000, 0.003, 5000)],
+  [
+    'CosineAnnealingLR to a minimum',
+    cosine(0.1, { steps: 5000, min: 0.003 }),
+    torch.cosineAnnealingLR(0.1, 5000, 0.003, 5000),
+  ],
   ['CosineAnnealingLR of 1 step', cosine(0.1, { steps: 1, min: 0.01 }), torch.cosineAnnealingLR(0.1, 1, 0.01, 1)],
   ['CosineAnnealingLR rising', cosine(0.04, { steps: 300, min: 0.4 }), torch.cosineAnnealingLR(0.04, 300, 0.4, 300)],
-  ['CosineAnnealingWarmRestarts', cosineWarmRestarts(0.05, { first: 20 }), torch.cosineAnnealingWarmRestarts(0.05, 20, 1, 0, 200)],
+  [
+    'CosineAnnealingWarmRestarts',
+    cosineWarmRestarts(0.05, { first: 20 }),
+    torch.cosineAnnealingWarmRestarts(0.05, 20, 1, 0, 200),
+  ],
   [
     'CosineAnnealingWarmRestarts ×2',
     cosineWarmRestarts(0.05, { first: 10, multiplier: 2, min: 0.001 }),
     torch.cosineAnnealingWarmRestarts(0.05, 10, 2, 0.001, 1300),
   ],
   // Restarts at k = 333, where Math.log(1000)/Math.log(10) is just under 3 and names the wrong period.
-  ['CosineAnnealingWarmRestarts ×10', cosineWarmRestarts(1, { first: 3, multiplier: 10 }), torch.cosineAnnealingWarmRestarts(1, 3, 10, 0, 40_000)],
-  ['CyclicLR defaults', cyclic({ base: 0.01, max: 0.1 }), torch.cyclicLR(0.01, 0.1, 2000, 2000, scales.triangular, 9000).lr],
+  [
+    'CosineAnnealingWarmRestarts ×10',
+    cosineWarmRestarts(1, { first: 3, multiplier: 10 }),
+    torch.cosineAnnealingWarmRestarts(1, 3, 10, 0, 40_000),
+  ],
+  [
+    'CyclicLR defaults',
+    cyclic({ base: 0.01, max: 0.1 }),
+    torch.cyclicLR(0.01, 0.1, 2000, 2000, scales.triangular, 9000).lr,
+  ],
   ...(['triangular', 'triangular2', 'exp_range'] as const).flatMap((mode): typeof cases => {
     const shape = { stepsUp: 7, stepsDown: 13, mode, gamma: 0.99 };
     return [
-      [`CyclicLR ${mode}`, cyclic({ base: 0.01, max: 0.1, ...shape }), torch.cyclicLR(0.01, 0.1, 7, 13, scales[mode], 500).lr],
-      [`CyclicLR ${mode}, momentum`, cyclicMomentum(shape), torch.cyclicLR(0.8, 0.9, 7, 13, scales[mode], 500).momentum],
+      [
+        `CyclicLR ${mode}`,
+        cyclic({ base: 0.01, max: 0.1, ...shape }),
+        torch.cyclicLR(0.01, 0.1, 7, 13, scales[mode], 500).lr,
+      ],
+      [
+        `CyclicLR ${mode}, momentum`,
+        cyclicMomentum(shape),
+        torch.cyclicLR(0.8, 0.9, 7, 13, scales[mode], 500).momentum,
+      ],
       [
         `CyclicLR ${mode}, momentum bounds`,
         cyclicMomentum({ base: 0.5, max: 0.99, ...shape }),
@@ -156,8 +190,16 @@ const cases: [name: string, schedule: (step: number) => number, truth: Values][]
       ],
     ];
   }),
-  ['OneCycleLR defaults', oneCycle(0.01, { totalSteps: 1000 }), torch.oneCycleLR([0.01 / 25, 0.01, 0.01 / 25e4], 0.3, 1000, 'cos')],
-  ['OneCycleLR defaults, momentum', oneCycleMomentum({ totalSteps: 1000 }), torch.oneCycleLR([0.95, 0.85, 0.95], 0.3, 1000, 'cos')],
+  [
+    'OneCycleLR defaults',
+    oneCycle(0.01, { totalSteps: 1000 }),
+    torch.oneCycleLR([0.01 / 25, 0.01, 0.01 / 25e4], 0.3, 1000, 'cos'),
+  ],
+  [
+    'OneCycleLR defaults, momentum',
+    oneCycleMomentum({ totalSteps: 1000 }),
+    torch.oneCycleLR([0.95, 0.85, 0.95], 0.3, 1000, 'cos'),
+  ],
   // The phases end between steps (0.37·41 is none), before the first step (0), and at the last one (1); two phases overlap (0.7).
   ...[0, 0.1, 0.37, 0.5, 0.7, 1].flatMap((pctStart) =>
     (['cos', 'linear'] as const).flatMap((anneal): typeof cases => {
@@ -165,13 +207,21 @@ const cases: [name: string, schedule: (step: number) => number, truth: Values][]
       const bounds = { base: 0.6, max: 0.9 };
       const name = `OneCycleLR ${pctStart} ${anneal}`;
       return [
-        [name, oneCycle(2, { ...shape, divFactor: 10, finalDivFactor: 100 }), torch.oneCycleLR([0.2, 2, 0.002], pctStart, 41, anneal)],
+        [
+          name,
+          oneCycle(2, { ...shape, divFactor: 10, finalDivFactor: 100 }),
+          torch.oneCycleLR([0.2, 2, 0.002], pctStart, 41, anneal),
+        ],
         [
           `${name}, three phases`,
           oneCycle(2, { ...shape, divFactor: 10, finalDivFactor: 100, threePhase: true }),
           torch.oneCycleLR([0.2, 2, 0.2, 0.002], pctStart, 41, anneal),
         ],
-        [`${name}, momentum`, oneCycleMomentum({ ...shape, ...bounds }), torch.oneCycleLR([0.9, 0.6, 0.9], pctStart, 41, anneal)],
+        [
+          `${name}, momentum`,
+          oneCycleMomentum({ ...shape, ...bounds }),
+          torch.oneCycleLR([0.9, 0.6, 0.9], pctStart, 41, anneal),
+        ],
         [
           `${name}, three phases, momentum`,
           oneCycleMomentum({ ...shape, ...bounds, threePhase: true }),
@@ -183,14 +233,18 @@ const cases: [name: string, schedule: (step: number) => number, truth: Values][]
   // SequentialLR: from each milestone on, the scheduler starts at its own epoch 0.
   [
     'SequentialLR',
-    sequence([linear(0.05, { from: 0.1, steps: 20 }), exponentialDecay(0.05, { gamma: 0.9 }), constant(0.001)], { boundaries: [20, 50] }),
+    sequence([linear(0.05, { from: 0.1, steps: 20 }), exponentialDecay(0.05, { gamma: 0.9 }), constant(0.001)], {
+      boundaries: [20, 50],
+    }),
     [...torch.linearLR(0.05, 0.1, 1, 20, 19), ...torch.exponentialLR(0.05, 0.9, 29), ...Array<number>(30).fill(0.001)],
   ],
   // ChainedScheduler: each multiplies what it finds by its own change.
   [
     'ChainedScheduler',
     multiply(exponentialDecay(0.05, { gamma: 0.9 }), linear(1, { from: 0.1, steps: 20 })),
-    torch.linearLR(1, 0.1, 1, 20, 60).map((factor, epoch) => factor * (torch.exponentialLR(0.05, 0.9, 60)[epoch] as number)),
+    torch
+      .linearLR(1, 0.1, 1, 20, 60)
+      .map((factor, epoch) => factor * (torch.exponentialLR(0.05, 0.9, 60)[epoch] as number)),
   ],
 ];
 
@@ -199,22 +253,30 @@ describe('PyTorch, to 1e-9 of the peak', () => {
     expect(deviation(schedule, truth)).toBeLessThan(1e-9);
   });
 
-  test.each(cases)('%s: the comparison sees a schedule that is one step late, or 2e-9 too large', (_, schedule, truth) => {
-    const varies = new Set(truth).size > 1;
-    if (varies) expect(deviation((step) => schedule(Math.max(step - 1, 1)), truth)).toBeGreaterThan(1e-9);
-    expect(deviation((step) => schedule(step) * (1 + 2e-9), truth)).toBeGreaterThan(1e-9);
-    expect(deviation((step) => (step === truth.length ? Number.NaN : schedule(step)), truth)).not.toBeLessThan(1e-9);
-  });
+  test.each(cases)(
+    '%s: the comparison sees a schedule that is one step late, or 2e-9 too large',
+    (_, schedule, truth) => {
+      const varies = new Set(truth).size > 1;
+      if (varies) expect(deviation((step) => schedule(Math.max(step - 1, 1)), truth)).toBeGreaterThan(1e-9);
+      expect(deviation((step) => schedule(step) * (1 + 2e-9), truth)).toBeGreaterThan(1e-9);
+      expect(deviation((step) => (step === truth.length ? Number.NaN : schedule(step)), truth)).not.toBeLessThan(1e-9);
+    },
+  );
 
   test('mutants of the formulas that are easily written instead are seen', () => {
     const { PI, cos, min } = Math;
     const truth = torch.cosineAnnealingLR(0.1, 100, 0.01, 100);
-    expect(deviation((step) => 0.01 + (0.09 * (1 + cos((PI * min(step - 1, 99)) / 99))) / 2, truth)).toBeGreaterThan(1e-4);
+    expect(deviation((step) => 0.01 + (0.09 * (1 + cos((PI * min(step - 1, 99)) / 99))) / 2, truth)).toBeGreaterThan(
+      1e-4,
+    );
     expect(deviation((step) => (0.1 * (1 + cos((PI * (step - 1)) / 100))) / 2, truth)).toBeGreaterThan(1e-2);
     // 1cycle with whole phases, as if PyTorch's did not end a step early.
     const oneCycleTruth = torch.oneCycleLR([0.04, 1, 4e-6], 0.3, 100, 'linear');
     expect(
-      deviation((step) => (step - 1 <= 30 ? 0.04 + (0.96 * (step - 1)) / 30 : 1 + ((4e-6 - 1) * (step - 31)) / 70), oneCycleTruth),
+      deviation(
+        (step) => (step - 1 <= 30 ? 0.04 + (0.96 * (step - 1)) / 30 : 1 + ((4e-6 - 1) * (step - 31)) / 70),
+        oneCycleTruth,
+      ),
     ).toBeGreaterThan(1e-3);
   });
 });
@@ -238,14 +300,16 @@ describe('values by hand', () => {
 
   test('constant', () => expect(at(constant(0.3), [1, 2, 1e9])).toEqual([0.3, 0.3, 0.3]));
 
-  test('stepDecay: the default factor', () => expect(at(stepDecay(1, { every: 2 }), [1, 2, 3, 4, 5])).toEqual(near([1, 1, 0.1, 0.1, 0.01])));
+  test('stepDecay: the default factor', () =>
+    expect(at(stepDecay(1, { every: 2 }), [1, 2, 3, 4, 5])).toEqual(near([1, 1, 0.1, 0.1, 0.01])));
 
   test('exponentialDecay', () => {
     expect(at(exponentialDecay(8, { gamma: 0.5 }), [1, 2, 3, 4])).toEqual([8, 4, 2, 1]);
     expect(at(exponentialDecay(1, { rate: 1 }), [1, 2, 3])).toEqual(near([1, 0.36787944117144233, 0.1353352832366127]));
   });
 
-  test('inverseTimeDecay', () => expect(at(inverseTimeDecay(1, { rate: 1 }), [1, 2, 3, 4, 10])).toEqual([1, 1 / 2, 1 / 3, 1 / 4, 1 / 10]));
+  test('inverseTimeDecay', () =>
+    expect(at(inverseTimeDecay(1, { rate: 1 }), [1, 2, 3, 4, 10])).toEqual([1, 1 / 2, 1 / 3, 1 / 4, 1 / 10]));
 
   test('piecewiseConstant', () => {
     const values = { boundaries: [2, 4], values: [5, 7, 1] };
@@ -268,14 +332,18 @@ describe('values by hand', () => {
   });
 
   test('cosine', () => {
-    expect(at(cosine(3, { steps: 4, min: 1 }), [1, 2, 3, 4, 5, 9])).toEqual(near([3, 2 + Math.SQRT1_2, 2, 2 - Math.SQRT1_2, 1, 1]));
+    expect(at(cosine(3, { steps: 4, min: 1 }), [1, 2, 3, 4, 5, 9])).toEqual(
+      near([3, 2 + Math.SQRT1_2, 2, 2 - Math.SQRT1_2, 1, 1]),
+    );
     // Both ends exactly, where min + (lr − min) would round.
     expect(at(cosine(0.1, { steps: 7, min: 0.7 }), [1, 8])).toEqual([0.1, 0.7]);
   });
 
   test('cosineWarmRestarts', () => {
     expect(at(cosineWarmRestarts(2, { first: 2 }), [1, 2, 3, 4, 5])).toEqual(near([2, 1, 2, 1, 2]));
-    expect(at(cosineWarmRestarts(2, { first: 1, multiplier: 2 }), [1, 2, 3, 4, 6, 8])).toEqual(near([2, 2, 1, 2, 1, 2]));
+    expect(at(cosineWarmRestarts(2, { first: 1, multiplier: 2 }), [1, 2, 3, 4, 6, 8])).toEqual(
+      near([2, 2, 1, 2, 1, 2]),
+    );
     // 1 + 2 + … + 2⁵¹ steps are done: a restart far out, found at once.
     expect(cosineWarmRestarts(2, { first: 1, multiplier: 2 })(2 ** 52)).toBe(2);
   });
@@ -283,8 +351,12 @@ describe('values by hand', () => {
   test('cyclic, cyclicMomentum', () => {
     const steps = [1, 2, 3, 4, 5, 6, 7, 8, 9];
     expect(at(cyclic({ base: 1, max: 3, stepsUp: 2 }), steps)).toEqual([1, 2, 3, 2, 1, 2, 3, 2, 1]);
-    expect(at(cyclic({ base: 1, max: 3, stepsUp: 2, mode: 'triangular2' }), steps)).toEqual([1, 2, 3, 2, 1, 1.5, 2, 1.5, 1]);
-    expect(at(cyclic({ base: 0, max: 4, stepsUp: 1, stepsDown: 2, mode: 'exp_range', gamma: 0.5 }), steps.slice(0, 5))).toEqual([0, 2, 0.5, 0, 0.25]);
+    expect(at(cyclic({ base: 1, max: 3, stepsUp: 2, mode: 'triangular2' }), steps)).toEqual([
+      1, 2, 3, 2, 1, 1.5, 2, 1.5, 1,
+    ]);
+    expect(
+      at(cyclic({ base: 0, max: 4, stepsUp: 1, stepsDown: 2, mode: 'exp_range', gamma: 0.5 }), steps.slice(0, 5)),
+    ).toEqual([0, 2, 0.5, 0, 0.25]);
     expect(cyclic({ base: 1, max: 3 })(2001)).toBe(3);
     expect(at(cyclicMomentum({ stepsUp: 2 }), steps.slice(0, 5))).toEqual(near([0.9, 0.85, 0.8, 0.85, 0.9]));
     expect(cyclicMomentum()(2001)).toBe(0.8);
@@ -295,10 +367,16 @@ describe('values by hand', () => {
     const shape = { totalSteps: 10, pctStart: 0.5, anneal: 'linear' } as const;
     const three = { ...shape, threePhase: true };
     const steps = [1, 2, 3, 5, 6, 9, 10, 11];
-    expect(at(oneCycle(10, { ...shape, divFactor: 5, finalDivFactor: 2 }), steps)).toEqual(near([2, 4, 6, 10, 8.2, 2.8, 1, 1]));
-    expect(at(oneCycle(10, { ...three, divFactor: 5, finalDivFactor: 2 }), steps)).toEqual(near([2, 4, 6, 10, 8, 2, 1, 1]));
+    expect(at(oneCycle(10, { ...shape, divFactor: 5, finalDivFactor: 2 }), steps)).toEqual(
+      near([2, 4, 6, 10, 8.2, 2.8, 1, 1]),
+    );
+    expect(at(oneCycle(10, { ...three, divFactor: 5, finalDivFactor: 2 }), steps)).toEqual(
+      near([2, 4, 6, 10, 8, 2, 1, 1]),
+    );
     expect(at(oneCycleMomentum(shape), steps)).toEqual(near([0.95, 0.925, 0.9, 0.85, 0.87, 0.93, 0.95, 0.95]));
-    expect(at(oneCycleMomentum({ ...three, base: 0.5, max: 0.9 }), steps)).toEqual(near([0.9, 0.8, 0.7, 0.5, 0.6, 0.9, 0.9, 0.9]));
+    expect(at(oneCycleMomentum({ ...three, base: 0.5, max: 0.9 }), steps)).toEqual(
+      near([0.9, 0.8, 0.7, 0.5, 0.6, 0.9, 0.9, 0.9]),
+    );
   });
 
   test('oneCycle: a rise of no length begins at the peak (PyTorch divides by 0)', () => {
@@ -321,14 +399,18 @@ describe('values by hand', () => {
     expect(at(warmupStableDecay(5, { ...options, min: 1 }), steps)).toEqual([2.5, 5, 5, 5, 4, 3, 2, 1, 1, 1]);
     const wave = near([1, 2, 2, 2, 1 + Math.SQRT1_2, 1, 1 - Math.SQRT1_2, 0, 0, 0]);
     expect(at(warmupStableDecay(2, { ...options, shape: 'cosine' }), steps)).toEqual(wave);
-    expect(at(warmupStableDecay(2, { ...options, shape: 'sqrt' }), [6, 7, 9, 10])).toEqual(near([1, 2 - Math.SQRT2, 0, 0]));
+    expect(at(warmupStableDecay(2, { ...options, shape: 'sqrt' }), [6, 7, 9, 10])).toEqual(
+      near([1, 2 - Math.SQRT2, 0, 0]),
+    );
     expect(at(warmupStableDecay(4, { warmup: 0, stable: 0, decay: 2 }), [1, 2, 3])).toEqual([2, 0, 0]);
   });
 
   test('multiply, sequence, perEpoch', () => {
     const count = (step: number) => step;
     expect(at(multiply(count, constant(2)), [1, 2, 3])).toEqual([2, 4, 6]);
-    expect(at(sequence([count, (t) => 10 * t, (t) => 100 * t], { boundaries: [2, 3] }), [1, 2, 3, 4, 5])).toEqual([1, 2, 10, 100, 200]);
+    expect(at(sequence([count, (t) => 10 * t, (t) => 100 * t], { boundaries: [2, 3] }), [1, 2, 3, 4, 5])).toEqual([
+      1, 2, 10, 100, 200,
+    ]);
     expect(at(sequence([count, (t) => 10 * t], { boundaries: [0] }), [1, 2])).toEqual([10, 20]);
     expect(at(sequence([count], { boundaries: [] }), [1, 2])).toEqual([1, 2]);
     expect(at(perEpoch(count, 3), [1, 2, 3, 4, 6, 7])).toEqual([1, 1, 1, 2, 2, 3]);

@@ -18,7 +18,9 @@ function examplesOf(file: string): Example[] {
   const text = readFileSync(file, 'utf8');
   const isCode = file.endsWith('.ts');
   const blocks = isCode
-    ? [...text.matchAll(/@example\n\s*\* ```ts\n([\s\S]*?)\n\s*\* ```/g)].map(([, block]) => (block as string).replace(/^\s*\* ?/gm, ''))
+    ? [...text.matchAll(/@example\n\s*\* ```ts\n([\s\S]*?)\n\s*\* ```/g)].map(([, block]) =>
+        (block as string).replace(/^\s*\* ?/gm, ''),
+      )
     : [...text.matchAll(/^```ts\n([\s\S]*?)\n```/gm)].map(([, block]) => block as string);
   return blocks.map((code, i) => ({ name: `${relative(root, file)} ${i + 1}`, code }));
 }
@@ -80,10 +82,15 @@ describe('run', () => {
     if (/from 'schuss'/.test(code)) own['schuss'] = await import('../../lib/index.js');
     if (/from 'schuss\/tfjs'/.test(code)) own['schuss/tfjs'] = await import('../../lib/adapters/tfjs.js');
     // The body of an async function has no imports: they become requires.
-    const { outputText } = ts.transpileModule(code, { compilerOptions: { module: ts.ModuleKind.CommonJS, target: ts.ScriptTarget.ES2022 } });
+    const { outputText } = ts.transpileModule(code, {
+      compilerOptions: { module: ts.ModuleKind.CommonJS, target: ts.ScriptTarget.ES2022 },
+    });
     const log = vi.spyOn(console, 'log').mockImplementation(() => {});
     try {
-      const run = new Function('require', 'exports', `return (async () => {${outputText}\n})()`) as (r: unknown, e: object) => Promise<void>;
+      const run = new Function('require', 'exports', `return (async () => {${outputText}\n})()`) as (
+        r: unknown,
+        e: object,
+      ) => Promise<void>;
       await run((name: string) => own[name] ?? require(name), {});
     } finally {
       log.mockRestore();

@@ -20,7 +20,10 @@ const variants: Readonly<Record<string, readonly Options[]>> = {
   Adagrad: [{ lr: halving, lrDecay: 0.1, initialAccumulatorValue: 0.1 }, {}],
   RMSprop: [{ lr: halving }, { momentum: 0.9 }, { centered: true }, { centered: true, momentum: 0.9, alpha: 0.9 }],
   Adam: [{ lr: halving }, { amsgrad: true }, { biasCorrection: false, betas: [0.5, 0.9] }],
-  AdamW: [{ lr: halving, weightDecay: 0.1 }, { amsgrad: true, weightDecay: 0.1 }],
+  AdamW: [
+    { lr: halving, weightDecay: 0.1 },
+    { amsgrad: true, weightDecay: 0.1 },
+  ],
 };
 
 /** What all classes share, each alone and all together. */
@@ -42,7 +45,14 @@ interface Trace {
 }
 
 /** Several steps over tensors of these lengths, and all that is left behind. */
-function run(engine: Engine, optimizer: OptimizerClass, options: Options, tensors: readonly number[], wild: boolean, steps = 3): Trace {
+function run(
+  engine: Engine,
+  optimizer: OptimizerClass,
+  options: Options,
+  tensors: readonly number[],
+  wild: boolean,
+  steps = 3,
+): Trace {
   return withEngine(engine, () => {
     const next = random(tensors.length + 7);
     const params = tensors.map((length) => floats(length, next, wild));
@@ -72,12 +82,18 @@ function expectEqual(actual: Trace, expected: Trace, where: string): void {
 
 describe.each(declarations.map(({ name }) => name))('%s', (name) => {
   const optimizer = optimizers[name.toLowerCase()] as OptimizerClass;
-  const cases = (variants[name] ?? [{}]).flatMap((own) => shared.map((common) => ({ ...common, ...own, ...('weightDecay' in common ? common : {}) })));
+  const cases = (variants[name] ?? [{}]).flatMap((own) =>
+    shared.map((common) => ({ ...common, ...own, ...('weightDecay' in common ? common : {}) })),
+  );
 
   test.each(nativeEngines.map((engine) => [engine.isa, engine] as const))('%s equals the reference', (isa, engine) => {
     for (const options of cases) {
       for (const wild of [false, true]) {
-        expectEqual(run(engine, optimizer, options, lengths, wild), run(reference, optimizer, options, lengths, wild), `${isa} ${String(Object.entries(options))}`);
+        expectEqual(
+          run(engine, optimizer, options, lengths, wild),
+          run(reference, optimizer, options, lengths, wild),
+          `${isa} ${String(Object.entries(options))}`,
+        );
       }
     }
   });
@@ -86,7 +102,8 @@ describe.each(declarations.map(({ name }) => name))('%s', (name) => {
     for (const own of variants[name] ?? [{}]) {
       const options = { ...own, clipNorm: 1, ema: 0.9 };
       const expected = run(reference, optimizer, options, [100_003], false, 2);
-      for (const engine of nativeEngines) expectEqual(run(engine, optimizer, options, [100_003], false, 2), expected, engine.isa);
+      for (const engine of nativeEngines)
+        expectEqual(run(engine, optimizer, options, [100_003], false, 2), expected, engine.isa);
     }
   });
 });
@@ -97,11 +114,19 @@ test('the variants reach every kernel of the table', () => {
     ...reference,
     createPlan(count, blocks) {
       const plan = reference.createPlan(count, blocks);
-      return { setTensor: (i, kernel, ...rest) => (reached.add(kernel), plan.setTensor(i, kernel, ...rest)), setGrad: (i, g) => plan.setGrad(i, g), step: () => plan.step() };
+      return {
+        setTensor(i, kernel, ...rest) {
+          reached.add(kernel);
+          plan.setTensor(i, kernel, ...rest);
+        },
+        setGrad: (i, grad) => plan.setGrad(i, grad),
+        step: () => plan.step(),
+      };
     },
   };
   for (const { name } of declarations) {
-    for (const options of variants[name] ?? [{}]) run(recording, optimizers[name.toLowerCase()] as OptimizerClass, options, [3], false);
+    for (const options of variants[name] ?? [{}])
+      run(recording, optimizers[name.toLowerCase()] as OptimizerClass, options, [3], false);
   }
   expect([...reached].sort()).toEqual([...new Set(declarations.flatMap(({ kernels }) => Object.keys(kernels)))].sort());
 });

@@ -2,32 +2,55 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { engine, withEngine } from '../../lib/core/backend.js';
 import { referenceEngine } from '../../lib/core/reference.js';
-import { averageLogits, averagePredictions, averageWeights, distillationLoss, type EmaOptions, majorityVote, type SwaOptions, WeightAverage } from '../../lib/ensembles/index.js';
+import {
+  averageLogits,
+  averagePredictions,
+  averageWeights,
+  distillationLoss,
+  type EmaOptions,
+  majorityVote,
+  type SwaOptions,
+  WeightAverage,
+} from '../../lib/ensembles/index.js';
 
 const half = 2 ** -24;
 const f = (...values: number[]) => Float32Array.from(values);
 const logit = fc.double({ min: -30, max: 30, noNaN: true }).map(Math.fround);
 const weight = fc.double({ min: 0.01, max: 100, noNaN: true });
 const anyFloat = fc.integer().map((bits) => new Float32Array(Int32Array.of(bits).buffer)[0]!);
-const array = (length: number, element = logit) => fc.array(element, { minLength: length, maxLength: length }).map((values) => Float32Array.from(values));
-const list = <T>(length: number, element: fc.Arbitrary<T>) => fc.array(element, { minLength: length, maxLength: length });
+const array = (length: number, element = logit) =>
+  fc.array(element, { minLength: length, maxLength: length }).map((values) => Float32Array.from(values));
+const list = <T>(length: number, element: fc.Arbitrary<T>) =>
+  fc.array(element, { minLength: length, maxLength: length });
 
 /** Members of rows × classes logits, and a weight for each. */
 const ensemble = fc
-  .record({ count: fc.integer({ min: 1, max: 5 }), rows: fc.integer({ min: 1, max: 4 }), classes: fc.integer({ min: 1, max: 6 }) })
+  .record({
+    count: fc.integer({ min: 1, max: 5 }),
+    rows: fc.integer({ min: 1, max: 4 }),
+    classes: fc.integer({ min: 1, max: 6 }),
+  })
   .chain(({ count, rows, classes }) =>
-    fc.record({ classes: fc.constant(classes), rows: fc.constant(rows), members: list(count, array(rows * classes)), weights: list(count, weight) }),
+    fc.record({
+      classes: fc.constant(classes),
+      rows: fc.constant(rows),
+      members: list(count, array(rows * classes)),
+      weights: list(count, weight),
+    }),
   );
 
 /** The bits: NaNs are told apart, and 0 from -0. */
 const bits = (a: Float32Array) => [...new Uint32Array(a.buffer, a.byteOffset, a.length)];
-const near = (a: ArrayLike<number>, b: ArrayLike<number>, scale: number) => Array.from(a, (v, i) => Math.abs(v - b[i]!) <= 4 * half * scale).every(Boolean);
-const largest = (members: readonly Float32Array[]) => Math.max(2 ** -100, ...members.flatMap((m) => [...m].map(Math.abs)));
+const near = (a: ArrayLike<number>, b: ArrayLike<number>, scale: number) =>
+  Array.from(a, (v, i) => Math.abs(v - b[i]!) <= 4 * half * scale).every(Boolean);
+const largest = (members: readonly Float32Array[]) =>
+  Math.max(2 ** -100, ...members.flatMap((m) => [...m].map(Math.abs)));
 
 type Sample = { classes: number; rows: number; members: Float32Array[]; weights: number[] };
 const averages: Record<string, (s: Sample, out?: Float32Array) => Float32Array> = {
   'averagePredictions from probabilities': ({ members, weights }, out) => averagePredictions(members, { weights, out }),
-  'averagePredictions from logits': ({ members, weights, classes }, out) => averagePredictions(members, { from: 'logits', classes, weights, out }),
+  'averagePredictions from logits': ({ members, weights, classes }, out) =>
+    averagePredictions(members, { from: 'logits', classes, weights, out }),
   averageLogits: ({ members, weights }, out) => averageLogits(members, { weights, out }),
 };
 
@@ -69,7 +92,9 @@ describe.each(Object.entries(averages))('%s', (_name, average) => {
     fc.assert(
       fc.property(ensemble, (sample) => {
         const one = { ...sample, members: sample.members.slice(0, 1), weights: [1] };
-        expect(bits(average({ ...sample, members: sample.members.map(() => sample.members[0]!) }))).toEqual(bits(average(one)));
+        expect(bits(average({ ...sample, members: sample.members.map(() => sample.members[0]!) }))).toEqual(
+          bits(average(one)),
+        );
       }),
     ));
 
@@ -105,7 +130,10 @@ describe.each(Object.entries(averages))('%s', (_name, average) => {
 test('probabilities from logits sum to 1', () =>
   fc.assert(
     fc.property(ensemble, fc.constantFrom(1, 1e3, 1e30), ({ members, weights, classes }, scale) => {
-      const p = averagePredictions(members.map((m) => m.map((z) => z * scale)), { from: 'logits', classes, weights });
+      const p = averagePredictions(
+        members.map((m) => m.map((z) => z * scale)),
+        { from: 'logits', classes, weights },
+      );
       for (let begin = 0; begin < p.length; begin += classes) {
         const row = p.subarray(begin, begin + classes);
         expect(row.every((v) => v >= 0 && v <= 1)).toBe(true);
@@ -119,16 +147,25 @@ test('a logit that is added to a whole row changes no probability', () =>
     fc.property(ensemble, fc.integer({ min: -500, max: 500 }), ({ members, classes }, shift) => {
       const coarse = members.map((m) => m.map((z) => Math.round(z)));
       const shifted = coarse.map((m) => m.map((z) => z + shift));
-      expect(bits(averagePredictions(shifted, { from: 'logits', classes }))).toEqual(bits(averagePredictions(coarse, { from: 'logits', classes })));
+      expect(bits(averagePredictions(shifted, { from: 'logits', classes }))).toEqual(
+        bits(averagePredictions(coarse, { from: 'logits', classes })),
+      );
     }),
   ));
 
 describe('majorityVote', () => {
   // Few values make ties.
   const tied = fc
-    .record({ count: fc.integer({ min: 1, max: 6 }), rows: fc.integer({ min: 1, max: 4 }), classes: fc.integer({ min: 1, max: 4 }) })
+    .record({
+      count: fc.integer({ min: 1, max: 6 }),
+      rows: fc.integer({ min: 1, max: 4 }),
+      classes: fc.integer({ min: 1, max: 4 }),
+    })
     .chain(({ count, rows, classes }) =>
-      fc.record({ classes: fc.constant(classes), members: list(count, array(rows * classes, fc.integer({ min: 0, max: 2 }))) }),
+      fc.record({
+        classes: fc.constant(classes),
+        members: list(count, array(rows * classes, fc.integer({ min: 0, max: 2 }))),
+      }),
     );
   const choice = (row: Float32Array) => row.indexOf(Math.max(...row));
 
@@ -139,7 +176,8 @@ describe('majorityVote', () => {
         votes.forEach((winner, row) => {
           const choices = members.map((m) => choice(m.subarray(row * classes, (row + 1) * classes)));
           const count = (c: number) => choices.filter((v) => v === c).length;
-          for (let c = 0; c < classes; c++) expect(c < winner ? count(c) < count(winner) : count(c) <= count(winner)).toBe(true);
+          for (let c = 0; c < classes; c++)
+            expect(c < winner ? count(c) < count(winner) : count(c) <= count(winner)).toBe(true);
         });
       }),
     ));
@@ -180,7 +218,9 @@ describe('WeightAverage', () => {
   );
   /** The weights at each update, in two params. */
   const steps = (element: fc.Arbitrary<number>) =>
-    fc.record({ length: fc.integer({ min: 1, max: 40 }), count: fc.integer({ min: 1, max: 6 }) }).chain(({ length, count }) => list(count, array(length, element)));
+    fc
+      .record({ length: fc.integer({ min: 1, max: 40 }), count: fc.integer({ min: 1, max: 6 }) })
+      .chain(({ length, count }) => list(count, array(length, element)));
 
   function averaged(walk: Float32Array[], how: EmaOptions | SwaOptions) {
     const w = new Float32Array(walk[0]!.length);
@@ -241,7 +281,10 @@ describe('WeightAverage', () => {
   test('weights that stay are their own average', () =>
     fc.assert(
       fc.property(array(5), fc.integer({ min: 1, max: 30 }), options, (w, count, how) => {
-        const { average } = averaged(Array.from({ length: count }, () => w), how);
+        const { average } = averaged(
+          Array.from({ length: count }, () => w),
+          how,
+        );
         const result = Float32Array.from(average.params.flatMap((a) => [...a]));
         // Without debias w − avg is 0 throughout; with it each update rounds anew.
         if ('debias' in how && how.debias) expect(near(result, w, count * largest([w]))).toBe(true);
@@ -283,16 +326,18 @@ describe('WeightAverage', () => {
 });
 
 describe('distillationLoss', () => {
-  const sample = fc.record({ rows: fc.integer({ min: 1, max: 4 }), classes: fc.integer({ min: 1, max: 5 }) }).chain(({ rows, classes }) =>
-    fc.record({
-      classes: fc.constant(classes),
-      student: array(rows * classes),
-      teachers: fc.array(array(rows * classes), { minLength: 1, maxLength: 3 }),
-      labels: list(rows, fc.integer({ min: 0, max: classes - 1 })).map((l) => Int32Array.from(l)),
-      temperature: fc.double({ min: 0.5, max: 20, noNaN: true }),
-      alpha: fc.double({ min: 0, max: 1, noNaN: true }),
-    }),
-  );
+  const sample = fc
+    .record({ rows: fc.integer({ min: 1, max: 4 }), classes: fc.integer({ min: 1, max: 5 }) })
+    .chain(({ rows, classes }) =>
+      fc.record({
+        classes: fc.constant(classes),
+        student: array(rows * classes),
+        teachers: fc.array(array(rows * classes), { minLength: 1, maxLength: 3 }),
+        labels: list(rows, fc.integer({ min: 0, max: classes - 1 })).map((l) => Int32Array.from(l)),
+        temperature: fc.double({ min: 0.5, max: 20, noNaN: true }),
+        alpha: fc.double({ min: 0, max: 1, noNaN: true }),
+      }),
+    );
 
   test('is never negative, and the gradient of a row sums to 0', () =>
     fc.assert(
@@ -314,7 +359,11 @@ describe('distillationLoss', () => {
         const square = grad.reduce((a, g) => a + g * g, 0);
         fc.pre(square > 1e-6);
         // The curvature is at most 1 a row, of the loss divided by rows: a step of 0.1 is well below 2/curvature.
-        const after = distillationLoss(student.map((z, i) => z - 0.1 * grad[i]!), teachers, options);
+        const after = distillationLoss(
+          student.map((z, i) => z - 0.1 * grad[i]!),
+          teachers,
+          options,
+        );
         expect(after).toBeLessThan(loss - 0.05 * square + 1e-7 * (1 + loss));
       }),
     ));
@@ -324,14 +373,17 @@ describe('distillationLoss', () => {
       fc.property(sample, ({ student, teachers, ...options }) => {
         const loss = distillationLoss(student, teachers, options);
         expect(distillationLoss(student, [...teachers].reverse(), options)).toBeCloseTo(loss, 9);
-        expect(distillationLoss(student, teachers.slice(0, 1), options)).toBe(distillationLoss(student, teachers[0]!, options));
+        expect(distillationLoss(student, teachers.slice(0, 1), options)).toBe(
+          distillationLoss(student, teachers[0]!, options),
+        );
       }),
     ));
 
   test('several alike are one; alpha mixes in a straight line', () =>
     fc.assert(
       fc.property(sample, ({ student, teachers: [one], ...options }) => {
-        const at = (alpha: number, teacher: Float32Array | Float32Array[] = one!) => distillationLoss(student, teacher, { ...options, alpha });
+        const at = (alpha: number, teacher: Float32Array | Float32Array[] = one!) =>
+          distillationLoss(student, teacher, { ...options, alpha });
         expect(at(options.alpha, [one!, one!])).toBeCloseTo(at(options.alpha), 9);
         expect(at(options.alpha)).toBeCloseTo(options.alpha * at(1) + (1 - options.alpha) * at(0), 9);
       }),

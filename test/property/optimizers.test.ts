@@ -4,11 +4,15 @@ import { describe, expect, test } from 'vitest';
 import { type Any, bits, type Case, type Options, snapshot, variants } from '../fuzz/rig.js';
 
 const float = fc.float({ noNaN: true, noDefaultInfinity: true, min: -1e3, max: Math.fround(1e3) });
-const floats = (length: number) => fc.array(float, { minLength: length, maxLength: length }).map((x) => Float32Array.from(x));
+const floats = (length: number) =>
+  fc.array(float, { minLength: length, maxLength: length }).map((x) => Float32Array.from(x));
 /** Options of all classes alike. */
 const options: fc.Arbitrary<Options> = fc.record(
   {
-    lr: fc.oneof(fc.double({ min: 0, max: 1, noNaN: true }), fc.constant((step: number) => 0.1 / step)),
+    lr: fc.oneof(
+      fc.double({ min: 0, max: 1, noNaN: true }),
+      fc.constant((step: number) => 0.1 / step),
+    ),
     weightDecay: fc.double({ min: 0, max: 0.5, noNaN: true }),
     clipValue: fc.double({ min: 1e-3, max: 100, noNaN: true }),
     clipNorm: fc.double({ min: 1e-3, max: 100, noNaN: true }),
@@ -24,7 +28,9 @@ const run = fc.integer({ min: 1, max: 40 }).chain((length) =>
   fc.record({
     w: floats(length),
     gs: fc.array(floats(length), { minLength: 1, maxLength: 4 }),
-    cuts: fc.array(fc.integer({ min: 0, max: length }), { maxLength: 4 }).map((c) => [0, ...c.sort((a, b) => a - b), length]),
+    cuts: fc
+      .array(fc.integer({ min: 0, max: length }), { maxLength: 4 })
+      .map((c) => [0, ...c.sort((a, b) => a - b), length]),
     options,
   }),
 );
@@ -58,16 +64,23 @@ describe.each(variants)('$title', (c) => {
         const param = w.slice();
         const whole = c.make(param, rest);
         for (const g of gs) whole.step(g.slice());
-        for (const form of [(p: Float32Array[]) => p, (p: Float32Array[]) => p.map((params) => ({ params })), (p: Float32Array[]) => Object.fromEntries(p.map((x, i) => [`p${i}`, x]))]) {
+        for (const form of [
+          (p: Float32Array[]) => p,
+          (p: Float32Array[]) => p.map((params) => ({ params })),
+          (p: Float32Array[]) => Object.fromEntries(p.map((x, i) => [`p${i}`, x])),
+        ]) {
           const pieces = parts(w, cuts);
           const params = form(pieces);
           const optimizer = c.make(params, rest);
           for (const g of gs) {
             const grads = parts(g, cuts);
-            optimizer.step((Array.isArray(params) ? grads : Object.fromEntries(grads.map((x, i) => [`p${i}`, x]))) as Any);
+            optimizer.step(
+              (Array.isArray(params) ? grads : Object.fromEntries(grads.map((x, i) => [`p${i}`, x]))) as Any,
+            );
           }
           expect(joined(pieces)).toBe(bits(param));
-          if (rest['ema'] !== undefined) expect(joined(Object.values(optimizer.emaParams))).toBe(bits(whole.emaParams as Float32Array));
+          if (rest['ema'] !== undefined)
+            expect(joined(Object.values(optimizer.emaParams))).toBe(bits(whole.emaParams as Float32Array));
         }
       }),
     );
@@ -79,7 +92,8 @@ describe.each(variants)('$title', (c) => {
         const bitsOf = (reverse: boolean) => {
           const order = <T>(list: T[]) => (reverse ? list.reverse() : list);
           const pieces = parts(w, cuts);
-          const named = (arrays: Float32Array[]) => Object.fromEntries(order(arrays.map((x, i) => [`p${i}`, x] as const)));
+          const named = (arrays: Float32Array[]) =>
+            Object.fromEntries(order(arrays.map((x, i) => [`p${i}`, x] as const)));
           const optimizer = c.make(named(pieces), withoutNorm(options));
           for (const g of gs) optimizer.step(named(parts(g, cuts)));
           return joined(pieces);

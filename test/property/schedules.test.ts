@@ -34,7 +34,8 @@ interface Sample {
 const share = fc.double({ min: 0, max: 1, noNaN: true });
 const value = fc.double({ min: 1e-6, max: 10, noNaN: true });
 const steps = fc.integer({ min: 1, max: 5000 });
-const pair = (one: fc.Arbitrary<number>) => fc.tuple(one, one).map(([a, b]): readonly [number, number] => (a < b ? [a, b] : [b, a]));
+const pair = (one: fc.Arbitrary<number>) =>
+  fc.tuple(one, one).map(([a, b]): readonly [number, number] => (a < b ? [a, b] : [b, a]));
 const momentum = pair(fc.double({ min: 0, max: 0.999, noNaN: true }));
 const cycle = fc.record({
   stepsUp: steps,
@@ -42,19 +43,31 @@ const cycle = fc.record({
   mode: fc.constantFrom('triangular' as const, 'triangular2' as const, 'exp_range' as const),
   gamma: fc.double({ min: 0.5, max: 1, noNaN: true }),
 });
-const shape = fc.record({ totalSteps: steps, pctStart: share, anneal: fc.constantFrom('cos' as const, 'linear' as const), threePhase: fc.boolean() });
+const shape = fc.record({
+  totalSteps: steps,
+  pctStart: share,
+  anneal: fc.constantFrom('cos' as const, 'linear' as const),
+  threePhase: fc.boolean(),
+});
 const boundaries = fc.array(fc.nat(2000), { maxLength: 5 });
 const down = (make: () => Schedule, lr: number): Sample => ({ make, low: 0, high: lr });
 
 const samples: Record<string, fc.Arbitrary<Sample>> = {
   constant: value.map((lr) => ({ make: () => constant(lr), low: lr, high: lr, end: 1 })),
-  stepDecay: fc.tuple(value, steps, share).map(([lr, every, factor]) => down(() => stepDecay(lr, { every, factor }), lr)),
-  'exponentialDecay gamma': fc.tuple(value, share).map(([lr, gamma]) => down(() => exponentialDecay(lr, { gamma }), lr)),
+  stepDecay: fc
+    .tuple(value, steps, share)
+    .map(([lr, every, factor]) => down(() => stepDecay(lr, { every, factor }), lr)),
+  'exponentialDecay gamma': fc
+    .tuple(value, share)
+    .map(([lr, gamma]) => down(() => exponentialDecay(lr, { gamma }), lr)),
   'exponentialDecay rate': fc.tuple(value, value).map(([lr, rate]) => down(() => exponentialDecay(lr, { rate }), lr)),
   inverseTimeDecay: fc.tuple(value, value).map(([lr, rate]) => down(() => inverseTimeDecay(lr, { rate }), lr)),
-  'piecewiseConstant factor': fc
-    .tuple(value, boundaries, share)
-    .map(([lr, at, factor]) => ({ make: () => piecewiseConstant(lr, { boundaries: at, factor }), low: 0, high: lr, end: Math.max(0, ...at) + 1 })),
+  'piecewiseConstant factor': fc.tuple(value, boundaries, share).map(([lr, at, factor]) => ({
+    make: () => piecewiseConstant(lr, { boundaries: at, factor }),
+    low: 0,
+    high: lr,
+    end: Math.max(0, ...at) + 1,
+  })),
   'piecewiseConstant values': boundaries.chain((at) =>
     fc.array(value, { minLength: at.length + 1, maxLength: at.length + 1 }).map((values) => ({
       make: () => piecewiseConstant({ boundaries: [...at].sort((a, b) => a - b), values }),
@@ -72,39 +85,60 @@ const samples: Record<string, fc.Arbitrary<Sample>> = {
   polynomial: fc
     .tuple(value, steps, value)
     .map(([lr, n, power]) => ({ make: () => polynomial(lr, { steps: n, power }), low: 0, high: lr, end: n + 1 })),
-  cosine: fc.tuple(pair(value), steps).map(([[min, lr], n]) => ({ make: () => cosine(lr, { steps: n, min }), low: min, high: lr, end: n + 1 })),
+  cosine: fc
+    .tuple(pair(value), steps)
+    .map(([[min, lr], n]) => ({ make: () => cosine(lr, { steps: n, min }), low: min, high: lr, end: n + 1 })),
   cosineWarmRestarts: fc
     .tuple(pair(value), steps, fc.integer({ min: 1, max: 4 }))
-    .map(([[min, lr], first, multiplier]) => ({ make: () => cosineWarmRestarts(lr, { first, multiplier, min }), low: min, high: lr })),
-  cyclic: fc.tuple(pair(value), cycle).map(([[base, max], options]) => ({ make: () => cyclic({ base, max, ...options }), low: base, high: max })),
+    .map(([[min, lr], first, multiplier]) => ({
+      make: () => cosineWarmRestarts(lr, { first, multiplier, min }),
+      low: min,
+      high: lr,
+    })),
+  cyclic: fc
+    .tuple(pair(value), cycle)
+    .map(([[base, max], options]) => ({ make: () => cyclic({ base, max, ...options }), low: base, high: max })),
   cyclicMomentum: fc
     .tuple(momentum, cycle)
     .map(([[base, max], options]) => ({ make: () => cyclicMomentum({ base, max, ...options }), low: base, high: max })),
-  oneCycle: fc
-    .tuple(value, shape)
-    .map(([max, options]) => ({ make: () => oneCycle(max, options), low: max / 25e4, high: max, end: options.totalSteps })),
-  oneCycleMomentum: fc
-    .tuple(momentum, shape)
-    .map(([[base, max], options]) => ({ make: () => oneCycleMomentum({ base, max, ...options }), low: base, high: max, end: options.totalSteps })),
-  warmup: fc
-    .tuple(value, steps, steps, share)
-    .map(([lr, n, warm, from]) => ({ make: () => warmup(cosine(lr, { steps: n }), { steps: warm, from }), low: 0, high: lr, end: warm + n + 1 })),
+  oneCycle: fc.tuple(value, shape).map(([max, options]) => ({
+    make: () => oneCycle(max, options),
+    low: max / 25e4,
+    high: max,
+    end: options.totalSteps,
+  })),
+  oneCycleMomentum: fc.tuple(momentum, shape).map(([[base, max], options]) => ({
+    make: () => oneCycleMomentum({ base, max, ...options }),
+    low: base,
+    high: max,
+    end: options.totalSteps,
+  })),
+  warmup: fc.tuple(value, steps, steps, share).map(([lr, n, warm, from]) => ({
+    make: () => warmup(cosine(lr, { steps: n }), { steps: warm, from }),
+    low: 0,
+    high: lr,
+    end: warm + n + 1,
+  })),
   warmupStableDecay: fc
-    .tuple(pair(value), fc.nat(2000), fc.nat(2000), steps, fc.constantFrom('linear' as const, 'cosine' as const, 'sqrt' as const))
+    .tuple(
+      pair(value),
+      fc.nat(2000),
+      fc.nat(2000),
+      steps,
+      fc.constantFrom('linear' as const, 'cosine' as const, 'sqrt' as const),
+    )
     .map(([[min, lr], warm, stable, decay, form]) => ({
       make: () => warmupStableDecay(lr, { warmup: warm, stable, decay, min, shape: form }),
       low: 0,
       high: lr,
       end: warm + stable + decay,
     })),
-  multiply: fc
-    .tuple(value, value, steps, steps)
-    .map(([a, b, n, m]) => ({
-      make: () => multiply(cosine(a, { steps: n }), linear(b, { steps: m })),
-      low: 0,
-      high: a * b,
-      end: Math.max(n, m) + 1,
-    })),
+  multiply: fc.tuple(value, value, steps, steps).map(([a, b, n, m]) => ({
+    make: () => multiply(cosine(a, { steps: n }), linear(b, { steps: m })),
+    low: 0,
+    high: a * b,
+    end: Math.max(n, m) + 1,
+  })),
   sequence: fc.tuple(pair(value), steps, steps).map(([[min, lr], n, at]) => ({
     make: () => sequence([constant(lr), cosine(lr, { steps: n, min })], { boundaries: [at] }),
     low: min,
@@ -113,8 +147,18 @@ const samples: Record<string, fc.Arbitrary<Sample>> = {
   })),
   perEpoch: fc
     .tuple(pair(value), fc.integer({ min: 1, max: 50 }), fc.integer({ min: 1, max: 100 }))
-    .map(([[min, lr], n, each]) => ({ make: () => perEpoch(cosine(lr, { steps: n, min }), each), low: min, high: lr, end: n * each + 1 })),
-  nesterovMomentum: momentum.map(([, max]) => ({ make: () => nesterovMomentum({ max }), low: Math.min(0.5, max), high: max, end: 250 * 500 + 1 })),
+    .map(([[min, lr], n, each]) => ({
+      make: () => perEpoch(cosine(lr, { steps: n, min }), each),
+      low: min,
+      high: lr,
+      end: n * each + 1,
+    })),
+  nesterovMomentum: momentum.map(([, max]) => ({
+    make: () => nesterovMomentum({ max }),
+    low: Math.min(0.5, max),
+    high: max,
+    end: 250 * 500 + 1,
+  })),
 };
 
 /** Those that never come to rest; every other sample names its end. */
@@ -169,9 +213,14 @@ describe('combinators', () => {
 
   test('perEpoch: step t of epoch e sees e', () => {
     fc.assert(
-      fc.property(fc.integer({ min: 1, max: 1e6 }), fc.integer({ min: 1, max: 1e4 }), fc.nat(), (epoch, stepsPerEpoch, n) => {
-        expect(perEpoch(count, stepsPerEpoch)((epoch - 1) * stepsPerEpoch + (n % stepsPerEpoch) + 1)).toBe(epoch);
-      }),
+      fc.property(
+        fc.integer({ min: 1, max: 1e6 }),
+        fc.integer({ min: 1, max: 1e4 }),
+        fc.nat(),
+        (epoch, stepsPerEpoch, n) => {
+          expect(perEpoch(count, stepsPerEpoch)((epoch - 1) * stepsPerEpoch + (n % stepsPerEpoch) + 1)).toBe(epoch);
+        },
+      ),
     );
   });
 

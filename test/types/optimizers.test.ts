@@ -11,6 +11,9 @@ test('test/types/optimizers.ts compiles, and what is wrong in it is refused', ()
   const program = ts.createProgram([file], { ...options, noEmit: true });
   const source = program.getSourceFile(file);
   const found = [...program.getSyntacticDiagnostics(source), ...program.getSemanticDiagnostics(source)];
-  const lines = found.map((d) => `${(d.file as ts.SourceFile).getLineAndCharacterOfPosition(d.start as number).line + 1}: ${ts.flattenDiagnosticMessageText(d.messageText, ' ')}`);
+  const lines = found.map(
+    (d) =>
+      `${(d.file as ts.SourceFile).getLineAndCharacterOfPosition(d.start as number).line + 1}: ${ts.flattenDiagnosticMessageText(d.messageText, ' ')}`,
+  );
   expect(lines).toEqual([]);
 }, 60_000);

@@ -1,5 +1,20 @@
 // Compiled, never run: what TypeScript must accept, and what it must refuse (an unused @ts-expect-error is an error).
-import { Adagrad, Adam, AdamW, createOptimizer, cosine, type Grads, type Optimizer, optimizers, type Param, RMSprop, type Schedule, SGD, type StateDict, type StepResult } from '../../lib/index.js';
+import {
+  Adagrad,
+  Adam,
+  AdamW,
+  cosine,
+  createOptimizer,
+  type Grads,
+  type Optimizer,
+  optimizers,
+  type Param,
+  RMSprop,
+  type Schedule,
+  SGD,
+  type StateDict,
+  type StepResult,
+} from '../../lib/index.js';
 
 declare const w: Float32Array;
 declare const f64: Float64Array;
@@ -15,7 +30,11 @@ new Adam(w);
 new Adam(shaped);
 new Adam([w, shaped]);
 new Adam({ 'fc.weight': shaped, 'fc.bias': w });
-new Adam([{ params: w }, { params: [w, shaped], lr: 0.1, betas: [0.9, schedule] }, { params: { w }, lr: schedule, maximize: true, clipValue: 1 }]);
+new Adam([
+  { params: w },
+  { params: [w, shaped], lr: 0.1, betas: [0.9, schedule] },
+  { params: { w }, lr: schedule, maximize: true, clipValue: 1 },
+]);
 new Adam([w] as const, { betas: [0.9, 0.99] as const });
 // @ts-expect-error a Float64Array
 new Adam(f64);
@@ -30,11 +49,33 @@ new Adam([{ params: w, clipNorm: 1 }]);
 
 // ---- Options of each class ----
 
-new SGD(w, { lr: 0.1, momentum: schedule, nesterov: true, momentumForm: 'buffer', dampening: 0, weightDecay: schedule });
+new SGD(w, {
+  lr: 0.1,
+  momentum: schedule,
+  nesterov: true,
+  momentumForm: 'buffer',
+  dampening: 0,
+  weightDecay: schedule,
+});
 new Adagrad(w, { lr: schedule, eps: 1e-10, lrDecay: schedule, initialAccumulatorValue: 0.1 });
 new RMSprop(w, { alpha: schedule, momentum: 0.9, centered: true });
-new Adam(w, { lr: cosine(1e-3, { steps: 100 }), betas: [schedule, 0.999], eps: 1e-8, amsgrad: true, biasCorrection: false });
-new AdamW(w, { weightDecay: 0.1, clipNorm: schedule, clipValue: 1, skipNonFinite: true, zeroGrads: true, ema: 0.999, gradNorm: true, maximize: true });
+new Adam(w, {
+  lr: cosine(1e-3, { steps: 100 }),
+  betas: [schedule, 0.999],
+  eps: 1e-8,
+  amsgrad: true,
+  biasCorrection: false,
+});
+new AdamW(w, {
+  weightDecay: 0.1,
+  clipNorm: schedule,
+  clipValue: 1,
+  skipNonFinite: true,
+  zeroGrads: true,
+  ema: 0.999,
+  gradNorm: true,
+  maximize: true,
+});
 new Adam(w, { lr: undefined, betas: undefined, clipNorm: undefined });
 // @ts-expect-error misspelt
 new Adam(w, { learningRate: 0.1 });
