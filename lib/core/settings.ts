@@ -67,6 +67,12 @@ export class Settings {
     return checkSetting(this.#who, name, this.#table[name] as HyperParameter, value);
   }
 
+  /** Whether `name` may be off: neither required nor with a default. */
+  isOptional(name: string): boolean {
+    const { required, default: value } = this.#table[name] as HyperParameter;
+    return !required && value === undefined;
+  }
+
   /** A copy with one or more values replaced; `values` are checked already. */
   with(values: Readonly<Record<string, unknown>>): Settings {
     return new Settings(this.#who, this.#table, { ...this.set, ...values });

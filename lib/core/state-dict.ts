@@ -55,8 +55,9 @@ export function loadGroup(who: string, path: string, { settings, tensors }: Grou
   if (!Array.isArray(params) || params.length !== keys.length || keys.some((key, i) => key !== params[i])) {
     throw typeError(who, `${path}.params`, show(params), show(keys));
   }
-  const values = Object.entries(options).map(([name, value]) => [name, merged(settings.set[name], value)]);
-  return settings.with(Object.fromEntries(values));
+  // What was off when the dict was made is not in it.
+  const names = Object.keys(settings.set).filter((name) => name in options || settings.isOptional(name));
+  return settings.with(Object.fromEntries(names.map((name) => [name, merged(settings.set[name], options[name])])));
 }
 
 /** The state of a param: its step, its scalars, and copies of its arrays. */

@@ -1,4 +1,4 @@
-// A group whose options choose another kernel between two steps with the same gradient arrays.
+// Options that change between steps: another kernel with the same gradient arrays, and options that go off again.
 import { describe, expect, test } from 'vitest';
 import { rebind } from '../../lib/core/optimizer.js';
 import { Adam, type Optimizer, RMSprop, SGD } from '../../lib/index.js';
@@ -35,4 +35,12 @@ test('a param that moved takes the same gradient array', () => {
   rebind(sgd, 'w', moved);
   sgd.step({ w: g });
   expect([w[0], moved[0]]).toEqual([-1, -2]);
+});
+
+test('an option that was off when a dict was made is off after loading it', () => {
+  const adam = new Adam(new Float32Array(1));
+  const dict = adam.stateDict();
+  (adam.paramGroups[0] as { clipValue: number }).clipValue = 0.1;
+  adam.loadStateDict(dict);
+  expect(adam.paramGroups[0]?.clipValue).toBeUndefined();
 });
