@@ -348,8 +348,7 @@ export function ensemblePanels(bars: readonly Bar[]): Panel[] {
       title,
       spec: {
         ...base,
-        height: { step: 24 },
-        autosize: { type: 'fit-x', contains: 'padding' },
+        height: 24 * bars.length + 45,
         data: { values: rows },
         layer: [
           {
