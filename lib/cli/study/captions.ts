@@ -13,10 +13,14 @@ export function percent(fraction: number): string {
 
 /** Three significant digits, readable at any size. */
 export function short(value: number): string {
-  if (value === 0) return '0';
-  return Math.abs(value) >= 1e4 || Math.abs(value) < 1e-3
-    ? value.toExponential(2)
-    : String(Number(value.toPrecision(3)));
+  const size = Math.abs(value);
+  if (size !== 0 && (size < 1e-3 || size >= 1e4)) return value.toExponential(2);
+  return size < 1000 ? value.toPrecision(3) : value.toFixed(0);
+}
+
+/** How far accuracies measured on `count` images may lie apart by chance: two standard errors of one of them. */
+export function chance(accuracy: number, count: number): string {
+  return `${(200 * Math.sqrt((accuracy * (1 - accuracy)) / count)).toFixed(1)} points`;
 }
 
 const list = (words: readonly string[]): string =>

@@ -278,10 +278,15 @@ function lossAxis(points: readonly Point[]): { title: string; scale: object; axi
   if (high < 10 && ends.some((value) => value > high / 20)) {
     return { title: 'Cross-entropy (nats)', scale: { domain: [0, 1.1 * high], nice: false } };
   }
+  const between = decades(low, high);
   return {
     title: 'Cross-entropy (nats), log scale',
     scale: { type: 'log', nice: false, domain: [low / 1.3, high * 1.3] },
-    axis: { labelExpr: "format(datum.value, datum.value < 1e5 ? '~g' : '~e')", tickCount: 5 },
+    axis: {
+      values:
+        between.length > 3 ? between : decades(low / 10, high).flatMap((decade) => [decade, 2 * decade, 5 * decade]),
+      labelExpr: "format(datum.value, datum.value < 1e5 ? '~g' : '~e')",
+    },
   };
 }
 

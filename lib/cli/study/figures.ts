@@ -64,10 +64,10 @@ const rates = (method: Method, lrs: readonly number[]): Line[] =>
 function decayLines(method: Method, lr: number): Line[] {
   const decays: [string, Decay | undefined][] = [
     ['constant', undefined],
-    ['step: × ½ at each quarter', 'step'],
-    ['exponential: e^(−3 k / steps)', 'exponential'],
-    ['1/t: 1 / (1 + 9 k / steps)', '1/t'],
-    ['cosine: to 0', 'cosine'],
+    ['step, × ½ at each quarter', 'step'],
+    ['exponential, e^(−3k/steps)', 'exponential'],
+    ['1/t, 1/(1 + 9k/steps)', '1/t'],
+    ['cosine to 0', 'cosine'],
   ];
   return decays.map(([label, decay]) => ({ label, job: train(method, lr, decay && { decay }) }));
 }

@@ -1,5 +1,5 @@
 import { readOptional } from '../optional.js';
-import { describeCurves, describeEnsemble, describeRange, percent, short } from './captions.js';
+import { chance, describeCurves, describeEnsemble, describeRange, percent, short } from './captions.js';
 import { curveLegend, curvePanels, ensemblePanels, type LegendEntry, type Panel, rangePanels } from './charts.js';
 import type { Data } from './data.js';
 import type { Bar } from './ensemble.js';
@@ -46,6 +46,13 @@ ${legend.length === 0 ? '' : `<div class="legend" role="group" aria-label="Legen
 </section>`;
   });
   const { train, validation, epochs, batch, hidden } = settings;
+  const runs = runsOf(figures, results);
+  // None where every run diverged, or where only the range test was asked for.
+  const best = bestAccuracy(runs);
+  const noise =
+    best > 0
+      ? ` An accuracy of ${percent(best)} on ${validation.toLocaleString('en')} images is known to ± ${chance(best, validation)} (two standard errors): smaller differences may be chance.`
+      : '';
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -62,12 +69,12 @@ ${legend.length === 0 ? '' : `<div class="legend" role="group" aria-label="Legen
 <p class="lead">The textbook optimizers, training the same network on the same images, from the same initial weights and with the same order of batches: ${train.toLocaleString('en')} training and ${validation.toLocaleString('en')} validation images, ${hidden.length} hidden ReLU layers of ${hidden[0]}, softmax and cross-entropy, mini-batches of ${batch}, ${epochs} epochs. TensorFlow.js computes the gradients, schuss does the updates.</p>
 ${settings.quick ? '<p class="quick"><strong>Quick run.</strong> Fewer images, epochs and ensemble members than the whole study: a look at how it works, not a result. <code>schuss study</code> without <code>--quick</code> makes the whole one.</p>' : ''}
 <details open><summary>How this page was made</summary><dl>${made.map(([name, value]) => `<dt>${escapeHtml(name)}</dt><dd>${escapeHtml(value)}</dd>`).join('')}</dl></details>
-<nav aria-label="Figures"><ol>${figures.map((figure) => `<li><a href="#${figure.id}">${escapeHtml(figure.title)}</a></li>`).join('')}<li><a href="#numbers">All runs in numbers</a></li></ol></nav>
+<nav aria-label="Figures"><ol>${figures.map((figure) => `<li><a href="#${figure.id}">${escapeHtml(figure.title)}</a></li>`).join('')}${runs.length === 0 ? '' : '<li><a href="#numbers">All runs in numbers</a></li>'}</ol></nav>
 </header>
 <main>
-<p class="how">How to read the curves: lines are the loss and the accuracy on <em>all</em> training or validation images, ${settings.scoresPerEpoch} times an epoch; faint dots are the loss of each mini-batch. Point at a legend entry to bring out its line, click to keep it so; point at a line for its values.</p>
+<p class="how">How to read the curves: lines are the loss and the accuracy on <em>all</em> training or validation images, ${settings.scoresPerEpoch} times an epoch; faint dots are the loss of each mini-batch. Point at a legend entry to bring out its line, click to keep it so; point at a line for its values.${noise}</p>
 ${sections.join('\n')}
-${numbersTable(runsOf(figures, results))}
+${runs.length === 0 ? '' : numbersTable(runs)}
 </main>
 <footer>Made by <code>schuss study</code>. The numbers behind every plot: <code>numbers.json</code> and <code>curves.csv</code>, beside this file. The same command gives the same numbers.</footer>
 ${Object.entries(plotting)
