@@ -59,7 +59,7 @@ describe.each(classes)('$title', (c) => {
     ],
     ['a subclass', (n, s) => new Tagged(numbers(n, s))],
     ['another realm', (n, s) => runInNewContext('Float32Array.from(x)', { x: Array.from(numbers(n, s)) })],
-    ['a false length', (n, s) => Object.defineProperty(numbers(n, s), 'length', { value: 2 ** 40 })],
+    ['a false length', (n, s) => Object.defineProperty(numbers(n, s), 'length', { value: 2 })],
     ['a false constructor', (n, s) => Object.defineProperty(numbers(n, s), 'constructor', { value: null })],
   ])('%s as params and as gradients', (_, make) => {
     for (const engine of ['native', 'js']) {

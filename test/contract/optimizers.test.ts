@@ -281,6 +281,7 @@ describe.each(classes)('$title', (c) => {
 
   test('lr: reads the number of the next step, sets all groups; schedules are called with stepCount + 1', () => {
     const asked: number[] = [];
+    const askedForAll: number[] = [];
     const optimizer = c.make(
       [
         {
@@ -292,7 +293,7 @@ describe.each(classes)('$title', (c) => {
         },
         { params: numbers(4, 2), lr: 0.7 },
       ],
-      { skipNonFinite: true },
+      { skipNonFinite: true, clipNorm: (step: number) => askedForAll.push(step) },
     );
     const nan = new Float32Array(4).fill(Number.NaN);
     optimizer.step([numbers(4, 1), null]);
@@ -300,6 +301,7 @@ describe.each(classes)('$title', (c) => {
     optimizer.step([nan, numbers(4, 1)]);
     optimizer.step([numbers(4, 1), numbers(4, 1)]);
     expect(asked).toEqual([1, 2, 3, 3]); // a skipped step is asked again
+    expect(askedForAll).toEqual([1, 2, 3, 3]);
     expect(optimizer.lr).toBe(0.4);
     optimizer.lr = 0.25;
     expect([optimizer.lr, ...optimizer.paramGroups.map(({ lr }) => lr)]).toEqual([0.25, 0.25, 0.25]);
