@@ -6,6 +6,10 @@
       'sources': ["<!@(node -p \"['native', 'native/binding'].flatMap((d) => require('fs').readdirSync(d).filter((f) => f.endsWith('.cpp')).map((f) => d + '/' + f)).join(' ')\")"],
       'include_dirs': ["<!(node -p \"require('node-addon-api').include_dir\")"],
       'defines': ['NAPI_VERSION=8', 'NAPI_DISABLE_CPP_EXCEPTIONS', 'NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS'],
+      # The kernels do without exceptions; a thread that can't be had is one.
+      'cflags_cc!': ['-fno-exceptions'],
+      'xcode_settings': {'GCC_ENABLE_CPP_EXCEPTIONS': 'YES', 'OTHER_CPLUSPLUSFLAGS': ['-fexceptions']},
+      'msvs_settings': {'VCCLCompilerTool': {'ExceptionHandling': 1}},
       'dependencies': ['kernels_scalar'],
       'conditions': [
         ['target_arch=="x64"', {'dependencies': ['kernels_sse2', 'kernels_avx2', 'kernels_avx512']}],

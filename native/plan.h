@@ -28,7 +28,10 @@ class Plan {
   size_t length(size_t i) const { return tensors_[i].span.length; }
   const KernelSet& set() const { return set_; }
 
-  void setTensor(size_t i, const Kernel* kernel, const Span& span) { tensors_[i] = {kernel, span}; }
+  void setTensor(size_t i, const Kernel* kernel, const Span& span) {
+    tensors_[i] = {kernel, span, {}, nullptr};
+    isCut_ = false;
+  }
   void setGrad(size_t i, float* grad) { tensors_[i].span.grad = grad; }
   void step();
 
@@ -36,9 +39,24 @@ class Plan {
   struct Tensor {
     const Kernel* kernel;
     Span span;
+    // Of the step at hand:
+    Pass pass;
+    const float* constants;
   };
-  double sumSquaresOfGrads() const;
+  /// A stretch of one tensor: what a partial sum covers.
+  struct Segment {
+    size_t tensor, begin, length;
+    double sum;
+  };
+  bool isActive(size_t tensor) const { return rowOf_[tensor] >= 0; }
+  void cut();
+  double sumSquaresOfGrads();
   void zeroGrads() const;
+  /// Does `work` on each segment, on several threads where that pays.
+  template <void (Plan::*work)(Segment&)>
+  void each();
+  void sum(Segment& segment);
+  void update(Segment& segment);
 
   const KernelSet& set_;
   Control* control_;
@@ -46,6 +64,11 @@ class Plan {
   size_t stride_;
   const int32_t* rowOf_;
   std::vector<Tensor> tensors_;
+  bool isCut_ = false;
+  std::vector<Segment> segments_;
+  /// Where each chunk of segments begins, and the end: small tensors share a chunk.
+  std::vector<size_t> chunks_;
+  size_t traffic_ = 0;  ///< floats that a step reads
 };
 
 /// The sum of squares of a whole tensor: chunks of fixed size, added in their order.

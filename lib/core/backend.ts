@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { Engine, Isa } from './engine.js';
 import { rangeError, show } from './errors.js';
@@ -22,7 +23,6 @@ const isas: readonly Isa[] = ['avx512', 'avx2', 'sse2', 'neon', 'scalar'];
 const maxThreads = 1024;
 
 let current: Engine | undefined;
-let threads: number | undefined;
 let reason: string | undefined;
 
 /** The value of an environment variable that must be one of `allowed`; an empty one counts as unset. */
@@ -37,6 +37,7 @@ function choice<T extends string>(variable: string, allowed: readonly T[]): T | 
 function select(): Engine {
   const name = choice('SCHUSS_BACKEND', ['js', 'native']);
   const isa = choice('SCHUSS_ISA', isas);
+  const threads = threadsFromEnvironment();
   if (name === 'js') {
     if (isa !== undefined && isa !== 'scalar')
       throw rangeError('schuss', 'SCHUSS_ISA', show(isa), '"scalar" with SCHUSS_BACKEND=js');
@@ -70,12 +71,14 @@ function select(): Engine {
       `one that this machine has: ${addon.isas.map((a) => `"${a}"`).join(' or ')}`,
     );
   }
+  if (threads !== undefined) engine.setThreads(threads);
+  else if (engine.threads() === 0) engine.setThreads(Math.min(availableParallelism(), maxThreads));
   return engine;
 }
 
-function threadsFromEnvironment(): number {
+function threadsFromEnvironment(): number | undefined {
   const value = process.env['SCHUSS_THREADS'];
-  if (value === undefined || value === '') return 1;
+  if (value === undefined || value === '') return undefined;
   return checkInteger(
     'schuss',
     'SCHUSS_THREADS',
@@ -86,10 +89,7 @@ function threadsFromEnvironment(): number {
 
 /** The engine in use: chosen at first need, from the environment and from what this machine can run. */
 export function engine(): Engine {
-  if (current === undefined) {
-    threads ??= threadsFromEnvironment();
-    current = select();
-  }
+  current ??= select();
   return current;
 }
 
@@ -127,12 +127,13 @@ function packageVersion(): string {
  * ```
  */
 export function backend(): Backend {
-  const { name, isa } = engine();
-  return { name, isa, threads: name === 'js' ? 1 : (threads ?? 1), version: packageVersion() };
+  const { name, isa, threads } = engine();
+  return { name, isa, threads: threads(), version: packageVersion() };
 }
 
 /**
- * Sets the most threads that a step may use, for the whole process. Results do not depend on it.
+ * Sets the most threads that a step may use, for the whole process: by default as many as there are cores. A step uses
+ * them where its work is large enough for that to pay. Results do not depend on it.
  *
  * @param n An integer in [1, 1024].
  * @throws TypeError, RangeError
@@ -143,7 +144,7 @@ export function backend(): Backend {
  * ```
  */
 export function setThreads(n: number): void {
-  threads = checkInteger('setThreads', 'n', n, `[1, ${maxThreads}]`);
+  engine().setThreads(checkInteger('setThreads', 'n', n, `[1, ${maxThreads}]`));
 }
 
 /**

@@ -59,5 +59,8 @@ export interface Engine {
   lerp(target: Float32Array, source: Float32Array, rate: number): void;
   /** Where the memory of an array lies, in bytes; arrays on one memory compare truly. */
   address(array: Float32Array): number;
+  /** The most threads that a step may use, for the whole process. */
+  threads(): number;
+  setThreads(n: number): void;
   allocate(length: number): Float32Array;
 }

@@ -23,6 +23,9 @@ interface Addon {
   /** The instruction sets of this build that this CPU can run, widest first. */
   readonly isas: readonly Isa[];
   engine(isa: Isa): AddonEngine | undefined;
+  /** The most threads that a step may use, for the whole process; 0 until it is set. */
+  threads(): number;
+  setThreads(n: number): void;
   allocate(length: number): Float32Array | undefined;
   address(array: Float32Array): number;
 }
@@ -74,6 +77,8 @@ export function nativeEngine(addon: Addon, isa: Isa): Engine | undefined {
     },
     sumSquares: native.sumSquares,
     lerp: native.lerp,
+    threads: addon.threads,
+    setThreads: addon.setThreads,
     address: addon.address,
     allocate: (length) =>
       addon.allocate(length) ??

@@ -151,5 +151,7 @@ export const referenceEngine: Engine = {
       target[i] = target[i]! + f(r * f(source[i]! - target[i]!));
   },
   address,
+  threads: () => 1,
+  setThreads: () => {},
   allocate: (length) => new Float32Array(length),
 };

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "../dispatch.h"
+#include "../parallel.h"
 #include "../plan.h"
 #include "buffers.h"
 #include "plan.h"
@@ -59,6 +60,12 @@ Napi::Value engine(const Napi::CallbackInfo& info) {
   return env.Undefined();
 }
 
+// setThreads(n), threads() => number: for the whole process, 0 until they are set
+void setThreads(const Napi::CallbackInfo& info) { parallel::setThreads(info[0].As<Napi::Number>().Uint32Value()); }
+Napi::Value threads(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), static_cast<double>(parallel::threads()));
+}
+
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   const KernelSet* sets[kMaxSets];
   const size_t count = available(sets, kMaxSets);
@@ -66,8 +73,12 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   for (size_t i = 0; i < count; ++i) isas.Set(static_cast<uint32_t>(i), sets[i]->isa);
   exports.Set("isas", isas);
   exports.Set("engine", Napi::Function::New(env, engine, "engine"));
+  exports.Set("setThreads", Napi::Function::New(env, setThreads, "setThreads"));
+  exports.Set("threads", Napi::Function::New(env, threads, "threads"));
   exports.Set("allocate", Napi::Function::New(env, allocate, "allocate"));
   exports.Set("address", Napi::Function::New(env, address, "address"));
+  parallel::retain();
+  env.AddCleanupHook([] { parallel::release(); });
   return exports;
 }
 }  // namespace

@@ -1,0 +1,174 @@
+#include "parallel.h"
+
+#include <stdint.h>
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+#if defined(__x86_64__) || defined(_M_X64)
+#include <emmintrin.h>
+#endif
+
+namespace parallel {
+namespace {
+using Clock = std::chrono::steady_clock;
+// A step that follows within this time finds the threads awake. Longer would take the core from whoever else has work.
+constexpr std::chrono::microseconds kSpin{50};
+// From how many floats on threads pay even if they must be woken; while they are awake, far less would do.
+constexpr size_t kFloats = 3000000;
+
+void pause() {
+#if defined(__x86_64__) || defined(_M_X64)
+  _mm_pause();
+#elif defined(__aarch64__) && defined(__GNUC__)
+  asm volatile("yield");
+#endif
+}
+
+class Pool {
+ public:
+  void retain() {
+    std::lock_guard<std::mutex> lock(owner_);
+    ++environments_;
+  }
+
+  void release() {
+    std::lock_guard<std::mutex> lock(owner_);
+    if (--environments_ > 0) return;
+    {
+      std::lock_guard<std::mutex> sleeping(sleep_);
+      ending_ = true;
+    }
+    wake_.notify_all();
+    for (std::thread& thread : workers_) thread.join();
+    workers_.clear();
+    ending_ = false;
+  }
+
+  void run(size_t count, size_t threads, void (*task)(void*, size_t), void* context) {
+    std::unique_lock<std::mutex> lock(owner_, std::try_to_lock);
+    const size_t helpers = (threads < count ? threads : count) - 1;
+    if (!lock.owns_lock() || helpers == 0) {
+      for (size_t i = 0; i < count; ++i) task(context, i);
+      return;
+    }
+    start(helpers);
+    task_ = task;
+    context_ = context;
+    count_ = count;
+    next_.store(0, std::memory_order_relaxed);
+    seats_.store(static_cast<int64_t>(helpers), std::memory_order_relaxed);
+    const uint64_t job = ++jobs_ * 2 + 1;
+    state_.store(job);
+    if (sleepers_.load() > 0) {
+      // Whoever is about to sleep holds the lock until it does.
+      { std::lock_guard<std::mutex> sleeping(sleep_); }
+      wake_.notify_all();
+    }
+    claim();
+    // Closed before the count of those inside is read; they enter before they look whether it is open. So none is
+    // missed.
+    state_.store(job + 1);
+    for (int spins = 0; inside_.load() > 0; ++spins) {
+      if (spins < 4096) {
+        pause();
+      } else {
+        std::this_thread::yield();
+      }
+    }
+  }
+
+ private:
+  void start(size_t helpers) {
+    while (workers_.size() < helpers) {
+      try {
+        workers_.emplace_back([this] { work(); });
+      } catch (const std::system_error&) {
+        return;  // no more threads to be had: those that are there, and the caller, do the work
+      }
+    }
+  }
+
+  void claim() {
+    for (size_t i = next_.fetch_add(1); i < count_; i = next_.fetch_add(1)) task_(context_, i);
+  }
+
+  void work() {
+    uint64_t seen = 0;
+    for (;;) {
+      const uint64_t state = await(seen);
+      if (state == 0) return;
+      seen = state;
+      inside_.fetch_add(1);
+      if (state_.load() == state && seats_.fetch_sub(1) > 0) claim();
+      inside_.fetch_sub(1);
+    }
+  }
+
+  bool isNew(uint64_t state, uint64_t seen) const { return state % 2 == 1 && state != seen; }
+
+  /// The next job that is open; 0: the pool ends.
+  uint64_t await(uint64_t seen) {
+    const Clock::time_point until = Clock::now() + kSpin;
+    do {
+      for (int i = 0; i < 64; ++i) {
+        const uint64_t state = state_.load();
+        if (isNew(state, seen)) return state;
+        pause();
+      }
+    } while (Clock::now() < until);
+    std::unique_lock<std::mutex> lock(sleep_);
+    sleepers_.fetch_add(1);
+    uint64_t state = 0;
+    wake_.wait(lock, [&] {
+      state = state_.load();
+      return ending_ || isNew(state, seen);
+    });
+    sleepers_.fetch_sub(1);
+    return ending_ ? 0 : state;
+  }
+
+  std::mutex owner_;  ///< held while a job runs, and by all that changes the threads
+  size_t environments_ = 0;
+  std::vector<std::thread> workers_;
+  uint64_t jobs_ = 0;
+
+  // The job; written while nobody is inside.
+  void (*task_)(void*, size_t) = nullptr;
+  void* context_ = nullptr;
+  size_t count_ = 0;
+  std::atomic<size_t> next_{0};
+  std::atomic<int64_t> seats_{0};  ///< how many threads may still join
+
+  std::atomic<uint64_t> state_{0};  ///< odd: this job is open
+  std::atomic<int> inside_{0};      ///< threads that may touch the job
+  std::atomic<int> sleepers_{0};
+  std::mutex sleep_;
+  std::condition_variable wake_;
+  bool ending_ = false;
+};
+
+// Never destroyed: at the process's end threads of other environments may still be in it.
+Pool& pool() {
+  static Pool* const instance = new Pool;
+  return *instance;
+}
+
+std::atomic<size_t> limit{0};
+}  // namespace
+
+void retain() { pool().retain(); }
+void release() { pool().release(); }
+void setThreads(size_t threads) { limit.store(threads, std::memory_order_relaxed); }
+size_t threads() { return limit.load(std::memory_order_relaxed); }
+bool pays(size_t floats) { return threads() > 1 && floats >= kFloats; }
+void run(size_t count, void (*task)(void*, size_t), void* context) {
+  if (count > 0) pool().run(count, threads() < 1 ? 1 : threads(), task, context);
+}
+
+}  // namespace parallel

@@ -1,0 +1,23 @@
+#pragma once
+#include <stddef.h>
+
+// One pool of threads for the whole process. It starts at first need, and ends with the last environment (the main
+// thread's or a worker's) that uses it.
+namespace parallel {
+
+/// An environment counts itself in and out; when the last is out, the threads end.
+void retain();
+void release();
+
+/// The most threads that a run may use, the calling one included; for the whole process. 0 until it is set: one thread.
+void setThreads(size_t threads);
+size_t threads();
+
+/// Whether work that reads so many floats is done sooner on several threads.
+bool pays(size_t floats);
+
+/// Calls task(context, i) once for each i below `count`, here and on the pool's threads, and returns when all is done.
+/// A caller that finds the pool at another's work does it all itself.
+void run(size_t count, void (*task)(void* context, size_t i), void* context);
+
+}  // namespace parallel
