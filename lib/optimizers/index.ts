@@ -39,14 +39,9 @@ export const declarations: readonly Declaration[] = table.map(([, declaration]) 
  */
 export const optimizers = Object.freeze(
   Object.fromEntries(table.map(([Class, { name }]) => [name.toLowerCase(), Class])),
-) as unknown as Readonly<{
-  sgd: typeof SGD;
-  adagrad: typeof Adagrad;
-  rmsprop: typeof RMSprop;
-  adam: typeof Adam;
-  adamw: typeof AdamW;
-}> &
-  Readonly<Record<string, OptimizerClass>>;
+) as unknown as { readonly [R in (typeof table)[number] as Lowercase<R[1]['name']>]: R[0] } & Readonly<
+  Record<string, OptimizerClass>
+>;
 
 /**
  * An optimizer by its class's name, in any case: for configuration files.
