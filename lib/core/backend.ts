@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { Engine, Isa } from './engine.js';
 import { rangeError, show } from './errors.js';
@@ -72,7 +71,6 @@ function select(): Engine {
     );
   }
   if (threads !== undefined) engine.setThreads(threads);
-  else if (engine.threads() === 0) engine.setThreads(Math.min(availableParallelism(), maxThreads));
   return engine;
 }
 
@@ -132,8 +130,9 @@ export function backend(): Backend {
 }
 
 /**
- * Sets the most threads that a step may use, for the whole process: by default as many as there are cores. A step uses
- * them where its work is large enough for that to pay. Results do not depend on it.
+ * Sets the most threads that a step may use, for the whole process; 1 by default. A step uses more than one where its work
+ * is large enough, from about 430 000 parameters with Adam. That pays on cores that are otherwise idle; beside another
+ * process that keeps them busy it may lose. Results do not depend on it.
  *
  * @param n An integer in [1, 1024].
  * @throws TypeError, RangeError

@@ -82,7 +82,11 @@ export type OptionsFrom<T extends HyperParameters> = string extends keyof T
 /** The same, assignable and always there: what a param group shows; of any class: every one has lr. */
 export type SettingsFrom<T extends HyperParameters> = string extends keyof T
   ? { lr: Scalar } & Record<string, unknown>
-  : { -readonly [K in keyof T]: ValueOf<T[K]> };
+  : {
+      -readonly [K in keyof T]: T[K] extends { readonly default: unknown } | { readonly required: true }
+        ? ValueOf<T[K]>
+        : ValueOf<T[K]> | undefined;
+    };
 /** The same as plain values, after the schedules were asked. */
 export type ResolvedFrom<T extends HyperParameters> = { readonly [K in keyof T]: ResolvedValueOf<T[K]> };
 

@@ -77,7 +77,7 @@ export function nativeEngine(addon: Addon, isa: Isa): Engine | undefined {
     },
     sumSquares: native.sumSquares,
     lerp: native.lerp,
-    threads: addon.threads,
+    threads: () => Math.max(addon.threads(), 1),
     setThreads: addon.setThreads,
     address: addon.address,
     allocate: (length) =>
