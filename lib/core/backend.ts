@@ -22,7 +22,6 @@ const isas: readonly Isa[] = ['avx512', 'avx2', 'sse2', 'neon', 'scalar'];
 const maxThreads = 1024;
 
 let current: Engine | undefined;
-let reason: string | undefined;
 
 /** The value of an environment variable that must be one of `allowed`; an empty one counts as unset. */
 function choice<T extends string>(variable: string, allowed: readonly T[]): T | undefined {
@@ -46,7 +45,6 @@ function select(): Engine {
   try {
     addon = loadAddon();
   } catch (cause) {
-    reason = (cause as Error).message.split('\n')[0];
     if (name === 'native' || isa !== undefined) {
       const variable = name === 'native' ? 'SCHUSS_BACKEND=native' : `SCHUSS_ISA=${isa}`;
       throw new Error(
@@ -102,12 +100,6 @@ export function withEngine<T>(other: Engine, action: () => T): T {
   }
 }
 
-/** Why the JavaScript reference runs although it was not asked for. @internal */
-export function fallbackReason(): string | undefined {
-  engine();
-  return reason;
-}
-
 function packageVersion(): string {
   return (JSON.parse(readFileSync(join(__dirname, '..', '..', 'package.json'), 'utf8')) as { version: string }).version;
 }
@@ -131,7 +123,7 @@ export function backend(): Backend {
 
 /**
  * Sets the most threads that a step may use, for the whole process; 1 by default. A step uses more than one where its work
- * is large enough, from about 430 000 parameters with Adam. That pays on cores that are otherwise idle; beside another
+ * is large enough, from about 750 000 parameters with Adam. That pays on cores that are otherwise idle; beside another
  * process that keeps them busy it may lose. Results do not depend on it.
  *
  * @param n An integer in [1, 1024].

@@ -10,7 +10,7 @@ type Table = Readonly<Record<string, HyperParameter>>;
  * @returns it as it is to be kept; a pair as a frozen copy, so that a change to an element is not silently ignored
  * @throws TypeError for a wrong type, RangeError for a value out of range
  */
-export function checkSetting(who: string, name: string, parameter: HyperParameter, value: unknown): unknown {
+function checkSetting(who: string, name: string, parameter: HyperParameter, value: unknown): unknown {
   if (value === undefined) {
     if (parameter.required)
       throw typeError(who, name, 'undefined', `a number in ${parameter.range} or a Schedule: it has no default`);

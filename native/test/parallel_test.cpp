@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <set>
 #include <thread>
 #include <vector>
 
@@ -41,6 +42,28 @@ TEST("each piece is done once, for any count and number of threads") {
       for (int round = 0; round < 20; ++round) CHECK(eachOnce(count));
     }
   }
+}
+
+TEST("more than one thread takes part, if more than one is asked for") {
+  for (size_t threads : {1, 3}) {
+    const Environment environment(threads);
+    std::vector<std::thread::id> ids(12);
+    parallel::run(
+        ids.size(),
+        [](void* context, size_t i) {
+          (*static_cast<std::vector<std::thread::id>*>(context))[i] = std::this_thread::get_id();
+          std::this_thread::sleep_for(std::chrono::milliseconds(2));
+        },
+        &ids);
+    CHECK((std::set<std::thread::id>(ids.begin(), ids.end()).size() > 1) == (threads > 1));
+  }
+}
+
+TEST("threads pay from 750 000 parameters with Adam, which reads 4 floats each, and never with one thread") {
+  parallel::setThreads(1);
+  CHECK(!parallel::pays(3000000));
+  parallel::setThreads(2);
+  CHECK(parallel::pays(4 * 750000) && !parallel::pays(4 * 749999));
 }
 
 TEST("threads that fell asleep wake again") {

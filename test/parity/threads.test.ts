@@ -41,12 +41,12 @@ describe.each(Object.values(optimizers).map((optimizer) => [optimizer.optimizerN
 
 const root = join(__dirname, '..', '..');
 
-/** A worker that steps a large param again and again, and tells what came out. */
+/** A worker that steps a param large enough for threads again and again, and tells what came out. */
 const code = `
   const { parentPort } = require('node:worker_threads');
   const { Adam, setThreads } = require(${JSON.stringify(join(root, 'dist', 'index.js'))});
   setThreads(3);
-  const w = new Float32Array(600000).fill(1), g = w.map((_, i) => Math.sin(i));
+  const w = new Float32Array(1000000).fill(1), g = w.map((_, i) => Math.sin(i));
   const adam = new Adam(w);
   const steps = (n) => { for (let i = 0; i < n; i++) adam.step(g); };
   steps(10);
