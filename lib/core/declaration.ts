@@ -45,7 +45,8 @@ export interface Declaration {
   readonly reference: string;
   /** The update, a line each, as in the literature. */
   readonly formula: readonly string[];
-  readonly decay: Decay;
+  /** One for all, or as a group's options choose. */
+  readonly decay: Decay | ((options: Readonly<Record<string, unknown>>) => Decay);
   readonly hyperParameters: Readonly<Record<string, HyperParameter>>;
   /** The kernels it chooses from, by their names in `native/kernels/all.h`. */
   readonly kernels: Readonly<Record<string, KernelDeclaration>>;

@@ -121,6 +121,9 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
     return 0;
   }
 
+  /** Fills the state that begins from the param or from a step's options: called before a param's first update. */
+  protected start?(options: ResolvedOf<D>, param: Float32Array, state: Readonly<Record<string, Float32Array>>): void;
+
   /** The scalars after an update: a new list, or the same one if none has changed. */
   protected scalarsAfter(_options: ResolvedOf<D>, _t: number, scalars: readonly number[]): readonly number[] {
     return scalars;
@@ -238,6 +241,7 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
     control[Control.measureNorm] = measured ? 1 : 0;
     control[Control.skipNonFinite] = skipNonFinite ? 1 : 0;
     control[Control.zeroGrads] = zeroGrads ? 1 : 0;
+    this.#startParams();
     this.#writeRows();
     this.#plan.step();
 
@@ -307,6 +311,17 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
 
   #checkEma({ ema, length, path }: Slot): void {
     if (ema !== null && lengthOf(ema) !== length) checkLength(this.#name, `emaParams of ${path}`, ema, length);
+  }
+
+  #startParams(): void {
+    if (this.start === undefined) return;
+    for (const group of this.#groups) {
+      for (let i = group.begin; i < group.end; i++) {
+        const slot = this.#slots[i]!;
+        if (slot.step > 0 || this.#blocks.rowOf[i]! < 0) continue;
+        this.start(group.settings.now as ResolvedOf<D>, slot.data, Object.fromEntries(slot.arrays));
+      }
+    }
   }
 
   /** Writes the constants of this step: a row for each run of params of a group that have the same t and scalars. */

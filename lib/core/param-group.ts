@@ -50,8 +50,9 @@ export function decayOf(
   now: Readonly<Record<string, unknown>>,
 ): { readonly l2: number; readonly keep: number } {
   const weightDecay = (now['weightDecay'] as number | undefined) ?? 0;
+  const decay = typeof declaration.decay === 'function' ? declaration.decay(now) : declaration.decay;
   return {
-    l2: declaration.decay === 'l2' ? weightDecay : 0,
-    keep: declaration.decay === 'decoupled' ? 1 - (now['lr'] as number) * weightDecay : 1,
+    l2: decay === 'l2' ? weightDecay : 0,
+    keep: decay === 'decoupled' ? 1 - (now['lr'] as number) * weightDecay : 1,
   };
 }
