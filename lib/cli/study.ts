@@ -1,10 +1,10 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
 import { join, relative } from 'node:path';
 import type * as CliProgress from 'cli-progress';
 import { backend } from '../index.js';
-import { CliError } from './cli-error.js';
 import { loadOptional, requireOptional, versionOf } from './optional.js';
+import { makeFolder, newTable } from './output.js';
 import { percent, short } from './study/captions.js';
 import { loadDigits, loadFolder, split } from './study/data.js';
 import { ensembleBars } from './study/ensemble.js';
@@ -39,7 +39,7 @@ export async function study(options: StudyOptions): Promise<void> {
   const settings = settingsOf(options);
   const data = split(options.data === undefined ? loadDigits() : loadFolder(options.data), settings);
   // Now, and not after minutes of work.
-  const out = makeFolder(options.out);
+  const out = makeFolder('study', options.out);
 
   const chosen = figures(settings).filter((figure) => options.only === undefined || options.only.includes(figure.id));
   const jobs = plan(chosen.flatMap(jobsOf));
@@ -75,15 +75,6 @@ export async function study(options: StudyOptions): Promise<void> {
   );
 }
 
-function makeFolder(folder: string): string {
-  try {
-    mkdirSync(folder, { recursive: true });
-  } catch (error) {
-    throw new CliError(`study: --out: ${(error as Error).message}`);
-  }
-  return folder;
-}
-
 /** Drawn on a terminal only. */
 function progressBar(total: number): CliProgress.SingleBar {
   const { SingleBar, Presets } = loadOptional<typeof CliProgress>('study', 'cli-progress');
@@ -99,19 +90,9 @@ function progressBar(total: number): CliProgress.SingleBar {
   return bar;
 }
 
-function newTable(head: string[]): { push(row: string[]): unknown; toString(): string } {
-  const Table = loadOptional<new (options: object) => ReturnType<typeof newTable>>('study', 'cli-table3');
-  const plain = !process.stdout.isTTY || process.env.NO_COLOR !== undefined;
-  return new Table({
-    head,
-    colAligns: ['left', ...head.slice(1).map(() => 'right')],
-    style: { compact: true, ...(plain && { head: [], border: [] }) },
-  });
-}
-
 function table(runs: readonly Run[]): string {
   const best = bestAccuracy(runs);
-  const rows = newTable(['run', 'train loss', 'train acc', 'val acc', '']);
+  const rows = newTable('study', ['run', 'train loss', 'train acc', 'val acc', '']);
   for (const { name, result } of runs) {
     const final = finalOf(result);
     rows.push(
@@ -131,7 +112,7 @@ function table(runs: readonly Run[]): string {
 
 function barTable(bars: ReturnType<typeof ensembleBars>): string {
   const best = Math.max(...bars.map((bar) => bar.validationAccuracy));
-  const rows = newTable(['ensemble', 'train loss', 'train acc', 'val acc', '']);
+  const rows = newTable('study', ['ensemble', 'train loss', 'train acc', 'val acc', '']);
   for (const { label, loss, trainAccuracy, validationAccuracy } of bars) {
     rows.push([
       label,

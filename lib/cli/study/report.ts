@@ -1,13 +1,14 @@
+import { escapeHtml, inlineScript, prose, scriptJson } from '../html.js';
 import { readOptional } from '../optional.js';
+import { style } from '../style.js';
 import { chance, describeCurves, describeEnsemble, describeRange, percent, short } from './captions.js';
 import { curveLegend, curvePanels, ensemblePanels, type LegendEntry, type Panel, rangePanels } from './charts.js';
 import type { Data } from './data.js';
 import type { Bar } from './ensemble.js';
 import type { Figure } from './figures.js';
-import { escapeHtml, inlineScript, prose, scriptJson } from './html.js';
 import type { Settings } from './job.js';
 import { bestAccuracy, finalOf, type Run, runsOf } from './numbers.js';
-import { script, style } from './page.js';
+import { script } from './page.js';
 import type { Results } from './pool.js';
 
 /** The plotting libraries that the page carries in it. */
