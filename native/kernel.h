@@ -32,6 +32,7 @@ struct Kernel {
   const char* name;
   const char* state;      ///< the names of its state buffers, in order
   const char* constants;  ///< the names of its constants, in order
+  bool perRow;            ///< its state is one number a row of the param, and a span is one whole row
   void (*run)(const Pass& pass, const float* constants, const Span& span);
 };
 
@@ -44,6 +45,10 @@ struct KernelSet {
   double (*sumSquares)(const float* x, size_t length);
   /// target = target + rate * (source - target)
   void (*lerp)(float* target, const float* source, float rate, size_t length);
+  /// target = target + source
+  void (*add)(float* target, const float* source, size_t length);
+  /// x = factor * x
+  void (*scale)(float* x, float factor, size_t length);
 };
 
 /// State and constants are spelled once; the loader compares the spelling with the TypeScript declaration.

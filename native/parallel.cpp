@@ -19,8 +19,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 // A step that follows within this time finds the threads awake. Longer would take the core from whoever else has work.
 constexpr std::chrono::microseconds kSpin{50};
-// From how many floats on threads pay even if they must be woken; while they are awake, far less would do.
-constexpr size_t kFloats = 3000000;
 
 void pause() {
 #if defined(__x86_64__) || defined(_M_X64)
@@ -65,10 +63,11 @@ class Pool {
     seats_.store(static_cast<int64_t>(helpers), std::memory_order_relaxed);
     const uint64_t job = ++jobs_ * 2 + 1;
     state_.store(job);
-    if (sleepers_.load() > 0) {
+    size_t asleep = sleepers_.load();
+    if (asleep > 0) {
       // Whoever is about to sleep holds the lock until it does.
       { std::lock_guard<std::mutex> sleeping(sleep_); }
-      wake_.notify_all();
+      for (asleep = asleep < helpers ? asleep : helpers; asleep > 0; --asleep) wake_.notify_one();
     }
     claim();
     // Closed before the count of those inside is read; they enter before they look whether it is open. So none is
@@ -147,7 +146,7 @@ class Pool {
 
   std::atomic<uint64_t> state_{0};  ///< odd: this job is open
   std::atomic<int> inside_{0};      ///< threads that may touch the job
-  std::atomic<int> sleepers_{0};
+  std::atomic<size_t> sleepers_{0};
   std::mutex sleep_;
   std::condition_variable wake_;
   bool ending_ = false;
@@ -166,9 +165,8 @@ void retain() { pool().retain(); }
 void release() { pool().release(); }
 void setThreads(size_t threads) { limit.store(threads, std::memory_order_relaxed); }
 size_t threads() { return limit.load(std::memory_order_relaxed); }
-bool pays(size_t floats) { return threads() > 1 && floats >= kFloats; }
-void run(size_t count, void (*task)(void*, size_t), void* context) {
-  if (count > 0) pool().run(count, threads() < 1 ? 1 : threads(), task, context);
+void run(size_t count, size_t threads, void (*task)(void*, size_t), void* context) {
+  if (count > 0) pool().run(count, threads < 1 ? 1 : threads, task, context);
 }
 
 }  // namespace parallel

@@ -9,15 +9,12 @@ namespace parallel {
 void retain();
 void release();
 
-/// The most threads that a run may use, the calling one included; for the whole process. 0 until it is set: one thread.
+/// The most threads that a step may use, the calling one included; for the whole process. 0 until it is set.
 void setThreads(size_t threads);
 size_t threads();
 
-/// Whether work that reads so many floats is done sooner on several threads.
-bool pays(size_t floats);
-
-/// Calls task(context, i) once for each i below `count`, here and on the pool's threads, and returns when all is done.
-/// A caller that finds the pool at another's work does it all itself.
-void run(size_t count, void (*task)(void* context, size_t i), void* context);
+/// Calls task(context, i) once for each i below `count`, here and on threads of the pool, `threads` in all, and returns
+/// when all is done. A caller that finds the pool at another's work does it all itself.
+void run(size_t count, size_t threads, void (*task)(void* context, size_t i), void* context);
 
 }  // namespace parallel

@@ -3,17 +3,36 @@
 #include <math.h>
 #include <string.h>
 
+#include <chrono>
+
+#include "denormals.h"
 #include "parallel.h"
 
 namespace {
 // What a partial sum covers is a part of the result's definition: the JavaScript reference has the same number.
 constexpr size_t kSegment = 16384;
+// Steps that read fewer floats are not worth a second thread, even one that is awake.
+constexpr size_t kShared = 128 * 1024;
+// How many rows ahead of the update the next ones are asked for: they are anywhere in memory, and no hardware guesses
+// it.
+constexpr size_t kAhead = 4;
 
 size_t namesIn(const char* list) {
   size_t n = *list == '\0' ? 0 : 1;
   for (; *list != '\0'; ++list) n += *list == ',';
   return n;
 }
+
+void prefetch(const float* p, size_t length) {
+#ifdef __GNUC__
+  constexpr size_t kLine = 64 / sizeof(float);
+  for (size_t i = 0; i < length; i += kLine) __builtin_prefetch(p + i, 1);
+#else
+  (void)p, (void)length;
+#endif
+}
+
+double seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 }  // namespace
 
 double sumSquares(const KernelSet& set, const float* x, size_t length) {
@@ -24,35 +43,80 @@ double sumSquares(const KernelSet& set, const float* x, size_t length) {
   return sum;
 }
 
+void Plan::setTensor(size_t i, const Kernel* kernel, const Span& span, size_t columns) {
+  Tensor& tensor = tensors_[i];
+  tensor.kernel = kernel;
+  tensor.span = span;
+  tensor.columns = columns;
+  tensor.floats = 2 + (kernel->perRow ? 0 : namesIn(kernel->state));
+  tensor.rowGrads = nullptr;
+  isCut_ = false;
+}
+
+void Plan::setGrad(size_t i, float* grad) {
+  tensors_[i].span.grad = grad;
+  tensors_[i].rowGrads = nullptr;
+}
+
+void Plan::setGrad(size_t i, const uint32_t* rows, size_t count, float* values, size_t rowLength) {
+  tensors_[i].span.grad = nullptr;
+  if (tensors_[i].rowGrads == nullptr) tensors_[i].rowGrads = std::make_unique<RowGrads>();
+  tensors_[i].rowGrads->set(rows, count, values, rowLength);
+  isCut_ = false;
+}
+
+/// Whether all rows that gradients name are there.
+bool Plan::gatherRows() {
+  for (size_t t = 0; t < tensors_.size(); ++t) {
+    const Tensor& tensor = tensors_[t];
+    if (tensor.rowGrads == nullptr || !isActive(t)) continue;
+    const size_t limit = tensor.rowGrads->rowLength() == 0 ? 0 : tensor.span.length / tensor.rowGrads->rowLength();
+    const size_t bad = tensor.rowGrads->gather(limit, set_);
+    if (bad == RowGrads::kAllValid) continue;
+    control_->badTensor = static_cast<double>(t);
+    control_->badRow = static_cast<double>(bad);
+    return false;
+  }
+  return true;
+}
+
 void Plan::cut() {
   segments_.clear();
   chunks_.assign(1, 0);
+  hasRows_ = false;
   traffic_ = 0;
-  size_t length = 0;
+  size_t inChunk = 0;
   for (size_t t = 0; t < tensors_.size(); ++t) {
     const Tensor& tensor = tensors_[t];
-    traffic_ += tensor.span.length * (2 + namesIn(tensor.kernel->state));
-    for (size_t begin = 0; begin < tensor.span.length; begin += kSegment) {
-      const size_t rest = tensor.span.length - begin;
-      segments_.push_back({t, begin, rest < kSegment ? rest : kSegment, 0});
-      length += segments_.back().length;
-      if (length < kSegment) continue;
+    size_t length = tensor.span.length, unit = 1;
+    if (tensor.rowGrads != nullptr) {
+      hasRows_ = true;
+      length = isActive(t) ? tensor.rowGrads->size() : 0;
+      unit = tensor.rowGrads->rowLength();
+    }
+    traffic_ += length * unit * tensor.floats;
+    const size_t step = unit < kSegment ? kSegment / (unit == 0 ? 1 : unit) : 1;
+    for (size_t begin = 0; begin < length; begin += step) {
+      const size_t rest = length - begin;
+      segments_.push_back({t, begin, rest < step ? rest : step, 0});
+      inChunk += segments_.back().length * unit;
+      if (inChunk < kSegment) continue;
       chunks_.push_back(segments_.size());
-      length = 0;
+      inChunk = 0;
     }
   }
   if (chunks_.back() < segments_.size()) chunks_.push_back(segments_.size());
-  isCut_ = true;
+  isCut_ = !hasRows_;
 }
 
 template <void (Plan::*work)(Plan::Segment&)>
 void Plan::each() {
-  if (!parallel::pays(traffic_)) {
+  if (threads_ == 1) {
     for (Segment& segment : segments_) (this->*work)(segment);
     return;
   }
   parallel::run(
-      chunks_.size() - 1,
+      chunks_.size() - 1, threads_,
       [](void* context, size_t chunk) {
         Plan& plan = *static_cast<Plan*>(context);
         for (size_t i = plan.chunks_[chunk]; i < plan.chunks_[chunk + 1]; ++i) (plan.*work)(plan.segments_[i]);
@@ -61,8 +125,16 @@ void Plan::each() {
 }
 
 void Plan::sum(Segment& segment) {
-  if (isActive(segment.tensor)) {
-    segment.sum = set_.sumSquares(tensors_[segment.tensor].span.grad + segment.begin, segment.length);
+  if (!isActive(segment.tensor)) return;
+  const Tensor& tensor = tensors_[segment.tensor];
+  if (tensor.rowGrads == nullptr) {
+    segment.sum = set_.sumSquares(tensor.span.grad + segment.begin, segment.length);
+    return;
+  }
+  segment.sum = 0;
+  RowGrads& grads = *tensor.rowGrads;
+  for (size_t i = segment.begin; i < segment.begin + segment.length; ++i) {
+    segment.sum = segment.sum + sumSquares(set_, grads.grad(i), grads.rowLength());
   }
 }
 
@@ -80,32 +152,95 @@ double Plan::sumSquaresOfGrads() {
   return total;
 }
 
-void Plan::zeroGrads() const {
+void Plan::zeroGrads() {
   for (size_t i = 0; i < tensors_.size(); ++i) {
     const Span& span = tensors_[i].span;
-    if (isActive(i) && span.length > 0) memset(span.grad, 0, span.length * sizeof(float));
+    if (!isActive(i) || span.length == 0) continue;
+    if (tensors_[i].rowGrads != nullptr) {
+      tensors_[i].rowGrads->zero();
+    } else {
+      memset(span.grad, 0, span.length * sizeof(float));
+    }
+  }
+}
+
+void Plan::run(const Tensor& tensor, size_t begin, size_t length, float* grad) const {
+  Span span = tensor.span;
+  span.param += begin;
+  span.grad = grad;
+  if (span.ema != nullptr) span.ema += begin;
+  const size_t stateAt = tensor.kernel->perRow ? begin / tensor.columns : begin;
+  for (float*& state : span.state) {
+    if (state != nullptr) state += stateAt;
+  }
+  span.length = length;
+  tensor.kernel->run(tensor.pass, tensor.constants, span);
+}
+
+void Plan::updateRows(Tensor& tensor, const Segment& segment) {
+  RowGrads& grads = *tensor.rowGrads;
+  const size_t length = grads.rowLength(), end = segment.begin + segment.length;
+  for (size_t i = segment.begin; i < end; ++i) {
+    if (i + kAhead < end) {
+      const size_t next = grads.row(i + kAhead) * length;
+      prefetch(tensor.span.param + next, length);
+      if (!tensor.kernel->perRow) {
+        for (const float* state : tensor.span.state) {
+          if (state != nullptr) prefetch(state + next, length);
+        }
+      }
+    }
+    run(tensor, grads.row(i) * length, length, grads.grad(i));
   }
 }
 
 void Plan::update(Segment& segment) {
   if (!isActive(segment.tensor)) return;
-  const Tensor& tensor = tensors_[segment.tensor];
-  Span span = tensor.span;
-  span.param += segment.begin;
-  span.grad += segment.begin;
-  if (span.ema != nullptr) span.ema += segment.begin;
-  for (float*& state : span.state) {
-    if (state != nullptr) state += segment.begin;
+  const FlushDenormals flush(control_->flushDenormals != 0);
+  Tensor& tensor = tensors_[segment.tensor];
+  if (tensor.rowGrads != nullptr) {
+    updateRows(tensor, segment);
+  } else if (tensor.kernel->perRow) {
+    // The rows that begin in it, each as a whole.
+    const size_t columns = tensor.columns, end = segment.begin + segment.length;
+    for (size_t begin = (segment.begin + columns - 1) / columns * columns; begin < end; begin += columns) {
+      run(tensor, begin, columns, tensor.span.grad + begin);
+    }
+  } else {
+    run(tensor, segment.begin, segment.length, tensor.span.grad + segment.begin);
   }
-  span.length = segment.length;
-  tensor.kernel->run(tensor.pass, tensor.constants, span);
+}
+
+/// Reads the rows of constants of this step.
+void Plan::prepare(float gradScale) {
+  for (size_t i = 0; i < tensors_.size(); ++i) {
+    if (!isActive(i)) continue;
+    Tensor& tensor = tensors_[i];
+    const float* row = rows_ + static_cast<size_t>(rowOf_[i]) * stride_;
+    memcpy(&tensor.pass, row, sizeof tensor.pass);
+    tensor.pass.gradScale = gradScale * tensor.pass.gradScale;
+    tensor.constants = row + kPassFloats;
+    tensor.span.zeroGrad = control_->zeroGrads != 0;
+    // Rows that have no gradient yet have an average too.
+    if (tensor.rowGrads != nullptr && tensor.pass.emaStart != 0 && tensor.span.ema != nullptr) {
+      memcpy(tensor.span.ema, tensor.span.param, tensor.span.length * sizeof(float));
+    }
+  }
 }
 
 void Plan::step() {
-  if (!isCut_) cut();
   Control& control = *control_;
+  control.badTensor = -1;
+  if (!isCut_) {
+    if (!gatherRows()) return;
+    cut();
+  }
   double scale = control.gradScale;
   control.applied = 1;
+  const size_t most = parallel::threads();
+  const bool isShared = most > 1 && traffic_ >= kShared && chunks_.size() > 2;
+  threads_ = isShared ? governor_.choose(most) : 1;
+  const double begin = isShared ? seconds() : 0;
   if (control.measureNorm != 0) {
     const double sum = sumSquaresOfGrads();
     control.gradNorm = sqrt(sum) * fabs(scale);
@@ -120,15 +255,13 @@ void Plan::step() {
       scale = scale * (coefficient > 1 ? 1 : coefficient);  // a NaN passes, as in PyTorch
     }
   }
-  const float gradScale = static_cast<float>(scale);
-  for (size_t i = 0; i < tensors_.size(); ++i) {
-    if (!isActive(i)) continue;
-    Tensor& tensor = tensors_[i];
-    const float* row = rows_ + static_cast<size_t>(rowOf_[i]) * stride_;
-    memcpy(&tensor.pass, row, sizeof tensor.pass);
-    tensor.pass.gradScale = gradScale * tensor.pass.gradScale;
-    tensor.constants = row + kPassFloats;
-    tensor.span.zeroGrad = control.zeroGrads != 0;
-  }
+  prepare(static_cast<float>(scale));
   each<&Plan::update>();
+  if (hasRows_ && control.zeroGrads != 0) {
+    // Where rows were summed, it was the sums that the kernel set to 0.
+    for (size_t i = 0; i < tensors_.size(); ++i) {
+      if (tensors_[i].rowGrads != nullptr && isActive(i)) tensors_[i].rowGrads->zero();
+    }
+  }
+  if (isShared) governor_.took((seconds() - begin) / static_cast<double>(traffic_));
 }

@@ -1,23 +1,29 @@
 #pragma once
 #include <stdint.h>
 
+#include <memory>
 #include <vector>
 
+#include "governor.h"
 #include "kernel.h"
+#include "row_grads.h"
 
 /// What a step reads and writes, in memory that JavaScript shares; one double each, in this order.
 struct Control {
-  double gradScale;      ///< in: multiplies every gradient
-  double maxNorm;        ///< in: clipNorm; infinite: no clipping
-  double measureNorm;    ///< in: whether the norm is wanted
-  double skipNonFinite;  ///< in: whether a step with a NaN or an infinity in its gradients is skipped
-  double zeroGrads;      ///< in: whether gradients are set to 0
-  double gradNorm;       ///< out: the L2 norm of gradScale * all gradients, if wanted
-  double applied;        ///< out: 0 if the step was skipped
+  double gradScale;       ///< in: multiplies every gradient
+  double maxNorm;         ///< in: clipNorm; infinite: no clipping
+  double measureNorm;     ///< in: whether the norm is wanted
+  double skipNonFinite;   ///< in: whether a step with a NaN or an infinity in its gradients is skipped
+  double zeroGrads;       ///< in: whether gradients are set to 0
+  double flushDenormals;  ///< in: whether denormal numbers count as 0
+  double gradNorm;        ///< out: the L2 norm of gradScale * all gradients, if wanted
+  double applied;         ///< out: 0 if the step was skipped
+  double badTensor;       ///< out: the tensor whose gradient names a row that it lacks, or -1; nothing has changed then
+  double badRow;          ///< out: the position of that name
 };
 constexpr size_t kControlDoubles = sizeof(Control) / sizeof(double);
 
-/// A fixed set of tensors, registered once; a step is one call. Holds pointers, owns no memory.
+/// A fixed set of tensors, registered once; a step is one call. Holds pointers, owns no memory of tensors.
 class Plan {
  public:
   /// `rows` are Pass and constants, `stride` floats each; `rowOf[i]` is tensor i's row, or negative: not in this step.
@@ -28,35 +34,55 @@ class Plan {
   size_t length(size_t i) const { return tensors_[i].span.length; }
   const KernelSet& set() const { return set_; }
 
-  void setTensor(size_t i, const Kernel* kernel, const Span& span) {
-    tensors_[i] = {kernel, span, {}, nullptr};
-    isCut_ = false;
-  }
-  void setGrad(size_t i, float* grad) { tensors_[i].span.grad = grad; }
+  /// `columns`: how long a row of the param is; for kernels whose state is one number a row.
+  void setTensor(size_t i, const Kernel* kernel, const Span& span, size_t columns);
+  void setGrad(size_t i, float* grad);
+  void setGrad(size_t i, const uint32_t* rows, size_t count, float* values, size_t rowLength);
   void step();
+
+  /// Calls visit(pointer) for all memory that a step touches.
+  template <class F>
+  void visit(F visit) const {
+    for (const Tensor& tensor : tensors_) {
+      visit(tensor.span.param);
+      visit(tensor.span.grad);
+      visit(tensor.span.ema);
+      for (const float* state : tensor.span.state) visit(state);
+      if (tensor.rowGrads == nullptr) continue;
+      visit(tensor.rowGrads->given());
+      visit(tensor.rowGrads->values());
+    }
+  }
 
  private:
   struct Tensor {
     const Kernel* kernel;
     Span span;
+    size_t columns;
+    size_t floats;                       ///< that a step reads for each element
+    std::unique_ptr<RowGrads> rowGrads;  ///< or null: span.grad is the gradient
     // Of the step at hand:
     Pass pass;
     const float* constants;
   };
-  /// A stretch of one tensor: what a partial sum covers.
+  /// A stretch of one tensor, in elements, or in rows of its gradient: what a partial sum covers.
   struct Segment {
     size_t tensor, begin, length;
     double sum;
   };
   bool isActive(size_t tensor) const { return rowOf_[tensor] >= 0; }
+  bool gatherRows();
+  void prepare(float gradScale);
   void cut();
   double sumSquaresOfGrads();
-  void zeroGrads() const;
-  /// Does `work` on each segment, on several threads where that pays.
+  void zeroGrads();
+  /// Does `work` on each segment, on as many threads as the step takes.
   template <void (Plan::*work)(Segment&)>
   void each();
   void sum(Segment& segment);
   void update(Segment& segment);
+  void updateRows(Tensor& tensor, const Segment& segment);
+  void run(const Tensor& tensor, size_t begin, size_t length, float* grad) const;
 
   const KernelSet& set_;
   Control* control_;
@@ -65,10 +91,13 @@ class Plan {
   const int32_t* rowOf_;
   std::vector<Tensor> tensors_;
   bool isCut_ = false;
+  bool hasRows_ = false;  ///< whether any gradient is of rows: then the segments are those of this step alone
   std::vector<Segment> segments_;
   /// Where each chunk of segments begins, and the end: small tensors share a chunk.
   std::vector<size_t> chunks_;
   size_t traffic_ = 0;  ///< floats that a step reads
+  size_t threads_ = 1;
+  Governor governor_;
 };
 
 /// The sum of squares of a whole tensor: chunks of fixed size, added in their order.

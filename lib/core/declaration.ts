@@ -30,6 +30,11 @@ export interface KernelDeclaration {
   /** The names of its per-step constants, in the order of the C++ struct. */
   readonly constants: readonly string[];
   readonly reference: (constants: readonly number[], state: readonly Float32Array[]) => Update;
+  /**
+   * Of a kernel whose state is one number a row: takes a row's mean square of the gradient into the state, each array of
+   * which is the row's one number, before `reference` sees it.
+   */
+  readonly measure?: (meanSquare: number, state: readonly Float32Array[]) => void;
 }
 
 /** How `weightDecay` acts: added to the gradient, by shrinking the weight, or not at all. */
@@ -50,6 +55,8 @@ export interface Declaration {
   readonly hyperParameters: Readonly<Record<string, HyperParameter>>;
   /** The kernels it chooses from, by their names in `native/kernels/all.h`. */
   readonly kernels: Readonly<Record<string, KernelDeclaration>>;
+  /** Why it takes no sparse gradients: its update is not per element. */
+  readonly denseOnly?: string;
   /** Numbers that each param keeps beside its step count, with what they start at. */
   readonly scalars?: Readonly<Record<string, number>>;
 }
@@ -111,6 +118,11 @@ export const optimizerHyperParameters = {
   ema: { range: '[0, 1)', about: 'decay of a moving average of the params, kept in emaParams' },
   /** Report the gradients' norm from each step. */
   gradNorm: { default: false, about: "report the norm of the step's gradients" },
+  /** Take denormal numbers for 0 during the update. Faster where state has decayed to them; not part of the same bits. */
+  flushDenormals: {
+    default: false,
+    about: 'take denormal numbers for 0: faster, outside the promise of the same bits',
+  },
 } as const satisfies HyperParameters;
 
 /** Options of one param group of the class declared by `D`. */
@@ -128,6 +140,7 @@ export function kernel<const C extends readonly string[], const S extends readon
     constants: { readonly [K in keyof C]: number },
     state: { readonly [K in keyof S]: Float32Array },
   ) => Update;
+  readonly measure?: (meanSquare: number, state: { readonly [K in keyof S]: Float32Array }) => void;
 }): KernelDeclaration {
   return declaration as unknown as KernelDeclaration;
 }

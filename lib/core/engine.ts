@@ -10,9 +10,12 @@ export const Control = {
   measureNorm: 2,
   skipNonFinite: 3,
   zeroGrads: 4,
-  gradNorm: 5,
-  applied: 6,
-  length: 7,
+  flushDenormals: 5,
+  gradNorm: 6,
+  applied: 7,
+  badTensor: 8,
+  badRow: 9,
+  length: 10,
 } as const;
 
 /** What each row of constants begins with; the order of `struct Pass` in native/kernel.h. */
@@ -20,6 +23,12 @@ export const Pass = { gradScale: 0, clipValue: 1, l2: 2, keep: 3, emaRate: 4, em
 
 /** Elements a partial sum covers: a part of what a sum is, the same in native/plan.cpp. */
 export const chunkLength = 16384;
+
+/** The same within a row, for kernels whose state is one number a row; in native/kernels/loop.h. */
+export const pieceLength = 1024;
+
+/** Row numbers of a sparse gradient. */
+export type Rows = Int32Array | Uint32Array;
 
 /** The memory that a plan and its optimizer share: a step reads it and writes the outputs of `control`. */
 export interface Blocks {
@@ -40,10 +49,15 @@ export interface Plan {
     param: Float32Array,
     state: readonly Float32Array[],
     ema: Float32Array | null,
+    columns: number,
   ): void;
   /** Registers a gradient and returns its address. */
   setGrad(index: number, grad: Float32Array): number;
+  /** Registers the gradient of some rows and returns the address of `values`. */
+  setRowGrad(index: number, rows: Rows, values: Float32Array): number;
   step(): void;
+  /** A step on another thread, where the engine has one; `done` is called after it, never before this returns. */
+  stepAsync(done: () => void): void;
 }
 
 /** What runs the kernels: one instruction set of the addon, or the JavaScript reference. Equal to the bit. */
@@ -57,6 +71,12 @@ export interface Engine {
   sumSquares(x: Float32Array): number;
   /** target ← target + rate·(source − target), in float32. */
   lerp(target: Float32Array, source: Float32Array, rate: number): void;
+  /** target ← target + source, in float32. */
+  add(target: Float32Array, source: Float32Array): void;
+  /** x ← factor·x, in float32. */
+  scale(x: Float32Array, factor: number): void;
+  /** Whether the memory of an array is of `allocate`, which keeps it for as long as a step uses it. */
+  owns(array: Float32Array): boolean;
   /** Where the memory of an array lies, in bytes; arrays on one memory compare truly. */
   address(array: Float32Array): number;
   /** The most threads that a step may use, for the whole process. */

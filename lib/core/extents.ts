@@ -27,7 +27,17 @@ export function disjoint(who: string, extents: readonly Extent[]): Extent[] {
 
 /** Refuses a stretch that shares memory with one of `sorted`, which are disjoint and in order. @throws RangeError */
 export function checkApart(who: string, extent: Extent, sorted: readonly Extent[]): void {
-  if (extent.end === extent.start) return;
+  const other = overlapping(extent, sorted);
+  if (other !== undefined) throw rangeError(who, extent.path, `memory shared with ${other.path}`, 'memory of its own');
+}
+
+/** The first of `extents` that shares memory with one of `sorted`. */
+export function sharing(extents: readonly Extent[], sorted: readonly Extent[]): Extent | undefined {
+  return extents.find((extent) => overlapping(extent, sorted) !== undefined);
+}
+
+function overlapping(extent: Extent, sorted: readonly Extent[]): Extent | undefined {
+  if (extent.end === extent.start) return undefined;
   let low = 0;
   let high = sorted.length;
   while (low < high) {
@@ -36,7 +46,5 @@ export function checkApart(who: string, extent: Extent, sorted: readonly Extent[
     else high = middle;
   }
   const next = sorted[low];
-  if (next !== undefined && next.start < extent.end) {
-    throw rangeError(who, extent.path, `memory shared with ${next.path}`, 'memory of its own');
-  }
+  return next !== undefined && next.start < extent.end ? next : undefined;
 }

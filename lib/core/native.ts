@@ -1,10 +1,15 @@
 import { join } from 'node:path';
 import nodeGypBuild from 'node-gyp-build';
 import type { KernelDeclaration } from './declaration.js';
-import type { Engine, Isa, Plan } from './engine.js';
+import type { Engine, Isa, Plan, Rows } from './engine.js';
 
 interface AddonEngine {
-  readonly kernels: readonly { readonly name: string; readonly state: string; readonly constants: string }[];
+  readonly kernels: readonly {
+    readonly name: string;
+    readonly state: string;
+    readonly constants: string;
+    readonly perRow: boolean;
+  }[];
   createPlan(count: number, control: Float64Array, rows: Float32Array, stride: number, rowOf: Int32Array): () => void;
   setTensor(
     plan: () => void,
@@ -13,10 +18,15 @@ interface AddonEngine {
     param: Float32Array,
     state: readonly Float32Array[],
     ema: Float32Array | null,
+    columns: number,
   ): void;
   setGrad(plan: () => void, index: number, grad: Float32Array): number;
+  setRowGrad(plan: () => void, index: number, rows: Rows, values: Float32Array): number;
+  stepAsync(plan: () => void, done: () => void): void;
   sumSquares(x: Float32Array): number;
   lerp(target: Float32Array, source: Float32Array, rate: number): void;
+  add(target: Float32Array, source: Float32Array): void;
+  scale(x: Float32Array, factor: number): void;
 }
 
 interface Addon {
@@ -28,6 +38,7 @@ interface Addon {
   setThreads(n: number): void;
   allocate(length: number): Float32Array | undefined;
   address(array: Float32Array): number;
+  owns(array: Float32Array): boolean;
 }
 
 /** Loads the addon from prebuilds/ or build/. @throws Error where there is none for this platform. */
@@ -55,9 +66,14 @@ export function nativeEngine(addon: Addon, isa: Isa): Engine | undefined {
   return {
     name: 'native',
     isa,
-    confirm(name: string, { state, constants }: KernelDeclaration): void {
+    confirm(name: string, { state, constants, measure }: KernelDeclaration): void {
       const spelled = kernels.get(name);
-      if (spelled === undefined || differs(spelled.state, state) || differs(spelled.constants, constants)) {
+      if (
+        spelled === undefined ||
+        differs(spelled.state, state) ||
+        differs(spelled.constants, constants) ||
+        spelled.perRow !== (measure !== undefined)
+      ) {
         const found =
           spelled === undefined ? 'is missing' : `holds state (${spelled.state}) and constants (${spelled.constants})`;
         const wanted = `state (${state.join(', ')}) and constants (${constants.join(', ')})`;
@@ -69,17 +85,22 @@ export function nativeEngine(addon: Addon, isa: Isa): Engine | undefined {
     createPlan(count, { control, rows, stride, rowOf }): Plan {
       const step = native.createPlan(count, control, rows, stride, rowOf);
       return {
-        setTensor: (index, kernel, _declaration, param, state, ema) =>
-          native.setTensor(step, index, kernel, param, state, ema),
+        setTensor: (index, kernel, _declaration, param, state, ema, columns) =>
+          native.setTensor(step, index, kernel, param, state, ema, columns),
         setGrad: (index, grad) => native.setGrad(step, index, grad),
+        setRowGrad: (index, rows, values) => native.setRowGrad(step, index, rows, values),
         step,
+        stepAsync: (done) => native.stepAsync(step, done),
       };
     },
     sumSquares: native.sumSquares,
     lerp: native.lerp,
+    add: native.add,
+    scale: native.scale,
     threads: () => Math.max(addon.threads(), 1),
     setThreads: addon.setThreads,
     address: addon.address,
+    owns: addon.owns,
     allocate: (length) =>
       addon.allocate(length) ??
       alignedIn(new ArrayBuffer(length * Float32Array.BYTES_PER_ELEMENT + alignment), length, addon),

@@ -11,7 +11,10 @@ import {
 } from './declaration.js';
 import { type Blocks, Control, type Engine, Pass, type Plan } from './engine.js';
 import { rangeError, show, typeError } from './errors.js';
-import { checkApart, disjoint, type Extent, extentOf } from './extents.js';
+import { disjoint, type Extent, extentOf } from './extents.js';
+import { type Given, Gradients } from './gradients.js';
+import { checkSettled, InFlight } from './in-flight.js';
+import { isPinned, pinned } from './memory.js';
 import { decayOf, Group, type ParamGroup } from './param-group.js';
 import {
   type Arrays,
@@ -20,22 +23,26 @@ import {
   type FoundGroup,
   type Grads,
   type GroupOf,
-  gradPath,
   type Params,
-  readGrads,
-  type Structure,
   structureOf,
+  type Tensor,
 } from './params.js';
 import type { Schedule } from './schedule.js';
 import { Settings } from './settings.js';
 import type { Slot } from './slot.js';
 import { checkFrame, loadGroup, loadParam, type StateDict, saveGroup, saveParam } from './state-dict.js';
-import { checkFloat32, checkLength, checkNumber, checkOptions, isFloat32, lengthOf } from './validate.js';
+import { checkFloat32, checkLength, checkNumber, checkOptions, lengthOf } from './validate.js';
 
 /** What a step may be told. */
 export interface StepOptions {
   /** Multiplies every gradient before anything else, such as 1 / lossScale. Default 1. */
   readonly gradScale?: number | undefined;
+}
+
+/** What a step on another thread may be told. */
+export interface StepAsyncOptions extends StepOptions {
+  /** Takes the step back as long as it has not begun. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** What a step reports. */
@@ -75,13 +82,14 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
   #groups: readonly Group[] = [];
   #views: readonly ParamGroup<SettingsFrom<D['hyperParameters'] & typeof commonHyperParameters>>[] = [];
   #slots: readonly Slot[] = [];
-  #structure: Structure = 'single';
   #emaParams: Arrays | undefined;
   #extents: readonly Extent[] = [];
   #blocks!: Blocks;
   #plan!: Plan;
+  #gradients!: Gradients;
   /** Filled anew in each step: the gradients as read, before they are looked at. */
-  readonly #given: unknown[] = [];
+  readonly #given: Given[] = [];
+  readonly #inFlight = new InFlight();
   #stepCount = 0;
   #skippedSteps = 0;
   #disposed = false;
@@ -186,6 +194,7 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
    * @throws TypeError, RangeError; nothing is added then
    */
   addParamGroup(group: GroupOf<GroupOptionsOf<D>>): void {
+    this.#checkLanded();
     this.#exclusively(() => {
       if (typeof group !== 'object' || group === null || !('params' in group))
         throw typeError(this.#name, 'group', show(group), 'a group { params, … }');
@@ -201,102 +210,144 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
    *
    * Order: gradScale → norm and clipNorm → clipValue → maximize → L2 decay → the formula → zeroGrads, ema.
    *
-   * @param grads One gradient a param, in the structure of the params: a `Float32Array` of the param's length, or `null`
-   *   to leave the param and its state as they are. Not changed unless `zeroGrads`.
+   * @param grads One gradient a param, in the structure of the params: a `Float32Array` of the param's length; a
+   *   {@link SparseGrad} `{ rows, values }`, which leaves all other rows and their state as they are; or `null` to leave
+   *   the param and its state as they are. Not changed unless `zeroGrads`.
    * @returns Whether the step was applied, and the gradients' norm where it was measured.
-   * @throws TypeError for a wrong structure, type, or a detached buffer; RangeError for a wrong length, overlapping memory,
-   *   or a schedule's value out of range. Nothing has changed then.
+   * @throws TypeError for a wrong structure, type, a detached buffer, or a step in flight; RangeError for a wrong length, a
+   *   row that the param lacks, overlapping memory, or a schedule's value out of range. Nothing has changed then.
    */
   step(grads: Grads, options?: StepOptions): StepResult {
     this.#checkIdle();
-    let gradScale = 1;
+    this.#checkLanded();
     this.#busy = true;
     try {
       // All that may run the user's code comes first: nothing that is checked can change behind a check.
-      if (options !== undefined) {
-        checkOptions(`${this.#name}.step`, options, ['gradScale']);
-        const given: unknown = options.gradScale;
-        if (given !== undefined) gradScale = checkNumber(this.#name, 'gradScale', given);
-      }
-      const next = this.#stepCount + 1;
-      this.#global.resolve(next);
-      for (const group of this.#groups) group.settings.resolve(next);
-      readGrads(this.#name, this.#structure, this.#slots, grads, this.#given);
-      this.#registerGrads();
-      this.#checkParams();
+      const gradScale = options === undefined ? 1 : this.#gradScaleOf('step', options, ['gradScale']);
+      this.#resolve();
+      this.#gradients.read(grads, this.#given);
+      this.#prepare(this.#given, gradScale);
     } finally {
       this.#busy = false;
     }
+    this.#plan.step();
+    return this.#finish(this.#given);
+  }
 
-    const { control } = this.#blocks;
-    const { clipNorm, skipNonFinite, zeroGrads, gradNorm } = this.#global.now as {
+  /**
+   * As {@link step}, on another thread: the event loop stays free. Steps that are asked for before the last one has ended
+   * queue in order. Arguments are checked now; hyper-parameters are read when the step begins.
+   *
+   * While one is in flight, `step`, `stateDict`, `loadStateDict`, `addParamGroup`, `dispose` and a change of an option that
+   * needs other state throw a TypeError, and so does a step of another optimizer on the same params. The params change
+   * meanwhile: what reads them sees some elements before and some after the update.
+   *
+   * Without a native addon the step runs at once, on this thread.
+   *
+   * @param grads As for {@link step}. They, and the params, must lie in memory that stays in place: of `allocate(length)`, a
+   *   SharedArrayBuffer or a WebAssembly.Memory. Their contents are read while the step runs.
+   * @param options `gradScale` as for {@link step}; `signal` takes the step back as long as it has not begun.
+   * @returns A promise of what {@link step} returns. It rejects with what {@link step} throws, a TypeError for memory
+   *   that may be moved, or the signal's reason; nothing is thrown at once.
+   * @example
+   * ```ts
+   * import { Adam, allocate } from 'schuss';
+   * const w = allocate(1000), g = allocate(1000).fill(0.1);
+   * const adam = new Adam(w);
+   * const { applied } = await adam.stepAsync(g); // true
+   * ```
+   */
+  stepAsync(grads: Grads, options?: StepAsyncOptions): Promise<StepResult> {
+    return new Promise((resolve, reject) => {
+      this.#checkIdle();
+      let gradScale = 1;
+      let signal: AbortSignal | undefined;
+      const given: Given[] = [];
+      this.#exclusively(() => {
+        if (options !== undefined) {
+          gradScale = this.#gradScaleOf('stepAsync', options, ['gradScale', 'signal']);
+          signal = options.signal;
+          if (signal !== undefined && !(signal instanceof AbortSignal))
+            throw typeError(`${this.#name}.stepAsync`, 'signal', show(signal), 'an AbortSignal');
+        }
+        this.#gradients.read(grads, given);
+        this.#gradients.checkAhead(given);
+        this.#checkParams();
+        for (const { path, data, ema } of this.#slots) {
+          if (!isPinned(this.#engine, data)) throw typeError(this.#name, path, show(data), pinned);
+          if (ema !== null && !isPinned(this.#engine, ema))
+            throw typeError(this.#name, `emaParams of ${path}`, show(ema), pinned);
+        }
+        checkSettled(this.#name, this.#extents, this.#inFlight.params);
+      });
+      if (signal?.aborted) throw signal.reason;
+      const begin = (done: () => void): void => {
+        this.#exclusively(() => {
+          this.#resolve();
+          this.#prepare(given, gradScale);
+        });
+        this.#plan.stepAsync(() => {
+          let result: StepResult | undefined;
+          let refused: unknown;
+          try {
+            result = this.#finish(given);
+          } catch (error) {
+            refused = error;
+          }
+          done();
+          if (result === undefined) reject(refused);
+          else resolve(result);
+        });
+      };
+      this.#inFlight.add(this.#extents, { begin, refuse: reject }, signal);
+    });
+  }
+
+  #gradScaleOf(method: string, options: StepOptions, known: readonly string[]): number {
+    checkOptions(`${this.#name}.${method}`, options, known);
+    const given: unknown = options.gradScale;
+    return given === undefined ? 1 : checkNumber(this.#name, 'gradScale', given);
+  }
+
+  /** Asks the schedules for the next step. */
+  #resolve(): void {
+    const next = this.#stepCount + 1;
+    this.#global.resolve(next);
+    for (const group of this.#groups) group.settings.resolve(next);
+  }
+
+  /** Checks all memory of a step, then writes what the plan is told of it. */
+  #prepare(given: readonly Given[], gradScale: number): void {
+    const { control, rowOf } = this.#blocks;
+    const { clipNorm, skipNonFinite, zeroGrads, gradNorm, flushDenormals } = this.#global.now as {
       clipNorm?: number;
       skipNonFinite: boolean;
       zeroGrads: boolean;
       gradNorm: boolean;
+      flushDenormals: boolean;
     };
-    const measured = clipNorm !== undefined || skipNonFinite || gradNorm;
+    this.#gradients.register(given, this.#plan, rowOf, this.#extents, zeroGrads);
+    this.#checkParams();
+    checkSettled(this.#name, this.#extents, this.#inFlight.params);
     control[Control.gradScale] = gradScale;
     control[Control.maxNorm] = clipNorm ?? Number.POSITIVE_INFINITY;
-    control[Control.measureNorm] = measured ? 1 : 0;
+    control[Control.measureNorm] = clipNorm !== undefined || skipNonFinite || gradNorm ? 1 : 0;
     control[Control.skipNonFinite] = skipNonFinite ? 1 : 0;
     control[Control.zeroGrads] = zeroGrads ? 1 : 0;
+    control[Control.flushDenormals] = flushDenormals ? 1 : 0;
     this.#startParams();
     this.#writeRows();
-    this.#plan.step();
+  }
 
+  /** Counts a step that the plan has done, and reports it. @throws RangeError if the plan has refused it */
+  #finish(given: readonly Given[]): StepResult {
+    const { control } = this.#blocks;
+    const bad = control[Control.badTensor]!;
+    if (bad >= 0) throw this.#gradients.badRow(bad, control[Control.badRow]!, given);
     const applied = control[Control.applied] !== 0;
     if (applied) this.#advance();
     else this.#skippedSteps++;
-    return measured ? { applied, gradNorm: control[Control.gradNorm] as number } : { applied };
-  }
-
-  /** Looks at each gradient that the plan does not know yet, then registers it; marks those that are null. */
-  #registerGrads(): void {
-    const slots = this.#slots;
-    const { rowOf } = this.#blocks;
-    let changed = false;
-    for (let i = 0; i < slots.length; i++) {
-      const slot = slots[i]!;
-      const grad = this.#given[i] as Float32Array | null;
-      rowOf[i] = grad === null ? -1 : 0;
-      if (grad !== null && grad === slot.grad && lengthOf(grad) === slot.length) continue;
-      // A gradient that sat out a step is compared with the others again when it comes back.
-      slot.grad = null;
-      if (grad === null) continue;
-      changed = true;
-      const path = gradPath(this.#structure, slot);
-      if (!isFloat32(grad) && typeof grad === 'object' && 'rows' in (grad as object)) {
-        throw typeError(
-          this.#name,
-          path,
-          'a sparse gradient',
-          'a Float32Array or null',
-          'sparse gradients are not supported yet',
-        );
-      }
-      checkFloat32(this.#name, path, grad, 'a Float32Array or null');
-      checkLength(this.#name, path, grad, slot.length, typeof slot.key === 'string' ? slot.key : undefined);
-    }
-    if (!changed) return;
-    const fresh: Extent[] = [];
-    try {
-      for (let i = 0; i < slots.length; i++) {
-        const slot = slots[i]!;
-        const grad = this.#given[i] as Float32Array | null;
-        if (grad === null) continue;
-        if (grad === slot.grad && !this.#global.now['zeroGrads']) continue;
-        const extent = extentOf(this.#engine, grad, gradPath(this.#structure, slot), this.#plan.setGrad(i, grad));
-        slot.grad = grad;
-        checkApart(this.#name, extent, this.#extents);
-        fresh.push(extent);
-      }
-      if (this.#global.now['zeroGrads']) disjoint(this.#name, fresh);
-    } catch (error) {
-      // What was refused must be looked at again when it comes again.
-      for (const slot of slots) slot.grad = null;
-      throw error;
-    }
+    return control[Control.measureNorm] === 0 ? { applied } : { applied, gradNorm: control[Control.gradNorm]! };
   }
 
   /** Refuses params whose memory is gone or has changed its size. */
@@ -332,6 +383,7 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
     for (const group of this.#groups) {
       const now = group.settings.now;
       let last: Slot | undefined;
+      let scalars: readonly number[] = [];
       for (let i = group.begin; i < group.end; i++) {
         if (rowOf[i]! < 0) continue;
         const slot = this.#slots[i]!;
@@ -348,9 +400,11 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
           rows[at + Pass.emaStart] = t === 1 ? 1 : 0;
           const constants = this.constants(now as ResolvedOf<D>, t, slot.scalars);
           for (let c = 0; c < constants.length; c++) rows[at + Pass.length + c] = constants[c] as number;
+          scalars = slot.scalars.length > 0 ? this.scalarsAfter(now as ResolvedOf<D>, t, slot.scalars) : slot.scalars;
           last = slot;
         }
         rowOf[i] = row;
+        slot.nextScalars = scalars;
       }
     }
   }
@@ -358,15 +412,13 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
   /** Counts an applied step. */
   #advance(): void {
     const { rowOf } = this.#blocks;
+    const slots = this.#slots;
     this.#stepCount++;
-    for (const group of this.#groups) {
-      const now = group.settings.now as ResolvedOf<D>;
-      for (let i = group.begin; i < group.end; i++) {
-        if (rowOf[i]! < 0) continue;
-        const slot = this.#slots[i]!;
-        slot.step++;
-        if (slot.scalars.length > 0) slot.scalars = this.scalarsAfter(now, slot.step, slot.scalars);
-      }
+    for (let i = 0; i < slots.length; i++) {
+      if (rowOf[i]! < 0) continue;
+      const slot = slots[i]!;
+      slot.step++;
+      slot.scalars = slot.nextScalars;
     }
   }
 
@@ -375,6 +427,7 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
   /** A copy of everything that a resumed run needs, apart from the params: plain data that survives `structuredClone`. */
   stateDict(): StateDict {
     this.#checkAlive();
+    this.#checkLanded();
     for (const slot of this.#slots) this.#checkEma(slot);
     const states = this.#groups.flatMap((group) =>
       this.#slotsOf(group).map((slot) => [
@@ -396,9 +449,11 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
    * Takes over a state that {@link stateDict} made, all or nothing: counts, numeric options and flags, and the arrays,
    * which are copied. A live Schedule is kept.
    *
-   * @throws TypeError for another class, version, names or types; RangeError for other lengths or counts
+   * @throws TypeError for another class, version, names or types, or a step in flight; RangeError for other lengths or counts
    */
   loadStateDict(dict: StateDict): void {
+    this.#checkIdle();
+    this.#checkLanded();
     this.#exclusively(() => this.#load(dict));
   }
 
@@ -417,8 +472,13 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
       return settings;
     });
     const loads = this.#groups.flatMap((group, g) => {
-      const arrays = this.#arrayNames(this.kernel(changes[g]!.now as ResolvedOf<D>));
-      return this.#slotsOf(group).map((slot) => loadParam(who, slot, this.#scalarNames, arrays, state[slot.key]));
+      const kernel = this.kernel(changes[g]!.now as ResolvedOf<D>);
+      return this.#slotsOf(group).map((slot) => {
+        const arrays = this.#arrayNames(kernel).map(
+          (name) => [name, name === 'ema' ? slot.length : this.#stateLength(kernel, slot)] as const,
+        );
+        return loadParam(who, slot, this.#scalarNames, arrays, state[slot.key]);
+      });
     });
     for (const slot of this.#slots) this.#checkEma(slot);
 
@@ -432,6 +492,7 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
   dispose(): void {
     if (this.#disposed) return;
     this.#checkIdle();
+    this.#checkLanded();
     this.#disposed = true;
     this.#groups = [];
     this.#views = [];
@@ -441,6 +502,7 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
     this.#given.length = 0;
     this.#blocks = undefined as unknown as Blocks;
     this.#plan = undefined as unknown as Plan;
+    this.#gradients = undefined as unknown as Gradients;
   }
 
   [Symbol.dispose](): void {
@@ -474,6 +536,11 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
       throw typeError(this.#name, 'this', 'an optimizer in the middle of a call', 'a call after that one');
   }
 
+  #checkLanded(): void {
+    if (!this.#inFlight.isEmpty)
+      throw typeError(this.#name, 'this', 'an optimizer with a step in flight', 'that its promise is awaited first');
+  }
+
   /** Runs a change that may run the user's code (getters, proxies), which must not change the optimizer meanwhile. */
   #exclusively(change: () => void): void {
     this.#checkIdle();
@@ -495,6 +562,11 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
     return this.#global.set['ema'] === undefined ? state : [...state, 'ema'];
   }
 
+  /** The length of a param's state arrays under a kernel: its elements, or its rows. */
+  #stateLength(kernel: string, { shape, length }: Slot): number {
+    return this.#declaration.kernels[kernel]!.measure === undefined ? length : (shape as readonly number[])[0]!;
+  }
+
   get #scalarNames(): readonly string[] {
     return Object.keys(this.#declaration.scalars ?? {});
   }
@@ -507,7 +579,24 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
   /** Refuses settings that do not go together, or that need another kernel while memory is gone. */
   #checkFits(group: Group, settings: Settings): void {
     this.#checkConflict(settings);
-    if (this.kernel(settings.now as ResolvedOf<D>) !== group.kernel) this.#checkParams();
+    const kernel = this.kernel(settings.now as ResolvedOf<D>);
+    if (kernel === group.kernel) return;
+    this.#checkLanded();
+    this.#checkShapes(kernel, group.tensors);
+    this.#checkParams();
+  }
+
+  /** Refuses params without a shape where a kernel's state is one number a row. */
+  #checkShapes(kernel: string, tensors: readonly Tensor[]): void {
+    if (this.#declaration.kernels[kernel]!.measure === undefined) return;
+    const flat = tensors.find(({ shape }) => shape === undefined);
+    if (flat !== undefined)
+      throw typeError(
+        this.#name,
+        flat.path,
+        'a param without a shape',
+        'one with rows: { data, shape: [rows, columns] }',
+      );
   }
 
   /** A group's settings with one value replaced, checked. */
@@ -528,10 +617,11 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
   /** Tells a plan of a tensor; makes the state arrays that its kernel wants and lets go of others, which no dict holds. */
   #setTensor(plan: Plan, index: number, group: Group, slot: Slot): void {
     const declaration = this.#declaration.kernels[group.kernel]!;
+    const length = this.#stateLength(group.kernel, slot);
     const state = declaration.state.map((name) => {
       let array = slot.arrays.get(name);
-      if (array === undefined) {
-        array = this.#engine.allocate(slot.length);
+      if (array === undefined || lengthOf(array) !== length) {
+        array = this.#engine.allocate(length);
         const start = this.initial(name, group.settings.now as ResolvedOf<D>);
         if (start !== 0) array.fill(start);
         slot.arrays.set(name, array);
@@ -540,7 +630,7 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
     });
     for (const name of slot.arrays.keys()) if (!declaration.state.includes(name)) slot.arrays.delete(name);
     slot.grad = null; // a tensor that is set anew has no gradient yet
-    plan.setTensor(index, group.kernel, declaration, slot.data, state, slot.ema);
+    plan.setTensor(index, group.kernel, declaration, slot.data, state, slot.ema, slot.shape?.[1] ?? 0);
   }
 
   /** Adds groups, all or nothing. */
@@ -563,7 +653,9 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
       checkOptions(this.#name, options, known);
       const settings = new Settings(this.#name, this.#table, { ...this.#defaults, ...optionsOf(options, this.#table) });
       this.#checkConflict(settings);
-      const group = new Group(given, tensors, begin, settings, this.kernel(settings.now as ResolvedOf<D>));
+      const kernel = this.kernel(settings.now as ResolvedOf<D>);
+      this.#checkShapes(kernel, tensors);
+      const group = new Group(given, tensors, begin, settings, kernel);
       begin = group.end;
       return group;
     });
@@ -581,7 +673,7 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
       const length = lengthOf(tensor.data);
       const ema = hasEma ? this.#engine.allocate(length) : null;
       ema?.set(tensor.data);
-      return { ...tensor, length, step: 0, scalars, arrays: new Map(), ema, grad: null };
+      return { ...tensor, length, step: 0, scalars, nextScalars: scalars, arrays: new Map(), ema, grad: null };
     });
     const groups = [...this.#groups, ...added];
     const widest = Math.max(...Object.values(this.#declaration.kernels).map(({ constants }) => constants.length));
@@ -604,10 +696,10 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
       ),
     );
     this.#views = Object.freeze([...this.#views, ...views]);
-    this.#structure = structure;
     this.#extents = extents;
     this.#blocks = blocks;
     this.#plan = plan;
+    this.#gradients = new Gradients(this.#name, this.#declaration.denseOnly, this.#engine, structure, slots);
     this.#given.length = slots.length;
     if (hasEma)
       this.#emaParams = assemble(
@@ -624,6 +716,7 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
   /** See {@link rebind}. @internal */
   static rebind(optimizer: Optimizer, key: string | number, array: Float32Array): void {
     optimizer.#checkAlive();
+    optimizer.#checkLanded();
     const index = optimizer.#slots.findIndex((slot) => slot.key === key);
     const slot = optimizer.#slots[index];
     if (slot === undefined) throw typeError(optimizer.#name, 'key', show(key), 'the name of a param');

@@ -1,3 +1,4 @@
+import type { Rows } from './engine.js';
 import { rangeError, show, typeError } from './errors.js';
 import { checkFloat32, checkInteger, isFloat32, lengthOf } from './validate.js';
 
@@ -13,9 +14,13 @@ export type GroupOf<Options> = { readonly params: ParamTree } & Options;
 /** What an optimizer takes as its first argument. */
 export type Params<Options> = ParamTree | readonly GroupOf<Options>[];
 
-/** A gradient for the rows of a param that are named, such as those of an embedding table. */
+/**
+ * A gradient for the rows of a param that are named, such as those of an embedding table: `values` holds a row for each of
+ * `rows`, and a row has `values.length / rows.length` elements. Rows that are not named, and their state, stay as they
+ * are; one that is named twice has the sum of its gradients.
+ */
 export interface SparseGrad {
-  readonly rows: Int32Array | Uint32Array;
+  readonly rows: Rows;
   readonly values: Float32Array;
 }
 
@@ -52,6 +57,11 @@ const allowed = 'a Float32Array, { data, shape }, a list or a record of them';
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && !ArrayBuffer.isView(value);
+}
+
+/** Whether it is meant as the gradient of some rows. */
+export function isSparseGrad(value: unknown): value is { readonly rows: unknown; readonly values: unknown } {
+  return typeof value === 'object' && value !== null && 'rows' in value;
 }
 
 function isShaped(value: unknown): value is { readonly data: Float32Array; readonly shape: unknown } {

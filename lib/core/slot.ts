@@ -6,6 +6,8 @@ export interface Slot extends Tensor {
   step: number;
   /** The declaration's scalars, in their order. */
   scalars: readonly number[];
+  /** What they become if the step at hand is applied. */
+  nextScalars: readonly number[];
   /** By name: those of its kernel. */
   readonly arrays: Map<string, Float32Array>;
   ema: Float32Array | null;

@@ -74,23 +74,23 @@ export function loadParam(
   who: string,
   slot: Slot,
   scalars: readonly string[],
-  arrays: readonly string[],
+  arrays: readonly (readonly [name: string, length: number])[],
   dict: unknown,
 ): () => void {
   const path = `state[${JSON.stringify(slot.key)}]`;
   if (typeof dict !== 'object' || dict === null) throw typeError(who, path, show(dict), 'the state of that param');
-  checkOptions(`${who}: ${path}`, dict, ['step', ...scalars, ...arrays]);
+  checkOptions(`${who}: ${path}`, dict, ['step', ...scalars, ...arrays.map(([name]) => name)]);
   const step = checkInteger(who, `${path}.step`, dict['step'], '[0, inf)');
   const numbers = scalars.map((name) => checkNumber(who, `${path}.${name}`, dict[name]));
-  const sources = arrays.map((name) => {
+  const sources = arrays.map(([name, length]) => {
     const array = checkFloat32(who, `${path}.${name}`, dict[name]);
-    checkLength(who, `${path}.${name}`, array, slot.length);
+    checkLength(who, `${path}.${name}`, array, length);
     return new Float32Array(array); // a getter that is read later may detach it
   });
   return () => {
     slot.step = step;
     slot.scalars = numbers;
-    for (const [i, name] of arrays.entries()) arrayOf(slot, name).set(sources[i] as Float32Array);
+    for (const [i, [name]] of arrays.entries()) arrayOf(slot, name).set(sources[i] as Float32Array);
   };
 }
 

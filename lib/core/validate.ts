@@ -108,15 +108,22 @@ export function checkOptions(
 
 const typedArrayPrototype = Object.getPrototypeOf(Float32Array.prototype) as object;
 // Captured once: what a user defines on an instance can't deceive these.
-const lengthOfAny = Object.getOwnPropertyDescriptor(typedArrayPrototype, 'length')?.get as (
-  this: Float32Array,
-) => number;
+const lengthOfAny = Object.getOwnPropertyDescriptor(typedArrayPrototype, 'length')?.get as (this: unknown) => number;
 const tagOfAny = Object.getOwnPropertyDescriptor(typedArrayPrototype, Symbol.toStringTag)?.get as (
   this: unknown,
 ) => string | undefined;
 
+const bufferOfAny = Object.getOwnPropertyDescriptor(typedArrayPrototype, 'buffer')?.get as (
+  this: unknown,
+) => ArrayBufferLike;
+
+/** The buffer of a typed array. */
+export function bufferOf(array: Float32Array | Int32Array | Uint32Array): ArrayBufferLike {
+  return bufferOfAny.call(array);
+}
+
 /** The length of a typed array as the engine sees it: 0 once its buffer is detached or shrunk below it. */
-export function lengthOf(array: Float32Array): number {
+export function lengthOf(array: Float32Array | Int32Array | Uint32Array): number {
   return lengthOfAny.call(array);
 }
 
@@ -126,7 +133,7 @@ export function isFloat32(value: unknown): value is Float32Array {
 }
 
 /** Whether an array's buffer is detached, or was shrunk so that the array is out of its bounds. */
-export function isDetached(array: Float32Array): boolean {
+export function isDetached(array: Float32Array | Int32Array | Uint32Array): boolean {
   if (lengthOf(array) !== 0) return false;
   try {
     new Float32Array(array.buffer, array.byteOffset, 0);
@@ -153,6 +160,23 @@ export function checkFloat32(who: string, argument: string, value: unknown, expe
   if (isDetached(value))
     throw typeError(who, argument, 'a detached Float32Array', expected, 'its buffer was transferred, resized or grown');
   return value;
+}
+
+/** `value` if it is an Int32Array or a Uint32Array whose memory is there. @throws TypeError */
+export function checkRows(who: string, argument: string, value: unknown): Int32Array | Uint32Array {
+  const expected = 'an Int32Array or a Uint32Array';
+  const tag = tagOfAny.call(value);
+  if (tag !== 'Int32Array' && tag !== 'Uint32Array')
+    throw typeError(
+      who,
+      argument,
+      show(value),
+      expected,
+      Array.isArray(value) ? 'convert it with Int32Array.from(…)' : undefined,
+    );
+  if (isDetached(value as Int32Array))
+    throw typeError(who, argument, `a detached ${tag}`, expected, 'its buffer was transferred, resized or grown');
+  return value as Int32Array;
 }
 
 /** Refuses an array of the wrong length. @throws RangeError, or TypeError if it is detached. */

@@ -16,7 +16,12 @@ export const adagrad = {
   about: 'divides by the root of the sum of all squared gradients: for sparse features',
   reference:
     'Duchi, Hazan & Singer, "Adaptive Subgradient Methods for Online Learning and Stochastic Optimization", JMLR 2011, figure 1, https://jmlr.org/papers/v12/duchi11a.html',
-  formula: ['s ← s + g²', 'w ← w − η·g / (√s + ε)', 'lrDecay: η/(1 + (t−1)·lrDecay)'],
+  formula: [
+    's ← s + g²',
+    'w ← w − η·g / (√s + ε)',
+    'lrDecay: η/(1 + (t−1)·lrDecay)',
+    'rowWise: s ← s + mean(g²), one a row',
+  ],
   decay: 'l2',
   hyperParameters: {
     /** Learning rate. */
@@ -27,6 +32,8 @@ export const adagrad = {
     lrDecay: { default: 0, range: '[0, inf)', about: 'η/(1 + (t−1)·lrDecay)' },
     /** What the sum of squares starts at. */
     initialAccumulatorValue: { default: 0, range: '[0, inf)', fixed: true, about: 'what the sum starts at' },
+    /** One accumulator a row, of the mean of its squares; for params with a shape. */
+    rowWise: { default: false, about: 'one accumulator a row of a param with a shape: s ← s + mean(g²)' },
     /** L2 penalty. */
     weightDecay: { default: 0, range: '[0, inf)', about: 'L2 penalty' },
   },
@@ -41,6 +48,17 @@ export const adagrad = {
           return param - f(f(lr * grad) / f(f(Math.sqrt(sum[i]!)) + eps));
         },
     }),
+    'adagrad-row-wise': kernel({
+      state: ['sum'],
+      constants: ['lr', 'eps'],
+      measure: (meanSquare, [sum]) => {
+        sum[0] = sum[0]! + meanSquare;
+      },
+      reference:
+        ([lr, eps], [sum]) =>
+        (_i, param, grad) =>
+          param - f(f(lr * grad) / f(f(Math.sqrt(sum[0]!)) + eps)),
+    }),
   },
 } as const satisfies Declaration;
 
@@ -54,9 +72,12 @@ type Now = ResolvedOf<typeof adagrad>;
  * ```
  * s ← s + g²;   w ← w − η/(1 + (t−1)·lrDecay) · g / (√s + ε)
  * ```
- * Options: `lr` (1e-2, [0, ∞)), `eps` (1e-10), `lrDecay` (0), `initialAccumulatorValue` (0, no Schedule), `weightDecay`
- * (0, L2), `maximize` (false), `clipValue`; for all groups together `clipNorm`, `skipNonFinite`, `zeroGrads`, `ema`,
- * `gradNorm`. State: `sum`.
+ * With `rowWise`, each row of a param with a shape has one accumulator, `s ← s + mean(g²)`: half of the memory of an
+ * embedding table, and less to read for each row that is touched.
+ *
+ * Options: `lr` (1e-2, [0, ∞)), `eps` (1e-10), `lrDecay` (0), `initialAccumulatorValue` (0, no Schedule), `rowWise`
+ * (false), `weightDecay` (0, L2), `maximize` (false), `clipValue`; for all groups together `clipNorm`, `skipNonFinite`,
+ * `zeroGrads`, `ema`, `gradNorm`, `flushDenormals`. State: `sum`, of the param's length or, with `rowWise`, of its rows.
  *
  * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params
  * @example
@@ -73,6 +94,10 @@ export class Adagrad extends Optimizer<typeof adagrad> {
 
   constructor(params: Params<GroupOptionsOf<typeof adagrad>>, options: AdagradOptions = {}) {
     super(adagrad, params, options);
+  }
+
+  protected override kernel({ rowWise }: Now): string {
+    return rowWise ? 'adagrad-row-wise' : 'adagrad';
   }
 
   protected override initial(_name: string, { initialAccumulatorValue }: Now): number {

@@ -130,7 +130,7 @@ function constantsOf({ lr, betas: [beta1, beta2], eps, biasCorrection }: Now, t:
  *
  * Options: `lr` (1e-3, [0, ∞)), `betas` ([0.9, 0.999], each [0, 1)), `eps` (1e-8), `amsgrad` (false), `biasCorrection`
  * (true), `weightDecay` (0, L2), `maximize` (false), `clipValue`; for all groups together `clipNorm`, `skipNonFinite`,
- * `zeroGrads`, `ema`, `gradNorm`. State: `expAvg`, `expAvgSq`, `maxExpAvgSq` (amsgrad).
+ * `zeroGrads`, `ema`, `gradNorm`, `flushDenormals`. State: `expAvg`, `expAvgSq`, `maxExpAvgSq` (amsgrad).
  *
  * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params
  * @example

@@ -106,7 +106,7 @@ type Now = ResolvedOf<typeof rmsprop>;
  * ```
  * Options: `lr` (1e-2, [0, ∞)), `alpha` (0.99, [0, 1)), `eps` (1e-8), `momentum` (0, [0, 1)), `centered` (false),
  * `weightDecay` (0, L2), `maximize` (false), `clipValue`; for all groups together `clipNorm`, `skipNonFinite`,
- * `zeroGrads`, `ema`, `gradNorm`. State: `squareAvg`, `gradAvg` (centered), `momentumBuffer` (momentum).
+ * `zeroGrads`, `ema`, `gradNorm`, `flushDenormals`. State: `squareAvg`, `gradAvg` (centered), `momentumBuffer` (momentum).
  *
  * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params
  * @example

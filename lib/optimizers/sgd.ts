@@ -118,7 +118,7 @@ type Now = ResolvedOf<typeof sgd>;
  *
  * Options: `lr` (required, [0, ∞)), `momentum` (0, [0, 1)), `nesterov` (false), `momentumForm` ('velocity'),
  * `dampening` (0, [0, 1]), `weightDecay` (0, L2), `maximize` (false), `clipValue`; for all groups together `clipNorm`,
- * `skipNonFinite`, `zeroGrads`, `ema`, `gradNorm`. State: `velocity` or `momentumBuffer`.
+ * `skipNonFinite`, `zeroGrads`, `ema`, `gradNorm`, `flushDenormals`. State: `velocity` or `momentumBuffer`.
  *
  * @throws TypeError for an unknown option, a wrong type or a missing lr; RangeError for a value out of range, overlapping
  *   params, dampening with the velocity form or Nesterov, Nesterov without momentum

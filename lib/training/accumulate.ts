@@ -85,7 +85,7 @@ export class GradAccumulator {
     for (const [i, sum] of this.#sums.entries()) {
       const grad = arrays[i];
       if (grad === null || grad === undefined) continue;
-      if (sum.begun) addTo(sum.array, grad);
+      if (sum.begun) engine().add(sum.array, grad);
       else sum.array.set(grad);
       sum.begun = true;
     }
@@ -111,9 +111,4 @@ export class GradAccumulator {
     for (const sum of this.#sums) sum.begun = false;
     this.#count = 0;
   }
-}
-
-function addTo(sum: Float32Array, grad: Float32Array): void {
-  const length = lengthOf(sum);
-  for (let i = 0; i < length; i++) sum[i] = sum[i]! + grad[i]!;
 }

@@ -111,14 +111,14 @@ function maxAbs(arrays: readonly Float32Array[]): number {
 /** Multiplies in place, each element once whatever memory the arrays share. */
 function scale(arrays: readonly Float32Array[], factor: number): void {
   if (factor === 1) return;
-  const { address } = engine();
+  const { address, scale: scaleArray } = engine();
   const spans = arrays
     .map((array) => ({ array, start: address(array), length: lengthOf(array) }))
     .filter(({ length }) => length > 0);
   let reached = Number.NEGATIVE_INFINITY;
   for (const { array, start, length } of spans.sort((a, b) => a.start - b.start)) {
     const done = Math.max(0, (reached - start) / Float32Array.BYTES_PER_ELEMENT);
-    for (let i = done; i < length; i++) array[i] = array[i]! * factor;
+    if (done < length) scaleArray(done === 0 ? array : array.subarray(done), factor);
     reached = Math.max(reached, start + length * Float32Array.BYTES_PER_ELEMENT);
   }
 }

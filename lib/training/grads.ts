@@ -19,7 +19,7 @@ export function checkGrad(
 ): Float32Array | null {
   if (grad === null) return null;
   if (isSparse(grad))
-    throw typeError(who, path, 'a sparse gradient', expected, 'sparse gradients are not supported yet');
+    throw typeError(who, path, 'a sparse gradient', expected, 'an optimizer takes them, and its option clipNorm');
   return checkFloat32(who, path, grad, expected);
 }
 

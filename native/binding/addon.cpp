@@ -29,6 +29,22 @@ Napi::Value lerp(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// add(target, source): target = target + source
+Napi::Value add(const Napi::CallbackInfo& info) {
+  Floats target, source;
+  if (!toFloats(info[0], "target", &target) || !toFloats(info[1], "source", &source)) return info.Env().Undefined();
+  setOf(info).add(target.data, source.data, target.length < source.length ? target.length : source.length);
+  return info.Env().Undefined();
+}
+
+// scale(x, factor): x = factor * x
+Napi::Value scale(const Napi::CallbackInfo& info) {
+  Floats x;
+  if (!toFloats(info[0], "x", &x)) return info.Env().Undefined();
+  setOf(info).scale(x.data, info[1].As<Napi::Number>().FloatValue(), x.length);
+  return info.Env().Undefined();
+}
+
 Napi::Array describe(Napi::Env env, const KernelSet& set) {
   Napi::Array kernels = Napi::Array::New(env, set.count);
   for (size_t i = 0; i < set.count; ++i) {
@@ -36,12 +52,14 @@ Napi::Array describe(Napi::Env env, const KernelSet& set) {
     kernel.Set("name", set.kernels[i].name);
     kernel.Set("state", set.kernels[i].state);
     kernel.Set("constants", set.kernels[i].constants);
+    kernel.Set("perRow", set.kernels[i].perRow);
     kernels.Set(static_cast<uint32_t>(i), kernel);
   }
   return kernels;
 }
 
-// engine(isa) => { kernels, createPlan, setTensor, setGrad, sumSquares, lerp }, or undefined where this CPU lacks it
+// engine(isa) => { kernels, sumSquares, lerp, add, scale, and what definePlan adds }, or undefined where this CPU lacks
+// it
 Napi::Value engine(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const std::string isa = info[0].As<Napi::String>().Utf8Value();
@@ -54,6 +72,8 @@ Napi::Value engine(const Napi::CallbackInfo& info) {
     result.Set("kernels", describe(env, *sets[i]));
     result.Set("sumSquares", Napi::Function::New(env, sumSquaresOf, "sumSquares", data));
     result.Set("lerp", Napi::Function::New(env, lerp, "lerp", data));
+    result.Set("add", Napi::Function::New(env, add, "add", data));
+    result.Set("scale", Napi::Function::New(env, scale, "scale", data));
     definePlan(env, result, *sets[i]);
     return result;
   }
@@ -77,6 +97,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("threads", Napi::Function::New(env, threads, "threads"));
   exports.Set("allocate", Napi::Function::New(env, allocate, "allocate"));
   exports.Set("address", Napi::Function::New(env, address, "address"));
+  exports.Set("owns", Napi::Function::New(env, owns, "owns"));
   parallel::retain();
   env.AddCleanupHook([] { parallel::release(); });
   return exports;

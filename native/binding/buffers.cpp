@@ -1,9 +1,10 @@
 #include "buffers.h"
 
 #include <stdint.h>
-#include <stdlib.h>
 
 #include <string>
+
+#include "../blocks.h"
 
 namespace {
 bool toMemory(const Napi::Value& value, napi_typedarray_type wanted, const char* name, void** data, size_t* length) {
@@ -27,6 +28,14 @@ bool toFloats(const Napi::Value& value, const char* name, Floats* out) {
   return true;
 }
 
+bool toRows(const Napi::Value& value, const char* name, const uint32_t** out, size_t* length) {
+  const bool isSigned = value.IsTypedArray() && value.As<Napi::TypedArray>().TypedArrayType() == napi_int32_array;
+  void* data = nullptr;
+  if (!toMemory(value, isSigned ? napi_int32_array : napi_uint32_array, name, &data, length)) return false;
+  *out = static_cast<const uint32_t*>(data);
+  return true;
+}
+
 bool toInts(const Napi::Value& value, const char* name, int32_t** out, size_t* length) {
   return toMemory(value, napi_int32_array, name, reinterpret_cast<void**>(out), length);
 }
@@ -36,26 +45,31 @@ bool toDoubles(const Napi::Value& value, const char* name, double** out, size_t*
 }
 
 Napi::Value allocate(const Napi::CallbackInfo& info) {
-  constexpr size_t kAlignment = 64;
   // Node 20 takes no more, and then runs the finalizer too: freed here again, it would crash.
   constexpr size_t kMaxBytes = size_t{1} << 32;
   const napi_env env = info.Env();
   const size_t length = static_cast<size_t>(info[0].As<Napi::Number>().Int64Value());
   const size_t bytes = length * sizeof(float);
   if (bytes > kMaxBytes) return info.Env().Undefined();
-  // calloc takes large blocks from the system, where zeroed pages cost nothing until they are touched.
-  void* block = calloc(1, bytes + kAlignment);
+  void* block = blocks::allocate(bytes);
   if (block == nullptr) return info.Env().Undefined();
-  void* aligned = reinterpret_cast<void*>((reinterpret_cast<uintptr_t>(block) + kAlignment - 1) & ~(kAlignment - 1));
   napi_value buffer;
   const napi_status status = napi_create_external_arraybuffer(
-      env, aligned, bytes, [](napi_env, void*, void* owner) { free(owner); }, block, &buffer);
+      env, block, bytes, [](napi_env, void* data, void*) { blocks::release(data); }, nullptr, &buffer);
   if (status != napi_ok) {
     // Electron and other builds with a memory cage allow no external buffers.
-    if (status == napi_no_external_buffers_allowed) free(block);
+    if (status == napi_no_external_buffers_allowed) blocks::release(block);
     return info.Env().Undefined();
   }
   return Napi::Float32Array::New(info.Env(), length, Napi::ArrayBuffer(env, buffer), 0);
+}
+
+Napi::Value owns(const Napi::CallbackInfo& info) {
+  Floats floats;
+  if (!toFloats(info[0], "array", &floats)) return info.Env().Undefined();
+  const bool isHeld = blocks::hold(floats.data);
+  if (isHeld) blocks::release(floats.data);
+  return Napi::Boolean::New(info.Env(), isHeld);
 }
 
 Napi::Value address(const Napi::CallbackInfo& info) {

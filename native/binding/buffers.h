@@ -12,12 +12,18 @@ struct Floats {
 /// element type, which Napi's As<>() does not. Throws a TypeError and returns false otherwise.
 bool toFloats(const Napi::Value& value, const char* name, Floats* out);
 
+/// Reads an Int32Array or a Uint32Array of row numbers; a negative one reads as one that no param has.
+bool toRows(const Napi::Value& value, const char* name, const uint32_t** out, size_t* length);
+
 /// The same for the blocks that the wrapper shares with the plan.
 bool toInts(const Napi::Value& value, const char* name, int32_t** out, size_t* length);
 bool toDoubles(const Napi::Value& value, const char* name, double** out, size_t* length);
 
 /// allocate(length): a zeroed Float32Array, 64-byte aligned; undefined where the runtime has no such external memory.
 Napi::Value allocate(const Napi::CallbackInfo& info);
+
+/// owns(array): whether its memory is a block of `allocate`, as far as this array sees it now.
+Napi::Value owns(const Napi::CallbackInfo& info);
 
 /// address(array): where it lies, as a number; for finding overlaps between different buffer objects on one memory.
 Napi::Value address(const Napi::CallbackInfo& info);

@@ -6,7 +6,9 @@
 #include <stdint.h>
 
 #include <string>
+#include <vector>
 
+#include "../blocks.h"
 #include "../plan.h"
 #include "buffers.h"
 
@@ -50,8 +52,8 @@ Napi::Value createPlan(const Napi::CallbackInfo& info) {
   return Napi::Value(env, function);
 }
 
-// The plan behind a step function and the index of one of its tensors.
-Plan* planOf(const Napi::CallbackInfo& info, size_t* index) {
+// The plan behind a step function.
+Plan* planOf(const Napi::CallbackInfo& info) {
   bool isPlan = false;
   void* plan = nullptr;
   if (napi_check_object_type_tag(info.Env(), info[0], &kPlanTag, &isPlan) != napi_ok || !isPlan ||
@@ -59,15 +61,21 @@ Plan* planOf(const Napi::CallbackInfo& info, size_t* index) {
     fail(info.Env(), "not a plan");
     return nullptr;
   }
-  *index = info[1].As<Napi::Number>().Uint32Value();
-  if (*index >= static_cast<Plan*>(plan)->size()) {
-    fail(info.Env(), "no such tensor");
-    return nullptr;
-  }
   return static_cast<Plan*>(plan);
 }
 
-// setTensor(plan, index, kernel, param, state: Float32Array[], ema: Float32Array | null)
+// The same with the index of one of its tensors.
+Plan* planOf(const Napi::CallbackInfo& info, size_t* index) {
+  Plan* const plan = planOf(info);
+  if (plan == nullptr) return nullptr;
+  *index = info[1].As<Napi::Number>().Uint32Value();
+  if (*index < plan->size()) return plan;
+  fail(info.Env(), "no such tensor");
+  return nullptr;
+}
+
+// setTensor(plan, index, kernel, param, state: Float32Array[], ema: Float32Array | null, columns): the length of a row
+// of the param, where the kernel's state is one number a row
 Napi::Value setTensor(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   size_t index;
@@ -87,6 +95,12 @@ Napi::Value setTensor(const Napi::CallbackInfo& info) {
   Span span = {};
   span.param = param.data;
   span.length = param.length;
+  const size_t columns = info[6].As<Napi::Number>().Uint32Value();
+  if (kernel->perRow && (columns == 0 ? param.length > 0 : param.length % columns != 0)) {
+    fail(env, name + ": needs whole rows");
+    return env.Undefined();
+  }
+  const size_t stateLength = kernel->perRow && columns > 0 ? param.length / columns : param.length;
   const Napi::Array state = info[4].As<Napi::Array>();
   if (state.Length() > kMaxState) {
     fail(env, name + ": too many state buffers");
@@ -94,8 +108,8 @@ Napi::Value setTensor(const Napi::CallbackInfo& info) {
   }
   for (uint32_t s = 0; s < state.Length(); ++s) {
     if (!toFloats(state.Get(s), "state", &part)) return env.Undefined();
-    if (part.length != param.length) {
-      fail(env, name + ": a state buffer of another length than its param");
+    if (part.length < stateLength) {
+      fail(env, name + ": a state buffer too short for its param");
       return env.Undefined();
     }
     span.state[s] = part.data;
@@ -108,7 +122,7 @@ Napi::Value setTensor(const Napi::CallbackInfo& info) {
     }
     span.ema = part.data;
   }
-  plan->setTensor(index, kernel, span);
+  plan->setTensor(index, kernel, span, columns);
   return env.Undefined();
 }
 
@@ -125,6 +139,73 @@ Napi::Value setGrad(const Napi::CallbackInfo& info) {
   plan->setGrad(index, grad.data);
   return Napi::Number::New(info.Env(), static_cast<double>(reinterpret_cast<uintptr_t>(grad.data)));
 }
+
+// setRowGrad(plan, index, rows: Int32Array | Uint32Array, values) => the address of values
+Napi::Value setRowGrad(const Napi::CallbackInfo& info) {
+  size_t index, count;
+  const uint32_t* rows;
+  Floats values;
+  Plan* plan = planOf(info, &index);
+  if (plan == nullptr || !toRows(info[2], "rows", &rows, &count) || !toFloats(info[3], "values", &values)) {
+    return info.Env().Undefined();
+  }
+  if (count == 0 ? values.length > 0 : values.length % count != 0) {
+    fail(info.Env(), "values that are no whole rows");
+    return info.Env().Undefined();
+  }
+  plan->setGrad(index, rows, count, values.data, count == 0 ? 0 : values.length / count);
+  return Napi::Number::New(info.Env(), static_cast<double>(reinterpret_cast<uintptr_t>(values.data)));
+}
+
+// A step on a thread of the runtime's pool. It holds the plan, and with `done` whatever JavaScript wants to live as
+// long; the library's own memory it holds itself, for an array over it may be transferred away meanwhile.
+struct AsyncStep {
+  napi_async_work work;
+  napi_ref plan, done;
+  Plan* steps;
+  std::vector<const void*> held;
+};
+
+void executeStep(napi_env, void* data) { static_cast<AsyncStep*>(data)->steps->step(); }
+
+void completeStep(napi_env env, napi_status, void* data) {
+  AsyncStep* const step = static_cast<AsyncStep*>(data);
+  for (const void* block : step->held) blocks::release(block);
+  napi_value done = nullptr, global = nullptr;
+  napi_get_reference_value(env, step->done, &done);
+  napi_get_global(env, &global);
+  napi_delete_reference(env, step->plan);
+  napi_delete_reference(env, step->done);
+  napi_delete_async_work(env, step->work);
+  delete step;
+  // A worker that was terminated runs no more JavaScript: then there is nobody to tell.
+  if (done != nullptr && global != nullptr) napi_call_function(env, global, done, 0, nullptr, nullptr);
+}
+
+// stepAsync(plan, done: () => void): begins a step on another thread; `done` is called when it has ended
+Napi::Value stepAsync(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  Plan* const plan = planOf(info);
+  if (plan == nullptr) return env.Undefined();
+  AsyncStep* const step = new AsyncStep{nullptr, nullptr, nullptr, plan, {}};
+  plan->visit([step](const void* memory) {
+    if (memory != nullptr && blocks::hold(memory)) step->held.push_back(memory);
+  });
+  const bool isBegun = napi_create_reference(env, info[0], 1, &step->plan) == napi_ok &&
+                       napi_create_reference(env, info[1], 1, &step->done) == napi_ok &&
+                       napi_create_async_work(env, nullptr, Napi::String::New(env, "schuss.stepAsync"), executeStep,
+                                              completeStep, step, &step->work) == napi_ok &&
+                       napi_queue_async_work(env, step->work) == napi_ok;
+  if (!isBegun) {
+    for (const void* block : step->held) blocks::release(block);
+    if (step->plan != nullptr) napi_delete_reference(env, step->plan);
+    if (step->done != nullptr) napi_delete_reference(env, step->done);
+    if (step->work != nullptr) napi_delete_async_work(env, step->work);
+    delete step;
+    fail(env, "stepAsync: the runtime takes no work");
+  }
+  return env.Undefined();
+}
 }  // namespace
 
 void definePlan(Napi::Env env, Napi::Object exports, const KernelSet& set) {
@@ -132,4 +213,6 @@ void definePlan(Napi::Env env, Napi::Object exports, const KernelSet& set) {
   exports.Set("createPlan", Napi::Function::New(env, createPlan, "createPlan", data));
   exports.Set("setTensor", Napi::Function::New(env, setTensor, "setTensor", data));
   exports.Set("setGrad", Napi::Function::New(env, setGrad, "setGrad", data));
+  exports.Set("setRowGrad", Napi::Function::New(env, setRowGrad, "setRowGrad", data));
+  exports.Set("stepAsync", Napi::Function::New(env, stepAsync, "stepAsync", data));
 }

@@ -3,5 +3,5 @@
 
 struct KernelSet;
 
-/// Adds createPlan, setTensor and setGrad of one instruction set to `exports`.
+/// Adds createPlan, setTensor, setGrad, setRowGrad and stepAsync of one instruction set to `exports`.
 void definePlan(Napi::Env env, Napi::Object exports, const KernelSet& set);

@@ -1,8 +1,8 @@
 // THE TABLE. Compiled once per instruction set; a new optimizer adds one #include and its rows.
 #include "../kernel.h"
-#include "loop.h"
 #include "reduce.h"
 #include "vector.h"
+#include "loop.h"
 
 #include "adagrad.h"
 #include "adam.h"
@@ -12,6 +12,7 @@
 namespace ISA {
 static constexpr Kernel kKernels[] = {
     entry<Adagrad>("adagrad"),
+    entryPerRow<AdagradRowWise>("adagrad-row-wise"),
     entry<Adam>("adam"),
     entry<AdamAmsgrad>("adam-amsgrad"),
     entry<RmsProp>("rmsprop"),
@@ -28,5 +29,6 @@ static constexpr Kernel kKernels[] = {
 #define SPELLED_(x) #x
 #define SPELLED(x) SPELLED_(x)
 extern const KernelSet kernelSet;
-const KernelSet kernelSet = {SPELLED(ISA), kKernels, sizeof kKernels / sizeof *kKernels, &sumSquares, &lerp};
+const KernelSet kernelSet = {SPELLED(ISA), kKernels, sizeof kKernels / sizeof *kKernels, &sumSquares, &lerp,
+                             &add,         &scale};
 }  // namespace ISA

@@ -87,7 +87,7 @@ describe('clipGradNorm and clipGradValue', () => {
             : bad instanceof Float32Array
               ? gone
               : shown.startsWith('a sparse')
-                ? ' (sparse gradients are not supported yet)'
+                ? ' (an optimizer takes them, and its option clipNorm)'
                 : '';
         const grad = f32(3, 4);
         expect(thrown(() => clip([grad, bad], 1))).toBe(`TypeError: ${name}: grads[1]: ${shown}${one}${after}`);
@@ -218,7 +218,7 @@ describe('GradAccumulator', () => {
       ],
       [
         { w: good, 'fc.bias': sparse },
-        'TypeError: GradAccumulator: grads["fc.bias"]: a sparse gradient, expected a Float32Array or null (sparse gradients are not supported yet)',
+        'TypeError: GradAccumulator: grads["fc.bias"]: a sparse gradient, expected a Float32Array or null (an optimizer takes them, and its option clipNorm)',
       ],
     ] as const) {
       expect(thrown(() => sum.add(bad))).toBe(message);

@@ -1,0 +1,75 @@
+#include "governor.h"
+
+namespace {
+// The first steps touch new memory and wake new threads.
+constexpr size_t kCold = 3;
+// The first step of a trial finds threads asleep, or has just left some awake.
+constexpr size_t kTrial = 4;
+constexpr size_t kShortest = 16, kLongest = 128, kHopeless = 1024;
+// Noise alone must not move it.
+constexpr double kBetter = 0.95;
+constexpr size_t kMemory = 16;
+}  // namespace
+
+void Governor::Cost::add(double seconds) {
+  if (samples < kMemory) ++samples;
+  mean = mean + (seconds - mean) / static_cast<double>(samples);
+}
+
+size_t Governor::threadsAt(size_t level) const {
+  const size_t threads = size_t{1} << level;
+  return threads < most_ ? threads : most_;
+}
+
+size_t Governor::levels() const {
+  size_t count = 1;
+  while (count < kLevels && threadsAt(count - 1) < most_) ++count;
+  return count;
+}
+
+size_t Governor::choose(size_t most) {
+  if (most != most_) {
+    *this = Governor();
+    most_ = most;
+    best_ = levels() - 1;
+    cold_ = kCold;
+    until_ = interval_ = kShortest;
+  }
+  return threadsAt(left_ > 0 ? trial_ : best_);
+}
+
+void Governor::took(double secondsPerFloat) {
+  if (cold_ > 0) {
+    --cold_;
+    return;
+  }
+  if (left_ > 0) {
+    if (left_ < kTrial) costs_[trial_].add(secondsPerFloat);
+    if (--left_ == 0) endTrial();
+    return;
+  }
+  costs_[best_].add(secondsPerFloat);
+  if (until_ > 0) --until_;
+  // A stall is what a thread that lost its core looks like: better to look now.
+  const bool isStall = best_ > 0 && interval_ - until_ > kTrial && secondsPerFloat > 3 * costs_[best_].mean;
+  if (until_ == 0 || isStall) beginTrial();
+}
+
+void Governor::beginTrial() {
+  const size_t top = levels() - 1;
+  up_ = best_ == 0 || (best_ < top && !up_);
+  trial_ = up_ ? best_ + 1 : best_ - 1;
+  left_ = kTrial;
+}
+
+void Governor::endTrial() {
+  const double ratio = costs_[trial_].mean / costs_[best_].mean;
+  if (ratio < kBetter) {
+    best_ = trial_;
+    interval_ = kShortest;
+  } else {
+    const size_t longest = ratio > 1.5 ? kHopeless : kLongest;
+    interval_ = interval_ * 2 < longest ? interval_ * 2 : longest;
+  }
+  until_ = interval_;
+}

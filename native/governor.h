@@ -1,0 +1,36 @@
+#pragma once
+#include <stddef.h>
+
+/// Finds out how many threads do a plan's steps soonest, by measuring: what pays depends on the size, on how awake the
+/// threads are and on what else the machine does. Most steps use the number that is best so far; now and then a few try
+/// the next larger or smaller one.
+class Governor {
+ public:
+  /// How many of `most` threads the next step uses, if it is of a size that may pay at all.
+  size_t choose(size_t most);
+  /// That step took so many seconds for each float that it read.
+  void took(double secondsPerFloat);
+
+ private:
+  static constexpr size_t kLevels = 12;
+  /// What a level costs: a mean that forgets slowly, so that rare long stalls count.
+  struct Cost {
+    double mean = 0;
+    size_t samples = 0;
+    void add(double seconds);
+  };
+  size_t threadsAt(size_t level) const;
+  size_t levels() const;
+  void beginTrial();
+  void endTrial();
+
+  size_t most_ = 0;
+  Cost costs_[kLevels];  ///< of 1, 2, 4, … threads; the last level is all
+  size_t best_ = 0;
+  size_t cold_ = 0;   ///< steps that are not counted
+  size_t until_ = 0;  ///< steps until the next trial
+  size_t interval_ = 0;
+  size_t trial_ = 0;  ///< the level under trial
+  size_t left_ = 0;   ///< steps of the trial that are left; 0: none is under way
+  bool up_ = false;   ///< whether the last trial was of more threads
+};
