@@ -15,11 +15,13 @@ inline Vec operator-(Vec a, Vec b) { return _mm256_sub_ps(a.x, b.x); }
 inline Vec operator*(Vec a, Vec b) { return _mm256_mul_ps(a.x, b.x); }
 inline Vec operator/(Vec a, Vec b) { return _mm256_div_ps(a.x, b.x); }
 inline Vec sqrt(Vec a) { return _mm256_sqrt_ps(a.x); }
+inline Vec abs(Vec a) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a.x); }
 inline Vec select(Vec a, Vec b, Vec yes, Vec no) {
   return _mm256_blendv_ps(no.x, yes.x, _mm256_cmp_ps(a.x, b.x, _CMP_GT_OQ));
 }
 inline Vec max(Vec a, Vec b) { return _mm256_max_ps(a.x, b.x); }
 inline Vec min(Vec a, Vec b) { return _mm256_min_ps(a.x, b.x); }
+inline Vec sign(Vec a) { return select(a, 0.0f, 1.0f, select(0.0f, a, -1.0f, a)); }
 
 struct Double {
   static constexpr size_t kLanes = 4;

@@ -15,11 +15,13 @@ inline Vec operator-(Vec a, Vec b) { return _mm512_sub_ps(a.x, b.x); }
 inline Vec operator*(Vec a, Vec b) { return _mm512_mul_ps(a.x, b.x); }
 inline Vec operator/(Vec a, Vec b) { return _mm512_div_ps(a.x, b.x); }
 inline Vec sqrt(Vec a) { return _mm512_sqrt_ps(a.x); }
+inline Vec abs(Vec a) { return _mm512_abs_ps(a.x); }
 inline Vec select(Vec a, Vec b, Vec yes, Vec no) {
   return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a.x, b.x, _CMP_GT_OQ), no.x, yes.x);
 }
 inline Vec max(Vec a, Vec b) { return _mm512_max_ps(a.x, b.x); }
 inline Vec min(Vec a, Vec b) { return _mm512_min_ps(a.x, b.x); }
+inline Vec sign(Vec a) { return select(a, 0.0f, 1.0f, select(0.0f, a, -1.0f, a)); }
 
 struct Double {
   static constexpr size_t kLanes = 8;

@@ -15,10 +15,12 @@ inline Vec operator-(Vec a, Vec b) { return vsubq_f32(a.x, b.x); }
 inline Vec operator*(Vec a, Vec b) { return vmulq_f32(a.x, b.x); }
 inline Vec operator/(Vec a, Vec b) { return vdivq_f32(a.x, b.x); }
 inline Vec sqrt(Vec a) { return vsqrtq_f32(a.x); }
+inline Vec abs(Vec a) { return vabsq_f32(a.x); }
 inline Vec select(Vec a, Vec b, Vec yes, Vec no) { return vbslq_f32(vcgtq_f32(a.x, b.x), yes.x, no.x); }
 // Not vmaxq: it orders the zeros and prefers NaN.
 inline Vec max(Vec a, Vec b) { return select(a, b, a, b); }
 inline Vec min(Vec a, Vec b) { return select(b, a, a, b); }
+inline Vec sign(Vec a) { return select(a, 0.0f, 1.0f, select(0.0f, a, -1.0f, a)); }
 
 struct Double {
   static constexpr size_t kLanes = 2;

@@ -15,12 +15,14 @@ inline Vec operator-(Vec a, Vec b) { return _mm_sub_ps(a.x, b.x); }
 inline Vec operator*(Vec a, Vec b) { return _mm_mul_ps(a.x, b.x); }
 inline Vec operator/(Vec a, Vec b) { return _mm_div_ps(a.x, b.x); }
 inline Vec sqrt(Vec a) { return _mm_sqrt_ps(a.x); }
+inline Vec abs(Vec a) { return _mm_andnot_ps(_mm_set1_ps(-0.0f), a.x); }
 inline Vec select(Vec a, Vec b, Vec yes, Vec no) {
   const __m128 mask = _mm_cmpgt_ps(a.x, b.x);
   return _mm_or_ps(_mm_and_ps(mask, yes.x), _mm_andnot_ps(mask, no.x));
 }
 inline Vec max(Vec a, Vec b) { return _mm_max_ps(a.x, b.x); }
 inline Vec min(Vec a, Vec b) { return _mm_min_ps(a.x, b.x); }
+inline Vec sign(Vec a) { return select(a, 0.0f, 1.0f, select(0.0f, a, -1.0f, a)); }
 
 struct Double {
   static constexpr size_t kLanes = 2;
