@@ -7,8 +7,8 @@ export type Scalar = number | Schedule;
 /** One hyper-parameter: its default, what it may be, and what it means. */
 export interface HyperParameter {
   /** Absent: it must be given (`required`), or is off until it is given. */
-  readonly default?: number | boolean | string | readonly [number, number];
-  /** What a number, or each of a pair, must lie in. */
+  readonly default?: number | boolean | string | readonly number[];
+  /** What a number, or each of a list, must lie in. */
   readonly range?: Range;
   /** What a string may be. */
   readonly choices?: readonly string[];
@@ -65,8 +65,8 @@ type ValueOf<H> = H extends { readonly choices: readonly (infer C)[] }
   ? C
   : H extends { readonly default: boolean }
     ? boolean
-    : H extends { readonly default: readonly [number, number] }
-      ? readonly [Scalar, Scalar]
+    : H extends { readonly default: infer L extends readonly number[] }
+      ? { readonly [I in keyof L]: Scalar }
       : H extends { readonly fixed: true }
         ? number
         : Scalar;
@@ -75,8 +75,8 @@ type ResolvedValueOf<H> = H extends { readonly choices: readonly (infer C)[] }
   ? C
   : H extends { readonly default: boolean }
     ? boolean
-    : H extends { readonly default: readonly [number, number] }
-      ? readonly [number, number]
+    : H extends { readonly default: infer L extends readonly number[] }
+      ? { readonly [I in keyof L]: number }
       : H extends { readonly default: number } | { readonly required: true }
         ? number
         : number | undefined;

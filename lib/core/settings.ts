@@ -7,7 +7,7 @@ type Table = Readonly<Record<string, HyperParameter>>;
 
 /**
  * Checks one hyper-parameter as a user gave it.
- * @returns it as it is to be kept; a pair as a frozen copy, so that a change to an element is not silently ignored
+ * @returns it as it is to be kept; a list as a frozen copy, so that a change to an element is not silently ignored
  * @throws TypeError for a wrong type, RangeError for a value out of range
  */
 function checkSetting(who: string, name: string, parameter: HyperParameter, value: unknown): unknown {
@@ -20,8 +20,14 @@ function checkSetting(who: string, name: string, parameter: HyperParameter, valu
   if (parameter.choices !== undefined) return checkOneOf(who, name, value, parameter.choices);
   if (typeof parameter.default === 'boolean') return checkBoolean(who, name, value);
   if (Array.isArray(parameter.default)) {
-    if (!Array.isArray(value) || value.length !== 2)
-      throw typeError(who, name, show(value), `a pair, each in ${parameter.range}`);
+    const { length } = parameter.default;
+    if (!Array.isArray(value) || value.length !== length)
+      throw typeError(
+        who,
+        name,
+        show(value),
+        `${length === 2 ? 'a pair' : `a list of ${length}`}, each in ${parameter.range}`,
+      );
     return Object.freeze(Array.from(value, (v: unknown, i) => checkScalar(who, `${name}[${i}]`, parameter, v))); // map would pass over holes
   }
   return checkScalar(who, name, parameter, value);
