@@ -4,9 +4,11 @@ import type { HyperParameter } from '../../lib/core/declaration.js';
 import type { Optimizer, StateDict } from '../../lib/index.js';
 import {
   type Any,
+  betas,
   bits,
   type Case,
   classes,
+  decay,
   harmless,
   numbers,
   type Options,
@@ -18,17 +20,18 @@ import {
 } from '../fuzz/rig.js';
 
 /** Options around a variant: those that hold state of their own, and those that change from step to step. */
-function surroundings({ declaration, options }: Case): [string, Options][] {
+function surroundings(c: Case): [string, Options][] {
+  const { declaration, options } = c;
   const momentum = (step: number) => [0.5, 0.9, 0.3, 0, 0.99][step % 5] as number;
   return [
     ['plain', {}],
     ['ema', { ema: 0.9, clipValue: 0.5 }],
-    ['scheduled lr', { lr: (step: number) => 0.1 / step, weightDecay: 0.1, maximize: true }],
+    ['scheduled lr', { lr: (step: number) => 0.1 / step, ...decay(c, 0.1), maximize: true }],
     ...('momentum' in declaration.hyperParameters && options['momentum'] !== 0
       ? [['scheduled momentum', { momentum, ema: (step: number) => 1 / (step + 1) }] as [string, Options]]
       : []),
     ...('betas' in declaration.hyperParameters
-      ? [['scheduled betas', { betas: [momentum, 0.9], clipNorm: 1 }] as [string, Options]]
+      ? [['scheduled betas', { ...betas(c, momentum, 0.9), clipNorm: 1 }] as [string, Options]]
       : []),
   ];
 }
@@ -128,13 +131,13 @@ describe.each(classes)('$title', (c) => {
     from.loadStateDict(to.stateDict());
     expect(from.paramGroups[0]!.lr).toBe(0.5);
     if ('betas' in c.declaration.hyperParameters) {
-      const scheduled = rig(c, { betas: [lr, 0.5] }).optimizer;
-      expect((scheduled.stateDict().paramGroups[0] as Any).betas).toEqual([{ schedule: true }, 0.5]);
-      const plain = rig(c, { betas: [0.1, 0.2] }).optimizer;
+      const scheduled = rig(c, betas(c, lr, 0.5)).optimizer;
+      expect(scheduled.stateDict().paramGroups[0]).toMatchObject(betas(c, { schedule: true }, 0.5));
+      const plain = rig(c, betas(c, 0.1, 0.2)).optimizer;
       scheduled.loadStateDict(plain.stateDict());
-      expect((scheduled.paramGroups[0] as Any).betas).toEqual([lr, 0.2]);
-      plain.loadStateDict(rig(c, { betas: [lr, 0.7] }).optimizer.stateDict());
-      expect((plain.paramGroups[0] as Any).betas).toEqual([0.1, 0.7]);
+      expect(scheduled.paramGroups[0]).toMatchObject(betas(c, lr, 0.2));
+      plain.loadStateDict(rig(c, betas(c, lr, 0.7)).optimizer.stateDict());
+      expect(plain.paramGroups[0]).toMatchObject(betas(c, 0.1, 0.7));
     }
   });
 
@@ -195,8 +198,8 @@ describe.each(classes)('$title', (c) => {
     ],
     ['another name', TypeError, /paramGroups\[0\]\.params: /, (d) => void (d.paramGroups[0].params[1] = 'c')],
     ['an unknown option', TypeError, /beta1: unknown option/, (d) => void (d.paramGroups[0].beta1 = 0.9)],
-    ['an option out of range', RangeError, /lr: -1, expected \[0, inf\)/, (d) => void (d.paramGroups[0].lr = -1)],
-    ['an option of another type', TypeError, /weightDecay: "x"/, (d) => void (d.paramGroups[0].weightDecay = 'x')],
+    ['an option out of range', RangeError, /lr: -1, expected [[(]0, inf\)/, (d) => void (d.paramGroups[0].lr = -1)],
+    ['an option of another type', TypeError, /maximize: "x"/, (d) => void (d.paramGroups[0].maximize = 'x')],
     ['a param missing', TypeError, /state\["b"\]: undefined/, (d) => void delete d.state.b],
     ['a param too many', TypeError, /state\["c"\]: no such param/, (d) => void (d.state.c = d.state.a)],
     ['a negative step', RangeError, /state\["a"\]\.step: -1/, (d) => void (d.state.a.step = -1)],
@@ -337,7 +340,7 @@ test.each(variants)(
           // What is taken is an option that is left out or is allowed, or a count that is a count.
           const [top, , option] = path;
           if (top === 'paramGroups') expect(Object.keys(table), title).toContain(option);
-          else expect(title).toMatch(/^state\.\w\.momentum set to (-1|0\.5)$/);
+          else expect(title).toMatch(/^state\.\w\.(momentum|muProduct) set to (-1|0\.5)$/);
           optimizer.loadStateDict(own);
           expect(snapshot(optimizer, params), title).toBe(before);
         }

@@ -26,6 +26,17 @@ export function needed({ hyperParameters }: Declaration): Options {
   );
 }
 
+/** `weightDecay` for a class that has it; nothing for one that has penalties of its own, or none. */
+export function decay({ declaration }: Case, weightDecay: unknown): Options {
+  return 'weightDecay' in declaration.hyperParameters ? { weightDecay } : {};
+}
+
+/** A list of the right length for `betas`, which some classes have three of. */
+export function betas({ declaration }: Case, ...first: unknown[]): { betas: unknown[] } {
+  const standard = declaration.hyperParameters['betas']?.default as readonly number[];
+  return { betas: standard.map((_, i) => first[i] ?? 0.5) };
+}
+
 export function classOf({ name }: Declaration): OptimizerClass {
   return optimizers[name.toLowerCase()] as OptimizerClass;
 }
