@@ -3,6 +3,7 @@ import { show, typeError } from '../core/errors.js';
 import type { Optimizer } from '../core/optimizer.js';
 import type { Params } from '../core/params.js';
 import { nearest } from '../core/validate.js';
+import { Adadelta, adadelta } from './adadelta.js';
 import { Adagrad, adagrad } from './adagrad.js';
 import { Adam, AdamW, adam, adamw } from './adam.js';
 import { RMSprop, rmsprop } from './rmsprop.js';
@@ -15,6 +16,7 @@ const table = [
   [RMSprop, rmsprop],
   [Adam, adam],
   [AdamW, adamw],
+  [Adadelta, adadelta],
 ] as const;
 
 /** What all optimizer classes have in common, as values. */
@@ -74,6 +76,7 @@ export function createOptimizer(
   return new (optimizers[key] as OptimizerClass)(params, options);
 }
 
+export { Adadelta, type AdadeltaOptions } from './adadelta.js';
 export { Adagrad, type AdagradOptions } from './adagrad.js';
 export { Adam, type AdamOptions, AdamW, type AdamWOptions } from './adam.js';
 export { RMSprop, type RMSpropOptions } from './rmsprop.js';

@@ -6,6 +6,7 @@
 
 #include "adagrad.h"
 #include "adam.h"
+#include "adadelta.h"
 #include "rmsprop.h"
 #include "sgd.h"
 
@@ -15,6 +16,7 @@ static constexpr Kernel kKernels[] = {
     entryPerRow<AdagradRowWise>("adagrad-row-wise"),
     entry<Adam>("adam"),
     entry<AdamAmsgrad>("adam-amsgrad"),
+    entry<Adadelta>("adadelta"),
     entry<RmsProp>("rmsprop"),
     entry<RmsPropMomentum>("rmsprop-momentum"),
     entry<RmsPropCentered>("rmsprop-centered"),

@@ -1,0 +1,83 @@
+import {
+  type Declaration,
+  defaultsOf,
+  type GroupOptionsOf,
+  kernel,
+  type OptionsOf,
+  type ResolvedOf,
+} from '../core/declaration.js';
+import { Optimizer } from '../core/optimizer.js';
+import type { Params } from '../core/params.js';
+
+const f = Math.fround;
+
+export const adadelta = {
+  name: 'Adadelta',
+  about:
+    'steps as long as the last ones were, for the gradient as long as the last ones were: hardly any learning rate',
+  reference: 'Zeiler, "ADADELTA: An Adaptive Learning Rate Method", 2012, Algorithm 1, https://arxiv.org/abs/1212.5701',
+  formula: ['s ← ρ·s + (1−ρ)·g²;  Δ ← g·√(u + ε) / √(s + ε)', 'u ← ρ·u + (1−ρ)·Δ²;  w ← w − η·Δ'],
+  decay: 'l2',
+  hyperParameters: {
+    /** Learning rate: a factor of the step that the method finds itself. */
+    lr: { default: 1, range: '[0, inf)', about: 'learning rate: a factor of the step that the method finds itself' },
+    /** Decay rate of the moving averages of g² and Δ². */
+    rho: { default: 0.9, range: '[0, 1)', about: 'decay rate of the moving averages of g² and Δ²' },
+    /** Added under both roots: it makes the first steps possible. */
+    eps: { default: 1e-6, range: '[0, inf)', about: 'added under both roots: it makes the first steps possible' },
+    /** L2 penalty. */
+    weightDecay: { default: 0, range: '[0, inf)', about: 'L2 penalty' },
+  },
+  kernels: {
+    adadelta: kernel({
+      state: ['squareAvg', 'accDelta'],
+      constants: ['lr', 'rho', 'oneMinusRho', 'eps'],
+      reference:
+        ([lr, rho, oneMinusRho, eps], [squareAvg, accDelta]) =>
+        (i, param, grad) => {
+          squareAvg[i] = f(rho * squareAvg[i]!) + f(oneMinusRho * f(grad * grad));
+          const ratio = f(f(Math.sqrt(f(accDelta[i]! + eps))) / f(Math.sqrt(f(squareAvg[i]! + eps))));
+          const delta = f(ratio * grad);
+          accDelta[i] = f(rho * accDelta[i]!) + f(oneMinusRho * f(delta * delta));
+          return param - f(lr * delta);
+        },
+    }),
+  },
+} as const satisfies Declaration;
+
+/** Options of {@link Adadelta}. */
+export type AdadeltaOptions = OptionsOf<typeof adadelta>;
+type Now = ResolvedOf<typeof adadelta>;
+
+/**
+ * AdaDelta: the step is the gradient, times the root of a moving average of squared steps over one of squared gradients.
+ *
+ * ```
+ * s ← ρ·s + (1−ρ)·g²;   Δ ← g·√(u + ε) / √(s + ε)
+ * u ← ρ·u + (1−ρ)·Δ²;   w ← w − η·Δ
+ * ```
+ * Options: `lr` (1, [0, ∞)), `rho` (0.9, [0, 1)), `eps` (1e-6), `weightDecay` (0, L2), `maximize` (false), `clipValue`;
+ * for all groups together `clipNorm`, `skipNonFinite`, `zeroGrads`, `ema`, `gradNorm`, `flushDenormals`. State:
+ * `squareAvg`, `accDelta`.
+ *
+ * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params
+ * @example
+ * ```ts
+ * import { Adadelta } from 'schuss';
+ * const w = new Float32Array([1, 2, 3]);
+ * new Adadelta(w, { rho: 0.95 }).step(new Float32Array([0.5, 0, -0.5]));
+ * ```
+ * @see Zeiler 2012, Algorithm 1, https://arxiv.org/abs/1212.5701
+ */
+export class Adadelta extends Optimizer<typeof adadelta> {
+  static readonly optimizerName: string = adadelta.name;
+  static readonly defaults: AdadeltaOptions = defaultsOf(adadelta);
+
+  constructor(params: Params<GroupOptionsOf<typeof adadelta>>, options: AdadeltaOptions = {}) {
+    super(adadelta, params, options);
+  }
+
+  protected override constants({ lr, rho, eps }: Now): number[] {
+    return [lr, rho, 1 - rho, eps];
+  }
+}
