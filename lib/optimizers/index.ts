@@ -6,6 +6,7 @@ import { nearest } from '../core/validate.js';
 import { Adadelta, adadelta } from './adadelta.js';
 import { Adagrad, adagrad } from './adagrad.js';
 import { Adam, AdamW, adam, adamw } from './adam.js';
+import { Adamax, adamax } from './adamax.js';
 import { RMSprop, rmsprop } from './rmsprop.js';
 import { SGD, sgd } from './sgd.js';
 
@@ -17,6 +18,7 @@ const table = [
   [Adam, adam],
   [AdamW, adamw],
   [Adadelta, adadelta],
+  [Adamax, adamax],
 ] as const;
 
 /** What all optimizer classes have in common, as values. */
@@ -79,5 +81,6 @@ export function createOptimizer(
 export { Adadelta, type AdadeltaOptions } from './adadelta.js';
 export { Adagrad, type AdagradOptions } from './adagrad.js';
 export { Adam, type AdamOptions, AdamW, type AdamWOptions } from './adam.js';
+export { Adamax, type AdamaxOptions } from './adamax.js';
 export { RMSprop, type RMSpropOptions } from './rmsprop.js';
 export { SGD, type SGDOptions } from './sgd.js';

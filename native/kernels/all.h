@@ -7,6 +7,7 @@
 #include "adagrad.h"
 #include "adam.h"
 #include "adadelta.h"
+#include "adamax.h"
 #include "rmsprop.h"
 #include "sgd.h"
 
@@ -17,6 +18,7 @@ static constexpr Kernel kKernels[] = {
     entry<Adam>("adam"),
     entry<AdamAmsgrad>("adam-amsgrad"),
     entry<Adadelta>("adadelta"),
+    entry<Adamax>("adamax"),
     entry<RmsProp>("rmsprop"),
     entry<RmsPropMomentum>("rmsprop-momentum"),
     entry<RmsPropCentered>("rmsprop-centered"),

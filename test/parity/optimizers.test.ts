@@ -26,6 +26,7 @@ const variants: Readonly<Record<string, readonly Options[]>> = {
     { amsgrad: true, weightDecay: 0.1 },
   ],
   Adadelta: [{ lr: halving }, { rho: 0.5, eps: 0 }],
+  Adamax: [{ lr: halving }, { betas: [0.5, 0.6], eps: 0 }],
 };
 
 /** What all classes share, each alone and all together. */

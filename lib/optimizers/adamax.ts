@@ -1,0 +1,87 @@
+import {
+  type Declaration,
+  defaultsOf,
+  type GroupOptionsOf,
+  kernel,
+  type OptionsOf,
+  type ResolvedOf,
+} from '../core/declaration.js';
+import { Optimizer } from '../core/optimizer.js';
+import type { Params } from '../core/params.js';
+import { power } from '../core/power.js';
+
+const f = Math.fround;
+
+export const adamax = {
+  name: 'Adamax',
+  about: 'Adam that divides by the largest recent gradient instead of a root of squares',
+  reference:
+    'Kingma & Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015, Algorithm 2, https://arxiv.org/abs/1412.6980',
+  formula: ['m ← β₁·m + (1−β₁)·g;  u ← max(β₂·u, |g| + ε)', 'w ← w − η/(1−β₁ᵗ) · m / u'],
+  decay: 'l2',
+  hyperParameters: {
+    /** Learning rate. */
+    lr: { default: 2e-3, range: '[0, inf)', about: 'learning rate' },
+    /** Decay rates of the moving average of g and of the largest |g|. */
+    betas: {
+      default: [0.9, 0.999],
+      range: '[0, 1)',
+      about: 'decay rates of the moving average of g and of the largest |g|',
+    },
+    /** Added to |g|. */
+    eps: { default: 1e-8, range: '[0, inf)', about: 'added to |g|' },
+    /** L2 penalty. */
+    weightDecay: { default: 0, range: '[0, inf)', about: 'L2 penalty' },
+  },
+  kernels: {
+    adamax: kernel({
+      state: ['expAvg', 'expInf'],
+      constants: ['beta1', 'oneMinusBeta1', 'beta2', 'stepSize', 'eps'],
+      reference:
+        ([beta1, oneMinusBeta1, beta2, stepSize, eps], [expAvg, expInf]) =>
+        (i, param, grad) => {
+          expAvg[i] = f(beta1 * expAvg[i]!) + f(oneMinusBeta1 * grad);
+          const [faded, size] = [f(beta2 * expInf[i]!), f(Math.abs(grad) + eps)];
+          expInf[i] = faded > size ? faded : size;
+          return param - f(f(stepSize * expAvg[i]!) / expInf[i]!);
+        },
+    }),
+  },
+} as const satisfies Declaration;
+
+/** Options of {@link Adamax}. */
+export type AdamaxOptions = OptionsOf<typeof adamax>;
+type Now = ResolvedOf<typeof adamax>;
+
+/**
+ * AdaMax: {@link Adam} with the infinity norm: the step is divided by the largest of the recent gradients.
+ *
+ * ```
+ * m ← β₁·m + (1−β₁)·g;   u ← max(β₂·u, |g| + ε)
+ * w ← w − η/(1−β₁ᵗ) · m / u
+ * ```
+ * Options: `lr` (2e-3, [0, ∞)), `betas` ([0.9, 0.999], each [0, 1)), `eps` (1e-8), `weightDecay` (0, L2), `maximize`
+ * (false), `clipValue`; for all groups together `clipNorm`, `skipNonFinite`, `zeroGrads`, `ema`, `gradNorm`,
+ * `flushDenormals`. State: `expAvg`, `expInf`.
+ *
+ * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params
+ * @example
+ * ```ts
+ * import { Adamax } from 'schuss';
+ * const w = new Float32Array([1, 2, 3]);
+ * new Adamax(w, { lr: 1e-3 }).step(new Float32Array([0.5, 0, -0.5]));
+ * ```
+ * @see Kingma & Ba 2015, Algorithm 2, https://arxiv.org/abs/1412.6980
+ */
+export class Adamax extends Optimizer<typeof adamax> {
+  static readonly optimizerName: string = adamax.name;
+  static readonly defaults: AdamaxOptions = defaultsOf(adamax);
+
+  constructor(params: Params<GroupOptionsOf<typeof adamax>>, options: AdamaxOptions = {}) {
+    super(adamax, params, options);
+  }
+
+  protected override constants({ lr, betas: [beta1, beta2], eps }: Now, t: number): number[] {
+    return [beta1, 1 - beta1, beta2, lr / (1 - power(beta1, t)), eps];
+  }
+}
