@@ -7,6 +7,7 @@ import { Adadelta, adadelta } from './adadelta.js';
 import { Adagrad, adagrad } from './adagrad.js';
 import { Adam, AdamW, adam, adamw } from './adam.js';
 import { Adamax, adamax } from './adamax.js';
+import { NAdam, nadam } from './nadam.js';
 import { RMSprop, rmsprop } from './rmsprop.js';
 import { SGD, sgd } from './sgd.js';
 
@@ -19,6 +20,7 @@ const table = [
   [AdamW, adamw],
   [Adadelta, adadelta],
   [Adamax, adamax],
+  [NAdam, nadam],
 ] as const;
 
 /** What all optimizer classes have in common, as values. */
@@ -82,5 +84,6 @@ export { Adadelta, type AdadeltaOptions } from './adadelta.js';
 export { Adagrad, type AdagradOptions } from './adagrad.js';
 export { Adam, type AdamOptions, AdamW, type AdamWOptions } from './adam.js';
 export { Adamax, type AdamaxOptions } from './adamax.js';
+export { NAdam, type NAdamOptions } from './nadam.js';
 export { RMSprop, type RMSpropOptions } from './rmsprop.js';
 export { SGD, type SGDOptions } from './sgd.js';

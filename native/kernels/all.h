@@ -8,6 +8,7 @@
 #include "adam.h"
 #include "adadelta.h"
 #include "adamax.h"
+#include "nadam.h"
 #include "rmsprop.h"
 #include "sgd.h"
 
@@ -19,6 +20,7 @@ static constexpr Kernel kKernels[] = {
     entry<AdamAmsgrad>("adam-amsgrad"),
     entry<Adadelta>("adadelta"),
     entry<Adamax>("adamax"),
+    entry<NAdam>("nadam"),
     entry<RmsProp>("rmsprop"),
     entry<RmsPropMomentum>("rmsprop-momentum"),
     entry<RmsPropCentered>("rmsprop-centered"),

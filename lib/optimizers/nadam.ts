@@ -1,0 +1,130 @@
+import {
+  type Declaration,
+  defaultsOf,
+  type GroupOptionsOf,
+  kernel,
+  type OptionsOf,
+  type ResolvedOf,
+} from '../core/declaration.js';
+import { Optimizer } from '../core/optimizer.js';
+import type { Params } from '../core/params.js';
+import { power } from '../core/power.js';
+
+const f = Math.fround;
+
+export const nadam = {
+  name: 'NAdam',
+  about: 'Adam with Nesterov momentum, which grows with the steps',
+  reference:
+    'Dozat, "Incorporating Nesterov Momentum into Adam", ICLR workshop 2016, Algorithm 2, https://openreview.net/forum?id=OM0jvwB8jIp57ZJjtNEZ',
+  formula: [
+    'm ← β₁·m + (1−β₁)·g;  s ← β₂·s + (1−β₂)·g²;  μₜ = β₁·(1 − ½·0.96^(t·ψ));  Π ← Π·μₜ',
+    'w ← w − η·((1−μₜ)·g/(1−Π) + μₜ₊₁·m/(1−Π·μₜ₊₁)) / (√(s/(1−β₂ᵗ)) + ε)',
+    'decoupledWeightDecay: w ← w·(1 − η·λ) first',
+  ],
+  decay: ({ decoupledWeightDecay }) => (decoupledWeightDecay ? 'decoupled' : 'l2'),
+  hyperParameters: {
+    /** Learning rate. */
+    lr: { default: 2e-3, range: '[0, inf)', about: 'learning rate' },
+    /** Decay rates of the moving averages of g and of g². */
+    betas: { default: [0.9, 0.999], range: '[0, 1)', about: 'decay rates of the moving averages of g and of g²' },
+    /** Added to the denominator, outside the root. */
+    eps: { default: 1e-8, range: '[0, inf)', about: 'added to the denominator, outside the root' },
+    /** ψ: how fast the momentum grows from β₁/2 to β₁. */
+    momentumDecay: { default: 4e-3, range: '[0, inf)', about: 'how fast the momentum grows from β₁/2 to β₁' },
+    /** L2 penalty, or with `decoupledWeightDecay` what shrinks the weights by lr · weightDecay before each update. */
+    weightDecay: { default: 0, range: '[0, inf)', about: 'L2 penalty, or decoupled decay' },
+    /** Decay the weights as AdamW does, beside the gradient instead of in it. */
+    decoupledWeightDecay: { default: false, about: 'decay the weights as AdamW does' },
+  },
+  kernels: {
+    nadam: kernel({
+      state: ['expAvg', 'expAvgSq'],
+      constants: [
+        'beta1',
+        'oneMinusBeta1',
+        'beta2',
+        'oneMinusBeta2',
+        'gradStep',
+        'momentStep',
+        'inverseBiasCorrection2Sqrt',
+        'eps',
+      ],
+      reference:
+        (
+          [beta1, oneMinusBeta1, beta2, oneMinusBeta2, gradStep, momentStep, inverseBiasCorrection2Sqrt, eps],
+          [expAvg, expAvgSq],
+        ) =>
+        (i, param, grad) => {
+          expAvg[i] = f(beta1 * expAvg[i]!) + f(oneMinusBeta1 * grad);
+          expAvgSq[i] = f(beta2 * expAvgSq[i]!) + f(oneMinusBeta2 * f(grad * grad));
+          const ahead = f(f(gradStep * grad) + f(momentStep * expAvg[i]!));
+          return param - f(ahead / f(f(f(Math.sqrt(expAvgSq[i]!)) * inverseBiasCorrection2Sqrt) + eps));
+        },
+    }),
+  },
+  // The product of all μ so far: what the averages hold of their start.
+  scalars: { muProduct: 1 },
+} as const satisfies Declaration;
+
+/** Options of {@link NAdam}. */
+export type NAdamOptions = OptionsOf<typeof nadam>;
+type Now = ResolvedOf<typeof nadam>;
+
+/** μₜ. */
+function momentumAt({ betas: [beta1], momentumDecay }: Now, t: number): number {
+  return beta1 * (1 - 0.5 * 0.96 ** (t * momentumDecay));
+}
+
+/**
+ * NAdam: {@link Adam} with Nesterov's momentum, which looks one step ahead, and a momentum μ that grows with the steps.
+ *
+ * ```
+ * m ← β₁·m + (1−β₁)·g;   s ← β₂·s + (1−β₂)·g²;   μₜ = β₁·(1 − ½·0.96^(t·ψ));   Π ← Π·μₜ
+ * w ← w − η·((1−μₜ)·g/(1−Π) + μₜ₊₁·m/(1−Π·μₜ₊₁)) / (√(s/(1−β₂ᵗ)) + ε)
+ * ```
+ * As in PyTorch from 2.0 on; before, it multiplied Π·μₜ₊₁ by μₜ once too often.
+ *
+ * Options: `lr` (2e-3, [0, ∞)), `betas` ([0.9, 0.999], each [0, 1)), `eps` (1e-8), `momentumDecay` (ψ, 4e-3, [0, ∞)),
+ * `weightDecay` (0, L2), `decoupledWeightDecay` (false; true: `weightDecay` acts as in AdamW), `maximize` (false),
+ * `clipValue`; for all groups together `clipNorm`, `skipNonFinite`, `zeroGrads`, `ema`, `gradNorm`, `flushDenormals`.
+ * State: `expAvg`, `expAvgSq`, and the number `muProduct`.
+ *
+ * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params
+ * @example
+ * ```ts
+ * import { NAdam } from 'schuss';
+ * const w = new Float32Array([1, 2, 3]);
+ * new NAdam(w, { weightDecay: 0.01, decoupledWeightDecay: true }).step(new Float32Array([0.5, 0, -0.5]));
+ * ```
+ * @see Dozat 2016, Algorithm 2, https://openreview.net/forum?id=OM0jvwB8jIp57ZJjtNEZ
+ */
+export class NAdam extends Optimizer<typeof nadam> {
+  static readonly optimizerName: string = nadam.name;
+  static readonly defaults: NAdamOptions = defaultsOf(nadam);
+
+  constructor(params: Params<GroupOptionsOf<typeof nadam>>, options: NAdamOptions = {}) {
+    super(nadam, params, options);
+  }
+
+  protected override constants(now: Now, t: number, [muProduct]: readonly [number]): number[] {
+    const { lr, eps } = now;
+    const [beta1, beta2] = now.betas;
+    const [momentum, next] = [momentumAt(now, t), momentumAt(now, t + 1)];
+    const product = muProduct * momentum;
+    return [
+      beta1,
+      1 - beta1,
+      beta2,
+      1 - beta2,
+      (lr * (1 - momentum)) / (1 - product),
+      (lr * next) / (1 - product * next),
+      1 / Math.sqrt(1 - power(beta2, t)),
+      eps,
+    ];
+  }
+
+  protected override scalarsAfter(now: Now, t: number, [muProduct]: readonly [number]): readonly number[] {
+    return [muProduct * momentumAt(now, t)];
+  }
+}
