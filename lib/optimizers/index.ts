@@ -8,6 +8,7 @@ import { Adagrad, adagrad } from './adagrad.js';
 import { Adam, AdamW, adam, adamw } from './adam.js';
 import { Adamax, adamax } from './adamax.js';
 import { NAdam, nadam } from './nadam.js';
+import { RAdam, radam } from './radam.js';
 import { RMSprop, rmsprop } from './rmsprop.js';
 import { SGD, sgd } from './sgd.js';
 
@@ -21,6 +22,7 @@ const table = [
   [Adadelta, adadelta],
   [Adamax, adamax],
   [NAdam, nadam],
+  [RAdam, radam],
 ] as const;
 
 /** What all optimizer classes have in common, as values. */
@@ -85,5 +87,6 @@ export { Adagrad, type AdagradOptions } from './adagrad.js';
 export { Adam, type AdamOptions, AdamW, type AdamWOptions } from './adam.js';
 export { Adamax, type AdamaxOptions } from './adamax.js';
 export { NAdam, type NAdamOptions } from './nadam.js';
+export { RAdam, type RAdamOptions } from './radam.js';
 export { RMSprop, type RMSpropOptions } from './rmsprop.js';
 export { SGD, type SGDOptions } from './sgd.js';

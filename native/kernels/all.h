@@ -9,6 +9,7 @@
 #include "adadelta.h"
 #include "adamax.h"
 #include "nadam.h"
+#include "radam.h"
 #include "rmsprop.h"
 #include "sgd.h"
 
@@ -21,6 +22,7 @@ static constexpr Kernel kKernels[] = {
     entry<Adadelta>("adadelta"),
     entry<Adamax>("adamax"),
     entry<NAdam>("nadam"),
+    entry<RAdam>("radam"),
     entry<RmsProp>("rmsprop"),
     entry<RmsPropMomentum>("rmsprop-momentum"),
     entry<RmsPropCentered>("rmsprop-centered"),

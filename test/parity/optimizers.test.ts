@@ -28,6 +28,7 @@ const variants: Readonly<Record<string, readonly Options[]>> = {
   Adadelta: [{ lr: halving }, { rho: 0.5, eps: 0 }],
   Adamax: [{ lr: halving }, { betas: [0.5, 0.6], eps: 0 }],
   NAdam: [{ lr: halving }, { momentumDecay: 0.5, decoupledWeightDecay: true, weightDecay: 0.1 }],
+  RAdam: [{ lr: halving }, { betas: [0.9, 0] }, { decoupledWeightDecay: true, weightDecay: 0.1 }],
 };
 
 /** What all classes share, each alone and all together. */

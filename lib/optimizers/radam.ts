@@ -1,0 +1,98 @@
+import {
+  type Declaration,
+  defaultsOf,
+  type GroupOptionsOf,
+  kernel,
+  type OptionsOf,
+  type ResolvedOf,
+} from '../core/declaration.js';
+import { Optimizer } from '../core/optimizer.js';
+import type { Params } from '../core/params.js';
+import { power } from '../core/power.js';
+
+const f = Math.fround;
+
+export const radam = {
+  name: 'RAdam',
+  about: 'Adam that trusts its denominator only once it has seen enough: a warm-up without a parameter',
+  reference:
+    'Liu et al., "On the Variance of the Adaptive Learning Rate and Beyond", ICLR 2020, Algorithm 2, https://arxiv.org/abs/1908.03265',
+  formula: [
+    'm ← β₁·m + (1−β₁)·g;  s ← β₂·s + (1−β₂)·g²;  ρ∞ = 2/(1−β₂) − 1;  ρₜ = ρ∞ − 2·t·β₂ᵗ/(1−β₂ᵗ)',
+    'ρₜ > 5: w ← w − η·r·m/(1−β₁ᵗ) · √(1−β₂ᵗ)/(√s + ε),  r = √((ρₜ−4)(ρₜ−2)ρ∞ / ((ρ∞−4)(ρ∞−2)ρₜ))',
+    'else: w ← w − η·m/(1−β₁ᵗ)',
+    'decoupledWeightDecay: w ← w·(1 − η·λ) first',
+  ],
+  decay: ({ decoupledWeightDecay }) => (decoupledWeightDecay ? 'decoupled' : 'l2'),
+  hyperParameters: {
+    /** Learning rate. */
+    lr: { default: 1e-3, range: '[0, inf)', about: 'learning rate' },
+    /** Decay rates of the moving averages of g and of g². */
+    betas: { default: [0.9, 0.999], range: '[0, 1)', about: 'decay rates of the moving averages of g and of g²' },
+    /** Added to the denominator, outside the root. */
+    eps: { default: 1e-8, range: '[0, inf)', about: 'added to the denominator, outside the root' },
+    /** L2 penalty, or with `decoupledWeightDecay` what shrinks the weights by lr · weightDecay before each update. */
+    weightDecay: { default: 0, range: '[0, inf)', about: 'L2 penalty, or decoupled decay' },
+    /** Decay the weights as AdamW does, beside the gradient instead of in it. */
+    decoupledWeightDecay: { default: false, about: 'decay the weights as AdamW does' },
+  },
+  kernels: {
+    radam: kernel({
+      state: ['expAvg', 'expAvgSq'],
+      constants: ['beta1', 'oneMinusBeta1', 'beta2', 'oneMinusBeta2', 'stepSize', 'eps', 'rectified'],
+      reference:
+        ([beta1, oneMinusBeta1, beta2, oneMinusBeta2, stepSize, eps, rectified], [expAvg, expAvgSq]) =>
+        (i, param, grad) => {
+          expAvg[i] = f(beta1 * expAvg[i]!) + f(oneMinusBeta1 * grad);
+          expAvgSq[i] = f(beta2 * expAvgSq[i]!) + f(oneMinusBeta2 * f(grad * grad));
+          const denominator = rectified > 0 ? f(f(Math.sqrt(expAvgSq[i]!)) + eps) : 1;
+          return param - f(f(stepSize * expAvg[i]!) / denominator);
+        },
+    }),
+  },
+} as const satisfies Declaration;
+
+/** Options of {@link RAdam}. */
+export type RAdamOptions = OptionsOf<typeof radam>;
+type Now = ResolvedOf<typeof radam>;
+
+/**
+ * RAdam: {@link Adam} whose steps are shortened while too few gradients were seen to know their size, and are momentum's
+ * in the very first.
+ *
+ * ```
+ * m ← β₁·m + (1−β₁)·g;   s ← β₂·s + (1−β₂)·g²;   ρ∞ = 2/(1−β₂) − 1;   ρₜ = ρ∞ − 2·t·β₂ᵗ/(1−β₂ᵗ)
+ * ρₜ > 5   w ← w − η·r·m/(1−β₁ᵗ) · √(1−β₂ᵗ)/(√s + ε),   r = √((ρₜ−4)(ρₜ−2)ρ∞ / ((ρ∞−4)(ρ∞−2)ρₜ))
+ * else     w ← w − η·m/(1−β₁ᵗ)
+ * ```
+ * Options: `lr` (1e-3, [0, ∞)), `betas` ([0.9, 0.999], each [0, 1)), `eps` (1e-8), `weightDecay` (0, L2),
+ * `decoupledWeightDecay` (false; true: `weightDecay` acts as in AdamW), `maximize` (false), `clipValue`; for all groups
+ * together `clipNorm`, `skipNonFinite`, `zeroGrads`, `ema`, `gradNorm`, `flushDenormals`. State: `expAvg`, `expAvgSq`.
+ *
+ * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params
+ * @example
+ * ```ts
+ * import { RAdam } from 'schuss';
+ * const w = new Float32Array([1, 2, 3]);
+ * new RAdam(w, { lr: 3e-4 }).step(new Float32Array([0.5, 0, -0.5]));
+ * ```
+ * @see Liu et al. 2020, Algorithm 2, https://arxiv.org/abs/1908.03265
+ */
+export class RAdam extends Optimizer<typeof radam> {
+  static readonly optimizerName: string = radam.name;
+  static readonly defaults: RAdamOptions = defaultsOf(radam);
+
+  constructor(params: Params<GroupOptionsOf<typeof radam>>, options: RAdamOptions = {}) {
+    super(radam, params, options);
+  }
+
+  protected override constants({ lr, betas: [beta1, beta2], eps }: Now, t: number): number[] {
+    const beta2Power = power(beta2, t);
+    const longest = 2 / (1 - beta2) - 1;
+    const length = longest - (2 * t * beta2Power) / (1 - beta2Power);
+    const rectified = length > 5;
+    const rectification = Math.sqrt(((length - 4) * (length - 2) * longest) / ((longest - 4) * (longest - 2) * length));
+    const stepSize = (lr / (1 - power(beta1, t))) * (rectified ? rectification * Math.sqrt(1 - beta2Power) : 1);
+    return [beta1, 1 - beta1, beta2, 1 - beta2, stepSize, eps, rectified ? 1 : 0];
+  }
+}
