@@ -8,6 +8,7 @@
 #include "adam.h"
 #include "adadelta.h"
 #include "adamax.h"
+#include "lion.h"
 #include "nadam.h"
 #include "radam.h"
 #include "rmsprop.h"
@@ -21,6 +22,7 @@ static constexpr Kernel kKernels[] = {
     entry<AdamAmsgrad>("adam-amsgrad"),
     entry<Adadelta>("adadelta"),
     entry<Adamax>("adamax"),
+    entry<Lion>("lion"),
     entry<NAdam>("nadam"),
     entry<RAdam>("radam"),
     entry<RmsProp>("rmsprop"),

@@ -29,6 +29,7 @@ const variants: Readonly<Record<string, readonly Options[]>> = {
   Adamax: [{ lr: halving }, { betas: [0.5, 0.6], eps: 0 }],
   NAdam: [{ lr: halving }, { momentumDecay: 0.5, decoupledWeightDecay: true, weightDecay: 0.1 }],
   RAdam: [{ lr: halving }, { betas: [0.9, 0] }, { decoupledWeightDecay: true, weightDecay: 0.1 }],
+  Lion: [{ lr: halving }, { betas: [0, 0.5], weightDecay: 0.1 }],
 };
 
 /** What all classes share, each alone and all together. */

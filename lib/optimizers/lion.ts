@@ -1,0 +1,91 @@
+import {
+  type Declaration,
+  defaultsOf,
+  type GroupOptionsOf,
+  kernel,
+  type OptionsOf,
+  type ResolvedOf,
+} from '../core/declaration.js';
+import { Optimizer } from '../core/optimizer.js';
+import type { Params } from '../core/params.js';
+
+const f = Math.fround;
+
+export const lion = {
+  name: 'Lion',
+  about: 'steps of one size, by the sign of a moving average: one state, small lr, large decay',
+  reference:
+    'Chen et al., "Symbolic Discovery of Optimization Algorithms", NeurIPS 2023, Algorithm 2, https://arxiv.org/abs/2302.06675',
+  formula: ['w ← w·(1 − η·λ);  c = β₁·m + (1−β₁)·g', 'w ← w − η·sign(c);  m ← β₂·m + (1−β₂)·g'],
+  decay: 'decoupled',
+  hyperParameters: {
+    /** Learning rate: the length of every step; a third to a tenth of AdamW's. */
+    lr: {
+      default: 1e-4,
+      range: '[0, inf)',
+      about: "learning rate: the length of every step, a third to a tenth of AdamW's",
+    },
+    /** Decay rates of the average whose sign is taken, and of the one that is kept. */
+    betas: {
+      default: [0.9, 0.99],
+      range: '[0, 1)',
+      about: 'decay rates of the average whose sign is taken, and of the one that is kept',
+    },
+    /** Shrinks the weights by lr · weightDecay before each update; three to ten times AdamW's. */
+    weightDecay: {
+      default: 0,
+      range: '[0, inf)',
+      about: "shrinks the weights by lr · weightDecay before each update; three to ten times AdamW's",
+    },
+  },
+  kernels: {
+    lion: kernel({
+      state: ['expAvg'],
+      constants: ['lr', 'beta1', 'oneMinusBeta1', 'beta2', 'oneMinusBeta2'],
+      reference:
+        ([lr, beta1, oneMinusBeta1, beta2, oneMinusBeta2], [expAvg]) =>
+        (i, param, grad) => {
+          const direction = Math.sign(f(f(beta1 * expAvg[i]!) + f(oneMinusBeta1 * grad)));
+          expAvg[i] = f(beta2 * expAvg[i]!) + f(oneMinusBeta2 * grad);
+          return param - f(lr * direction);
+        },
+    }),
+  },
+} as const satisfies Declaration;
+
+/** Options of {@link Lion}. */
+export type LionOptions = OptionsOf<typeof lion>;
+type Now = ResolvedOf<typeof lion>;
+
+/**
+ * Lion: every element steps by lr, in the direction of the sign of a moving average that leans towards the new gradient.
+ *
+ * ```
+ * w ← w·(1 − η·λ);      c = β₁·m + (1−β₁)·g
+ * w ← w − η·sign(c);    m ← β₂·m + (1−β₂)·g
+ * ```
+ * Options: `lr` (1e-4, [0, ∞)), `betas` ([0.9, 0.99], each [0, 1)), `weightDecay` (0, decoupled), `maximize` (false),
+ * `clipValue`; for all groups together `clipNorm`, `skipNonFinite`, `zeroGrads`, `ema`, `gradNorm`, `flushDenormals`.
+ * State: `expAvg`.
+ *
+ * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params
+ * @example
+ * ```ts
+ * import { Lion } from 'schuss';
+ * const w = new Float32Array([1, 2, 3]);
+ * new Lion(w, { lr: 0.1 }).step(new Float32Array([0.5, 0, -0.5])); // w is [0.9, 2, 3.1]
+ * ```
+ * @see Chen et al. 2023, Algorithm 2, https://arxiv.org/abs/2302.06675
+ */
+export class Lion extends Optimizer<typeof lion> {
+  static readonly optimizerName: string = lion.name;
+  static readonly defaults: LionOptions = defaultsOf(lion);
+
+  constructor(params: Params<GroupOptionsOf<typeof lion>>, options: LionOptions = {}) {
+    super(lion, params, options);
+  }
+
+  protected override constants({ lr, betas: [beta1, beta2] }: Now): number[] {
+    return [lr, beta1, 1 - beta1, beta2, 1 - beta2];
+  }
+}
