@@ -7,6 +7,7 @@ import { Adadelta, adadelta } from './adadelta.js';
 import { Adagrad, adagrad } from './adagrad.js';
 import { Adam, AdamW, adam, adamw } from './adam.js';
 import { Adamax, adamax } from './adamax.js';
+import { AdEMAMix, ademamix } from './ademamix.js';
 import { Lion, lion } from './lion.js';
 import { NAdam, nadam } from './nadam.js';
 import { RAdam, radam } from './radam.js';
@@ -25,6 +26,7 @@ const table = [
   [NAdam, nadam],
   [RAdam, radam],
   [Lion, lion],
+  [AdEMAMix, ademamix],
 ] as const;
 
 /** What all optimizer classes have in common, as values. */
@@ -88,6 +90,7 @@ export { Adadelta, type AdadeltaOptions } from './adadelta.js';
 export { Adagrad, type AdagradOptions } from './adagrad.js';
 export { Adam, type AdamOptions, AdamW, type AdamWOptions } from './adam.js';
 export { Adamax, type AdamaxOptions } from './adamax.js';
+export { AdEMAMix, type AdEMAMixOptions } from './ademamix.js';
 export { Lion, type LionOptions } from './lion.js';
 export { NAdam, type NAdamOptions } from './nadam.js';
 export { RAdam, type RAdamOptions } from './radam.js';

@@ -8,6 +8,7 @@
 #include "adam.h"
 #include "adadelta.h"
 #include "adamax.h"
+#include "ademamix.h"
 #include "lion.h"
 #include "nadam.h"
 #include "radam.h"
@@ -22,6 +23,7 @@ static constexpr Kernel kKernels[] = {
     entry<AdamAmsgrad>("adam-amsgrad"),
     entry<Adadelta>("adadelta"),
     entry<Adamax>("adamax"),
+    entry<AdEMAMix>("ademamix"),
     entry<Lion>("lion"),
     entry<NAdam>("nadam"),
     entry<RAdam>("radam"),

@@ -30,6 +30,7 @@ const variants: Readonly<Record<string, readonly Options[]>> = {
   NAdam: [{ lr: halving }, { momentumDecay: 0.5, decoupledWeightDecay: true, weightDecay: 0.1 }],
   RAdam: [{ lr: halving }, { betas: [0.9, 0] }, { decoupledWeightDecay: true, weightDecay: 0.1 }],
   Lion: [{ lr: halving }, { betas: [0, 0.5], weightDecay: 0.1 }],
+  AdEMAMix: [{ lr: halving }, { alphaSteps: 2, beta3Steps: 4, weightDecay: 0.1 }],
 };
 
 /** What all classes share, each alone and all together. */
