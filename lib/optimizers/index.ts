@@ -12,6 +12,7 @@ import { Lion, lion } from './lion.js';
 import { NAdam, nadam } from './nadam.js';
 import { RAdam, radam } from './radam.js';
 import { RMSprop, rmsprop } from './rmsprop.js';
+import { Rprop, rprop } from './rprop.js';
 import { SGD, sgd } from './sgd.js';
 
 // THE TABLE: one line an optimizer. Docs, contract tests, parity tests and benches follow by enumeration.
@@ -27,6 +28,7 @@ const table = [
   [RAdam, radam],
   [Lion, lion],
   [AdEMAMix, ademamix],
+  [Rprop, rprop],
 ] as const;
 
 /** What all optimizer classes have in common, as values. */
@@ -95,4 +97,5 @@ export { Lion, type LionOptions } from './lion.js';
 export { NAdam, type NAdamOptions } from './nadam.js';
 export { RAdam, type RAdamOptions } from './radam.js';
 export { RMSprop, type RMSpropOptions } from './rmsprop.js';
+export { Rprop, type RpropOptions } from './rprop.js';
 export { SGD, type SGDOptions } from './sgd.js';

@@ -13,6 +13,7 @@
 #include "nadam.h"
 #include "radam.h"
 #include "rmsprop.h"
+#include "rprop.h"
 #include "sgd.h"
 
 namespace ISA {
@@ -31,6 +32,7 @@ static constexpr Kernel kKernels[] = {
     entry<RmsPropMomentum>("rmsprop-momentum"),
     entry<RmsPropCentered>("rmsprop-centered"),
     entry<RmsPropCenteredMomentum>("rmsprop-centered-momentum"),
+    entry<Rprop>("rprop"),
     entry<Sgd>("sgd"),
     entry<SgdVelocity>("sgd-velocity"),
     entry<SgdVelocityNesterov>("sgd-velocity-nesterov"),

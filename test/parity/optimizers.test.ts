@@ -31,6 +31,7 @@ const variants: Readonly<Record<string, readonly Options[]>> = {
   RAdam: [{ lr: halving }, { betas: [0.9, 0] }, { decoupledWeightDecay: true, weightDecay: 0.1 }],
   Lion: [{ lr: halving }, { betas: [0, 0.5], weightDecay: 0.1 }],
   AdEMAMix: [{ lr: halving }, { alphaSteps: 2, beta3Steps: 4, weightDecay: 0.1 }],
+  Rprop: [{ lr: halving }, { etas: [0.3, 3], stepSizes: [0.01, 0.02] }],
 };
 
 /** What all classes share, each alone and all together. */

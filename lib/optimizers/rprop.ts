@@ -1,0 +1,108 @@
+import {
+  type Declaration,
+  defaultsOf,
+  type GroupOptionsOf,
+  kernel,
+  type OptionsOf,
+  type ResolvedOf,
+} from '../core/declaration.js';
+import { Optimizer } from '../core/optimizer.js';
+import type { Params } from '../core/params.js';
+
+const f = Math.fround;
+
+export const rprop = {
+  name: 'Rprop',
+  about: 'a step size for each element, which grows while its sign stays: for full batches',
+  reference:
+    'Riedmiller & Braun, "A direct adaptive method for faster backpropagation learning: the RPROP algorithm", 1993, https://doi.org/10.1109/ICNN.1993.298623; the form without weight-backtracking: Igel & Hüsken 2000 (iRprop−)',
+  formula: [
+    'sign(g)·sign(previous g) > 0: step ← step·η⁺;  < 0: step ← step·η⁻, g ← 0',
+    'step ← min(max(step, smallest), largest);  w ← w − sign(g)·step',
+  ],
+  decay: 'none',
+  hyperParameters: {
+    /** What the step sizes start at. */
+    lr: { default: 1e-2, range: '[0, inf)', about: 'what the step sizes start at' },
+    /** Factors of a step size where the sign of the gradient has turned, and where it has not. */
+    etas: {
+      default: [0.5, 1.2],
+      range: '(0, inf)',
+      about:
+        'factors of a step size where the sign of the gradient has turned (below 1), and where it has not (above 1)',
+    },
+    /** The smallest and the largest step size. */
+    stepSizes: { default: [1e-6, 50], range: '[0, inf)', about: 'the smallest and the largest step size' },
+  },
+  kernels: {
+    rprop: kernel({
+      state: ['prev', 'stepSize'],
+      constants: ['etaMinus', 'etaPlus', 'minStep', 'maxStep'],
+      reference:
+        ([etaMinus, etaPlus, minStep, maxStep], [prev, stepSize]) =>
+        (i, param, grad) => {
+          const agreement = Math.sign(grad) * Math.sign(prev[i]!);
+          const step = f((agreement > 0 ? etaPlus : agreement < 0 ? etaMinus : 1) * stepSize[i]!);
+          const raised = minStep > step ? minStep : step;
+          stepSize[i] = maxStep < raised ? maxStep : raised;
+          prev[i] = agreement < 0 ? 0 : grad;
+          return param - Math.sign(prev[i]!) * stepSize[i]!;
+        },
+    }),
+  },
+} as const satisfies Declaration;
+
+/** Options of {@link Rprop}. */
+export type RpropOptions = OptionsOf<typeof rprop>;
+type Now = ResolvedOf<typeof rprop>;
+
+/**
+ * Rprop: only the signs of the gradient count; each element has a step size, which grows while its sign stays the same.
+ *
+ * ```
+ * sign(g)·sign(previous g) > 0   step ← step·η⁺
+ *                          < 0   step ← step·η⁻,  g ← 0
+ * step ← min(max(step, smallest), largest);   w ← w − sign(g)·step
+ * ```
+ * For gradients of the whole data: the noise of small batches makes all steps shrink.
+ *
+ * Options: `lr` (1e-2, [0, ∞): what the step sizes start at, at a param's first update), `etas` ([0.5, 1.2]: η⁻ in (0,
+ * 1), η⁺ in (1, ∞)), `stepSizes` ([1e-6, 50]), `maximize` (false), `clipValue`; for all groups together `clipNorm`,
+ * `skipNonFinite`, `zeroGrads`, `ema`, `gradNorm`, `flushDenormals`. State: `prev`, `stepSize`.
+ *
+ * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range, a pair in the wrong order
+ *   or overlapping params
+ * @example
+ * ```ts
+ * import { Rprop } from 'schuss';
+ * const w = new Float32Array([1, 2, 3]);
+ * new Rprop(w, { lr: 0.1 }).step(new Float32Array([0.5, 0, -0.5])); // w is [0.9, 2, 3.1]
+ * ```
+ * @see Riedmiller & Braun 1993, https://doi.org/10.1109/ICNN.1993.298623
+ */
+export class Rprop extends Optimizer<typeof rprop> {
+  static readonly optimizerName: string = rprop.name;
+  static readonly defaults: RpropOptions = defaultsOf(rprop);
+
+  constructor(params: Params<GroupOptionsOf<typeof rprop>>, options: RpropOptions = {}) {
+    super(rprop, params, options);
+  }
+
+  protected override conflict({
+    etas: [minus, plus],
+    stepSizes: [min, max],
+  }: Now): [string, string, string] | undefined {
+    if (minus >= 1) return ['etas[0]', String(minus), 'less than 1'];
+    if (plus <= 1) return ['etas[1]', String(plus), 'more than 1'];
+    if (min > max) return ['stepSizes', `[${min}, ${max}]`, 'the smaller first'];
+    return undefined;
+  }
+
+  protected override start({ lr }: Now, _param: Float32Array, state: Readonly<Record<'stepSize', Float32Array>>): void {
+    state.stepSize.fill(lr);
+  }
+
+  protected override constants({ etas: [minus, plus], stepSizes: [min, max] }: Now): number[] {
+    return [minus, plus, min, max];
+  }
+}
