@@ -8,6 +8,7 @@ import { Adagrad, adagrad } from './adagrad.js';
 import { Adam, AdamW, adam, adamw } from './adam.js';
 import { Adamax, adamax } from './adamax.js';
 import { AdEMAMix, ademamix } from './ademamix.js';
+import { FTRL, ftrl } from './ftrl.js';
 import { Lion, lion } from './lion.js';
 import { NAdam, nadam } from './nadam.js';
 import { RAdam, radam } from './radam.js';
@@ -29,6 +30,7 @@ const table = [
   [Lion, lion],
   [AdEMAMix, ademamix],
   [Rprop, rprop],
+  [FTRL, ftrl],
 ] as const;
 
 /** What all optimizer classes have in common, as values. */
@@ -93,6 +95,7 @@ export { Adagrad, type AdagradOptions } from './adagrad.js';
 export { Adam, type AdamOptions, AdamW, type AdamWOptions } from './adam.js';
 export { Adamax, type AdamaxOptions } from './adamax.js';
 export { AdEMAMix, type AdEMAMixOptions } from './ademamix.js';
+export { FTRL, type FTRLOptions } from './ftrl.js';
 export { Lion, type LionOptions } from './lion.js';
 export { NAdam, type NAdamOptions } from './nadam.js';
 export { RAdam, type RAdamOptions } from './radam.js';

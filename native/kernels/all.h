@@ -9,6 +9,7 @@
 #include "adadelta.h"
 #include "adamax.h"
 #include "ademamix.h"
+#include "ftrl.h"
 #include "lion.h"
 #include "nadam.h"
 #include "radam.h"
@@ -25,6 +26,7 @@ static constexpr Kernel kKernels[] = {
     entry<Adadelta>("adadelta"),
     entry<Adamax>("adamax"),
     entry<AdEMAMix>("ademamix"),
+    entry<Ftrl>("ftrl"),
     entry<Lion>("lion"),
     entry<NAdam>("nadam"),
     entry<RAdam>("radam"),

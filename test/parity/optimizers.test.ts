@@ -32,6 +32,7 @@ const variants: Readonly<Record<string, readonly Options[]>> = {
   Lion: [{ lr: halving }, { betas: [0, 0.5], weightDecay: 0.1 }],
   AdEMAMix: [{ lr: halving }, { alphaSteps: 2, beta3Steps: 4, weightDecay: 0.1 }],
   Rprop: [{ lr: halving }, { etas: [0.3, 3], stepSizes: [0.01, 0.02] }],
+  FTRL: [{ lr: halving }, { l1: 0.1, l2: 0.1 }, { beta: 0, initialAccumulatorValue: 0, l1: 1 }],
 };
 
 /** What all classes share, each alone and all together. */

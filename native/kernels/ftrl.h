@@ -1,0 +1,17 @@
+// FTRL-Proximal. McMahan et al. 2013, Algorithm 1. https://doi.org/10.1145/2487575.2488200
+namespace ISA {
+struct Ftrl {
+  STATE(z, n)
+  CONSTANTS(inverseLr, beta, l1, l2)
+  template <class V>
+  void update(V& param, V grad, V& z, V& n) const {
+    const V before = sqrt(n);
+    n = n + grad * grad;
+    const V after = sqrt(n);
+    z = z + grad - (after - before) * V(inverseLr) * param;
+    // z - z is 0, or NaN where z is: a comparison alone would turn a NaN into a weight of 0.
+    const V pull = select(abs(z), V(l1), sign(z) * V(l1) - z, z - z);
+    param = pull / ((V(beta) + after) * V(inverseLr) + V(l2));
+  }
+};
+}  // namespace ISA
