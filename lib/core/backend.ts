@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { Engine, Isa } from './engine.js';
 import { rangeError, show } from './errors.js';
@@ -68,7 +69,9 @@ function select(): Engine {
       `one that this machine has: ${addon.isas.map((a) => `"${a}"`).join(' or ')}`,
     );
   }
-  if (threads !== undefined) engine.setThreads(threads);
+  // For the whole process: another worker may have set them.
+  if (threads !== undefined || addon.threads() === 0)
+    engine.setThreads(threads ?? Math.min(availableParallelism(), maxThreads));
   return engine;
 }
 
@@ -122,9 +125,9 @@ export function backend(): Backend {
 }
 
 /**
- * Sets the most threads that a step may use, for the whole process; 1 by default. A step uses more than one where its work
- * is large enough, from about 750 000 parameters with Adam. That pays on cores that are otherwise idle; beside another
- * process that keeps them busy it may lose. Results do not depend on it.
+ * Sets the most threads that a step may use, for the whole process; by default as many as there are cores. How many of
+ * them a step does use is measured: what pays depends on the number of parameters, on the time since the last step and on
+ * what else the machine does. Results do not depend on it.
  *
  * @param n An integer in [1, 1024].
  * @throws TypeError, RangeError

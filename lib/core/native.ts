@@ -97,7 +97,7 @@ export function nativeEngine(addon: Addon, isa: Isa): Engine | undefined {
     lerp: native.lerp,
     add: native.add,
     scale: native.scale,
-    threads: () => Math.max(addon.threads(), 1),
+    threads: addon.threads,
     setThreads: addon.setThreads,
     address: addon.address,
     owns: addon.owns,

@@ -15,7 +15,7 @@ import { disjoint, type Extent, extentOf } from './extents.js';
 import { type Given, Gradients } from './gradients.js';
 import { checkSettled, InFlight } from './in-flight.js';
 import { isPinned, pinned } from './memory.js';
-import { decayOf, Group, type ParamGroup } from './param-group.js';
+import { Group, type ParamGroup } from './param-group.js';
 import {
   type Arrays,
   assemble,
@@ -29,7 +29,7 @@ import {
 } from './params.js';
 import type { Schedule } from './schedule.js';
 import { Settings } from './settings.js';
-import type { Slot } from './slot.js';
+import { Slot } from './slot.js';
 import { checkFrame, loadGroup, loadParam, type StateDict, saveGroup, saveParam } from './state-dict.js';
 import { checkFloat32, checkLength, checkNumber, checkOptions, lengthOf } from './validate.js';
 
@@ -382,6 +382,7 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
     let row = -1;
     for (const group of this.#groups) {
       const now = group.settings.now;
+      group.share(this.#declaration.decay);
       let last: Slot | undefined;
       let scalars: readonly number[] = [];
       for (let i = group.begin; i < group.end; i++) {
@@ -390,12 +391,11 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
         if (last === undefined || last.step !== slot.step || !sameNumbers(last.scalars, slot.scalars)) {
           row++;
           const t = slot.step + 1;
-          const { l2, keep } = decayOf(this.#declaration, now);
           const at = row * stride;
-          rows[at + Pass.gradScale] = now['maximize'] ? -1 : 1;
-          rows[at + Pass.clipValue] = (now['clipValue'] as number | undefined) ?? Number.POSITIVE_INFINITY;
-          rows[at + Pass.l2] = l2;
-          rows[at + Pass.keep] = keep;
+          rows[at + Pass.gradScale] = group.gradScale;
+          rows[at + Pass.clipValue] = group.clipValue;
+          rows[at + Pass.l2] = group.l2;
+          rows[at + Pass.keep] = group.keep;
           rows[at + Pass.emaRate] = ema === undefined ? 0 : 1 - ema;
           rows[at + Pass.emaStart] = t === 1 ? 1 : 0;
           const constants = this.constants(now as ResolvedOf<D>, t, slot.scalars);
@@ -669,11 +669,10 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
     const hasEma = this.#global.set['ema'] !== undefined;
     const scalars = Object.values(this.#declaration.scalars ?? {});
     const slots = tensors.map((tensor): Slot => {
-      if ('arrays' in tensor) return tensor as Slot;
-      const length = lengthOf(tensor.data);
-      const ema = hasEma ? this.#engine.allocate(length) : null;
+      if (tensor instanceof Slot) return tensor;
+      const ema = hasEma ? this.#engine.allocate(lengthOf(tensor.data)) : null;
       ema?.set(tensor.data);
-      return { ...tensor, length, step: 0, scalars, nextScalars: scalars, arrays: new Map(), ema, grad: null };
+      return new Slot(tensor, scalars, ema);
     });
     const groups = [...this.#groups, ...added];
     const widest = Math.max(...Object.values(this.#declaration.kernels).map(({ constants }) => constants.length));

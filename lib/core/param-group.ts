@@ -14,6 +14,11 @@ export class Group {
   readonly settings: Settings;
   /** The kernel that its settings choose. */
   kernel: string;
+  /** What all kernels share, in the step at hand. */
+  gradScale = 1;
+  clipValue = Number.POSITIVE_INFINITY;
+  l2 = 0;
+  keep = 1;
 
   constructor(given: ParamTree, tensors: readonly Tensor[], begin: number, settings: Settings, kernel: string) {
     this.given = given;
@@ -25,6 +30,19 @@ export class Group {
 
   get end(): number {
     return this.begin + this.tensors.length;
+  }
+
+  /** Reads from the settings of this step what all kernels share; they are the same as in the last step most often. */
+  share(decay: Declaration['decay']): void {
+    if (!this.settings.hasChanged) return;
+    const now = this.settings.now;
+    const weightDecay = (now['weightDecay'] as number | undefined) ?? 0;
+    const kind = typeof decay === 'function' ? decay(now) : decay;
+    this.gradScale = now['maximize'] ? -1 : 1;
+    this.clipValue = (now['clipValue'] as number | undefined) ?? Number.POSITIVE_INFINITY;
+    this.l2 = kind === 'l2' ? weightDecay : 0;
+    this.keep = kind === 'decoupled' ? 1 - (now['lr'] as number) * weightDecay : 1;
+    this.settings.hasChanged = false;
   }
 
   /** The sealed object that users see; assigning goes through `assign`. */
@@ -42,17 +60,4 @@ export class Group {
     }
     return Object.seal(view) as ParamGroup<S>;
   }
-}
-
-/** The constants that all kernels share, of a group in one step. */
-export function decayOf(
-  declaration: Declaration,
-  now: Readonly<Record<string, unknown>>,
-): { readonly l2: number; readonly keep: number } {
-  const weightDecay = (now['weightDecay'] as number | undefined) ?? 0;
-  const decay = typeof declaration.decay === 'function' ? declaration.decay(now) : declaration.decay;
-  return {
-    l2: decay === 'l2' ? weightDecay : 0,
-    keep: decay === 'decoupled' ? 1 - (now['lr'] as number) * weightDecay : 1,
-  };
 }

@@ -1,23 +1,63 @@
 /** Powers below this count as 0: what is left of them is lost in 1 − power, and the processor is slow on denormals. */
 const negligible = 1e-100;
 const half = 2 ** 30;
-/** The factors of a bit that is 0 and of one that is 1: a look-up, for a branch on a bit is guessed wrong every other time. */
-const factors = new Float64Array([1, 1]);
+const digits = 64;
 
-/**
- * base^exponent for a base in [0, 1] and a whole exponent ≥ 0, by repeated squaring: unlike `**`, the same bits in every
- * JavaScript engine.
- */
-export function power(base: number, exponent: number): number {
-  // The loop counts in 32-bit integers, which engines are fast at.
-  if (exponent > half) return power(power(base, half), Math.floor(exponent / half)) * power(base, exponent % half);
+/** By repeated squaring, for an exponent below 2^31. */
+function squared(base: number, exponent: number): number {
   let result = 1;
   let square = base;
-  for (let rest = exponent | 0; rest > 0; rest >>= 1) {
-    factors[1] = square;
-    result *= factors[rest & 1]!;
+  for (let rest = exponent; rest > 0; rest >>= 1) {
+    if (rest & 1) result *= square;
     if (square < negligible && rest > 1) return 0;
     square *= square;
   }
-  return result < negligible ? 0 : result;
+  return result;
+}
+
+/** The powers of one base that were asked for: an optimizer asks for one more with each step. */
+class Powers {
+  readonly base: number;
+  readonly #base64: number;
+  readonly #base4096: number;
+  readonly #low = new Float64Array(digits).fill(Number.NaN);
+  #upperExponent = 0;
+  #upper = 1;
+
+  constructor(base: number) {
+    this.base = base;
+    this.#base64 = squared(base, digits);
+    this.#base4096 = squared(this.#base64, digits);
+  }
+
+  /** base^low · ((base^64)^middle · (base^4096)^high), over the digits of the exponent. */
+  at(exponent: number): number {
+    const low = exponent & 63;
+    const upper = exponent >> 6;
+    // NaN: not asked for yet.
+    if (!(this.#low[low]! >= 0)) this.#low[low] = squared(this.base, low);
+    if (upper !== this.#upperExponent) {
+      this.#upper = squared(this.#base64, upper & 63) * squared(this.#base4096, upper >> 6);
+      this.#upperExponent = upper;
+    }
+    const result = this.#low[low]! * this.#upper;
+    return result < negligible ? 0 : result;
+  }
+}
+
+/** The bases in use, last come first: two for an Adam. */
+const recent: Powers[] = [];
+
+/**
+ * base^exponent for a base in [0, 1] and a whole exponent ≥ 0, from products alone: unlike `**`, the same bits in every
+ * JavaScript engine, whatever was asked for before.
+ */
+export function power(base: number, exponent: number): number {
+  // The rest counts in 32-bit integers, which engines are fast at.
+  if (exponent > half) return power(power(base, half), Math.floor(exponent / half)) * power(base, exponent % half);
+  for (let i = 0; i < recent.length; i++) if (recent[i]!.base === base) return recent[i]!.at(exponent);
+  const powers = new Powers(base);
+  recent.unshift(powers);
+  recent.length = Math.min(recent.length, 4);
+  return powers.at(exponent);
 }

@@ -57,6 +57,8 @@ export class Settings {
   readonly set: Record<string, unknown> = {};
   /** What a step computes with. A Schedule that was not asked yet reads NaN. */
   readonly now: Record<string, unknown> = {};
+  /** Whether `now` may differ from what it was when this was last set to false. */
+  hasChanged = true;
   readonly #who: string;
   readonly #table: Table;
   #schedules: { readonly name: string; readonly index: number; readonly schedule: Schedule }[] = [];
@@ -93,6 +95,7 @@ export class Settings {
   /** Asks the schedules for a step. @throws RangeError for a value that is not allowed, TypeError for no number */
   resolve(step: number): void {
     if (this.#schedules.length === 0) return;
+    this.hasChanged = true;
     for (const { name, index, schedule } of this.#schedules) {
       const value = this.#ask(name, index, schedule, step);
       if (index < 0) this.now[name] = value;
@@ -119,6 +122,7 @@ export class Settings {
   }
 
   #refresh(): void {
+    this.hasChanged = true;
     this.#schedules = [];
     for (const [name, value] of Object.entries(this.set)) {
       this.now[name] = Array.isArray(value)

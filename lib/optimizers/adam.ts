@@ -112,7 +112,10 @@ function kernelOf({ amsgrad }: Now): string {
   return amsgrad ? 'adam-amsgrad' : 'adam';
 }
 
-function constantsOf({ lr, betas: [beta1, beta2], eps, biasCorrection }: Now, t: number): number[] {
+function constantsOf({ lr, betas, eps, biasCorrection }: Now, t: number): number[] {
+  // Not destructured: the iterator costs as much as the rest.
+  const beta1 = betas[0];
+  const beta2 = betas[1];
   const biasCorrection1 = biasCorrection ? 1 - power(beta1, t) : 1;
   const biasCorrection2 = biasCorrection ? 1 - power(beta2, t) : 1;
   return [beta1, 1 - beta1, beta2, 1 - beta2, lr / biasCorrection1, 1 / Math.sqrt(biasCorrection2), eps];

@@ -1,4 +1,3 @@
 #define ISA avx512
-#include "../simd/scalar.h"
 #include "../simd/avx512.h"
 #include "../kernels/all.h"

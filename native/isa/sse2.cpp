@@ -1,4 +1,3 @@
 #define ISA sse2
-#include "../simd/scalar.h"
 #include "../simd/sse2.h"
 #include "../kernels/all.h"

@@ -1,4 +1,6 @@
 // THE TABLE. Compiled once per instruction set; a new optimizer adds one #include and its rows.
+#include <math.h>
+
 #include "../kernel.h"
 #include "reduce.h"
 #include "vector.h"

@@ -25,63 +25,74 @@ constexpr size_t names(const char* list) {
   return n;
 }
 
+/// What a walk loads and stores at a time: whole vectors, then what is left.
+struct Whole {
+  INLINE Vec load(const float* p) const { return Vec::load(p); }
+  INLINE void store(Vec v, float* p) const { v.store(p); }
+};
+struct Part {
+  size_t lanes;
+  INLINE Vec load(const float* p) const { return Vec::load(p, lanes); }
+  INLINE void store(Vec v, float* p) const { v.store(p, lanes); }
+};
+
 /// The gradient that a formula sees. The plain step (kAll false) leaves out what Pass says is unused.
-template <bool kAll, class V>
-INLINE V prologue(const Pass& pass, V param, V grad) {
-  grad = V(pass.gradScale) * grad;
+template <bool kAll>
+INLINE Vec prologue(const Pass& pass, Vec param, Vec grad) {
+  grad = Vec(pass.gradScale) * grad;
   if (kAll) {
-    if (pass.clipValue != INFINITY) grad = min(V(pass.clipValue), max(V(-pass.clipValue), grad));
-    if (pass.l2 != 0) grad = grad + V(pass.l2) * param;
+    if (pass.clipValue != INFINITY) grad = min(Vec(pass.clipValue), max(Vec(-pass.clipValue), grad));
+    if (pass.l2 != 0) grad = grad + Vec(pass.l2) * param;
   }
   return grad;
 }
 
-template <bool kAll, class V>
-INLINE void epilogue(const Pass& pass, const Span& span, size_t i, V before, V param) {
-  param.store(span.param + i);
+template <bool kAll, class M>
+INLINE void epilogue(M memory, const Pass& pass, const Span& span, size_t i, Vec before, Vec param) {
+  memory.store(param, span.param + i);
   if (kAll) {
-    if (span.zeroGrad) V(0.0f).store(span.grad + i);
+    if (span.zeroGrad) memory.store(Vec(0.0f), span.grad + i);
     if (span.ema != nullptr) {
-      const V ema = pass.emaStart != 0 ? before : V::load(span.ema + i);
-      (ema + V(pass.emaRate) * (param - ema)).store(span.ema + i);
+      const Vec ema = pass.emaStart != 0 ? before : memory.load(span.ema + i);
+      memory.store(ema + Vec(pass.emaRate) * (param - ema), span.ema + i);
     }
   }
 }
 
 /// One vector of elements.
-template <bool kAll, class V, class K, size_t... S>
-INLINE void at(const Pass& pass, const K& kernel, const Span& span, size_t i, Indices<S...>) {
-  const V before = V::load(span.param + i);
-  const V grad = prologue<kAll>(pass, before, V::load(span.grad + i));
-  V state[sizeof...(S) + 1] = {V::load(span.state[S] + i)..., V(0.0f)};
-  V param = V(pass.keep) * before;
+template <bool kAll, class M, class K, size_t... S>
+INLINE void at(M memory, const Pass& pass, const K& kernel, const Span& span, size_t i, Indices<S...>) {
+  const Vec before = memory.load(span.param + i);
+  const Vec grad = prologue<kAll>(pass, before, memory.load(span.grad + i));
+  Vec state[sizeof...(S) + 1] = {memory.load(span.state[S] + i)..., Vec(0.0f)};
+  Vec param = Vec(pass.keep) * before;
   kernel.update(param, grad, state[S]...);
-  (state[S].store(span.state[S] + i), ...);
-  epilogue<kAll>(pass, span, i, before, param);
+  (memory.store(state[S], span.state[S] + i), ...);
+  epilogue<kAll>(memory, pass, span, i, before, param);
 }
 
 /// The same with a state that the whole row shares.
-template <bool kAll, class V, class K>
-INLINE void atOfRow(const Pass& pass, const K& kernel, const Span& span, size_t i, float state) {
-  const V before = V::load(span.param + i);
-  const V grad = prologue<kAll>(pass, before, V::load(span.grad + i));
-  V param = V(pass.keep) * before;
-  kernel.update(param, grad, V(state));
-  epilogue<kAll>(pass, span, i, before, param);
+template <bool kAll, class M, class K>
+INLINE void atOfRow(M memory, const Pass& pass, const K& kernel, const Span& span, size_t i, float state) {
+  const Vec before = memory.load(span.param + i);
+  const Vec grad = prologue<kAll>(pass, before, memory.load(span.grad + i));
+  Vec param = Vec(pass.keep) * before;
+  kernel.update(param, grad, Vec(state));
+  epilogue<kAll>(memory, pass, span, i, before, param);
 }
 
 // The arguments are copies: stores through span's pointers can't change them, so they stay in registers.
 template <bool kAll, class K>
-inline void walk(const Pass pass, const K kernel, const Span span) {
+INLINE void walk(const Pass pass, const K kernel, const Span span) {
   typename Count<names(K::kState)>::type all;
   size_t i = 0;
-  for (; i + Vec::kLanes <= span.length; i += Vec::kLanes) at<kAll, Vec>(pass, kernel, span, i, all);
-  for (; i < span.length; ++i) at<kAll, Vec1>(pass, kernel, span, i, all);
+  for (; i + Vec::kLanes <= span.length; i += Vec::kLanes) at<kAll>(Whole(), pass, kernel, span, i, all);
+  if (i < span.length) at<kAll>(Part{span.length - i}, pass, kernel, span, i, all);
 }
 
 /// One row, twice: its gradient's mean square goes into the state before the formula sees it.
 template <bool kAll, class K>
-inline void walkRow(const Pass pass, const K kernel, const Span span) {
+INLINE void walkRow(const Pass pass, const K kernel, const Span span) {
   // What a partial sum covers is a part of the result's definition: the JavaScript reference has the same number.
   constexpr size_t kPiece = 1024;
   float piece[kPiece];
@@ -93,14 +104,15 @@ inline void walkRow(const Pass pass, const K kernel, const Span span) {
     for (; i + Vec::kLanes <= length; i += Vec::kLanes) {
       prologue<kAll>(pass, Vec::load(param + i), Vec::load(grad + i)).store(piece + i);
     }
-    for (; i < length; ++i) prologue<kAll>(pass, Vec1::load(param + i), Vec1::load(grad + i)).store(piece + i);
+    const size_t rest = length - i;
+    if (rest > 0) prologue<kAll>(pass, Vec::load(param + i, rest), Vec::load(grad + i, rest)).store(piece + i, rest);
     sum = sum + sumSquares(piece, length);
   }
   kernel.measure(static_cast<float>(sum / static_cast<double>(span.length)), *span.state[0]);
   const float state = *span.state[0];
   size_t i = 0;
-  for (; i + Vec::kLanes <= span.length; i += Vec::kLanes) atOfRow<kAll, Vec>(pass, kernel, span, i, state);
-  for (; i < span.length; ++i) atOfRow<kAll, Vec1>(pass, kernel, span, i, state);
+  for (; i + Vec::kLanes <= span.length; i += Vec::kLanes) atOfRow<kAll>(Whole(), pass, kernel, span, i, state);
+  if (i < span.length) atOfRow<kAll>(Part{span.length - i}, pass, kernel, span, i, state);
 }
 
 inline bool isPlain(const Pass& pass, const Span& span) {

@@ -9,6 +9,12 @@ struct Vec {
   Vec(float s) : x(_mm256_set1_ps(s)) {}
   static Vec load(const float* p) { return _mm256_loadu_ps(p); }
   void store(float* p) const { _mm256_storeu_ps(p, x); }
+  /// The first n lanes alone, n < kLanes; the others load as 0.
+  static Vec load(const float* p, size_t n) { return _mm256_maskload_ps(p, first(n)); }
+  void store(float* p, size_t n) const { _mm256_maskstore_ps(p, first(n), x); }
+  static __m256i first(size_t n) {
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(n)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+  }
 };
 inline Vec operator+(Vec a, Vec b) { return _mm256_add_ps(a.x, b.x); }
 inline Vec operator-(Vec a, Vec b) { return _mm256_sub_ps(a.x, b.x); }

@@ -9,6 +9,17 @@ struct Vec {
   Vec(float s) : x(vdupq_n_f32(s)) {}
   static Vec load(const float* p) { return vld1q_f32(p); }
   void store(float* p) const { vst1q_f32(p, x); }
+  /// The first n lanes alone, n < kLanes; the others load as 0.
+  static Vec load(const float* p, size_t n) {
+    float lanes[kLanes] = {};
+    for (size_t i = 0; i < n; ++i) lanes[i] = p[i];
+    return load(lanes);
+  }
+  void store(float* p, size_t n) const {
+    float lanes[kLanes];
+    store(lanes);
+    for (size_t i = 0; i < n; ++i) p[i] = lanes[i];
+  }
 };
 inline Vec operator+(Vec a, Vec b) { return vaddq_f32(a.x, b.x); }
 inline Vec operator-(Vec a, Vec b) { return vsubq_f32(a.x, b.x); }

@@ -1,5 +1,5 @@
 #pragma once
-// One float seen as a one-lane vector: the reference lane type, and the tail of every wider loop.
+// One float seen as a one-lane vector.
 #include <math.h>
 #include <stddef.h>
 namespace ISA {
@@ -9,6 +9,9 @@ struct Vec1 {
   Vec1(float s) : x(s) {}
   static Vec1 load(const float* p) { return *p; }
   void store(float* p) const { *p = x; }
+  /// The first n lanes alone, n < kLanes: never of one lane, but the loops are the same for every width.
+  static Vec1 load(const float* p, size_t) { return *p; }
+  void store(float* p, size_t) const { *p = x; }
 };
 inline Vec1 operator+(Vec1 a, Vec1 b) { return a.x + b.x; }
 inline Vec1 operator-(Vec1 a, Vec1 b) { return a.x - b.x; }

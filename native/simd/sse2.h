@@ -9,6 +9,17 @@ struct Vec {
   Vec(float s) : x(_mm_set1_ps(s)) {}
   static Vec load(const float* p) { return _mm_loadu_ps(p); }
   void store(float* p) const { _mm_storeu_ps(p, x); }
+  /// The first n lanes alone, n < kLanes; the others load as 0.
+  static Vec load(const float* p, size_t n) {
+    float lanes[kLanes] = {};
+    for (size_t i = 0; i < n; ++i) lanes[i] = p[i];
+    return load(lanes);
+  }
+  void store(float* p, size_t n) const {
+    float lanes[kLanes];
+    store(lanes);
+    for (size_t i = 0; i < n; ++i) p[i] = lanes[i];
+  }
 };
 inline Vec operator+(Vec a, Vec b) { return _mm_add_ps(a.x, b.x); }
 inline Vec operator-(Vec a, Vec b) { return _mm_sub_ps(a.x, b.x); }

@@ -2,7 +2,7 @@
 // environment runs in processes of its own, over a copy of lib compiled file by file.
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import ts from 'typescript';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -151,10 +151,10 @@ function run(place: string, environment: Record<string, string> = {}) {
 
 describe('the environment', () => {
   test.each<[Record<string, string>, Record<string, unknown>]>([
-    [{}, { name: 'native', isa: here[0], threads: 1 }],
+    [{}, { name: 'native', isa: here[0], threads: availableParallelism() }],
     [
       { SCHUSS_BACKEND: '', SCHUSS_ISA: '', SCHUSS_THREADS: '' },
-      { name: 'native', isa: here[0], threads: 1 },
+      { name: 'native', isa: here[0], threads: availableParallelism() },
     ],
     [
       { SCHUSS_BACKEND: 'native', SCHUSS_THREADS: '2' },
