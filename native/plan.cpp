@@ -184,10 +184,9 @@ void Plan::updateRows(Tensor& tensor, const Segment& segment) {
     if (i + kAhead < end) {
       const size_t next = grads.row(i + kAhead) * length;
       prefetch(tensor.span.param + next, length);
-      if (!tensor.kernel->perRow) {
-        for (const float* state : tensor.span.state) {
-          if (state != nullptr) prefetch(state + next, length);
-        }
+      const bool perRow = tensor.kernel->perRow;
+      for (const float* state : tensor.span.state) {
+        if (state != nullptr) prefetch(state + (perRow ? grads.row(i + kAhead) : next), perRow ? 1 : length);
       }
     }
     run(tensor, grads.row(i) * length, length, grads.grad(i));
