@@ -53,7 +53,7 @@ class Barrier {
     }
     for (size_t spins = 0; round_.load() == round; ++spins) {
       // Whoever has lost its core gets it back sooner.
-      if (spins > 100000) std::this_thread::yield();
+      if (spins > 10000) std::this_thread::yield();
     }
   }
 

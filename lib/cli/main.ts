@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { classNames, peerNames } from './bench/settings.js';
 import { CliError } from './cli-error.js';
 import { versionOf } from './optional.js';
 import { figureIds } from './study/figures.js';
@@ -11,6 +12,12 @@ function integer(from: number): (text: string) => number {
       throw new InvalidArgumentError(`expected an integer, ${from} or more`);
     return value;
   };
+}
+
+/** For an option that takes several: adds a number to those before it, in place of the default. */
+function integers(from: number): (text: string, previous: readonly number[] | undefined) => readonly number[] {
+  const parse = integer(from);
+  return (text, previous = []) => [...previous, parse(text)];
 }
 
 const program = new Command('schuss')
@@ -55,6 +62,25 @@ program
   .action(async (options: import('./study.js').StudyOptions) => {
     const { study } = await import('./study.js');
     await study({ ...options, command: `schuss ${process.argv.slice(2).join(' ')}` });
+  });
+
+program
+  .command('bench')
+  .description("measure what a step costs, beside the memory's limit and beside other libraries")
+  .option('--quick', 'a look in half a minute: few rounds, short samples')
+  .option('--sizes <elements...>', 'parameters of a step (default: 1e3 1e5 1e6 1e7)', integers(1))
+  .addOption(new Option('--classes <names...>', 'these optimizers alone').choices(classNames))
+  .addOption(new Option('--peers <names...>', 'these libraries alone').choices(peerNames))
+  .option('--threads <counts...>', 'thread counts beside 1 (default: one for each core)', integers(1))
+  .option('--rounds <count>', 'how often each comparison is made', integer(3))
+  .option('--out <folder>', 'where bench.html, bench.svg, bench.json and goals.md go', 'report')
+  .addHelpText(
+    'after',
+    '\nExamples:\n  schuss bench --quick\n  schuss bench --classes adam --sizes 1e6 1e8 --peers torch js',
+  )
+  .action(async (options: import('./bench/settings.js').BenchOptions) => {
+    const { bench } = await import('./bench.js');
+    await bench({ ...options, command: `schuss ${process.argv.slice(2).join(' ')}` });
   });
 
 program.parseAsync().catch((error: unknown) => {

@@ -1,0 +1,52 @@
+/**
+ * What Python runs: takes one JSON request a line, answers each with one line, and times itself. The methods and values
+ * are those of task.ts.
+ */
+export const torchScript = `
+import json, sys, time
+import torch
+torch.set_num_threads(1)
+
+def pattern(n, period, shift, divisor):
+    values = ((torch.arange(period, dtype=torch.float64) - shift) / divisor).float()
+    return values.repeat(n // period + 1)[:n].clone()
+
+make = {
+    'adam': lambda p, kw: torch.optim.Adam(p, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, **kw),
+    'sgd': lambda p, kw: torch.optim.SGD(p, lr=0.01, **kw),
+    'momentum': lambda p, kw: torch.optim.SGD(p, lr=0.01, momentum=0.9, **kw),
+    'adagrad': lambda p, kw: torch.optim.Adagrad(p, lr=0.01, initial_accumulator_value=0.1, eps=1e-10, **kw),
+    'rmsprop': lambda p, kw: torch.optim.RMSprop(p, lr=1e-3, alpha=0.9, eps=1e-8, **kw),
+}
+tasks = {}
+
+def start(id, method, n, tensors, options):
+    params = []
+    for _ in range(tensors):
+        param = torch.nn.Parameter(pattern(n // tensors, 1009, 504, 1009))
+        param.grad = pattern(n // tensors, 101, 50.5, 50)
+        params.append(param)
+    tasks[id] = (params, make[method](params, options))
+
+def run(id, steps):
+    optimizer = tasks[id][1]
+    begin = time.perf_counter()
+    for _ in range(steps):
+        optimizer.step()
+    return time.perf_counter() - begin
+
+def sample(id, stride):
+    return tasks[id][0][0].detach()[::stride].tolist()
+
+def drop(id):
+    del tasks[id]
+
+print(json.dumps({'result': torch.__version__}), flush=True)
+for line in sys.stdin:
+    request = json.loads(line)
+    try:
+        answer = {'result': globals()[request['call']](*request['args'])}
+    except Exception as error:
+        answer = {'error': str(error).split('\\n')[0]}
+    print(json.dumps(answer), flush=True)
+`;
