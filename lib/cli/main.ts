@@ -5,18 +5,22 @@ import { CliError } from './cli-error.js';
 import { versionOf } from './optional.js';
 import { figureIds } from './study/figures.js';
 
-function integer(from: number): (text: string) => number {
+function integer(from: number, to = Number.MAX_SAFE_INTEGER): (text: string) => number {
+  const allowed = to < Number.MAX_SAFE_INTEGER ? ` from ${from} to ${to}` : `, ${from} or more`;
   return (text) => {
     const value = Number(text);
-    if (!Number.isSafeInteger(value) || value < from || text.trim() === '')
-      throw new InvalidArgumentError(`expected an integer, ${from} or more`);
+    if (!Number.isSafeInteger(value) || value < from || value > to || text.trim() === '')
+      throw new InvalidArgumentError(`expected an integer${allowed}`);
     return value;
   };
 }
 
 /** For an option that takes several: adds a number to those before it, in place of the default. */
-function integers(from: number): (text: string, previous: readonly number[] | undefined) => readonly number[] {
-  const parse = integer(from);
+function integers(
+  from: number,
+  to?: number,
+): (text: string, previous: readonly number[] | undefined) => readonly number[] {
+  const parse = integer(from, to);
   return (text, previous = []) => [...previous, parse(text)];
 }
 
@@ -68,10 +72,10 @@ program
   .command('bench')
   .description("measure what a step costs, beside the memory's limit and beside other libraries")
   .option('--quick', 'a look in half a minute: few rounds, short samples')
-  .option('--sizes <elements...>', 'parameters of a step (default: 1e3 1e5 1e6 1e7)', integers(1))
+  .option('--sizes <elements...>', 'parameters of a step (default: 1e3 1e5 1e6 1e7)', integers(1, 2 ** 32))
   .addOption(new Option('--classes <names...>', 'these optimizers alone').choices(classNames))
   .addOption(new Option('--peers <names...>', 'these libraries alone').choices(peerNames))
-  .option('--threads <counts...>', 'thread counts beside 1 (default: one for each core)', integers(1))
+  .option('--threads <counts...>', 'thread counts beside 1 (default: one for each core)', integers(1, 1024))
   .option('--rounds <count>', 'how often each comparison is made', integer(3))
   .option('--out <folder>', 'where bench.html, bench.svg, bench.json and goals.md go', 'report')
   .addHelpText(
