@@ -1,15 +1,23 @@
 // Compiled, never run: what TypeScript must accept, and what it must refuse (an unused @ts-expect-error is an error).
 import {
+  Adadelta,
   Adagrad,
   Adam,
+  Adamax,
   AdamW,
+  AdEMAMix,
   cosine,
   createOptimizer,
+  FTRL,
   type Grads,
+  Lion,
+  NAdam,
   type Optimizer,
   optimizers,
   type Param,
+  RAdam,
   RMSprop,
+  Rprop,
   type Schedule,
   SGD,
   type StateDict,
@@ -76,6 +84,24 @@ new AdamW(w, {
   gradNorm: true,
   maximize: true,
 });
+new Adadelta(w, { lr: schedule, rho: schedule, eps: 1e-6, weightDecay: 0.1 });
+new Adamax(w, { betas: [schedule, 0.999], eps: schedule });
+new NAdam(w, { momentumDecay: schedule, weightDecay: 0.1, decoupledWeightDecay: true });
+new RAdam(w, { betas: [0.9, 0.99], decoupledWeightDecay: false });
+new Lion(w, { lr: 1e-4, betas: [0.9, schedule], weightDecay: schedule });
+new AdEMAMix(w, { betas: [0.9, 0.999, schedule], alpha: schedule, alphaSteps: 1000, beta3Steps: 1000 });
+new Rprop(w, { etas: [0.5, schedule], stepSizes: [1e-6, 50] });
+new FTRL(w, { lr: schedule, beta: 1, initialAccumulatorValue: 0.1, l1: schedule, l2: schedule });
+// @ts-expect-error of three
+new AdEMAMix(w, { betas: [0.9, 0.999] });
+// @ts-expect-error a number of steps is no Schedule
+new AdEMAMix(w, { alphaSteps: schedule });
+// @ts-expect-error it has no decay
+new Rprop(w, { weightDecay: 0.1 });
+// @ts-expect-error it has l1 and l2
+new FTRL(w, { weightDecay: 0.1 });
+// @ts-expect-error decoupled it is always
+new Lion(w, { decoupledWeightDecay: true });
 new Adam(w, { lr: undefined, betas: undefined, clipNorm: undefined });
 // @ts-expect-error misspelt
 new Adam(w, { learningRate: 0.1 });

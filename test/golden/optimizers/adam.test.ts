@@ -1,4 +1,5 @@
 import { Adam, AdamW } from '../../../lib/index.js';
+import { stepMistakes } from './mistakes.js';
 import * as truth from './reference.js';
 import { Reference } from './reference.js';
 import { type Create, golden, LONG, miswritten, type Wrong } from './run.js';
@@ -72,26 +73,6 @@ const momentMistakes: Record<string, Wrong> = {
     x.w = x.w - (lr * (ahead / (1 - beta1 ** t))) / (Math.sqrt(x.s / (1 - beta2 ** t)) + eps);
   }),
   amsgrad: { formula: truth.amsgrad },
-};
-
-const stepMistakes: Record<string, Wrong> = {
-  't of the optimizer, not of the param': {
-    reference: class extends Reference {
-      protected override update(x: truth.Cell<string>, h: truth.Hyper): void {
-        super.update(x, h, this.stepCount);
-      }
-    },
-  },
-  'null as a gradient of 0': {
-    reference: class extends Reference {
-      override step(grads: readonly truth.Gradient[], gradScale?: number): void {
-        super.step(
-          grads.map((grad, p) => grad ?? (this.params[p] ?? []).map(() => 0)),
-          gradScale,
-        );
-      }
-    },
-  },
 };
 
 golden('Adam', adam, {

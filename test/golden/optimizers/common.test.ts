@@ -1,6 +1,20 @@
 /** What every class does around its formula: gradScale -> norm and clipNorm -> clipValue -> maximize -> L2; then ema. */
 
-import { Adagrad, Adam, AdamW, RMSprop, SGD } from '../../../lib/index.js';
+import {
+  Adadelta,
+  Adagrad,
+  Adam,
+  Adamax,
+  AdamW,
+  AdEMAMix,
+  FTRL,
+  Lion,
+  NAdam,
+  RAdam,
+  RMSprop,
+  Rprop,
+  SGD,
+} from '../../../lib/index.js';
 import * as truth from './reference.js';
 import { type Cell, type Gradient, type Hyper, norm, type Options, Reference } from './reference.js';
 import { type Create, golden, type Run, type Wrong } from './run.js';
@@ -131,7 +145,7 @@ function averaged(average: (x: Cell<string>, before: number, d: number, t: numbe
 
 // --- Runs ------------------------------------------------------------------------------------------------------------
 
-const everything: Options = { weightDecay: 0.02, maximize: true, clipNorm: 5, clipValue: 0.1, ema: 0.9 };
+const everything: Options = { maximize: true, clipNorm: 5, clipValue: 0.1, ema: 0.9 };
 
 /** Norms on both sides of clipNorm. */
 const gradScale = (step: number): number => (step % 3 === 0 ? 1 / 64 : 0.75);
@@ -140,7 +154,12 @@ const gradScale = (step: number): number => (step % 3 === 0 ? 1 / 64 : 0.75);
 function withEverything(formula: truth.Formula, options: Options, wrong: Record<string, Wrong> = {}): Run {
   return {
     formula,
-    options: { lr: (step) => 0.05 / step, ...options, ...everything },
+    options: {
+      lr: (step) => 0.05 / step,
+      ...options,
+      ...everything,
+      ...(formula.decay === 'none' ? {} : { weightDecay: 0.02 }),
+    },
     gradients: 'plain',
     gradScale,
     skips: (step, param) => (step + 2 * param) % 5 === 0,
@@ -181,6 +200,35 @@ golden('every common option at once', adamW, {
   AdamW: withEverything(truth.adamW, {}),
   uncorrected: withEverything(truth.adamWUncorrected, { biasCorrection: false }),
   amsgrad: withEverything(truth.adamWAmsgrad, { amsgrad: true }),
+});
+
+const nadam: Create = (params, options) => new NAdam(params, options as never);
+const radam: Create = (params, options) => new RAdam(params, options as never);
+golden('every common option at once', (params, options) => new Adadelta(params, options as never), {
+  Adadelta: withEverything(truth.adadelta, { eps: 0.01 }, orderMistakes),
+});
+golden('every common option at once', (params, options) => new Adamax(params, options as never), {
+  Adamax: withEverything(truth.adamax, { eps: 0.01 }, orderMistakes),
+});
+golden('every common option at once', nadam, {
+  NAdam: withEverything(truth.nadam, { eps: 0.01 }, orderMistakes),
+  decoupled: withEverything(truth.nadamDecoupled, { decoupledWeightDecay: true }),
+});
+golden('every common option at once', radam, {
+  RAdam: withEverything(truth.radam, { eps: 0.01 }, orderMistakes),
+  decoupled: withEverything(truth.radamDecoupled, { decoupledWeightDecay: true }),
+});
+golden('every common option at once', (params, options) => new Lion(params, options as never), {
+  Lion: withEverything(truth.lion, {}),
+});
+golden('every common option at once', (params, options) => new AdEMAMix(params, options as never), {
+  AdEMAMix: withEverything(truth.ademamix, { alphaSteps: 20, beta3Steps: 20 }),
+});
+golden('every common option at once', (params, options) => new Rprop(params, options as never), {
+  Rprop: withEverything(truth.rprop, {}),
+});
+golden('every common option at once', (params, options) => new FTRL(params, options as never), {
+  FTRL: withEverything(truth.ftrl, { l1: 0.1 }),
 });
 
 // 1e-6 beside a norm of 10 is less than a rounding of float32

@@ -76,9 +76,35 @@ class Ball {
     return rounded(exact, Math.max(up, down));
   }
 
+  abs(): Ball {
+    return new Ball(Math.abs(this.exact), this.radius);
+  }
+
   /** Not rounded; moves by no more than its operands do. */
   max(b: Ball): Ball {
+    if (this.exact - this.radius >= b.exact + b.radius) return this;
+    if (b.exact - b.radius >= this.exact + this.radius) return b;
     return new Ball(Math.max(this.exact, b.exact), Math.max(this.radius, b.radius));
+  }
+
+  min(b: Ball): Ball {
+    return this.negated().max(b.negated()).negated();
+  }
+
+  /** Where float32 may see another sign than float64, any sign is allowed from here on, and `doubt` is told. */
+  sign(doubt: () => void): Ball {
+    const exact = Math.sign(this.exact);
+    if (Math.abs(this.exact) > this.radius || this.isZero) return new Ball(exact, 0);
+    doubt();
+    return new Ball(exact, 1 + Math.abs(exact));
+  }
+
+  /** |x| ≤ limit ? 0 : x − sign(x)·limit: no jump at the limit, so that a comparison that goes the other way costs nothing. */
+  shrink(limit: Ball): Ball {
+    if (Math.abs(this.exact) + this.radius <= limit.exact - limit.radius) return ZERO;
+    if (limit.isZero) return this;
+    const exact = Math.sign(this.exact) * Math.max(Math.abs(this.exact) - limit.exact, 0);
+    return rounded(exact, this.radius + limit.radius);
   }
 
   clamp(limit: Ball): Ball {
@@ -112,9 +138,12 @@ function scalar(exact: number): Ball {
 }
 
 /** A formula touches the state of its own `stateNames` alone. */
-type BallCell = Record<'w' | 'g' | 'ema' | 'v' | 'b' | 's' | 'a' | 'm' | 'sMax', Ball> & Record<string, Ball>;
-/** The constants of a step, then the update of every element. */
-type Bound = (h: Hyper, t: number) => (x: BallCell) => void;
+type Letter =
+  | ('w' | 'g' | 'ema' | 'v' | 'b' | 's' | 'a' | 'm' | 'sMax' | 'u' | 'slow' | 'z' | 'n')
+  | ('previous' | 'step' | 'product');
+type BallCell = Record<Letter, Ball> & Record<string, Ball>;
+/** The constants of a step, then the update of every element; `doubt` is called where a sign is not certain. */
+type Bound = (h: Hyper, t: number) => (x: BallCell, doubt: () => void) => void;
 
 // --- The formulas again, one rounding an operation -------------------------------------------------------------------
 
@@ -218,6 +247,116 @@ function adam(amsgrad: boolean, biasCorrection: boolean): Bound {
   };
 }
 
+const adadelta: Bound = (h) => {
+  const [lr, eps, average] = [scalar(h.lr), scalar(h.eps), averager(h.rho)];
+  return (x) => {
+    x.s = average(x.s, x.g.times(x.g));
+    const delta = x.u.plus(eps).sqrt().over(x.s.plus(eps).sqrt()).times(x.g);
+    x.u = average(x.u, delta.times(delta));
+    x.w = x.w.minus(delta.times(lr));
+  };
+};
+
+const adamax: Bound = (h, t) => {
+  const [rate, beta2, eps, average] = [
+    scalar(h.lr / (1 - h.beta1 ** t)),
+    scalar(h.beta2),
+    scalar(h.eps),
+    averager(h.beta1),
+  ];
+  return (x) => {
+    x.m = average(x.m, x.g);
+    x.u = x.u.times(beta2).max(x.g.abs().plus(eps));
+    x.w = x.w.minus(x.m.times(rate).over(x.u));
+  };
+};
+
+const nadam: Bound = (h, t) => {
+  const [mu, next] = [truth.nadamMomentum(h, t), truth.nadamMomentum(h, t + 1)];
+  const root = scalar(1 / Math.sqrt(1 - h.beta2 ** t));
+  const [eps, average, squareAverage] = [scalar(h.eps), averager(h.beta1), averager(h.beta2)];
+  return (x) => {
+    x.product = new Ball(x.product.exact * mu, 0); // in float64
+    const gradStep = scalar((h.lr * (1 - mu)) / (1 - x.product.exact));
+    const momentStep = scalar((h.lr * next) / (1 - x.product.exact * next));
+    x.m = average(x.m, x.g);
+    x.s = squareAverage(x.s, x.g.times(x.g));
+    const ahead = x.g.times(gradStep).plus(x.m.times(momentStep));
+    x.w = x.w.minus(ahead.over(x.s.sqrt().times(root).plus(eps)));
+  };
+};
+
+const radam: Bound = (h, t) => {
+  const isRectified = truth.radamLength(h, t) > 5;
+  const rectification = isRectified ? truth.radamRectification(h, t) * Math.sqrt(1 - h.beta2 ** t) : 1;
+  const rate = scalar((h.lr / (1 - h.beta1 ** t)) * rectification);
+  const [eps, average, squareAverage] = [scalar(h.eps), averager(h.beta1), averager(h.beta2)];
+  return (x) => {
+    x.m = average(x.m, x.g);
+    x.s = squareAverage(x.s, x.g.times(x.g));
+    const update = x.m.times(rate);
+    x.w = x.w.minus(isRectified ? update.over(x.s.sqrt().plus(eps)) : update);
+  };
+};
+
+const lion: Bound = (h) => {
+  const [lr, towards, average] = [scalar(h.lr), averager(h.beta1), averager(h.beta2)];
+  return (x, doubt) => {
+    x.w = x.w.minus(towards(x.m, x.g).sign(doubt).times(lr));
+    x.m = average(x.m, x.g);
+  };
+};
+
+const ademamix: Bound = (h, t) => {
+  const [fast, slow] = [scalar(h.lr / (1 - h.beta1 ** t)), scalar(h.lr * truth.ademamixAlpha(h, t))];
+  const [root, keep] = [scalar(1 / Math.sqrt(1 - h.beta2 ** t)), scalar(1 - h.lr * h.weightDecay)];
+  const [average, squareAverage] = [averager(h.beta1), averager(h.beta2)];
+  const [slowAverage, eps] = [averager(truth.ademamixBeta3(h, t)), scalar(h.eps)];
+  return (x) => {
+    x.m = average(x.m, x.g);
+    x.slow = slowAverage(x.slow, x.g);
+    x.s = squareAverage(x.s, x.g.times(x.g));
+    const mixed = x.m.times(fast).plus(x.slow.times(slow));
+    x.w = x.w.times(keep).minus(mixed.over(x.s.sqrt().times(root).plus(eps)));
+  };
+};
+
+const rprop: Bound = (h) => {
+  const [minus, plus, min, max] = [h.etaMinus, h.etaPlus, h.minStep, h.maxStep].map(scalar) as [Ball, Ball, Ball, Ball];
+  return (x, doubt) => {
+    const agreement = x.g.sign(doubt).exact * x.previous.sign(doubt).exact;
+    x.step = x.step
+      .times(agreement > 0 ? plus : agreement < 0 ? minus : ONE)
+      .max(min)
+      .min(max);
+    x.previous = agreement < 0 ? ZERO : x.g;
+    x.w = x.w.minus(x.previous.sign(doubt).times(x.step));
+  };
+};
+
+/** √(n + q) − √n. As operations on balls it would count the error of n twice, which is the same in both roots. */
+function rootGrowth(n: Ball, q: Ball): Ball {
+  const growth = (n: number, q: number): number => (q === 0 ? 0 : q / (Math.sqrt(n + q) + Math.sqrt(n)));
+  const exact = growth(n.exact, q.exact);
+  const most = growth(Math.max(n.exact - n.radius, 0), q.exact + q.radius);
+  const least = growth(n.exact + n.radius, Math.max(q.exact - q.radius, 0));
+  // What the sum and the two roots round, each at most of the larger.
+  const sum = n.exact + n.radius + q.exact + q.radius;
+  const roundings = Math.sqrt(sum * (1 + U) + TINY) - Math.sqrt(sum) + 2 * (U * Math.sqrt(sum) * (1 + U) + TINY);
+  return rounded(exact, Math.max(most - exact, exact - least) + roundings);
+}
+
+const ftrl: Bound = (h) => {
+  const [inverse, beta, l1, l2] = [1 / h.lr, h.beta, h.l1, h.l2].map(scalar) as [Ball, Ball, Ball, Ball];
+  return (x) => {
+    const square = x.g.times(x.g);
+    const sigma = rootGrowth(x.n, square).times(inverse);
+    x.n = x.n.plus(square);
+    x.z = x.z.plus(x.g).minus(sigma.times(x.w));
+    x.w = x.z.shrink(l1).negated().over(x.n.sqrt().plus(beta).times(inverse).plus(l2));
+  };
+};
+
 const BOUNDS = new Map<Formula, Bound>([
   [truth.sgd, sgd],
   [truth.momentum, momentum],
@@ -237,6 +376,16 @@ const BOUNDS = new Map<Formula, Bound>([
   [truth.adamW, adam(false, true)],
   [truth.adamWUncorrected, adam(false, false)],
   [truth.adamWAmsgrad, adam(true, true)],
+  [truth.adadelta, adadelta],
+  [truth.adamax, adamax],
+  [truth.nadam, nadam],
+  [truth.nadamDecoupled, nadam],
+  [truth.radam, radam],
+  [truth.radamDecoupled, radam],
+  [truth.lion, lion],
+  [truth.ademamix, ademamix],
+  [truth.rprop, rprop],
+  [truth.ftrl, ftrl],
 ]);
 
 // --- The common prologue and epilogue --------------------------------------------------------------------------------
@@ -247,6 +396,8 @@ export class ErrorBound {
   gradNorm = 0;
   /** Of the last step's norm: float64 sums of squares, each of which rounds at most once an element. */
   gradNormError = 0;
+  /** Of each param, the elements with a sign that float32 may see otherwise: their bound holds, but is as wide as a step. */
+  readonly doubtful: Set<number>[];
   private readonly bound: Bound;
   /** Only for its clip coefficient: the norm is summed in float64 and rounds nothing worth counting. */
   private readonly clip: Reference;
@@ -262,14 +413,22 @@ export class ErrorBound {
     const bound = BOUNDS.get(formula);
     if (bound === undefined) throw new TypeError('golden: a formula without its error bound');
     this.bound = bound;
-    const start = scalar(formula.start?.(hyperAt(1, options, formula.defaults)) ?? 0);
-    const state = Object.fromEntries(Object.keys(formula.stateNames).map((name) => [name, start]));
+    const state = Object.fromEntries(Object.keys(formula.stateNames).map((name) => [name, ZERO]));
     this.params = params.map((param) =>
       Array.from(param, (w) => ({ ...state, w: new Ball(w, 0), g: ZERO, ema: new Ball(w, 0) }) as BallCell),
     );
     this.clip = new Reference(formula, options, []);
+    this.doubtful = params.map(() => new Set());
     this.updates = params.map(() => 0);
     this.previousMomentum = params.map(() => 0);
+  }
+
+  /** State that does not begin as 0 is computed in float64, from w and from constants that may be rounded, then rounded. */
+  private start(x: BallCell, h: Hyper): void {
+    for (const [letter, value = Number.NaN] of Object.entries(this.formula.start?.(h, x.w.exact) ?? {})) {
+      const isKept = this.formula.stateNames[letter] !== null;
+      x[letter] = isKept && value !== 0 ? rounded(value, U * Math.abs(value)) : new Ball(value, 0);
+    }
   }
 
   step(grads: readonly Gradient[], gradScale = 1): void {
@@ -293,6 +452,7 @@ export class ErrorBound {
       const scale = scalar(gradScale);
       const coefficient = scalar(coefficients[p] ?? Number.NaN);
       this.params[p]?.forEach((x, i) => {
+        if (t === 1) this.start(x, h);
         x.g = new Ball(grad[i] ?? Number.NaN, 0);
         x.g = x.g.times(scale).times(coefficient);
         if (limit) x.g = x.g.clamp(limit);
@@ -300,7 +460,7 @@ export class ErrorBound {
         x.g = x.g.plus(x.w.times(l2));
         if (t === 1) x.ema = x.w;
         x.w = x.w.times(keep);
-        update(x);
+        update(x, () => this.doubtful[p]?.add(i));
         if (!towards.isZero) x.ema = x.ema.plus(x.w.minus(x.ema).times(towards));
       });
     });

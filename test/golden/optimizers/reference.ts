@@ -1,5 +1,5 @@
 /**
- * The float64 truth of the textbook optimizers, written from FORMULAS.md and API.md alone.
+ * The float64 truth of the optimizers, written from FORMULAS.md and API.md alone.
  * It must never import from lib/, nor be adjusted to what lib/ does: independence is its worth.
  */
 
@@ -23,9 +23,19 @@ export interface Options {
   alpha?: Scalar;
   centered?: boolean;
   eps?: Scalar;
-  betas?: readonly [Scalar, Scalar];
+  betas?: readonly [Scalar, Scalar, Scalar?];
   amsgrad?: boolean;
   biasCorrection?: boolean;
+  rho?: Scalar;
+  momentumDecay?: Scalar;
+  decoupledWeightDecay?: boolean;
+  alphaSteps?: number;
+  beta3Steps?: number;
+  etas?: readonly [Scalar, Scalar];
+  stepSizes?: readonly [Scalar, Scalar];
+  beta?: Scalar;
+  l1?: Scalar;
+  l2?: Scalar;
 }
 
 /** The numbers of one step; NaN where neither the options nor the defaults have one, so that a wrong use shows. */
@@ -43,6 +53,19 @@ export interface Hyper {
   eps: number;
   beta1: number;
   beta2: number;
+  beta3: number;
+  rho: number;
+  momentumDecay: number;
+  alphaSteps: number;
+  beta3Steps: number;
+  etaMinus: number;
+  etaPlus: number;
+  minStep: number;
+  maxStep: number;
+  /** FTRL's */
+  beta: number;
+  l1: number;
+  l2: number;
 }
 
 /** One element: weight, gradient (after the common prologue), average of the weights, and the state by name. */
@@ -50,10 +73,12 @@ export type Cell<State extends string = never> = Record<'w' | 'g' | 'ema', numbe
 
 export interface Formula<State extends string = string> {
   defaults: Partial<Hyper>;
-  decay: 'L2' | 'decoupled';
-  /** State in the formula's letters -> its name in stateDict. */
-  stateNames: Readonly<Record<State, string>>;
-  start?(h: Hyper): number;
+  /** In formula: the update itself holds it. */
+  decay: 'L2' | 'decoupled' | 'in formula' | 'none';
+  /** State in the formula's letters -> its name in stateDict; null: not an array there, only remembered here. */
+  stateNames: Readonly<Record<State, string | null>>;
+  /** What state begins as that does not begin as 0, in a param's first step. */
+  start?(h: Hyper, w: number): Partial<Record<State, number>>;
   update(x: Cell<State>, h: Hyper, t: number): void;
 }
 
@@ -123,7 +148,7 @@ export const adagrad: Formula<'s'> = {
   defaults: { lr: 1e-2, eps: 1e-10, lrDecay: 0, initialAccumulatorValue: 0 },
   decay: 'L2',
   stateNames: { s: 'sum' },
-  start: (h) => h.initialAccumulatorValue,
+  start: (h) => ({ s: h.initialAccumulatorValue }),
   update(x, { lr, eps, lrDecay }, t) {
     x.s = x.s + x.g ** 2;
     x.w = x.w - ((lr / (1 + (t - 1) * lrDecay)) * x.g) / (Math.sqrt(x.s) + eps);
@@ -221,6 +246,156 @@ export const adamW: Formula<'m' | 's'> = { ...adam, ...decoupled };
 export const adamWUncorrected: Formula<'m' | 's'> = { ...adamUncorrected, ...decoupled };
 export const adamWAmsgrad: Formula<'m' | 's' | 'sMax'> = { ...amsgrad, ...decoupled };
 
+// --- The family -----------------------------------------------------------------------------------------------------
+
+export const adadelta: Formula<'s' | 'u'> = {
+  defaults: { lr: 1, rho: 0.9, eps: 1e-6 },
+  decay: 'L2',
+  stateNames: { s: 'squareAvg', u: 'accDelta' },
+  update(x, { lr, rho, eps }) {
+    x.s = rho * x.s + (1 - rho) * x.g ** 2;
+    const delta = (x.g * Math.sqrt(x.u + eps)) / Math.sqrt(x.s + eps);
+    x.u = rho * x.u + (1 - rho) * delta ** 2;
+    x.w = x.w - lr * delta;
+  },
+};
+
+export const adamax: Formula<'m' | 'u'> = {
+  defaults: { lr: 2e-3, beta1: 0.9, beta2: 0.999, eps: 1e-8 },
+  decay: 'L2',
+  stateNames: { m: 'expAvg', u: 'expInf' },
+  update(x, { lr, beta1, beta2, eps }, t) {
+    x.m = beta1 * x.m + (1 - beta1) * x.g;
+    x.u = Math.max(beta2 * x.u, Math.abs(x.g) + eps);
+    x.w = x.w - ((lr / (1 - beta1 ** t)) * x.m) / x.u;
+  },
+};
+
+/** mu_t */
+export function nadamMomentum({ beta1, momentumDecay }: Hyper, t: number): number {
+  return beta1 * (1 - 0.96 ** (t * momentumDecay) / 2);
+}
+
+export const nadam: Formula<'m' | 's' | 'product'> = {
+  defaults: { lr: 2e-3, beta1: 0.9, beta2: 0.999, eps: 1e-8, momentumDecay: 4e-3 },
+  decay: 'L2',
+  stateNames: { m: 'expAvg', s: 'expAvgSq', product: null },
+  start: () => ({ product: 1 }),
+  update(x, h, t) {
+    const { lr, beta1, beta2, eps } = h;
+    const [mu, next] = [nadamMomentum(h, t), nadamMomentum(h, t + 1)];
+    x.product = x.product * mu;
+    x.m = beta1 * x.m + (1 - beta1) * x.g;
+    x.s = beta2 * x.s + (1 - beta2) * x.g ** 2;
+    const ahead = ((1 - mu) * x.g) / (1 - x.product) + (next * x.m) / (1 - x.product * next);
+    x.w = x.w - (lr * ahead) / (Math.sqrt(x.s / (1 - beta2 ** t)) + eps);
+  },
+};
+
+export const nadamDecoupled: Formula<'m' | 's' | 'product'> = { ...nadam, decay: 'decoupled' };
+
+/** rho_t; at t = Infinity what it tends to */
+export function radamLength({ beta2 }: Hyper, t: number): number {
+  const longest = 2 / (1 - beta2) - 1;
+  return t === Number.POSITIVE_INFINITY ? longest : longest - (2 * t * beta2 ** t) / (1 - beta2 ** t);
+}
+
+/** r */
+export function radamRectification(h: Hyper, t: number): number {
+  const [rho, longest] = [radamLength(h, t), radamLength(h, Number.POSITIVE_INFINITY)];
+  return Math.sqrt(((rho - 4) * (rho - 2) * longest) / ((longest - 4) * (longest - 2) * rho));
+}
+
+export const radam: Formula<'m' | 's'> = {
+  defaults: { lr: 1e-3, beta1: 0.9, beta2: 0.999, eps: 1e-8 },
+  decay: 'L2',
+  stateNames: { m: 'expAvg', s: 'expAvgSq' },
+  update(x, h, t) {
+    const { lr, beta1, beta2, eps } = h;
+    x.m = beta1 * x.m + (1 - beta1) * x.g;
+    x.s = beta2 * x.s + (1 - beta2) * x.g ** 2;
+    const corrected = x.m / (1 - beta1 ** t);
+    if (radamLength(h, t) > 5) {
+      const adaptive = Math.sqrt(1 - beta2 ** t) / (Math.sqrt(x.s) + eps);
+      x.w = x.w - lr * corrected * radamRectification(h, t) * adaptive;
+    } else {
+      x.w = x.w - lr * corrected;
+    }
+  },
+};
+
+export const radamDecoupled: Formula<'m' | 's'> = { ...radam, decay: 'decoupled' };
+
+export const lion: Formula<'m'> = {
+  defaults: { lr: 1e-4, beta1: 0.9, beta2: 0.99 },
+  decay: 'decoupled',
+  stateNames: { m: 'expAvg' },
+  update(x, { lr, beta1, beta2 }) {
+    x.w = x.w - lr * Math.sign(beta1 * x.m + (1 - beta1) * x.g);
+    x.m = beta2 * x.m + (1 - beta2) * x.g;
+  },
+};
+
+/** beta_3(t), as the paper writes it */
+export function ademamixBeta3({ beta1, beta3, beta3Steps }: Hyper, t: number): number {
+  if (beta3Steps === 0) return beta3;
+  const [x, slow, fast] = [t / beta3Steps, Math.log(beta3), Math.log(beta1)];
+  return Math.min(Math.exp((fast * slow) / ((1 - x) * slow + x * fast)), beta3);
+}
+
+/** alpha(t) */
+export function ademamixAlpha({ alpha, alphaSteps }: Hyper, t: number): number {
+  return alphaSteps === 0 ? alpha : Math.min((t * alpha) / alphaSteps, alpha);
+}
+
+export const ademamix: Formula<'m' | 'slow' | 's'> = {
+  defaults: { lr: 1e-3, beta1: 0.9, beta2: 0.999, beta3: 0.9999, alpha: 5, eps: 1e-8, alphaSteps: 0, beta3Steps: 0 },
+  decay: 'in formula',
+  stateNames: { m: 'expAvgFast', slow: 'expAvgSlow', s: 'expAvgSq' },
+  update(x, h, t) {
+    const { lr, beta1, beta2, eps, weightDecay } = h;
+    const beta3 = ademamixBeta3(h, t);
+    x.m = beta1 * x.m + (1 - beta1) * x.g;
+    x.slow = beta3 * x.slow + (1 - beta3) * x.g;
+    x.s = beta2 * x.s + (1 - beta2) * x.g ** 2;
+    const mixed = x.m / (1 - beta1 ** t) + ademamixAlpha(h, t) * x.slow;
+    x.w = x.w - lr * (mixed / (Math.sqrt(x.s / (1 - beta2 ** t)) + eps) + weightDecay * x.w);
+  },
+};
+
+export const rprop: Formula<'previous' | 'step'> = {
+  defaults: { lr: 1e-2, etaMinus: 0.5, etaPlus: 1.2, minStep: 1e-6, maxStep: 50 },
+  decay: 'none',
+  stateNames: { previous: 'prev', step: 'stepSize' },
+  start: ({ lr }) => ({ step: lr }),
+  update(x, { etaMinus, etaPlus, minStep, maxStep }) {
+    const agreement = Math.sign(x.g) * Math.sign(x.previous);
+    if (agreement > 0) x.step = x.step * etaPlus;
+    if (agreement < 0) x.step = x.step * etaMinus;
+    x.step = Math.min(Math.max(x.step, minStep), maxStep);
+    const g = agreement < 0 ? 0 : x.g;
+    x.w = x.w - Math.sign(g) * x.step;
+    x.previous = g;
+  },
+};
+
+export const ftrl: Formula<'z' | 'n'> = {
+  defaults: { lr: 0.05, beta: 1, initialAccumulatorValue: 0.1, l1: 0, l2: 0 },
+  decay: 'none',
+  stateNames: { z: 'z', n: 'n' },
+  start: ({ lr, beta, initialAccumulatorValue: n, l1, l2 }, w) => ({
+    n,
+    z: -w * ((beta + Math.sqrt(n)) / lr + l2) - Math.sign(w) * l1,
+  }),
+  update(x, { lr, beta, l1, l2 }) {
+    const n = x.n + x.g ** 2;
+    const sigma = (Math.sqrt(n) - Math.sqrt(x.n)) / lr;
+    x.z = x.z + x.g - sigma * x.w;
+    x.n = n;
+    x.w = Math.abs(x.z) <= l1 ? 0 : -(x.z - Math.sign(x.z) * l1) / ((beta + Math.sqrt(n)) / lr + l2);
+  },
+};
+
 // --- What all of them share -----------------------------------------------------------------------------------------
 
 /** The hyper-parameters of a step: schedules are called with the step, 1, 2, ... */
@@ -240,6 +415,18 @@ export function hyperAt(step: number, options: Options, defaults: Partial<Hyper>
     eps: at(options.eps, defaults.eps),
     beta1: at(options.betas?.[0], defaults.beta1),
     beta2: at(options.betas?.[1], defaults.beta2),
+    beta3: at(options.betas?.[2], defaults.beta3),
+    rho: at(options.rho, defaults.rho),
+    momentumDecay: at(options.momentumDecay, defaults.momentumDecay),
+    alphaSteps: at(options.alphaSteps, defaults.alphaSteps),
+    beta3Steps: at(options.beta3Steps, defaults.beta3Steps),
+    etaMinus: at(options.etas?.[0], defaults.etaMinus),
+    etaPlus: at(options.etas?.[1], defaults.etaPlus),
+    minStep: at(options.stepSizes?.[0], defaults.minStep),
+    maxStep: at(options.stepSizes?.[1], defaults.maxStep),
+    beta: at(options.beta, defaults.beta),
+    l1: at(options.l1, defaults.l1),
+    l2: at(options.l2, defaults.l2),
   };
 }
 
@@ -259,8 +446,7 @@ export class Reference {
     readonly options: Options,
     params: readonly ArrayLike<number>[],
   ) {
-    const start = formula.start?.(hyperAt(1, options, formula.defaults)) ?? 0;
-    const state = Object.fromEntries(Object.keys(formula.stateNames).map((name) => [name, start]));
+    const state = Object.fromEntries(Object.keys(formula.stateNames).map((name) => [name, 0]));
     this.params = params.map((param) => Array.from(param, (w) => ({ ...state, w, g: 0, ema: w })));
     this.updates = params.map(() => 0);
     this.previousMomentum = params.map(() => 0); // the first one meets a velocity of 0
@@ -278,7 +464,7 @@ export class Reference {
       this.previousMomentum[p] = h.momentum;
       this.params[p]?.forEach((x, i) => {
         x.g = this.gradient(grad[i] ?? Number.NaN, x.w, gradScale, coefficients[p] ?? Number.NaN, h);
-        if (t === 1) x.ema = x.w;
+        if (t === 1) Object.assign(x, { ema: x.w, ...this.formula.start?.(h, x.w) });
         this.update(x, h, t);
       });
     });

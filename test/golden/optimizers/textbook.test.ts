@@ -1,7 +1,21 @@
 /** One or two steps of every formula, worked by hand. */
 
 import { describe, expect, it } from 'vitest';
-import { Adagrad, Adam, AdamW, RMSprop, SGD } from '../../../lib/index.js';
+import {
+  Adadelta,
+  Adagrad,
+  Adam,
+  Adamax,
+  AdamW,
+  AdEMAMix,
+  FTRL,
+  Lion,
+  NAdam,
+  RAdam,
+  RMSprop,
+  Rprop,
+  SGD,
+} from '../../../lib/index.js';
 
 const of = (...values: number[]): Float32Array => Float32Array.from(values);
 
@@ -195,6 +209,140 @@ describe('Adam', () => {
     // no gradient: Adam's g = 0.1, a whole step of lr; AdamW only decays
     follows((w) => new Adam(w, { lr: 0.1, weightDecay: 0.1 }), [0], [0.9], 1);
     follows((w) => new AdamW(w, { lr: 0.1, weightDecay: 0.1 }), [0], [0.99], 1);
+  });
+});
+
+describe('Adadelta', () => {
+  it('steps by the root of u over the root of s', () => {
+    // s = 0.5*4 = 2, Δ = 2*√2/√(2 + 2) = √2, w = -√2; u = 0.5*2 = 1
+    // s = 1 + 0.5*8 = 5, Δ = √8*√(1 + 2)/√(5 + 2), w = -√2 - 0.1*√(24/7)
+    const lr = (step: number): number => (step === 1 ? 1 : 0.1);
+    const expected = [-Math.SQRT2, -Math.SQRT2 - 0.1 * Math.sqrt(24 / 7)];
+    follows((w) => new Adadelta(w, { lr, rho: 0.5, eps: 2 }), [2, Math.sqrt(8)], expected);
+  });
+});
+
+describe('Adamax', () => {
+  it('divides by the largest gradient, which decays', () => {
+    // m = 1, u = max(0, 2) = 2, w = -0.1/0.5*1/2 = -0.1
+    // m = 0.5 + 0.25 = 0.75, u = max(0.75*2, 0.5) = 1.5, w = -0.1 - 0.1/0.75*0.75/1.5
+    follows((w) => new Adamax(w, { lr: 0.1, betas: [0.5, 0.75], eps: 0 }), [2, 0.5], [-0.1, -0.1 - 0.1 / 1.5]);
+    // eps beside |g|: u = 1 + 1
+    follows((w) => new Adamax(w, { lr: 0.1, betas: [0.5, 0.75], eps: 1 }), [1], [-0.05]);
+  });
+});
+
+describe('NAdam', () => {
+  it('looks ahead by the momentum of the next step', () => {
+    // momentumDecay 0: every μ is 0.8/2 = 0.4. m = 0.2, s = 0.25, √ŝ = 1
+    // w = -0.1*(0.6*1/(1 - 0.4) + 0.4*0.2/(1 - 0.16)) = -0.1*(1 + 0.08/0.84)
+    // m = 0.16 - 0.2 = -0.04, s = 0.1875 + 0.25 = 0.4375, √ŝ = 1
+    // w -= 0.1*(0.6*(-1)/(1 - 0.16) + 0.4*(-0.04)/(1 - 0.064))
+    const first = -0.1 * (1 + 0.08 / 0.84);
+    const second = first + 0.1 * (0.6 / 0.84 + 0.016 / 0.936);
+    follows((w) => new NAdam(w, { lr: 0.1, betas: [0.8, 0.75], momentumDecay: 0 }), [1, -1], [first, second]);
+  });
+
+  it('has L2 decay, or a decoupled one', () => {
+    // one step of any gradient: the same for g = 1 and for 1 + 0.1*1, and 0.99 of w for the decoupled
+    const step = 0.1 * (1 + 0.08 / 0.84);
+    const options = { lr: 0.1, betas: [0.8, 0.75], momentumDecay: 0, eps: 0, weightDecay: 0.1 } as const;
+    follows((w) => new NAdam(w, options), [1], [1 - step], 1);
+    follows((w) => new NAdam(w, { ...options, decoupledWeightDecay: true }), [1], [0.99 - step], 1);
+  });
+});
+
+describe('RAdam', () => {
+  it('begins with momentum', () => {
+    // m = 0.5*2, m̂ = 2, w = -0.1*2; m = 0.5 + 0.5*(-1) = 0, w = -0.2
+    follows((w) => new RAdam(w, { lr: 0.1, betas: [0.5, 0.999] }), [2, -1], [-0.2, -0.2]);
+  });
+
+  it('divides from the sixth step on', () => {
+    // the same gradient: m̂ = 2, √ŝ = 2. β₂ = 0.99: ρ∞ = 199, ρ₅ = 4.96, ρ₆ = 5.94
+    const power = 0.99 ** 6;
+    const rho = 199 - (12 * power) / (1 - power);
+    const r = Math.sqrt(((rho - 4) * (rho - 2) * 199) / (195 * 197 * rho));
+    const expected = [-0.2, -0.4, -0.6, -0.8, -1, -1 - 0.1 * r];
+    follows((w) => new RAdam(w, { lr: 0.1, betas: [0.5, 0.99] }), new Array(6).fill(2), expected);
+  });
+});
+
+describe('Lion', () => {
+  it('steps by the sign of an average that leans to the gradient', () => {
+    // c = 0.5*3 > 0, w = -0.1, m = 0.25*3 = 0.75; c = 0.375 - 0.5*0.5 > 0, w = -0.2, m = 0.5625 - 0.125 = 0.4375
+    // c = 0.21875 - 0.5 < 0, w = -0.1
+    follows((w) => new Lion(w, { lr: 0.1, betas: [0.5, 0.75] }), [3, -0.5, -1], [-0.1, -0.2, -0.1]);
+  });
+
+  it('stays where there was no gradient, and decays beside it', () => {
+    follows((w) => new Lion(w, { lr: 0.1 }), [0], [1], 1);
+    // 1*(1 - 0.1*0.5) - 0.1
+    follows((w) => new Lion(w, { lr: 0.1, weightDecay: 0.5 }), [1], [0.85], 1);
+  });
+});
+
+describe('AdEMAMix', () => {
+  it('adds a slow average that is not corrected', () => {
+    // m₁ = 0.5, m̂₁ = 1; m₂ = 0.25; √ŝ = 1; w = -0.1*(1 + 2*0.25)
+    const options = { lr: 0.1, betas: [0.5, 0.75, 0.75], alpha: 2 } as const;
+    follows((w) => new AdEMAMix(w, options), [1], [-0.15]);
+    // ... + 0.5*1, from w = 1
+    follows((w) => new AdEMAMix(w, { ...options, weightDecay: 0.5 }), [1], [1 - 0.1 * 2], 1);
+  });
+
+  it('warms alpha up linearly, and the half-life of β₃', () => {
+    // alpha(1) = 2/4; β₃(1) = exp(ln ½ ln ¼ / (½ ln ¼ + ½ ln ½)) = exp(-(4/3) ln 2), but no more than ¼
+    const options = { lr: 0.1, betas: [0.5, 0.75, 0.25], alpha: 2, alphaSteps: 4, beta3Steps: 2 } as const;
+    follows((w) => new AdEMAMix(w, options), [1], [-0.1 * (1 + 0.5 * 0.75)]);
+    // from ¼ to ½: exp(-(4/3) ln 2) at t = 1, ½ at t = 2
+    const beta = 2 ** (-4 / 3);
+    const slow = 0.5 * (1 - beta) + 0.5;
+    const growing = { ...options, betas: [0.25, 0.75, 0.5] } as const;
+    const first = -0.1 * (1 + 0.5 * (1 - beta));
+    follows((w) => new AdEMAMix(w, growing), [1, 1], [first, first - 0.1 * (1 + slow)]);
+  });
+});
+
+describe('Rprop', () => {
+  it('grows a step while its sign stays, and shrinks it and waits where it turns', () => {
+    // -0.1; *2: -0.2; turned: *0.5, waits; after a wait neither: 0.1; 0: stays
+    const create: Create = (w) => new Rprop(w, { lr: 0.1, etas: [0.5, 2] });
+    follows(create, [3, 1, -5, -1, 0], [-0.1, -0.3, -0.3, -0.2, -0.2]);
+  });
+
+  it('keeps step sizes within their limits', () => {
+    const create: Create = (w) => new Rprop(w, { lr: 1, etas: [0.5, 2], stepSizes: [0.25, 0.5] });
+    // 0.5; 0.5; turned: 0.25; 0.25; turned: 0.25
+    follows(create, [1, 1, -1, -1, 1, 1], [-0.5, -1, -1, -0.75, -0.75, -1]);
+  });
+});
+
+describe('FTRL', () => {
+  it('follows the regularized leader', () => {
+    // n = 0 + 9, σ = 3/0.5 = 6, z = 3, w = -3/((1 + 3)/0.5) = -0.375
+    // n = 25, σ = (5 - 3)/0.5 = 4, z = 3 + 4 + 4*0.375 = 8.5, w = -8.5/((1 + 5)/0.5)
+    follows((w) => new FTRL(w, { lr: 0.5, initialAccumulatorValue: 0 }), [3, 4], [-0.375, -8.5 / 12]);
+  });
+
+  it('keeps a weight without a gradient, whatever the penalties', () => {
+    follows((w) => new FTRL(w, { l1: 0.5, l2: 0.25 }), [0, 0], [-2, -2], -2);
+  });
+
+  it('is exactly 0 up to l1, and shrinks what is above', () => {
+    // z = 0.5: not above l1; n = 9.25, z = 3.5: -(3.5 - 1)/((1 + √9.25)/0.5)
+    const create: Create = (w) => new FTRL(w, { lr: 0.5, initialAccumulatorValue: 0, l1: 1 });
+    follows(create, [0.5, 3], [0, -2.5 / ((1 + Math.sqrt(9.25)) / 0.5)]);
+    expect(follow(create, [0.5])[0]).toBe(0);
+  });
+
+  it('adds l2 to the curvature', () => {
+    // -3/((1 + 3)/0.5 + 2)
+    follows((w) => new FTRL(w, { lr: 0.5, initialAccumulatorValue: 0, l2: 2 }), [3], [-0.3]);
+  });
+
+  it('lets a NaN through', () => {
+    expect(follow((w) => new FTRL(w, { l1: 1 }), [Number.NaN])[0]).toBeNaN();
   });
 });
 
