@@ -34,6 +34,11 @@ struct Kernel {
   const char* constants;  ///< the names of its constants, in order
   bool perRow;            ///< its state is one number a row of the param, and a span is one whole row
   void (*run)(const Pass& pass, const float* constants, const Span& span);
+  /// Of a kernel that needs two norms of the whole tensor, a first walk over each part of it: adds the sums of squares.
+  /// Null for all others.
+  void (*measure)(const Pass& pass, const float* constants, const Span& span, double* sums);
+  /// Turns both norms into constants.
+  void (*resolve)(float* constants, double first, double second);
 };
 
 /// All that was compiled for one instruction set.

@@ -83,12 +83,13 @@ bool Plan::gatherRows() {
 void Plan::cut() {
   segments_.clear();
   chunks_.assign(1, 0);
-  hasRows_ = false;
+  hasNorms_ = hasRows_ = false;
   traffic_ = 0;
   size_t inChunk = 0;
   for (size_t t = 0; t < tensors_.size(); ++t) {
     const Tensor& tensor = tensors_[t];
     size_t length = tensor.span.length, unit = 1;
+    hasNorms_ = hasNorms_ || tensor.kernel->measure != nullptr;
     if (tensor.rowGrads != nullptr) {
       hasRows_ = true;
       length = isActive(t) ? tensor.rowGrads->size() : 0;
@@ -98,7 +99,7 @@ void Plan::cut() {
     const size_t step = unit < kSegment ? kSegment / (unit == 0 ? 1 : unit) : 1;
     for (size_t begin = 0; begin < length; begin += step) {
       const size_t rest = length - begin;
-      segments_.push_back({t, begin, rest < step ? rest : step, 0});
+      segments_.push_back({t, begin, rest < step ? rest : step, {0, 0}});
       inChunk += segments_.back().length * unit;
       if (inChunk < kSegment) continue;
       chunks_.push_back(segments_.size());
@@ -128,13 +129,13 @@ void Plan::sum(Segment& segment) {
   if (!isActive(segment.tensor)) return;
   const Tensor& tensor = tensors_[segment.tensor];
   if (tensor.rowGrads == nullptr) {
-    segment.sum = set_.sumSquares(tensor.span.grad + segment.begin, segment.length);
+    segment.sums[0] = set_.sumSquares(tensor.span.grad + segment.begin, segment.length);
     return;
   }
-  segment.sum = 0;
+  segment.sums[0] = 0;
   RowGrads& grads = *tensor.rowGrads;
   for (size_t i = segment.begin; i < segment.begin + segment.length; ++i) {
-    segment.sum = segment.sum + sumSquares(set_, grads.grad(i), grads.rowLength());
+    segment.sums[0] = segment.sums[0] + sumSquares(set_, grads.grad(i), grads.rowLength());
   }
 }
 
@@ -144,7 +145,7 @@ double Plan::sumSquaresOfGrads() {
   for (size_t i = 0; i < segments_.size(); ++i) {
     const Segment& segment = segments_[i];
     if (!isActive(segment.tensor)) continue;
-    ofTensor = ofTensor + segment.sum;
+    ofTensor = ofTensor + segment.sums[0];
     if (i + 1 < segments_.size() && segments_[i + 1].tensor == segment.tensor) continue;
     total = total + ofTensor;
     ofTensor = 0;
@@ -164,7 +165,32 @@ void Plan::zeroGrads() {
   }
 }
 
-void Plan::run(const Tensor& tensor, size_t begin, size_t length, float* grad) const {
+/// The first walk of kernels that need norms, and what follows from these.
+void Plan::resolveNorms() {
+  each<&Plan::measure>();
+  for (Tensor& tensor : tensors_) tensor.norms[0] = tensor.norms[1] = 0;
+  for (const Segment& segment : segments_) {
+    for (size_t n = 0; n < 2; ++n) tensors_[segment.tensor].norms[n] += segment.sums[n];
+  }
+  for (size_t i = 0; i < tensors_.size(); ++i) {
+    Tensor& tensor = tensors_[i];
+    if (!isActive(i) || tensor.kernel->measure == nullptr) continue;
+    memcpy(tensor.resolved, tensor.constants, (stride_ - kPassFloats) * sizeof(float));
+    tensor.kernel->resolve(tensor.resolved, sqrt(tensor.norms[0]), sqrt(tensor.norms[1]));
+    tensor.constants = tensor.resolved;
+  }
+}
+
+void Plan::measure(Segment& segment) {
+  const Tensor& tensor = tensors_[segment.tensor];
+  if (!isActive(segment.tensor) || tensor.kernel->measure == nullptr) return;
+  const FlushDenormals flush(control_->flushDenormals != 0);
+  segment.sums[0] = segment.sums[1] = 0;
+  tensor.kernel->measure(tensor.pass, tensor.constants,
+                         part(tensor, segment.begin, segment.length, tensor.span.grad + segment.begin), segment.sums);
+}
+
+Span Plan::part(const Tensor& tensor, size_t begin, size_t length, float* grad) const {
   Span span = tensor.span;
   span.param += begin;
   span.grad = grad;
@@ -174,7 +200,11 @@ void Plan::run(const Tensor& tensor, size_t begin, size_t length, float* grad) c
     if (state != nullptr) state += stateAt;
   }
   span.length = length;
-  tensor.kernel->run(tensor.pass, tensor.constants, span);
+  return span;
+}
+
+void Plan::run(const Tensor& tensor, size_t begin, size_t length, float* grad) const {
+  tensor.kernel->run(tensor.pass, tensor.constants, part(tensor, begin, length, grad));
 }
 
 void Plan::updateRows(Tensor& tensor, const Segment& segment) {
@@ -255,6 +285,7 @@ void Plan::step() {
     }
   }
   prepare(static_cast<float>(scale));
+  if (hasNorms_) resolveNorms();
   each<&Plan::update>();
   if (hasRows_ && control.zeroGrads != 0) {
     // Where rows were summed, it was the sums that the kernel set to 0.

@@ -64,24 +64,29 @@ class Plan {
     // Of the step at hand:
     Pass pass;
     const float* constants;
+    double norms[2];
+    float resolved[kMaxConstants];  ///< constants that hold what followed from the norms
   };
   /// A stretch of one tensor, in elements, or in rows of its gradient: what a partial sum covers.
   struct Segment {
     size_t tensor, begin, length;
-    double sum;
+    double sums[2];
   };
   bool isActive(size_t tensor) const { return rowOf_[tensor] >= 0; }
   bool gatherRows();
   void prepare(float gradScale);
   void cut();
   double sumSquaresOfGrads();
+  void resolveNorms();
   void zeroGrads();
   /// Does `work` on each segment, on as many threads as the step takes.
   template <void (Plan::*work)(Segment&)>
   void each();
   void sum(Segment& segment);
+  void measure(Segment& segment);
   void update(Segment& segment);
   void updateRows(Tensor& tensor, const Segment& segment);
+  Span part(const Tensor& tensor, size_t begin, size_t length, float* grad) const;
   void run(const Tensor& tensor, size_t begin, size_t length, float* grad) const;
 
   const KernelSet& set_;
@@ -91,7 +96,8 @@ class Plan {
   const int32_t* rowOf_;
   std::vector<Tensor> tensors_;
   bool isCut_ = false;
-  bool hasRows_ = false;  ///< whether any gradient is of rows: then the segments are those of this step alone
+  bool hasNorms_ = false;  ///< whether any kernel needs norms of its tensor
+  bool hasRows_ = false;   ///< whether any gradient is of rows: then the segments are those of this step alone
   std::vector<Segment> segments_;
   /// Where each chunk of segments begins, and the end: small tensors share a chunk.
   std::vector<size_t> chunks_;

@@ -34,7 +34,20 @@ export interface KernelDeclaration {
    * Of a kernel whose state is one number a row: takes a row's mean square of the gradient into the state, each array of
    * which is the row's one number, before `reference` sees it.
    */
-  readonly measure?: (meanSquare: number, state: readonly Float32Array[]) => void;
+  readonly accumulate?: (meanSquare: number, state: readonly Float32Array[]) => void;
+  /** Of a kernel that needs two norms of the whole tensor: a first walk, and what follows from them. */
+  readonly norms?: Norms;
+}
+
+/** How a kernel comes by two norms of its whole tensor. */
+export interface Norms {
+  /** The first walk, on element `i`, in float32: may change the state, and writes the elements of both vectors to `out`. */
+  readonly measure: (
+    constants: readonly number[],
+    state: readonly Float32Array[],
+  ) => (i: number, param: number, grad: number, out: Float64Array) => void;
+  /** The constants of the second walk, in float64. */
+  readonly resolve: (constants: readonly number[], first: number, second: number) => readonly number[];
 }
 
 /** How `weightDecay` acts: added to the gradient, by shrinking the weight, or not at all. */
@@ -140,7 +153,18 @@ export function kernel<const C extends readonly string[], const S extends readon
     constants: { readonly [K in keyof C]: number },
     state: { readonly [K in keyof S]: Float32Array },
   ) => Update;
-  readonly measure?: (meanSquare: number, state: { readonly [K in keyof S]: Float32Array }) => void;
+  readonly accumulate?: (meanSquare: number, state: { readonly [K in keyof S]: Float32Array }) => void;
+  readonly norms?: {
+    readonly measure: (
+      constants: { readonly [K in keyof C]: number },
+      state: { readonly [K in keyof S]: Float32Array },
+    ) => (i: number, param: number, grad: number, out: Float64Array) => void;
+    readonly resolve: (
+      constants: { readonly [K in keyof C]: number },
+      first: number,
+      second: number,
+    ) => { readonly [K in keyof C]: number };
+  };
 }): KernelDeclaration {
   return declaration as unknown as KernelDeclaration;
 }

@@ -9,6 +9,7 @@ interface AddonEngine {
     readonly state: string;
     readonly constants: string;
     readonly perRow: boolean;
+    readonly norms: boolean;
   }[];
   createPlan(count: number, control: Float64Array, rows: Float32Array, stride: number, rowOf: Int32Array): () => void;
   setTensor(
@@ -66,13 +67,14 @@ export function nativeEngine(addon: Addon, isa: Isa): Engine | undefined {
   return {
     name: 'native',
     isa,
-    confirm(name: string, { state, constants, measure }: KernelDeclaration): void {
+    confirm(name: string, { state, constants, accumulate, norms }: KernelDeclaration): void {
       const spelled = kernels.get(name);
       if (
         spelled === undefined ||
         differs(spelled.state, state) ||
         differs(spelled.constants, constants) ||
-        spelled.perRow !== (measure !== undefined)
+        spelled.perRow !== (accumulate !== undefined) ||
+        spelled.norms !== (norms !== undefined)
       ) {
         const found =
           spelled === undefined ? 'is missing' : `holds state (${spelled.state}) and constants (${spelled.constants})`;

@@ -564,7 +564,7 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
 
   /** The length of a param's state arrays under a kernel: its elements, or its rows. */
   #stateLength(kernel: string, { shape, length }: Slot): number {
-    return this.#declaration.kernels[kernel]!.measure === undefined ? length : (shape as readonly number[])[0]!;
+    return this.#declaration.kernels[kernel]!.accumulate === undefined ? length : (shape as readonly number[])[0]!;
   }
 
   get #scalarNames(): readonly string[] {
@@ -588,7 +588,7 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
 
   /** Refuses params without a shape where a kernel's state is one number a row. */
   #checkShapes(kernel: string, tensors: readonly Tensor[]): void {
-    if (this.#declaration.kernels[kernel]!.measure === undefined) return;
+    if (this.#declaration.kernels[kernel]!.accumulate === undefined) return;
     const flat = tensors.find(({ shape }) => shape === undefined);
     if (flat !== undefined)
       throw typeError(

@@ -1,4 +1,4 @@
-import type { KernelDeclaration } from './declaration.js';
+import type { KernelDeclaration, Norms } from './declaration.js';
 import { type Blocks, Control, chunkLength, type Engine, Pass, type Plan, pieceLength, type Rows } from './engine.js';
 import { isFloat32, lengthOf } from './validate.js';
 
@@ -98,12 +98,15 @@ function prologue({ row, gradScale }: Work, param: number, grad: number): number
 }
 
 /** Elements in a row of memory: prologue, formula and epilogue of native/kernels/loop.h. */
-function walk({ kernel, param, state, ema }: Tensor, grad: Float32Array, work: Work): void {
+function walk(tensor: Tensor, grad: Float32Array, work: Work): void {
+  const { kernel, param, state, ema } = tensor;
   const { row, zeroGrad } = work;
   const keep = row[Pass.keep]!;
   const emaRate = row[Pass.emaRate]!;
   const emaStart = row[Pass.emaStart] !== 0;
-  const update = kernel.reference(Array.from(row.subarray(Pass.length, Pass.length + kernel.constants.length)), state);
+  const given = Array.from(row.subarray(Pass.length, Pass.length + kernel.constants.length));
+  const constants = kernel.norms === undefined ? given : resolved(kernel.norms, given, tensor, grad, work);
+  const update = kernel.reference(constants, state);
   for (let i = 0, length = lengthOf(param); i < length; i++) {
     const before = param[i]!;
     const after = f(update(i, f(keep * before), prologue(work, before, grad[i]!)));
@@ -116,6 +119,40 @@ function walk({ kernel, param, state, ema }: Tensor, grad: Float32Array, work: W
   }
 }
 
+/** The first walk of a kernel that needs norms of its tensor, `walkNorms` of native/kernels/loop.h, and what follows. */
+function resolved(
+  { measure, resolve }: Norms,
+  constants: readonly number[],
+  { param, state }: Tensor,
+  grad: Float32Array,
+  work: Work,
+): number[] {
+  const at = measure(constants, state);
+  const both = [new Float32Array(lengthOf(param)), new Float32Array(lengthOf(param))] as const;
+  const out = new Float64Array(2);
+  for (let i = 0; i < both[0].length; i++) {
+    at(i, param[i]!, prologue(work, param[i]!, grad[i]!), out);
+    both[0][i] = out[0]!;
+    both[1][i] = out[1]!;
+  }
+  const [first, second] = both.map((x) => Math.sqrt(sumSquaresInPieces(x))) as [number, number];
+  return resolve(constants, first, second).map(f);
+}
+
+/** A chunk's partial sum is that of its pieces. */
+function sumSquaresInPieces(x: Float32Array): number {
+  const lanes = new Float64Array(virtualLanes);
+  let sum = 0;
+  for (let chunk = 0; chunk < x.length; chunk += chunkLength) {
+    const end = Math.min(chunk + chunkLength, x.length);
+    let ofChunk = 0;
+    for (let begin = chunk; begin < end; begin += pieceLength)
+      ofChunk += sumSquaresOfChunk(x, begin, Math.min(begin + pieceLength, end), lanes);
+    sum += ofChunk;
+  }
+  return sum;
+}
+
 /** `walkRow` of native/kernels/loop.h: the mean square of the row's gradient goes into its state first. */
 function walkRow(tensor: Tensor, grad: Float32Array, work: Work): void {
   const { param, state, kernel } = tensor;
@@ -124,7 +161,7 @@ function walkRow(tensor: Tensor, grad: Float32Array, work: Work): void {
   let sum = 0;
   for (let begin = 0; begin < seen.length; begin += pieceLength)
     sum += sumSquaresOfChunk(seen, begin, Math.min(begin + pieceLength, seen.length), lanes);
-  kernel.measure?.(f(sum / seen.length), state);
+  kernel.accumulate?.(f(sum / seen.length), state);
   walk(tensor, grad, work);
 }
 
@@ -134,7 +171,7 @@ function rowOf({ kernel, param, state, ema, columns }: Tensor, row: number, leng
   return {
     kernel,
     param: part(param),
-    state: kernel.measure === undefined ? state.map(part) : state.map((array) => array.subarray(row, row + 1)),
+    state: kernel.accumulate === undefined ? state.map(part) : state.map((array) => array.subarray(row, row + 1)),
     ema: ema === null ? null : part(ema),
     columns,
   };
@@ -222,7 +259,7 @@ class ReferencePlan implements Plan {
   }
 
   #update(tensor: Tensor, grad: Grad, gathered: readonly RowGrad[] | undefined, work: Work): void {
-    const perRow = tensor.kernel.measure === undefined ? walk : walkRow;
+    const perRow = tensor.kernel.accumulate === undefined ? walk : walkRow;
     if (gathered !== undefined) {
       // Rows that have no gradient yet have an average too.
       if (work.row[Pass.emaStart] !== 0) tensor.ema?.set(tensor.param);

@@ -51,7 +51,7 @@ export const adagrad = {
     'adagrad-row-wise': kernel({
       state: ['sum'],
       constants: ['lr', 'eps'],
-      measure: (meanSquare, [sum]) => {
+      accumulate: (meanSquare, [sum]) => {
         sum[0] = sum[0]! + meanSquare;
       },
       reference:

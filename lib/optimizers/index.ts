@@ -9,6 +9,8 @@ import { Adam, AdamW, adam, adamw } from './adam.js';
 import { Adamax, adamax } from './adamax.js';
 import { AdEMAMix, ademamix } from './ademamix.js';
 import { FTRL, ftrl } from './ftrl.js';
+import { LAMB, lamb } from './lamb.js';
+import { LARS, lars } from './lars.js';
 import { Lion, lion } from './lion.js';
 import { NAdam, nadam } from './nadam.js';
 import { RAdam, radam } from './radam.js';
@@ -28,6 +30,8 @@ const table = [
   [NAdam, nadam],
   [RAdam, radam],
   [Lion, lion],
+  [LARS, lars],
+  [LAMB, lamb],
   [AdEMAMix, ademamix],
   [Rprop, rprop],
   [FTRL, ftrl],
@@ -96,6 +100,8 @@ export { Adam, type AdamOptions, AdamW, type AdamWOptions } from './adam.js';
 export { Adamax, type AdamaxOptions } from './adamax.js';
 export { AdEMAMix, type AdEMAMixOptions } from './ademamix.js';
 export { FTRL, type FTRLOptions } from './ftrl.js';
+export { LAMB, type LAMBOptions } from './lamb.js';
+export { LARS, type LARSOptions } from './lars.js';
 export { Lion, type LionOptions } from './lion.js';
 export { NAdam, type NAdamOptions } from './nadam.js';
 export { RAdam, type RAdamOptions } from './radam.js';

@@ -53,6 +53,7 @@ Napi::Array describe(Napi::Env env, const KernelSet& set) {
     kernel.Set("state", set.kernels[i].state);
     kernel.Set("constants", set.kernels[i].constants);
     kernel.Set("perRow", set.kernels[i].perRow);
+    kernel.Set("norms", set.kernels[i].measure != nullptr);
     kernels.Set(static_cast<uint32_t>(i), kernel);
   }
   return kernels;

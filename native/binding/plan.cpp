@@ -39,8 +39,9 @@ Napi::Value createPlan(const Napi::CallbackInfo& info) {
       !toInts(info[4], "rowOf", &rowOf, &indices)) {
     return env.Undefined();
   }
-  if (controls < kControlDoubles || indices < count || stride < kPassFloats || rows.length < count * stride) {
-    fail(env, "createPlan: the shared blocks are too short");
+  if (controls < kControlDoubles || indices < count || stride < kPassFloats || stride > kPassFloats + kMaxConstants ||
+      rows.length < count * stride) {
+    fail(env, "createPlan: the shared blocks are of the wrong size");
     return env.Undefined();
   }
   Plan* plan = new Plan(setOf(info), count, reinterpret_cast<Control*>(control), rows.data, stride, rowOf);

@@ -15,7 +15,7 @@ struct Adagrad {
 struct AdagradRowWise {
   STATE(sum)
   CONSTANTS(lr, eps)
-  void measure(float meanSquare, float& sum) const { sum = sum + meanSquare; }
+  void accumulate(float meanSquare, float& sum) const { sum = sum + meanSquare; }
   template <class V>
   void update(V& param, V grad, V sum) const {
     param = param - V(lr) * grad / (sqrt(sum) + V(eps));

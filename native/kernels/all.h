@@ -12,6 +12,8 @@
 #include "adamax.h"
 #include "ademamix.h"
 #include "ftrl.h"
+#include "lamb.h"
+#include "lars.h"
 #include "lion.h"
 #include "nadam.h"
 #include "radam.h"
@@ -29,6 +31,8 @@ static constexpr Kernel kKernels[] = {
     entry<Adamax>("adamax"),
     entry<AdEMAMix>("ademamix"),
     entry<Ftrl>("ftrl"),
+    entryWithNorms<Lamb>("lamb"),
+    entryWithNorms<Lars>("lars"),
     entry<Lion>("lion"),
     entry<NAdam>("nadam"),
     entry<RAdam>("radam"),

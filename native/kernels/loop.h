@@ -25,6 +25,9 @@ constexpr size_t names(const char* list) {
   return n;
 }
 
+// What a partial sum covers is a part of the result's definition: the JavaScript reference has the same number.
+constexpr size_t kPiece = 1024;
+
 /// What a walk loads and stores at a time: whole vectors, then what is left.
 struct Whole {
   INLINE Vec load(const float* p) const { return Vec::load(p); }
@@ -93,8 +96,6 @@ INLINE void walk(const Pass pass, const K kernel, const Span span) {
 /// One row, twice: its gradient's mean square goes into the state before the formula sees it.
 template <bool kAll, class K>
 INLINE void walkRow(const Pass pass, const K kernel, const Span span) {
-  // What a partial sum covers is a part of the result's definition: the JavaScript reference has the same number.
-  constexpr size_t kPiece = 1024;
   float piece[kPiece];
   double sum = 0;
   for (size_t begin = 0; begin < span.length; begin += kPiece) {
@@ -108,11 +109,36 @@ INLINE void walkRow(const Pass pass, const K kernel, const Span span) {
     if (rest > 0) prologue<kAll>(pass, Vec::load(param + i, rest), Vec::load(grad + i, rest)).store(piece + i, rest);
     sum = sum + sumSquares(piece, length);
   }
-  kernel.measure(static_cast<float>(sum / static_cast<double>(span.length)), *span.state[0]);
+  kernel.accumulate(static_cast<float>(sum / static_cast<double>(span.length)), *span.state[0]);
   const float state = *span.state[0];
   size_t i = 0;
   for (; i + Vec::kLanes <= span.length; i += Vec::kLanes) atOfRow<kAll>(Whole(), pass, kernel, span, i, state);
   if (i < span.length) atOfRow<kAll>(Part{span.length - i}, pass, kernel, span, i, state);
+}
+
+/// The first walk of a kernel that needs norms: `measure` may change the state, and says of what the squares are
+/// summed.
+template <class K, size_t... S>
+INLINE void walkNorms(const Pass pass, const K kernel, const Span span, double* sums, Indices<S...>) {
+  float firsts[kPiece], seconds[kPiece];
+  for (size_t begin = 0; begin < span.length; begin += kPiece) {
+    const size_t length = span.length - begin < kPiece ? span.length - begin : kPiece;
+    const auto one = [&](auto memory, size_t i) {
+      const Vec param = memory.load(span.param + begin + i);
+      const Vec grad = prologue<true>(pass, param, memory.load(span.grad + begin + i));
+      Vec state[sizeof...(S) + 1] = {memory.load(span.state[S] + begin + i)..., Vec(0.0f)};
+      Vec first = param, second = grad;
+      kernel.measure(param, grad, state[S]..., first, second);
+      (memory.store(state[S], span.state[S] + begin + i), ...);
+      memory.store(first, firsts + i);
+      memory.store(second, seconds + i);
+    };
+    size_t i = 0;
+    for (; i + Vec::kLanes <= length; i += Vec::kLanes) one(Whole(), i);
+    if (i < length) one(Part{length - i}, i);
+    sums[0] = sums[0] + sumSquares(firsts, length);
+    sums[1] = sums[1] + sumSquares(seconds, length);
+  }
 }
 
 inline bool isPlain(const Pass& pass, const Span& span) {
@@ -142,10 +168,26 @@ void runRow(const Pass& pass, const float* constants, const Span& span) {
 }
 
 template <class K>
-constexpr Kernel entryOf(const char* name, bool perRow, decltype(Kernel::run) run) {
+void measure(const Pass& pass, const float* constants, const Span& span, double* sums) {
+  K kernel;
+  memcpy(&kernel, constants, sizeof kernel);
+  walkNorms(pass, kernel, span, sums, typename Count<names(K::kState)>::type());
+}
+
+template <class K>
+void resolve(float* constants, double first, double second) {
+  K kernel;
+  memcpy(&kernel, constants, sizeof kernel);
+  kernel.resolve(first, second);
+  memcpy(constants, &kernel, sizeof kernel);
+}
+
+template <class K>
+constexpr Kernel entryOf(const char* name, bool perRow, decltype(Kernel::run) run,
+                         decltype(Kernel::measure) measure = nullptr, decltype(Kernel::resolve) resolve = nullptr) {
   static_assert(names(K::kState) <= kMaxState && names(K::kConstants) <= kMaxConstants, "raise the limit in kernel.h");
   static_assert(sizeof(K) == names(K::kConstants) * sizeof(float), "a kernel holds its constants and nothing else");
-  return {name, K::kState, K::kConstants, perRow, run};
+  return {name, K::kState, K::kConstants, perRow, run, measure, resolve};
 }
 
 template <class K>
@@ -157,6 +199,10 @@ template <class K>
 constexpr Kernel entryPerRow(const char* name) {
   static_assert(names(K::kState) == 1, "one number a row");
   return entryOf<K>(name, true, &runRow<K>);
+}
+template <class K>
+constexpr Kernel entryWithNorms(const char* name) {
+  return entryOf<K>(name, false, &run<K>, &measure<K>, &resolve<K>);
 }
 #undef INLINE
 }  // namespace ISA

@@ -30,6 +30,8 @@ const variants: Readonly<Record<string, readonly Options[]>> = {
   NAdam: [{ lr: halving }, { momentumDecay: 0.5, decoupledWeightDecay: true, weightDecay: 0.1 }],
   RAdam: [{ lr: halving }, { betas: [0.9, 0] }, { decoupledWeightDecay: true, weightDecay: 0.1 }],
   Lion: [{ lr: halving }, { betas: [0, 0.5], weightDecay: 0.1 }],
+  LARS: [{ lr: 10 }, { lr: halving, momentum: 0.5, weightDecay: 0.1, trustCoefficient: 1 }],
+  LAMB: [{ lr: halving }, { clamp: 2, weightDecay: 0.1, biasCorrection: false }],
   AdEMAMix: [{ lr: halving }, { alphaSteps: 2, beta3Steps: 4, weightDecay: 0.1 }],
   Rprop: [{ lr: halving }, { etas: [0.3, 3], stepSizes: [0.01, 0.02] }],
   FTRL: [{ lr: halving }, { l1: 0.1, l2: 0.1 }, { beta: 0, initialAccumulatorValue: 0, l1: 1 }],
@@ -52,8 +54,11 @@ function casesOf({ name, hyperParameters }: Declaration): Options[] {
     Object.fromEntries(
       Object.entries(options).filter(([key]) => key !== 'weightDecay' || 'weightDecay' in hyperParameters),
     );
-  return (variants[name] ?? [{}]).flatMap((own) =>
-    shared.map((common) => known({ ...common, ...own, ...('weightDecay' in common ? common : {}) })),
+  // What is shared is the same code around every formula: each alone with the first, none and all of it with the others.
+  return (variants[name] ?? [{}]).flatMap((own, i) =>
+    (i === 0 ? shared : [shared[0] as Options, shared.at(-1) as Options]).map((common) =>
+      known({ ...common, ...own, ...('weightDecay' in common ? common : {}) }),
+    ),
   );
 }
 

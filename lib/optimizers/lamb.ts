@@ -1,0 +1,147 @@
+import {
+  type Declaration,
+  defaultsOf,
+  type GroupOptionsOf,
+  kernel,
+  type OptionsOf,
+  type ResolvedOf,
+} from '../core/declaration.js';
+import { Optimizer } from '../core/optimizer.js';
+import type { Params } from '../core/params.js';
+import { power } from '../core/power.js';
+
+const f = Math.fround;
+
+/** Adam's direction with the decay beside it, in float32. */
+function direction(
+  [, , , , inverseBiasCorrection1, inverseBiasCorrection2Sqrt, eps, weightDecay]: readonly number[],
+  param: number,
+  expAvg: number,
+  expAvgSq: number,
+): number {
+  const denominator = f(f(f(Math.sqrt(expAvgSq)) * inverseBiasCorrection2Sqrt!) + eps!);
+  return f(f(f(expAvg * inverseBiasCorrection1!) / denominator) + f(weightDecay! * param));
+}
+
+export const lamb = {
+  name: 'LAMB',
+  about: 'Adam whose rate follows the ratio of the norms of weights and update, param by param: for large batches',
+  reference:
+    'You et al., "Large Batch Optimization for Deep Learning: Training BERT in 76 minutes", ICLR 2020, Algorithm 2, https://arxiv.org/abs/1904.00962',
+  formula: [
+    'm ← β₁·m + (1−β₁)·g;  s ← β₂·s + (1−β₂)·g²',
+    'u = (m/(1−β₁ᵗ)) / (√(s/(1−β₂ᵗ)) + ε) + λ·w',
+    'w ← w − η·min(‖w‖, clamp)/‖u‖ · u, the ratio 1 if a norm is 0',
+  ],
+  decay: 'none',
+  denseOnly: 'LAMB needs the norm of the whole update',
+  hyperParameters: {
+    /** Learning rate. */
+    lr: { default: 1e-3, range: '[0, inf)', about: 'learning rate' },
+    /** Decay rates of the moving averages of g and of g². */
+    betas: { default: [0.9, 0.999], range: '[0, 1)', about: 'decay rates of the moving averages of g and of g²' },
+    /** Added to the denominator, outside the root. */
+    eps: { default: 1e-6, range: '[0, inf)', about: 'added to the denominator, outside the root' },
+    /** The most that the norm of the weights counts as. */
+    clamp: { range: '(0, inf)', about: 'the most that the norm of the weights counts as' },
+    /** Correct the averages for their start at 0. */
+    biasCorrection: { default: true, about: 'correct the averages for their start at 0' },
+    /** Decay inside the formula, scaled with the update. */
+    weightDecay: { default: 0, range: '[0, inf)', about: 'decay inside the formula, scaled with the update' },
+  },
+  kernels: {
+    lamb: kernel({
+      state: ['expAvg', 'expAvgSq'],
+      constants: [
+        'beta1',
+        'oneMinusBeta1',
+        'beta2',
+        'oneMinusBeta2',
+        'inverseBiasCorrection1',
+        'inverseBiasCorrection2Sqrt',
+        'eps',
+        'weightDecay',
+        'clamp',
+        'lr',
+        'rate',
+      ],
+      norms: {
+        measure: (constants, [expAvg, expAvgSq]) => {
+          const [beta1, oneMinusBeta1, beta2, oneMinusBeta2] = constants;
+          return (i, param, grad, out) => {
+            expAvg[i] = f(beta1 * expAvg[i]!) + f(oneMinusBeta1 * grad);
+            expAvgSq[i] = f(beta2 * expAvgSq[i]!) + f(oneMinusBeta2 * f(grad * grad));
+            out[0] = param;
+            out[1] = direction(constants, param, expAvg[i]!, expAvgSq[i]!);
+          };
+        },
+        resolve: (constants, weights, updates) => {
+          const [b1, c1, b2, c2, i1, i2, eps, weightDecay, clamp, lr] = constants;
+          const ratio = weights > 0 && updates > 0 ? (weights < clamp ? weights : clamp) / updates : 1;
+          return [b1, c1, b2, c2, i1, i2, eps, weightDecay, clamp, lr, lr * ratio];
+        },
+      },
+      reference: (constants, [expAvg, expAvgSq]) => {
+        const rate = constants[10];
+        return (i, param) => param - f(rate * direction(constants, param, expAvg[i]!, expAvgSq[i]!));
+      },
+    }),
+  },
+} as const satisfies Declaration;
+
+/** Options of {@link LAMB}. */
+export type LAMBOptions = OptionsOf<typeof lamb>;
+type Now = ResolvedOf<typeof lamb>;
+
+/**
+ * LAMB: Adam's direction, with a rate for each param in proportion to the ratio of the norms of its weights and of that
+ * direction. For large batches.
+ *
+ * ```
+ * m ← β₁·m + (1−β₁)·g;   s ← β₂·s + (1−β₂)·g²
+ * u = (m/(1−β₁ᵗ)) / (√(s/(1−β₂ᵗ)) + ε) + λ·w
+ * w ← w − η·min(‖w‖, clamp)/‖u‖ · u, the ratio 1 if a norm is 0
+ * ```
+ * The norms are those of the whole param: sparse gradients are refused.
+ *
+ * Options: `lr` (1e-3, [0, ∞)), `betas` ([0.9, 0.999], each [0, 1)), `eps` (1e-6), `clamp` (none, (0, ∞)), `biasCorrection`
+ * (true), `weightDecay` (0, in the formula), `maximize` (false), `clipValue`; for all groups together `clipNorm`,
+ * `skipNonFinite`, `zeroGrads`, `ema`, `gradNorm`, `flushDenormals`. State: `expAvg`, `expAvgSq`.
+ *
+ * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params
+ * @example
+ * ```ts
+ * import { LAMB } from 'schuss';
+ * const w = new Float32Array([3, 4]); // its norm is 5, that of Adam's first direction √2
+ * new LAMB(w, { lr: 0.1 }).step(new Float32Array([0.5, -0.5])); // w is [2.646, 4.354]
+ * ```
+ * @see You et al. 2020, Algorithm 2, https://arxiv.org/abs/1904.00962
+ */
+export class LAMB extends Optimizer<typeof lamb> {
+  static readonly optimizerName: string = lamb.name;
+  static readonly defaults: LAMBOptions = defaultsOf(lamb);
+
+  constructor(params: Params<GroupOptionsOf<typeof lamb>>, options: LAMBOptions = {}) {
+    super(lamb, params, options);
+  }
+
+  protected override constants({ lr, betas, eps, clamp, biasCorrection, weightDecay }: Now, t: number): number[] {
+    const beta1 = betas[0];
+    const beta2 = betas[1];
+    const biasCorrection1 = biasCorrection ? 1 - power(beta1, t) : 1;
+    const biasCorrection2 = biasCorrection ? 1 - power(beta2, t) : 1;
+    return [
+      beta1,
+      1 - beta1,
+      beta2,
+      1 - beta2,
+      1 / biasCorrection1,
+      1 / Math.sqrt(biasCorrection2),
+      eps,
+      weightDecay,
+      clamp ?? Number.POSITIVE_INFINITY,
+      lr,
+      0,
+    ];
+  }
+}

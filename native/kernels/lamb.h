@@ -1,0 +1,32 @@
+// LAMB. You et al. 2020, Algorithm 2. https://arxiv.org/abs/1904.00962
+namespace ISA {
+struct Lamb {
+  STATE(expAvg, expAvgSq)
+  CONSTANTS(beta1, oneMinusBeta1, beta2, oneMinusBeta2, inverseBiasCorrection1, inverseBiasCorrection2Sqrt, eps,
+            weightDecay, clamp, lr, rate)
+  /// The averages move on here; the norms are the weight's and the update's.
+  template <class V>
+  void measure(V param, V grad, V& expAvg, V& expAvgSq, V&, V& second) const {
+    expAvg = V(beta1) * expAvg + V(oneMinusBeta1) * grad;
+    expAvgSq = V(beta2) * expAvgSq + V(oneMinusBeta2) * (grad * grad);
+    second = direction(param, expAvg, expAvgSq);
+  }
+  void resolve(double weights, double updates) {
+    const double limit = static_cast<double>(clamp);
+    const double scaled = weights < limit ? weights : limit;
+    const double ratio = weights > 0 && updates > 0 ? scaled / updates : 1;
+    rate = static_cast<float>(static_cast<double>(lr) * ratio);
+  }
+  template <class V>
+  void update(V& param, V, V& expAvg, V& expAvgSq) const {
+    param = param - V(rate) * direction(param, expAvg, expAvgSq);
+  }
+
+ private:
+  template <class V>
+  V direction(V param, V expAvg, V expAvgSq) const {
+    return expAvg * V(inverseBiasCorrection1) / (sqrt(expAvgSq) * V(inverseBiasCorrection2Sqrt) + V(eps)) +
+           V(weightDecay) * param;
+  }
+};
+}  // namespace ISA
