@@ -9,4 +9,5 @@ export type { GroupState, ParamState, StateDict } from './core/state-dict.js';
 export * from './ensembles/index.js';
 export * from './optimizers/index.js';
 export * from './schedules/index.js';
+export * from './second-order/index.js';
 export * from './training/index.js';

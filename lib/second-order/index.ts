@@ -1,0 +1,12 @@
+export { LBFGS, type LBFGSOptions, type LBFGSResult } from './lbfgs.js';
+export type {
+  CommonOptions as MinimizeCommonOptions,
+  MinimizeProgress,
+  MinimizeReason,
+  MinimizeResult,
+} from './method.js';
+export { type MinimizeOptions, minimize, type StepsMethod } from './minimize.js';
+export type { LBFGSMethodOptions } from './minimize-by-lbfgs.js';
+export type { StepsMethodOptions } from './minimize-by-steps.js';
+export type { Objective, Terms } from './objective.js';
+export type { Vector } from './vector.js';
