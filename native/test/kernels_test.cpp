@@ -5,7 +5,9 @@
 
 namespace {
 struct Tensor {
-  explicit Tensor(size_t length) : param(length), grad(length), ema(length), state(kMaxState, Buffer(length)) {}
+  /// A kernel per row has one number for the whole span.
+  Tensor(size_t length, bool perRow)
+      : param(length), grad(length), ema(length), state(kMaxState, Buffer(perRow ? 1 : length)) {}
 
   Span span(bool hasEma, bool zeroGrad) {
     Span span = {param.data(), grad.data(), hasEma ? ema.data() : nullptr, {}, param.length(), zeroGrad};
@@ -60,6 +62,22 @@ std::vector<Use> uses() {
   return all;
 }
 
+bool same(double a, double b) { return (isnan(a) && isnan(b)) || memcmp(&a, &b, sizeof a) == 0; }
+
+/// Runs a kernel, after the walk that measures if it has one. Returns what that found.
+std::vector<double> run(const Kernel& kernel, const Use& use, const float* constants, Tensor* tensor) {
+  std::vector<double> norms;
+  const Span span = tensor->span(use.hasEma, use.zeroGrad);
+  if (kernel.measure != nullptr) {
+    // They are added to what other parts of the tensor have.
+    norms = {1, 2};
+    kernel.measure(use.pass, constants, span, norms.data());
+    CHECK(tensor->guarded());
+  }
+  kernel.run(use.pass, constants, span);
+  return norms;
+}
+
 void compareAt(size_t length, const std::vector<Use>& uses, Values values) {
   const KernelSet* sets[kMaxSets];
   const size_t count = available(sets, kMaxSets);
@@ -68,8 +86,9 @@ void compareAt(size_t length, const std::vector<Use>& uses, Values values) {
   Buffer zeros(length);
   for (size_t i = 0; i < length; ++i) zeros.set(i, 0.0f);
   for (size_t k = 0; k < scalar.count; ++k) {
+    if (scalar.kernels[k].perRow && length == 0) continue;  // a row has elements
     for (const Use& use : uses) {
-      Tensor start(length);
+      Tensor start(length, scalar.kernels[k].perRow);
       random.fill(&start.param, values);
       random.fill(&start.grad, values);
       random.fill(&start.ema, values);
@@ -78,15 +97,16 @@ void compareAt(size_t length, const std::vector<Use>& uses, Values values) {
       for (float& constant : constants) constant = random.fraction();
 
       Tensor expected = start;
-      scalar.kernels[k].run(use.pass, constants, expected.span(use.hasEma, use.zeroGrad));
+      const std::vector<double> expectedNorms = run(scalar.kernels[k], use, constants, &expected);
       CHECK(expected.guarded());
       if (!use.hasEma) CHECK(expected.ema.differs(start.ema) == length);
       CHECK(expected.grad.differs(use.zeroGrad ? zeros : start.grad) == length);
 
       for (size_t s = 0; s + 1 < count; ++s) {
         Tensor actual = start;
-        sets[s]->kernels[k].run(use.pass, constants, actual.span(use.hasEma, use.zeroGrad));
-        const std::string where = actual.differs(expected) + (actual.guarded() ? "" : " wrote outside its span");
+        const std::vector<double> norms = run(sets[s]->kernels[k], use, constants, &actual);
+        std::string where = actual.differs(expected) + (actual.guarded() ? "" : " wrote outside its span");
+        for (size_t n = 0; n < norms.size(); ++n) where += same(norms[n], expectedNorms[n]) ? "" : " a norm";
         if (where.empty()) continue;
         const Pass& p = use.pass;
         char text[200];
@@ -112,6 +132,7 @@ TEST("all instruction sets hold the same table of kernels") {
       CHECK(std::string(sets[s]->kernels[k].name) == sets[0]->kernels[k].name);
       CHECK(std::string(sets[s]->kernels[k].state) == sets[0]->kernels[k].state);
       CHECK(std::string(sets[s]->kernels[k].constants) == sets[0]->kernels[k].constants);
+      CHECK(sets[s]->kernels[k].perRow == sets[0]->kernels[k].perRow);
     }
   }
 }
@@ -121,10 +142,11 @@ TEST("ordinary numbers: equal to scalar at every length up to 33") {
   for (size_t length = 0; length <= 33; ++length) compareAt(length, uses(), Values::kOrdinary);
 }
 
-TEST("ordinary numbers: equal to scalar at lengths 1000 and 1003") {
-  for (size_t length : {1000, 1003}) compareAt(length, uses(), Values::kOrdinary);
+// The longer ones are of several pieces, in which a kernel per row measures its gradient.
+TEST("ordinary numbers: equal to scalar at lengths 1000, 1003 and 2051") {
+  for (size_t length : {1000, 1003, 2051}) compareAt(length, uses(), Values::kOrdinary);
 }
 
 TEST("zeros, denormals, huge numbers, infinities and NaN: equal to scalar") {
-  for (size_t length : {1, 7, 33, 1000, 1003}) compareAt(length, uses(), Values::kAny);
+  for (size_t length : {1, 7, 33, 1000, 1003, 2051}) compareAt(length, uses(), Values::kAny);
 }

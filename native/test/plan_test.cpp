@@ -4,28 +4,25 @@
 #include <math.h>
 #include <string.h>
 
-#include "../dispatch.h"
+#include <vector>
+
 #include "check.h"
+#include "control.h"
+#include "sets.h"
 
 namespace {
-const Kernel* sgdOf(const KernelSet& set) {
-  for (size_t k = 0; k < set.count; ++k) {
-    if (strcmp(set.kernels[k].name, "sgd") == 0) return &set.kernels[k];
-  }
-  return nullptr;
-}
-
 /// Two tensors under SGD at lr 1: params 0, gradients (3, 0) and (4), a row each. The norm is 5.
 struct Fixture {
-  explicit Fixture(const KernelSet& set) : plan(set, 2, &control, rows, kStride, rowOf) {
-    plan.setTensor(0, sgdOf(set), {first, nullptr, nullptr, {}, 2, false});
-    plan.setTensor(1, sgdOf(set), {second, nullptr, nullptr, {}, 1, false});
+  explicit Fixture(const KernelSet& set) : sgd(kernelNamed(set, "sgd")), plan(set, 2, &control, rows, kStride, rowOf) {
+    plan.setTensor(0, sgd, {first, nullptr, nullptr, {}, 2, false}, 0);
+    plan.setTensor(1, sgd, {second, nullptr, nullptr, {}, 1, false}, 0);
     plan.setGrad(0, firstGrad);
     plan.setGrad(1, secondGrad);
   }
 
   static constexpr size_t kStride = kPassFloats + 1;
-  Control control = {1, INFINITY, 0, 0, 0, -1, -1};
+  const Kernel* sgd;
+  Control control = idle();
   float rows[2 * kStride] = {1, INFINITY, 0, 1, 0, 0, 1, 1, INFINITY, 0, 1, 0, 0, 1};
   int32_t rowOf[2] = {0, 1};
   float first[2] = {}, second[1] = {};
@@ -34,27 +31,25 @@ struct Fixture {
 };
 
 template <class F>
-void forEachSet(F check) {
-  const KernelSet* sets[kMaxSets];
-  const size_t count = available(sets, kMaxSets);
-  for (size_t s = 0; s < count; ++s) {
-    Fixture fixture(*sets[s]);
+void forEachFixture(F check) {
+  forEachSet([&](const KernelSet& set) {
+    Fixture fixture(set);
     check(fixture);
-  }
+  });
 }
 }  // namespace
 
 TEST("a step updates all tensors and measures nothing unasked") {
-  forEachSet([](Fixture& f) {
+  forEachFixture([](Fixture& f) {
     f.plan.step();
-    CHECK(f.control.applied == 1 && f.control.gradNorm == -1);
+    CHECK(f.control.applied == 1 && f.control.gradNorm == kUnwritten);
     CHECK(f.first[0] == -3 && f.first[1] == 0 && f.second[0] == -4);
     CHECK(f.firstGrad[0] == 3 && f.secondGrad[0] == 4);
   });
 }
 
 TEST("the norm is that of the scaled gradients") {
-  forEachSet([](Fixture& f) {
+  forEachFixture([](Fixture& f) {
     f.control.measureNorm = 1;
     f.control.gradScale = -2;
     f.plan.step();
@@ -64,7 +59,7 @@ TEST("the norm is that of the scaled gradients") {
 }
 
 TEST("clipping scales down to the maximal norm, and never up") {
-  forEachSet([](Fixture& f) {
+  forEachFixture([](Fixture& f) {
     f.control.measureNorm = 1;
     f.control.maxNorm = 1;
     f.plan.step();
@@ -79,7 +74,7 @@ TEST("clipping scales down to the maximal norm, and never up") {
 }
 
 TEST("a row's own gradScale joins the step's: maximize") {
-  forEachSet([](Fixture& f) {
+  forEachFixture([](Fixture& f) {
     f.rows[Fixture::kStride] = -1;
     f.control.gradScale = 2;
     f.plan.step();
@@ -88,7 +83,7 @@ TEST("a row's own gradScale joins the step's: maximize") {
 }
 
 TEST("a tensor without a row takes no part: not in the norm, the update, the zeroing") {
-  forEachSet([](Fixture& f) {
+  forEachFixture([](Fixture& f) {
     f.rowOf[0] = -1;
     f.firstGrad[0] = NAN;
     f.control.measureNorm = f.control.skipNonFinite = f.control.zeroGrads = 1;
@@ -102,7 +97,7 @@ TEST("a tensor without a row takes no part: not in the norm, the update, the zer
 TEST("a gradient that is not finite skips the step, which still zeroes gradients if asked") {
   for (float bad : {NAN, INFINITY, -INFINITY}) {
     for (double zeroGrads : {0.0, 1.0}) {
-      forEachSet([=](Fixture& f) {
+      forEachFixture([=](Fixture& f) {
         f.secondGrad[0] = bad;
         f.control.measureNorm = f.control.skipNonFinite = 1;
         f.control.zeroGrads = zeroGrads;
@@ -117,7 +112,7 @@ TEST("a gradient that is not finite skips the step, which still zeroes gradients
 }
 
 TEST("without skipNonFinite, a NaN reaches the params, clipped or not") {
-  forEachSet([](Fixture& f) {
+  forEachFixture([](Fixture& f) {
     f.secondGrad[0] = NAN;
     f.control.measureNorm = 1;
     f.control.maxNorm = 1;
@@ -128,7 +123,7 @@ TEST("without skipNonFinite, a NaN reaches the params, clipped or not") {
 }
 
 TEST("zeroGrads zeroes in the step") {
-  forEachSet([](Fixture& f) {
+  forEachFixture([](Fixture& f) {
     f.control.zeroGrads = 1;
     f.plan.step();
     CHECK(f.first[0] == -3 && f.firstGrad[0] == 0 && f.secondGrad[0] == 0);
@@ -136,10 +131,37 @@ TEST("zeroGrads zeroes in the step") {
 }
 
 TEST("an empty tensor is fine") {
-  forEachSet([](Fixture& f) {
-    f.plan.setTensor(0, sgdOf(f.plan.set()), {});
+  forEachFixture([](Fixture& f) {
+    f.plan.setTensor(0, f.sgd, {}, 0);
     f.control.measureNorm = f.control.zeroGrads = 1;
     f.plan.step();
     CHECK(f.control.gradNorm == 4 && f.second[0] == -4);
   });
+}
+
+// Rows of 3 and of 20000: segments of 16384 elements end in the middle of one, or hold none that begins in them.
+TEST("a kernel per row is run once on each whole row, however the tensor is cut") {
+  for (size_t columns : {3, 20000, 16384, 1}) {
+    forEachSet([=](const KernelSet& set) {
+      const Kernel* const kernel = kernelNamed(set, "adagrad-row-wise");
+      const size_t count = 60000 / columns, length = count * columns;
+      std::vector<float> param(length), grad(length), sum(count, 1.0f);
+      for (size_t i = 0; i < length; ++i) param[i] = sinf(static_cast<float>(i)), grad[i] = cosf(static_cast<float>(i));
+      std::vector<float> expected = param, expectedSum = sum;
+      float row[] = {1, INFINITY, 0, 1, 0, 0, 0.5f, 0.25f};
+      const Pass pass = {1, INFINITY, 0, 1, 0, 0};
+      for (size_t r = 0; r < count; ++r) {
+        float* const at = &expected[r * columns];
+        kernel->run(pass, row + kPassFloats, {at, &grad[r * columns], nullptr, {&expectedSum[r]}, columns, false});
+      }
+      Control control = idle();
+      int32_t rowOf[] = {0};
+      Plan plan(set, 1, &control, row, kPassFloats + 2, rowOf);
+      plan.setTensor(0, kernel, {param.data(), nullptr, nullptr, {sum.data()}, length, false}, columns);
+      plan.setGrad(0, grad.data());
+      plan.step();
+      CHECK(memcmp(param.data(), expected.data(), length * sizeof(float)) == 0);
+      CHECK(memcmp(sum.data(), expectedSum.data(), count * sizeof(float)) == 0 && sum[0] > 1);
+    });
+  }
 }

@@ -1,8 +1,8 @@
-// sumSquares in its fixed order, and lerp: the same bits from every instruction set.
-#include "../dispatch.h"
+// sumSquares in its fixed order; lerp, add and scale: the same bits from every instruction set.
 #include "../plan.h"
 #include "buffer.h"
 #include "check.h"
+#include "sets.h"
 
 namespace {
 // The definition: in chunks of 16384, element i goes to lane i mod 16, and the lanes are folded in halves.
@@ -25,28 +25,26 @@ bool same(double a, double b) { return (isnan(a) && isnan(b)) || memcmp(&a, &b, 
 }  // namespace
 
 TEST("sumSquares is its definition, to the bit") {
-  const KernelSet* sets[kMaxSets];
-  const size_t count = available(sets, kMaxSets);
   for (Values values : {Values::kOrdinary, Values::kAny}) {
     for (size_t length : {0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 1000, 1003, 16383, 16384, 16385, 100003}) {
       Buffer x(length);
       Random(static_cast<uint32_t>(length)).fill(&x, values);
-      for (size_t s = 0; s < count; ++s) CHECK(same(sumSquares(*sets[s], x.data(), length), defined(x.data(), length)));
+      const double expected = defined(x.data(), length);
+      forEachSet([&](const KernelSet& set) { CHECK(same(sumSquares(set, x.data(), length), expected)); });
       CHECK(x.guarded());
     }
   }
 }
 
 TEST("the squares of finite floats have a finite sum") {
-  const KernelSet* sets[kMaxSets];
-  const size_t count = available(sets, kMaxSets);
   const std::vector<float> huge(100003, 0x1.fffffep127f);
-  for (size_t s = 0; s < count; ++s) CHECK(isfinite(sumSquares(*sets[s], huge.data(), huge.size())));
+  forEachSet([&](const KernelSet& set) { CHECK(isfinite(sumSquares(set, huge.data(), huge.size()))); });
 }
 
-TEST("lerp: equal to its formula, inside its span") {
-  const KernelSet* sets[kMaxSets];
-  const size_t count = available(sets, kMaxSets);
+namespace {
+/// Compares what `run` makes of `target` and `source` with the formula, in every instruction set.
+template <class Run, class Formula>
+void compare(Run run, Formula formula) {
   for (Values values : {Values::kOrdinary, Values::kAny}) {
     for (size_t length : {0, 1, 3, 4, 5, 7, 8, 9, 15, 16, 17, 33, 1000, 1003}) {
       Buffer target(length), source(length);
@@ -55,16 +53,34 @@ TEST("lerp: equal to its formula, inside its span") {
       random.fill(&source, values);
       Buffer expected = target;
       const Buffer before = source;
-      for (size_t i = 0; i < length; ++i) {
-        const float t = target.data()[i], difference = source.data()[i] - t, part = 0.3f * difference;
-        expected.set(i, t + part);
-      }
-      for (size_t s = 0; s < count; ++s) {
+      for (size_t i = 0; i < length; ++i) expected.set(i, formula(target.data()[i], source.data()[i]));
+      forEachSet([&](const KernelSet& set) {
         Buffer actual = target;
-        sets[s]->lerp(actual.data(), source.data(), 0.3f, length);
+        run(set, actual.data(), source.data(), length);
         CHECK(actual.differs(expected) == length);
-        CHECK(actual.guarded() && source.differs(before) == length);
-      }
+        CHECK(actual.guarded() && source.guarded() && source.differs(before) == length);
+      });
     }
+  }
+}
+}  // namespace
+
+TEST("lerp: equal to its formula, inside its span") {
+  compare([](const KernelSet& set, float* t, float* s, size_t n) { set.lerp(t, s, 0.3f, n); },
+          [](float t, float s) {
+            const float difference = s - t, part = 0.3f * difference;
+            return t + part;
+          });
+}
+
+TEST("add: equal to its formula, inside its span") {
+  compare([](const KernelSet& set, float* t, float* s, size_t n) { set.add(t, s, n); },
+          [](float t, float s) { return t + s; });
+}
+
+TEST("scale: equal to its formula, inside its span, and the whole factor counts") {
+  for (float factor : {0.3f, -2.0f, 1.0f, 0.0f, 0x1p-149f}) {
+    compare([=](const KernelSet& set, float* x, float*, size_t n) { set.scale(x, factor, n); },
+            [=](float x, float) { return factor * x; });
   }
 }
