@@ -90,6 +90,7 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
   /** Filled anew in each step: the gradients as read, before they are looked at. */
   readonly #given: Given[] = [];
   readonly #inFlight = new InFlight();
+  #watcher: Watcher | undefined;
   #stepCount = 0;
   #skippedSteps = 0;
   #disposed = false;
@@ -365,12 +366,13 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
   }
 
   #startParams(): void {
-    if (this.start === undefined) return;
+    if (this.start === undefined && this.#watcher === undefined) return;
     for (const group of this.#groups) {
       for (let i = group.begin; i < group.end; i++) {
         const slot = this.#slots[i]!;
         if (slot.step > 0 || this.#blocks.rowOf[i]! < 0) continue;
-        this.start(group.settings.now as ResolvedOf<D>, slot.data, Object.fromEntries(slot.arrays));
+        this.#watcher?.started(slot);
+        this.start?.(group.settings.now as ResolvedOf<D>, slot.data, Object.fromEntries(slot.arrays));
       }
     }
   }
@@ -420,6 +422,7 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
       slot.step++;
       slot.scalars = slot.nextScalars;
     }
+    this.#watcher?.applied(this.#stepCount, slots);
   }
 
   // ---- Saving and loading ----
@@ -712,6 +715,15 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
     this.#exclusively(() => this.#apply(group, this.#changed(group, name, value)));
   }
 
+  /** See {@link watch}. @internal */
+  static watch(optimizer: Optimizer, watcher: Watcher): readonly Slot[] {
+    optimizer.#checkAlive();
+    if (optimizer.#watcher !== undefined && optimizer.#watcher !== watcher)
+      throw typeError(watcher.name, 'optimizer', `one that a ${optimizer.#watcher.name} has`, 'one of its own');
+    optimizer.#watcher = watcher;
+    return optimizer.#slots;
+  }
+
   /** See {@link rebind}. @internal */
   static rebind(optimizer: Optimizer, key: string | number, array: Float32Array): void {
     optimizer.#checkAlive();
@@ -731,6 +743,20 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
       alive.map(({ data, path }) => extentOf(optimizer.#engine, data, path)),
     );
   }
+}
+
+/** What a wrapper is told of the steps of the optimizer inside, those on other threads too, in their order. */
+export interface Watcher {
+  readonly name: string;
+  /** Before a param's first update; again if that was skipped. */
+  started(slot: Slot): void;
+  /** After an applied step and before the next one begins. */
+  applied(stepCount: number, slots: readonly Slot[]): void;
+}
+
+/** Tells a watcher of an optimizer's steps from now on, and returns the optimizer's params. @internal */
+export function watch(optimizer: Optimizer, watcher: Watcher): readonly Slot[] {
+  return Optimizer.watch(optimizer, watcher);
 }
 
 /**

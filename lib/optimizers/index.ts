@@ -103,6 +103,7 @@ export { FTRL, type FTRLOptions } from './ftrl.js';
 export { LAMB, type LAMBOptions } from './lamb.js';
 export { LARS, type LARSOptions } from './lars.js';
 export { Lion, type LionOptions } from './lion.js';
+export { Lookahead, type LookaheadOptions, type LookaheadState } from './lookahead.js';
 export { NAdam, type NAdamOptions } from './nadam.js';
 export { RAdam, type RAdamOptions } from './radam.js';
 export { RMSprop, type RMSpropOptions } from './rmsprop.js';
