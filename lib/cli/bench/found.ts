@@ -63,15 +63,21 @@ export function fusedRatio({ fused }: Results): Found {
     : { ...value, about: `${value.about}; against a step that clips, ${fewer.join(', ')}` };
 }
 
-/** The class that is furthest from the limit, of the rows that are wanted. */
-export function ofLimit({ classes }: Results, wanted: (row: ClassRow) => boolean): Found {
-  const rows = classes.rows.filter(wanted);
-  return worst(
-    rows.flatMap((row) =>
+/** The class that is furthest from the limit, of the rows that are wanted; and all others that are beyond the bound. */
+export function ofLimit({ classes }: Results, bound: number, wanted: (row: ClassRow) => boolean): Found {
+  const values = classes.rows
+    .filter(wanted)
+    .flatMap((row) =>
       row.ofLimit === null ? [] : [{ value: row.ofLimit.median, about: `${row.optimizer} at ${size(row.n)}` }],
-    ),
-    Math.max,
-  );
+    );
+  const furthest = worst(values, Math.max);
+  if (typeof furthest === 'string') return furthest;
+  const others = values.filter((value) => value !== furthest && value.value > bound);
+  const beyond = others.map(({ value, about }) => `${about} ${times(value)}`).join(', ');
+  const rest = `${values.length - others.length - 1} of ${values.length} are nearer`;
+  return others.length === 0
+    ? furthest
+    : { ...furthest, about: `${furthest.about}; beyond the goal also ${beyond}; ${rest}` };
 }
 
 /** The class that gains least from threads, of the rows that are wanted. */

@@ -39,14 +39,14 @@ export function goalsOf(results: Results): Goal[] {
     atMost(
       'every first-order optimizer against the limit loop, n ≥ 1e7, one thread',
       1.1,
-      ofLimit(results, (row) => row.threads === 1 && outOfCache(row.n)),
+      ofLimit(results, 1.1, (row) => row.threads === 1 && outOfCache(row.n)),
     ),
     atMost(
       `the same with ${most} threads`,
       1.15,
       most === 1
         ? 'one thread alone was asked for'
-        : ofLimit(results, (row) => row.threads === most && outOfCache(row.n)),
+        : ofLimit(results, 1.15, (row) => row.threads === most && outOfCache(row.n)),
     ),
     atLeast(
       `${most} threads against one, n ≥ 1e7`,
@@ -59,12 +59,12 @@ export function goalsOf(results: Results): Goal[] {
     atMost(
       'Adam, AdaGrad, RMSProp against the limit loop in cache, 1e5 to 1e6',
       1.25,
-      ofLimit(results, (row) => row.threads === 1 && inCache(row.n) && divides(row)),
+      ofLimit(results, 1.25, (row) => row.threads === 1 && inCache(row.n) && divides(row)),
     ),
     atMost(
       'SGD, momentum against the limit loop in cache, 1e5 to 1e6',
       1.1,
-      ofLimit(results, (row) => row.threads === 1 && inCache(row.n) && plain(row)),
+      ofLimit(results, 1.1, (row) => row.threads === 1 && inCache(row.n) && plain(row)),
     ),
     judged(
       'DeepSpeed CPUAdam',
@@ -122,17 +122,17 @@ function judged(
 }
 
 function eventLoopGoal({ eventLoop }: Results): Goal {
-  const found = isSkipped(eventLoop)
-    ? eventLoop.skipped
-    : {
-        value: eventLoop.delayMs.p99,
-        about: `at ${size(eventLoop.n)}; a process at rest: ${eventLoop.idleDelayMs.p99} ms`,
-      };
+  const at = 1e8;
+  const found = ((): Found => {
+    if (isSkipped(eventLoop)) return eventLoop.skipped;
+    if (eventLoop.n < at) return `a quick run steps ${size(eventLoop.n)}`;
+    return { value: eventLoop.delayMs.p99, about: `a process at rest: ${eventLoop.idleDelayMs.p99} ms` };
+  })();
   return judged(
     'event loop while stepAsync steps 1e8 parameters, delay p99',
     '≤ 5 ms',
     found,
     (ms) => `${number(ms)} ms`,
-    (ms) => ms <= 5 && !isSkipped(eventLoop) && eventLoop.n >= 1e8,
+    (ms) => ms <= 5,
   );
 }

@@ -30,9 +30,10 @@ export function pageHtml(results: Results, plots: readonly string[], command: st
 <style>${style}
 svg { max-width: 100%; height: auto; }
 .plots { display: grid; gap: 16px; grid-template-columns: repeat(2, minmax(0, 1fr)); }
-.plots > :first-child { grid-column: 1 / -1; }
+.plots > :nth-child(-n + 2) { grid-column: 1 / -1; }
 .plots > :first-child svg { width: 100%; }
-.goals th, .goals td { text-align: left; white-space: normal; }
+.wide td { white-space: pre; }
+.wide .goals th, .wide .goals td { text-align: left; white-space: normal; }
 .goals td:last-child { font-weight: 600; }
 @media (max-width: 980px) { .plots { grid-template-columns: minmax(0, 1fr); } }
 </style>

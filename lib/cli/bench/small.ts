@@ -28,7 +28,7 @@ function stepsOf(name: string, Class: OptimizerClass, lengths: readonly number[]
 }
 
 /** The way to a step of nanoseconds is compiled only after some ten thousand of them. */
-const warmUp = ({ pace, quick }: Settings): Pace => ({ ...pace, warmup: quick ? 0.1 : 0.3 });
+const warmUp = ({ pace, quick }: Settings): Pace => ({ ...pace, warmup: quick ? 0.2 : 0.5 });
 
 const two: readonly (readonly [OptimizerClass, object])[] = [
   [Adam, {}],
@@ -72,6 +72,7 @@ function onOneParam({ Class, options }: Case, n: number): () => unknown {
 export async function nativeAgainstJs({ settings, say }: Context): Promise<Measured<{ rows: PairRow[] }>> {
   if (backend().name === 'js') return { skipped: 'no native addon here' };
   const rows: PairRow[] = [];
+  // The way to a step is compiled by now: what is new with each class is little.
   for (const item of casesOf(settings.classes)) {
     for (const n of settings.quick ? [16] : [16, 64, 1024]) {
       say(`native against JavaScript, ${item.label}, n = ${n}`);
@@ -82,7 +83,7 @@ export async function nativeAgainstJs({ settings, say }: Context): Promise<Measu
           withEngine(referenceEngine, () => onOneParam(item, n)),
         ),
       ];
-      const outcomes = await alternate(contenders, { ...warmUp(settings), seconds: settings.pace.seconds / 4 });
+      const outcomes = await alternate(contenders, { ...settings.pace, seconds: settings.pace.seconds / 4 });
       rows.push(pair(item.label, n, secondsOf(outcomes, 'native'), secondsOf(outcomes, 'js')));
     }
   }

@@ -1,0 +1,59 @@
+import { size } from './format.js';
+import { look, type Spec } from './plot.js';
+import type { Results } from './results.js';
+
+/** How near every class comes to the limit at each size, one thread. */
+export function limitSpec({ classes }: Results): Spec | undefined {
+  const points = classes.rows.flatMap((row) =>
+    row.ofLimit === null || row.threads !== 1 ? [] : [{ optimizer: row.optimizer, n: size(row.n), ...row.ofLimit }],
+  );
+  if (points.length === 0) return undefined;
+  const sizes = [...new Set(points.map(({ n }) => n))];
+  const least = Math.min(0.8, ...points.map(({ low }) => 0.9 * low));
+  const most = Math.max(2, ...points.map(({ high }) => 1.1 * high));
+  const y = {
+    field: 'optimizer',
+    type: 'nominal',
+    sort: null,
+    title: null,
+    axis: { ticks: false, domain: false, grid: true },
+  };
+  const x = {
+    field: 'median',
+    type: 'quantitative',
+    title: 'our time over the time of a loop that moves the same memory and only adds',
+    scale: { type: 'log', domain: [least, most], nice: false },
+    axis: { values: [0.1, 0.2, 0.5, 0.8, 1, 1.25, 1.5, 2, 3, 5, 10, 20, 50, 100], format: '~g', grid: false },
+  };
+  const color = {
+    field: 'n',
+    type: 'nominal',
+    sort: null,
+    title: 'parameters',
+    scale: { domain: sizes, range: ['#CC79A7', '#E69F00', '#56B4E9', '#0072B2', '#009E73', '#D55E00', '#000000'] },
+  };
+  return {
+    ...look(
+      'schuss against the memory’s limit',
+      '1 is the limit · one thread · medians and quartiles of the ratios in each round',
+    ),
+    height: { step: 26 },
+    layer: [
+      {
+        data: { values: [{ at: 1 }] },
+        mark: { type: 'rule', strokeDash: [6, 4], size: 1.5 },
+        encoding: { x: { ...x, field: 'at' } },
+      },
+      {
+        data: { values: points },
+        mark: { type: 'rule', size: 2 },
+        encoding: { x: { ...x, field: 'low' }, x2: { field: 'high' }, y, color },
+      },
+      {
+        data: { values: points },
+        mark: { type: 'point', filled: true, size: 70, opacity: 1 },
+        encoding: { x, y, color },
+      },
+    ],
+  };
+}
