@@ -83,6 +83,11 @@ export class FlatParams {
     for (const part of this.#parts) grad.set(part.grad as Float32Array, part.offset);
   }
 
+  /** The gradients, where they were found last, ← grad. */
+  writeGrads(grad: Vector): void {
+    for (const { grad: array, offset, length } of this.#parts) array?.set(grad.subarray(offset, offset + length));
+  }
+
   #checkGrads(): void {
     readGrads(this.#who, this.#structure, this.tensors, this.#grads, this.#given);
     for (const [i, part] of this.#parts.entries()) {

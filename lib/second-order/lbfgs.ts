@@ -6,6 +6,7 @@ import { checkFunction, checkInteger, checkNumber, checkOneOf, checkOptions } fr
 import { Budget, checkLimit, Interruption } from './budget.js';
 import { Descent, type LineSearchName } from './descent.js';
 import { FlatParams } from './flat.js';
+import { isFinitePoint } from './objective.js';
 import { loadPairs, savePairs } from './pairs-state.js';
 import { maxAbs, norm, type Vector } from './vector.js';
 
@@ -33,7 +34,7 @@ export interface LBFGSOptions {
   readonly maxEvaluations?: number | undefined;
   /** A `step` ends where max |gᵢ| is at most this. [0, inf), default 1e-7. */
   readonly toleranceGrad?: number | undefined;
-  /** A `step` ends after an iteration that changes no param, or not the loss, by more than this. [0, inf), default 1e-9. */
+  /** A `step` ends after an iteration that changes no param by more than this, or the loss by less. [0, inf), default 1e-9. */
   readonly toleranceChange?: number | undefined;
 }
 
@@ -99,7 +100,7 @@ function checked(who: string, options: Partial<Options>): Options {
  *
  * With the line search, y is corrected to say what the curvature is where the step ended, from the values and slopes that
  * the search has seen, and each pair is made conjugate to the one before it where the function is quadratic enough for
- * that; on the standard test problems this takes 16 % fewer evaluations than plain pairs. `lineSearch: 'none'` is
+ * that; on the standard test problems this takes about 15 % fewer evaluations than plain pairs. `lineSearch: 'none'` is
  * PyTorch's method as it is: plain pairs, α = lr, min(1, 1/‖g‖₁)·lr at first, and then the loss may rise.
  *
  * A loss or gradient that is not finite makes the line search back off; `nonFinite` counts them. Where there is no way on,
@@ -164,7 +165,7 @@ export class LBFGS {
   }
 
   /**
-   * Up to `maxIterations` iterations. The params change in place; the gradients are what the closure wrote last.
+   * Up to `maxIterations` iterations. The params change in place, and `grads` holds the gradient there afterwards.
    *
    * @param closure fills `grads` with the gradient at the params as they are when it is called, and returns the loss there
    * @returns whether the params have changed, loss and gradient norm there, and how many calls it took: {@link LBFGSResult}
@@ -175,34 +176,35 @@ export class LBFGS {
   step(closure: () => number): LBFGSResult {
     this.#checkIdle();
     checkFunction(name, 'closure', closure, 'a function, () => loss');
-    const lr = this.#nextLr();
-    this.#params.check();
-    this.#isBusy = true;
     const descent = this.#descent;
+    const lr = this.#exclusively(() => this.#nextLr());
+    this.#params.check();
     this.#params.read(descent.x);
     const { maxIterations, maxEvaluations, lineSearch, toleranceGrad, toleranceChange } = this.#options;
     const budget = new Budget(maxEvaluations);
     const evaluate = (x: Vector, grad: Vector): number => this.#evaluate(closure, budget, x, grad);
     let iterations = 0;
     let reason: LBFGSResult['reason'] = 'iterations';
-    try {
+    const run = (): void => {
       descent.start(evaluate);
-      if (!Number.isFinite(descent.value) || !Number.isFinite(maxAbs(descent.grad)))
-        throw nonFinite(descent, iterations);
+      if (!isFinitePoint(descent.value, descent.grad)) throw nonFinite(descent);
       if (maxAbs(descent.grad) <= toleranceGrad) reason = 'gradient';
       while (reason === 'iterations' && iterations < maxIterations) {
         const before = descent.value;
         const outcome = descent.iterate(evaluate, lineSearch, lr);
-        if (outcome === 'non-finite') throw nonFinite(descent, iterations);
+        if (outcome === 'non-finite') throw nonFinite(descent);
         if (outcome !== 'moved') {
           reason = outcome;
-          break;
+          return;
         }
         iterations++;
         if (maxAbs(descent.grad) <= toleranceGrad) reason = 'gradient';
         else if (descent.lastMove <= toleranceChange) reason = 'step';
-        else if (Math.abs(before - descent.value) <= toleranceChange) reason = 'function';
+        else if (Math.abs(before - descent.value) < toleranceChange) reason = 'function';
       }
+    };
+    try {
+      this.#exclusively(run);
     } catch (error) {
       if (!(error instanceof Interruption)) throw error;
       if (descent.keepBest()) iterations++;
@@ -211,8 +213,8 @@ export class LBFGS {
       this.#params.write(descent.x);
       this.#iterations += iterations;
       if (iterations > 0) this.#stepCount++;
-      this.#isBusy = false;
     }
+    this.#params.writeGrads(descent.grad);
     return {
       applied: iterations > 0,
       loss: descent.value,
@@ -234,7 +236,7 @@ export class LBFGS {
     }
     this.#params.check();
     this.#params.readGrads(grad);
-    if (!Number.isFinite(loss) || !Number.isFinite(maxAbs(grad))) budget.nonFinite++;
+    if (!isFinitePoint(loss, grad)) budget.nonFinite++;
     return loss;
   }
 
@@ -324,7 +326,23 @@ export class LBFGS {
     const { lr } = this.#options;
     if (typeof lr === 'number') return lr;
     const step = this.#stepCount + 1;
-    return checkNumber(name, `lr at step ${step}`, lr(step), '(0, inf)');
+    const value: unknown = lr(step);
+    try {
+      return checkNumber(name, 'lr', value, '(0, inf)');
+    } catch (error) {
+      const make = error instanceof RangeError ? rangeError : typeError;
+      throw make(name, 'lr', show(value), '(0, inf)', `from its schedule at step ${step}`);
+    }
+  }
+
+  /** Runs what may run the user's code, which must not change the optimizer meanwhile. */
+  #exclusively<T>(action: () => T): T {
+    this.#isBusy = true;
+    try {
+      return action();
+    } finally {
+      this.#isBusy = false;
+    }
   }
 
   #checkAlive(): void {
@@ -337,15 +355,10 @@ export class LBFGS {
   }
 }
 
-/** The error where there is no way on. */
-function nonFinite({ value, grad }: Descent, iterations: number): RangeError {
-  if (iterations === 0 && !Number.isFinite(value)) return rangeError(name, 'closure', show(value), 'a finite loss');
+/** The error where there is no way on: at the start of a step, or everywhere along a line. */
+function nonFinite({ value, grad }: Descent): RangeError {
+  if (!Number.isFinite(value)) return rangeError(name, 'closure', show(value), 'a finite loss');
   if (!Number.isFinite(maxAbs(grad))) return rangeError(name, 'grads', 'NaN or an infinity', 'finite gradients');
-  return rangeError(
-    name,
-    'closure',
-    'no finite loss and gradient along the line',
-    'finite ones',
-    `the params are where the loss is ${value}`,
-  );
+  const hint = `the params are at the last good point, where the loss is ${value}`;
+  return rangeError(name, 'closure', 'a loss or gradient that is not finite all along the line', 'finite ones', hint);
 }

@@ -1,0 +1,62 @@
+// Compiled by `npm run typecheck`, never run: what TypeScript must accept, and what it must refuse.
+import { cosine, LBFGS, type MinimizeReason, minimize, type StateDict } from '../../lib/index.js';
+
+declare const w: Float32Array;
+declare const f64: Float64Array;
+
+type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
+const same = <A, B>(_: Equal<A, B>): void => {};
+
+// ---- LBFGS ----
+
+const lbfgs = new LBFGS(
+  { 'fc.weight': w },
+  { grads: { 'fc.weight': w }, lr: cosine(1, { steps: 10 }), historySize: 5 },
+);
+new LBFGS([w, { data: w, shape: [1, 2] }], { grads: [w, w], lineSearch: 'none', maxEvaluations: 10 });
+// @ts-expect-error no gradients
+new LBFGS(w);
+// @ts-expect-error no gradients
+new LBFGS(w, { lr: 1 });
+// @ts-expect-error groups
+new LBFGS([{ params: w }], { grads: w });
+// @ts-expect-error a misspelt option
+new LBFGS(w, { grads: w, histroySize: 5 });
+// @ts-expect-error no such line search
+new LBFGS(w, { grads: w, lineSearch: 'wolfe' });
+// @ts-expect-error an async closure
+lbfgs.step(async () => 1);
+const { applied, loss, gradNorm, evaluations } = lbfgs.step(() => 1);
+same<[typeof applied, typeof loss, typeof gradNorm, typeof evaluations], [boolean, number, number, number]>(true);
+const dict: StateDict = lbfgs.stateDict();
+lbfgs.loadStateDict(dict);
+lbfgs.lr = (step) => 1 / step;
+
+// ---- minimize ----
+
+const found = minimize((x, grad) => {
+  same<typeof x, Float64Array>(true);
+  grad[0] = x[0] ?? 0;
+  return 1;
+}, f64);
+same<typeof found.x, Float64Array>(true);
+same<typeof found.reason, MinimizeReason>(true);
+same<Float32Array, ReturnType<typeof minimize<Float32Array>>['x']>(true);
+
+minimize(() => 1, w, { method: 'lbfgs', gradTol: 0, callback: ({ x }) => x[0] === 1 });
+minimize(() => 1, w, { callback() {}, signal: AbortSignal.abort() });
+minimize({ N: 3, f: (i, x, grad) => i + x.length + grad.length }, w, { passes: 3, onPass: (x) => void x.length });
+minimize({ N: 3, f: () => 1 }, w, { method: 'adam', lr: 0.1, betas: [0.9, 0.99], seed: 1 });
+minimize(() => 1, w, { method: 'sgd', lr: cosine(1, { steps: 10 }) });
+// @ts-expect-error no such method
+minimize(() => 1, w, { method: 'adamm' });
+// @ts-expect-error an option of another type
+minimize(() => 1, w, { method: 'lbfgs', gradTol: '1' });
+// @ts-expect-error a misspelt option
+minimize(() => 1, w, { method: 'lbfgs', gradtol: 1 });
+// @ts-expect-error an async function
+minimize(async () => 1, w);
+// @ts-expect-error a list of numbers
+minimize(() => 1, [1, 2]);
+// @ts-expect-error N is missing
+minimize({ f: () => 1 }, w);
