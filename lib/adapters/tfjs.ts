@@ -10,9 +10,10 @@ import {
   type Variable,
 } from '@tensorflow/tfjs-core';
 import { rangeError, show, typeError } from '../core/errors.js';
-import { Optimizer, rebind, type StepResult } from '../core/optimizer.js';
+import { Optimizer, rebind } from '../core/optimizer.js';
 import type { Schedule } from '../core/schedule.js';
 import type { ParamState, StateDict } from '../core/state-dict.js';
+import type { StepResult } from '../core/stepper.js';
 import { checkInteger } from '../core/validate.js';
 import { optimizers } from '../optimizers/index.js';
 import { currentMemory } from './tfjs-memory.js';

@@ -9,12 +9,9 @@ import {
   type ResolvedOf,
   type SettingsFrom,
 } from './declaration.js';
-import { type Blocks, Control, type Engine, Pass, type Plan } from './engine.js';
+import type { Engine, Plan } from './engine.js';
 import { rangeError, show, typeError } from './errors.js';
-import { disjoint, type Extent, extentOf } from './extents.js';
-import { type Given, Gradients } from './gradients.js';
-import { checkSettled, InFlight } from './in-flight.js';
-import { isPinned, pinned } from './memory.js';
+import { disjoint, extentOf } from './extents.js';
 import { Group, type ParamGroup } from './param-group.js';
 import {
   type Arrays,
@@ -31,27 +28,16 @@ import type { Schedule } from './schedule.js';
 import { Settings } from './settings.js';
 import { Slot } from './slot.js';
 import { checkFrame, loadGroup, loadParam, type StateDict, saveGroup, saveParam } from './state-dict.js';
-import { checkFloat32, checkLength, checkNumber, checkOptions, lengthOf } from './validate.js';
-
-/** What a step may be told. */
-export interface StepOptions {
-  /** Multiplies every gradient before anything else, such as 1 / lossScale. Default 1. */
-  readonly gradScale?: number | undefined;
-}
-
-/** What a step on another thread may be told. */
-export interface StepAsyncOptions extends StepOptions {
-  /** Takes the step back as long as it has not begun. */
-  readonly signal?: AbortSignal | undefined;
-}
-
-/** What a step reports. */
-export interface StepResult {
-  /** False if `skipNonFinite` skipped the step. */
-  readonly applied: boolean;
-  /** The L2 norm of all gradients after `gradScale` and before clipping; with `clipNorm`, `skipNonFinite` or `gradNorm`. */
-  readonly gradNorm?: number;
-}
+import {
+  blocksFor,
+  type Formula,
+  type StepAsyncOptions,
+  type StepOptions,
+  Stepper,
+  type StepResult,
+  type Watcher,
+} from './stepper.js';
+import { checkFloat32, checkLength, checkOptions, lengthOf } from './validate.js';
 
 const optimizerOptions = Object.keys(optimizerHyperParameters);
 
@@ -75,27 +61,13 @@ function optionsOf(
 export abstract class Optimizer<D extends Declaration = Declaration> {
   readonly #declaration: D;
   readonly #engine: Engine;
+  readonly #stepper: Stepper;
   readonly #table: Readonly<Record<string, HyperParameter>>;
   /** The options that groups inherit, as given. */
   readonly #defaults: Readonly<Record<string, unknown>>;
   readonly #global: Settings;
-  #groups: readonly Group[] = [];
   #views: readonly ParamGroup<SettingsFrom<D['hyperParameters'] & typeof commonHyperParameters>>[] = [];
-  #slots: readonly Slot[] = [];
   #emaParams: Arrays | undefined;
-  #extents: readonly Extent[] = [];
-  #blocks!: Blocks;
-  #plan!: Plan;
-  #gradients!: Gradients;
-  /** Filled anew in each step: the gradients as read, before they are looked at. */
-  readonly #given: Given[] = [];
-  readonly #inFlight = new InFlight();
-  #watcher: Watcher | undefined;
-  #stepCount = 0;
-  #skippedSteps = 0;
-  #disposed = false;
-  /** Set while the user's code may run in the middle of a call (a schedule, a getter): nothing may change meanwhile. */
-  #busy = false;
 
   protected constructor(declaration: D, params: Params<GroupOptionsOf<D>>, options: OptionsOf<D> = {} as OptionsOf<D>) {
     this.#declaration = declaration;
@@ -108,6 +80,11 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
       optionsOf(options, optimizerHyperParameters),
     );
     this.#engine = currentEngine();
+    this.#stepper = new Stepper(declaration, this.#engine, this.#global, {
+      constants: this.constants.bind(this) as Formula['constants'],
+      scalarsAfter: this.scalarsAfter.bind(this) as Formula['scalarsAfter'],
+      start: this.start?.bind(this) as Formula['start'],
+    });
     for (const [name, kernel] of Object.entries(declaration.kernels)) this.#engine.confirm(name, kernel);
     // What the groups leave open must hold by itself, but for what has no default.
     for (const [name, value] of Object.entries(this.#defaults))
@@ -149,32 +126,32 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
 
   /** The param groups: sealed objects; reading a hyper-parameter gives what was set, assigning holds from the next step. */
   get paramGroups(): readonly ParamGroup<SettingsFrom<D['hyperParameters'] & typeof commonHyperParameters>>[] {
-    this.#checkAlive();
+    this.#stepper.checkAlive();
     return this.#views;
   }
 
   /** The learning rate that group 0 uses in the next step; setting it sets all groups. */
   get lr(): number {
-    this.#checkAlive();
-    return (this.#groups[0] as Group).settings.at('lr', this.#stepCount + 1);
+    this.#stepper.checkAlive();
+    return (this.#stepper.groups[0] as Group).settings.at('lr', this.#stepper.stepCount + 1);
   }
 
   set lr(value: number | Schedule) {
-    this.#checkIdle();
-    const changes = this.#groups.map((group) => this.#changed(group, 'lr', value));
-    for (const [i, group] of this.#groups.entries()) this.#apply(group, changes[i] as Settings);
+    this.#stepper.checkIdle();
+    const changes = this.#stepper.groups.map((group) => this.#changed(group, 'lr', value));
+    for (const [i, group] of this.#stepper.groups.entries()) this.#apply(group, changes[i] as Settings);
   }
 
   /** The steps that were applied. Schedules are asked for stepCount + 1. */
   get stepCount(): number {
-    this.#checkAlive();
-    return this.#stepCount;
+    this.#stepper.checkAlive();
+    return this.#stepper.stepCount;
   }
 
   /** The steps that `skipNonFinite` skipped. */
   get skippedSteps(): number {
-    this.#checkAlive();
-    return this.#skippedSteps;
+    this.#stepper.checkAlive();
+    return this.#stepper.skippedSteps;
   }
 
   /**
@@ -182,7 +159,7 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
    * @throws TypeError without the option `ema`
    */
   get emaParams(): Arrays {
-    this.#checkAlive();
+    this.#stepper.checkAlive();
     if (this.#emaParams === undefined)
       throw typeError(this.#name, 'emaParams', 'not kept', 'the option ema, such as { ema: 0.999 }');
     return this.#emaParams;
@@ -195,12 +172,12 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
    * @throws TypeError, RangeError; nothing is added then
    */
   addParamGroup(group: GroupOf<GroupOptionsOf<D>>): void {
-    this.#checkLanded();
-    this.#exclusively(() => {
+    this.#stepper.checkLanded();
+    this.#stepper.exclusively(() => {
       if (typeof group !== 'object' || group === null || !('params' in group))
         throw typeError(this.#name, 'group', show(group), 'a group { params, … }');
-      this.#checkParams();
-      this.#add(collect(this.#name, [group], this.#slots.length, this.#groups.length));
+      this.#stepper.checkParams();
+      this.#add(collect(this.#name, [group], this.#stepper.slots.length, this.#stepper.groups.length));
     });
   }
 
@@ -219,20 +196,7 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
    *   row that the param lacks, overlapping memory, or a schedule's value out of range. Nothing has changed then.
    */
   step(grads: Grads, options?: StepOptions): StepResult {
-    this.#checkIdle();
-    this.#checkLanded();
-    this.#busy = true;
-    try {
-      // All that may run the user's code comes first: nothing that is checked can change behind a check.
-      const gradScale = options === undefined ? 1 : this.#gradScaleOf('step', options, ['gradScale']);
-      this.#resolve();
-      this.#gradients.read(grads, this.#given);
-      this.#prepare(this.#given, gradScale);
-    } finally {
-      this.#busy = false;
-    }
-    this.#plan.step();
-    return this.#finish(this.#given);
+    return this.#stepper.step(grads, options);
   }
 
   /**
@@ -259,180 +223,17 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
    * ```
    */
   stepAsync(grads: Grads, options?: StepAsyncOptions): Promise<StepResult> {
-    return new Promise((resolve, reject) => {
-      this.#checkIdle();
-      let gradScale = 1;
-      let signal: AbortSignal | undefined;
-      const given: Given[] = [];
-      this.#exclusively(() => {
-        if (options !== undefined) {
-          gradScale = this.#gradScaleOf('stepAsync', options, ['gradScale', 'signal']);
-          signal = options.signal;
-          if (signal !== undefined && !(signal instanceof AbortSignal))
-            throw typeError(`${this.#name}.stepAsync`, 'signal', show(signal), 'an AbortSignal');
-        }
-        this.#gradients.read(grads, given);
-        this.#gradients.checkAhead(given);
-        this.#checkParams();
-        for (const { path, data, ema } of this.#slots) {
-          if (!isPinned(this.#engine, data)) throw typeError(this.#name, path, show(data), pinned);
-          if (ema !== null && !isPinned(this.#engine, ema))
-            throw typeError(this.#name, `emaParams of ${path}`, show(ema), pinned);
-        }
-        checkSettled(this.#name, this.#extents, this.#inFlight.params);
-      });
-      if (signal?.aborted) throw signal.reason;
-      const begin = (done: () => void): void => {
-        this.#exclusively(() => {
-          this.#resolve();
-          this.#prepare(given, gradScale);
-        });
-        this.#plan.stepAsync(() => {
-          let result: StepResult | undefined;
-          let refused: unknown;
-          try {
-            result = this.#finish(given);
-          } catch (error) {
-            refused = error;
-          }
-          done();
-          if (result === undefined) reject(refused);
-          else resolve(result);
-        });
-      };
-      this.#inFlight.add(this.#extents, { begin, refuse: reject }, signal);
-    });
-  }
-
-  #gradScaleOf(method: string, options: StepOptions, known: readonly string[]): number {
-    checkOptions(`${this.#name}.${method}`, options, known);
-    const given: unknown = options.gradScale;
-    return given === undefined ? 1 : checkNumber(this.#name, 'gradScale', given);
-  }
-
-  /** Asks the schedules for the next step. */
-  #resolve(): void {
-    const next = this.#stepCount + 1;
-    this.#global.resolve(next);
-    for (const group of this.#groups) group.settings.resolve(next);
-  }
-
-  /** Checks all memory of a step, then writes what the plan is told of it. */
-  #prepare(given: readonly Given[], gradScale: number): void {
-    const { control, rowOf } = this.#blocks;
-    const { clipNorm, skipNonFinite, zeroGrads, gradNorm, flushDenormals } = this.#global.now as {
-      clipNorm?: number;
-      skipNonFinite: boolean;
-      zeroGrads: boolean;
-      gradNorm: boolean;
-      flushDenormals: boolean;
-    };
-    this.#gradients.register(given, this.#plan, rowOf, this.#extents, zeroGrads);
-    this.#checkParams();
-    checkSettled(this.#name, this.#extents, this.#inFlight.params);
-    control[Control.gradScale] = gradScale;
-    control[Control.maxNorm] = clipNorm ?? Number.POSITIVE_INFINITY;
-    control[Control.measureNorm] = clipNorm !== undefined || skipNonFinite || gradNorm ? 1 : 0;
-    control[Control.skipNonFinite] = skipNonFinite ? 1 : 0;
-    control[Control.zeroGrads] = zeroGrads ? 1 : 0;
-    control[Control.flushDenormals] = flushDenormals ? 1 : 0;
-    this.#startParams();
-    this.#writeRows();
-  }
-
-  /** Counts a step that the plan has done, and reports it. @throws RangeError if the plan has refused it */
-  #finish(given: readonly Given[]): StepResult {
-    const { control } = this.#blocks;
-    const bad = control[Control.badTensor]!;
-    if (bad >= 0) throw this.#gradients.badRow(bad, control[Control.badRow]!, given);
-    const applied = control[Control.applied] !== 0;
-    if (applied) this.#advance();
-    else this.#skippedSteps++;
-    return control[Control.measureNorm] === 0 ? { applied } : { applied, gradNorm: control[Control.gradNorm]! };
-  }
-
-  /** Refuses params whose memory is gone or has changed its size. */
-  #checkParams(): void {
-    const slots = this.#slots;
-    for (let i = 0; i < slots.length; i++) {
-      const slot = slots[i]!;
-      if (lengthOf(slot.data) !== slot.length) checkLength(this.#name, slot.path, slot.data, slot.length);
-      this.#checkEma(slot);
-    }
-  }
-
-  #checkEma({ ema, length, path }: Slot): void {
-    if (ema !== null && lengthOf(ema) !== length) checkLength(this.#name, `emaParams of ${path}`, ema, length);
-  }
-
-  #startParams(): void {
-    if (this.start === undefined && this.#watcher === undefined) return;
-    for (const group of this.#groups) {
-      for (let i = group.begin; i < group.end; i++) {
-        const slot = this.#slots[i]!;
-        if (slot.step > 0 || this.#blocks.rowOf[i]! < 0) continue;
-        this.#watcher?.started(slot);
-        this.start?.(group.settings.now as ResolvedOf<D>, slot.data, Object.fromEntries(slot.arrays));
-      }
-    }
-  }
-
-  /** Writes the constants of this step: a row for each run of params of a group that have the same t and scalars. */
-  #writeRows(): void {
-    const { rows, stride, rowOf } = this.#blocks;
-    const ema = this.#global.now['ema'] as number | undefined;
-    let row = -1;
-    for (const group of this.#groups) {
-      const now = group.settings.now;
-      group.share(this.#declaration.decay);
-      let last: Slot | undefined;
-      let scalars: readonly number[] = [];
-      for (let i = group.begin; i < group.end; i++) {
-        if (rowOf[i]! < 0) continue;
-        const slot = this.#slots[i]!;
-        if (last === undefined || last.step !== slot.step || !sameNumbers(last.scalars, slot.scalars)) {
-          row++;
-          const t = slot.step + 1;
-          const at = row * stride;
-          rows[at + Pass.gradScale] = group.gradScale;
-          rows[at + Pass.clipValue] = group.clipValue;
-          rows[at + Pass.l2] = group.l2;
-          rows[at + Pass.keep] = group.keep;
-          rows[at + Pass.emaRate] = ema === undefined ? 0 : 1 - ema;
-          rows[at + Pass.emaStart] = t === 1 ? 1 : 0;
-          const constants = this.constants(now as ResolvedOf<D>, t, slot.scalars);
-          for (let c = 0; c < constants.length; c++) rows[at + Pass.length + c] = constants[c] as number;
-          scalars = slot.scalars.length > 0 ? this.scalarsAfter(now as ResolvedOf<D>, t, slot.scalars) : slot.scalars;
-          last = slot;
-        }
-        rowOf[i] = row;
-        slot.nextScalars = scalars;
-      }
-    }
-  }
-
-  /** Counts an applied step. */
-  #advance(): void {
-    const { rowOf } = this.#blocks;
-    const slots = this.#slots;
-    this.#stepCount++;
-    for (let i = 0; i < slots.length; i++) {
-      if (rowOf[i]! < 0) continue;
-      const slot = slots[i]!;
-      slot.step++;
-      slot.scalars = slot.nextScalars;
-    }
-    this.#watcher?.applied(this.#stepCount, slots);
+    return this.#stepper.stepAsync(grads, options);
   }
 
   // ---- Saving and loading ----
 
   /** A copy of everything that a resumed run needs, apart from the params: plain data that survives `structuredClone`. */
   stateDict(): StateDict {
-    this.#checkAlive();
-    this.#checkLanded();
-    for (const slot of this.#slots) this.#checkEma(slot);
-    const states = this.#groups.flatMap((group) =>
+    this.#stepper.checkAlive();
+    this.#stepper.checkLanded();
+    for (const slot of this.#stepper.slots) this.#stepper.checkEma(slot);
+    const states = this.#stepper.groups.flatMap((group) =>
       this.#slotsOf(group).map((slot) => [
         slot.key,
         saveParam(slot, this.#scalarNames, this.#arrayNames(group.kernel)),
@@ -441,9 +242,9 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
     return {
       version: 1,
       optimizer: this.#name,
-      stepCount: this.#stepCount,
-      skippedSteps: this.#skippedSteps,
-      paramGroups: this.#groups.map(saveGroup),
+      stepCount: this.#stepper.stepCount,
+      skippedSteps: this.#stepper.skippedSteps,
+      paramGroups: this.#stepper.groups.map(saveGroup),
       state: Object.fromEntries(states),
     };
   }
@@ -455,9 +256,9 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
    * @throws TypeError for another class, version, names or types, or a step in flight; RangeError for other lengths or counts
    */
   loadStateDict(dict: StateDict): void {
-    this.#checkIdle();
-    this.#checkLanded();
-    this.#exclusively(() => this.#load(dict));
+    this.#stepper.checkIdle();
+    this.#stepper.checkLanded();
+    this.#stepper.exclusively(() => this.#load(dict));
   }
 
   #load(dict: StateDict): void {
@@ -466,15 +267,15 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
       who,
       dict,
       this.#name,
-      this.#groups.length,
-      this.#slots.map(({ key }) => key),
+      this.#stepper.groups.length,
+      this.#stepper.slots.map(({ key }) => key),
     );
-    const changes = this.#groups.map((group, g) => {
+    const changes = this.#stepper.groups.map((group, g) => {
       const settings = loadGroup(who, `paramGroups[${g}]`, group, paramGroups[g]);
       this.#checkFits(group, settings);
       return settings;
     });
-    const loads = this.#groups.flatMap((group, g) => {
+    const loads = this.#stepper.groups.flatMap((group, g) => {
       const kernel = this.kernel(changes[g]!.now as ResolvedOf<D>);
       return this.#slotsOf(group).map((slot) => {
         const arrays = this.#arrayNames(kernel).map(
@@ -483,29 +284,22 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
         return loadParam(who, slot, this.#scalarNames, arrays, state[slot.key]);
       });
     });
-    for (const slot of this.#slots) this.#checkEma(slot);
+    for (const slot of this.#stepper.slots) this.#stepper.checkEma(slot);
 
-    for (const [g, group] of this.#groups.entries()) this.#apply(group, changes[g] as Settings);
+    for (const [g, group] of this.#stepper.groups.entries()) this.#apply(group, changes[g] as Settings);
     for (const load of loads) load();
-    this.#stepCount = stepCount;
-    this.#skippedSteps = skippedSteps;
+    this.#stepper.stepCount = stepCount;
+    this.#stepper.skippedSteps = skippedSteps;
   }
 
   /** Lets the state go. Twice is fine; every other method throws a TypeError from then on. */
   dispose(): void {
-    if (this.#disposed) return;
-    this.#checkIdle();
-    this.#checkLanded();
-    this.#disposed = true;
-    this.#groups = [];
+    if (this.#stepper.isEnded) return;
+    this.#stepper.checkIdle();
+    this.#stepper.checkLanded();
+    this.#stepper.end();
     this.#views = [];
-    this.#slots = [];
-    this.#extents = [];
     this.#emaParams = undefined;
-    this.#given.length = 0;
-    this.#blocks = undefined as unknown as Blocks;
-    this.#plan = undefined as unknown as Plan;
-    this.#gradients = undefined as unknown as Gradients;
   }
 
   [Symbol.dispose](): void {
@@ -514,8 +308,8 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
 
   /** The class and its groups' hyper-parameters, as PyTorch prints them. */
   toString(): string {
-    this.#checkAlive();
-    const groups = this.#groups.map(({ settings, tensors }, g) => {
+    this.#stepper.checkAlive();
+    const groups = this.#stepper.groups.map(({ settings, tensors }, g) => {
       const elements = tensors.reduce((sum, { data }) => sum + lengthOf(data), 0);
       const lines = Object.entries(settings.set).map(([name, value]) => `    ${name}: ${shown(value)}`);
       return [`  group ${g}: ${tensors.length} param(s), ${elements} elements`, ...lines].join('\n');
@@ -529,34 +323,8 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
     return this.#declaration.name;
   }
 
-  #checkAlive(): void {
-    if (this.#disposed) throw typeError(this.#name, 'this', 'a disposed optimizer', 'one in use');
-  }
-
-  #checkIdle(): void {
-    this.#checkAlive();
-    if (this.#busy)
-      throw typeError(this.#name, 'this', 'an optimizer in the middle of a call', 'a call after that one');
-  }
-
-  #checkLanded(): void {
-    if (!this.#inFlight.isEmpty)
-      throw typeError(this.#name, 'this', 'an optimizer with a step in flight', 'that its promise is awaited first');
-  }
-
-  /** Runs a change that may run the user's code (getters, proxies), which must not change the optimizer meanwhile. */
-  #exclusively(change: () => void): void {
-    this.#checkIdle();
-    this.#busy = true;
-    try {
-      change();
-    } finally {
-      this.#busy = false;
-    }
-  }
-
   #slotsOf(group: Group): readonly Slot[] {
-    return this.#slots.slice(group.begin, group.end);
+    return this.#stepper.slots.slice(group.begin, group.end);
   }
 
   /** The names of what a param keeps under a kernel, the moving average included. */
@@ -584,9 +352,9 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
     this.#checkConflict(settings);
     const kernel = this.kernel(settings.now as ResolvedOf<D>);
     if (kernel === group.kernel) return;
-    this.#checkLanded();
+    this.#stepper.checkLanded();
     this.#checkShapes(kernel, group.tensors);
-    this.#checkParams();
+    this.#stepper.checkParams();
   }
 
   /** Refuses params without a shape where a kernel's state is one number a row. */
@@ -614,7 +382,8 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
     const kernel = this.kernel(group.settings.now as ResolvedOf<D>);
     if (kernel === group.kernel) return;
     group.kernel = kernel;
-    for (let i = group.begin; i < group.end; i++) this.#setTensor(this.#plan, i, group, this.#slots[i]!);
+    for (let i = group.begin; i < group.end; i++)
+      this.#setTensor(this.#stepper.plan, i, group, this.#stepper.slots[i]!);
   }
 
   /** Tells a plan of a tensor; makes the state arrays that its kernel wants and lets go of others, which no dict holds. */
@@ -639,11 +408,11 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
   /** Adds groups, all or nothing. */
   #add(found: readonly FoundGroup[], from?: 'params'): void {
     const known = Object.keys(this.#table);
-    const tensors = [...this.#slots, ...found.flatMap((group) => group.tensors)];
+    const tensors = [...this.#stepper.slots, ...found.flatMap((group) => group.tensors)];
     const structure = structureOf(this.#name, tensors);
-    let begin = this.#slots.length;
+    let begin = this.#stepper.slots.length;
     const added = found.map(({ given, tensors, options }, g) => {
-      const path = from === undefined ? `paramGroups[${this.#groups.length + g}]` : `params[${g}]`;
+      const path = from === undefined ? `paramGroups[${this.#stepper.groups.length + g}]` : `params[${g}]`;
       for (const name of optimizerOptions) {
         if (name in options)
           throw typeError(
@@ -677,32 +446,20 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
       ema?.set(tensor.data);
       return new Slot(tensor, scalars, ema);
     });
-    const groups = [...this.#groups, ...added];
+    const groups = [...this.#stepper.groups, ...added];
     const widest = Math.max(...Object.values(this.#declaration.kernels).map(({ constants }) => constants.length));
-    const stride = Pass.length + widest;
-    const blocks = {
-      control: new Float64Array(Control.length),
-      rows: new Float32Array(slots.length * stride),
-      stride,
-      rowOf: new Int32Array(slots.length),
-    };
+    const blocks = blocksFor(slots.length, widest);
     const plan = this.#engine.createPlan(slots.length, blocks);
     for (const group of groups)
       for (let i = group.begin; i < group.end; i++) this.#setTensor(plan, i, group, slots[i]!);
 
-    this.#slots = slots;
-    this.#groups = groups;
+    this.#stepper.take(groups, slots, extents, structure, blocks, plan);
     const views = added.map((group) =>
       group.view<SettingsFrom<D['hyperParameters'] & typeof commonHyperParameters>>(this.#table, (name, value) =>
         this.#assign(group, name, value),
       ),
     );
     this.#views = Object.freeze([...this.#views, ...views]);
-    this.#extents = extents;
-    this.#blocks = blocks;
-    this.#plan = plan;
-    this.#gradients = new Gradients(this.#name, this.#declaration.denseOnly, this.#engine, structure, slots);
-    this.#given.length = slots.length;
     if (hasEma)
       this.#emaParams = assemble(
         structure,
@@ -712,46 +469,37 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
   }
 
   #assign(group: Group, name: string, value: unknown): void {
-    this.#exclusively(() => this.#apply(group, this.#changed(group, name, value)));
+    this.#stepper.exclusively(() => this.#apply(group, this.#changed(group, name, value)));
   }
 
   /** See {@link watch}. @internal */
   static watch(optimizer: Optimizer, watcher: Watcher): readonly Slot[] {
-    optimizer.#checkAlive();
-    if (optimizer.#watcher !== undefined && optimizer.#watcher !== watcher)
-      throw typeError(watcher.name, 'optimizer', `one that a ${optimizer.#watcher.name} has`, 'one of its own');
-    optimizer.#watcher = watcher;
-    return optimizer.#slots;
+    optimizer.#stepper.checkAlive();
+    if (optimizer.#stepper.watcher !== undefined && optimizer.#stepper.watcher !== watcher)
+      throw typeError(watcher.name, 'optimizer', `one that a ${optimizer.#stepper.watcher.name} has`, 'one of its own');
+    optimizer.#stepper.watcher = watcher;
+    return optimizer.#stepper.slots;
   }
 
   /** See {@link rebind}. @internal */
   static rebind(optimizer: Optimizer, key: string | number, array: Float32Array): void {
-    optimizer.#checkAlive();
-    optimizer.#checkLanded();
-    const index = optimizer.#slots.findIndex((slot) => slot.key === key);
-    const slot = optimizer.#slots[index];
+    optimizer.#stepper.checkAlive();
+    optimizer.#stepper.checkLanded();
+    const index = optimizer.#stepper.slots.findIndex((slot) => slot.key === key);
+    const slot = optimizer.#stepper.slots[index];
     if (slot === undefined) throw typeError(optimizer.#name, 'key', show(key), 'the name of a param');
     checkFloat32(optimizer.#name, slot.path, array);
     checkLength(optimizer.#name, slot.path, array, slot.length);
     slot.data = array;
-    const group = optimizer.#groups.find(({ begin, end }) => begin <= index && index < end) as Group;
-    optimizer.#setTensor(optimizer.#plan, index, group, slot);
+    const group = optimizer.#stepper.groups.find(({ begin, end }) => begin <= index && index < end) as Group;
+    optimizer.#setTensor(optimizer.#stepper.plan, index, group, slot);
     // The addresses of arrays whose memory is gone mean nothing; those that remain are checked as before.
-    const alive = optimizer.#slots.filter(({ data, length }) => lengthOf(data) === length);
-    optimizer.#extents = disjoint(
+    const alive = optimizer.#stepper.slots.filter(({ data, length }) => lengthOf(data) === length);
+    optimizer.#stepper.extents = disjoint(
       optimizer.#name,
       alive.map(({ data, path }) => extentOf(optimizer.#engine, data, path)),
     );
   }
-}
-
-/** What a wrapper is told of the steps of the optimizer inside, those on other threads too, in their order. */
-export interface Watcher {
-  readonly name: string;
-  /** Before a param's first update; again if that was skipped. */
-  started(slot: Slot): void;
-  /** After an applied step and before the next one begins. */
-  applied(stepCount: number, slots: readonly Slot[]): void;
 }
 
 /** Tells a watcher of an optimizer's steps from now on, and returns the optimizer's params. @internal */
@@ -765,12 +513,6 @@ export function watch(optimizer: Optimizer, watcher: Watcher): readonly Slot[] {
  */
 export function rebind(optimizer: Optimizer, key: string | number, array: Float32Array): void {
   Optimizer.rebind(optimizer, key, array);
-}
-
-function sameNumbers(a: readonly number[], b: readonly number[]): boolean {
-  if (a === b) return true;
-  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
-  return true;
 }
 
 function shown(value: unknown): string {

@@ -1,18 +1,12 @@
 import { engine } from '../core/backend.js';
 import type { Engine } from '../core/engine.js';
 import { rangeError, show, typeError } from '../core/errors.js';
-import {
-  Optimizer,
-  type StepAsyncOptions,
-  type StepOptions,
-  type StepResult,
-  type Watcher,
-  watch,
-} from '../core/optimizer.js';
+import { Optimizer, watch } from '../core/optimizer.js';
 import type { Grads } from '../core/params.js';
 import type { Schedule } from '../core/schedule.js';
 import type { Slot } from '../core/slot.js';
 import type { StateDict } from '../core/state-dict.js';
+import type { StepAsyncOptions, StepOptions, StepResult, Watcher } from '../core/stepper.js';
 import { checkFloat32, checkInteger, checkLength, checkNumber, checkOptions, lengthOf } from '../core/validate.js';
 
 const who = 'Lookahead';
