@@ -105,9 +105,11 @@ export class Gradients {
       const path = gradPath(this.#structure, slot);
       if (grad instanceof RowsGiven) {
         const { rows, values } = grad;
-        const limit = slot.length / (lengthOf(values) / lengthOf(rows));
-        const bad = rows.findIndex((row: number) => row < 0 || row >= limit);
-        if (bad >= 0) throw badRow(this.#who, path, rows, bad, limit);
+        const count = lengthOf(rows);
+        const limit = slot.length / (lengthOf(values) / count);
+        // A method of the array would run what the user has put in its place.
+        for (let r = 0; r < count; r++)
+          if (rows[r]! < 0 || rows[r]! >= limit) throw badRow(this.#who, path, rows, r, limit);
         this.#checkPinned(`${path}.rows`, rows);
         this.#checkPinned(`${path}.values`, values);
       } else {

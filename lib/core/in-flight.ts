@@ -1,4 +1,4 @@
-import { typeError } from './errors.js';
+import { show, typeError } from './errors.js';
 import { type Extent, sharing } from './extents.js';
 
 /** A step that waits for its turn. */
@@ -21,6 +21,54 @@ export function checkSettled(who: string, params: readonly Extent[], own?: reado
   }
 }
 
+// Captured once: what a user defines on a signal can't deceive these.
+const abortedOfAny = getter('aborted');
+const reasonOfAny = getter('reason');
+const { addEventListener, removeEventListener } = EventTarget.prototype;
+
+function getter(name: 'aborted' | 'reason'): (this: unknown) => unknown {
+  return Object.getOwnPropertyDescriptor(AbortSignal.prototype, name)?.get as (this: unknown) => unknown;
+}
+
+/** `value` if it is an AbortSignal. @throws TypeError */
+export function checkSignal(who: string, value: unknown): AbortSignal {
+  try {
+    abortedOfAny.call(value);
+  } catch {
+    throw typeError(who, 'signal', show(value), 'an AbortSignal');
+  }
+  return value as AbortSignal;
+}
+
+/** @throws the signal's reason once it is aborted */
+export function checkNotAborted(signal: AbortSignal): void {
+  if (abortedOfAny.call(signal)) throw reasonOfAny.call(signal);
+}
+
+/** What takes back the steps that wait with a signal; one listener calls them all, for Node warns of more than a few. */
+const waitingWith = new WeakMap<AbortSignal, { readonly all: Set<() => void>; readonly listen: () => void }>();
+
+/** Calls `takeBack` when the signal is aborted, until the function that it returns is called. */
+function onAbort(signal: AbortSignal, takeBack: () => void): () => void {
+  let waiting = waitingWith.get(signal);
+  if (waiting === undefined) {
+    const all = new Set<() => void>();
+    const listen = (): void => {
+      // Anyone can send the event.
+      if (abortedOfAny.call(signal)) for (const each of all) each();
+    };
+    waiting = { all, listen };
+    waitingWith.set(signal, waiting);
+  }
+  const { all, listen } = waiting;
+  if (all.size === 0) addEventListener.call(signal, 'abort', listen);
+  all.add(takeBack);
+  return () => {
+    all.delete(takeBack);
+    if (all.size === 0) removeEventListener.call(signal, 'abort', listen);
+  };
+}
+
 /** The steps of one optimizer on other threads: one at a time, in the order in which they came. */
 export class InFlight {
   readonly #waiting: Job[] = [];
@@ -39,24 +87,27 @@ export class InFlight {
 
   /** Begins a step as soon as those before it have ended; `signal` takes it back until then. */
   add(params: readonly Extent[], job: Job, signal: AbortSignal | undefined): void {
+    let waiting = job;
+    if (signal !== undefined) {
+      const ignore = onAbort(signal, () => {
+        ignore();
+        this.#waiting.splice(this.#waiting.indexOf(waiting), 1);
+        this.#settle();
+        job.refuse(reasonOfAny.call(signal));
+      });
+      waiting = {
+        begin: (done) => {
+          ignore();
+          job.begin(done);
+        },
+        refuse: job.refuse,
+      };
+    }
     if (this.isEmpty) {
       this.#params = params;
       inFlight.add(params);
     }
-    const abort = (): void => {
-      this.#waiting.splice(this.#waiting.indexOf(waiting), 1);
-      this.#settle();
-      job.refuse(signal?.reason);
-    };
-    const waiting: Job = {
-      begin: (done) => {
-        signal?.removeEventListener('abort', abort);
-        job.begin(done);
-      },
-      refuse: job.refuse,
-    };
     this.#waiting.push(waiting);
-    signal?.addEventListener('abort', abort, { once: true });
     this.#next();
   }
 

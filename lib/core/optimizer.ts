@@ -222,7 +222,7 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
    * const { applied } = await adam.stepAsync(g); // true
    * ```
    */
-  stepAsync(grads: Grads, options?: StepAsyncOptions): Promise<StepResult> {
+  async stepAsync(grads: Grads, options?: StepAsyncOptions): Promise<StepResult> {
     return this.#stepper.stepAsync(grads, options);
   }
 

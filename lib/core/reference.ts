@@ -1,6 +1,6 @@
 import type { KernelDeclaration, Norms } from './declaration.js';
 import { type Blocks, Control, chunkLength, type Engine, Pass, type Plan, pieceLength, type Rows } from './engine.js';
-import { isFloat32, lengthOf } from './validate.js';
+import { bufferOf, byteOffsetOf, isFloat32, lengthOf } from './validate.js';
 
 // The executable specification of native/: the same operations in the same order. A double holds the exact product of
 // two floats and twice their digits, so rounding each result with Math.fround is float32 arithmetic, to the bit.
@@ -48,9 +48,10 @@ function sumSquares(x: Float32Array): number {
 
 /** Rows in the order in which they are first named; one that is named twice has the sum of its values. */
 function gather({ rows, values }: { rows: Rows; values: Float32Array }): RowGrad[] {
+  const count = lengthOf(rows);
   const length = rowLength({ rows, values });
   const gathered = new Map<number, { grad: Float32Array; isSum: boolean }>();
-  for (let i = 0; i < rows.length; i++) {
+  for (let i = 0; i < count; i++) {
     const grad = values.subarray(i * length, (i + 1) * length);
     const first = gathered.get(rows[i]!);
     if (first === undefined) {
@@ -64,7 +65,8 @@ function gather({ rows, values }: { rows: Rows; values: Float32Array }): RowGrad
 }
 
 function rowLength({ rows, values }: { rows: Rows; values: Float32Array }): number {
-  return rows.length === 0 ? 0 : values.length / rows.length;
+  const count = lengthOf(rows);
+  return count === 0 ? 0 : lengthOf(values) / count;
 }
 
 /** A partial sum covers as many whole rows as fit in a chunk, one at least. */
@@ -291,16 +293,17 @@ const bases = new WeakMap<ArrayBufferLike, number>();
 let nextBase = 0;
 
 function address(array: Float32Array): number {
-  let base = bases.get(array.buffer);
+  const buffer = bufferOf(array);
+  let base = bases.get(buffer);
   if (base === undefined) {
     base = nextBase;
-    bases.set(array.buffer, base);
-    const { byteLength, maxByteLength = byteLength } = array.buffer as ArrayBufferLike & {
+    bases.set(buffer, base);
+    const { byteLength, maxByteLength = byteLength } = buffer as ArrayBufferLike & {
       readonly maxByteLength?: number;
     };
     nextBase += maxByteLength + 1;
   }
-  return base + array.byteOffset;
+  return base + byteOffsetOf(array);
 }
 
 const owned = new WeakSet<ArrayBufferLike>();
@@ -324,7 +327,7 @@ export const referenceEngine: Engine = {
     const by = f(factor);
     for (let i = 0, length = lengthOf(x); i < length; i++) x[i] = by * x[i]!;
   },
-  owns: ({ buffer }) => owned.has(buffer),
+  owns: (array) => owned.has(bufferOf(array)),
   address,
   threads: () => 1,
   setThreads: () => {},

@@ -3,7 +3,7 @@ import { type Blocks, Control, type Engine, Pass, type Plan } from './engine.js'
 import { show, typeError } from './errors.js';
 import type { Extent } from './extents.js';
 import { type Given, Gradients } from './gradients.js';
-import { checkSettled, InFlight } from './in-flight.js';
+import { checkNotAborted, checkSettled, checkSignal, InFlight } from './in-flight.js';
 import { isPinned, pinned } from './memory.js';
 import type { Group } from './param-group.js';
 import type { Grads, Structure } from './params.js';
@@ -156,9 +156,8 @@ export class Stepper {
       this.exclusively(() => {
         if (options !== undefined) {
           gradScale = this.#gradScaleOf('stepAsync', options, ['gradScale', 'signal']);
-          signal = options.signal;
-          if (signal !== undefined && !(signal instanceof AbortSignal))
-            throw typeError(`${this.name}.stepAsync`, 'signal', show(signal), 'an AbortSignal');
+          const given: unknown = options.signal;
+          if (given !== undefined) signal = checkSignal(`${this.name}.stepAsync`, given);
         }
         this.#gradients.read(grads, given);
         this.#gradients.checkAhead(given);
@@ -169,24 +168,21 @@ export class Stepper {
             throw typeError(this.name, `emaParams of ${path}`, show(ema), pinned);
         }
         checkSettled(this.name, this.extents, this.inFlight.params);
+        if (signal !== undefined) checkNotAborted(signal);
       });
-      if (signal?.aborted) throw signal.reason;
       const begin = (done: () => void): void => {
         this.exclusively(() => {
           this.#resolve();
           this.#prepare(given, gradScale);
         });
         this.plan.stepAsync(() => {
-          let result: StepResult | undefined;
-          let refused: unknown;
+          // Before `done`, which refuses the next step at once if it must: promises settle in order.
           try {
-            result = this.#finish(given);
+            resolve(this.#finish(given));
           } catch (error) {
-            refused = error;
+            reject(error);
           }
           done();
-          if (result === undefined) reject(refused);
-          else resolve(result);
         });
       };
       this.inFlight.add(this.extents, { begin, refuse: reject }, signal);

@@ -122,6 +122,15 @@ export function bufferOf(array: Float32Array | Int32Array | Uint32Array): ArrayB
   return bufferOfAny.call(array);
 }
 
+const byteOffsetOfAny = Object.getOwnPropertyDescriptor(typedArrayPrototype, 'byteOffset')?.get as (
+  this: unknown,
+) => number;
+
+/** Where a typed array begins in its buffer. */
+export function byteOffsetOf(array: Float32Array): number {
+  return byteOffsetOfAny.call(array);
+}
+
 /** The length of a typed array as the engine sees it: 0 once its buffer is detached or shrunk below it. */
 export function lengthOf(array: Float32Array | Int32Array | Uint32Array): number {
   return lengthOfAny.call(array);
