@@ -475,6 +475,7 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
   /** See {@link watch}. @internal */
   static watch(optimizer: Optimizer, watcher: Watcher): readonly Slot[] {
     optimizer.#stepper.checkAlive();
+    optimizer.#stepper.checkLanded(); // it looks at the params
     if (optimizer.#stepper.watcher !== undefined && optimizer.#stepper.watcher !== watcher)
       throw typeError(watcher.name, 'optimizer', `one that a ${optimizer.#stepper.watcher.name} has`, 'one of its own');
     optimizer.#stepper.watcher = watcher;

@@ -120,7 +120,7 @@ export class Lookahead<O extends Optimizer = Optimizer> {
   }
 
   /** As the optimizer's; looking back is done on this thread. @throws (rejects) as it does */
-  stepAsync(grads: Grads, options?: StepAsyncOptions): Promise<StepResult> {
+  async stepAsync(grads: Grads, options?: StepAsyncOptions): Promise<StepResult> {
     return this.#inner.stepAsync(grads, options);
   }
 

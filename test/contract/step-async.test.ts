@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest';
 import { engine, withEngine } from '../../lib/core/backend.js';
 import type { Engine } from '../../lib/core/engine.js';
 import { referenceEngine } from '../../lib/core/reference.js';
-import { allocate, type Optimizer, type StepResult } from '../../lib/index.js';
+import { allocate, Lookahead, type Optimizer, type StepResult } from '../../lib/index.js';
 import { type Any, bits, type Case, classes, numbers, type Options, refused, shape, snapshot } from '../fuzz/rig.js';
 
 // The types of Node alone do not name it.
@@ -684,6 +684,25 @@ describe.each(engines.map((e) => [e.name, e] as const))('%s', (_, over) => {
       'rejected',
     ]);
     expect(getEventListeners(control.signal, 'abort')).toEqual([]);
+  });
+
+  test('Lookahead: the same as step; wrapped around no step in flight', async () => {
+    const of = (r: Rig) => new Lookahead(r.optimizer, { k: 2 });
+    const [r, twin] = [rigOf(), rigOf()];
+    const pending = r.optimizer.stepAsync(grads(3));
+    refused(TypeError, inFlight, () => of(r));
+    await pending;
+    twin.optimizer.step(grads(3));
+    const [slow, twins] = [of(r), of(twin)];
+    await Promise.all([4, 5, 6, 7].map((seed) => slow.stepAsync(grads(seed))));
+    for (const seed of [4, 5, 6, 7]) twins.step(grads(seed));
+    expect(r.seen()).toBe(twin.seen());
+    expect(slow.stateDict()).toEqual(twins.stateDict());
+    const last = slow.stepAsync(grads(8));
+    const calls = [() => slow.step(grads(8)), () => slow.stateDict(), () => slow.dispose()];
+    for (const call of calls) refused(TypeError, inFlight, call);
+    await last;
+    await expect(slow.stepAsync.call({} as Any, grads(1))).rejects.toBeInstanceOf(TypeError);
   });
 
   test('what is no signal, and signals with methods of their own', async () => {
