@@ -5,7 +5,7 @@ namespace {
 constexpr size_t kCold = 3;
 // The first step of a trial finds threads asleep, or has just left some awake.
 constexpr size_t kTrial = 4;
-constexpr size_t kShortest = 16, kLongest = 128, kHopeless = 1024;
+constexpr size_t kFirst = 4, kShortest = 16, kLongest = 128, kHopeless = 1024;
 // Noise alone must not move it.
 constexpr double kBetter = 0.95;
 constexpr size_t kMemory = 16;
@@ -31,9 +31,8 @@ size_t Governor::choose(size_t most) {
   if (most != most_) {
     *this = Governor();
     most_ = most;
-    best_ = levels() - 1;
     cold_ = kCold;
-    until_ = interval_ = kShortest;
+    until_ = interval_ = kFirst;
   }
   return threadsAt(left_ > 0 ? trial_ : best_);
 }
@@ -51,7 +50,7 @@ void Governor::took(double secondsPerFloat) {
   costs_[best_].add(secondsPerFloat);
   if (until_ > 0) --until_;
   // A stall is what a thread that lost its core looks like: better to look now.
-  const bool isStall = best_ > 0 && interval_ - until_ > kTrial && secondsPerFloat > 3 * costs_[best_].mean;
+  const bool isStall = best_ > 0 && interval_ - until_ >= kFirst && secondsPerFloat > 3 * costs_[best_].mean;
   if (until_ == 0 || isStall) beginTrial();
 }
 

@@ -159,11 +159,16 @@ Pool& pool() {
 }
 
 std::atomic<size_t> limit{0};
+std::atomic<bool> isAlways{false};
 }  // namespace
 
 void retain() { pool().retain(); }
 void release() { pool().release(); }
-void setThreads(size_t threads) { limit.store(threads, std::memory_order_relaxed); }
+void setThreads(size_t threads, bool always) {
+  limit.store(threads, std::memory_order_relaxed);
+  isAlways.store(always, std::memory_order_relaxed);
+}
+bool always() { return isAlways.load(std::memory_order_relaxed); }
 size_t threads() { return limit.load(std::memory_order_relaxed); }
 void run(size_t count, size_t threads, void (*task)(void*, size_t), void* context) {
   if (count > 0) pool().run(count, threads < 1 ? 1 : threads, task, context);

@@ -9,9 +9,11 @@ namespace parallel {
 void retain();
 void release();
 
-/// The most threads that a step may use, the calling one included; for the whole process. 0 until it is set.
-void setThreads(size_t threads);
+/// The most threads that a step may use, the calling one included; for the whole process. 0 until it is set. `always`: use
+/// all of them wherever there is work for them, paying or not; for tests.
+void setThreads(size_t threads, bool always = false);
 size_t threads();
+bool always();
 
 /// Calls task(context, i) once for each i below `count`, here and on threads of the pool, `threads` in all, and returns
 /// when all is done. A caller that finds the pool at another's work does it all itself.

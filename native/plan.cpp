@@ -268,7 +268,7 @@ void Plan::step() {
   control.applied = 1;
   const size_t most = parallel::threads();
   const bool isShared = most > 1 && traffic_ >= kShared && chunks_.size() > 2;
-  threads_ = isShared ? governor_.choose(most) : 1;
+  threads_ = !isShared ? 1 : parallel::always() ? most : governor_.choose(most);
   const double begin = isShared ? seconds() : 0;
   if (control.measureNorm != 0) {
     const double sum = sumSquaresOfGrads();

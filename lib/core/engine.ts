@@ -81,6 +81,7 @@ export interface Engine {
   address(array: Float32Array): number;
   /** The most threads that a step may use, for the whole process. */
   threads(): number;
-  setThreads(n: number): void;
+  /** `always`: all of them wherever there is work for them, paying or not; for tests. */
+  setThreads(n: number, always?: boolean): void;
   allocate(length: number): Float32Array;
 }

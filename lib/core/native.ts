@@ -36,7 +36,7 @@ interface Addon {
   engine(isa: Isa): AddonEngine | undefined;
   /** The most threads that a step may use, for the whole process; 0 until it is set. */
   threads(): number;
-  setThreads(n: number): void;
+  setThreads(n: number, always?: boolean): void;
   allocate(length: number): Float32Array | undefined;
   address(array: Float32Array): number;
   owns(array: Float32Array): boolean;

@@ -81,8 +81,10 @@ Napi::Value engine(const Napi::CallbackInfo& info) {
   return env.Undefined();
 }
 
-// setThreads(n), threads() => number: for the whole process, 0 until they are set
-void setThreads(const Napi::CallbackInfo& info) { parallel::setThreads(info[0].As<Napi::Number>().Uint32Value()); }
+// setThreads(n, always), threads() => number: for the whole process, 0 until they are set
+void setThreads(const Napi::CallbackInfo& info) {
+  parallel::setThreads(info[0].As<Napi::Number>().Uint32Value(), info[1].ToBoolean());
+}
 Napi::Value threads(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(parallel::threads()));
 }

@@ -64,7 +64,7 @@ TEST("as many threads take part as are asked for, and no more, though the pool h
 
 TEST("the limit is what was set, whatever a piece of work takes") {
   for (size_t threads : {1, 5}) {
-    parallel::setThreads(threads);
+    parallel::setThreads(threads, true);
     CHECK(parallel::threads() == threads);
   }
 }

@@ -13,7 +13,7 @@
 struct Environment {
   explicit Environment(size_t threads) {
     parallel::retain();
-    parallel::setThreads(threads);
+    parallel::setThreads(threads, true);
   }
   ~Environment() { parallel::release(); }
 };

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { afterAll, describe, expect, test } from 'vitest';
+import { engine } from '../../lib/core/backend.js';
 import { backend, setThreads } from '../../lib/index.js';
 import { type OptimizerClass, optimizers } from '../../lib/optimizers/index.js';
 import { firstDifference, floats, random } from './engines.js';
@@ -11,7 +12,7 @@ afterAll(() => setThreads(before));
 
 /** Three steps of a model large enough that threads share it: small tensors among large ones. */
 function run(optimizer: OptimizerClass, threads: number): { arrays: Float32Array[]; norms: (number | undefined)[] } {
-  setThreads(threads);
+  engine().setThreads(threads, true);
   const next = random(5);
   const params = [600_001, 3, 0, 16_384, 100, 1_000_000].map((length) => floats(length, next));
   const instance = new optimizer(params, { lr: 0.1, clipNorm: 1, ema: 0.9, zeroGrads: true });
