@@ -4,7 +4,18 @@ import { checkApart, disjoint, type Extent, extentOf } from './extents.js';
 import { isPinned, pinned } from './memory.js';
 import { gradPath, isSparseGrad, readGrads, type Structure } from './params.js';
 import type { Slot } from './slot.js';
-import { checkFloat32, checkLength, checkRows, isFloat32, lengthOf } from './validate.js';
+import {
+  checkFloat32,
+  checkLength,
+  checkRows,
+  firstBadRow,
+  floatsOf,
+  isFloat32,
+  isSigned,
+  lengthOf,
+} from './validate.js';
+
+const maxSignedRows = 2 ** 31;
 
 /** One gradient as it was read: an array, rows and values read once, `null`, or what is no gradient and will be refused. */
 export type Given = Float32Array | RowsGiven | null;
@@ -79,6 +90,7 @@ export class Gradients {
     }
     if (!isNew) return;
     const fresh: Extent[] = [];
+    const names: Extent[] = [];
     try {
       for (let i = 0; i < slots.length; i++) {
         const slot = slots[i]!;
@@ -87,8 +99,16 @@ export class Gradients {
         const extent = this.#tell(plan, i, slot, grad);
         checkApart(this.#who, extent, params);
         fresh.push(extent);
+        if (!(grad instanceof RowsGiven)) continue;
+        const rows = extentOf(this.#engine, floatsOf(grad.rows), `${gradPath(this.#structure, slot)}.rows`);
+        checkApart(this.#who, rows, params);
+        names.push(rows);
       }
-      if (isWritten) disjoint(this.#who, fresh);
+      if (isWritten) {
+        // Row numbers are only read: they may share memory with each other.
+        const written = disjoint(this.#who, fresh);
+        for (const extent of names) checkApart(this.#who, extent, written);
+      }
     } catch (error) {
       // What was refused must be looked at again when it comes again.
       for (const slot of slots) slot.grad = null;
@@ -105,11 +125,9 @@ export class Gradients {
       const path = gradPath(this.#structure, slot);
       if (grad instanceof RowsGiven) {
         const { rows, values } = grad;
-        const count = lengthOf(rows);
-        const limit = slot.length / (lengthOf(values) / count);
-        // A method of the array would run what the user has put in its place.
-        for (let r = 0; r < count; r++)
-          if (rows[r]! < 0 || rows[r]! >= limit) throw badRow(this.#who, path, rows, r, limit);
+        const limit = slot.length / (lengthOf(values) / lengthOf(rows));
+        const bad = firstBadRow(rows, limit);
+        if (bad >= 0) throw badRow(this.#who, path, rows, bad, limit);
         this.#checkPinned(`${path}.rows`, rows);
         this.#checkPinned(`${path}.values`, values);
       } else {
@@ -161,6 +179,14 @@ export class Gradients {
       throw refuse(`rows of ${size}`, `${slot.shape[1]}, the columns of ${slot.path}`);
     if (slot.length % size !== 0)
       throw refuse(`rows of ${size}`, `a divisor of ${slot.length}, the length of ${slot.path}`);
+    // The addon reads them without their sign, so that a negative one is more than any row.
+    if (slot.length / size > maxSignedRows && isSigned(rows))
+      throw typeError(
+        this.#who,
+        `${path}.rows`,
+        show(rows),
+        `a Uint32Array for the ${slot.length / size} rows of ${slot.path}`,
+      );
   }
 
   #tell(plan: Plan, index: number, slot: Slot, grad: Float32Array | RowsGiven): Extent {

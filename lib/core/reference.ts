@@ -1,6 +1,6 @@
 import type { KernelDeclaration, Norms } from './declaration.js';
 import { type Blocks, Control, chunkLength, type Engine, Pass, type Plan, pieceLength, type Rows } from './engine.js';
-import { bufferOf, byteOffsetOf, isFloat32, lengthOf } from './validate.js';
+import { bufferOf, byteOffsetOf, firstBadRow, floatsOf, isFloat32, lengthOf } from './validate.js';
 
 // The executable specification of native/: the same operations in the same order. A double holds the exact product of
 // two floats and twice their digits, so rounding each result with Math.fround is float32 arithmetic, to the bit.
@@ -52,7 +52,7 @@ function gather({ rows, values }: { rows: Rows; values: Float32Array }): RowGrad
   const length = rowLength({ rows, values });
   const gathered = new Map<number, { grad: Float32Array; isSum: boolean }>();
   for (let i = 0; i < count; i++) {
-    const grad = values.subarray(i * length, (i + 1) * length);
+    const grad = floatsOf(values, i * length, (i + 1) * length);
     const first = gathered.get(rows[i]!);
     if (first === undefined) {
       gathered.set(rows[i]!, { grad, isSum: false });
@@ -169,7 +169,7 @@ function walkRow(tensor: Tensor, grad: Float32Array, work: Work): void {
 
 /** One row of a tensor. */
 function rowOf({ kernel, param, state, ema, columns }: Tensor, row: number, length: number): Tensor {
-  const part = (array: Float32Array): Float32Array => array.subarray(row * length, (row + 1) * length);
+  const part = (array: Float32Array): Float32Array => floatsOf(array, row * length, (row + 1) * length);
   return {
     kernel,
     param: part(param),
@@ -220,7 +220,7 @@ class ReferencePlan implements Plan {
       const grad = this.#grads[i]!;
       if (isFloat32(grad)) continue;
       const limit = lengthOf(this.#tensors[i]!.param) / rowLength(grad);
-      const bad = grad.rows.findIndex((row) => row < 0 || row >= limit);
+      const bad = firstBadRow(grad.rows, limit);
       if (bad >= 0) {
         control[Control.badTensor] = i;
         control[Control.badRow] = bad;
@@ -229,7 +229,7 @@ class ReferencePlan implements Plan {
       gathered.set(i, gather(grad));
     }
     const zero = (): void => {
-      for (const i of active) valuesOf(this.#grads[i]!).fill(0);
+      for (const i of active) floatsOf(valuesOf(this.#grads[i]!)).fill(0);
     };
 
     let scale = control[Control.gradScale]!;
@@ -271,7 +271,7 @@ class ReferencePlan implements Plan {
     } else {
       const { columns } = tensor;
       for (let begin = 0; begin < lengthOf(tensor.param); begin += columns) {
-        const part = (grad as Float32Array).subarray(begin, begin + columns);
+        const part = floatsOf(grad as Float32Array, begin, begin + columns);
         walkRow(rowOf(tensor, begin / columns, columns), part, work);
       }
     }

@@ -9,7 +9,7 @@ import type { Group } from './param-group.js';
 import type { Grads, Structure } from './params.js';
 import type { Settings } from './settings.js';
 import type { Slot } from './slot.js';
-import { checkLength, checkNumber, checkOptions, lengthOf } from './validate.js';
+import { checkLength, checkNumber, checkOptions, isFloat32, lengthOf } from './validate.js';
 
 /** What a step may be told. */
 export interface StepOptions {
@@ -88,6 +88,8 @@ export class Stepper {
   #gradients!: Gradients;
   /** Filled anew in each step: the gradients as read, before they are looked at. */
   readonly #given: Given[] = [];
+  /** State that began in the step at hand, with what it was before: for a step that may be skipped or refused. */
+  readonly #begun: (readonly [array: Float32Array, before: Float32Array])[] = [];
   /** Set while the user's code may run in the middle of a call (a schedule, a getter): nothing may change meanwhile. */
   #busy = false;
 
@@ -221,7 +223,7 @@ export class Stepper {
     control[Control.skipNonFinite] = skipNonFinite ? 1 : 0;
     control[Control.zeroGrads] = zeroGrads ? 1 : 0;
     control[Control.flushDenormals] = flushDenormals ? 1 : 0;
-    this.#startParams();
+    this.#startParams(given, skipNonFinite);
     this.#writeRows();
   }
 
@@ -229,6 +231,7 @@ export class Stepper {
   #finish(given: readonly Given[]): StepResult {
     const { control } = this.#blocks;
     const bad = control[Control.badTensor]!;
+    if (this.#begun.length > 0) this.#settleBegun(bad < 0 && control[Control.applied] !== 0);
     if (bad >= 0) throw this.#gradients.badRow(bad, control[Control.badRow]!, given);
     const applied = control[Control.applied] !== 0;
     if (applied) this.#advance();
@@ -250,16 +253,26 @@ export class Stepper {
     if (ema !== null && lengthOf(ema) !== length) checkLength(this.name, `emaParams of ${path}`, ema, length);
   }
 
-  #startParams(): void {
-    if (this.#formula.start === undefined && this.watcher === undefined) return;
+  #startParams(given: readonly Given[], maySkip: boolean): void {
+    const { start } = this.#formula;
+    if (start === undefined && this.watcher === undefined) return;
+    this.#begun.length = 0;
     for (const group of this.groups) {
       for (let i = group.begin; i < group.end; i++) {
         const slot = this.slots[i]!;
         if (slot.step > 0 || this.#blocks.rowOf[i]! < 0) continue;
         this.watcher?.started(slot);
-        this.#formula.start?.(group.settings.now, slot.data, Object.fromEntries(slot.arrays));
+        if (start === undefined) continue;
+        if (maySkip || given.some((grad) => grad !== null && !isFloat32(grad)))
+          for (const array of slot.arrays.values()) this.#begun.push([array, array.slice()]);
+        start(group.settings.now, slot.data, Object.fromEntries(slot.arrays));
       }
     }
+  }
+
+  #settleBegun(isApplied: boolean): void {
+    if (!isApplied) for (const [array, before] of this.#begun) array.set(before);
+    this.#begun.length = 0;
   }
 
   /** Writes the constants of this step: a row for each run of params of a group that have the same t and scalars. */

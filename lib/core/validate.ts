@@ -127,13 +127,23 @@ const byteOffsetOfAny = Object.getOwnPropertyDescriptor(typedArrayPrototype, 'by
 ) => number;
 
 /** Where a typed array begins in its buffer. */
-export function byteOffsetOf(array: Float32Array): number {
+export function byteOffsetOf(array: Float32Array | Int32Array | Uint32Array): number {
   return byteOffsetOfAny.call(array);
 }
 
 /** The length of a typed array as the engine sees it: 0 once its buffer is detached or shrunk below it. */
 export function lengthOf(array: Float32Array | Int32Array | Uint32Array): number {
   return lengthOfAny.call(array);
+}
+
+/** An array of floats on a part of an array's memory: its own `subarray` may be the user's. */
+export function floatsOf(
+  array: Float32Array | Int32Array | Uint32Array,
+  begin = 0,
+  end = lengthOf(array),
+): Float32Array {
+  const offset = byteOffsetOf(array) + begin * Float32Array.BYTES_PER_ELEMENT;
+  return new Float32Array(bufferOf(array), offset, end - begin);
 }
 
 /** Whether `value` is a Float32Array, of this or another realm. */
@@ -186,6 +196,17 @@ export function checkRows(who: string, argument: string, value: unknown): Int32A
   if (isDetached(value as Int32Array))
     throw typeError(who, argument, `a detached ${tag}`, expected, 'its buffer was transferred, resized or grown');
   return value as Int32Array;
+}
+
+/** Whether row numbers have a sign. */
+export function isSigned(rows: Int32Array | Uint32Array): boolean {
+  return tagOfAny.call(rows) === 'Int32Array';
+}
+
+/** The position of the first row number that is not in [0, limit), or -1. A method of the array's might be the user's. */
+export function firstBadRow(rows: Int32Array | Uint32Array, limit: number): number {
+  for (let i = 0, length = lengthOf(rows); i < length; i++) if (rows[i]! < 0 || rows[i]! >= limit) return i;
+  return -1;
 }
 
 /** Refuses an array of the wrong length. @throws RangeError, or TypeError if it is detached. */
