@@ -10,6 +10,8 @@ interface GradPoint extends LinePoint {
 const towardsEnd = 0.8;
 /** Bounds of what that may make of sᵀy: beyond, the cubic is no model of the function. */
 const bounds = { least: 0.1, most: 10 } as const;
+/** sᵀy, about twice the fall of the value, must be this many times the rounding of the values, or they say nothing of it. */
+const visible = 5000;
 /** A neighbour closer than this part of the step shows little but rounding. */
 const apart = 0.01;
 
@@ -28,7 +30,7 @@ function isBelievable(ratio: number): boolean {
  *
  * @param y grad at the end less grad at the start; changed
  * @param neighbour another point on the line, if there is one
- * @param rounding how far the values may be off
+ * @param rounding how far a value may be off
  */
 export function lookAtEnd(
   y: Vector,
@@ -51,5 +53,5 @@ export function lookAtEnd(
   const sy = end.step * change;
   const third = 6 * (start.value - end.value) + 3 * end.step * (start.slope + end.slope);
   const factor = 1 + (towardsEnd * third) / sy;
-  if (isBelievable(factor) && 100 * 12 * rounding <= sy) scale(factor, y, y);
+  if (isBelievable(factor) && sy >= visible * rounding) scale(factor, y, y);
 }

@@ -38,7 +38,7 @@ export class LineSearch {
     this.#trials = grads.map((grad) => ({ step: 0, value: 0, slope: 0, grad }));
   }
 
-  /** The best point since the last {@link reset}, if there is one but for the start. */
+  /** The best point of the search that is under way or was the last one, if there is one but for the start. */
   get best(): Trial | undefined {
     return this.#best !== undefined && this.#best.step > 0 ? this.#best : undefined;
   }
@@ -58,10 +58,9 @@ export class LineSearch {
    * @param start where the line begins: at step 0, with a negative slope
    * @param step the first step to try
    * @param evaluate writes value, slope and gradient at `trial.step`
-   * @param rounding a decrease that the value may hide by its rounding: an equal value is enough where less is asked for
    * @returns the step found; one with sufficient decrease alone, where none with both conditions was found; or undefined
    */
-  run(start: Trial, step: number, evaluate: (trial: Trial) => void, rounding: number): Trial | undefined {
+  run(start: Trial, step: number, evaluate: (trial: Trial) => void): Trial | undefined {
     let best = start;
     let other: Trial | undefined;
     const tilt = c1 * start.slope;
@@ -93,8 +92,7 @@ export class LineSearch {
       }
 
       const wanted = start.value + next * tilt;
-      const enough = value <= wanted || (value <= start.value && -next * tilt <= rounding);
-      if (enough && Math.abs(slope) <= -c2 * start.slope) return trial;
+      if (value <= wanted && Math.abs(slope) <= -c2 * start.slope) return trial;
       if (value <= wanted && slope >= 0) firstStage = false;
 
       const view = firstStage && value <= best.value && value > wanted ? tilted : (point: LinePoint) => point;

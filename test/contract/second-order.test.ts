@@ -136,6 +136,15 @@ describe('minimize', () => {
       expect(result.x[0]).toBeCloseTo(Math.log(3), 6);
     });
 
+    test('funTol 0 lets a run go on where the value stays the same', () => {
+      const high = (x: Numbers, grad: Numbers) => {
+        grad[0] = Math.exp(x[0]!) - 3;
+        return 1e9 + Math.exp(x[0]!) - 3 * x[0]!;
+      };
+      expect(minimize(high, f64(0), { gradTol: 1e-12, funTol: 0 }).reason).toBe('gradient');
+      expect(minimize(high, f64(0), { gradTol: 1e-12 }).reason).toBe('function');
+    });
+
     test('step: no element has moved by more than stepTol of the largest', () => {
       const points: Float64Array[] = [f64(-1.2, 1)];
       const result = minimize(rosenbrock, f64(-1.2, 1), {
@@ -718,6 +727,47 @@ describe('LBFGS', () => {
     expect(result.gradNorm).toBeCloseTo(Math.hypot(...grad), 10);
     expect(result.loss).toBeLessThan(24.2);
     expect(lbfgs.stepCount).toBe(1);
+  });
+
+  test('the gradients are those at the params, wherever the last call was', () => {
+    for (let maxEvaluations = 1; maxEvaluations < 30; maxEvaluations++) {
+      const { x, grads, lbfgs, closure } = setup({ maxEvaluations, maxIterations: 100 });
+      const { loss } = lbfgs.step(closure);
+      const grad = f32(0, 0);
+      expect(rosenbrock(x, grad)).toBe(loss);
+      expect(bits(grads)).toEqual(bits(grad));
+    }
+  });
+
+  test('a pair is the step as it was taken, wherever the last call was', () => {
+    // No point of a kink satisfies the curvature condition: the step that is taken is the best, not the last one tried.
+    let others = 0;
+    for (let start = 0.5; start < 6; start += 0.25) {
+      const [x, grads] = [f32(start), f32(0)];
+      const lbfgs = new LBFGS(x, { grads, maxIterations: 1 });
+      let last = 0;
+      lbfgs.step(() => {
+        last = x[0]!;
+        grads[0] = x[0]! < 0.3 ? -1 : 1;
+        return Math.abs(x[0]! - 0.3);
+      });
+      if (last !== x[0]) others++;
+      const { oldStps } = (lbfgs.stateDict() as Any).state[0];
+      if (oldStps.length > 0) expect(oldStps[0]).toBe(Math.fround(x[0]! - Math.fround(start)));
+    }
+    expect(others).toBeGreaterThan(0);
+  });
+
+  test('not while a step is in flight on the same params', async () => {
+    const [x, grads] = [library.allocate(2), library.allocate(2)];
+    const adam = new Adam(x);
+    const lbfgs = new LBFGS(x, { grads });
+    const inFlight = adam.stepAsync(grads);
+    expect(thrown(() => lbfgs.step(() => 1))).toBe(
+      'TypeError: LBFGS: params: the memory of a step in flight, expected that its promise is awaited first',
+    );
+    await inFlight;
+    expect(lbfgs.step(() => rosenbrock(x, grads)).applied).toBe(true);
   });
 
   test('steps go on where the last one ended, with its pairs', () => {

@@ -186,6 +186,17 @@ test('with the defaults of minimize every problem ends by itself, within the gap
   }
 });
 
+test('a constant that hides the last digits of the value does not keep the gradient from its tolerance', () => {
+  for (const name of ['rosenbrock-2', 'wood', 'beale', 'penalty-1-10', 'box-3d', 'helical-valley', 'biggs-exp6']) {
+    const { f, start } = problems[name]!;
+    const run = (constant: number) =>
+      minimize((x, grad) => f(x, grad) + constant, start, { gradTol: 1e-9, funTol: 0, maxEvaluations: 1000 });
+    const [plain, high] = [run(0), run(1e6)];
+    expect([plain.reason, high.reason], name).toEqual(['gradient', 'gradient']);
+    expect(high.evaluations, name).toBeLessThanOrEqual(1.1 * plain.evaluations);
+  }
+});
+
 describe('the two loops', () => {
   test('are the dense BFGS update, applied', () => {
     const n = 7;

@@ -1,4 +1,5 @@
-"""Records how many evaluations SciPy's L-BFGS-B needs on the standard problems, into scipy.json.
+"""Records how many evaluations SciPy's L-BFGS-B needs on the standard problems, and where its line search looks, into
+scipy.json.
 
     python3 test/golden/second-order/lbfgsb.py        (numpy, scipy; node_modules for the digits)
 
@@ -12,10 +13,12 @@ three of our own; problems.ts spells them once more, and the test compares value
 
 import json
 import pathlib
+import re
 
 import numpy as np
 import scipy
 from scipy.optimize import minimize
+from scipy.optimize._dcsrch import DCSRCH
 
 here = pathlib.Path(__file__).parent
 gap = 1e-8
@@ -230,6 +233,54 @@ def scattered(start, seed):
     return np.array([v + 0.1 * max(1.0, abs(v)) * (2 * next(u) - 1) for v in start])
 
 
+def gamma(beta):
+    return np.sqrt(1 + beta**2) - beta
+
+
+def yanai(b1, b2):
+    return (
+        lambda a: gamma(b1) * np.sqrt((1 - a) ** 2 + b2**2) + gamma(b2) * np.sqrt(a**2 + b1**2),
+        lambda a: gamma(b1) * (a - 1) / np.sqrt((1 - a) ** 2 + b2**2) + gamma(b2) * a / np.sqrt(a**2 + b1**2),
+    )
+
+
+def wavy(a):
+    beta, waves = 0.01, 39
+    corner = 1 - a if a <= 1 - beta else a - 1 if a >= 1 + beta else (a - 1) ** 2 / (2 * beta) + beta / 2
+    slope = -1.0 if a <= 1 - beta else 1.0 if a >= 1 + beta else (a - 1) / beta
+    return (
+        corner + 2 * (1 - beta) / (waves * np.pi) * np.sin(waves * np.pi / 2 * a),
+        slope + (1 - beta) * np.cos(waves * np.pi / 2 * a),
+    )
+
+
+# The test functions of More & Thuente, and two that ask more of the conditions of a step: a kink, and a fall that is
+# less than is asked for. Each with its slope.
+lines = {
+    "1": (lambda a: -a / (a * a + 2), lambda a: (a * a - 2) / (a * a + 2) ** 2),
+    "2": (lambda a: (a + 0.004) ** 5 - 2 * (a + 0.004) ** 4, lambda a: 5 * (a + 0.004) ** 4 - 8 * (a + 0.004) ** 3),
+    "3": (lambda a: wavy(a)[0], lambda a: wavy(a)[1]),
+    "4": yanai(0.001, 0.001),
+    "5": yanai(0.01, 0.001),
+    "6": yanai(0.001, 0.01),
+    "kink": (lambda a: abs(a - 1.3), lambda a: -1.0 if a < 1.3 else 1.0),
+    "scarcely": (lambda a: -a + 1.49997 * a**2 - 0.49998 * a**3, lambda a: -1 + 2.99994 * a - 1.49994 * a**2),
+}
+
+
+def line_search(phi, slope, first):
+    """The steps that SciPy's DCSRCH tries, with our constants."""
+    steps = []
+
+    def counted(a):
+        steps.append(float(a))
+        return float(phi(a))
+
+    search = DCSRCH(counted, lambda a: float(slope(a)), ftol=1e-4, gtol=0.9, xtol=0.1, stpmin=0.0, stpmax=1e300)
+    search(first, phi0=float(phi(0.0)), derphi0=float(slope(0.0)), maxiter=20)
+    return steps
+
+
 class Reached(Exception):
     pass
 
@@ -285,7 +336,11 @@ def main():
             "scattered": [evaluations(f, scattered(start, seed), least) for seed in range(1, scattered_runs + 1)],
         }
         print(name, rows[name]["evaluations"], rows[name]["scattered"], flush=True)
-    (here / "scipy.json").write_text(json.dumps({"scipy": scipy.__version__, "gap": gap, "problems": rows}, indent=1) + "\n")
+    searches = {name: [line_search(*line, 10.0**k) for k in range(-3, 4)] for name, line in lines.items()}
+    recorded = {"scipy": scipy.__version__, "gap": gap, "problems": rows, "lineSearches": searches}
+    # Lists of numbers on one line each.
+    text = re.sub(r"\[[^][]*\]", lambda found: re.sub(r"\s+", " ", found.group()), json.dumps(recorded, indent=1))
+    (here / "scipy.json").write_text(text + "\n")
 
 
 if __name__ == "__main__":
