@@ -30,6 +30,8 @@ struct Machine {
   size_t most;
   size_t steps;
   Cost cost;
+  /// The most that a governor may cost, beside the best fixed choice.
+  double limit = 1.05;
 };
 
 constexpr uint64_t kSeeds = 4;
@@ -147,6 +149,17 @@ TEST("governor: over a long run, at most a few percent above the best fixed choi
        [](size_t threads, size_t step, Dice& dice) {
          return (threads > 1 ? 0.6 : 1) * (step < 5000 ? 1 : 10) * dice.noise();
        }},
+      // Known to be weak: a rare stall is taken for the rule, and the level that it hit is avoided for long.
+      {"rare stalls that do not spoil it", 2, 40000,
+       [](size_t threads, size_t, Dice& dice) {
+         return threads == 1 ? dice.noise() : 0.6 * dice.noise() + (dice.hits(0.01) ? 20 : 0);
+       },
+       1.3},
+      {"stalls that hit any number alike", 2, 40000,
+       [](size_t threads, size_t, Dice& dice) {
+         return (threads > 1 ? 0.6 : 1) * dice.noise() + (dice.hits(0.02) ? 10 : 0);
+       },
+       1.4},
   };
   for (const Machine& machine : machines) {
     for (uint64_t seed = 1; seed <= kSeeds; ++seed) {
@@ -155,7 +168,7 @@ TEST("governor: over a long run, at most a few percent above the best fixed choi
         best = fmin(best, meanOfFixed(machine, threads, seed));
       }
       const double ratio = Run(machine, seed).mean / best;
-      if (ratio <= 1.05) continue;
+      if (ratio <= machine.limit) continue;
       char text[150];
       snprintf(text, sizeof text, "%s, seed %d: %.3f times the best fixed choice", machine.name, static_cast<int>(seed),
                ratio);

@@ -12,14 +12,13 @@ import {
   numbers,
   type Options,
   refused,
+  rowForms,
   snapshot,
-  variants,
 } from '../fuzz/rig.js';
 import { nativeEngines, reference } from '../parity/engines.js';
 
 const engines: readonly Engine[] = [nativeEngines[0]!, reference];
 const sparse = classes.filter(({ declaration }) => declaration.denseOnly === undefined);
-const kinds = variants.filter(({ declaration }) => declaration.denseOnly === undefined);
 
 const onEach = (action: (engine: Engine) => void) => {
   for (const engine of engines) withEngine(engine, () => action(engine));
@@ -803,7 +802,7 @@ test('a table of more than 2^31 rows takes no signed row numbers', () => {
 
 // ---- The definition ----
 
-test.each(kinds)('$title: a step on rows is a step on a param that consists of them', (c) => {
+test.each(rowForms)('$title: a step on rows is a step on a param that consists of them', (c) => {
   onEach(() => {
     const [rows, size] = [8, 4];
     const w = numbers(rows * size, 1);

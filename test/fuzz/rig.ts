@@ -83,6 +83,14 @@ export const variants: readonly Case[] = declarations.flatMap((d) =>
     }),
 );
 
+/** Every class in every form that takes gradients of some rows, those for params with a shape alone too. */
+export const rowForms: readonly Case[] = [
+  ...variants.filter(({ declaration }) => declaration.denseOnly === undefined),
+  ...declarations
+    .filter(({ hyperParameters }) => 'rowWise' in hyperParameters)
+    .map((declaration) => caseOf(declaration, { rowWise: true })),
+];
+
 /** The bits of an array, so that NaN and −0 count. */
 export function bits(array: Float32Array): string {
   return Buffer.from(array.slice().buffer).toString('hex');
