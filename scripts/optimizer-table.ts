@@ -28,7 +28,9 @@ function links(reference: string): string {
 export function optimizerTable(): string {
   const rows = declarations.map(({ name, formula, hyperParameters, decay, reference }) => {
     const options = Object.entries<HyperParameter>(hyperParameters).map(([key, h]) => `\`${key}\` ${shown(h)}`);
-    return `| \`${name}\` | ${formula.map((line) => `<code>${line.replaceAll('|', '\\|')}</code>`).join('<br>')} | ${options.join(', ')} | ${typeof decay === 'function' ? 'l2 or decoupled' : decay} | ${links(reference)} |`;
+    const own = decay === 'none' && 'weightDecay' in hyperParameters ? 'in the formula' : decay;
+    const kind = typeof own === 'function' ? 'l2 or decoupled' : own;
+    return `| \`${name}\` | ${formula.map((line) => `<code>${line.replaceAll('|', '\\|')}</code>`).join('<br>')} | ${options.join(', ')} | ${kind} | ${links(reference)} |`;
   });
   return ['| class | update | options and defaults | decay | source |', '|---|---|---|---|---|', ...rows].join('\n');
 }

@@ -12,6 +12,7 @@ import {
 import type { Engine, Plan } from './engine.js';
 import { rangeError, show, typeError } from './errors.js';
 import { disjoint, extentOf } from './extents.js';
+import { checkSettled } from './in-flight.js';
 import { Group, type ParamGroup } from './param-group.js';
 import {
   type Arrays,
@@ -120,6 +121,29 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
     _options: ResolvedOf<D>,
   ): readonly [argument: string, given: string, expected: string] | undefined {
     return undefined;
+  }
+
+  // ---- What a class's own members use ----
+
+  /** The live arrays of the state `name`, in the structure in which gradients are given. */
+  protected stateArrays(name: string): Arrays {
+    this.#stepper.checkAlive();
+    const { slots } = this.#stepper;
+    const arrays = slots.map((slot) => slot.arrays.get(name) as Float32Array);
+    return assemble(structureOf(this.#name, slots), slots, arrays);
+  }
+
+  /** Shows each param that was updated so far, with its state, to `visit`, which may write to both. */
+  protected forEachParam(
+    visit: (param: Float32Array, state: Readonly<Record<string, Float32Array>>, scalars: readonly number[]) => void,
+  ): void {
+    const stepper = this.#stepper;
+    stepper.checkIdle();
+    stepper.checkLanded();
+    stepper.checkParams();
+    checkSettled(this.#name, stepper.extents);
+    for (const { step, data, arrays, scalars } of stepper.slots)
+      if (step > 0) visit(data, Object.fromEntries(arrays), scalars);
   }
 
   // ---- Reading and setting ----

@@ -8,6 +8,7 @@ import { Adagrad, adagrad } from './adagrad.js';
 import { Adam, AdamW, adam, adamw } from './adam.js';
 import { Adamax, adamax } from './adamax.js';
 import { AdEMAMix, ademamix } from './ademamix.js';
+import { ASGD, asgd } from './asgd.js';
 import { FTRL, ftrl } from './ftrl.js';
 import { LAMB, lamb } from './lamb.js';
 import { LARS, lars } from './lars.js';
@@ -16,6 +17,7 @@ import { NAdam, nadam } from './nadam.js';
 import { RAdam, radam } from './radam.js';
 import { RMSprop, rmsprop } from './rmsprop.js';
 import { Rprop, rprop } from './rprop.js';
+import { ScheduleFreeAdamW, ScheduleFreeSGD, scheduleFreeAdamw, scheduleFreeSgd } from './schedule-free.js';
 import { SGD, sgd } from './sgd.js';
 
 // THE TABLE: one line an optimizer. Docs, contract tests, parity tests and benches follow by enumeration.
@@ -35,6 +37,9 @@ const table = [
   [AdEMAMix, ademamix],
   [Rprop, rprop],
   [FTRL, ftrl],
+  [ASGD, asgd],
+  [ScheduleFreeSGD, scheduleFreeSgd],
+  [ScheduleFreeAdamW, scheduleFreeAdamw],
 ] as const;
 
 /** What all optimizer classes have in common, as values. */
@@ -99,6 +104,7 @@ export { Adagrad, type AdagradOptions } from './adagrad.js';
 export { Adam, type AdamOptions, AdamW, type AdamWOptions } from './adam.js';
 export { Adamax, type AdamaxOptions } from './adamax.js';
 export { AdEMAMix, type AdEMAMixOptions } from './ademamix.js';
+export { ASGD, type ASGDOptions } from './asgd.js';
 export { FTRL, type FTRLOptions } from './ftrl.js';
 export { LAMB, type LAMBOptions } from './lamb.js';
 export { LARS, type LARSOptions } from './lars.js';
@@ -108,4 +114,10 @@ export { NAdam, type NAdamOptions } from './nadam.js';
 export { RAdam, type RAdamOptions } from './radam.js';
 export { RMSprop, type RMSpropOptions } from './rmsprop.js';
 export { Rprop, type RpropOptions } from './rprop.js';
+export {
+  ScheduleFreeAdamW,
+  type ScheduleFreeAdamWOptions,
+  ScheduleFreeSGD,
+  type ScheduleFreeSGDOptions,
+} from './schedule-free.js';
 export { SGD, type SGDOptions } from './sgd.js';

@@ -11,6 +11,7 @@
 #include "adadelta.h"
 #include "adamax.h"
 #include "ademamix.h"
+#include "asgd.h"
 #include "ftrl.h"
 #include "lamb.h"
 #include "lars.h"
@@ -19,6 +20,7 @@
 #include "radam.h"
 #include "rmsprop.h"
 #include "rprop.h"
+#include "schedule_free.h"
 #include "sgd.h"
 
 namespace ISA {
@@ -30,6 +32,7 @@ static constexpr Kernel kKernels[] = {
     entry<Adadelta>("adadelta"),
     entry<Adamax>("adamax"),
     entry<AdEMAMix>("ademamix"),
+    entry<Asgd>("asgd"),
     entry<Ftrl>("ftrl"),
     entryWithNorms<Lamb>("lamb"),
     entryWithNorms<Lars>("lars"),
@@ -41,6 +44,8 @@ static constexpr Kernel kKernels[] = {
     entry<RmsPropCentered>("rmsprop-centered"),
     entry<RmsPropCenteredMomentum>("rmsprop-centered-momentum"),
     entry<Rprop>("rprop"),
+    entry<ScheduleFreeAdamW>("schedule-free-adamw"),
+    entry<ScheduleFreeSgd>("schedule-free-sgd"),
     entry<Sgd>("sgd"),
     entry<SgdVelocity>("sgd-velocity"),
     entry<SgdVelocityNesterov>("sgd-velocity-nesterov"),

@@ -40,8 +40,9 @@ describe.each(Object.keys(optimizers))('%s', (name) => {
       const lookahead = new Lookahead(createOptimizer(name, w, { lr: 0.1 }), { k, alpha });
       for (let step = 1; step <= 11; step++) lookahead.step(grad(step, 4));
       expect(w).toEqual(byHand(name, k, alpha, 11));
-      // With alpha 1 the slow weights are the fast ones; below it, k must matter.
-      if (alpha < 1) expect(w).not.toEqual(byHand(name, k + 1, alpha, 11));
+      // With alpha 1 the slow weights are the fast ones; below it, k must matter, but where a step writes params that
+      // follow from its state alone.
+      if (alpha < 1 && !name.startsWith('schedulefree')) expect(w).not.toEqual(byHand(name, k + 1, alpha, 11));
     }
   });
 });

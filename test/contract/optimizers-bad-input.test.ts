@@ -396,6 +396,9 @@ describe.each(classes)('$title', (c) => {
       ['loadStateDict', () => optimizer.loadStateDict(rig(c, { ema: 0.5 }).optimizer.stateDict())],
       ['toString', () => optimizer.toString()],
       ['group.lr =', () => (group.lr = 0.5)],
+      ...['averagedParams', 'train', 'eval']
+        .filter((name) => name in optimizer)
+        .map((name): [string, () => unknown] => [name, () => (optimizer as Any)[name]()]),
     ];
     for (const [, use] of members) refused(TypeError, `${who}: this: a disposed optimizer`, use);
     await optimizer.stepAsync({ a: null, b: null }).then(
@@ -409,6 +412,7 @@ describe.each(classes)('$title', (c) => {
     // A member that is added later must be named here too.
     const prototype = Object.getOwnPropertyNames(Object.getPrototypeOf(Object.getPrototypeOf(optimizer)));
     const hooks = ['constructor', 'constants', 'kernel', 'initial', 'start', 'scalarsAfter', 'conflict', 'dispose'];
+    hooks.push('stateArrays', 'forEachParam');
     const named = ['stepAsync', ...members.map(([name]) => name.split(' ')[0])];
     expect(prototype.filter((name) => !hooks.includes(name) && !named.includes(name))).toEqual([]);
   });

@@ -340,7 +340,10 @@ test.each(variants)(
           // What is taken is an option that is left out or is allowed, or a count that is a count.
           const [top, , option] = path;
           if (top === 'paramGroups') expect(Object.keys(table), title).toContain(option);
-          else expect(title).toMatch(/^state\.\w\.(momentum|muProduct) set to (-1|0\.5)$/);
+          else
+            expect(title).toMatch(
+              /^state\.\w\.(momentum|muProduct|eta|mu|lrMax|weightSum|interpolation) set to (-1|0\.5)$/,
+            );
           optimizer.loadStateDict(own);
           expect(snapshot(optimizer, params), title).toBe(before);
         }

@@ -35,6 +35,9 @@ const variants: Readonly<Record<string, readonly Options[]>> = {
   AdEMAMix: [{ lr: halving }, { alphaSteps: 2, beta3Steps: 4, weightDecay: 0.1 }],
   Rprop: [{ lr: halving }, { etas: [0.3, 3], stepSizes: [0.01, 0.02] }],
   FTRL: [{ lr: halving }, { l1: 0.1, l2: 0.1 }, { beta: 0, initialAccumulatorValue: 0, l1: 1 }],
+  ASGD: [{ lr: halving }, { lr: 1, lambd: 0.5, t0: 0 }],
+  ScheduleFreeSGD: [{ lr: halving }, { warmupSteps: 2, r: 1, momentum: 0 }],
+  ScheduleFreeAdamW: [{ lr: halving }, { warmupSteps: 2, r: 0.5, weightLrPower: 1, weightDecay: 0.1 }],
 };
 
 /** What all classes share, each alone and all together. */

@@ -6,6 +6,7 @@ import {
   Adamax,
   AdamW,
   AdEMAMix,
+  ASGD,
   cosine,
   createOptimizer,
   FTRL,
@@ -19,6 +20,8 @@ import {
   RMSprop,
   Rprop,
   type Schedule,
+  ScheduleFreeAdamW,
+  ScheduleFreeSGD,
   SGD,
   type StateDict,
   type StepResult,
@@ -92,6 +95,16 @@ new Lion(w, { lr: 1e-4, betas: [0.9, schedule], weightDecay: schedule });
 new AdEMAMix(w, { betas: [0.9, 0.999, schedule], alpha: schedule, alphaSteps: 1000, beta3Steps: 1000 });
 new Rprop(w, { etas: [0.5, schedule], stepSizes: [1e-6, 50] });
 new FTRL(w, { lr: schedule, beta: 1, initialAccumulatorValue: 0.1, l1: schedule, l2: schedule });
+new ASGD(w, { lambd: schedule, alpha: 0.75, t0: 1e6 });
+new ScheduleFreeSGD(w, { momentum: schedule, warmupSteps: 100, r: 0, weightLrPower: 2 });
+const free = new ScheduleFreeAdamW({ w }, { betas: [schedule, 0.999], warmupSteps: 100, weightDecay: 0.1 });
+free.eval();
+free.train();
+free.step({ w });
+// @ts-expect-error a number of steps is no Schedule
+new ScheduleFreeSGD(w, { warmupSteps: schedule });
+// @ts-expect-error read-only
+free.averagedParams = w;
 // @ts-expect-error of three
 new AdEMAMix(w, { betas: [0.9, 0.999] });
 // @ts-expect-error a number of steps is no Schedule

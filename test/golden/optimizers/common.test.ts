@@ -7,12 +7,15 @@ import {
   Adamax,
   AdamW,
   AdEMAMix,
+  ASGD,
   FTRL,
   Lion,
   NAdam,
   RAdam,
   RMSprop,
   Rprop,
+  ScheduleFreeAdamW,
+  ScheduleFreeSGD,
   SGD,
 } from '../../../lib/index.js';
 import * as truth from './reference.js';
@@ -229,6 +232,15 @@ golden('every common option at once', (params, options) => new Rprop(params, opt
 });
 golden('every common option at once', (params, options) => new FTRL(params, options as never), {
   FTRL: withEverything(truth.ftrl, { l1: 0.1 }),
+});
+golden('every common option at once', (params, options) => new ASGD(params, options as never), {
+  ASGD: withEverything(truth.asgd, { t0: 5 }, orderMistakes),
+});
+golden('every common option at once', (params, options) => new ScheduleFreeSGD(params, options as never), {
+  ScheduleFreeSGD: withEverything(truth.scheduleFreeSgd, { warmupSteps: 5 }, orderMistakes),
+});
+golden('every common option at once', (params, options) => new ScheduleFreeAdamW(params, options as never), {
+  ScheduleFreeAdamW: withEverything(truth.scheduleFreeAdamw, { warmupSteps: 5, eps: 0.01 }),
 });
 
 // 1e-6 beside a norm of 10 is less than a rounding of float32

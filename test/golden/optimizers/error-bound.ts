@@ -140,7 +140,7 @@ function scalar(exact: number): Ball {
 /** A formula touches the state of its own `stateNames` alone. */
 type Letter =
   | ('w' | 'g' | 'ema' | 'v' | 'b' | 's' | 'a' | 'm' | 'sMax' | 'u' | 'slow' | 'z' | 'n')
-  | ('previous' | 'step' | 'product');
+  | ('previous' | 'step' | 'product' | 'ax' | 'eta' | 'mu' | 'x' | 'lrMax' | 'sum');
 type BallCell = Record<Letter, Ball> & Record<string, Ball>;
 /** The constants of a step, then the update of every element; `doubt` is called where a sign is not certain. */
 type Bound = (h: Hyper, t: number) => (x: BallCell, doubt: () => void) => void;
@@ -357,6 +357,42 @@ const ftrl: Bound = (h) => {
   };
 };
 
+const asgd: Bound = (h, t) => (x) => {
+  const [keep, eta, mu] = [1 - h.lambd * x.eta.exact, x.eta.exact, x.mu.exact].map(scalar) as [Ball, Ball, Ball];
+  x.w = x.w.times(keep).minus(x.g.times(eta));
+  x.ax = mu === ONE ? x.w : x.ax.plus(x.w.minus(x.ax).times(mu));
+  x.eta = new Ball(h.lr / (1 + h.lambd * h.lr * t) ** h.alpha, 0); // in float64
+  x.mu = new Ball(1 / Math.max(1, t - h.t0), 0);
+};
+
+/** x and y after a step of z. */
+function average(x: BallCell, h: Hyper, t: number, beta: number): void {
+  const past = { lrMax: x.lrMax.exact, sum: x.sum.exact };
+  const c = truth.averagingWeight(past, h, t);
+  [x.lrMax, x.sum] = [new Ball(past.lrMax, 0), new Ball(past.sum, 0)]; // in float64
+  x.x = x.x.times(scalar(1 - c)).plus(x.z.times(scalar(c)));
+  x.w = x.z.times(scalar(1 - beta)).plus(x.x.times(scalar(beta)));
+}
+
+const scheduleFreeSgd: Bound = (h, t) => {
+  const lr = scalar(truth.warmed(h, t));
+  return (x) => {
+    x.z = x.z.minus(x.g.times(lr));
+    average(x, h, t, h.momentum);
+  };
+};
+
+const scheduleFreeAdamw: Bound = (h, t) => {
+  const [lr, eps, decay] = [scalar(truth.warmed(h, t)), scalar(h.eps), scalar(h.weightDecay)];
+  const [root, squareAverage] = [scalar(1 / Math.sqrt(1 - h.beta2 ** t)), averager(h.beta2)];
+  return (x) => {
+    x.s = squareAverage(x.s, x.g.times(x.g));
+    const direction = x.g.over(x.s.sqrt().times(root).plus(eps)).plus(x.w.times(decay));
+    x.z = x.z.minus(direction.times(lr));
+    average(x, h, t, h.beta1);
+  };
+};
+
 const BOUNDS = new Map<Formula, Bound>([
   [truth.sgd, sgd],
   [truth.momentum, momentum],
@@ -386,6 +422,9 @@ const BOUNDS = new Map<Formula, Bound>([
   [truth.ademamix, ademamix],
   [truth.rprop, rprop],
   [truth.ftrl, ftrl],
+  [truth.asgd, asgd],
+  [truth.scheduleFreeSgd, scheduleFreeSgd],
+  [truth.scheduleFreeAdamw, scheduleFreeAdamw],
 ]);
 
 // --- The common prologue and epilogue --------------------------------------------------------------------------------

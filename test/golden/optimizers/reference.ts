@@ -36,6 +36,11 @@ export interface Options {
   beta?: Scalar;
   l1?: Scalar;
   l2?: Scalar;
+  lambd?: Scalar;
+  t0?: Scalar;
+  warmupSteps?: number;
+  r?: Scalar;
+  weightLrPower?: Scalar;
 }
 
 /** The numbers of one step; NaN where neither the options nor the defaults have one, so that a wrong use shows. */
@@ -66,6 +71,11 @@ export interface Hyper {
   beta: number;
   l1: number;
   l2: number;
+  lambd: number;
+  t0: number;
+  warmupSteps: number;
+  r: number;
+  weightLrPower: number;
 }
 
 /** One element: weight, gradient (after the common prologue), average of the weights, and the state by name. */
@@ -77,6 +87,8 @@ export interface Formula<State extends string = string> {
   decay: 'L2' | 'decoupled' | 'in formula' | 'none';
   /** State in the formula's letters -> its name in stateDict; null: not an array there, only remembered here. */
   stateNames: Readonly<Record<State, string | null>>;
+  /** The state that averagedParams shows. */
+  averaged?: State;
   /** What state begins as that does not begin as 0, in a param's first step. */
   start?(h: Hyper, w: number): Partial<Record<State, number>>;
   update(x: Cell<State>, h: Hyper, t: number): void;
@@ -396,6 +408,71 @@ export const ftrl: Formula<'z' | 'n'> = {
   },
 };
 
+export const asgd: Formula<'ax' | 'eta' | 'mu'> = {
+  defaults: { lr: 1e-2, lambd: 1e-4, alpha: 0.75, t0: 1e6 },
+  decay: 'L2',
+  stateNames: { ax: 'ax', eta: null, mu: null },
+  averaged: 'ax',
+  start: ({ lr }) => ({ eta: lr, mu: 1 }),
+  update(x, { lr, lambd, alpha, t0 }, t) {
+    x.w = x.w * (1 - lambd * x.eta) - x.eta * x.g;
+    x.ax = x.ax + x.mu * (x.w - x.ax);
+    x.eta = lr / (1 + lambd * lr * t) ** alpha;
+    x.mu = 1 / Math.max(1, t - t0);
+  },
+};
+
+type Averaging = 'z' | 'x' | 'lrMax' | 'sum';
+
+/** The lr of step t, in its warm-up */
+export function warmed({ lr, warmupSteps }: Hyper, t: number): number {
+  return t <= warmupSteps ? (lr * t) / warmupSteps : lr;
+}
+
+/** c, and what it needs of the steps before */
+export function averagingWeight(x: Record<'lrMax' | 'sum', number>, h: Hyper, t: number): number {
+  x.lrMax = Math.max(x.lrMax, warmed(h, t));
+  const weight = t ** h.r * x.lrMax ** h.weightLrPower;
+  x.sum = x.sum + weight;
+  return weight / x.sum;
+}
+
+const averaging = {
+  averaged: 'x' as const,
+  defaults: { warmupSteps: 0, r: 0, weightLrPower: 2 },
+  start: (_: Hyper, w: number): Record<Averaging, number> => ({ z: w, x: w, lrMax: 0, sum: 0 }),
+};
+
+/** Params hold y. */
+export const scheduleFreeSgd: Formula<Averaging> = {
+  ...averaging,
+  defaults: { ...averaging.defaults, lr: 1, momentum: 0.9 },
+  decay: 'L2',
+  stateNames: { z: 'z', x: 'x', lrMax: null, sum: null },
+  update(x, h, t) {
+    x.z = x.z - warmed(h, t) * x.g;
+    const c = averagingWeight(x, h, t);
+    x.x = (1 - c) * x.x + c * x.z;
+    x.w = (1 - h.momentum) * x.z + h.momentum * x.x;
+  },
+};
+
+export const scheduleFreeAdamw: Formula<Averaging | 's'> = {
+  ...averaging,
+  defaults: { ...averaging.defaults, lr: 2.5e-3, beta1: 0.9, beta2: 0.999, eps: 1e-8 },
+  decay: 'in formula',
+  stateNames: { ...scheduleFreeSgd.stateNames, s: 'expAvgSq' },
+  update(x, h, t) {
+    const { beta1, beta2, eps, weightDecay } = h;
+    x.s = beta2 * x.s + (1 - beta2) * x.g ** 2;
+    const u = x.g / (Math.sqrt(x.s / (1 - beta2 ** t)) + eps) + weightDecay * x.w;
+    x.z = x.z - warmed(h, t) * u;
+    const c = averagingWeight(x, h, t);
+    x.x = (1 - c) * x.x + c * x.z;
+    x.w = (1 - beta1) * x.z + beta1 * x.x;
+  },
+};
+
 // --- What all of them share -----------------------------------------------------------------------------------------
 
 /** The hyper-parameters of a step: schedules are called with the step, 1, 2, ... */
@@ -427,6 +504,11 @@ export function hyperAt(step: number, options: Options, defaults: Partial<Hyper>
     beta: at(options.beta, defaults.beta),
     l1: at(options.l1, defaults.l1),
     l2: at(options.l2, defaults.l2),
+    lambd: at(options.lambd, defaults.lambd),
+    t0: at(options.t0, defaults.t0),
+    warmupSteps: at(options.warmupSteps, defaults.warmupSteps),
+    r: at(options.r, defaults.r),
+    weightLrPower: at(options.weightLrPower, defaults.weightLrPower),
   };
 }
 

@@ -9,6 +9,7 @@ import { type Formula, type Options, Reference, type Scalar } from './reference.
 export interface Stepper {
   step(grads: (Float32Array | null)[], options?: { gradScale?: number }): { applied: boolean; gradNorm?: number };
   readonly emaParams?: unknown;
+  readonly averagedParams?: unknown;
   stateDict(): { state: Record<string, unknown> };
 }
 
@@ -150,6 +151,13 @@ function record(run: Run, create: Create): Recording {
       see(`step ${step}: w[${p}]`, param, p, 'w');
       paths[p] = (paths[p] ?? []).map((path, i) => path + Math.abs((param[i] ?? 0) - (before[p]?.[i] ?? 0)));
       started[p] ||= grads[p] !== null;
+      if (run.formula.averaged !== undefined && started[p])
+        see(
+          `step ${step}: averaged[${p}]`,
+          (optimizer.averagedParams as Float32Array[])[p] ?? [],
+          p,
+          run.formula.averaged,
+        );
       if (run.options.ema === undefined || !started[p]) return;
       see(`step ${step}: ema[${p}]`, (optimizer.emaParams as Float32Array[])[p] ?? [], p, 'ema');
     });
@@ -189,6 +197,7 @@ function mismatch(
     reference.params.forEach((_, p) => {
       expects(`step ${step}: w[${p}]`, p, 'w');
       expects(`step ${step}: ema[${p}]`, p, 'ema');
+      if (run.formula.averaged !== undefined) expects(`step ${step}: averaged[${p}]`, p, run.formula.averaged);
       // A wrong reference must show in what a user sees, the weights; the true one holds for the state too
       if (wrong !== undefined) return;
       for (const [letter, name] of arraysOf(run.formula)) expects(`state[${p}].${name}`, p, letter);

@@ -8,12 +8,15 @@ import {
   Adamax,
   AdamW,
   AdEMAMix,
+  ASGD,
   FTRL,
   Lion,
   NAdam,
   RAdam,
   RMSprop,
   Rprop,
+  ScheduleFreeAdamW,
+  ScheduleFreeSGD,
   SGD,
 } from '../../../lib/index.js';
 
@@ -343,6 +346,60 @@ describe('FTRL', () => {
 
   it('lets a NaN through', () => {
     expect(follow((w) => new FTRL(w, { l1: 1 }), [Number.NaN])[0]).toBeNaN();
+  });
+});
+
+describe('ASGD', () => {
+  it('steps by the lr of the step before, decayed', () => {
+    // w = -0.5*2 = -1; η̃ = 0.5/(1 + 2*0.5*1)^2 = 0.125, w = -1*(1 - 2*0.125) - 0.125*4 = -1.25
+    // η̃ = 0.1/(1 + 2*0.1*2)^2 = 0.1/1.96, w = -1.25*(1 - 0.2/1.96)
+    const lr = (step: number): number => (step === 1 ? 0.5 : 0.1);
+    const expected = [-1, -1.25, -1.25 * (1 - 0.2 / 1.96)];
+    follows((w) => new ASGD(w, { lr, lambd: 2, alpha: 2 }), [2, 4, 0], expected);
+  });
+
+  it('averages after t0', () => {
+    // w: -1, -2, -3, -4; μ after t = 1: 1/max(1, 0), after 2: 1/1, after 3: 1/2
+    const w = of(0);
+    const asgd = new ASGD(w, { lr: 1, lambd: 0, t0: 1 });
+    const averages = [1, 1, 1, 1].map((g) => {
+      asgd.step(of(g));
+      return (asgd.averagedParams as Float32Array)[0] as number;
+    });
+    near(Float32Array.from(averages), [-1, -2, -3, -3.5]);
+  });
+});
+
+describe('ScheduleFree', () => {
+  it('takes gradients between the steps and their average', () => {
+    // z = 1 - 0.5*2 = 0, c = 1, x = 0, y = 0
+    // z = -0.5, c = 1/2, x = -0.25, y = 0.25*(-0.5) + 0.75*(-0.25) = -0.3125
+    // z = -1, c = 1/3, x = -0.25*2/3 - 1/3 = -0.5, y = -0.25 - 0.375 = -0.625
+    follows((w) => new ScheduleFreeSGD(w, { lr: 0.5, momentum: 0.75 }), [2, 1, 1], [0, -0.3125, -0.625], 1);
+  });
+
+  it('weighs each step by the square of the largest lr so far', () => {
+    // lr 1: z = -1 = x = y; lr 2: z = -3, c = 4/(1 + 4), x = -0.2 - 2.4 = -2.6, y = -0.75 - 1.95
+    // lr 1: z = -4, c = 4/9, x = -2.6*5/9 - 16/9, y = 0.25*z + 0.75*x
+    const lr = (step: number): number => (step === 2 ? 2 : 1);
+    const x = -(13 + 16) / 9;
+    const expected = [-1, -2.7, -1 + 0.75 * x];
+    follows((w) => new ScheduleFreeSGD(w, { lr, momentum: 0.75 }), [1, 1, 1], expected);
+  });
+
+  it('decays at y', () => {
+    // z = 1 - 0.5*(2 + 0.5*1) = -0.25
+    follows((w) => new ScheduleFreeSGD(w, { lr: 0.5, weightDecay: 0.5 }), [2], [-0.25], 1);
+    // √ŝ = 2: z = 1 - 0.5*(2/2 + 0.5*1) = 0.25
+    follows((w) => new ScheduleFreeAdamW(w, { lr: 0.5, weightDecay: 0.5 }), [2], [0.25], 1);
+  });
+
+  it('divides by the root of the corrected average of squares', () => {
+    // s = 0.25*4, ŝ = 4, z = -0.1; s = 0.75 + 0.25 = 1, ŝ = 1/0.4375, z = -0.1 - 0.1*√0.4375
+    // x = (-0.1 + z)/2, y = 0.5*z + 0.5*x
+    const z = -0.1 - 0.1 * Math.sqrt(0.4375);
+    const expected = [-0.1, 0.5 * z + 0.25 * (z - 0.1)];
+    follows((w) => new ScheduleFreeAdamW(w, { lr: 0.1, betas: [0.5, 0.75] }), [2, 1], expected);
   });
 });
 

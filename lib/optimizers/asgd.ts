@@ -1,0 +1,102 @@
+import {
+  type Declaration,
+  defaultsOf,
+  type GroupOptionsOf,
+  kernel,
+  type OptionsOf,
+  type ResolvedOf,
+} from '../core/declaration.js';
+import { Optimizer } from '../core/optimizer.js';
+import type { Arrays, Params } from '../core/params.js';
+
+const f = Math.fround;
+
+export const asgd = {
+  name: 'ASGD',
+  about: 'SGD with a falling step size, and the average of its weights beside it',
+  reference:
+    'Polyak & Juditsky, "Acceleration of Stochastic Approximation by Averaging", 1992, https://doi.org/10.1137/0330046; the step sizes: Bottou, "Stochastic Gradient Descent Tricks", 2012, https://leon.bottou.org/papers/bottou-tricks-2012',
+  formula: [
+    'w ← w·(1 − λₐ·η̃) − η̃·g;  ax ← ax + μ·(w − ax)',
+    'after it: η̃ ← η/(1 + λₐ·η·t)^α;  μ ← 1/max(1, t − t0);  first η̃ = η, μ = 1',
+  ],
+  decay: 'l2',
+  hyperParameters: {
+    /** Learning rate: the first step size. */
+    lr: { default: 1e-2, range: '[0, inf)', about: 'learning rate: the first step size' },
+    /** λₐ: decay of the weights, and of the step size. */
+    lambd: { default: 1e-4, range: '[0, inf)', about: 'decay of the weights, and of the step size' },
+    /** Power of the step size's decay. */
+    alpha: { default: 0.75, range: '[0, inf)', about: "power of the step size's decay" },
+    /** The steps before the averaging begins. */
+    t0: { default: 1e6, range: '[0, inf)', about: 'the steps before the averaging begins' },
+    /** L2 penalty. */
+    weightDecay: { default: 0, range: '[0, inf)', about: 'L2 penalty' },
+  },
+  kernels: {
+    asgd: kernel({
+      state: ['ax'],
+      constants: ['keep', 'eta', 'mu'],
+      reference:
+        ([keep, eta, mu], [ax]) =>
+        (i, param, grad) => {
+          const after = f(f(keep * param) - f(eta * grad));
+          ax[i] = 1 > mu ? ax[i]! + f(mu * f(after - ax[i]!)) : after;
+          return after;
+        },
+    }),
+  },
+  // Of the next update: they follow from the lr of the one before it.
+  scalars: { eta: 0, mu: 1 },
+} as const satisfies Declaration;
+
+/** Options of {@link ASGD}. */
+export type ASGDOptions = OptionsOf<typeof asgd>;
+type Now = ResolvedOf<typeof asgd>;
+
+/**
+ * Averaged SGD: a step size η̃ that falls with the steps, and from step t0 on the average of the weights.
+ *
+ * ```
+ * w ← w·(1 − λₐ·η̃) − η̃·g;   ax ← ax + μ·(w − ax)
+ * after it   η̃ ← η/(1 + λₐ·η·t)^α;   μ ← 1/max(1, t − t0);   first η̃ = η, μ = 1
+ * ```
+ * `averagedParams` holds ax. An lr that changes shows in the step after, as in PyTorch.
+ *
+ * Options: `lr` (1e-2, [0, ∞)), `lambd` (λₐ, 1e-4, [0, ∞)), `alpha` (0.75, [0, ∞)), `t0` (1e6, [0, ∞)), `weightDecay` (0,
+ * L2), `maximize` (false), `clipValue`; for all groups together `clipNorm`, `skipNonFinite`, `zeroGrads`, `ema`,
+ * `gradNorm`, `flushDenormals`. State: `ax`, and the numbers `eta`, `mu`.
+ *
+ * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params
+ * @example
+ * ```ts
+ * import { ASGD } from 'schuss';
+ * const w = new Float32Array([1, 2, 3]);
+ * const asgd = new ASGD(w, { lr: 0.1, t0: 10 });
+ * asgd.step(new Float32Array([0.5, 0, -0.5]));
+ * const averaged = asgd.averagedParams as Float32Array; // so far a copy of w
+ * ```
+ * @see Polyak & Juditsky 1992, https://doi.org/10.1137/0330046
+ */
+export class ASGD extends Optimizer<typeof asgd> {
+  static readonly optimizerName: string = asgd.name;
+  static readonly defaults: ASGDOptions = defaultsOf(asgd);
+
+  constructor(params: Params<GroupOptionsOf<typeof asgd>>, options: ASGDOptions = {}) {
+    super(asgd, params, options);
+  }
+
+  /** The averaged weights: live arrays, in the structure in which gradients are given; 0 before a param's first update. */
+  get averagedParams(): Arrays {
+    return this.stateArrays('ax');
+  }
+
+  protected override constants({ lr, lambd }: Now, t: number, [next, mu]: readonly [number, number]): number[] {
+    const eta = t === 1 ? lr : next;
+    return [1 - lambd * eta, eta, mu];
+  }
+
+  protected override scalarsAfter({ lr, lambd, alpha, t0 }: Now, t: number): readonly number[] {
+    return [lr / (1 + lambd * lr * t) ** alpha, 1 / Math.max(1, t - t0)];
+  }
+}
