@@ -2,8 +2,8 @@
 #include <stddef.h>
 
 /// Finds out how many threads do a plan's steps soonest, by measuring: what pays depends on the size, on how awake the
-/// threads are and on what else the machine does. It begins with one; most steps use the number that is best so far, and
-/// now and then a few try the next larger or smaller one.
+/// threads are and on what else the machine does. It begins with one; most steps use the number that is best so far,
+/// and now and then a few try the next larger or smaller one.
 class Governor {
  public:
   /// How many of `most` threads the next step uses, if it is of a size that may pay at all.

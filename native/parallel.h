@@ -9,8 +9,8 @@ namespace parallel {
 void retain();
 void release();
 
-/// The most threads that a step may use, the calling one included; for the whole process. 0 until it is set. `always`: use
-/// all of them wherever there is work for them, paying or not; for tests.
+/// The most threads that a step may use, the calling one included; for the whole process. 0 until it is set. `always`:
+/// use all of them wherever there is work for them, paying or not; for tests.
 void setThreads(size_t threads, bool always = false);
 size_t threads();
 bool always();
