@@ -9,6 +9,8 @@ import {
   AdEMAMix,
   ASGD,
   FTRL,
+  LAMB,
+  LARS,
   Lion,
   NAdam,
   RAdam,
@@ -226,6 +228,12 @@ golden('every common option at once', (params, options) => new Lion(params, opti
 });
 golden('every common option at once', (params, options) => new AdEMAMix(params, options as never), {
   AdEMAMix: withEverything(truth.ademamix, { alphaSteps: 20, beta3Steps: 20 }),
+});
+golden('every common option at once', (params, options) => new LARS(params, options as never), {
+  LARS: withEverything(truth.lars, { trustCoefficient: 0.1 }),
+});
+golden('every common option at once', (params, options) => new LAMB(params, options as never), {
+  LAMB: withEverything(truth.lamb, { eps: 0.01 }),
 });
 golden('every common option at once', (params, options) => new Rprop(params, options as never), {
   Rprop: withEverything(truth.rprop, {}),

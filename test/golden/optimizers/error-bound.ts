@@ -140,10 +140,14 @@ function scalar(exact: number): Ball {
 /** A formula touches the state of its own `stateNames` alone. */
 type Letter =
   | ('w' | 'g' | 'ema' | 'v' | 'b' | 's' | 'a' | 'm' | 'sMax' | 'u' | 'slow' | 'z' | 'n')
-  | ('previous' | 'step' | 'product' | 'ax' | 'eta' | 'mu' | 'x' | 'lrMax' | 'sum');
+  | ('previous' | 'step' | 'product' | 'ax' | 'eta' | 'mu' | 'x' | 'lrMax' | 'sum')
+  | 'ratio';
 type BallCell = Record<Letter, Ball> & Record<string, Ball>;
-/** The constants of a step, then the update of every element; `doubt` is called where a sign is not certain. */
-type Bound = (h: Hyper, t: number) => (x: BallCell, doubt: () => void) => void;
+/**
+ * The constants of a step, and what is measured of the whole param; then the update of every element. `doubt` is called
+ * where a sign is not certain.
+ */
+type Bound = (h: Hyper, t: number, param: readonly BallCell[]) => (x: BallCell, doubt: () => void) => void;
 
 // --- The formulas again, one rounding an operation -------------------------------------------------------------------
 
@@ -393,6 +397,52 @@ const scheduleFreeAdamw: Bound = (h, t) => {
   };
 };
 
+/** A norm in float64: it moves by no more than the norm of the radii, and its sum rounds once an element at most. */
+function norm(balls: readonly Ball[]): Ball {
+  const of = (part: (ball: Ball) => number): number => Math.sqrt(balls.reduce((sum, ball) => sum + part(ball) ** 2, 0));
+  const exact = of((ball) => ball.exact);
+  return new Ball(exact, of((ball) => ball.radius) + (balls.length + 4) * 2 ** -53 * exact);
+}
+
+const lars: Bound = (h, _, param) => {
+  const [lr, mu, decay, trust] = [h.lr, h.momentum, h.weightDecay, h.trustCoefficient].map(scalar) as [
+    Ball,
+    Ball,
+    Ball,
+    Ball,
+  ];
+  const [w, g] = [norm(param.map((x) => x.w)), norm(param.map((x) => x.g))];
+  const ratio = w.isZero || g.isZero ? ONE : trust.times(w).over(g.plus(w.times(decay)));
+  const rate = lr.times(ratio);
+  return (x) => {
+    x.ratio = ratio;
+    x.v = x.v.times(mu).plus(x.g.plus(x.w.times(decay)).times(rate));
+    x.w = x.w.minus(x.v);
+  };
+};
+
+function lamb(biasCorrection: boolean): Bound {
+  return (h, t, param) => {
+    const unbiased = scalar(biasCorrection ? 1 / (1 - h.beta1 ** t) : 1);
+    const root = scalar(biasCorrection ? 1 / Math.sqrt(1 - h.beta2 ** t) : 1);
+    const [lr, eps, decay, clamp] = [scalar(h.lr), scalar(h.eps), scalar(h.weightDecay), h.clamp];
+    const [average, squareAverage] = [averager(h.beta1), averager(h.beta2)];
+    for (const x of param) {
+      x.m = average(x.m, x.g);
+      x.s = squareAverage(x.s, x.g.times(x.g));
+      x.u = x.m.times(unbiased).over(x.s.sqrt().times(root).plus(eps)).plus(x.w.times(decay));
+    }
+    const [w, u] = [norm(param.map((x) => x.w)), norm(param.map((x) => x.u))];
+    const scaled = clamp === Number.POSITIVE_INFINITY ? w : w.min(scalar(clamp));
+    const ratio = w.isZero || u.isZero ? ONE : scaled.over(u);
+    const rate = lr.times(ratio);
+    return (x) => {
+      x.ratio = ratio;
+      x.w = x.w.minus(x.u.times(rate));
+    };
+  };
+}
+
 const BOUNDS = new Map<Formula, Bound>([
   [truth.sgd, sgd],
   [truth.momentum, momentum],
@@ -425,6 +475,9 @@ const BOUNDS = new Map<Formula, Bound>([
   [truth.asgd, asgd],
   [truth.scheduleFreeSgd, scheduleFreeSgd],
   [truth.scheduleFreeAdamw, scheduleFreeAdamw],
+  [truth.lars, lars],
+  [truth.lamb, lamb(true)],
+  [truth.lambUncorrected, lamb(false)],
 ]);
 
 // --- The common prologue and epilogue --------------------------------------------------------------------------------
@@ -487,10 +540,10 @@ export class ErrorBound {
       this.updates[p] = t;
       h.previousMomentum = this.previousMomentum[p] ?? 0;
       this.previousMomentum[p] = h.momentum;
-      const update = this.bound(h, t);
       const scale = scalar(gradScale);
       const coefficient = scalar(coefficients[p] ?? Number.NaN);
-      this.params[p]?.forEach((x, i) => {
+      const param = this.params[p] ?? [];
+      param.forEach((x, i) => {
         if (t === 1) this.start(x, h);
         x.g = new Ball(grad[i] ?? Number.NaN, 0);
         x.g = x.g.times(scale).times(coefficient);
@@ -498,6 +551,9 @@ export class ErrorBound {
         if (this.options.maximize) x.g = x.g.negated();
         x.g = x.g.plus(x.w.times(l2));
         if (t === 1) x.ema = x.w;
+      });
+      const update = this.bound(h, t, param);
+      param.forEach((x, i) => {
         x.w = x.w.times(keep);
         update(x, () => this.doubtful[p]?.add(i));
         if (!towards.isZero) x.ema = x.ema.plus(x.w.minus(x.ema).times(towards));

@@ -41,6 +41,8 @@ export interface Options {
   warmupSteps?: number;
   r?: Scalar;
   weightLrPower?: Scalar;
+  trustCoefficient?: Scalar;
+  clamp?: Scalar;
 }
 
 /** The numbers of one step; NaN where neither the options nor the defaults have one, so that a wrong use shows. */
@@ -76,6 +78,10 @@ export interface Hyper {
   warmupSteps: number;
   r: number;
   weightLrPower: number;
+  /** LARS's */
+  trustCoefficient: number;
+  /** LAMB's */
+  clamp: number;
 }
 
 /** One element: weight, gradient (after the common prologue), average of the weights, and the state by name. */
@@ -91,6 +97,8 @@ export interface Formula<State extends string = string> {
   averaged?: State;
   /** What state begins as that does not begin as 0, in a param's first step. */
   start?(h: Hyper, w: number): Partial<Record<State, number>>;
+  /** Of a formula with norms of the whole param, which it leaves in each element's state: before the updates. */
+  measure?(param: readonly Cell<State>[], h: Hyper, t: number): void;
   update(x: Cell<State>, h: Hyper, t: number): void;
 }
 
@@ -473,6 +481,56 @@ export const scheduleFreeAdamw: Formula<Averaging | 's'> = {
   },
 };
 
+/** Norm over one param. */
+export function paramNorm<State extends string>(param: readonly Cell<State>[], of: (x: Cell<State>) => number): number {
+  return Math.sqrt(param.reduce((sum, x) => sum + of(x) ** 2, 0));
+}
+
+export const lars: Formula<'v' | 'ratio'> = {
+  defaults: { momentum: 0.9, trustCoefficient: 1e-3 },
+  decay: 'in formula',
+  stateNames: { v: 'momentumBuffer', ratio: null },
+  measure(param, { trustCoefficient, weightDecay }) {
+    const [w, g] = [paramNorm(param, (x) => x.w), paramNorm(param, (x) => x.g)];
+    for (const x of param) x.ratio = w === 0 || g === 0 ? 1 : (trustCoefficient * w) / (g + weightDecay * w);
+  },
+  update(x, { lr, momentum: mu, weightDecay }) {
+    x.v = mu * x.v + lr * x.ratio * (x.g + weightDecay * x.w);
+    x.w = x.w - x.v;
+  },
+};
+
+export const lamb: Formula<'m' | 's' | 'u' | 'ratio'> = {
+  defaults: { lr: 1e-3, beta1: 0.9, beta2: 0.999, eps: 1e-6, clamp: Number.POSITIVE_INFINITY },
+  decay: 'in formula',
+  stateNames: { m: 'expAvg', s: 'expAvgSq', u: null, ratio: null },
+  measure(param, { beta1, beta2, eps, weightDecay, clamp }, t) {
+    for (const x of param) {
+      x.m = beta1 * x.m + (1 - beta1) * x.g;
+      x.s = beta2 * x.s + (1 - beta2) * x.g ** 2;
+      x.u = x.m / (1 - beta1 ** t) / (Math.sqrt(x.s / (1 - beta2 ** t)) + eps) + weightDecay * x.w;
+    }
+    const [w, u] = [paramNorm(param, (x) => x.w), paramNorm(param, (x) => x.u)];
+    for (const x of param) x.ratio = w === 0 || u === 0 ? 1 : Math.min(w, clamp) / u;
+  },
+  update(x, { lr }) {
+    x.w = x.w - lr * x.ratio * x.u;
+  },
+};
+
+export const lambUncorrected: Formula<'m' | 's' | 'u' | 'ratio'> = {
+  ...lamb,
+  measure(param, { beta1, beta2, eps, weightDecay, clamp }) {
+    for (const x of param) {
+      x.m = beta1 * x.m + (1 - beta1) * x.g;
+      x.s = beta2 * x.s + (1 - beta2) * x.g ** 2;
+      x.u = x.m / (Math.sqrt(x.s) + eps) + weightDecay * x.w;
+    }
+    const [w, u] = [paramNorm(param, (x) => x.w), paramNorm(param, (x) => x.u)];
+    for (const x of param) x.ratio = w === 0 || u === 0 ? 1 : Math.min(w, clamp) / u;
+  },
+};
+
 // --- What all of them share -----------------------------------------------------------------------------------------
 
 /** The hyper-parameters of a step: schedules are called with the step, 1, 2, ... */
@@ -509,6 +567,8 @@ export function hyperAt(step: number, options: Options, defaults: Partial<Hyper>
     warmupSteps: at(options.warmupSteps, defaults.warmupSteps),
     r: at(options.r, defaults.r),
     weightLrPower: at(options.weightLrPower, defaults.weightLrPower),
+    trustCoefficient: at(options.trustCoefficient, defaults.trustCoefficient),
+    clamp: at(options.clamp, defaults.clamp),
   };
 }
 
@@ -544,12 +604,18 @@ export class Reference {
       this.updates[p] = t;
       h.previousMomentum = this.previousMomentum[p] ?? 0;
       this.previousMomentum[p] = h.momentum;
-      this.params[p]?.forEach((x, i) => {
+      const param = this.params[p] ?? [];
+      param.forEach((x, i) => {
         x.g = this.gradient(grad[i] ?? Number.NaN, x.w, gradScale, coefficients[p] ?? Number.NaN, h);
         if (t === 1) Object.assign(x, { ema: x.w, ...this.formula.start?.(h, x.w) });
-        this.update(x, h, t);
       });
+      this.measure(param, h, t);
+      for (const x of param) this.update(x, h, t);
     });
+  }
+
+  protected measure(param: readonly Cell<string>[], h: Hyper, t: number): void {
+    this.formula.measure?.(param, h, t);
   }
 
   /** Decay, formula, average. */
