@@ -8,6 +8,7 @@ import type { Slot } from '../core/slot.js';
 import type { StateDict } from '../core/state-dict.js';
 import type { StepAsyncOptions, StepOptions, StepResult, Watcher } from '../core/stepper.js';
 import { checkFloat32, checkInteger, checkLength, checkNumber, checkOptions, lengthOf } from '../core/validate.js';
+import { ScheduleFreeAdamW, ScheduleFreeSGD } from './schedule-free.js';
 
 const who = 'Lookahead';
 
@@ -31,7 +32,7 @@ export interface LookaheadState {
 
 /**
  * Lookahead: lets any optimizer take k steps, then moves slow weights a part of the way to where it got, and lets it go on
- * from there.
+ * from there. Not ScheduleFreeSGD and ScheduleFreeAdamW, which write the params from their own state.
  *
  * ```
  * every k applied steps: slow ← slow + α·(w − slow);  w ← slow
@@ -40,7 +41,7 @@ export interface LookaheadState {
  * pass over memory. The optimizer inside keeps its state; everything but `stateDict` is its own.
  *
  * @typeParam O The class of the optimizer inside.
- * @throws TypeError for what is no optimizer, or an unknown option; RangeError for k or alpha out of range
+ * @throws TypeError for what is no optimizer, a ScheduleFree class, or an unknown option; RangeError for k or alpha out of range
  * @example
  * ```ts
  * import { Adam, Lookahead } from 'schuss';
@@ -62,6 +63,15 @@ export class Lookahead<O extends Optimizer = Optimizer> {
   constructor(optimizer: O, options: LookaheadOptions = {}) {
     if (!((optimizer as unknown) instanceof Optimizer))
       throw typeError(who, 'optimizer', show(optimizer), 'an optimizer');
+    // It writes the params from z and x in each step: slow weights would be overwritten unseen.
+    const averaging = [ScheduleFreeSGD, ScheduleFreeAdamW].find((Class) => (optimizer as Optimizer) instanceof Class);
+    if (averaging !== undefined)
+      throw typeError(
+        who,
+        'optimizer',
+        `a ${averaging.optimizerName}`,
+        'one whose params do not follow from its state alone',
+      );
     checkOptions(who, options, ['k', 'alpha']);
     const { k = 5, alpha = 0.5 } = options as LookaheadOptions;
     this.#inner = optimizer;
