@@ -5,8 +5,10 @@
 size_t RowGrads::gather(size_t limit, const KernelSet& set) {
   rows_.clear();
   sums_.clear();
+  // However often they are named, there are no more rows than the param has.
+  const size_t most = count_ < limit ? count_ : limit;
   size_t bits = 4;
-  while ((size_t{1} << bits) < 2 * count_) ++bits;
+  while ((size_t{1} << bits) < 2 * most) ++bits;
   table_.assign(size_t{1} << bits, 0);
   const size_t mask = table_.size() - 1;
   for (size_t i = 0; i < count_; ++i) {
