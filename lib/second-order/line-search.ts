@@ -125,11 +125,8 @@ export class LineSearch {
     return this.best;
   }
 
-  /** The nearest other point of the last search to `trial`, apart from its start. */
+  /** Another point of the last search than `trial` and its start, if there is one. */
   neighbour(trial: Trial): Trial | undefined {
-    const distance = (point: Trial): number => Math.abs(point.step - trial.step);
-    return [this.#best, this.#other]
-      .filter((point) => point !== undefined && point !== trial && point.step > 0)
-      .sort((a, b) => distance(a as Trial) - distance(b as Trial))[0];
+    return [this.#best, this.#other].find((point) => point !== undefined && point !== trial && point.step > 0);
   }
 }

@@ -415,6 +415,16 @@ describe('minimize', () => {
       expect(seen.at(-1)).toBe(result.x[0]);
     });
 
+    test("onPass, with 'lbfgs', never shows a higher point than before", () => {
+      const values: number[] = [];
+      const { evaluations, value } = minimize({ N: 1, f: (_, x, grad) => rosenbrock(x, grad) }, f64(-1.2, 1), {
+        onPass: (x) => void values.push(rosenbrock(x, f64(0, 0))),
+      });
+      expect(values).toHaveLength(evaluations);
+      for (const [i, v] of values.entries()) expect(v).toBeLessThanOrEqual(values[i - 1] ?? v);
+      expect(values.at(-1)).toBe(value);
+    });
+
     test('a first-order class takes one term a step', () => {
       const order: number[] = [];
       const { f, N } = squares();
@@ -732,7 +742,14 @@ describe('LBFGS', () => {
   test('the gradients are those at the params, wherever the last call was', () => {
     for (let maxEvaluations = 1; maxEvaluations < 30; maxEvaluations++) {
       const { x, grads, lbfgs, closure } = setup({ maxEvaluations, maxIterations: 100 });
-      const { loss } = lbfgs.step(closure);
+      let lowest = Number.POSITIVE_INFINITY;
+      const { loss, applied } = lbfgs.step(() => {
+        const here = closure();
+        lowest = Math.min(lowest, here);
+        return here;
+      });
+      expect(loss).toBe(lowest);
+      expect(applied).toBe(loss < rosenbrock(f32(-1.2, 1), f32(0, 0)));
       const grad = f32(0, 0);
       expect(rosenbrock(x, grad)).toBe(loss);
       expect(bits(grads)).toEqual(bits(grad));
