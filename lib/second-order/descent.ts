@@ -1,7 +1,17 @@
 import { lookAtEnd } from './curvature.js';
 import { History } from './history.js';
 import { LineSearch, type Trial } from './line-search.js';
-import { dot, move, norm, subtract, sumAbs, type Vector, type VectorConstructor } from './vector.js';
+import {
+  dot,
+  maxAbsDifference,
+  move,
+  norm,
+  subtract,
+  sumAbs,
+  sumAbsProducts,
+  type Vector,
+  type VectorConstructor,
+} from './vector.js';
 
 /** Returns the value at x and writes the gradient there. What it throws passes through. */
 export type Evaluate = (x: Vector, grad: Vector) => number;
@@ -149,9 +159,7 @@ export class Descent {
 
   #moveTo(trial: Trial): void {
     if (this.#nextStep !== trial.step) this.#goTo(trial.step);
-    let most = 0;
-    for (let i = 0; i < this.#x.length; i++) most = Math.max(most, Math.abs(this.#next[i]! - this.#x[i]!));
-    this.lastMove = most;
+    this.lastMove = maxAbsDifference(this.#next, this.#x);
     [this.#x, this.#next] = [this.#next, this.#x];
     [this.#here.grad, trial.grad] = [trial.grad, this.#here.grad];
     this.#here.value = trial.value;
@@ -161,8 +169,6 @@ export class Descent {
 
   /** How much the value may change by rounding alone: its own, and that of x. */
   #noise(): number {
-    let ofX = 0;
-    for (let i = 0; i < this.#x.length; i++) ofX += Math.abs(this.#x[i]! * this.grad[i]!);
-    return 4 * this.#epsilon * (Math.abs(this.value) + ofX);
+    return 4 * this.#epsilon * (Math.abs(this.value) + sumAbsProducts(this.#x, this.grad));
   }
 }

@@ -50,6 +50,20 @@ export function maxAbs(x: Vector): number {
   return most;
 }
 
+/** max |xᵢ − yᵢ|. */
+export function maxAbsDifference(x: Vector, y: Vector): number {
+  let most = 0;
+  for (let i = 0; i < x.length; i++) most = Math.max(most, Math.abs(x[i]! - y[i]!));
+  return most;
+}
+
+/** Σ |xᵢ·yᵢ|. */
+export function sumAbsProducts(x: Vector, y: Vector): number {
+  let sum = 0;
+  for (let i = 0; i < x.length; i++) sum += Math.abs(x[i]! * y[i]!);
+  return sum;
+}
+
 /** ‖x‖₁. */
 export function sumAbs(x: Vector): number {
   let sum = 0;
