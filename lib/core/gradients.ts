@@ -60,7 +60,8 @@ export class Gradients {
     readGrads(this.#who, this.#structure, this.#slots, grads, out);
     for (let i = 0; i < out.length; i++) {
       const grad = out[i] as unknown;
-      if (grad !== null && !isFloat32(grad) && isSparseGrad(grad)) out[i] = new RowsGiven(grad);
+      if (grad === null || grad === this.#slots[i]!.grad) continue; // the one of last time
+      if (!isFloat32(grad) && isSparseGrad(grad)) out[i] = new RowsGiven(grad);
     }
   }
 

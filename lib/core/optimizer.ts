@@ -82,8 +82,9 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
     );
     this.#engine = currentEngine();
     this.#stepper = new Stepper(declaration, this.#engine, this.#global, {
-      constants: this.constants.bind(this) as Formula['constants'],
-      scalarsAfter: this.scalarsAfter.bind(this) as Formula['scalarsAfter'],
+      // Closures, which V8 calls sooner than what bind makes.
+      constants: (now, t, scalars) => this.constants(now as ResolvedOf<D>, t, scalars),
+      scalarsAfter: (now, t, scalars) => this.scalarsAfter(now as ResolvedOf<D>, t, scalars),
       start: this.start?.bind(this) as Formula['start'],
     });
     for (const [name, kernel] of Object.entries(declaration.kernels)) this.#engine.confirm(name, kernel);

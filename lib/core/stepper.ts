@@ -40,6 +40,8 @@ export interface Watcher {
   applied(stepCount: number, slots: readonly Slot[]): void;
 }
 
+const none: readonly number[] = [];
+
 type Options = Readonly<Record<string, unknown>>;
 
 /** What a class brings to each step; see the methods of Optimizer. */
@@ -284,7 +286,7 @@ export class Stepper {
       const now = group.settings.now;
       group.share(this.#decay);
       let last: Slot | undefined;
-      let scalars: readonly number[] = [];
+      let scalars = none;
       for (let i = group.begin; i < group.end; i++) {
         if (rowOf[i]! < 0) continue;
         const slot = this.slots[i]!;
