@@ -79,6 +79,10 @@ TEST("a row that is named again stands where it was named first, with the sum") 
     CHECK(grads.row(1) == 1 && grads.grad(1)[0] == 18 && grads.grad(1)[1] == 180);
     CHECK(grads.row(2) == 2 && grads.grad(2)[0] == 8 && grads.grad(2) == values + 6);
     CHECK(memcmp(values, before.data(), sizeof values) == 0);
+    // The next step finds room for the same sums where these are.
+    const float* const sum = grads.grad(1);
+    grads.gather(6, set);
+    CHECK(grads.grad(1) == sum && sum[0] == 18);
   });
 }
 

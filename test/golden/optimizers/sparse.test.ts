@@ -11,12 +11,15 @@ import {
   Adamax,
   AdamW,
   AdEMAMix,
+  ASGD,
   FTRL,
   Lion,
   NAdam,
   RAdam,
   RMSprop,
   Rprop,
+  ScheduleFreeAdamW,
+  ScheduleFreeSGD,
   SGD,
 } from '../../../lib/index.js';
 import { declarations } from '../../../lib/optimizers/index.js';
@@ -34,12 +37,7 @@ type Given = Float32Array | Rows | null;
 /** Row -> its gradient. */
 type Gathered = Map<number, number[]>;
 
-/** A formula that keeps one number a row has a part that looks at the whole row. */
-interface RowFormula extends Formula {
-  measure?(row: readonly Cell<string>[], h: Hyper, t: number): void;
-}
-
-const rowWise: RowFormula = {
+const rowWise: Formula = {
   ...truth.adagrad,
   measure(row) {
     const meanSquare = row.reduce((sum, x) => sum + x.g ** 2, 0) / row.length;
@@ -54,7 +52,7 @@ const rowWise: RowFormula = {
 class Lazy extends Reference {
   protected readonly momenta: number[];
   constructor(
-    override readonly formula: RowFormula,
+    override readonly formula: Formula,
     options: Options,
     params: readonly ArrayLike<number>[],
     readonly columns: readonly number[],
@@ -137,7 +135,7 @@ class Lazy extends Reference {
   }
 
   protected row(cells: readonly Cell<string>[], _p: number, _row: number, h: Hyper, t: number): void {
-    this.formula.measure?.(cells, h, t);
+    this.measure(cells, h, t);
     for (const x of cells) this.update(x, h, t);
   }
 
@@ -281,7 +279,7 @@ interface Run {
     params: { data: Float32Array; shape: [number, number] }[],
     options: Options,
   ) => InstanceType<typeof SGD>;
-  readonly formula: RowFormula;
+  readonly formula: Formula;
   readonly options: Options;
 }
 
@@ -340,6 +338,17 @@ const runs: Record<string, Run> = {
     make: making(AdEMAMix),
     formula: truth.ademamix,
     options: { lr: decaying, eps: 0.01, alphaSteps: 10, beta3Steps: 10, betas: [0.9, 0.999, 0.99] },
+  },
+  ASGD: { make: making(ASGD), formula: truth.asgd, options: { lr: decaying, lambd: 0.1, alpha: 0.5, t0: 8 } },
+  ScheduleFreeSGD: {
+    make: making(ScheduleFreeSGD),
+    formula: truth.scheduleFreeSgd,
+    options: { lr: 0.1, warmupSteps: 5, r: 0.5 },
+  },
+  ScheduleFreeAdamW: {
+    make: making(ScheduleFreeAdamW),
+    formula: truth.scheduleFreeAdamw,
+    options: { lr: 0.1, warmupSteps: 5, r: 0.5, eps: 0.01 },
   },
   Rprop: { make: making(Rprop), formula: truth.rprop, options: {} },
   FTRL: { make: making(FTRL), formula: truth.ftrl, options: { lr: 0.1, l1: 0.01 } },
@@ -489,7 +498,7 @@ describe.each(Object.entries(runs))('%s', (title, run) => {
   });
 });
 
-const rowMistakes: Record<string, RowFormula['measure']> = {
+const rowMistakes: Record<string, Formula['measure']> = {
   'a sum, not a mean': (row, h, t) => {
     rowWise.measure?.(row, h, t);
     for (const x of row) x['s'] = (x['s'] ?? 0) + row.reduce((sum, y) => sum + y.g ** 2, 0) * (1 - 1 / row.length);
