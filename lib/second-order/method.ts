@@ -11,7 +11,7 @@ export interface MinimizeProgress<T extends Vector = Vector> {
   readonly iteration: number;
   /** A copy of the point. */
   readonly x: T;
-  /** The value there. With a first-order method that of the one term, before its step. */
+  /** The value there. With a first-order method or 'sfo' that of the one term, before its step. */
   readonly value: number;
   /** The L2 norm of the gradient there; of the one term, likewise. */
   readonly gradNorm: number;
@@ -51,7 +51,7 @@ export type MinimizeReason =
 
 /** What `minimize` returns. */
 export interface MinimizeResult<T extends Vector = Vector> {
-  /** The lowest point found; with a first-order method the last. A new array of the type of x0. */
+  /** The lowest point found; with a first-order method or 'sfo' the last. A new array of the type of x0. */
   readonly x: T;
   readonly value: number;
   /** The L2 norm of the gradient at x. */

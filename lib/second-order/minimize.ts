@@ -3,14 +3,15 @@ import { nearest } from '../core/validate.js';
 import { optimizers } from '../optimizers/index.js';
 import type { Method, MinimizeResult } from './method.js';
 import { byLbfgs, type LBFGSMethodOptions } from './minimize-by-lbfgs.js';
+import { bySfo, type SFOMethodOptions } from './minimize-by-sfo.js';
 import { bySteps, type StepsMethodOptions } from './minimize-by-steps.js';
 import { checkStart, constructorOf, isTerms, type Objective, type Terms } from './objective.js';
 import type { Vector } from './vector.js';
 
 const who = 'minimize';
 
-/** The methods apart from the first-order classes. SFO, to come, is a line here. */
-const methods: Readonly<Record<string, Method>> = { lbfgs: byLbfgs };
+/** The methods apart from the first-order classes. */
+const methods: Readonly<Record<string, Method>> = { lbfgs: byLbfgs, sfo: bySfo };
 
 type KnownNames<T> = keyof { [K in keyof T as string extends K ? never : K]: T[K] };
 
@@ -20,13 +21,13 @@ export type StepsMethod = KnownNames<typeof optimizers>;
 /** Options of {@link minimize}; those of the class, such as `lr`, too, with a first-order method. */
 export type MinimizeOptions<T extends Vector = Vector> =
   | LBFGSMethodOptions<T>
+  | SFOMethodOptions<T>
   | (StepsMethodOptions<T> & { readonly method: StepsMethod; readonly [option: string]: unknown });
 
 function methodOf(method: unknown): Method {
   if (method === undefined) return byLbfgs;
   const names = [...Object.keys(methods), ...Object.keys(optimizers)];
   if (typeof method !== 'string') throw typeError(who, 'method', show(method), `one of ${names.join(', ')}`);
-  if (method === 'sfo') throw rangeError(who, 'method', show(method), '"lbfgs"', 'SFO is not there yet');
   if (Object.hasOwn(methods, method)) return methods[method] as Method;
   if (Object.hasOwn(optimizers, method)) return bySteps;
   const near = nearest(method, names);
@@ -37,8 +38,8 @@ function methodOf(method: unknown): Method {
  * Finds a minimum of a function, or of a sum of functions, by its gradient. Runs to its end before it returns.
  *
  * Methods: `'lbfgs'`, the line-search method of {@link LBFGS}, whose iterations never go uphill, on a function or on the
- * sum of the terms; or the name of a first-order class, in float32 alone: one step for each term, in a random order that
- * is a new one in each pass, or for the one function.
+ * sum of the terms; `'sfo'`, that of {@link SFO}, on the terms, one at a time; or the name of a first-order class, in
+ * float32 alone: one step for each term, in a random order that is a new one in each pass, or for the one function.
  *
  * Everything is float64 with a Float64Array; with a Float32Array points, gradients and curvature pairs are float32, sums and
  * directions float64. A value or gradient that is not finite is backed off from, and counted in `nonFinite`; reason
@@ -49,15 +50,16 @@ function methodOf(method: unknown): Method {
  *   `{ N, f }`, where f(i, x, grad) does the same for term i = 0 … N − 1
  * @param x0 where to begin: a Float32Array or a Float64Array of finite numbers. Not changed.
  * @param options `method`; `maxIterations`, `maxEvaluations`, `gradTol`, `callback`, `signal`; with terms `passes`,
- *   `onPass`; for 'lbfgs' `funTol`, `stepTol`, `historySize`: {@link LBFGSMethodOptions}; for first-order methods `seed`, with
- *   terms, and the options of the class: {@link StepsMethodOptions}
+ *   `onPass`; for 'lbfgs' `funTol`, `stepTol`, `historySize`: {@link LBFGSMethodOptions}; for 'sfo', in place of `gradTol`,
+ *   `seed` and what need not be tuned: {@link SFOMethodOptions}; for first-order methods `seed`, with terms, and the
+ *   options of the class: {@link StepsMethodOptions}
  * @returns the point, and how it was found: {@link MinimizeResult}. `reason` is a tolerance that was met ('gradient',
  *   'function', 'step': `converged`), a limit ('iterations', 'evaluations'), 'aborted', 'non-finite', or 'line-search':
  *   no lower point was found though the gradient says that there is one; it may be wrong. 'function' is also given where
  *   rounding hides whether there is one.
  * @throws TypeError for a wrong type or an unknown option, RangeError for a value out of range; TypeError if fn returns no
  *   number; and what fn and the callbacks throw
- * @see {@link LBFGS} for the formula and its literature
+ * @see {@link LBFGS} and {@link SFO} for the formula and its literature
  * @example
  * ```ts
  * import { minimize } from 'schuss';
@@ -83,6 +85,7 @@ function methodOf(method: unknown): Method {
  *   },
  * };
  * minimize(squares, new Float32Array(1), { method: 'lbfgs' }).x; // [3]
+ * minimize(squares, new Float32Array(1), { method: 'sfo' }).x; // [3]
  * minimize(squares, new Float32Array(1), { method: 'adam', lr: 0.1, passes: 100 }).x; // about [3]
  * ```
  */
