@@ -58,8 +58,23 @@ function calls(c: Case, next: () => number): Call {
   const option = pick([...Object.keys(c.declaration.hyperParameters), 'maximize', 'clipValue', 'clipNorm', 'nonsense']);
   const value = next() < 0.5 ? pick([0, 0.1, 0.5, 0.9, true, false, [0.5, 0.9], () => 0.3]) : pick(junk);
 
+  /** The gradient of some rows of a param: of any length that divides it, named more than once, or not its rows at all. */
+  const ofRows = (length: number): unknown => {
+    const size = [4, 3, 2, 1].find((n) => length % n === 0 && n <= 1 + (seed % 4)) as number;
+    const last = length / size - 1;
+    const at = [0, last, last, seed % (last + 1), ...(b < 0.9 ? [] : [last + 1]), ...(d < 0.95 ? [] : [-1])];
+    const rows = Int32Array.from(length === 0 || d < 0.05 ? [] : at);
+    const values = numbers(rows.length * size, seed);
+    if (a > 0.9)
+      return { rows: pick([Uint32Array.from(rows), value]), values: pick([values, values.subarray(1), value]) };
+    return { rows, values };
+  };
+  const sparse = c.declaration.denseOnly === undefined || next() < 0.1;
   const grads = ({ params }: World): unknown => {
-    const good = params.map((p, i) => (e > 0.8 && i % 2 === 0 ? null : numbers(p.length, seed + i)));
+    const good: unknown[] = params.map((p, i) => {
+      if (e > 0.8 && i % 2 === 0) return null;
+      return sparse && (seed + i) % 3 === 0 ? ofRows(p.length) : numbers(p.length, seed + i);
+    });
     const at = seed % params.length;
     if (a < 0.6) return good;
     if (a < 0.65) good[at] = value as Any;
