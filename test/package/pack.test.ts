@@ -62,9 +62,9 @@ describe('content', () => {
   });
 
   test('nothing but the product', () => {
-    expect(files.filter((file) => /(^|\/)(test|bench|scripts|build|node_modules)\/|\.tsbuildinfo$/.test(file))).toEqual(
-      [],
-    );
+    expect(
+      files.filter((file) => /^(native\/)?(test|bench|scripts|build)\/|(^|\/)node_modules\/|\.tsbuildinfo$/.test(file)),
+    ).toEqual([]);
     expect(files.filter((file) => file.startsWith('dist/') && !/\.(js|mjs|d\.ts|d\.mts)$/.test(file))).toEqual([]);
   });
 });
