@@ -9,11 +9,17 @@ constexpr size_t kFirst = 4, kShortest = 16, kLongest = 128, kHopeless = 1024;
 // Noise alone must not move it.
 constexpr double kBetter = 0.95;
 constexpr size_t kMemory = 16;
+// What is beyond this many times the usual is a stall: of those there are few, so they are averaged over more steps.
+constexpr double kStall = 3;
+constexpr size_t kStallMemory = 64, kLongestStallMemory = 1000;
 }  // namespace
 
 void Governor::Cost::add(double seconds) {
-  if (samples < kMemory) ++samples;
-  mean = mean + (seconds - mean) / static_cast<double>(samples);
+  if (samples < kLongestStallMemory) ++samples;
+  const double most = samples > 4 ? kStall * usual : seconds;
+  const double bulk = seconds < most ? seconds : most;
+  usual = usual + (bulk - usual) / static_cast<double>(samples < kMemory ? samples : kMemory);
+  excess = excess + (seconds - bulk - excess) / static_cast<double>(samples < kStallMemory ? kStallMemory : samples);
 }
 
 size_t Governor::threadsAt(size_t level) const {
@@ -49,9 +55,7 @@ void Governor::took(double secondsPerFloat) {
   }
   costs_[best_].add(secondsPerFloat);
   if (until_ > 0) --until_;
-  // A stall is what a thread that lost its core looks like: better to look now.
-  const bool isStall = best_ > 0 && interval_ - until_ >= kFirst && secondsPerFloat > 3 * costs_[best_].mean;
-  if (until_ == 0 || isStall) beginTrial();
+  if (until_ == 0) beginTrial();
 }
 
 void Governor::beginTrial() {
@@ -62,7 +66,7 @@ void Governor::beginTrial() {
 }
 
 void Governor::endTrial() {
-  const double ratio = costs_[trial_].mean / costs_[best_].mean;
+  const double ratio = costs_[trial_].mean() / costs_[best_].mean();
   if (ratio < kBetter) {
     best_ = trial_;
     interval_ = kShortest;

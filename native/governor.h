@@ -13,10 +13,11 @@ class Governor {
 
  private:
   static constexpr size_t kLevels = 12;
-  /// What a level costs: a mean that forgets slowly, so that rare long stalls count.
+  /// What a level costs: the usual, and what stalls add to it, which come seldom and are long.
   struct Cost {
-    double mean = 0;
+    double usual = 0, excess = 0;
     size_t samples = 0;
+    double mean() const { return usual + excess; }
     void add(double seconds);
   };
   size_t threadsAt(size_t level) const;
