@@ -1,7 +1,8 @@
 // What test/golden/second-order/sfo-curves.json holds: the mean of the terms after each effective pass (N evaluations of
-// terms), for SFO and L-BFGS as they are, and for the first-order methods with every step size of a grid. Run with
-// npx tsx scripts/sfo-curves.ts; takes some minutes.
-import { writeFileSync } from 'node:fs';
+// terms), for SFO and L-BFGS as they are, and for the first-order methods with every step size of a grid.
+//
+// npx tsx scripts/sfo-curves.ts takes some minutes; with names of methods behind it only those are run again.
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { minimize } from '../lib/index.js';
 import { autoencoder, type Sum, softmax, total } from '../test/golden/second-order/sums.js';
@@ -16,41 +17,40 @@ const firstOrder = {
   adam: { lrs: grid(1e-4), options: { method: 'adam' } },
 } as const;
 
-/** The mean of the terms, to six digits; null where it is not finite. */
-function mean(sum: Sum, x: Float32Array | Float64Array): number | null {
-  const value = total(sum, x) / sum.N;
-  return Number.isFinite(value) ? Number(value.toPrecision(6)) : null;
-}
+type Curve = (number | null)[];
+type Curves = Readonly<Record<string, unknown>>;
 
-/** One of the classes; a run that overflows ends early. */
-function steps(sum: Sum, lr: number, options: { readonly method: 'sgd' | 'adagrad' | 'adam' }): (number | null)[] {
-  const curve: (number | null)[] = [];
-  const onPass = (x: Float32Array) => void curve.push(mean(sum, x));
-  minimize(sum, Float32Array.from(sum.start), { ...options, lr, passes, onPass });
+/** The mean of the terms after each pass, to six digits; null where it is not finite. A run that overflows ends early. */
+function curveOf(sum: Sum, run: (onPass: (x: Float32Array | Float64Array) => void) => void): Curve {
+  const curve: Curve = [];
+  run((x) => {
+    const value = total(sum, x) / sum.N;
+    curve.push(Number.isFinite(value) ? Number(value.toPrecision(6)) : null);
+  });
   return curve;
 }
 
-function curves(sum: Sum) {
-  const run = (method: 'sfo' | 'lbfgs'): (number | null)[] => {
-    const curve: (number | null)[] = [];
-    minimize(sum, sum.start, { method, passes, onPass: (x) => void curve.push(mean(sum, x)) });
-    return curve;
+function curves(sum: Sum, recorded: Curves): Curves {
+  const names = process.argv.slice(2);
+  const runs: Record<string, () => unknown> = {
+    least: () => Number((minimize(sum, sum.start, { method: 'lbfgs', passes: 2000 }).value / sum.N).toPrecision(10)),
+    sfo: () => curveOf(sum, (onPass) => minimize(sum, sum.start, { method: 'sfo', passes, onPass })),
+    lbfgs: () => curveOf(sum, (onPass) => minimize(sum, sum.start, { method: 'lbfgs', passes, onPass })),
   };
-  const all = Object.entries(firstOrder).map(([name, { lrs, options }]) => [
-    name,
-    Object.fromEntries(lrs.map((lr) => [lr, steps(sum, lr, options)])),
-  ]);
-  const least = minimize(sum, sum.start, { method: 'lbfgs', passes: 2000 });
-  return {
-    least: Number((least.value / sum.N).toPrecision(10)),
-    sfo: run('sfo'),
-    lbfgs: run('lbfgs'),
-    ...(Object.fromEntries(all) as Record<string, Record<string, (number | null)[]>>),
-  };
+  for (const [name, { lrs, options }] of Object.entries(firstOrder)) {
+    const run = (lr: number): Curve =>
+      curveOf(sum, (onPass) => minimize(sum, Float32Array.from(sum.start), { ...options, lr, passes, onPass }));
+    runs[name] = () => Object.fromEntries(lrs.map((lr) => [lr, run(lr)]));
+  }
+  const isWanted = (name: string): boolean => names.length === 0 || names.includes(name) || !(name in recorded);
+  return Object.fromEntries(Object.entries(runs).map(([name, run]) => [name, isWanted(name) ? run() : recorded[name]]));
 }
 
 const file = join(__dirname, '../test/golden/second-order/sfo-curves.json');
-writeFileSync(
-  file,
-  `${JSON.stringify({ passes, softmax: curves(softmax()), autoencoder: curves(autoencoder()) }, null, 2)}\n`,
-);
+const before = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Record<string, Curves>) : {};
+const all = {
+  passes,
+  softmax: curves(softmax(), before['softmax'] ?? {}),
+  autoencoder: curves(autoencoder(), before['autoencoder'] ?? {}),
+};
+writeFileSync(file, `${JSON.stringify(all, null, 2)}\n`);

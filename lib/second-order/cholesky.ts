@@ -1,21 +1,28 @@
-/** L with A + shift·I = L·Lᵀ, or undefined where that is not positive definite. Matrices are stored row after row. */
-export function cholesky(A: Float64Array, size: number, shift: number): Float64Array | undefined {
+/**
+ * L with A + shift·I = L·Lᵀ, or undefined where that is not positive definite. Only the first `size` rows and columns of A
+ * are looked at, and of them the lower triangle; its rows are `stride` apart, those of L `size`.
+ */
+export function cholesky(A: Float64Array, stride: number, size: number, shift: number): Float64Array | undefined {
   const L = new Float64Array(size * size);
   for (let i = 0; i < size; i++) {
     for (let j = 0; j <= i; j++) {
-      let sum = A[i * size + j]! + (i === j ? shift : 0);
+      let sum = A[i * stride + j]!;
       for (let k = 0; k < j; k++) sum -= L[i * size + k]! * L[j * size + k]!;
-      if (i > j) L[i * size + j] = sum / L[j * size + j]!;
-      else if (sum > 0 && sum < Number.POSITIVE_INFINITY) L[i * size + i] = Math.sqrt(sum);
-      else return undefined;
+      if (i > j) {
+        L[i * size + j] = sum / L[j * size + j]!;
+        continue;
+      }
+      const square = sum + shift;
+      if (!(square > 0 && square < Number.POSITIVE_INFINITY)) return undefined;
+      L[i * size + i] = Math.sqrt(square);
     }
   }
   return L;
 }
 
-/** L⁻¹·v. */
+/** L⁻¹·v; where v is longer than L, it is zero there. */
 export function solveLower(L: Float64Array, v: Float64Array): Float64Array {
-  const size = v.length;
+  const size = Math.sqrt(L.length);
   const x = v.slice();
   for (let i = 0; i < size; i++) {
     let sum = x[i]!;
@@ -25,9 +32,9 @@ export function solveLower(L: Float64Array, v: Float64Array): Float64Array {
   return x;
 }
 
-/** L⁻ᵀ·v. */
+/** L⁻ᵀ·v; where v is longer than L, it is zero there. */
 export function solveUpper(L: Float64Array, v: Float64Array): Float64Array {
-  const size = v.length;
+  const size = Math.sqrt(L.length);
   const x = v.slice();
   for (let i = size - 1; i >= 0; i--) {
     x[i]! /= L[i * size + i]!;

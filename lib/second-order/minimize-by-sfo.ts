@@ -56,14 +56,18 @@ export const bySfo: Method = ({ fn, x0, make, N }, options) => {
   let iterations = 0;
   let passes = 0;
 
+  /** A step that has failed may end some evaluations after a pass. */
+  const reportPasses = (): void => {
+    for (; passes < Math.floor(budget.evaluations / N); passes++) onPass?.(make.from(model.theta));
+  };
+
   const run = (): MinimizeReason => {
     while (iterations < maxIterations) {
       const { value, gradNorm } = model.step(evaluate);
       iterations++;
       const progress = { iteration: iterations, value, gradNorm, evaluations: budget.evaluations };
       const wantsEnd = callback?.({ ...progress, x: make.from(model.theta) });
-      // A step that has failed may end some evaluations after a pass.
-      for (; passes < Math.floor(budget.evaluations / N); passes++) onPass?.(make.from(model.theta));
+      reportPasses();
       if (wantsEnd === true) return 'aborted';
     }
     return 'iterations';
@@ -76,6 +80,7 @@ export const bySfo: Method = ({ fn, x0, make, N }, options) => {
     if (error instanceof Interruption) reason = error.reason;
     else if (error instanceof NowhereFinite) reason = 'non-finite';
     else throw error;
+    reportPasses();
   }
   // The steps have seen one term at a time, and never the last point: it is looked at once, unless the signal forbids it.
   const isMeasured = signal?.aborted !== true;

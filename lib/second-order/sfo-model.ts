@@ -105,7 +105,7 @@ export class SumOfModels {
   readonly #before: Float64Array;
   /** θ in the subspace. */
   #z: Float64Array;
-  /** The Hessians of all terms without their diagonals. */
+  /** The Hessians of all terms without their diagonals: the lower triangle, in rows of full length. */
   #lowRank: Float64Array;
   #stepScale = 1;
   #pathLength = 0;
@@ -152,6 +152,8 @@ export class SumOfModels {
     this.theta.set(theta);
     this.#take(theta);
     this.#before.set(theta);
+    // What it was to gain from there says nothing here.
+    this.#predicted = Number.POSITIVE_INFINITY;
     this.#z = this.subspace.project(theta);
   }
 
@@ -236,13 +238,17 @@ export class SumOfModels {
   #quadraticFormOfAll(v: Float64Array): number {
     const size = v.length;
     let sum = this.#diagonal * dot(v, v);
-    for (let k = 0; k < size; k++) sum += v[k]! * dot(this.#lowRank.subarray(k * size, (k + 1) * size), v);
+    for (let i = 0; i < this.subspace.count; i++) {
+      let row = this.#lowRank[i * size + i]! * v[i]!;
+      for (let j = 0; j < i; j++) row += 2 * this.#lowRank[i * size + j]! * v[j]!;
+      sum += v[i]! * row;
+    }
     return sum;
   }
 
-  #evaluate(term: Term, evaluate: Evaluate): Sample {
+  #evaluate(term: Term, evaluate: Evaluate, at = this.theta): Sample {
     const grad = new Float64Array(this.theta.length);
-    const value = evaluate(this.theta, grad);
+    const value = evaluate(at, grad);
     term.evaluations++;
     this.#evaluations++;
     this.#take(grad);
@@ -300,10 +306,7 @@ export class SumOfModels {
   #handleFailure(i: number, evaluate: Evaluate, failed: Sample): Sample {
     const term = this.terms[i]!;
     const { theta } = this;
-    const reached = theta.slice();
-    theta.set(this.#before);
-    const old = this.#evaluate(term, evaluate);
-    this.#goTo(reached);
+    const old = this.#evaluate(term, evaluate, this.#before);
     if (!isFiniteSample(old)) {
       if (isFiniteSample(failed)) return failed;
       throw new NowhereFinite(i, old.value);
@@ -355,7 +358,7 @@ export class SumOfModels {
       return;
     }
     const substitute = Math.max(...this.active.map(({ hessian }) => hessian.diagonal));
-    const hessian = estimateHessian(term.changes, hessianUpdate, maxDeviation, substitute);
+    const hessian = estimateHessian(term.changes, hessianUpdate, maxDeviation, substitute, this.subspace.count);
     addLowRank(term.hessian, -1, this.#lowRank);
     addLowRank(hessian, 1, this.#lowRank);
     term.hessian = hessian;
@@ -365,7 +368,8 @@ export class SumOfModels {
   #medianCurvature(): number {
     const { count, size } = this.subspace;
     const used = Matrix.zeros(count, count);
-    for (let i = 0; i < count; i++) for (let j = 0; j < count; j++) used.set(i, j, this.#lowRank[i * size + j]!);
+    for (let i = 0; i < count; i++)
+      for (let j = 0; j < count; j++) used.set(i, j, this.#lowRank[Math.max(i, j) * size + Math.min(i, j)]!);
     const { realEigenvalues } = new EVD(used, { assumeSymmetric: true });
     // Columns that are not in use yet are zero.
     return median([...realEigenvalues, ...new Array<number>(size - count).fill(0)]) + this.#diagonal;
@@ -373,16 +377,29 @@ export class SumOfModels {
 
   /** The Cholesky factor of the Hessian of all. */
   #factor(): Float64Array {
-    const size = this.#z.length;
+    const { size, count } = this.subspace;
     const diagonal = this.#diagonal;
-    let factor = cholesky(this.#lowRank, size, diagonal);
+    let factor = cholesky(this.#lowRank, size, count, diagonal);
     if (factor !== undefined) return factor;
-    // Each term's is positive definite, so that this is rounding.
+    // Each term's is positive definite, so that this is rounding; or the numbers' range is at its end.
     this.#sumLowRank();
     const most = Math.max(diagonal, maxAbs(this.#lowRank), Number.MIN_VALUE);
+    if (!(most < 1e290)) {
+      this.#forget();
+      return this.#factor();
+    }
     for (let more = 0; factor === undefined; more = more === 0 ? most * 1e-14 : more * 10)
-      factor = cholesky(this.#lowRank, size, diagonal + more);
+      factor = cholesky(this.#lowRank, size, count, diagonal + more);
     return factor;
+  }
+
+  /** Begins with the curvature again, as at the start. */
+  #forget(): void {
+    for (const term of this.terms) {
+      term.changes = [];
+      term.hessian = { diagonal: term.isActive ? this.#settings.hessianInit : 0, columns: [] };
+    }
+    this.#sumLowRank();
   }
 
   /** To the minimiser of the sum of all models, or as far as is allowed. */
@@ -412,18 +429,22 @@ export class SumOfModels {
   /** Takes one more term in when the gradient's noise, or a failure, or a pass without says so. */
   #growActiveSet(factor: Float64Array, failed: boolean): void {
     const { active } = this;
+    const inactive = this.terms.filter(({ isActive }) => !isActive);
+    const since = this.#sinceGrowth++;
+    if (inactive.length === 0 || active.some(({ evaluations }) => evaluations < 2)) return;
+    if (!failed && since <= active.length && !this.#isNoisy(active, factor)) return;
+    this.#pick(inactive).isActive = true;
+    this.#sinceGrowth = 0;
+  }
+
+  /** Whether the mean gradient is no larger than its standard error, measured by H⁻¹. */
+  #isNoisy(active: readonly Term[], factor: Float64Array): boolean {
     const n = active.length;
     const mean = new Float64Array(this.#z.length);
     for (const { grad } of active) axpy(1 / n, grad, mean);
     // vᵀH⁻¹v = ‖L⁻¹v‖².
     const power = (v: Float64Array): number => norm(solveLower(factor, v)) ** 2;
     const noise = active.reduce((sum, { grad }) => sum + power(difference(grad, mean)), 0) / (n * (n - 1));
-    const isWanted = failed || noise >= power(mean) * this.#settings.maxGradientNoise || this.#sinceGrowth > n;
-    this.#sinceGrowth++;
-    if (!isWanted || active.some(({ evaluations }) => evaluations < 2)) return;
-    const inactive = this.terms.filter(({ isActive }) => !isActive);
-    if (inactive.length === 0) return;
-    this.#pick(inactive).isActive = true;
-    this.#sinceGrowth = 0;
+    return noise >= power(mean) * this.#settings.maxGradientNoise;
   }
 }

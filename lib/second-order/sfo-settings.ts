@@ -8,7 +8,7 @@ export interface SFOHyperParameters {
   readonly historySize?: number | undefined;
   /**
    * The curvature that is assumed of the first terms. Large, for the first step has the length ‖gradient‖/hessianInit; but not
-   * so large that rounding hides what the step changes. (0, inf), default 1e5.
+   * so large that rounding hides what the step changes. (0, 1e100], default 1e5.
    */
   readonly hessianInit?: number | undefined;
   /** Terms that take part from the start; the others join one by one. An integer in [1, inf), default 2. */
@@ -58,7 +58,7 @@ export function checkSettings(who: string, options: SFOHyperParameters): SFOSett
   } = options;
   return {
     historySize: checkInteger(who, 'historySize', historySize, '[1, inf)'),
-    hessianInit: checkNumber(who, 'hessianInit', hessianInit, '(0, inf)'),
+    hessianInit: checkNumber(who, 'hessianInit', hessianInit, '(0, 1e100]'),
     initialActive: checkInteger(who, 'initialActive', initialActive, '[1, inf)'),
     maxDeviation: checkNumber(who, 'maxDeviation', maxDeviation, '[1, inf)'),
     selection: checkOneOf(who, 'selection', selection, ['distance', 'random', 'cyclic']),

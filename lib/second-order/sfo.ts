@@ -82,7 +82,7 @@ export interface SFOResult {
  *   },
  * });
  * for (let step = 0; step < 300; step++) sfo.step();
- * console.log(x); // the means of sin i and of cos i / 3: about [0.0049, 0.0144]
+ * console.log(x); // the means of sin i and of cos i / 3: about [0.0423, -0.0054]
  * ```
  */
 export class SFO<P extends ParamTree = ParamTree> {

@@ -47,21 +47,17 @@ function four(columns: Columns, k: number, count: number): [Float64Array, Float6
 
 /** P ← P·Qᵀ: Q has a row for each new column, as long as P has columns; the columns that are left over become zeros. */
 export function recombine(columns: Columns, q: Columns): void {
-  const rows = columns[0]!.length;
-  const made = q.map(() => new Float64Array(block));
-  for (let begin = 0; begin < rows; begin += block) {
-    const end = Math.min(rows, begin + block);
-    for (const [j, out] of made.entries()) {
-      out.fill(0);
-      for (const [k, column] of columns.entries()) {
-        const weight = q[j]![k]!;
-        for (let r = begin; r < end; r++) out[r - begin]! += weight * column[r]!;
-      }
-    }
-    for (const [k, column] of columns.entries()) {
+  for (let begin = 0; begin < columns[0]!.length; begin += block) {
+    const parts = columns.map((column) => column.subarray(begin, begin + block));
+    const made = q.map((weights) => {
+      const out = new Float64Array(parts[0]!.length);
+      addCombination(parts, parts.length, 1, weights, out);
+      return out;
+    });
+    for (const [k, part] of parts.entries()) {
       const out = made[k];
-      if (out === undefined) column.fill(0, begin, end);
-      else column.set(out.subarray(0, end - begin), begin);
+      if (out === undefined) part.fill(0);
+      else part.set(out);
     }
   }
 }

@@ -1,5 +1,5 @@
 // Compiled by `npm run typecheck`, never run: what TypeScript must accept, and what it must refuse.
-import { cosine, LBFGS, type MinimizeReason, minimize, type StateDict } from '../../lib/index.js';
+import { cosine, LBFGS, type MinimizeReason, minimize, SFO, type StateDict } from '../../lib/index.js';
 
 declare const w: Float32Array;
 declare const f64: Float64Array;
@@ -60,3 +60,29 @@ minimize(async () => 1, w);
 minimize(() => 1, [1, 2]);
 // @ts-expect-error N is missing
 minimize({ f: () => 1 }, w);
+
+// ---- SFO ----
+
+const sfo = new SFO(
+  { 'fc.weight': w, bias: { data: w, shape: [1, 2] } },
+  {
+    N: 30,
+    f(i, params, grads) {
+      same<[typeof i, (typeof grads)['fc.weight']], [number, Float32Array]>(true);
+      grads.bias[0] = params.bias.data[0] ?? 0;
+      return 1;
+    },
+  },
+);
+same<ReturnType<typeof sfo.step>['value'], number>(true);
+new SFO([w, w], { N: 2, f: (_i, params, grads) => params.length + grads.length, hessianUpdate: 'rank1', seed: 1 });
+new SFO(w, { N: 2, f: (_i, params, grads) => params.length + grads.length });
+minimize({ N: 3, f: () => 1 }, f64, { method: 'sfo', passes: 2, selection: 'cyclic', onPass: (x) => void x.length });
+// @ts-expect-error N is missing
+new SFO(w, { f: () => 1 });
+// @ts-expect-error an async function
+new SFO(w, { N: 2, f: async () => 1 });
+// @ts-expect-error no such selection
+new SFO(w, { N: 2, f: () => 1, selection: 'far' });
+// @ts-expect-error groups
+new SFO([{ params: w }], { N: 2, f: () => 1 });

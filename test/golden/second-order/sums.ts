@@ -50,8 +50,12 @@ function images(each: number): Float64Array[] {
   });
 }
 
-/** fᵢ = ½·(x − mᵢ)ᵀAᵢ(x − mᵢ), diagonal Aᵢ; the sum is least at ΣAᵢmᵢ / ΣAᵢ, which is returned, too. */
-export function quadratics(N: number, length: number, seed = 1): Sum & { readonly solution: Float64Array } {
+/** fᵢ = ½·(x − mᵢ)ᵀAᵢ(x − mᵢ), diagonal Aᵢ, the `curvatures`; the sum is least at ΣAᵢmᵢ / ΣAᵢ, the `solution`. */
+export function quadratics(
+  N: number,
+  length: number,
+  seed = 1,
+): Sum & { readonly solution: Float64Array; readonly curvatures: readonly Float64Array[] } {
   const u = random(seed);
   const A = Array.from({ length: N }, () => Float64Array.from({ length }, () => 0.5 + 4 * u()));
   const m = Array.from({ length: N }, () => Float64Array.from({ length }, () => 2 * u() - 1));
@@ -62,6 +66,7 @@ export function quadratics(N: number, length: number, seed = 1): Sum & { readonl
   return {
     N,
     solution,
+    curvatures: A,
     start: new Float64Array(length).fill(2),
     f(i, x, grad) {
       let value = 0;
