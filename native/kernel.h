@@ -14,8 +14,13 @@ struct Pass {
 };
 constexpr size_t kPassFloats = sizeof(Pass) / sizeof(float);
 
+/// How many numbers a state buffer holds: one an element, a row or a column of the param.
+enum Layout : unsigned char { kElement, kRow, kColumn };
+
 constexpr size_t kMaxState = 4;
 constexpr size_t kMaxConstants = 16;
+/// Columns that are summed together, so that each line of memory is read once.
+constexpr size_t kColumnGroup = 64;
 
 /// The memory of one tensor, or of a part of it.
 struct Span {
@@ -32,13 +37,21 @@ struct Kernel {
   const char* name;
   const char* state;      ///< the names of its state buffers, in order
   const char* constants;  ///< the names of its constants, in order
-  bool perRow;            ///< its state is one number a row of the param, and a span is one whole row
+  Layout layout[kMaxState];
+  bool perRow;  ///< it takes means itself: a span is one whole row, where others are content with a part of one
   void (*run)(const Pass& pass, const float* constants, const Span& span);
   /// Of a kernel that needs two norms of the whole tensor, a first walk over each part of it: adds the sums of squares.
   /// Null for all others.
   void (*measure)(const Pass& pass, const float* constants, const Span& span, double* sums);
-  /// Turns both norms into constants.
-  void (*resolve)(float* constants, double first, double second);
+  /// Turns both norms, and the length of the tensor, into constants.
+  void (*resolve)(float* constants, double first, double second, size_t length);
+  /// Of a kernel that needs the means of all rows and columns before it measures: takes the mean square of the gradient
+  /// over one whole row into its state. Null for all others.
+  void (*accumulateRow)(const Pass& pass, const float* constants, const Span& span);
+  /// The same for columns, kColumnGroup at most: the span is their part of the first row.
+  void (*accumulateColumns)(const Pass& pass, const float* constants, const Span& span, size_t rows, size_t columns);
+  /// Turns the mean of the rows' state into constants.
+  void (*resolveMean)(float* constants, double mean);
 };
 
 /// All that was compiled for one instruction set.
@@ -58,6 +71,8 @@ struct KernelSet {
 
 /// State and constants are spelled once; the loader compares the spelling with the TypeScript declaration.
 #define STATE(...) static constexpr char kState[] = #__VA_ARGS__;
+/// For kernels whose state is not one number an element throughout.
+#define LAYOUT(...) static constexpr Layout kLayout[] = {__VA_ARGS__};
 #define CONSTANTS(...) \
   float __VA_ARGS__;   \
   static constexpr char kConstants[] = #__VA_ARGS__;

@@ -48,7 +48,8 @@ void Plan::setTensor(size_t i, const Kernel* kernel, const Span& span, size_t co
   tensor.kernel = kernel;
   tensor.span = span;
   tensor.columns = columns;
-  tensor.floats = 2 + (kernel->perRow ? 0 : namesIn(kernel->state));
+  tensor.floats = 2;
+  for (size_t s = 0; s < namesIn(kernel->state); ++s) tensor.floats += kernel->layout[s] == kElement;
   tensor.rowGrads = nullptr;
   isCut_ = false;
 }
@@ -83,13 +84,14 @@ bool Plan::gatherRows() {
 void Plan::cut() {
   segments_.clear();
   chunks_.assign(1, 0);
-  hasNorms_ = hasRows_ = false;
+  hasNorms_ = hasMeans_ = hasRows_ = false;
   traffic_ = 0;
   size_t inChunk = 0;
   for (size_t t = 0; t < tensors_.size(); ++t) {
     const Tensor& tensor = tensors_[t];
     size_t length = tensor.span.length, unit = 1;
     hasNorms_ = hasNorms_ || tensor.kernel->measure != nullptr;
+    hasMeans_ = hasMeans_ || tensor.kernel->accumulateRow != nullptr;
     if (tensor.rowGrads != nullptr) {
       hasRows_ = true;
       length = isActive(t) ? tensor.rowGrads->size() : 0;
@@ -165,6 +167,50 @@ void Plan::zeroGrads() {
   }
 }
 
+/// What kernels need to know of the rows and columns of the gradient before they measure.
+void Plan::accumulateMeans() {
+  each<&Plan::accumulate>();
+  for (size_t i = 0; i < tensors_.size(); ++i) {
+    Tensor& tensor = tensors_[i];
+    if (!isActive(i) || tensor.kernel->accumulateRow == nullptr || tensor.span.length == 0) continue;
+    const size_t rows = tensor.span.length / tensor.columns;
+    double sum = 0;
+    for (size_t row = 0; row < rows; ++row) sum = sum + static_cast<double>(tensor.span.state[0][row]);
+    tensor.kernel->resolveMean(tensor.resolved, sum / static_cast<double>(rows));
+  }
+}
+
+/// The rows that begin in the segment; and the groups of columns that would, were the tensor column by column.
+void Plan::accumulate(Segment& segment) {
+  const Tensor& tensor = tensors_[segment.tensor];
+  if (!isActive(segment.tensor) || tensor.kernel->accumulateRow == nullptr) return;
+  const FlushDenormals flush(control_->flushDenormals != 0);
+  const size_t columns = tensor.columns, rows = tensor.span.length / columns, end = segment.begin + segment.length;
+  for (size_t begin = (segment.begin + columns - 1) / columns * columns; begin < end; begin += columns) {
+    tensor.kernel->accumulateRow(tensor.pass, tensor.constants, part(tensor, begin, columns, tensor.span.grad + begin));
+  }
+  const size_t group = kColumnGroup * rows;
+  for (size_t begin = (segment.begin + group - 1) / group * group; begin < end; begin += group) {
+    const size_t first = begin / rows, rest = columns - first;
+    tensor.kernel->accumulateColumns(
+        tensor.pass, tensor.constants,
+        part(tensor, first, rest < kColumnGroup ? rest : kColumnGroup, tensor.span.grad + first), rows, columns);
+  }
+}
+
+/// Calls work(span) for the segment; where state is of rows or columns, for what it holds of each row.
+template <class F>
+void Plan::eachPart(const Tensor& tensor, const Segment& segment, F work) const {
+  const size_t end = segment.begin + segment.length;
+  const size_t columns = tensor.kernel->accumulateRow == nullptr ? tensor.span.length : tensor.columns;
+  for (size_t begin = segment.begin; begin < end;) {
+    const size_t ofRow = columns - begin % columns, rest = end - begin;
+    const size_t length = ofRow < rest ? ofRow : rest;
+    work(part(tensor, begin, length, tensor.span.grad + begin));
+    begin += length;
+  }
+}
+
 /// The first walk of kernels that need norms, and what follows from these.
 void Plan::resolveNorms() {
   each<&Plan::measure>();
@@ -175,9 +221,7 @@ void Plan::resolveNorms() {
   for (size_t i = 0; i < tensors_.size(); ++i) {
     Tensor& tensor = tensors_[i];
     if (!isActive(i) || tensor.kernel->measure == nullptr) continue;
-    memcpy(tensor.resolved, tensor.constants, (stride_ - kPassFloats) * sizeof(float));
-    tensor.kernel->resolve(tensor.resolved, sqrt(tensor.norms[0]), sqrt(tensor.norms[1]));
-    tensor.constants = tensor.resolved;
+    tensor.kernel->resolve(tensor.resolved, sqrt(tensor.norms[0]), sqrt(tensor.norms[1]), tensor.span.length);
   }
 }
 
@@ -186,8 +230,8 @@ void Plan::measure(Segment& segment) {
   if (!isActive(segment.tensor) || tensor.kernel->measure == nullptr) return;
   const FlushDenormals flush(control_->flushDenormals != 0);
   segment.sums[0] = segment.sums[1] = 0;
-  tensor.kernel->measure(tensor.pass, tensor.constants,
-                         part(tensor, segment.begin, segment.length, tensor.span.grad + segment.begin), segment.sums);
+  eachPart(tensor, segment,
+           [&](const Span& span) { tensor.kernel->measure(tensor.pass, tensor.constants, span, segment.sums); });
 }
 
 Span Plan::part(const Tensor& tensor, size_t begin, size_t length, float* grad) const {
@@ -195,9 +239,10 @@ Span Plan::part(const Tensor& tensor, size_t begin, size_t length, float* grad) 
   span.param += begin;
   span.grad = grad;
   if (span.ema != nullptr) span.ema += begin;
-  const size_t stateAt = tensor.kernel->perRow ? begin / tensor.columns : begin;
-  for (float*& state : span.state) {
-    if (state != nullptr) state += stateAt;
+  for (size_t s = 0; s < kMaxState; ++s) {
+    if (span.state[s] == nullptr) continue;
+    const Layout layout = tensor.kernel->layout[s];
+    span.state[s] += layout == kElement ? begin : layout == kRow ? begin / tensor.columns : begin % tensor.columns;
   }
   span.length = length;
   return span;
@@ -236,7 +281,7 @@ void Plan::update(Segment& segment) {
       run(tensor, begin, columns, tensor.span.grad + begin);
     }
   } else {
-    run(tensor, segment.begin, segment.length, tensor.span.grad + segment.begin);
+    eachPart(tensor, segment, [&](const Span& span) { tensor.kernel->run(tensor.pass, tensor.constants, span); });
   }
 }
 
@@ -249,6 +294,10 @@ void Plan::prepare(float gradScale) {
     memcpy(&tensor.pass, row, sizeof tensor.pass);
     tensor.pass.gradScale = gradScale * tensor.pass.gradScale;
     tensor.constants = row + kPassFloats;
+    if (tensor.kernel->measure != nullptr) {
+      memcpy(tensor.resolved, tensor.constants, (stride_ - kPassFloats) * sizeof(float));
+      tensor.constants = tensor.resolved;
+    }
     tensor.span.zeroGrad = control_->zeroGrads != 0;
     // Rows that have no gradient yet have an average too.
     if (tensor.rowGrads != nullptr && tensor.pass.emaStart != 0 && tensor.span.ema != nullptr) {
@@ -285,6 +334,7 @@ void Plan::step() {
     }
   }
   prepare(static_cast<float>(scale));
+  if (hasMeans_) accumulateMeans();
   if (hasNorms_) resolveNorms();
   each<&Plan::update>();
   if (hasRows_ && control.zeroGrads != 0) {

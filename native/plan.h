@@ -34,7 +34,7 @@ class Plan {
   size_t length(size_t i) const { return tensors_[i].span.length; }
   const KernelSet& set() const { return set_; }
 
-  /// `columns`: how long a row of the param is; for kernels whose state is one number a row.
+  /// `columns`: how long a row of the param is; for kernels with state of rows or columns.
   void setTensor(size_t i, const Kernel* kernel, const Span& span, size_t columns);
   void setGrad(size_t i, float* grad);
   void setGrad(size_t i, const uint32_t* rows, size_t count, float* values, size_t rowLength);
@@ -65,7 +65,7 @@ class Plan {
     Pass pass;
     const float* constants;
     double norms[2];
-    float resolved[kMaxConstants];  ///< constants that hold what followed from the norms
+    float resolved[kMaxConstants];  ///< constants, for a kernel that adds to them what follows from means and norms
   };
   /// A stretch of one tensor, in elements, or in rows of its gradient: what a partial sum covers.
   struct Segment {
@@ -77,15 +77,19 @@ class Plan {
   void prepare(float gradScale);
   void cut();
   double sumSquaresOfGrads();
+  void accumulateMeans();
   void resolveNorms();
   void zeroGrads();
   /// Does `work` on each segment, on as many threads as the step takes.
   template <void (Plan::*work)(Segment&)>
   void each();
   void sum(Segment& segment);
+  void accumulate(Segment& segment);
   void measure(Segment& segment);
   void update(Segment& segment);
   void updateRows(Tensor& tensor, const Segment& segment);
+  template <class F>
+  void eachPart(const Tensor& tensor, const Segment& segment, F work) const;
   Span part(const Tensor& tensor, size_t begin, size_t length, float* grad) const;
   void run(const Tensor& tensor, size_t begin, size_t length, float* grad) const;
 
@@ -97,6 +101,7 @@ class Plan {
   std::vector<Tensor> tensors_;
   bool isCut_ = false;
   bool hasNorms_ = false;  ///< whether any kernel needs norms of its tensor
+  bool hasMeans_ = false;  ///< whether any kernel needs means of rows and columns first
   bool hasRows_ = false;   ///< whether any gradient is of rows: then the segments are those of this step alone
   std::vector<Segment> segments_;
   /// Where each chunk of segments begins, and the end: small tensors share a chunk.

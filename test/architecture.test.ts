@@ -104,7 +104,9 @@ describe('native', () => {
 
 describe('an optimizer is two files and two lines', () => {
   const table = read('native/kernels/all.h');
-  const rows = [...table.matchAll(/entry(?:PerRow|WithNorms)?<\w+>\("(.+)"\)/g)].map(([, name]) => name as string);
+  const rows = [...table.matchAll(/entry(?:PerRow|WithNorms|Factored)?<\w+>\("(.+)"\)/g)].map(
+    ([, name]) => name as string,
+  );
 
   test('the kernels in C++ are those that the declarations name', () => {
     const declared = new Set(declarations.flatMap(({ kernels }) => Object.keys(kernels)));

@@ -30,11 +30,14 @@ export interface KernelDeclaration {
   /** The names of its per-step constants, in the order of the C++ struct. */
   readonly constants: readonly string[];
   readonly reference: (constants: readonly number[], state: readonly Float32Array[]) => Update;
+  /** State that has one number a row or a column of the param; all other has one an element. */
+  readonly layout?: Readonly<Record<string, 'row' | 'column'>>;
   /**
-   * Of a kernel whose state is one number a row: takes a row's mean square of the gradient into the state, each array of
-   * which is the row's one number, before `reference` sees it.
+   * Of a kernel with such state: what the number of a row, or of a column, becomes with its mean square of the gradient.
+   * Done before `reference` sees the row; or, with `norms`, before the first walk, for all rows and columns. The formulas
+   * see one row at a time.
    */
-  readonly accumulate?: (meanSquare: number, state: readonly Float32Array[]) => void;
+  readonly accumulate?: (constants: readonly number[]) => (meanSquare: number, before: number) => number;
   /** Of a kernel that needs two norms of the whole tensor: a first walk, and what follows from them. */
   readonly norms?: Norms;
 }
@@ -47,7 +50,9 @@ export interface Norms {
     state: readonly Float32Array[],
   ) => (i: number, param: number, grad: number, out: Float64Array) => void;
   /** The constants of the second walk, in float64. */
-  readonly resolve: (constants: readonly number[], first: number, second: number) => readonly number[];
+  readonly resolve: (constants: readonly number[], first: number, second: number, length: number) => readonly number[];
+  /** With `accumulate`: the constants of both walks, from the mean of the first state array, which is of rows. */
+  readonly resolveMean?: (constants: readonly number[], mean: number) => readonly number[];
 }
 
 /** How `weightDecay` acts: added to the gradient, by shrinking the weight, or not at all. */
@@ -100,9 +105,9 @@ type HyperParameters = Readonly<Record<string, HyperParameter>>;
 export type OptionsFrom<T extends HyperParameters> = string extends keyof T
   ? Readonly<Record<string, unknown>>
   : { readonly [K in keyof T]?: ValueOf<T[K]> | undefined };
-/** The same, assignable and always there: what a param group shows; of any class: every one has lr. */
+/** The same, assignable and always there: what a param group shows; of any class: every one has lr, which may be off. */
 export type SettingsFrom<T extends HyperParameters> = string extends keyof T
-  ? { lr: Scalar } & Record<string, unknown>
+  ? { lr: Scalar | undefined } & Record<string, unknown>
   : {
       -readonly [K in keyof T]: T[K] extends { readonly default: unknown } | { readonly required: true }
         ? ValueOf<T[K]>
@@ -153,7 +158,12 @@ export function kernel<const C extends readonly string[], const S extends readon
     constants: { readonly [K in keyof C]: number },
     state: { readonly [K in keyof S]: Float32Array },
   ) => Update;
-  readonly accumulate?: (meanSquare: number, state: { readonly [K in keyof S]: Float32Array }) => void;
+  readonly layout?: { readonly [N in S[number]]?: 'row' | 'column' };
+  readonly accumulate?: (
+    constants: {
+      readonly [K in keyof C]: number;
+    },
+  ) => (meanSquare: number, before: number) => number;
   readonly norms?: {
     readonly measure: (
       constants: { readonly [K in keyof C]: number },
@@ -163,6 +173,11 @@ export function kernel<const C extends readonly string[], const S extends readon
       constants: { readonly [K in keyof C]: number },
       first: number,
       second: number,
+      length: number,
+    ) => { readonly [K in keyof C]: number };
+    readonly resolveMean?: (
+      constants: { readonly [K in keyof C]: number },
+      mean: number,
     ) => { readonly [K in keyof C]: number };
   };
 }): KernelDeclaration {

@@ -8,6 +8,7 @@ interface AddonEngine {
     readonly name: string;
     readonly state: string;
     readonly constants: string;
+    readonly layout: readonly string[];
     readonly perRow: boolean;
     readonly norms: boolean;
   }[];
@@ -67,13 +68,14 @@ export function nativeEngine(addon: Addon, isa: Isa): Engine | undefined {
   return {
     name: 'native',
     isa,
-    confirm(name: string, { state, constants, accumulate, norms }: KernelDeclaration): void {
+    confirm(name: string, { state, constants, layout, accumulate, norms }: KernelDeclaration): void {
       const spelled = kernels.get(name);
       if (
         spelled === undefined ||
         differs(spelled.state, state) ||
         differs(spelled.constants, constants) ||
-        spelled.perRow !== (accumulate !== undefined) ||
+        state.some((name, s) => spelled.layout[s] !== (layout?.[name] ?? 'element')) ||
+        spelled.perRow !== (accumulate !== undefined && norms === undefined) ||
         spelled.norms !== (norms !== undefined)
       ) {
         const found =

@@ -99,8 +99,8 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
   /** The constants of the group's kernel in a param's `t`-th update, in float64, in the order of its declaration. */
   protected abstract constants(options: ResolvedOf<D>, t: number, scalars: readonly number[]): readonly number[];
 
-  /** The kernel that the options choose; a number that a schedule will give reads NaN. */
-  protected kernel(_options: ResolvedOf<D>): string {
+  /** The kernel that the options choose for a param; a number that a schedule will give reads NaN. */
+  protected kernel(_options: ResolvedOf<D>, _hasShape: boolean): string {
     return Object.keys(this.#declaration.kernels)[0] as string;
   }
 
@@ -259,10 +259,7 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
     this.#stepper.checkLanded();
     for (const slot of this.#stepper.slots) this.#stepper.checkEma(slot);
     const states = this.#stepper.groups.flatMap((group) =>
-      this.#slotsOf(group).map((slot) => [
-        slot.key,
-        saveParam(slot, this.#scalarNames, this.#arrayNames(group.kernel)),
-      ]),
+      this.#slotsOf(group).map((slot) => [slot.key, saveParam(slot, this.#scalarNames, this.#arrayNames(slot.kernel))]),
     );
     return {
       version: 1,
@@ -301,11 +298,9 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
       return settings;
     });
     const loads = this.#stepper.groups.flatMap((group, g) => {
-      const kernel = this.kernel(changes[g]!.now as ResolvedOf<D>);
       return this.#slotsOf(group).map((slot) => {
-        const arrays = this.#arrayNames(kernel).map(
-          (name) => [name, name === 'ema' ? slot.length : this.#stateLength(kernel, slot)] as const,
-        );
+        const kernel = this.#kernelOf(changes[g] as Settings, slot);
+        const arrays = this.#arrayNames(kernel).map((name) => [name, this.#stateLength(kernel, name, slot)] as const);
         return loadParam(who, slot, this.#scalarNames, arrays, state[slot.key]);
       });
     });
@@ -358,9 +353,14 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
     return this.#global.set['ema'] === undefined ? state : [...state, 'ema'];
   }
 
-  /** The length of a param's state arrays under a kernel: its elements, or its rows. */
-  #stateLength(kernel: string, { shape, length }: Slot): number {
-    return this.#declaration.kernels[kernel]!.accumulate === undefined ? length : (shape as readonly number[])[0]!;
+  #kernelOf(settings: Settings, { shape }: Tensor): string {
+    return this.kernel(settings.now as ResolvedOf<D>, shape !== undefined);
+  }
+
+  /** The length of a param's state array under a kernel: its elements, its rows or its columns. */
+  #stateLength(kernel: string, name: string, { shape, length }: Slot): number {
+    const layout = this.#declaration.kernels[kernel]!.layout?.[name];
+    return layout === undefined ? length : (shape as readonly [number, number])[layout === 'row' ? 0 : 1];
   }
 
   get #scalarNames(): readonly string[] {
@@ -375,17 +375,18 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
   /** Refuses settings that do not go together, or that need another kernel while memory is gone. */
   #checkFits(group: Group, settings: Settings): void {
     this.#checkConflict(settings);
-    const kernel = this.kernel(settings.now as ResolvedOf<D>);
-    if (kernel === group.kernel) return;
+    if (this.#slotsOf(group).every((slot) => this.#kernelOf(settings, slot) === slot.kernel)) return;
     this.#stepper.checkLanded();
-    this.#checkShapes(kernel, group.tensors);
+    this.#checkShapes(settings, group.tensors);
     this.#stepper.checkParams();
   }
 
-  /** Refuses params without a shape where a kernel's state is one number a row. */
-  #checkShapes(kernel: string, tensors: readonly Tensor[]): void {
-    if (this.#declaration.kernels[kernel]!.accumulate === undefined) return;
-    const flat = tensors.find(({ shape }) => shape === undefined);
+  /** Refuses params without a shape where a kernel's state is of rows or columns. */
+  #checkShapes(settings: Settings, tensors: readonly Tensor[]): void {
+    const flat = tensors.find(
+      (tensor) =>
+        tensor.shape === undefined && this.#declaration.kernels[this.#kernelOf(settings, tensor)]!.layout !== undefined,
+    );
     if (flat !== undefined)
       throw typeError(
         this.#name,
@@ -404,18 +405,20 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
 
   #apply(group: Group, settings: Settings): void {
     group.settings.adopt(settings);
-    const kernel = this.kernel(group.settings.now as ResolvedOf<D>);
-    if (kernel === group.kernel) return;
-    group.kernel = kernel;
-    for (let i = group.begin; i < group.end; i++)
-      this.#setTensor(this.#stepper.plan, i, group, this.#stepper.slots[i]!);
+    for (let i = group.begin; i < group.end; i++) {
+      const slot = this.#stepper.slots[i]!;
+      const kernel = this.#kernelOf(group.settings, slot);
+      if (kernel === slot.kernel) continue;
+      slot.kernel = kernel;
+      this.#setTensor(this.#stepper.plan, i, group, slot);
+    }
   }
 
   /** Tells a plan of a tensor; makes the state arrays that its kernel wants and lets go of others, which no dict holds. */
   #setTensor(plan: Plan, index: number, group: Group, slot: Slot): void {
-    const declaration = this.#declaration.kernels[group.kernel]!;
-    const length = this.#stateLength(group.kernel, slot);
+    const declaration = this.#declaration.kernels[slot.kernel]!;
     const state = declaration.state.map((name) => {
+      const length = this.#stateLength(slot.kernel, name, slot);
       let array = slot.arrays.get(name);
       if (array === undefined || lengthOf(array) !== length) {
         array = this.#engine.allocate(length);
@@ -427,7 +430,7 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
     });
     for (const name of slot.arrays.keys()) if (!declaration.state.includes(name)) slot.arrays.delete(name);
     slot.grad = null; // a tensor that is set anew has no gradient yet
-    plan.setTensor(index, group.kernel, declaration, slot.data, state, slot.ema, slot.shape?.[1] ?? 0);
+    plan.setTensor(index, slot.kernel, declaration, slot.data, state, slot.ema, slot.shape?.[1] ?? 0);
   }
 
   /** Adds groups, all or nothing. */
@@ -450,9 +453,8 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
       checkOptions(this.#name, options, known);
       const settings = new Settings(this.#name, this.#table, { ...this.#defaults, ...optionsOf(options, this.#table) });
       this.#checkConflict(settings);
-      const kernel = this.kernel(settings.now as ResolvedOf<D>);
-      this.#checkShapes(kernel, tensors);
-      const group = new Group(given, tensors, begin, settings, kernel);
+      this.#checkShapes(settings, tensors);
+      const group = new Group(given, tensors, begin, settings);
       begin = group.end;
       return group;
     });
@@ -465,12 +467,14 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
 
     const hasEma = this.#global.set['ema'] !== undefined;
     const scalars = Object.values(this.#declaration.scalars ?? {});
-    const slots = tensors.map((tensor): Slot => {
-      if (tensor instanceof Slot) return tensor;
-      const ema = hasEma ? this.#engine.allocate(lengthOf(tensor.data)) : null;
-      ema?.set(tensor.data);
-      return new Slot(tensor, scalars, ema);
-    });
+    const made = added.flatMap(({ settings, tensors }) =>
+      tensors.map((tensor) => {
+        const ema = hasEma ? this.#engine.allocate(lengthOf(tensor.data)) : null;
+        ema?.set(tensor.data);
+        return new Slot(tensor, scalars, ema, this.#kernelOf(settings, tensor));
+      }),
+    );
+    const slots = [...this.#stepper.slots, ...made];
     const groups = [...this.#stepper.groups, ...added];
     const widest = Math.max(...Object.values(this.#declaration.kernels).map(({ constants }) => constants.length));
     const blocks = blocksFor(slots.length, widest);

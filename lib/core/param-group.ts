@@ -12,20 +12,17 @@ export class Group {
   /** The index of its first tensor in the optimizer. */
   readonly begin: number;
   readonly settings: Settings;
-  /** The kernel that its settings choose. */
-  kernel: string;
   /** What all kernels share, in the step at hand. */
   gradScale = 1;
   clipValue = Number.POSITIVE_INFINITY;
   l2 = 0;
   keep = 1;
 
-  constructor(given: ParamTree, tensors: readonly Tensor[], begin: number, settings: Settings, kernel: string) {
+  constructor(given: ParamTree, tensors: readonly Tensor[], begin: number, settings: Settings) {
     this.given = given;
     this.tensors = tensors;
     this.begin = begin;
     this.settings = settings;
-    this.kernel = kernel;
   }
 
   get end(): number {

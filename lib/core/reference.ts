@@ -99,15 +99,21 @@ function prologue({ row, gradScale }: Work, param: number, grad: number): number
   return l2 !== 0 ? f(g + f(l2 * param)) : g;
 }
 
+function constantsOf({ constants }: KernelDeclaration, { row }: Work): readonly number[] {
+  return Array.from(row.subarray(Pass.length, Pass.length + constants.length));
+}
+
 /** Elements in a row of memory: prologue, formula and epilogue of native/kernels/loop.h. */
-function walk(tensor: Tensor, grad: Float32Array, work: Work): void {
-  const { kernel, param, state, ema } = tensor;
+function walk(
+  { kernel, param, state, ema }: Tensor,
+  grad: Float32Array,
+  work: Work,
+  constants: readonly number[] = constantsOf(kernel, work),
+): void {
   const { row, zeroGrad } = work;
   const keep = row[Pass.keep]!;
   const emaRate = row[Pass.emaRate]!;
   const emaStart = row[Pass.emaStart] !== 0;
-  const given = Array.from(row.subarray(Pass.length, Pass.length + kernel.constants.length));
-  const constants = kernel.norms === undefined ? given : resolved(kernel.norms, given, tensor, grad, work);
   const update = kernel.reference(constants, state);
   for (let i = 0, length = lengthOf(param); i < length; i++) {
     const before = param[i]!;
@@ -121,49 +127,93 @@ function walk(tensor: Tensor, grad: Float32Array, work: Work): void {
   }
 }
 
-/** The first walk of a kernel that needs norms of its tensor, `walkNorms` of native/kernels/loop.h, and what follows. */
-function resolved(
-  { measure, resolve }: Norms,
-  constants: readonly number[],
-  { param, state }: Tensor,
-  grad: Float32Array,
-  work: Work,
-): number[] {
-  const at = measure(constants, state);
-  const both = [new Float32Array(lengthOf(param)), new Float32Array(lengthOf(param))] as const;
-  const out = new Float64Array(2);
-  for (let i = 0; i < both[0].length; i++) {
-    at(i, param[i]!, prologue(work, param[i]!, grad[i]!), out);
-    both[0][i] = out[0]!;
-    both[1][i] = out[1]!;
+/** A kernel that needs norms of its tensor: all walks. Where it has state of rows or columns, each goes row by row. */
+function walkWithNorms(norms: Norms, tensor: Tensor, grad: Float32Array, work: Work): void {
+  const { kernel, param, columns } = tensor;
+  const length = lengthOf(param);
+  if (length === 0) return;
+  const rowLength = kernel.layout === undefined ? length : columns;
+  const rows = Array.from({ length: length / rowLength }, (_, row) =>
+    kernel.layout === undefined ? tensor : rowOf(tensor, row, columns),
+  );
+  const gradOf = (row: number): Float32Array => floatsOf(grad, row * rowLength, (row + 1) * rowLength);
+
+  let constants = constantsOf(kernel, work);
+  if (kernel.accumulate !== undefined) {
+    const mean = accumulateMeans(tensor, kernel.accumulate(constants), grad, work);
+    constants = norms.resolveMean!(constants, mean).map(f);
   }
-  const [first, second] = both.map((x) => Math.sqrt(sumSquaresInPieces(x))) as [number, number];
-  return resolve(constants, first, second).map(f);
+
+  const both = [new Float32Array(length), new Float32Array(length)] as const;
+  const out = new Float64Array(2);
+  for (const [row, part] of rows.entries()) {
+    const at = norms.measure(constants, part.state);
+    const seen = gradOf(row);
+    for (let i = 0; i < rowLength; i++) {
+      at(i, part.param[i]!, prologue(work, part.param[i]!, seen[i]!), out);
+      both[0][row * rowLength + i] = out[0]!;
+      both[1][row * rowLength + i] = out[1]!;
+    }
+  }
+  const [first, second] = both.map((x) => Math.sqrt(sumSquaresInPieces(x, rowLength))) as [number, number];
+  constants = norms.resolve(constants, first, second, length).map(f);
+  for (const [row, part] of rows.entries()) walk(part, gradOf(row), work, constants);
 }
 
-/** A chunk's partial sum is that of its pieces. */
-function sumSquaresInPieces(x: Float32Array): number {
+/** Takes the mean squares of all rows and columns into their state; returns the mean over the rows. */
+function accumulateMeans(
+  { param, state, columns }: Tensor,
+  accumulate: (meanSquare: number, before: number) => number,
+  grad: Float32Array,
+  work: Work,
+): number {
+  const [rowState, columnState] = state as [Float32Array, Float32Array];
+  const seen = Float32Array.from({ length: lengthOf(param) }, (_, i) => prologue(work, param[i]!, grad[i]!));
+  const rows = seen.length / columns;
+  const sums = new Float64Array(columns);
+  let total = 0;
+  for (let row = 0; row < rows; row++) {
+    const part = seen.subarray(row * columns, (row + 1) * columns);
+    for (let i = 0; i < columns; i++) sums[i] = sums[i]! + part[i]! * part[i]!;
+    rowState[row] = accumulate(meanSquare(part), rowState[row]!);
+    total += rowState[row]!;
+  }
+  for (let i = 0; i < columns; i++) columnState[i] = accumulate(f(sums[i]! / rows), columnState[i]!);
+  return total / rows;
+}
+
+/** A chunk's partial sum is that of its pieces, which end with their row. */
+function sumSquaresInPieces(x: Float32Array, rowLength: number): number {
   const lanes = new Float64Array(virtualLanes);
   let sum = 0;
   for (let chunk = 0; chunk < x.length; chunk += chunkLength) {
     const end = Math.min(chunk + chunkLength, x.length);
     let ofChunk = 0;
-    for (let begin = chunk; begin < end; begin += pieceLength)
-      ofChunk += sumSquaresOfChunk(x, begin, Math.min(begin + pieceLength, end), lanes);
+    for (let begin = chunk; begin < end; ) {
+      const next = Math.min(begin + pieceLength, begin - (begin % rowLength) + rowLength, end);
+      ofChunk += sumSquaresOfChunk(x, begin, next, lanes);
+      begin = next;
+    }
     sum += ofChunk;
   }
   return sum;
 }
 
-/** `walkRow` of native/kernels/loop.h: the mean square of the row's gradient goes into its state first. */
-function walkRow(tensor: Tensor, grad: Float32Array, work: Work): void {
-  const { param, state, kernel } = tensor;
-  const seen = grad.map((g, i) => prologue(work, param[i]!, g));
+/** The mean square of a row, in pieces. */
+function meanSquare(row: Float32Array): number {
   const lanes = new Float64Array(virtualLanes);
   let sum = 0;
-  for (let begin = 0; begin < seen.length; begin += pieceLength)
-    sum += sumSquaresOfChunk(seen, begin, Math.min(begin + pieceLength, seen.length), lanes);
-  kernel.accumulate?.(f(sum / seen.length), state);
+  for (let begin = 0; begin < row.length; begin += pieceLength)
+    sum += sumSquaresOfChunk(row, begin, Math.min(begin + pieceLength, row.length), lanes);
+  return f(sum / row.length);
+}
+
+/** `walkRow` of native/kernels/loop.h: the mean square of the row's gradient goes into its state first. */
+function walkRow(tensor: Tensor, grad: Float32Array, work: Work): void {
+  const { param, kernel } = tensor;
+  const state = tensor.state[0] as Float32Array;
+  const mean = meanSquare(grad.map((g, i) => prologue(work, param[i]!, g)));
+  state[0] = kernel.accumulate!(constantsOf(kernel, work))(mean, state[0]!);
   walk(tensor, grad, work);
 }
 
@@ -173,7 +223,11 @@ function rowOf({ kernel, param, state, ema, columns }: Tensor, row: number, leng
   return {
     kernel,
     param: part(param),
-    state: kernel.accumulate === undefined ? state.map(part) : state.map((array) => array.subarray(row, row + 1)),
+    state: state.map((array, s) => {
+      const layout = kernel.layout?.[kernel.state[s]!];
+      if (layout === undefined) return part(array);
+      return layout === 'row' ? floatsOf(array, row, row + 1) : array;
+    }),
     ema: ema === null ? null : part(ema),
     columns,
   };
@@ -261,12 +315,17 @@ class ReferencePlan implements Plan {
   }
 
   #update(tensor: Tensor, grad: Grad, gathered: readonly RowGrad[] | undefined, work: Work): void {
-    const perRow = tensor.kernel.accumulate === undefined ? walk : walkRow;
+    const { norms, accumulate } = tensor.kernel;
+    if (norms !== undefined) {
+      walkWithNorms(norms, tensor, grad as Float32Array, work); // such a class takes no rows
+      return;
+    }
+    const perRow = accumulate === undefined ? walk : walkRow;
     if (gathered !== undefined) {
       // Rows that have no gradient yet have an average too.
       if (work.row[Pass.emaStart] !== 0) tensor.ema?.set(tensor.param);
       for (const { row, grad } of gathered) perRow(rowOf(tensor, row, grad.length), grad, work);
-    } else if (perRow === walk) {
+    } else if (accumulate === undefined) {
       walk(tensor, grad as Float32Array, work);
     } else {
       const { columns } = tensor;

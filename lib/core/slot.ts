@@ -16,10 +16,17 @@ export class Slot implements Tensor {
   /** By name: those of its kernel. */
   readonly arrays = new Map<string, Float32Array>();
   readonly ema: Float32Array | null;
+  /** The kernel that its group's settings choose for it. */
+  kernel: string;
   /** The gradient that the plan knows: the same array again needs no second look. */
   grad: Float32Array | null = null;
 
-  constructor({ key, path, data, shape }: Tensor, scalars: readonly number[], ema: Float32Array | null) {
+  constructor(
+    { key, path, data, shape }: Tensor,
+    scalars: readonly number[],
+    ema: Float32Array | null,
+    kernel: string,
+  ) {
     this.key = key;
     this.path = path;
     this.data = data;
@@ -28,6 +35,7 @@ export class Slot implements Tensor {
     this.scalars = scalars;
     this.nextScalars = scalars;
     this.ema = ema;
+    this.kernel = kernel;
   }
 }
 

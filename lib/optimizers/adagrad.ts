@@ -51,9 +51,8 @@ export const adagrad = {
     'adagrad-row-wise': kernel({
       state: ['sum'],
       constants: ['lr', 'eps'],
-      accumulate: (meanSquare, [sum]) => {
-        sum[0] = sum[0]! + meanSquare;
-      },
+      layout: { sum: 'row' },
+      accumulate: () => (meanSquare, sum) => sum + meanSquare,
       reference:
         ([lr, eps], [sum]) =>
         (_i, param, grad) =>

@@ -4,6 +4,7 @@ import type { Optimizer } from '../core/optimizer.js';
 import type { Params } from '../core/params.js';
 import { nearest } from '../core/validate.js';
 import { Adadelta, adadelta } from './adadelta.js';
+import { Adafactor, adafactor } from './adafactor.js';
 import { Adagrad, adagrad } from './adagrad.js';
 import { Adam, AdamW, adam, adamw } from './adam.js';
 import { Adamax, adamax } from './adamax.js';
@@ -34,6 +35,7 @@ const table = [
   [Lion, lion],
   [LARS, lars],
   [LAMB, lamb],
+  [Adafactor, adafactor],
   [AdEMAMix, ademamix],
   [Rprop, rprop],
   [FTRL, ftrl],
@@ -100,6 +102,7 @@ export function createOptimizer(
 }
 
 export { Adadelta, type AdadeltaOptions } from './adadelta.js';
+export { Adafactor, type AdafactorOptions } from './adafactor.js';
 export { Adagrad, type AdagradOptions } from './adagrad.js';
 export { Adam, type AdamOptions, AdamW, type AdamWOptions } from './adam.js';
 export { Adamax, type AdamaxOptions } from './adamax.js';

@@ -27,7 +27,7 @@ export interface LrRange {
 
 /** What the test needs of an optimizer. */
 interface Tunable {
-  readonly paramGroups: readonly { readonly params: ParamTree; lr: Scalar }[];
+  readonly paramGroups: readonly { readonly params: ParamTree; lr: Scalar | undefined }[];
   stateDict(): StateDict;
   loadStateDict(dict: StateDict): void;
 }
@@ -176,7 +176,7 @@ function remember(who: string, optimizer: Tunable): () => void {
       data.set(copy);
     }
     // A Schedule is not part of the state.
-    for (const [i, group] of groups.entries()) group.lr = lrs[i] as Scalar;
+    for (const [i, group] of groups.entries()) group.lr = lrs[i];
     optimizer.loadStateDict(state);
   };
 }

@@ -62,13 +62,16 @@ const stateNames = [...optionNames, 'best', 'numBadEpochs', 'cooldownCounter'] a
  * ```
  */
 export class ReduceOnPlateau {
-  readonly #optimizer: { readonly paramGroups: readonly { lr: Scalar }[] };
+  readonly #optimizer: { readonly paramGroups: readonly { lr: Scalar | undefined }[] };
   #options: Options;
   #best: number | null = null;
   #numBadEpochs = 0;
   #cooldownCounter = 0;
 
-  constructor(optimizer: { readonly paramGroups: readonly { lr: Scalar }[] }, options: ReduceOnPlateauOptions = {}) {
+  constructor(
+    optimizer: { readonly paramGroups: readonly { lr: Scalar | undefined }[] },
+    options: ReduceOnPlateauOptions = {},
+  ) {
     this.#optimizer = optimizer;
     const lrs = this.#lrs(name);
     checkOptions(name, options, optionNames);

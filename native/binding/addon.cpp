@@ -52,6 +52,10 @@ Napi::Array describe(Napi::Env env, const KernelSet& set) {
     kernel.Set("name", set.kernels[i].name);
     kernel.Set("state", set.kernels[i].state);
     kernel.Set("constants", set.kernels[i].constants);
+    Napi::Array layout = Napi::Array::New(env, kMaxState);
+    static const char* const words[] = {"element", "row", "column"};  // by Layout
+    for (uint32_t s = 0; s < kMaxState; ++s) layout.Set(s, words[set.kernels[i].layout[s]]);
+    kernel.Set("layout", layout);
     kernel.Set("perRow", set.kernels[i].perRow);
     kernel.Set("norms", set.kernels[i].measure != nullptr);
     kernels.Set(static_cast<uint32_t>(i), kernel);

@@ -76,7 +76,7 @@ Plan* planOf(const Napi::CallbackInfo& info, size_t* index) {
 }
 
 // setTensor(plan, index, kernel, param, state: Float32Array[], ema: Float32Array | null, columns): the length of a row
-// of the param, where the kernel's state is one number a row
+// of the param, where the kernel has state of rows or columns
 Napi::Value setTensor(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   size_t index;
@@ -97,11 +97,11 @@ Napi::Value setTensor(const Napi::CallbackInfo& info) {
   span.param = param.data;
   span.length = param.length;
   const size_t columns = info[6].As<Napi::Number>().Uint32Value();
-  if (kernel->perRow && (columns == 0 ? param.length > 0 : param.length % columns != 0)) {
+  if (kernel->layout[0] != kElement && (columns == 0 ? param.length > 0 : param.length % columns != 0)) {
     fail(env, name + ": needs whole rows");
     return env.Undefined();
   }
-  const size_t stateLength = kernel->perRow && columns > 0 ? param.length / columns : param.length;
+  const size_t lengths[] = {param.length, columns == 0 ? 0 : param.length / columns, columns};  // by Layout
   const Napi::Array state = info[4].As<Napi::Array>();
   if (state.Length() > kMaxState) {
     fail(env, name + ": too many state buffers");
@@ -109,7 +109,7 @@ Napi::Value setTensor(const Napi::CallbackInfo& info) {
   }
   for (uint32_t s = 0; s < state.Length(); ++s) {
     if (!toFloats(state.Get(s), "state", &part)) return env.Undefined();
-    if (part.length < stateLength) {
+    if (part.length < lengths[kernel->layout[s]]) {
       fail(env, name + ": a state buffer too short for its param");
       return env.Undefined();
     }

@@ -14,8 +14,9 @@ struct Adagrad {
 // FBGEMM's exact_row_wise_adagrad.
 struct AdagradRowWise {
   STATE(sum)
+  LAYOUT(kRow)
   CONSTANTS(lr, eps)
-  void accumulate(float meanSquare, float& sum) const { sum = sum + meanSquare; }
+  float accumulate(float meanSquare, float sum) const { return sum + meanSquare; }
   template <class V>
   void update(V& param, V grad, V sum) const {
     param = param - V(lr) * grad / (sqrt(sum) + V(eps));

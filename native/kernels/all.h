@@ -6,6 +6,7 @@
 #include "vector.h"
 #include "loop.h"
 
+#include "adafactor.h"
 #include "adagrad.h"
 #include "adam.h"
 #include "adadelta.h"
@@ -25,6 +26,10 @@
 
 namespace ISA {
 static constexpr Kernel kKernels[] = {
+    entryWithNorms<Adafactor>("adafactor"),
+    entryWithNorms<AdafactorMomentum>("adafactor-momentum"),
+    entryFactored<AdafactorFactored>("adafactor-factored"),
+    entryFactored<AdafactorFactoredMomentum>("adafactor-factored-momentum"),
     entry<Adagrad>("adagrad"),
     entryPerRow<AdagradRowWise>("adagrad-row-wise"),
     entry<Adam>("adam"),

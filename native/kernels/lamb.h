@@ -11,7 +11,7 @@ struct Lamb {
     expAvgSq = V(beta2) * expAvgSq + V(oneMinusBeta2) * (grad * grad);
     second = direction(param, expAvg, expAvgSq);
   }
-  void resolve(double weights, double updates) {
+  void resolve(double weights, double updates, double) {
     const double limit = static_cast<double>(clamp);
     const double scaled = weights < limit ? weights : limit;
     const double ratio = weights > 0 && updates > 0 ? scaled / updates : 1;

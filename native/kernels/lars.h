@@ -6,7 +6,7 @@ struct Lars {
   /// The norms are the weight's and the gradient's.
   template <class V>
   void measure(V, V, V&, V&, V&) const {}
-  void resolve(double weights, double grads) {
+  void resolve(double weights, double grads, double) {
     double ratio = 1;
     if (weights > 0 && grads > 0) {
       ratio = static_cast<double>(trustCoefficient) * weights / (grads + static_cast<double>(weightDecay) * weights);

@@ -68,6 +68,13 @@ bool same(double a, double b) { return (isnan(a) && isnan(b)) || memcmp(&a, &b, 
 std::vector<double> run(const Kernel& kernel, const Use& use, const float* constants, Tensor* tensor) {
   std::vector<double> norms;
   const Span span = tensor->span(use.hasEma, use.zeroGrad);
+  if (kernel.accumulateRow != nullptr && span.length > 0) {
+    const size_t group = span.length < kColumnGroup ? span.length : kColumnGroup;
+    Span columns = span;
+    columns.length = group;
+    kernel.accumulateRow(use.pass, constants, span);
+    kernel.accumulateColumns(use.pass, constants, columns, span.length / group, group);
+  }
   if (kernel.measure != nullptr) {
     // They are added to what other parts of the tensor have.
     norms = {1, 2};

@@ -197,7 +197,7 @@ describe.each(classes)('$title', (c) => {
       (d) => void d.paramGroups[0].params.reverse(),
     ],
     ['another name', TypeError, /paramGroups\[0\]\.params: /, (d) => void (d.paramGroups[0].params[1] = 'c')],
-    ['an unknown option', TypeError, /beta1: unknown option/, (d) => void (d.paramGroups[0].beta1 = 0.9)],
+    ['an unknown option', TypeError, /beta0: unknown option/, (d) => void (d.paramGroups[0].beta0 = 0.9)],
     ['an option out of range', RangeError, /lr: -1, expected [[(]0, inf\)/, (d) => void (d.paramGroups[0].lr = -1)],
     ['an option of another type', TypeError, /maximize: "x"/, (d) => void (d.paramGroups[0].maximize = 'x')],
     ['a param missing', TypeError, /state\["b"\]: undefined/, (d) => void delete d.state.b],

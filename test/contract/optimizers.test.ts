@@ -61,7 +61,11 @@ describe.each(classes)('$title', (c) => {
       const [first, second] = Array.isArray(ema) ? ema : [ema.a, ema.b];
       return [a, b, first, second].map(bits);
     });
-    for (const [i, result] of results.entries()) expect(result, structures[i]![0]).toEqual(results[0]);
+    // A shape must not matter, but where the formula is of rows and columns.
+    const isFactored = declaration.denseOnly !== undefined && Object.values(declaration.kernels).some((k) => k.layout);
+    for (const [i, result] of results.entries())
+      if (!(isFactored && String(structures[i]![1]).includes('shaped')))
+        expect(result, structures[i]![0]).toEqual(results[0]);
     const single = numbers(6, 1);
     const alone = c.make(single, { ema: 0.5 });
     for (let s = 0; s < 3; s++) alone.step(g);

@@ -32,6 +32,12 @@ const variants: Readonly<Record<string, readonly Options[]>> = {
   Lion: [{ lr: halving }, { betas: [0, 0.5], weightDecay: 0.1 }],
   LARS: [{ lr: 10 }, { lr: halving, momentum: 0.5, weightDecay: 0.1, trustCoefficient: 1 }],
   LAMB: [{ lr: halving }, { clamp: 2, weightDecay: 0.1, biasCorrection: false }],
+  Adafactor: [
+    { weightDecay: 0.1 },
+    { lr: halving, beta1: 0.9, weightDecay: 0.1 },
+    { warmupInit: true, clipThreshold: 0.5, decayRate: -0.5 },
+    { lr: 0.1, scaleParameter: false, eps1: 1e-3, clipThreshold: 100 },
+  ],
   AdEMAMix: [{ lr: halving }, { alphaSteps: 2, beta3Steps: 4, weightDecay: 0.1 }],
   Rprop: [{ lr: halving }, { etas: [0.3, 3], stepSizes: [0.01, 0.02] }],
   FTRL: [{ lr: halving }, { l1: 0.1, l2: 0.1 }, { beta: 0, initialAccumulatorValue: 0, l1: 1 }],
@@ -70,8 +76,10 @@ const stepsOf = (name: string): number => (name === 'RAdam' ? 7 : 3);
 
 const lengths = [0, 1, 3, 4, 5, 7, 8, 9, 15, 16, 17, 1000];
 
+type ShapeOf = (length: number) => [number, number] | undefined;
+
 /** Rows and columns of a param of this length: of one element, of a few, of many. */
-function shapeOf(length: number): [number, number] {
+function shapeOf(length: number): [number, number] | undefined {
   const columns = [2003, 125, 7, 3, 2].find((c) => length % c === 0) ?? 1;
   return [length / columns, columns];
 }
@@ -89,18 +97,23 @@ function run(
   tensors: readonly number[],
   wild: boolean,
   steps = stepsOf(optimizer.optimizerName),
+  shape: ShapeOf = shapeOf,
+  numbers: typeof floats = floats,
 ): Trace {
   return withEngine(engine, () => {
     const next = random(tensors.length + 7);
-    const params = tensors.map((length) => floats(length, next, wild));
+    const params = tensors.map((length) => numbers(length, next, wild));
     const instance = new optimizer(
-      params.map((data) => ({ data, shape: shapeOf(data.length) })),
+      params.map((data) => {
+        const rowsAndColumns = shape(data.length);
+        return rowsAndColumns === undefined ? data : { data, shape: rowsAndColumns };
+      }),
       options,
     );
     const norms: (number | undefined)[] = [];
     const arrays: Float32Array[] = [...params];
     for (let step = 0; step < steps; step++) {
-      const grads = tensors.map((length, i) => (step === 1 && i % 3 === 1 ? null : floats(length, next, wild)));
+      const grads = tensors.map((length, i) => (step === 1 && i % 3 === 1 ? null : numbers(length, next, wild)));
       norms.push(instance.step(grads, { gradScale: 0.7 }).gradNorm);
       arrays.push(...grads.filter((g) => g !== null));
     }
@@ -141,6 +154,55 @@ describe.each(declarations.map((declaration) => [declaration.name, declaration] 
       },
     );
 
+    // Where the shape chooses the kernel, or shapes the state.
+    const forms = Object.values(declaration.kernels);
+    const shapes = forms.some(({ layout }) => layout !== undefined);
+    test.runIf(shapes && declaration.denseOnly !== undefined)('params with and without a shape', () => {
+      const flat = (): undefined => undefined;
+      for (const options of cases)
+        for (const wild of [false, true])
+          for (const engine of nativeEngines)
+            expectEqual(
+              run(engine, optimizer, options, lengths, wild, 3, flat),
+              run(reference, optimizer, options, lengths, wild, 3, flat),
+              `${engine.isa} ${String(Object.entries(options))}`,
+            );
+      // One row, one column, rows that end within a vector, a piece or a chunk, more rows than a chunk has elements.
+      for (const [rows, columns] of [
+        [1, 7],
+        [7, 1],
+        [3, 5],
+        [125, 8],
+        [8, 125],
+        [70, 131],
+        [20_000, 3],
+        [3, 20_000],
+        [20_000, 1],
+        [1, 20_000],
+        [3, 0],
+        [0, 3],
+      ] as const) {
+        const shape = (): [number, number] => [rows, columns];
+        // Without the largest floats, whose squares would make all means infinite.
+        const moderate: typeof floats = (...args) => floats(...args).map((v) => Math.max(-1e4, Math.min(1e4, v)));
+        for (const options of variants[name] ?? [{}]) {
+          const all = { ...options, ema: 0.9, zeroGrads: true };
+          const expected = run(reference, optimizer, all, [rows * columns], false, 3, shape, moderate);
+          const where = `${rows}×${columns} ${String(Object.entries(options))}`;
+          expect(
+            expected.arrays.every((array) => array.every(Number.isFinite)),
+            where,
+          ).toBe(true);
+          for (const engine of nativeEngines)
+            expectEqual(
+              run(engine, optimizer, all, [rows * columns], false, 3, shape, moderate),
+              expected,
+              `${engine.isa} ${where}`,
+            );
+        }
+      }
+    });
+
     test('over several chunks', () => {
       for (const own of variants[name] ?? [{}]) {
         const options = { ...own, clipNorm: 1, ema: 0.9 };
@@ -172,7 +234,8 @@ test('the variants reach every kernel of the table', () => {
   };
   for (const { name } of declarations) {
     for (const options of variants[name] ?? [{}])
-      run(recording, optimizers[name.toLowerCase()] as OptimizerClass, options, [3], false);
+      for (const shape of 'rowWise' in options ? [shapeOf] : [shapeOf, (): undefined => undefined])
+        run(recording, optimizers[name.toLowerCase()] as OptimizerClass, options, [3], false, 1, shape);
   }
   expect([...reached].sort()).toEqual([...new Set(declarations.flatMap(({ kernels }) => Object.keys(kernels)))].sort());
 });

@@ -14,8 +14,17 @@ afterAll(() => setThreads(before));
 function run(optimizer: OptimizerClass, threads: number): { arrays: Float32Array[]; norms: (number | undefined)[] } {
   engine().setThreads(threads, true);
   const next = random(5);
-  const params = [100_001, 3, 0, 16_384, 100, 70_000].map((length) => floats(length, next));
-  const instance = new optimizer(params, { lr: 0.1, clipNorm: 1, ema: 0.9, zeroGrads: true });
+  const shapes = [
+    [1, 100_001],
+    [3, 1],
+    [0, 5],
+    [2048, 8],
+    [10, 10],
+    [280, 250],
+  ] as const;
+  const params = shapes.map(([rows, columns]) => floats(rows * columns, next));
+  const shaped = params.map((data, i) => ({ data, shape: shapes[i] as readonly [number, number] }));
+  const instance = new optimizer(shaped, { lr: 0.1, clipNorm: 1, ema: 0.9, zeroGrads: true });
   const norms = [1, 2, 3].map((step) => {
     const grads = params.map((p, i) => (step === 2 && i === 5 ? null : p.map((v) => Math.fround(v * 0.01 * step))));
     return instance.step(grads).gradNorm;

@@ -1,6 +1,7 @@
 // Compiled, never run: what TypeScript must accept, and what it must refuse (an unused @ts-expect-error is an error).
 import {
   Adadelta,
+  Adafactor,
   Adagrad,
   Adam,
   Adamax,
@@ -17,6 +18,7 @@ import {
   optimizers,
   type Param,
   RAdam,
+  ReduceOnPlateau,
   RMSprop,
   Rprop,
   type Schedule,
@@ -95,6 +97,20 @@ new Lion(w, { lr: 1e-4, betas: [0.9, schedule], weightDecay: schedule });
 new AdEMAMix(w, { betas: [0.9, 0.999, schedule], alpha: schedule, alphaSteps: 1000, beta3Steps: 1000 });
 new Rprop(w, { etas: [0.5, schedule], stepSizes: [1e-6, 50] });
 new FTRL(w, { lr: schedule, beta: 1, initialAccumulatorValue: 0.1, l1: schedule, l2: schedule });
+new Adafactor(
+  { data: w, shape: [1, 3] },
+  { beta1: schedule, clipThreshold: schedule, relativeStep: true, warmupInit: true },
+);
+new Adafactor(w, {
+  lr: schedule,
+  scaleParameter: false,
+  eps1: 1e-30,
+  eps2: schedule,
+  decayRate: -0.8,
+  weightDecay: 0.1,
+});
+// @ts-expect-error a pair of eps has two names
+new Adafactor(w, { eps: [1e-30, 1e-3] });
 new ASGD(w, { lambd: schedule, alpha: 0.75, t0: 1e6 });
 new ScheduleFreeSGD(w, { momentum: schedule, warmupSteps: 100, r: 0, weightLrPower: 2 });
 const free = new ScheduleFreeAdamW({ w }, { betas: [schedule, 0.999], warmupSteps: 100, weightDecay: 0.1 });
@@ -189,6 +205,9 @@ adam.constants;
 const any: Optimizer = createOptimizer('adam', [{ params: w, lr: 0.1 }], { lr: 1e-3 });
 any.addParamGroup({ params: w, lr: 0.1 });
 any.paramGroups[0]!.lr = schedule;
+new ReduceOnPlateau(any);
+same<Adafactor['paramGroups'][number]['lr'], number | Schedule | undefined>(true);
+same<Adafactor['lr'], number>(true);
 const known: Optimizer[] = [adam, new SGD(w, { lr: 0.1 }), new Adagrad(w), new RMSprop(w), new AdamW(w)];
 const named: Adam = new optimizers.adam(w, { betas: [0.9, 0.99] });
 // @ts-expect-error not Adam's

@@ -2,6 +2,7 @@
 
 import {
   Adadelta,
+  Adafactor,
   Adagrad,
   Adam,
   Adamax,
@@ -20,6 +21,7 @@ import {
   ScheduleFreeSGD,
   SGD,
 } from '../../../lib/index.js';
+import { shapeOf } from './data.js';
 import * as truth from './reference.js';
 import { type Cell, type Gradient, type Hyper, norm, type Options, Reference } from './reference.js';
 import { type Create, golden, type Run, type Wrong } from './run.js';
@@ -235,6 +237,23 @@ golden('every common option at once', (params, options) => new LARS(params, opti
 golden('every common option at once', (params, options) => new LAMB(params, options as never), {
   LAMB: withEverything(truth.lamb, { eps: 0.01 }),
 });
+golden('every common option at once', (params, options) => new Adafactor(params, options as never), {
+  'Adafactor, flat params': withEverything(truth.adafactor, { eps1: 1e-3 }),
+});
+golden(
+  'every common option at once',
+  (params, options) =>
+    new Adafactor(
+      params.map((data) => ({ data, shape: shapeOf(data.length) as [number, number] })),
+      options as never,
+    ),
+  {
+    'Adafactor, params with a shape': {
+      ...withEverything(truth.adafactorFactored, { eps1: 1e-3 }),
+      lengths: [1, 7, 9, 15, 1000],
+    },
+  },
+);
 golden('every common option at once', (params, options) => new Rprop(params, options as never), {
   Rprop: withEverything(truth.rprop, {}),
 });

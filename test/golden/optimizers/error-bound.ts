@@ -19,6 +19,7 @@
  * A rounding that is avoidable, such as 1-beta2 from a beta2 already in float32, is no part of it and fails.
  */
 
+import { shapeOf } from './data.js';
 import * as truth from './reference.js';
 import { type Formula, type Gradient, type Hyper, hyperAt, type Options, Reference } from './reference.js';
 
@@ -141,7 +142,7 @@ function scalar(exact: number): Ball {
 type Letter =
   | ('w' | 'g' | 'ema' | 'v' | 'b' | 's' | 'a' | 'm' | 'sMax' | 'u' | 'slow' | 'z' | 'n')
   | ('previous' | 'step' | 'product' | 'ax' | 'eta' | 'mu' | 'x' | 'lrMax' | 'sum')
-  | 'ratio';
+  | ('ratio' | 'R' | 'C' | 'V' | 'alpha');
 type BallCell = Record<Letter, Ball> & Record<string, Ball>;
 /**
  * The constants of a step, and what is measured of the whole param; then the update of every element. `doubt` is called
@@ -443,6 +444,74 @@ function lamb(biasCorrection: boolean): Bound {
   };
 }
 
+/** A mean in float64. */
+function mean(balls: readonly Ball[]): Ball {
+  const of = (part: (ball: Ball) => number): number => balls.reduce((sum, ball) => sum + part(ball), 0) / balls.length;
+  const exact = of((ball) => ball.exact);
+  return new Ball(exact, of((ball) => ball.radius) + (balls.length + 2) * 2 ** -53 * Math.abs(exact));
+}
+
+/** The square of a float32 in float64. */
+function square({ exact, radius }: Ball): Ball {
+  return new Ball(exact ** 2, 2 * Math.abs(exact) * radius + radius ** 2);
+}
+
+/** Rounded into float32. */
+function single({ exact, radius }: Ball): Ball {
+  return exact === 0 && radius === 0 ? ZERO : rounded(exact, radius);
+}
+
+function adafactor(isFactored: boolean, hasMomentum: boolean): Bound {
+  return (h, t, param) => {
+    const [squareAverage, average] = [averager(truth.adafactorBeta2(h, t)), averager(h.beta1)];
+    const [eps1, eps2, clip, decay] = [h.eps1, h.eps2, h.clipThreshold, h.weightDecay].map(scalar) as [
+      Ball,
+      Ball,
+      Ball,
+      Ball,
+    ];
+    if (isFactored) {
+      const [rows, columns] = shapeOf(param.length);
+      const meanOf = (isIn: (i: number) => boolean): Ball =>
+        single(mean(param.filter((_, i) => isIn(i)).map((x) => square(x.g)))).plus(eps1);
+      const [row, column] = [(i: number) => Math.floor(i / columns), (i: number) => i % columns];
+      const ofRows = Array.from({ length: rows }, (_, r) => meanOf((i) => row(i) === r));
+      const ofColumns = Array.from({ length: columns }, (_, c) => meanOf((i) => column(i) === c));
+      param.forEach((x, i) => {
+        x.R = squareAverage(x.R, ofRows[row(i)] ?? NOT_GIVEN);
+        x.C = squareAverage(x.C, ofColumns[column(i)] ?? NOT_GIVEN);
+      });
+      const root = mean(param.map((x) => x.R)).sqrt();
+      for (const x of param) x.u = x.g.over(x.C.sqrt()).times(root.over(x.R.sqrt()));
+    } else {
+      for (const x of param) {
+        x.V = squareAverage(x.V, x.g.times(x.g).plus(eps1));
+        x.u = x.g.over(x.V.sqrt());
+      }
+    }
+    const length = new Ball(Math.sqrt(param.length), 0);
+    const rho = scalar(truth.adafactorRho(h, t));
+    const alpha = h.scaleParameter
+      ? norm(param.map((x) => x.w))
+          .over(length)
+          .max(eps2)
+          .times(rho)
+      : rho;
+    const excess = norm(param.map((x) => x.u))
+      .over(length)
+      .over(clip)
+      .max(ONE);
+    const rate = alpha.over(excess);
+    const keep = ONE.minus(alpha.times(decay));
+    return (x) => {
+      x.alpha = alpha;
+      const update = x.u.times(rate);
+      if (hasMomentum) x.m = average(x.m, update);
+      x.w = x.w.times(keep).minus(hasMomentum ? x.m : update);
+    };
+  };
+}
+
 const BOUNDS = new Map<Formula, Bound>([
   [truth.sgd, sgd],
   [truth.momentum, momentum],
@@ -475,6 +544,10 @@ const BOUNDS = new Map<Formula, Bound>([
   [truth.asgd, asgd],
   [truth.scheduleFreeSgd, scheduleFreeSgd],
   [truth.scheduleFreeAdamw, scheduleFreeAdamw],
+  [truth.adafactor, adafactor(false, false)],
+  [truth.adafactorFactored, adafactor(true, false)],
+  [truth.adafactorWithMomentum, adafactor(false, true)],
+  [truth.adafactorFactoredWithMomentum, adafactor(true, true)],
   [truth.lars, lars],
   [truth.lamb, lamb(true)],
   [truth.lambUncorrected, lamb(false)],

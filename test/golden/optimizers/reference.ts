@@ -3,6 +3,8 @@
  * It must never import from lib/, nor be adjusted to what lib/ does: independence is its worth.
  */
 
+import { shapeOf } from './data.js';
+
 export type Schedule = (step: number) => number;
 export type Scalar = number | Schedule;
 
@@ -43,6 +45,13 @@ export interface Options {
   weightLrPower?: Scalar;
   trustCoefficient?: Scalar;
   clamp?: Scalar;
+  eps1?: Scalar;
+  eps2?: Scalar;
+  clipThreshold?: Scalar;
+  decayRate?: Scalar;
+  beta1?: Scalar;
+  scaleParameter?: boolean;
+  warmupInit?: boolean;
 }
 
 /** The numbers of one step; NaN where neither the options nor the defaults have one, so that a wrong use shows. */
@@ -82,6 +91,13 @@ export interface Hyper {
   trustCoefficient: number;
   /** LAMB's */
   clamp: number;
+  /** Adafactor's; its lr is NaN where there is none */
+  eps1: number;
+  eps2: number;
+  clipThreshold: number;
+  decayRate: number;
+  scaleParameter: boolean;
+  warmupInit: boolean;
 }
 
 /** One element: weight, gradient (after the common prologue), average of the weights, and the state by name. */
@@ -93,6 +109,8 @@ export interface Formula<State extends string = string> {
   decay: 'L2' | 'decoupled' | 'in formula' | 'none';
   /** State in the formula's letters -> its name in stateDict; null: not an array there, only remembered here. */
   stateNames: Readonly<Record<State, string | null>>;
+  /** State that is not one number an element: the elements of a param, of this length, whose cells hold its numbers. */
+  elements?: Partial<Record<State, (length: number) => number[]>>;
   /** The state that averagedParams shows. */
   averaged?: State;
   /** What state begins as that does not begin as 0, in a param's first step. */
@@ -531,6 +549,103 @@ export const lambUncorrected: Formula<'m' | 's' | 'u' | 'ratio'> = {
   },
 };
 
+type Adafactor = 'V' | 'u' | 'alpha';
+
+/** ρ */
+export function adafactorRho({ lr, warmupInit }: Hyper, t: number): number {
+  return Number.isNaN(lr) ? Math.min(warmupInit ? 1e-6 * t : 1e-2, 1 / Math.sqrt(t)) : lr;
+}
+
+/** β̂₂ */
+export function adafactorBeta2({ decayRate }: Hyper, t: number): number {
+  return 1 - t ** decayRate;
+}
+
+/** Root mean square over one param. */
+export function rms<State extends string>(param: readonly Cell<State>[], of: (x: Cell<State>) => number): number {
+  return paramNorm(param, of) / Math.sqrt(param.length);
+}
+
+/** From V: the clipped update and its rate. */
+export function adafactorUpdate(param: readonly Cell<Adafactor>[], h: Hyper, t: number): void {
+  const rho = adafactorRho(h, t);
+  const alpha = h.scaleParameter
+    ? rho *
+      Math.max(
+        h.eps2,
+        rms(param, (x) => x.w),
+      )
+    : rho;
+  for (const x of param) x.u = x.g / Math.sqrt(x.V);
+  const excess = Math.max(1, rms(param, (x) => x.u) / h.clipThreshold);
+  for (const x of param) Object.assign(x, { u: x.u / excess, alpha });
+}
+
+export const adafactor: Formula<Adafactor> = {
+  defaults: { eps1: 1e-30, eps2: 1e-3, clipThreshold: 1, decayRate: -0.8 },
+  decay: 'in formula',
+  stateNames: { V: 'squareAvg', u: null, alpha: null },
+  measure(param, h, t) {
+    const beta2 = adafactorBeta2(h, t);
+    for (const x of param) x.V = beta2 * x.V + (1 - beta2) * (x.g ** 2 + h.eps1);
+    adafactorUpdate(param, h, t);
+  },
+  update(x, { weightDecay }) {
+    x.w = x.w * (1 - x.alpha * weightDecay) - x.alpha * x.u;
+  },
+};
+
+/** R and C of an element: those of its row and of its column. */
+export function adafactorMeans(param: readonly Cell<Adafactor | 'R' | 'C'>[], h: Hyper, t: number): number {
+  const [rows, columns] = shapeOf(param.length);
+  const beta2 = adafactorBeta2(h, t);
+  const mean = (isIn: (i: number) => boolean): number => {
+    const some = param.filter((_, i) => isIn(i));
+    return some.reduce((sum, x) => sum + x.g ** 2 + h.eps1, 0) / some.length;
+  };
+  const [row, column] = [(i: number) => Math.floor(i / columns), (i: number) => i % columns];
+  const means = {
+    rows: Array.from({ length: rows }, (_, r) => mean((i) => row(i) === r)),
+    columns: Array.from({ length: columns }, (_, c) => mean((i) => column(i) === c)),
+  };
+  param.forEach((x, i) => {
+    x.R = beta2 * x.R + (1 - beta2) * (means.rows[row(i)] ?? Number.NaN);
+    x.C = beta2 * x.C + (1 - beta2) * (means.columns[column(i)] ?? Number.NaN);
+  });
+  return param.reduce((sum, x) => sum + x.R, 0) / param.length; // rows are of one length
+}
+
+export const adafactorFactored: Formula<Adafactor | 'R' | 'C'> = {
+  ...adafactor,
+  stateNames: { R: 'rowAvg', C: 'colAvg', V: null, u: null, alpha: null },
+  elements: {
+    R: (length) => Array.from({ length: shapeOf(length)[0] }, (_, row) => row * shapeOf(length)[1]),
+    C: (length) => Array.from({ length: shapeOf(length)[1] }, (_, column) => column),
+  },
+  measure(param, h, t) {
+    const mean = adafactorMeans(param, h, t);
+    for (const x of param) x.V = (x.R * x.C) / mean;
+    adafactorUpdate(param, h, t);
+  },
+};
+
+function adafactorMomentum(x: Cell<Adafactor | 'm'>, { beta1, weightDecay }: Hyper): void {
+  x.m = beta1 * x.m + (1 - beta1) * x.alpha * x.u;
+  x.w = x.w * (1 - x.alpha * weightDecay) - x.m;
+}
+
+export const adafactorWithMomentum: Formula<Adafactor | 'm'> = {
+  ...adafactor,
+  stateNames: { ...adafactor.stateNames, m: 'expAvg' },
+  update: adafactorMomentum,
+};
+
+export const adafactorFactoredWithMomentum: Formula<Adafactor | 'R' | 'C' | 'm'> = {
+  ...adafactorFactored,
+  stateNames: { ...adafactorFactored.stateNames, m: 'expAvg' },
+  update: adafactorMomentum,
+};
+
 // --- What all of them share -----------------------------------------------------------------------------------------
 
 /** The hyper-parameters of a step: schedules are called with the step, 1, 2, ... */
@@ -548,7 +663,7 @@ export function hyperAt(step: number, options: Options, defaults: Partial<Hyper>
     initialAccumulatorValue: at(options.initialAccumulatorValue, defaults.initialAccumulatorValue),
     alpha: at(options.alpha, defaults.alpha),
     eps: at(options.eps, defaults.eps),
-    beta1: at(options.betas?.[0], defaults.beta1),
+    beta1: at(options.betas?.[0] ?? options.beta1, defaults.beta1),
     beta2: at(options.betas?.[1], defaults.beta2),
     beta3: at(options.betas?.[2], defaults.beta3),
     rho: at(options.rho, defaults.rho),
@@ -569,6 +684,12 @@ export function hyperAt(step: number, options: Options, defaults: Partial<Hyper>
     weightLrPower: at(options.weightLrPower, defaults.weightLrPower),
     trustCoefficient: at(options.trustCoefficient, defaults.trustCoefficient),
     clamp: at(options.clamp, defaults.clamp),
+    eps1: at(options.eps1, defaults.eps1),
+    eps2: at(options.eps2, defaults.eps2),
+    clipThreshold: at(options.clipThreshold, defaults.clipThreshold),
+    decayRate: at(options.decayRate, defaults.decayRate),
+    scaleParameter: options.scaleParameter ?? true,
+    warmupInit: options.warmupInit ?? false,
   };
 }
 

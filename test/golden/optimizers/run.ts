@@ -86,6 +86,12 @@ function arraysOf({ stateNames }: Formula): [letter: string, name: string][] {
   return Object.entries(stateNames).filter((entry): entry is [string, string] => entry[1] !== null);
 }
 
+/** The cells of a param that hold the numbers of a state array. */
+function cellsOf<X>({ elements }: Formula, letter: string, cells: readonly X[]): readonly X[] {
+  const of = elements?.[letter];
+  return of === undefined ? cells : of(cells.length).map((i) => cells[i] as X);
+}
+
 // --- Recording -------------------------------------------------------------------------------------------------------
 
 interface Step {
@@ -131,7 +137,7 @@ function record(run: Run, create: Create): Recording {
 
     const [actual, centre, tolerance]: [Seen, Seen, Seen] = [new Map(), new Map(), new Map()];
     const see = (where: string, values: ArrayLike<number>, p: number, letter: string): void => {
-      const balls = (bound.params[p] ?? []).map((x) => x[letter]);
+      const balls = cellsOf(run.formula, letter, bound.params[p] ?? []).map((x) => x[letter]);
       actual.set(where, Array.from(values));
       centre.set(
         where,
@@ -190,7 +196,7 @@ function mismatch(
       if (!tolerance.has(where)) return;
       expected.set(
         where,
-        (reference.params[p] ?? []).map((x) => x[letter] ?? Number.NaN),
+        cellsOf(run.formula, letter, reference.params[p] ?? []).map((x) => x[letter] ?? Number.NaN),
       );
     };
     if (run.options.clipNorm !== undefined) expected.set(`step ${step}: gradNorm`, [reference.gradNorm]);
