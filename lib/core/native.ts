@@ -8,7 +8,8 @@ interface AddonEngine {
     readonly name: string;
     readonly state: string;
     readonly constants: string;
-    readonly layout: readonly string[];
+    /** Absent in addons of before Adafactor. */
+    readonly layout?: readonly string[];
     readonly perRow: boolean;
     readonly norms: boolean;
   }[];
@@ -74,7 +75,7 @@ export function nativeEngine(addon: Addon, isa: Isa): Engine | undefined {
         spelled === undefined ||
         differs(spelled.state, state) ||
         differs(spelled.constants, constants) ||
-        state.some((name, s) => spelled.layout[s] !== (layout?.[name] ?? 'element')) ||
+        state.some((name, s) => spelled.layout?.[s] !== (layout?.[name] ?? 'element')) ||
         spelled.perRow !== (accumulate !== undefined && norms === undefined) ||
         spelled.norms !== (norms !== undefined)
       ) {
