@@ -72,6 +72,32 @@ function resolveMean(of: Constants, mean: number): Constants {
   return [b2, c2, eps1, eps2, clipThreshold, weightDecay, scaleParameter, lr, keep, rate, rootMean, b1, c1];
 }
 
+type Measure = (i: number, param: number, grad: number, out: Float64Array) => void;
+
+/** The first walk, whether the update is averaged or not: without a shape. */
+const elementNorms = {
+  measure(of: Constants, [squareAvg]: readonly [Float32Array, ...Float32Array[]]): Measure {
+    return (i, param, grad, out) => {
+      squareAvg[i] = average(of, f(grad * grad), squareAvg[i]!);
+      out[0] = param;
+      out[1] = grad / f(Math.sqrt(squareAvg[i]!));
+    };
+  },
+  resolve,
+};
+
+/** The same with a shape. */
+const factoredNorms = {
+  resolveMean,
+  measure(of: Constants, [rowAvg, colAvg]: readonly [Float32Array, Float32Array, ...Float32Array[]]): Measure {
+    return (i, param, grad, out) => {
+      out[0] = param;
+      out[1] = factored(of, grad, rowAvg[0]!, colAvg[i]!);
+    };
+  },
+  resolve,
+};
+
 export const adafactor = {
   name: 'Adafactor',
   about:
@@ -118,16 +144,7 @@ export const adafactor = {
     adafactor: kernel({
       state: ['squareAvg'],
       constants,
-      norms: {
-        measure:
-          (of, [squareAvg]) =>
-          (i, param, grad, out) => {
-            squareAvg[i] = average(of, f(grad * grad), squareAvg[i]!);
-            out[0] = param;
-            out[1] = grad / f(Math.sqrt(squareAvg[i]!));
-          },
-        resolve,
-      },
+      norms: elementNorms,
       reference:
         (of, [squareAvg]) =>
         (i, param, grad) =>
@@ -136,16 +153,7 @@ export const adafactor = {
     'adafactor-momentum': kernel({
       state: ['squareAvg', 'expAvg'],
       constants,
-      norms: {
-        measure:
-          (of, [squareAvg]) =>
-          (i, param, grad, out) => {
-            squareAvg[i] = average(of, f(grad * grad), squareAvg[i]!);
-            out[0] = param;
-            out[1] = grad / f(Math.sqrt(squareAvg[i]!));
-          },
-        resolve,
-      },
+      norms: elementNorms,
       reference:
         (of, [squareAvg, expAvg]) =>
         (i, param, grad) =>
@@ -156,16 +164,7 @@ export const adafactor = {
       layout: { rowAvg: 'row', colAvg: 'column' },
       constants,
       accumulate: (of) => (meanSquare, before) => average(of, meanSquare, before),
-      norms: {
-        resolveMean,
-        measure:
-          (of, [rowAvg, colAvg]) =>
-          (i, param, grad, out) => {
-            out[0] = param;
-            out[1] = factored(of, grad, rowAvg[0]!, colAvg[i]!);
-          },
-        resolve,
-      },
+      norms: factoredNorms,
       reference:
         (of, [rowAvg, colAvg]) =>
         (i, param, grad) =>
@@ -176,16 +175,7 @@ export const adafactor = {
       layout: { rowAvg: 'row', colAvg: 'column' },
       constants,
       accumulate: (of) => (meanSquare, before) => average(of, meanSquare, before),
-      norms: {
-        resolveMean,
-        measure:
-          (of, [rowAvg, colAvg]) =>
-          (i, param, grad, out) => {
-            out[0] = param;
-            out[1] = factored(of, grad, rowAvg[0]!, colAvg[i]!);
-          },
-        resolve,
-      },
+      norms: factoredNorms,
       reference:
         (of, [rowAvg, colAvg, expAvg]) =>
         (i, param, grad) =>

@@ -1,4 +1,3 @@
-import { show, typeError } from '../core/errors.js';
 import { checkInteger } from '../core/validate.js';
 
 /** Thrown to end a run in the middle of an iteration; never seen outside. */
@@ -30,13 +29,6 @@ export class Budget {
     if (this.evaluations + count > this.#most) throw new Interruption('evaluations');
     this.evaluations += count;
   }
-}
-
-/** `signal` if it is an AbortSignal or undefined. @throws TypeError */
-export function checkSignal(who: string, signal: unknown): AbortSignal | undefined {
-  if (signal !== undefined && !(signal instanceof AbortSignal))
-    throw typeError(who, 'signal', show(signal), 'an AbortSignal');
-  return signal;
 }
 
 /** A limit on a count: an integer from 1 on; Infinity for none. @throws TypeError, RangeError */

@@ -1,5 +1,6 @@
+import { checkSignal } from '../core/in-flight.js';
 import { checkFunction } from '../core/validate.js';
-import { checkLimit, checkSignal } from './budget.js';
+import { checkLimit } from './budget.js';
 import type { Objective, Terms } from './objective.js';
 import type { Vector, VectorConstructor } from './vector.js';
 
@@ -96,7 +97,7 @@ export function checkCommon(options: CommonOptions, N: number | undefined, defau
       N === undefined ? Number.POSITIVE_INFINITY : allPasses * N,
     ),
     callback,
-    signal: checkSignal(who, signal),
+    signal: signal === undefined ? undefined : checkSignal(who, signal),
     onPass,
   };
 }
