@@ -1,0 +1,141 @@
+// Who likes what, learnt event by event: a vector for each user and each item, whose product says how likely a click is.
+import { readFile } from 'node:fs/promises';
+import { deserialize, serialize } from 'node:v8';
+import { Adagrad, allocate, type StateDict } from 'schuss';
+import { replaceFile } from './replace-file.mjs';
+
+/** One event: whether a user took an item that was shown. */
+export interface Event {
+  readonly user: number;
+  readonly item: number;
+  readonly clicked: boolean;
+}
+
+export interface Sizes {
+  readonly users: number;
+  readonly items: number;
+  readonly width: number;
+}
+
+interface Saved {
+  readonly sizes: Sizes;
+  readonly tables: Record<string, Float32Array>;
+  readonly optimizer: StateDict;
+}
+
+const batchSize = 256;
+
+const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
+
+/** The gradient of some rows of a table, in memory that a step on another thread may read. */
+function rowGrads(width: number) {
+  const rows = new Int32Array(new SharedArrayBuffer(4 * batchSize));
+  const values = allocate(batchSize * width);
+  return {
+    rows,
+    values,
+    first: (count: number) => ({ rows: rows.subarray(0, count), values: values.subarray(0, count * width) }),
+  };
+}
+
+export class Recommender {
+  readonly sizes: Sizes;
+  readonly #tables: { users: Float32Array; items: Float32Array; popularity: Float32Array };
+  readonly #optimizer: Adagrad;
+  readonly #grads: Record<'users' | 'items' | 'popularity', ReturnType<typeof rowGrads>>;
+  #logLoss = Math.LN2;
+
+  constructor(sizes: Sizes) {
+    const { users, items, width } = sizes;
+    this.sizes = sizes;
+    const table = (rows: number, columns: number) => ({
+      data: allocate(rows * columns),
+      shape: [rows, columns] as const,
+    });
+    const params = { users: table(users, width), items: table(items, width), popularity: table(items, 1) };
+    for (const { data } of [params.users, params.items]) {
+      for (let k = 0; k < data.length; k++) data[k] = (Math.random() - 0.5) / width;
+    }
+    this.#tables = { users: params.users.data, items: params.items.data, popularity: params.popularity.data };
+    this.#grads = { users: rowGrads(width), items: rowGrads(width), popularity: rowGrads(1) };
+    // One accumulator a row; a step touches the rows of the batch alone, however long the tables are.
+    this.#optimizer = new Adagrad(params, { lr: 0.2, rowWise: true });
+  }
+
+  /** Steps taken so far. */
+  get steps(): number {
+    return this.#optimizer.stepCount;
+  }
+
+  /** A moving average of the loss of each event, as it was predicted before it was learnt. */
+  get logLoss(): number {
+    return this.#logLoss;
+  }
+
+  /** How likely a user takes an item. While a step runs it may read a row that is half new: a prediction can live with that. */
+  score(user: number, item: number): number {
+    const { users, items, popularity } = this.#tables;
+    const { width } = this.sizes;
+    let sum = popularity[item]!;
+    for (let k = 0; k < width; k++) sum += users[user * width + k]! * items[item * width + k]!;
+    return sigmoid(sum);
+  }
+
+  /** The items that a user likes most. */
+  recommend(user: number, count: number): { item: number; score: number }[] {
+    return Array.from({ length: this.sizes.items }, (_, item) => ({ item, score: this.score(user, item) }))
+      .sort((a, b) => b.score - a.score)
+      .slice(0, count);
+  }
+
+  /** Learns from events, batch by batch, on other threads: the event loop goes on serving. One call at a time. */
+  async learn(events: readonly Event[]): Promise<void> {
+    for (let begin = 0; begin < events.length; begin += batchSize) {
+      const batch = events.slice(begin, begin + batchSize);
+      for (const [n, event] of batch.entries()) this.#writeGrads(n, event);
+      const { users, items, popularity } = this.#grads;
+      await this.#optimizer.stepAsync(
+        {
+          users: users.first(batch.length),
+          items: items.first(batch.length),
+          popularity: popularity.first(batch.length),
+        },
+        { gradScale: 1 / Math.sqrt(batch.length) },
+      );
+    }
+  }
+
+  /** The gradient of the log loss of one event, in place n of the batch. A row that is named twice gets the sum. */
+  #writeGrads(n: number, { user, item, clicked }: Event): void {
+    const { width } = this.sizes;
+    const { users, items } = this.#tables;
+    const p = this.score(user, item);
+    const error = p - (clicked ? 1 : 0);
+    this.#logLoss += 0.001 * (-Math.log(Math.max(clicked ? p : 1 - p, 1e-7)) - this.#logLoss);
+    this.#grads.users.rows[n] = user;
+    this.#grads.items.rows[n] = item;
+    this.#grads.popularity.rows[n] = item;
+    this.#grads.popularity.values[n] = error;
+    for (let k = 0; k < width; k++) {
+      this.#grads.users.values[n * width + k] = error * items[item * width + k]!;
+      this.#grads.items.values[n * width + k] = error * users[user * width + k]!;
+    }
+  }
+
+  /** Writes tables and optimizer to a file, the whole or nothing. Not while `learn` runs. */
+  async save(path: string): Promise<void> {
+    const saved: Saved = { sizes: this.sizes, tables: this.#tables, optimizer: this.#optimizer.stateDict() };
+    await replaceFile(path, serialize(saved));
+  }
+
+  /** Goes on from what `save` wrote, to the bit. */
+  async load(path: string): Promise<void> {
+    const { sizes, tables, optimizer } = deserialize(await readFile(path)) as Saved;
+    for (const key of ['users', 'items', 'width'] as const) {
+      if (sizes[key] !== this.sizes[key])
+        throw new RangeError(`${path}: ${key} ${sizes[key]}, expected ${this.sizes[key]}`);
+    }
+    this.#optimizer.loadStateDict(optimizer);
+    for (const [name, table] of Object.entries(this.#tables)) table.set(tables[name]!);
+  }
+}

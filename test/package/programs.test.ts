@@ -1,0 +1,151 @@
+// The programs of examples/, run as their first lines say.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+
+const root = join(__dirname, '..', '..');
+const examples = join(root, 'examples');
+const folder = mkdtempSync(join(tmpdir(), 'schuss-programs-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const running = new Set<ChildProcess>();
+afterAll(() => {
+  for (const child of running) child.kill('SIGKILL');
+});
+
+function start(program: string, env: Record<string, string> = {}) {
+  const child = spawn(process.execPath, ['--import', 'tsx', join(examples, program)], {
+    cwd: root,
+    env: { ...process.env, ...env },
+  });
+  running.add(child);
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text) => (output += text));
+  const ended = once(child, 'close').then(([code]) => {
+    running.delete(child);
+    return code as number | null;
+  });
+  return { child, ended, output: () => output };
+}
+
+async function run(program: string): Promise<string> {
+  const { ended, output } = start(program);
+  expect(await ended, output()).toBe(0);
+  return output();
+}
+
+const numberAfter = (text: string, what: string): number =>
+  Number(new RegExp(`${what} (\\d+(?:\\.\\d+)?)`).exec(text.trim().split('\n').at(-1) as string)?.[1]);
+
+test('typed-arrays: the arms of the spiral are told apart', async () => {
+  expect(numberAfter(await run('typed-arrays.mts'), 'accuracy')).toBeGreaterThan(0.97);
+});
+
+test('jax: the polynomial is found', async () => {
+  expect(await run('jax.mts')).toContain('found 0.500, -2.000, 0.000, 3.000');
+});
+
+test('brain: parity is learnt', async () => {
+  expect(numberAfter(await run('brain.mts'), 'accuracy')).toBeGreaterThan(0.9);
+});
+
+describe('online-server', () => {
+  const state = join(folder, 'recommender.state');
+  const sizes = { USERS: '200', ITEMS: '100' };
+
+  async function serve(env: Record<string, string> = {}) {
+    const server = start('online-server/server.mts', { PORT: '0', STATE: state, ...sizes, ...env });
+    const url = await new Promise<string>((resolve, reject) => {
+      server.child.stdout.on('data', () => {
+        const found = /listening on (\S+)/.exec(server.output())?.[1];
+        if (found !== undefined) resolve(found);
+      });
+      void server.ended.then(() => reject(new Error(server.output())));
+    });
+    // biome-ignore lint/suspicious/noExplicitAny: what a server says
+    const get = async (path: string): Promise<any> => (await fetch(`${url}${path}`)).json();
+    const post = (events: unknown) =>
+      fetch(`${url}/events`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(events),
+      });
+    const stop = async (): Promise<number | null> => {
+      server.child.kill('SIGTERM');
+      return server.ended;
+    };
+    return { get, post, stop, output: server.output };
+  }
+
+  /** Users like the items of their own parity. */
+  const events = Array.from({ length: 10_000 }, (_, n) => {
+    const pair = (n * 7919) % 20_000; // half of all pairs, mixed
+    const [user, item] = [pair % 200, Math.floor(pair / 200)];
+    return { user, item, clicked: (user - item) % 2 === 0 };
+  });
+
+  test('learns while it serves, stops gracefully, and goes on from where it was', async () => {
+    const first = await serve();
+    const untrained = await first.get('/stats');
+    expect(untrained).toMatchObject({ steps: 0, queued: 0 });
+    const rounds = 6;
+    let served = 0;
+    for (let round = 0; round < rounds; round++) {
+      expect((await first.post(events)).status).toBe(202);
+      do {
+        const { score } = await first.get('/score?user=3&item=5');
+        expect(score).toBeGreaterThan(0);
+        expect(score).toBeLessThan(1);
+        served++;
+      } while ((await first.get('/stats')).learning);
+    }
+    expect(served).toBeGreaterThanOrEqual(rounds);
+    const trained = await first.get('/stats');
+    expect(trained.steps).toBe(rounds * Math.ceil(events.length / 256));
+    expect(trained.logLoss).toBeLessThan(0.2);
+    expect((await first.get('/score?user=3&item=5')).score).toBeGreaterThan(0.8);
+    expect((await first.get('/score?user=3&item=6')).score).toBeLessThan(0.2);
+    const liked = await first.get('/recommend?user=3&count=5');
+    expect(liked.map(({ item }: { item: number }) => item % 2)).toEqual([1, 1, 1, 1, 1]);
+
+    // What was queued is learnt before it ends.
+    expect((await first.post(events.slice(0, 1000))).status).toBe(202);
+    expect(await first.stop(), first.output()).toBe(0);
+    expect(readdirSync(folder)).toEqual(['recommender.state']);
+
+    const second = await serve();
+    const resumed = await second.get('/stats');
+    expect(resumed.steps).toBe(trained.steps + 4);
+    expect(await second.get('/recommend?user=3&count=5')).toHaveLength(5);
+    const before = await second.get('/recommend?user=3&count=100');
+    expect(await second.stop(), second.output()).toBe(0);
+    const third = await serve();
+    expect(await third.get('/recommend?user=3&count=100')).toEqual(before);
+    expect(await third.stop()).toBe(0);
+  });
+
+  test('bad requests change nothing, and a state of other sizes or a broken one is refused', async () => {
+    const server = await serve();
+    const before = await server.get('/stats');
+    for (const bad of [
+      [{ user: -1, item: 0, clicked: true }],
+      [{ user: 0, item: 100, clicked: true }],
+      [{ user: 0, item: 0 }],
+      { user: 0 },
+    ]) {
+      expect((await server.post(bad)).status).toBe(400);
+    }
+    expect((await server.post([...events, ...events, events[0]])).status).toBe(400);
+    expect(await server.get('/stats')).toEqual(before);
+    expect(await server.stop()).toBe(0);
+
+    await expect(serve({ USERS: '201' })).rejects.toThrow('users 200, expected 201');
+    const whole = readFileSync(state);
+    writeFileSync(state, whole.subarray(0, statSync(state).size / 2));
+    await expect(serve()).rejects.toThrow();
+    writeFileSync(state, whole);
+  });
+});
