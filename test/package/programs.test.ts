@@ -106,10 +106,12 @@ describe('online-server', () => {
     const trained = await first.get('/stats');
     expect(trained.steps).toBe(rounds * Math.ceil(events.length / 256));
     expect(trained.logLoss).toBeLessThan(0.2);
-    expect((await first.get('/score?user=3&item=5')).score).toBeGreaterThan(0.8);
-    expect((await first.get('/score?user=3&item=6')).score).toBeLessThan(0.2);
-    const liked = await first.get('/recommend?user=3&count=5');
-    expect(liked.map(({ item }: { item: number }) => item % 2)).toEqual([1, 1, 1, 1, 1]);
+    let right = 0;
+    for (let user = 0; user < 20; user++) {
+      const liked = await first.get(`/recommend?user=${user}&count=50`);
+      right += liked.filter(({ item }: { item: number }) => (user - item) % 2 === 0).length;
+    }
+    expect(right / (20 * 50)).toBeGreaterThan(0.9);
 
     // What was queued is learnt before it ends.
     expect((await first.post(events.slice(0, 1000))).status).toBe(202);
