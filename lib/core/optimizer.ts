@@ -40,6 +40,9 @@ import {
 } from './stepper.js';
 import { checkFloat32, checkLength, checkOptions, lengthOf } from './validate.js';
 
+/** The name of the method that node's console.log asks. */
+export const inspect: unique symbol = Symbol.for('nodejs.util.inspect.custom');
+
 const optimizerOptions = Object.keys(optimizerHyperParameters);
 
 function optionsOf(
@@ -335,6 +338,11 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
       return [`  group ${g}: ${tensors.length} param(s), ${elements} elements`, ...lines].join('\n');
     });
     return `${this.#name} (\n${groups.join('\n')}\n)`;
+  }
+
+  /** What console.log shows: a disposed one must not throw there. @internal */
+  [inspect](): string {
+    return this.#stepper.isEnded ? `${this.#name} (disposed)` : this.toString();
   }
 
   // ---- Inside ----

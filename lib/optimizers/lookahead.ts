@@ -1,7 +1,7 @@
 import { engine } from '../core/backend.js';
 import type { Engine } from '../core/engine.js';
 import { rangeError, show, typeError } from '../core/errors.js';
-import { Optimizer, watch } from '../core/optimizer.js';
+import { inspect, Optimizer, watch } from '../core/optimizer.js';
 import type { Grads } from '../core/params.js';
 import type { Schedule } from '../core/schedule.js';
 import type { Slot } from '../core/slot.js';
@@ -206,5 +206,10 @@ export class Lookahead<O extends Optimizer = Optimizer> {
 
   toString(): string {
     return `${who} (k: ${this.#k}, alpha: ${this.#alpha})\n${this.#inner.toString()}`;
+  }
+
+  /** @internal */
+  [inspect](): string {
+    return `${who} (k: ${this.#k}, alpha: ${this.#alpha})\n${this.#inner[inspect]()}`;
   }
 }

@@ -1,4 +1,5 @@
 // Every wrong value of every argument is refused, in one shape, and nothing has changed: by enumeration of the table.
+import { inspect } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { commonHyperParameters, type HyperParameter, optimizerHyperParameters } from '../../lib/core/declaration.js';
 import { createOptimizer, optimizers } from '../../lib/index.js';
@@ -401,6 +402,7 @@ describe.each(classes)('$title', (c) => {
         .map((name): [string, () => unknown] => [name, () => (optimizer as Any)[name]()]),
     ];
     for (const [, use] of members) refused(TypeError, `${who}: this: a disposed optimizer`, use);
+    expect(inspect(optimizer)).toBe(`${who} (disposed)`);
     await optimizer.stepAsync({ a: null, b: null }).then(
       () => expect.fail('stepAsync: no error'),
       (error) =>

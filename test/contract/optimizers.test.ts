@@ -1,4 +1,5 @@
 // What every class promises alike: structures of params and gradients, the order within a step, members, tables.
+import { inspect } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { withEngine } from '../../lib/core/backend.js';
 import { commonHyperParameters, optimizerHyperParameters } from '../../lib/core/declaration.js';
@@ -344,6 +345,7 @@ describe.each(classes)('$title', (c) => {
     const text = String(optimizer);
     expect(text).toMatch(new RegExp(`^${declaration.name} \\(\n  group 0: 2 param\\(s\\), 23 elements\n`));
     expect(text).toContain('lr: schedule warm');
+    expect(inspect(optimizer)).toBe(text); // console.log
     for (const name of Object.keys(declaration.hyperParameters)) expect(text).toContain(`    ${name}: `);
     const Class = classOf(declaration) as Any;
     expect([Class.optimizerName, Class.name]).toEqual([declaration.name, declaration.name]);
