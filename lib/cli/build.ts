@@ -39,18 +39,20 @@ function missing(what: string): CliError {
   return new CliError(`schuss build: ${what}. What a build needs comes with\n\n  ${toolchain()}\n`);
 }
 
-/** A command that may have arguments of its own, as in CXX="ccache g++". */
-function runs(command: string, args: readonly string[], input = ''): boolean {
-  const [program, ...own] = command.trim().split(/\s+/) as [string, ...string[]];
-  return spawnSync(program, [...own, ...args], { input }).status === 0;
+function runs(program: string, args: readonly string[], input = ''): boolean {
+  return spawnSync(program, args, { input }).status === 0;
 }
 
 /** The C++ compiler: the one asked for, or the first that knows C++17. */
 function compiler(): string {
   const { CXX } = process.env;
   const candidates = CXX ? [CXX] : ['g++', 'c++', 'clang++'];
-  const program = '#include <thread>\nstatic_assert(__cplusplus >= 201703L, "");\n';
-  const found = candidates.find((name) => runs(name, ['-std=c++17', '-fsyntax-only', '-x', 'c++', '-'], program));
+  const code = '#include <thread>\nstatic_assert(__cplusplus >= 201703L, "");\n';
+  const found = candidates.find((candidate) => {
+    // It may have arguments of its own, as in CXX="ccache g++".
+    const [program, ...args] = candidate.trim().split(/\s+/) as [string, ...string[]];
+    return runs(program, [...args, '-std=c++17', '-fsyntax-only', '-x', 'c++', '-'], code);
+  });
   if (found === undefined) throw missing(`no C++17 compiler among ${candidates.join(', ')}`);
   return found;
 }
@@ -59,11 +61,10 @@ function compiler(): string {
 function checkTools(): Record<string, string> {
   if (windows) return {};
   const CXX = compiler();
-  if (!runs(process.env['MAKE'] ?? 'make', ['--version'])) throw missing('no make');
-  const pythons = [process.env['npm_config_python'], process.env['PYTHON'], 'python3', 'python'];
-  if (
-    !pythons.some((name) => name !== undefined && runs(name, ['-c', 'import sys; assert sys.version_info >= (3, 6)']))
-  )
+  const { MAKE, PYTHON, npm_config_python } = process.env;
+  if (!runs(MAKE || 'make', ['--version'])) throw missing('no make');
+  const isPython = ['-c', 'import sys; assert sys.version_info >= (3, 6)'];
+  if (![npm_config_python, PYTHON, 'python3', 'python'].some((program) => program && runs(program, isPython)))
     throw missing('no Python 3');
   return { CXX };
 }

@@ -208,8 +208,17 @@ describe('without an addon', () => {
     const { name, isa, threads, bits, warnings } = run(bare);
     expect([name, isa, threads]).toEqual(['js', 'scalar', 1]);
     expect(warnings.match(/SchussWarning/g)).toHaveLength(1);
-    expect(warnings).toMatch(/SCHUSS_NO_NATIVE.*no native addon for \w+-\w+.*npm ci/);
+    expect(warnings).toMatch(
+      /SCHUSS_NO_NATIVE.*no native addon for \w+-\w+ \(no prebuilds\/.+\.node\): .*`npx schuss build`/,
+    );
     expect(bits).toEqual(run(full).bits);
+  });
+
+  test('a clone is told how a clone builds', () => {
+    const file = join(bare, 'binding.gyp');
+    writeFileSync(file, '{}');
+    expect(run(bare).warnings).toMatch(/no native addon .*`npm run build`/);
+    rmSync(file);
   });
 
   test('asked for, it needs no warning; native and an instruction set throw', () => {
