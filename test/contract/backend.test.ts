@@ -10,6 +10,7 @@ import { engine, withEngine } from '../../lib/core/backend.js';
 import { kernel } from '../../lib/core/declaration.js';
 import { loadAddon, nativeEngine } from '../../lib/core/native.js';
 import { Optimizer } from '../../lib/core/optimizer.js';
+import { findAddon } from '../../lib/core/prebuilds.js';
 import { referenceEngine } from '../../lib/core/reference.js';
 import { allocate, backend, setThreads } from '../../lib/index.js';
 import { adam } from '../../lib/optimizers/adam.js';
@@ -118,7 +119,9 @@ beforeAll(() => {
     symlinkSync(join(root, 'node_modules'), join(place, 'node_modules'));
   }
   cpSync(join(full, 'dist'), join(bare, 'dist'), { recursive: true });
-  symlinkSync(join(root, 'build'), join(full, 'build'));
+  const { file } = findAddon();
+  mkdirSync(dirname(join(full, file)), { recursive: true });
+  cpSync(join(root, file), join(full, file));
 });
 
 afterAll(() => rmSync(folder, { recursive: true }));
