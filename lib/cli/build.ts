@@ -117,8 +117,9 @@ function compile(folder: string, environment: Record<string, string>, verbose: b
     { cwd: folder, env: { ...process.env, ...environment }, encoding: 'utf8', stdio: verbose ? 'inherit' : 'pipe' },
   );
   if (status !== 0) {
-    const said = verbose ? '' : `:\n\n${stdout}${stderr}`;
-    throw missing(`node-gyp failed (${error?.message ?? `exit ${status}`})${said}`);
+    const what = `node-gyp failed (${error?.message ?? `exit ${status}`})${verbose ? '' : `:\n\n${stdout}${stderr}`}`;
+    // Elsewhere the tools have been looked at.
+    throw windows ? missing(what) : new CliError(`schuss build: ${what}`);
   }
   return join(folder, 'build', 'Release', 'schuss.node');
 }
