@@ -1,16 +1,36 @@
-import { backend, optimizers } from '../index.js';
+import { fallbackReason } from '../core/backend.js';
+import { currentTarget, findAddon, targetName } from '../core/prebuilds.js';
+import { type Backend, backend, optimizers } from '../index.js';
+import { CliError } from './cli-error.js';
 
-/** What runs on this machine, for people or as JSON. */
+/** @throws CliError where the environment asks for what this machine hasn't. */
+function running(): Backend {
+  try {
+    return backend();
+  } catch (error) {
+    throw new CliError((error as Error).message);
+  }
+}
+
+/** What runs on this machine, and why if it is not the addon; for people or as JSON. */
 export function info({ json = false }: { readonly json?: boolean } = {}): string {
-  const { name, isa, threads, version } = backend();
+  const { name, isa, threads, version } = running();
+  const addon = name === 'native' ? findAddon().file : undefined;
+  const fallback = fallbackReason();
   const names = Object.values(optimizers).map((optimizer) => optimizer.optimizerName);
   const node = process.version;
-  const platform = `${process.platform} ${process.arch}`;
+  const platform = targetName(currentTarget());
   if (json)
-    return JSON.stringify({ version, backend: name, isa, threads, node, platform, optimizers: names }, undefined, 2);
+    return JSON.stringify(
+      { version, backend: name, addon, fallback, isa, threads, node, platform, optimizers: names },
+      undefined,
+      2,
+    );
   const rows = {
     schuss: version,
     backend: name,
+    ...(addon === undefined ? {} : { addon }),
+    ...(fallback === undefined ? {} : { 'why not native': fallback }),
     'instruction set': isa,
     threads: String(threads),
     node,

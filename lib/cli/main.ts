@@ -39,6 +39,19 @@ program
   });
 
 program
+  .command('build')
+  .description(
+    'compile the native addon for this machine, where no prebuilt one fits: needs Python 3 and a C++17 compiler',
+  )
+  .option('--verbose', 'show what node-gyp and the compiler say')
+  .action(async (options: { verbose?: boolean }) => {
+    const { build } = await import('./build.js');
+    build(options);
+    const { info } = await import('./info.js');
+    console.log(`\n${info()}`);
+  });
+
+program
   .command('study')
   .description('compare the optimizers on real images: trains a network with each, and writes an HTML report')
   .option('--quick', 'a look in well under a minute: fewer images, epochs and ensemble members')

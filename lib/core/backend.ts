@@ -1,9 +1,10 @@
-import { readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { Engine, Isa } from './engine.js';
 import { rangeError, show } from './errors.js';
 import { loadAddon, nativeEngine } from './native.js';
+import { root } from './prebuilds.js';
 import { referenceEngine } from './reference.js';
 import { checkInteger } from './validate.js';
 
@@ -23,6 +24,7 @@ const isas: readonly Isa[] = ['avx512', 'avx2', 'sse2', 'neon', 'scalar'];
 const maxThreads = 1024;
 
 let current: Engine | undefined;
+let reason: string | undefined;
 
 /** The value of an environment variable that must be one of `allowed`; an empty one counts as unset. */
 function choice<T extends string>(variable: string, allowed: readonly T[]): T | undefined {
@@ -40,22 +42,22 @@ function select(): Engine {
   if (name === 'js') {
     if (isa !== undefined && isa !== 'scalar')
       throw rangeError('schuss', 'SCHUSS_ISA', show(isa), '"scalar" with SCHUSS_BACKEND=js');
+    reason = 'SCHUSS_BACKEND=js';
     return referenceEngine;
   }
   let addon: ReturnType<typeof loadAddon>;
   try {
     addon = loadAddon();
   } catch (cause) {
+    reason = (cause as Error).message;
+    const absence = `no native addon for ${process.platform}-${process.arch} (${reason})`;
     if (name === 'native' || isa !== undefined) {
       const variable = name === 'native' ? 'SCHUSS_BACKEND=native' : `SCHUSS_ISA=${isa}`;
-      throw new Error(
-        `schuss: ${variable}: there is no native addon for ${process.platform}-${process.arch}; \`npm run build\` in a clone makes one`,
-        { cause },
-      );
+      throw new Error(`schuss: ${variable}: there is ${absence}; ${remedy()}`, { cause });
     }
     process.emitWarning(
-      `no native addon for ${process.platform}-${process.arch}: the JavaScript reference runs, with the same results but slower. ` +
-        'A clone of the repository builds the addon: npm ci (it needs Python 3 and a C++17 compiler). SCHUSS_BACKEND=js silences this.',
+      `${absence}: the JavaScript reference runs, with the same results but slower. ${remedy()}. ` +
+        'SCHUSS_BACKEND=js silences this.',
       { type: 'SchussWarning', code: 'SCHUSS_NO_NATIVE' },
     );
     return referenceEngine;
@@ -73,6 +75,18 @@ function select(): Engine {
   if (threads !== undefined || addon.threads() === 0)
     engine.setThreads(threads ?? Math.min(availableParallelism(), maxThreads));
   return engine;
+}
+
+/** How to get the addon, in a clone and in an installed package. */
+function remedy(): string {
+  const command = existsSync(join(root, 'binding.gyp')) ? 'npm run build' : 'npx schuss build';
+  return `\`${command}\` compiles it, with Python 3 and a C++17 compiler`;
+}
+
+/** Why the JavaScript reference runs; undefined while the addon does. @internal */
+export function fallbackReason(): string | undefined {
+  engine();
+  return reason;
 }
 
 function threadsFromEnvironment(): number | undefined {
@@ -103,9 +117,8 @@ export function withEngine<T>(other: Engine, action: () => T): T {
   }
 }
 
-function packageVersion(): string {
-  return (JSON.parse(readFileSync(join(__dirname, '..', '..', 'package.json'), 'utf8')) as { version: string }).version;
-}
+// Spelled out, for bundlers: they take the version in.
+const { version } = require('../../package.json') as { version: string };
 
 /**
  * What runs the updates: the native addon on the widest instruction set of this CPU, or the JavaScript reference.
@@ -121,7 +134,7 @@ function packageVersion(): string {
  */
 export function backend(): Backend {
   const { name, isa, threads } = engine();
-  return { name, isa, threads: threads(), version: packageVersion() };
+  return { name, isa, threads: threads(), version };
 }
 
 /**

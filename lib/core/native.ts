@@ -1,7 +1,6 @@
-import { join } from 'node:path';
-import nodeGypBuild from 'node-gyp-build';
 import type { KernelDeclaration } from './declaration.js';
 import type { Engine, Isa, Plan, Rows } from './engine.js';
+import { findAddon } from './prebuilds.js';
 
 interface AddonEngine {
   readonly kernels: readonly {
@@ -44,9 +43,9 @@ interface Addon {
   owns(array: Float32Array): boolean;
 }
 
-/** Loads the addon from prebuilds/ or build/. @throws Error where there is none for this platform. */
+/** Loads the addon from build/ or prebuilds/. @throws Error whose message says why there is none. */
 export function loadAddon(): Addon {
-  return nodeGypBuild(join(__dirname, '..', '..')) as Addon;
+  return findAddon().addon as Addon;
 }
 
 function differs(spelled: string, declared: readonly string[]): boolean {

@@ -10,6 +10,7 @@ import { engine, withEngine } from '../../lib/core/backend.js';
 import { kernel } from '../../lib/core/declaration.js';
 import { loadAddon, nativeEngine } from '../../lib/core/native.js';
 import { Optimizer } from '../../lib/core/optimizer.js';
+import { findAddon } from '../../lib/core/prebuilds.js';
 import { referenceEngine } from '../../lib/core/reference.js';
 import { allocate, backend, setThreads } from '../../lib/index.js';
 import { adam } from '../../lib/optimizers/adam.js';
@@ -118,7 +119,9 @@ beforeAll(() => {
     symlinkSync(join(root, 'node_modules'), join(place, 'node_modules'));
   }
   cpSync(join(full, 'dist'), join(bare, 'dist'), { recursive: true });
-  symlinkSync(join(root, 'build'), join(full, 'build'));
+  const { file } = findAddon();
+  mkdirSync(dirname(join(full, file)), { recursive: true });
+  cpSync(join(root, file), join(full, file));
 });
 
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -208,8 +211,17 @@ describe('without an addon', () => {
     const { name, isa, threads, bits, warnings } = run(bare);
     expect([name, isa, threads]).toEqual(['js', 'scalar', 1]);
     expect(warnings.match(/SchussWarning/g)).toHaveLength(1);
-    expect(warnings).toMatch(/SCHUSS_NO_NATIVE.*no native addon for \w+-\w+.*npm ci/);
+    expect(warnings).toMatch(
+      /SCHUSS_NO_NATIVE.*no native addon for \w+-\w+ \(no prebuilds\/.+\.node\): .*`npx schuss build`/,
+    );
     expect(bits).toEqual(run(full).bits);
+  });
+
+  test('a clone is told how a clone builds', () => {
+    const file = join(bare, 'binding.gyp');
+    writeFileSync(file, '{}');
+    expect(run(bare).warnings).toMatch(/no native addon .*`npm run build`/);
+    rmSync(file);
   });
 
   test('asked for, it needs no warning; native and an instruction set throw', () => {

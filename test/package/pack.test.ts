@@ -50,6 +50,7 @@ describe('content', () => {
       'dist/index.d.mts',
       'dist/cli/main.js',
       'native/kernel.h',
+      'dist/addon/binding.gyp',
     ];
     expect(files).toEqual(expect.arrayContaining([...needed, 'README.md', 'LICENSE', 'CHANGELOG.md', 'package.json']));
   });
@@ -65,7 +66,9 @@ describe('content', () => {
     expect(
       files.filter((file) => /^(native\/)?(test|bench|scripts|build)\/|(^|\/)node_modules\/|\.tsbuildinfo$/.test(file)),
     ).toEqual([]);
-    expect(files.filter((file) => file.startsWith('dist/') && !/\.(js|mjs|d\.ts|d\.mts)$/.test(file))).toEqual([]);
+    expect(files.filter((file) => /^dist\/(?!addon\/)/.test(file) && !/\.(js|mjs|d\.ts|d\.mts)$/.test(file))).toEqual(
+      [],
+    );
   });
 });
 
@@ -102,6 +105,14 @@ describe('loading', () => {
 });
 
 describe('types', () => {
+  function check(code: string, ...options: string[]): string {
+    writeFileSync(join(app, 'esm.mts'), code);
+    writeFileSync(join(app, 'cjs.cts'), code);
+    const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
+    const strict = '--noEmit --strict --target es2022 --module nodenext --lib es2023,esnext.disposable --types node';
+    return run(tsc, ...strict.split(' '), ...options, 'esm.mts', 'cjs.cts');
+  }
+
   test('resolve in ES modules and in CommonJS, also where libraries are checked', () => {
     const code = `
       import { Adam, allocate, backend, cosine, type Schedule } from 'schuss';
@@ -111,20 +122,19 @@ describe('types', () => {
       export const result: [boolean, number | undefined, 'native' | 'js'] = [applied, gradNorm, backend().name];
       // @ts-expect-error: there is no such option
       new Adam(w, { learningRate: 1 });`;
-    writeFileSync(join(app, 'esm.mts'), code);
-    writeFileSync(join(app, 'cjs.cts'), code);
-    const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
-    const options = [
-      '--noEmit',
-      '--strict',
-      '--target',
-      'es2022',
-      '--module',
-      'nodenext',
-      '--lib',
-      'es2023,esnext.disposable',
-    ];
-    expect(run(tsc, ...options, '--types', 'node', 'esm.mts', 'cjs.cts')).toBe('');
+    expect(check(code)).toBe('');
+  });
+
+  // Whose own types don't pass a check without the DOM's.
+  test("those for TensorFlow.js, beside TensorFlow.js's", () => {
+    const code = `
+      import type { Optimizer } from '@tensorflow/tfjs-core';
+      import { Adam } from 'schuss';
+      import { wrap } from 'schuss/tfjs';
+      export const optimizer: Optimizer = wrap(Adam, { lr: 0.1, amsgrad: true });
+      // @ts-expect-error: there is no such option
+      wrap(Adam, { learningRate: 1 });`;
+    expect(check(code, '--skipLibCheck')).toBe('');
   });
 
   test('arethetypeswrong finds nothing', async () => {

@@ -1,0 +1,149 @@
+import { spawnSync } from 'node:child_process';
+import {
+  accessSync,
+  constants,
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { currentTarget, ownBuild, prebuildPath, root } from '../core/prebuilds.js';
+import { CliError } from './cli-error.js';
+import { packageFolder, requireOptional } from './optional.js';
+
+export interface BuildOptions {
+  /** Shows what node-gyp and the compiler say. */
+  readonly verbose?: boolean;
+}
+
+const windows = process.platform === 'win32';
+
+/** How a compiler and Python get onto this system. */
+function toolchain(): string {
+  if (process.platform === 'darwin') return 'xcode-select --install';
+  if (existsSync('/etc/alpine-release')) return 'apk add python3 make g++';
+  if (existsSync('/etc/debian_version')) return 'apt-get install python3 make g++';
+  if (existsSync('/etc/redhat-release')) return 'dnf install python3 make gcc-c++';
+  if (windows)
+    return 'winget install Python.Python.3.12\n  winget install Microsoft.VisualStudio.2022.BuildTools --override "--add Microsoft.VisualStudio.Workload.VCTools --includeRecommended"';
+  return 'Python 3, make and a C++17 compiler';
+}
+
+function missing(what: string): CliError {
+  return new CliError(`schuss build: ${what}. What a build needs comes with\n\n  ${toolchain()}\n`);
+}
+
+function runs(program: string, args: readonly string[], input = ''): boolean {
+  return spawnSync(program, args, { input }).status === 0;
+}
+
+/** The C++ compiler: the one asked for, or the first that knows C++17. */
+function compiler(): string {
+  const { CXX } = process.env;
+  const candidates = CXX ? [CXX] : ['g++', 'c++', 'clang++'];
+  const code = '#include <thread>\nstatic_assert(__cplusplus >= 201703L, "");\n';
+  const found = candidates.find((candidate) => {
+    // It may have arguments of its own, as in CXX="ccache g++".
+    const [program, ...args] = candidate.trim().split(/\s+/) as [string, ...string[]];
+    return runs(program, [...args, '-std=c++17', '-fsyntax-only', '-x', 'c++', '-'], code);
+  });
+  if (found === undefined) throw missing(`no C++17 compiler among ${candidates.join(', ')}`);
+  return found;
+}
+
+/** What node-gyp would complain about at length. On Windows it looks for itself, in the registry. */
+function checkTools(): Record<string, string> {
+  if (windows) return {};
+  const CXX = compiler();
+  const { MAKE, PYTHON, npm_config_python } = process.env;
+  if (!runs(MAKE || 'make', ['--version'])) throw missing('no make');
+  const isPython = ['-c', 'import sys; assert sys.version_info >= (3, 6)'];
+  if (![npm_config_python, PYTHON, 'python3', 'python'].some((program) => program && runs(program, isPython)))
+    throw missing('no Python 3');
+  return { CXX };
+}
+
+/** node-gyp: the user's own, the one inside the npm that runs this, or the one inside the npm beside Node. */
+export function nodeGyp(environment = process.env, node = process.execPath): string {
+  const npm = windows ? join(dirname(node), 'node_modules') : join(dirname(dirname(node)), 'lib', 'node_modules');
+  const own = packageFolder('node-gyp');
+  const script = join('bin', 'node-gyp.js');
+  const found = [
+    own === undefined ? undefined : join(own, script),
+    environment['npm_config_node_gyp'],
+    join(npm, 'npm', 'node_modules', 'node-gyp', script),
+  ].find((file) => file !== undefined && existsSync(file));
+  if (found === undefined) requireOptional('build', ['node-gyp']);
+  return found as string;
+}
+
+/** Node's headers, if they came with it: node-gyp would fetch the same from nodejs.org. */
+function headers(): readonly string[] {
+  const prefix = dirname(dirname(process.execPath));
+  const file = join(prefix, 'include', 'node', 'node_version.h');
+  if (windows || process.env['npm_config_nodedir'] || !existsSync(file)) return [];
+  const text = readFileSync(file, 'utf8');
+  const version = ['MAJOR', 'MINOR', 'PATCH'].map((part) => new RegExp(`NODE_${part}_VERSION (\\d+)`).exec(text)?.[1]);
+  return version.join('.') === process.versions.node ? [`--nodedir=${prefix}`] : [];
+}
+
+/** The nearest folder that exists must be writable. */
+function checkWritable(file: string): void {
+  let folder = dirname(file);
+  while (!existsSync(folder)) folder = dirname(folder);
+  try {
+    accessSync(folder, constants.W_OK);
+  } catch {
+    throw new CliError(`schuss build: ${folder} is not writable`);
+  }
+}
+
+/** Compiles the sources in a folder of their own, whose path holds no space: make can't have one. */
+function compile(folder: string, environment: Record<string, string>, verbose: boolean): string {
+  cpSync(join(root, 'native'), join(folder, 'native'), { recursive: true });
+  cpSync(join(root, 'dist', 'addon', 'binding.gyp'), join(folder, 'binding.gyp'));
+  cpSync(join(root, 'dist', 'addon', 'node-addon-api'), join(folder, 'node_modules', 'node-addon-api'), {
+    recursive: true,
+  });
+  const { status, stdout, stderr, error } = spawnSync(
+    process.execPath,
+    [nodeGyp(), 'rebuild', '-j', 'max', ...headers()],
+    { cwd: folder, env: { ...process.env, ...environment }, encoding: 'utf8', stdio: verbose ? 'inherit' : 'pipe' },
+  );
+  if (status !== 0) {
+    const what = `node-gyp failed (${error?.message ?? `exit ${status}`})${verbose ? '' : `:\n\n${stdout}${stderr}`}`;
+    // Elsewhere the tools have been looked at.
+    throw windows ? missing(what) : new CliError(`schuss build: ${what}`);
+  }
+  return join(folder, 'build', 'Release', 'schuss.node');
+}
+
+/** Compiles the addon for this machine and puts it where the package looks for it. @throws CliError */
+export function build({ verbose = false }: BuildOptions = {}): void {
+  // A clone has a build folder of its own, which goes before the prebuilds.
+  const file = existsSync(join(root, 'binding.gyp')) ? ownBuild : join(root, prebuildPath(currentTarget()));
+  checkWritable(file);
+  const environment = checkTools();
+  console.log('Compiling the addon; half a minute or so …');
+  const folder = mkdtempSync(join(tmpdir(), 'schuss-build-'));
+  try {
+    const built = compile(folder, environment, verbose);
+    const check = spawnSync(process.execPath, ['-p', 'require(process.argv[1]).isas', built], { encoding: 'utf8' });
+    if (check.status !== 0) throw new CliError(`schuss build: the addon does not load:\n\n${check.stderr}`);
+    // Renamed into place: a program that has the old one open keeps it, and so does another project whose package
+    // manager shares the file.
+    mkdirSync(dirname(file), { recursive: true });
+    const beside = `${file}.${process.pid}`;
+    copyFileSync(built, beside);
+    renameSync(beside, file);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+  console.log(`Built ${file}`);
+}
