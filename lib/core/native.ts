@@ -64,7 +64,7 @@ function alignedIn(buffer: ArrayBuffer, length: number, addon: Addon): Float32Ar
 }
 
 /** Vectors with fewer elements are faster in JavaScript than a call takes; the bits are the same. */
-const shortest = 400;
+const shortest = 80;
 
 /** @internal */
 export function nativeVectors(native: Vectors): Vectors {
