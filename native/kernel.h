@@ -54,6 +54,22 @@ struct Kernel {
   void (*resolveMean)(float* constants, double mean);
 };
 
+/// What the numbers of a vector are stored as.
+enum Element : unsigned char { kFloat, kDouble, kNoElement };
+
+/// Operations on vectors of floats or doubles, computed in double precision; by the Element of each vector.
+/// kernels/wide.h says what they do.
+struct WideKernels {
+  double (*dot[2][2])(const void* x, const void* y, size_t length);
+  double (*combine[2][2][2][3])(double a, const void* x, double b, const void* y, void* out, const void* z,
+                                size_t length);
+  void (*multiply[2][2])(double factor, const void* x, void* out, size_t length);
+  double (*maxAbs[2])(const void* x, size_t length);
+  double (*maxAbsDifference[2][2])(const void* x, const void* y, size_t length);
+  void (*addColumns)(const double* const* columns, const double* weights, size_t count, size_t begin, double* x,
+                     size_t length);
+};
+
 /// All that was compiled for one instruction set.
 struct KernelSet {
   const char* isa;
@@ -67,6 +83,7 @@ struct KernelSet {
   void (*add)(float* target, const float* source, size_t length);
   /// x = factor * x
   void (*scale)(float* x, float factor, size_t length);
+  WideKernels wide;
 };
 
 /// State and constants are spelled once; the loader compares the spelling with the TypeScript declaration.

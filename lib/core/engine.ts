@@ -1,4 +1,5 @@
 import type { KernelDeclaration } from './declaration.js';
+import type { Vectors } from './vectors.js';
 
 /** The instruction sets that kernels are compiled for. */
 export type Isa = 'avx512' | 'avx2' | 'sse2' | 'neon' | 'scalar';
@@ -24,7 +25,7 @@ export const Pass = { gradScale: 0, clipValue: 1, l2: 2, keep: 3, emaRate: 4, em
 /** Elements a partial sum covers: a part of what a sum is, the same in native/plan.cpp. */
 export const chunkLength = 16384;
 
-/** The same within a row, for kernels whose state is one number a row; in native/kernels/loop.h. */
+/** The same within a row, for kernels whose state is one number a row, and where columns meet; in native/kernels/loop.h. */
 export const pieceLength = 1024;
 
 /** Row numbers of a sparse gradient. */
@@ -75,6 +76,8 @@ export interface Engine {
   add(target: Float32Array, source: Float32Array): void;
   /** x ← factor·x, in float32. */
   scale(x: Float32Array, factor: number): void;
+  /** In float64, of vectors of float32 or float64. */
+  readonly vectors: Vectors;
   /** Whether the memory of an array is of `allocate`, which keeps it for as long as a step uses it. */
   owns(array: Float32Array): boolean;
   /** Where the memory of an array lies, in bytes; arrays on one memory compare truly. */

@@ -1,8 +1,10 @@
 import type { KernelDeclaration } from './declaration.js';
 import type { Engine, Isa, Plan, Rows } from './engine.js';
 import { findAddon } from './prebuilds.js';
+import { referenceVectors as js } from './reference-vectors.js';
+import type { Vectors } from './vectors.js';
 
-interface AddonEngine {
+interface AddonEngine extends Vectors {
   readonly kernels: readonly {
     readonly name: string;
     readonly state: string;
@@ -60,6 +62,25 @@ function alignedIn(buffer: ArrayBuffer, length: number, addon: Addon): Float32Ar
   return new Float32Array(buffer, skipped === 0 ? 0 : alignment - skipped, length);
 }
 
+/** Vectors with fewer elements are faster in JavaScript than a call takes; the bits are the same. */
+const shortest = 80;
+
+/** @internal */
+export function nativeVectors(native: Vectors): Vectors {
+  const of = (length: number): Vectors => (length < shortest ? js : native);
+  return {
+    dot: (x, y) => of(x.length).dot(x, y),
+    combine: (a, x, b, y, out, z) => of(out.length).combine(a, x, b, y, out, z),
+    multiply: (factor, x, out) => of(x.length).multiply(factor, x, out),
+    maxAbs: (x) => of(x.length).maxAbs(x),
+    maxAbsDifference: (x, y) => of(x.length).maxAbsDifference(x, y),
+    project: (columns, x, out) => of(x.length).project(columns, x, out),
+    addCombination: (columns, weights, x) => of(x.length).addCombination(columns, weights, x),
+    recombine: (columns, q) => of(columns[0]?.length ?? 0).recombine(columns, q),
+    gram: (columns, out) => of(columns[0]?.length ?? 0).gram(columns, out),
+  };
+}
+
 /** The engine of one instruction set, or undefined where this CPU or build lacks it. */
 export function nativeEngine(addon: Addon, isa: Isa): Engine | undefined {
   const native = addon.engine(isa);
@@ -97,6 +118,7 @@ export function nativeEngine(addon: Addon, isa: Isa): Engine | undefined {
         stepAsync: (done) => native.stepAsync(step, done),
       };
     },
+    vectors: nativeVectors(native),
     sumSquares: native.sumSquares,
     lerp: native.lerp,
     add: native.add,

@@ -1,11 +1,11 @@
 import type { KernelDeclaration, Norms } from './declaration.js';
 import { type Blocks, Control, chunkLength, type Engine, Pass, type Plan, pieceLength, type Rows } from './engine.js';
+import { dot, dotOfChunk, referenceVectors } from './reference-vectors.js';
 import { bufferOf, byteOffsetOf, firstBadRow, floatsOf, isFloat32, lengthOf } from './validate.js';
 
 // The executable specification of native/: the same operations in the same order. A double holds the exact product of
 // two floats and twice their digits, so rounding each result with Math.fround is float32 arithmetic, to the bit.
 const f = Math.fround;
-const virtualLanes = 16;
 
 interface Tensor {
   readonly kernel: KernelDeclaration;
@@ -24,26 +24,8 @@ interface RowGrad {
   readonly grad: Float32Array;
 }
 
-function sumSquaresOfChunk(x: Float32Array, begin: number, end: number, lanes: Float64Array): number {
-  lanes.fill(0);
-  for (let i = begin; i < end; i++) {
-    const lane = (i - begin) % virtualLanes;
-    lanes[lane] = lanes[lane]! + x[i]! * x[i]!;
-  }
-  for (let half = virtualLanes / 2; half >= 1; half /= 2) {
-    for (let lane = 0; lane < half; lane++) lanes[lane] = lanes[lane]! + lanes[lane + half]!;
-  }
-  return lanes[0]!;
-}
-
 function sumSquares(x: Float32Array): number {
-  const lanes = new Float64Array(virtualLanes);
-  let sum = 0;
-  const length = lengthOf(x);
-  for (let begin = 0; begin < length; begin += chunkLength) {
-    sum += sumSquaresOfChunk(x, begin, Math.min(begin + chunkLength, length), lanes);
-  }
-  return sum;
+  return dot(x, x, lengthOf(x));
 }
 
 /** Rows in the order in which they are first named; one that is named twice has the sum of its values. */
@@ -184,14 +166,13 @@ function accumulateMeans(
 
 /** A chunk's partial sum is that of its pieces, which end with their row. */
 function sumSquaresInPieces(x: Float32Array, rowLength: number): number {
-  const lanes = new Float64Array(virtualLanes);
   let sum = 0;
   for (let chunk = 0; chunk < x.length; chunk += chunkLength) {
     const end = Math.min(chunk + chunkLength, x.length);
     let ofChunk = 0;
     for (let begin = chunk; begin < end; ) {
       const next = Math.min(begin + pieceLength, begin - (begin % rowLength) + rowLength, end);
-      ofChunk += sumSquaresOfChunk(x, begin, next, lanes);
+      ofChunk += dotOfChunk(x, x, begin, next);
       begin = next;
     }
     sum += ofChunk;
@@ -201,10 +182,9 @@ function sumSquaresInPieces(x: Float32Array, rowLength: number): number {
 
 /** The mean square of a row, in pieces. */
 function meanSquare(row: Float32Array): number {
-  const lanes = new Float64Array(virtualLanes);
   let sum = 0;
   for (let begin = 0; begin < row.length; begin += pieceLength)
-    sum += sumSquaresOfChunk(row, begin, Math.min(begin + pieceLength, row.length), lanes);
+    sum += dotOfChunk(row, row, begin, Math.min(begin + pieceLength, row.length));
   return f(sum / row.length);
 }
 
@@ -373,6 +353,7 @@ export const referenceEngine: Engine = {
   isa: 'scalar',
   confirm: () => {},
   createPlan: (_count, blocks) => new ReferencePlan(blocks),
+  vectors: referenceVectors,
   sumSquares,
   lerp(target, source, rate) {
     const r = f(rate);

@@ -79,8 +79,7 @@ export class Descent {
     const { history } = this;
     for (;;) {
       const isFirst = history.pairs.length === 0;
-      history.direction(this.grad, this.#direction);
-      this.#here.slope = dot(this.grad, this.#direction);
+      this.#here.slope = history.direction(this.grad, this.#direction);
       const isDownhill = this.#here.slope < 0 && Number.isFinite(this.#here.slope);
       if (isDownhill && lineSearch === 'none') return this.#step(evaluate, isFirst ? lr * this.#shorten(sumAbs) : lr);
       const outcome = isDownhill

@@ -78,9 +78,9 @@ export class History {
     axpy(-c, before.y, y);
   }
 
-  /** direction ← −H·grad: steepest descent while there are no pairs. */
-  direction(grad: Vector, direction: Vector): void {
-    twoLoop(this.#pairs, this.#gamma, grad, direction, this.#weights);
+  /** direction ← −H·grad: steepest descent while there are no pairs. Returns gradᵀdirection. */
+  direction(grad: Vector, direction: Vector): number {
+    return twoLoop(this.#pairs, this.#gamma, grad, direction, this.#weights);
   }
 
   clear(): void {

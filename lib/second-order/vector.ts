@@ -1,31 +1,16 @@
 // Every walk over a vector of the second-order methods. Elements are read as they are stored, float32 or float64, and
-// computed with in float64; a result is rounded once, when it is stored. Sums go to four lanes, element i to lane i mod 4,
-// added as (0 + 1) + (2 + 3): a kernel that takes the place of one of these keeps that order, and so the bits.
+// computed with in float64; a result is rounded once, when it is stored. What is walked often is the engine's.
+import { engine } from '../core/backend.js';
+import type { Vector } from '../core/vectors.js';
 
-/** A vector in float32 or float64. */
-export type Vector = Float32Array | Float64Array;
+export type { Vector };
 
 /** Makes vectors of one kind. */
 export type VectorConstructor = Float32ArrayConstructor | Float64ArrayConstructor;
 
 /** xᵀy. */
 export function dot(x: Vector, y: Vector): number {
-  const whole = x.length - (x.length % 4);
-  let sum0 = 0;
-  let sum1 = 0;
-  let sum2 = 0;
-  let sum3 = 0;
-  let i = 0;
-  for (; i < whole; i += 4) {
-    sum0 += x[i]! * y[i]!;
-    sum1 += x[i + 1]! * y[i + 1]!;
-    sum2 += x[i + 2]! * y[i + 2]!;
-    sum3 += x[i + 3]! * y[i + 3]!;
-  }
-  if (i < x.length) sum0 += x[i]! * y[i]!;
-  if (i + 1 < x.length) sum1 += x[i + 1]! * y[i + 1]!;
-  if (i + 2 < x.length) sum2 += x[i + 2]! * y[i + 2]!;
-  return sum0 + sum1 + (sum2 + sum3);
+  return engine().vectors.dot(x, y);
 }
 
 /** ‖x‖₂. Without overflow or underflow where the squares would have it. */
@@ -41,20 +26,12 @@ export function norm(x: Vector): number {
 
 /** max |xᵢ|; NaN if one is NaN. */
 export function maxAbs(x: Vector): number {
-  let most = 0;
-  for (let i = 0; i < x.length; i++) {
-    const size = Math.abs(x[i]!);
-    if (!(size <= most)) most = size; // a NaN is taken, and then stays: no comparison with it holds
-    if (Number.isNaN(most)) return most;
-  }
-  return most;
+  return engine().vectors.maxAbs(x);
 }
 
 /** max |xᵢ − yᵢ|. */
 export function maxAbsDifference(x: Vector, y: Vector): number {
-  let most = 0;
-  for (let i = 0; i < x.length; i++) most = Math.max(most, Math.abs(x[i]! - y[i]!));
-  return most;
+  return engine().vectors.maxAbsDifference(x, y);
 }
 
 /** Σ |xᵢ·yᵢ|. */
@@ -73,22 +50,22 @@ export function sumAbs(x: Vector): number {
 
 /** y ← y + a·x. */
 export function axpy(a: number, x: Vector, y: Vector): void {
-  for (let i = 0; i < x.length; i++) y[i] = y[i]! + a * x[i]!;
+  engine().vectors.combine(1, y, a, x, y);
 }
 
 /** out ← a·x. */
 export function scale(a: number, x: Vector, out: Vector): void {
-  for (let i = 0; i < x.length; i++) out[i] = a * x[i]!;
+  engine().vectors.multiply(a, x, out);
 }
 
 /** out ← x + a·direction. */
 export function move(x: Vector, a: number, direction: Vector, out: Vector): void {
-  for (let i = 0; i < x.length; i++) out[i] = x[i]! + a * direction[i]!;
+  engine().vectors.combine(1, x, a, direction, out);
 }
 
 /** out ← x − y. */
 export function subtract(x: Vector, y: Vector, out: Vector): void {
-  for (let i = 0; i < x.length; i++) out[i] = x[i]! - y[i]!;
+  engine().vectors.combine(1, x, -1, y, out);
 }
 
 /** out ← a·out + b·(x − y). */
@@ -104,21 +81,39 @@ export interface Pair {
 }
 
 /**
- * direction ← −H·grad, the two-loop recursion: H is the inverse BFGS matrix of the pairs, the oldest first, on γ·I.
+ * direction ← −H·grad, the two-loop recursion: H is the inverse BFGS matrix of the pairs, the oldest first, on γ·I. Each walk
+ * takes one pair out or puts it in, and finds the dot product that the next one begins with.
  *
  * @param weights scratch, one number a pair
+ * @returns gradᵀdirection
  */
-export function twoLoop(pairs: readonly Pair[], gamma: number, grad: Vector, direction: Vector, weights: Vector): void {
-  scale(-1, grad, direction);
-  for (let i = pairs.length - 1; i >= 0; i--) {
-    const { s, y, rho } = pairs[i]!;
-    const weight = rho * dot(s, direction);
+export function twoLoop(
+  pairs: readonly Pair[],
+  gamma: number,
+  grad: Vector,
+  direction: Vector,
+  weights: Vector,
+): number {
+  const { vectors } = engine();
+  const newest = pairs.length - 1;
+  if (newest < 0) {
+    vectors.multiply(-1, grad, direction);
+    return vectors.dot(grad, direction);
+  }
+  let product = -vectors.dot(pairs[newest]!.s, grad);
+  for (let i = newest; i >= 0; i--) {
+    const { y, rho } = pairs[i]!;
+    const weight = rho * product;
     weights[i] = weight;
-    axpy(-weight, y, direction);
+    // The first walk turns the gradient round, the last one multiplies by the initial matrix.
+    const factor = i === 0 ? gamma : 1;
+    const [a, x] = i === newest ? [-factor, grad] : [factor, direction];
+    product = vectors.combine(a, x, -factor * weight, y, direction, i === 0 ? y : pairs[i - 1]!.s);
   }
-  scale(gamma, direction, direction);
-  for (let i = 0; i < pairs.length; i++) {
-    const { s, y, rho } = pairs[i]!;
-    axpy(weights[i]! - rho * dot(y, direction), s, direction);
+  for (let i = 0; i <= newest; i++) {
+    const { s, rho } = pairs[i]!;
+    const next = i === newest ? grad : pairs[i + 1]!.y;
+    product = vectors.combine(1, direction, weights[i]! - rho * product, s, direction, next);
   }
+  return product;
 }

@@ -9,6 +9,7 @@
 #include "../plan.h"
 #include "buffers.h"
 #include "plan.h"
+#include "vectors.h"
 
 namespace {
 const KernelSet& setOf(const Napi::CallbackInfo& info) { return *static_cast<const KernelSet*>(info.Data()); }
@@ -63,8 +64,8 @@ Napi::Array describe(Napi::Env env, const KernelSet& set) {
   return kernels;
 }
 
-// engine(isa) => { kernels, sumSquares, lerp, add, scale, and what definePlan adds }, or undefined where this CPU lacks
-// it
+// engine(isa) => { kernels, sumSquares, lerp, add, scale, and what definePlan and defineVectors add }, or undefined
+// where this CPU lacks it
 Napi::Value engine(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const std::string isa = info[0].As<Napi::String>().Utf8Value();
@@ -80,6 +81,7 @@ Napi::Value engine(const Napi::CallbackInfo& info) {
     result.Set("add", Napi::Function::New(env, add, "add", data));
     result.Set("scale", Napi::Function::New(env, scale, "scale", data));
     definePlan(env, result, *sets[i]);
+    defineVectors(env, result, *sets[i]);
     return result;
   }
   return env.Undefined();

@@ -7,17 +7,21 @@
 #include "../blocks.h"
 
 namespace {
-bool toMemory(const Napi::Value& value, napi_typedarray_type wanted, const char* name, void** data, size_t* length) {
-  const napi_env env = value.Env();
+bool refuse(napi_env env, const char* name) {
+  Napi::TypeError::New(env, std::string("schuss: ") + name + ": not a typed array of the kind expected here")
+      .ThrowAsJavaScriptException();
+  return false;
+}
+
+bool toAny(napi_env env, napi_value value, napi_typedarray_type* type, void** data, size_t* length) {
   bool isArray = false;
+  return napi_is_typedarray(env, value, &isArray) == napi_ok && isArray &&
+         napi_get_typedarray_info(env, value, type, length, data, nullptr, nullptr) == napi_ok;
+}
+
+bool toMemory(const Napi::Value& value, napi_typedarray_type wanted, const char* name, void** data, size_t* length) {
   napi_typedarray_type type = napi_int8_array;
-  if (napi_is_typedarray(env, value, &isArray) != napi_ok || !isArray ||
-      napi_get_typedarray_info(env, value, &type, length, data, nullptr, nullptr) != napi_ok || type != wanted) {
-    Napi::TypeError::New(env, std::string("schuss: ") + name + ": not a typed array of the kind expected here")
-        .ThrowAsJavaScriptException();
-    return false;
-  }
-  return true;
+  return (toAny(value.Env(), value, &type, data, length) && type == wanted) || refuse(value.Env(), name);
 }
 }  // namespace
 
@@ -42,6 +46,14 @@ bool toInts(const Napi::Value& value, const char* name, int32_t** out, size_t* l
 
 bool toDoubles(const Napi::Value& value, const char* name, double** out, size_t* length) {
   return toMemory(value, napi_float64_array, name, reinterpret_cast<void**>(out), length);
+}
+
+bool toVector(napi_env env, napi_value value, const char* name, vectors::Vector* out, size_t* length) {
+  napi_typedarray_type type = napi_int8_array;
+  if (!toAny(env, value, &type, &out->data, length) || (type != napi_float32_array && type != napi_float64_array))
+    return refuse(env, name);
+  out->element = type == napi_float32_array ? kFloat : kDouble;
+  return true;
 }
 
 Napi::Value allocate(const Napi::CallbackInfo& info) {

@@ -2,6 +2,8 @@
 #include <napi.h>
 #include <stddef.h>
 
+#include "../vectors.h"
+
 /// The memory of a Float32Array; an empty one may have a null pointer.
 struct Floats {
   float* data;
@@ -18,6 +20,9 @@ bool toRows(const Napi::Value& value, const char* name, const uint32_t** out, si
 /// The same for the blocks that the wrapper shares with the plan.
 bool toInts(const Napi::Value& value, const char* name, int32_t** out, size_t* length);
 bool toDoubles(const Napi::Value& value, const char* name, double** out, size_t* length);
+
+/// Reads a Float32Array or a Float64Array.
+bool toVector(napi_env env, napi_value value, const char* name, vectors::Vector* out, size_t* length);
 
 /// allocate(length): a zeroed Float32Array, 64-byte aligned; undefined where the runtime has no such external memory.
 Napi::Value allocate(const Napi::CallbackInfo& info);

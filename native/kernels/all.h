@@ -4,6 +4,7 @@
 #include "../kernel.h"
 #include "reduce.h"
 #include "vector.h"
+#include "wide.h"
 #include "loop.h"
 
 #include "adafactor.h"
@@ -61,6 +62,6 @@ static constexpr Kernel kKernels[] = {
 #define SPELLED_(x) #x
 #define SPELLED(x) SPELLED_(x)
 extern const KernelSet kernelSet;
-const KernelSet kernelSet = {SPELLED(ISA), kKernels, sizeof kKernels / sizeof *kKernels, &sumSquares, &lerp,
-                             &add,         &scale};
+const KernelSet kernelSet = {SPELLED(ISA), kKernels, sizeof kKernels / sizeof *kKernels, &sumSquares, &lerp, &add,
+                             &scale,       kWide};
 }  // namespace ISA

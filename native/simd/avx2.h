@@ -35,8 +35,15 @@ struct Double {
   Double(__m256d v) : x(v) {}
   Double(double s = 0) : x(_mm256_set1_pd(s)) {}
   static Double load(const float* p) { return _mm256_cvtps_pd(_mm_loadu_ps(p)); }
+  static Double load(const double* p) { return _mm256_loadu_pd(p); }
+  void store(float* p) const { _mm_storeu_ps(p, _mm256_cvtpd_ps(x)); }
   void store(double* p) const { _mm256_storeu_pd(p, x); }
 };
 inline Double operator+(Double a, Double b) { return _mm256_add_pd(a.x, b.x); }
+inline Double operator-(Double a, Double b) { return _mm256_sub_pd(a.x, b.x); }
 inline Double operator*(Double a, Double b) { return _mm256_mul_pd(a.x, b.x); }
+inline Double abs(Double a) { return _mm256_andnot_pd(_mm256_set1_pd(-0.0), a.x); }
+inline Double select(Double a, Double b, Double yes, Double no) {
+  return _mm256_blendv_pd(no.x, yes.x, _mm256_cmp_pd(a.x, b.x, _CMP_GT_OQ));
+}
 }  // namespace ISA

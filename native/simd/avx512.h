@@ -32,8 +32,15 @@ struct Double {
   Double(__m512d v) : x(v) {}
   Double(double s = 0) : x(_mm512_set1_pd(s)) {}
   static Double load(const float* p) { return _mm512_cvtps_pd(_mm256_loadu_ps(p)); }
+  static Double load(const double* p) { return _mm512_loadu_pd(p); }
+  void store(float* p) const { _mm256_storeu_ps(p, _mm512_cvtpd_ps(x)); }
   void store(double* p) const { _mm512_storeu_pd(p, x); }
 };
 inline Double operator+(Double a, Double b) { return _mm512_add_pd(a.x, b.x); }
+inline Double operator-(Double a, Double b) { return _mm512_sub_pd(a.x, b.x); }
 inline Double operator*(Double a, Double b) { return _mm512_mul_pd(a.x, b.x); }
+inline Double abs(Double a) { return _mm512_abs_pd(a.x); }
+inline Double select(Double a, Double b, Double yes, Double no) {
+  return _mm512_mask_blend_pd(_mm512_cmp_pd_mask(a.x, b.x, _CMP_GT_OQ), no.x, yes.x);
+}
 }  // namespace ISA

@@ -39,8 +39,13 @@ struct Double {
   Double(float64x2_t v) : x(v) {}
   Double(double s = 0) : x(vdupq_n_f64(s)) {}
   static Double load(const float* p) { return vcvt_f64_f32(vld1_f32(p)); }
+  static Double load(const double* p) { return vld1q_f64(p); }
+  void store(float* p) const { vst1_f32(p, vcvt_f32_f64(x)); }
   void store(double* p) const { vst1q_f64(p, x); }
 };
 inline Double operator+(Double a, Double b) { return vaddq_f64(a.x, b.x); }
+inline Double operator-(Double a, Double b) { return vsubq_f64(a.x, b.x); }
 inline Double operator*(Double a, Double b) { return vmulq_f64(a.x, b.x); }
+inline Double abs(Double a) { return vabsq_f64(a.x); }
+inline Double select(Double a, Double b, Double yes, Double no) { return vbslq_f64(vcgtq_f64(a.x, b.x), yes.x, no.x); }
 }  // namespace ISA

@@ -2,6 +2,8 @@
 // One float seen as a one-lane vector.
 #include <math.h>
 #include <stddef.h>
+
+#include "double1.h"
 namespace ISA {
 struct Vec1 {
   static constexpr size_t kLanes = 1;
@@ -31,14 +33,4 @@ inline Vec1 max(Vec1 a, Vec1 b) { return a.x > b.x ? a : b; }
 inline Vec1 min(Vec1 a, Vec1 b) { return a.x < b.x ? a : b; }
 /// 1 above 0, -1 below; a zero or a NaN stays itself.
 inline Vec1 sign(Vec1 a) { return select(a, 0.0f, 1.0f, select(0.0f, a, -1.0f, a)); }
-
-struct Double1 {
-  static constexpr size_t kLanes = 1;
-  double x;
-  Double1(double s = 0) : x(s) {}
-  static Double1 load(const float* p) { return static_cast<double>(*p); }
-  void store(double* p) const { *p = x; }
-};
-inline Double1 operator+(Double1 a, Double1 b) { return a.x + b.x; }
-inline Double1 operator*(Double1 a, Double1 b) { return a.x * b.x; }
 }  // namespace ISA

@@ -40,9 +40,19 @@ struct Double {
   __m128d x;
   Double(__m128d v) : x(v) {}
   Double(double s = 0) : x(_mm_set1_pd(s)) {}
-  static Double load(const float* p) { return _mm_set_pd(p[1], p[0]); }
+  static Double load(const float* p) {
+    return _mm_cvtps_pd(_mm_loadl_pi(_mm_setzero_ps(), reinterpret_cast<const __m64*>(p)));
+  }
+  static Double load(const double* p) { return _mm_loadu_pd(p); }
+  void store(float* p) const { _mm_storel_pi(reinterpret_cast<__m64*>(p), _mm_cvtpd_ps(x)); }
   void store(double* p) const { _mm_storeu_pd(p, x); }
 };
 inline Double operator+(Double a, Double b) { return _mm_add_pd(a.x, b.x); }
+inline Double operator-(Double a, Double b) { return _mm_sub_pd(a.x, b.x); }
 inline Double operator*(Double a, Double b) { return _mm_mul_pd(a.x, b.x); }
+inline Double abs(Double a) { return _mm_andnot_pd(_mm_set1_pd(-0.0), a.x); }
+inline Double select(Double a, Double b, Double yes, Double no) {
+  const __m128d mask = _mm_cmpgt_pd(a.x, b.x);
+  return _mm_or_pd(_mm_and_pd(mask, yes.x), _mm_andnot_pd(mask, no.x));
+}
 }  // namespace ISA

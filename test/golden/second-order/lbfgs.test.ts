@@ -137,6 +137,7 @@ describe('no more evaluations than SciPy to a relative gap of 1e-8', () => {
           const c = (slip.weight ?? 1) * weights[i]! - rho * dot(y, direction);
           for (let j = 0; j < s.length; j++) direction[j]! += (slip.second ?? 1) * c * s[j]!;
         }
+        return dot(grad, direction);
       };
 
     test.each([
@@ -224,7 +225,11 @@ describe('the two loops', () => {
     }
     const grad = vector();
     const direction = new Float64Array(n);
-    twoLoop(pairs, gamma, grad, direction, new Float64Array(5));
+    const slope = twoLoop(pairs, gamma, grad, direction, new Float64Array(5));
+    expect(slope).toBeCloseTo(
+      grad.reduce((sum, g, i) => sum + g * direction[i]!, 0),
+      12,
+    );
     for (let i = 0; i < n; i++) {
       expect(direction[i]!).toBeCloseTo(-dense[i]!.reduce((sum, v, j) => sum + v * grad[j]!, 0), 10);
     }
