@@ -74,7 +74,7 @@ export async function study(options: StudyOptions): Promise<void> {
   if (runs.length > 0) console.log(table(runs));
   if (bars.length > 0) console.log(barTable(bars));
   console.log(
-    `${jobs.length} runs in ${seconds.toFixed(0)} s${settings.quick ? ' (quick: fewer images, epochs and members than the whole study)' : ''}. Open ${relative('', join(out, 'report.html'))}`,
+    `${jobs.length} runs in ${seconds.toFixed(0)} s${settings.quick ? ' (quick: fewer images, epochs, learning rates and members than the whole study)' : ''}. Open ${relative('', join(out, 'report.html'))}`,
   );
 }
 

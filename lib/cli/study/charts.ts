@@ -283,9 +283,9 @@ export function curvePanels(figure: CurvesFigure, results: Results, settings: Se
   return panels;
 }
 
-/** 1e-3 and 2.5e-3, but 0 and 1. */
+/** 1e-3 and 2.5e-3, but 0, 1 and 10. */
 const scientific = {
-  labelExpr: "datum.value === 0 || datum.value === 1 ? format(datum.value, 'd') : format(datum.value, '~e')",
+  labelExpr: "datum.value === 0 || datum.value >= 1 ? format(datum.value, '~g') : format(datum.value, '~e')",
 };
 
 function decades(from: number, to: number): number[] {
@@ -454,7 +454,7 @@ export function rankingPanels(figure: SweepFigure, results: Results): Panel[] {
   const shared = { ...base, height: 21 * rows.length + 45, params: [focus] };
   const tooltip = [
     { field: 'name', title: 'class' },
-    { field: 'lr', title: 'learning rate', format: '~e' },
+    { field: 'lr', title: 'learning rate', format: '~g' },
     { field: 'accuracy', title: 'validation accuracy', format: '.1f' },
   ];
   return [

@@ -64,9 +64,9 @@ export interface EnsembleFigure extends Common {
 }
 export type Figure = CurvesFigure | SweepFigure | RangeFigure | EnsembleFigure | DescentFigure;
 
-/** How a learning rate is written: 1e-4, 5e-3. */
+/** How a learning rate is written: 1e-4, 5e-3, but 1 and 30. */
 export function rate(lr: number): string {
-  return lr.toExponential();
+  return lr < 1 ? lr.toExponential() : String(lr);
 }
 
 const train = (method: Method, lr: number, more: Partial<TrainJob> = {}): TrainJob => ({

@@ -67,9 +67,9 @@ export interface Settings {
 /** The settings of the study, whole or quick. */
 export function settingsOf({ quick = false, seed }: { readonly quick?: boolean; readonly seed: number }): Settings {
   const sizes = quick
-    ? { train: 1000, validation: 500, batch: 50, epochs: 2, members: 3, rates: 3, passes: 10 }
-    : { train: 4000, validation: 1000, batch: 100, epochs: 5, members: 5, rates: 5, passes: 30 };
-  return { seed, quick, ...sizes, hidden: [100, 100, 100, 100, 100], scoresPerEpoch: 4 };
+    ? { train: 1000, validation: 500, batch: 50, epochs: 2, members: 3, rates: 3, passes: 10, scoresPerEpoch: 2 }
+    : { train: 4000, validation: 1000, batch: 100, epochs: 5, members: 5, rates: 5, passes: 30, scoresPerEpoch: 4 };
+  return { seed, quick, ...sizes, hidden: [100, 100, 100, 100, 100] };
 }
 
 export interface Score {

@@ -92,8 +92,8 @@ ${legend.length === 0 ? '' : `<div class="legend" role="group" aria-label="Legen
 <header>
 <p class="brand">schuss</p>
 <h1>Optimizers at work</h1>
-<p class="lead">The textbook optimizers, training the same network on the same images, from the same initial weights and with the same order of batches: ${train.toLocaleString('en')} training and ${validation.toLocaleString('en')} validation images, ${hidden.length} hidden ReLU layers of ${hidden[0]}, softmax and cross-entropy, mini-batches of ${batch}, ${epochs} epochs. TensorFlow.js computes the gradients, schuss does the updates.</p>
-${settings.quick ? '<p class="quick"><strong>Quick run.</strong> Fewer images, epochs and ensemble members than the whole study: a look at how it works, not a result. <code>schuss study</code> without <code>--quick</code> makes the whole one.</p>' : ''}
+<p class="lead">The optimizers of schuss, training the same network on the same images, from the same initial weights and with the same order of batches: ${train.toLocaleString('en')} training and ${validation.toLocaleString('en')} validation images, ${hidden.length} hidden ReLU layers of ${hidden[0]}, softmax and cross-entropy, mini-batches of ${batch}, ${epochs} epochs. TensorFlow.js computes the gradients, schuss does the updates.</p>
+${settings.quick ? '<p class="quick"><strong>Quick run.</strong> Fewer images, epochs, learning rates and ensemble members than the whole study: a look at how it works, not a result. <code>schuss study</code> without <code>--quick</code> makes the whole one.</p>' : ''}
 <details open><summary>How this page was made</summary><dl>${made.map(([name, value]) => `<dt>${escapeHtml(name)}</dt><dd>${escapeHtml(value)}</dd>`).join('')}</dl></details>
 <nav aria-label="Figures"><ol>${figures.map((figure) => `<li><a href="#${figure.id}">${escapeHtml(figure.title)}</a></li>`).join('')}${runs.length === 0 ? '' : '<li><a href="#numbers">Runs in numbers</a></li>'}</ol></nav>
 </header>
