@@ -1,6 +1,6 @@
 import type { Bar } from './ensemble.js';
 import type { CurvesFigure, DescentFigure, Line, RangeFigure, SweepFigure } from './figures.js';
-import { type DescentJob, type Scores, type Settings, stepsPerEpoch } from './job.js';
+import { type DescentJob, type Scores, type Settings, stepsPerEpoch, type TrainJob } from './job.js';
 import { defaultLr, methods } from './methods.js';
 import { atBest, finalOf, lowestOf, lowestValue, ranked } from './numbers.js';
 import type { Results } from './pool.js';
@@ -230,11 +230,7 @@ export function curvePanels(figure: CurvesFigure, results: Results, settings: Se
       title,
       legend,
       x: epochs,
-      y: {
-        title: `Accuracy (%)${floor === 0 ? '' : `, from ${floor}`}`,
-        scale: { domain: [floor, 100] },
-        format: '.1f',
-      },
+      y: { ...accuracyFrom(floor), format: '.1f' },
       points: scored((scores) => 100 * value(scores)),
       crosses: lastOf(scored((scores) => 100 * value(scores))),
     });
@@ -357,19 +353,34 @@ export function rangePanels(figure: RangeFigure, results: Results): Panel[] {
   });
 }
 
+/** An axis of accuracies that does not waste its room on what lies far below the best. */
+const accuracyFrom = (floor: number) => ({
+  title: `Accuracy (%)${floor === 0 ? '' : `, from ${floor}`}`,
+  scale: { domain: [floor, 100], nice: false },
+});
+
+/** A round number, some way below all accuracies. */
+const floorBelow = (accuracies: readonly number[], margin: number): number =>
+  Math.max(0, 10 * Math.floor((Math.min(...accuracies) - margin) / 10));
+
 /** A family's classes: accuracy over learning rates, then the curves of each at its best. */
 export function sweepPanels(figure: SweepFigure, results: Results, settings: Settings): Panel[] {
   const best = atBest(figure, results);
+  const accuracyOf = (job: TrainJob): number => round(100 * (finalOf(results.get(job))?.validation.accuracy ?? 0));
   const points = figure.sweeps.flatMap(({ jobs }, i) =>
     jobs.map((job) => ({
       line: best.lines[i]!.label,
       lr: job.lr,
-      value: round(100 * (finalOf(results.get(job))?.validation.accuracy ?? 0)),
+      value: accuracyOf(job),
       diverged: results.get(job).divergedAt !== null,
     })),
   );
   const lrs = points.map(({ lr }) => lr);
   const [low, high] = [Math.min(...lrs), Math.max(...lrs)];
+  const floor = floorBelow(
+    best.lines.map(({ job }) => accuracyOf(job)),
+    20,
+  );
   const legend = curveLegend(best, results);
   const [loss, , accuracy] = curvePanels(best, results, settings) as [Panel, Panel, Panel];
   return [
@@ -382,12 +393,12 @@ export function sweepPanels(figure: SweepFigure, results: Results, settings: Set
         scale: { type: 'log', nice: false, domain: [low / 1.2, high * 1.2] },
         axis: { ...scientific, values: decades(low, high) },
       },
-      y: { title: 'Accuracy (%)', scale: { domain: [0, 100] }, format: '.1f' },
+      y: { ...accuracyFrom(floor), format: '.1f' },
       points: points.filter(({ diverged }) => !diverged),
-      crosses: points.filter(({ diverged }) => diverged),
+      crosses: points.filter(({ diverged }) => diverged).map((point) => ({ ...point, value: floor })),
     }),
     { ...loss, title: `${loss.title} at the best learning rate` },
-    { ...accuracy, title: `${accuracy.title} there` },
+    { ...accuracy, title: `${accuracy.title} at the best learning rate` },
   ];
 }
 
@@ -412,6 +423,8 @@ export function rankingPanels(figure: SweepFigure, results: Results): Panel[] {
       best: lr === best.lr,
     })),
   );
+  // Drawn last, so that no neighbour covers its frame.
+  cells.sort((a, b) => Number(a.best) - Number(b.best));
   const defaults = rows.flatMap(({ name, family, method }) => {
     const lr = defaultLr(method);
     return lr === undefined ? [] : [{ name, line: family.title, lr }];
@@ -423,7 +436,10 @@ export function rankingPanels(figure: SweepFigure, results: Results): Panel[] {
     accuracy: round(100 * best.accuracy),
     worst: round(100 * Math.min(...nearby)),
   }));
-  const low = Math.max(0, 10 * Math.floor(Math.min(...dots.map(({ accuracy }) => accuracy - 10)) / 10));
+  const low = floorBelow(
+    dots.map(({ accuracy }) => accuracy),
+    10,
+  );
   const ends = [...cells.flatMap(({ from, to }) => [from, to]), ...defaults.map(({ lr }) => lr)];
   const [least, most] = [Math.min(...ends), Math.max(...ends)];
   const legend = familyLegend(figure);
@@ -446,11 +462,7 @@ export function rankingPanels(figure: SweepFigure, results: Results): Panel[] {
     legend: null,
     scale: { domain: legend.map((e) => e.label), range: legend.map((e) => e.color) },
   };
-  const accuracyAxis = {
-    type: 'quantitative',
-    title: `Accuracy (%), from ${low}`,
-    scale: { domain: [low, 100], nice: false },
-  };
+  const accuracyAxis = { type: 'quantitative', ...accuracyFrom(low) };
   const shared = { ...base, height: 21 * rows.length + 45, params: [focus] };
   const tooltip = [
     { field: 'name', title: 'class' },
@@ -476,7 +488,8 @@ export function rankingPanels(figure: SweepFigure, results: Results): Panel[] {
                 field: 'accuracy',
                 type: 'quantitative',
                 legend: null,
-                scale: { scheme: 'blues', domain: [20, 100], clamp: true },
+                // What lies near the top is told apart.
+                scale: { type: 'pow', exponent: 4, scheme: 'blues', domain: [0, 100] },
               },
               stroke: { condition: { test: 'datum.best', value: '#000' }, value: null },
               tooltip,
@@ -490,7 +503,7 @@ export function rankingPanels(figure: SweepFigure, results: Results): Panel[] {
               x: { ...x, field: 'lr' },
               text: { field: 'text' },
               opacity: unlessFocused(1, 0.15),
-              color: { condition: { test: 'datum.accuracy > 65', value: '#fff' }, value: '#222' },
+              color: { condition: { test: 'datum.accuracy > 80', value: '#fff' }, value: '#222' },
             },
           },
           {

@@ -123,7 +123,7 @@ function familyFigures(settings: Settings): SweepFigure[] {
         id: `family-${family.id}`,
         kind: 'sweep',
         title: family.title,
-        about: `${family.about} Left: the accuracy at the end of a run with each learning rate. Then the curves of each at its best one, which stands after the name.`,
+        about: `${family.about} First the accuracy at the end of a run with each learning rate, then the curves of each at its best one, which stands behind the name.`,
         sweeps: sweepsOf(family, settings),
       }),
     ),
@@ -281,7 +281,7 @@ export function jobsOf(figure: Figure): readonly Job[] {
     case 'sweep':
       return figure.sweeps.flatMap((sweep) => sweep.jobs);
     case 'descent':
-      return figure.problems.flatMap(({ lines, reference }) => [...lines.flatMap((line) => line.jobs), reference]);
+      return figure.problems.flatMap(({ lines, reference }) => [reference, ...lines.flatMap((line) => line.jobs)]);
     case 'curves':
       return figure.lines.map((line) => line.job);
     case 'range':
