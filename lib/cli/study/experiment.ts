@@ -78,6 +78,7 @@ function train(job: TrainJob, context: Context): TrainResult {
   const ema = new WeightAverage(network.params, { decay: emaDecay(settings) });
   const nextBatch = batches(job, context);
 
+  const before = network.params.map((param) => param.slice());
   const losses: number[] = [];
   const lrs: number[] = [];
   const updates: number[] = [];
@@ -98,7 +99,9 @@ function train(job: TrainJob, context: Context): TrainResult {
     const { inputs, rows } = nextBatch();
     const { loss, gradients } = network.lossAndGradients(inputs, lossOf(job, rows, context));
     if (Number.isFinite(loss)) {
-      const before = network.params.map((param) => param.slice());
+      network.params.forEach((param, i) => {
+        before[i]!.set(param);
+      });
       optimizer.step(gradients);
       losses.push(loss);
       lrs.push(schedule(step + 1));
@@ -254,7 +257,10 @@ function rootMeanSquareChange(before: readonly Float32Array[], after: readonly F
   let count = 0;
   before.forEach((old, i) => {
     const now = after[i] as Float32Array;
-    for (let k = 0; k < old.length; k++) sum += ((now[k] as number) - (old[k] as number)) ** 2;
+    for (let k = 0; k < old.length; k++) {
+      const change = now[k]! - old[k]!;
+      sum += change * change;
+    }
     count += old.length;
   });
   return Math.sqrt(sum / count);

@@ -102,7 +102,7 @@ ${settings.quick ? '<p class="quick"><strong>Quick run.</strong> Fewer images, e
 ${sections.join('\n')}
 ${runs.length === 0 ? '' : numbersTable(runs)}
 </main>
-<footer>Made by <code>schuss study</code>. The numbers behind every plot: <code>numbers.json</code> and <code>curves.csv</code>, beside this file. The same command gives the same numbers.</footer>
+<footer>Made by <code>schuss study</code>. Beside this file: <code>numbers.json</code>, the numbers behind every plot, and <code>curves.csv</code>, every training run step by step. The same command gives the same numbers.</footer>
 ${Object.entries(plotting)
   .map(([name, file]) => inlineScript(readOptional('study', name, file)))
   .join('\n')}
