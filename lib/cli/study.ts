@@ -10,7 +10,7 @@ import { loadDigits, loadFolder, split } from './study/data.js';
 import { ensembleBars } from './study/ensemble.js';
 import { type Figure, figures, jobsOf } from './study/figures.js';
 import { type Settings, settingsOf, stepsOf } from './study/job.js';
-import { bestAccuracy, finalOf, type Run, runsOf, toCsv, toJson } from './study/numbers.js';
+import { atBest, bestAccuracy, finalOf, type Run, runsOf, toCsv, toJson } from './study/numbers.js';
 import { performAll, plan } from './study/pool.js';
 import { plotting, reportHtml } from './study/report.js';
 
@@ -67,11 +67,14 @@ export async function study(options: StudyOptions): Promise<void> {
   };
   for (const [name, text] of Object.entries(files)) writeFileSync(join(out, name), text);
 
-  const runs = runsOf(chosen, results);
+  const runs = runsOf(
+    chosen.map((figure) => atBest(figure, results)),
+    results,
+  );
   if (runs.length > 0) console.log(table(runs));
   if (bars.length > 0) console.log(barTable(bars));
   console.log(
-    `${jobs.length} runs in ${seconds.toFixed(0)} s${settings.quick ? ' (quick: fewer images, epochs and members than the whole study)' : ''}. Open ${relative('', join(out, 'report.html'))}`,
+    `${jobs.length} runs in ${seconds.toFixed(0)} s${settings.quick ? ' (quick: fewer images, epochs, learning rates and members than the whole study)' : ''}. Open ${relative('', join(out, 'report.html'))}`,
   );
 }
 

@@ -24,8 +24,8 @@ nav a { text-decoration: none; }
 nav a:hover { text-decoration: underline; }
 section { padding: 30px 0 14px; border-top: 1px solid var(--line); scroll-margin-top: 8px; }
 .panels { display: grid; gap: 16px 24px; grid-template-columns: repeat(3, minmax(0, 1fr)); }
-.panels.of-4 { grid-template-columns: repeat(2, minmax(0, 1fr)); }
-@media (max-width: 980px) { .panels, .panels.of-4 { grid-template-columns: minmax(0, 1fr); } }
+.panels.of-2, .panels.of-4 { grid-template-columns: repeat(2, minmax(0, 1fr)); }
+@media (max-width: 980px) { .panels, .panels.of-2, .panels.of-4 { grid-template-columns: minmax(0, 1fr); } }
 figure { margin: 0; min-width: 0; }
 figcaption { font-weight: 600; font-size: 15px; margin-bottom: 2px; }
 .plot { width: 100%; min-height: 250px; }

@@ -7,17 +7,28 @@ import { dirname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { compile, type TopLevelSpec } from 'vega-lite';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { rankingPanels, sweepPanels } from '../../lib/cli/study/charts.js';
 import { loadDigits, loadFolder, split } from '../../lib/cli/study/data.js';
 import { ensembleBars } from '../../lib/cli/study/ensemble.js';
 import { score } from '../../lib/cli/study/experiment.js';
-import { type CurvesFigure, type EnsembleFigure, figures, jobsOf } from '../../lib/cli/study/figures.js';
+import {
+  type CurvesFigure,
+  type EnsembleFigure,
+  figures,
+  jobsOf,
+  type Sweep,
+  type SweepFigure,
+} from '../../lib/cli/study/figures.js';
 import { parseIdx } from '../../lib/cli/study/idx.js';
 import { keyOf, type Settings, settingsOf, type TrainJob } from '../../lib/cli/study/job.js';
+import { methods, spread } from '../../lib/cli/study/methods.js';
 import { crossEntropy, loadTensorFlow, Network } from '../../lib/cli/study/network.js';
-import { toCsv, toJson } from '../../lib/cli/study/numbers.js';
+import { bestOf, ranked, toCsv, toJson } from '../../lib/cli/study/numbers.js';
 import { performAll, plan, type Results } from '../../lib/cli/study/pool.js';
 import { Random } from '../../lib/cli/study/random.js';
 import { reportHtml } from '../../lib/cli/study/report.js';
+import { sums } from '../../lib/cli/study/sums.js';
+import { optimizers } from '../../lib/index.js';
 import manifest from '../../package.json';
 
 const require = createRequire(__filename);
@@ -194,10 +205,24 @@ describe('figures', () => {
       ['step', 'exponential', '1/t', 'cosine'].map((decay) => `momentum ${decay}`),
     );
     expect(all.map((figure) => figure.id)).toEqual(
-      expect.arrayContaining(['range-test', 'bias-correction', 'ensemble']),
+      expect.arrayContaining(['range-test', 'bias-correction', 'ensemble', 'second-order']),
     );
     expect(settings).toMatchObject({ train: 4000, validation: 1000, batch: 100, epochs: 5, members: 5 });
     expect(settings.hidden).toEqual([100, 100, 100, 100, 100]);
+  });
+
+  test('try every class of the library, and about its default learning rate where it has one', () => {
+    const { sweeps } = all.find((figure) => figure.id === 'ranking') as SweepFigure;
+    const keys = sweeps.map(({ method }) => methods[method].key);
+    expect(new Set(keys)).toEqual(new Set(Object.keys(optimizers)));
+    const byFamily = all.flatMap((figure) => (figure.kind === 'sweep' ? figure.sweeps : []));
+    expect(byFamily).toEqual(sweeps);
+    for (const { jobs } of sweeps) {
+      expect(jobs.length).toBe(settings.rates);
+      for (const [i, { lr }] of jobs.entries()) if (i > 0) expect(lr / jobs[i - 1]!.lr).toBeCloseTo(Math.sqrt(10), 0);
+    }
+    expect(spread(1e-3, 5)).toEqual([1e-4, 3e-4, 1e-3, 3e-3, 1e-2]);
+    expect(spread(2e-3, 3)).toEqual([1e-3, 3e-3, 1e-2]);
   });
 
   test('share their runs, and a student comes after its teachers', () => {
@@ -206,6 +231,29 @@ describe('figures', () => {
     expect(jobs.length).toBeLessThan(all.flatMap(jobsOf).length);
     const { student } = all.find((figure) => figure.id === 'ensemble') as EnsembleFigure;
     expect(plan([student]).map(keyOf)).toEqual([...student.teachers!, student].map(keyOf));
+  });
+});
+
+describe('sums', () => {
+  const settings: Settings = { ...settingsOf({ seed: 5 }), train: 90, validation: 10 };
+  const data = split(loadFolder(imageFolder('sums', 100)), settings);
+  test.each(Object.entries(sums))('the gradients of %s are its slopes', (_, sumOf) => {
+    const { N, f, start } = sumOf(data, settings);
+    const random = new Random(1, 'point');
+    const x = start.map((value) => value + 0.3 * random.normal());
+    const [grad, unused] = [new Float64Array(x.length), new Float64Array(x.length)];
+    for (const i of [0, N - 1]) {
+      f(i, x, grad);
+      for (const k of x.keys()) {
+        const at = (step: number): number =>
+          f(
+            i,
+            x.map((value, j) => (j === k ? value + step : value)),
+            unused,
+          );
+        expect(grad[k]).toBeCloseTo((at(1e-5) - at(-1e-5)) / 2e-5, 6);
+      }
+    }
   });
 });
 
@@ -250,7 +298,7 @@ describe('a small study', () => {
   test('learns, and counts every step', () => {
     const adam = results.get({ kind: 'train', method: 'adam', lr: 1e-3, member: 0 });
     expect(adam.losses.length).toBe(20);
-    expect(adam.scores.map(({ step }) => step)).toEqual([0, 3, 6, 9, 12, 15, 18, 20]);
+    expect(adam.scores.map(({ step }) => step)).toEqual([0, 5, 10, 15, 20]);
     expect(adam.scores.at(-1)!.train.loss).toBeLessThan(adam.scores[0]!.train.loss);
     // The first step of Adam, corrected, is lr for every parameter that has a gradient.
     expect(adam.updates[0]).toBeGreaterThan(5e-4);
@@ -268,8 +316,62 @@ describe('a small study', () => {
     );
     expect(html).toContain(`diverged at step ${divergedAt}</td>`);
     expect(JSON.parse(toJson(all, results, settings, data.name, [])).runs).toContainEqual(
-      expect.objectContaining({ name: 'SGD, lr 1e+3', divergedAt }),
+      expect.objectContaining({ name: 'SGD, lr 1000', divergedAt }),
     );
+  });
+
+  test('averages are judged, where an optimizer keeps them', () => {
+    // The last score is of what the optimizer holds: of ASGD's params it would be another.
+    const asgd = results.get({ kind: 'train', method: 'asgd', lr: 1e-2, member: 0 });
+    const sgd = results.get({ kind: 'train', method: 'sgd', lr: 1e-2, member: 0 });
+    const early = asgd.scores.filter(({ step }) => step > 0 && step <= 10).map(({ train }) => train.loss);
+    expect(early.length).toBe(2);
+    for (const [i, loss] of early.entries()) expect(loss).toBeCloseTo(sgd.scores[i + 1]!.train.loss, 2);
+    expect(asgd.scores.at(-1)!.train.loss).not.toBeCloseTo(sgd.scores.at(-1)!.train.loss, 2);
+  });
+
+  test('Rprop goes over as many images in fewer steps', () => {
+    const rprop = results.get({ kind: 'train', method: 'rprop', lr: 1e-2, member: 0 });
+    expect(rprop.losses.length).toBe(4);
+    expect(rprop.scores.map(({ step }) => step)).toEqual([0, 1, 2, 3, 4]);
+  });
+
+  test('every class of the library is in the numbers, with its best learning rate', () => {
+    const { figures: contents, runs } = JSON.parse(toJson(all, results, settings, data.name, []));
+    const { classes } = contents.find(({ id }: { id: string }) => id === 'ranking');
+    const accuracy = (name: string): number =>
+      runs.find((run: { name: string }) => run.name === name).scores.at(-1).validation.accuracy;
+    expect(new Set(classes.map((row: { class: string }) => row.class))).toEqual(
+      new Set(Object.values(optimizers).map(({ optimizerName }) => optimizerName)),
+    );
+    for (const { best, runs: tried } of classes) {
+      expect(tried).toContain(best);
+      expect(accuracy(best)).toBe(Math.max(...tried.map(accuracy)));
+    }
+  });
+
+  test('a run that diverged is no best one, and ranks last', () => {
+    const { sweeps } = all.find((figure) => figure.id === 'ranking') as SweepFigure;
+    const [first] = sweeps as [Sweep];
+    const wild = { ...first, jobs: [diverging] };
+    expect(bestOf({ ...first, jobs: [diverging, ...first.jobs] }, results)).not.toBe(diverging);
+    const figure: SweepFigure = { id: 'r', kind: 'ranking', title: '', about: '', sweeps: [wild, ...sweeps] };
+    expect(ranked(figure, results).at(-1)).toMatchObject({ best: { lr: 1e3, accuracy: 0 } });
+    expect(JSON.stringify(rankingPanels(figure, results))).toContain('✕');
+    expect(JSON.stringify(sweepPanels(figure, results, settings))).toContain('✕');
+  });
+
+  test('SFO ends below L-BFGS, and below every first-order method at its best', () => {
+    const { descents } = JSON.parse(toJson(all, results, settings, data.name, []));
+    expect(descents.map(({ problem }: { problem: string }) => problem)).toEqual(['Softmax regression', 'Autoencoder']);
+    for (const { methods: rows, lowest } of descents) {
+      const ends = rows.map(({ runs }: { runs: { values: number[] }[] }) =>
+        Math.min(...runs.map(({ values }) => values.at(-1)!)),
+      );
+      expect(rows[0]).toMatchObject({ method: 'SFO', runs: [{ values: { length: settings.passes + 1 } }] });
+      expect(ends[0]).toBeGreaterThanOrEqual(lowest);
+      for (const other of ends.slice(1)) expect(ends[0]).toBeLessThan(other);
+    }
   });
 
   test('the ensemble has every bar', () => {
@@ -293,8 +395,9 @@ describe('a small study', () => {
       return logger;
     }
     for (const spec of specs()) compile(spec, { logger });
-    // Three for each figure; one more for decay's rates, the steps of bias correction and the ensemble's errors.
-    expect(specs().length).toBe(3 * all.length + 3);
+    // Three for each figure; one more for decay's rates, the steps of bias correction and the ensemble's errors, one less
+    // for the ranking and the two sums.
+    expect(specs().length).toBe(3 * all.length + 1);
     expect(html.match(/data-spec=/g)!.length).toBe(specs().length);
     expect(warnings).toEqual([]);
   });
@@ -330,24 +433,26 @@ describe('the command', () => {
 
   test('writes its three files, and the numbers do not depend on the workers', () => {
     const data = imageFolder('command', 2600);
+    const only = ['momentum', 'second-order'];
     const study = (workers: string): string => {
       const { status, out, err } = schuss(
         main,
-        ['study', '--quick', '--data', data, '--only', 'momentum', '--workers', workers, '--out', workers],
+        ['study', '--quick', '--data', data, '--workers', workers, '--out', workers, '--only', ...only],
         folder,
       );
       expect(err).toBe('');
       expect(status).toBe(0);
       expect(out).toContain('SGD + momentum, lr 5e-3');
       expect(out).toContain('★ best');
-      expect(readFileSync(join(folder, workers, 'report.html'), 'utf8')).toContain('<section id="momentum">');
+      const html = readFileSync(join(folder, workers, 'report.html'), 'utf8');
+      for (const id of only) expect(html).toContain(`<section id="${id}">`);
       return (
         readFileSync(join(folder, workers, 'numbers.json'), 'utf8') +
         readFileSync(join(folder, workers, 'curves.csv'), 'utf8')
       );
     };
     expect(study('2')).toBe(study('1'));
-  });
+  }, 180_000);
 
   test('without its optional packages prints the line that installs them', () => {
     const app = join(folder, 'app');

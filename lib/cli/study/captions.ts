@@ -1,7 +1,9 @@
 import type { Bar } from './ensemble.js';
-import type { CurvesFigure, RangeFigure } from './figures.js';
+import type { CurvesFigure, DescentFigure, RangeFigure, SweepFigure } from './figures.js';
 import { rate } from './figures.js';
-import { methods, type TrainResult } from './job.js';
+import type { TrainResult } from './job.js';
+import { methods } from './methods.js';
+import { atBest, bestOf, lowestOf, lowestValue, type Ranked, ranked } from './numbers.js';
 import type { Results } from './pool.js';
 
 // What a figure shows, in words: every number and every name in them is read from the results.
@@ -20,7 +22,11 @@ export function short(value: number): string {
 
 /** How far accuracies measured on `count` images may lie apart by chance: two standard errors of one of them. */
 export function chance(accuracy: number, count: number): string {
-  return `${(200 * Math.sqrt((accuracy * (1 - accuracy)) / count)).toFixed(1)} points`;
+  return `${(100 * chanceOf(accuracy, count)).toFixed(1)} points`;
+}
+
+function chanceOf(accuracy: number, count: number): number {
+  return 2 * Math.sqrt((accuracy * (1 - accuracy)) / count);
 }
 
 const list = (words: readonly string[]): string =>
@@ -74,10 +80,62 @@ function describeUpdates(lines: readonly { label: string; result: TrainResult }[
   return [`Size of the steps: ${parts.join('; ')}.`];
 }
 
+export function describeSweep(figure: SweepFigure, results: Results, classes: number): string {
+  return [describeCurves(atBest(figure, results), results, classes), ...atTheEdge(figure, results)].join(' ');
+}
+
+/** Where the best learning rate is the lowest or the highest that was tried, the search was too narrow. */
+function atTheEdge({ sweeps }: SweepFigure, results: Results): string[] {
+  const edge = sweeps
+    .filter(({ jobs }) => jobs.length > 1)
+    .filter((sweep) => [sweep.jobs[0], sweep.jobs.at(-1)].includes(bestOf(sweep, results)));
+  return edge.length === 0
+    ? []
+    : [
+        `Best at the lowest or the highest learning rate that was tried, so that there may be a better one: ${list(edge.map(({ method }) => methods[method].name))}.`,
+      ];
+}
+
+export function describeRanking(figure: SweepFigure, results: Results, validation: number): string {
+  const rows = ranked(figure, results);
+  const [first] = rows;
+  if (first === undefined || first.best.accuracy === 0) return 'Every run diverged.';
+  const margin = chanceOf(first.best.accuracy, validation);
+  const equals = rows.slice(1).filter(({ best }) => best.accuracy >= first.best.accuracy - margin);
+  const last = rows.at(-1) as Ranked;
+  const cost = ({ best, nearby }: Ranked): number => best.accuracy - Math.min(...nearby);
+  const { lowest, highest } = extremes(rows, cost);
+  const points = (row: Ranked): string => `${row.name}: ${(100 * cost(row)).toFixed(1)} points`;
+  return [
+    `Highest: ${first.name} (${percent(first.best.accuracy)} at ${rate(first.best.lr)}); lowest: ${last.name} (${percent(last.best.accuracy)} at ${rate(last.best.lr)}).`,
+    equals.length === 0
+      ? ''
+      : `Within ${(100 * margin).toFixed(1)} points of the highest, which may be chance: ${list(equals.map(({ name }) => name))}.`,
+    `What a learning rate half a decade beside the best one costs is least for ${points(lowest)}, and most for ${points(highest)}.`,
+    ...atTheEdge(figure, results),
+  ].join(' ');
+}
+
+export function describeDescent({ problems }: DescentFigure, results: Results): string {
+  return problems
+    .map((problem) => {
+      const lowest = lowestValue(problem, results);
+      const ends = problem.lines
+        .map(({ label, jobs }) => ({ label, job: lowestOf(jobs, results) }))
+        .map(({ label, job }) => ({
+          label: job.lr === undefined ? label : `${label} at ${rate(job.lr)}`,
+          gap: (results.get(job).values.at(-1) ?? Infinity) - lowest,
+        }))
+        .sort((a, b) => a.gap - b.gap);
+      return `${problem.title}: the gap at the end is ${list(ends.map(({ label, gap }) => `${short(gap)} (${label})`))}.`;
+    })
+    .join(' ');
+}
+
 export function describeRange(figure: RangeFigure, results: Results): string {
   const suggestions = figure.jobs.map((job) => {
     const { suggestion } = results.get(job);
-    return `${methods[job.method]} ${Number.isFinite(suggestion) ? rate(Number(suggestion.toPrecision(2))) : 'none, the loss fell nowhere'}`;
+    return `${methods[job.method].name} ${Number.isFinite(suggestion) ? rate(Number(suggestion.toPrecision(2))) : 'none, the loss fell nowhere'}`;
   });
   return `Suggested learning rates: ${list(suggestions)}.`;
 }

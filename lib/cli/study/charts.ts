@@ -1,7 +1,8 @@
 import type { Bar } from './ensemble.js';
-import type { CurvesFigure, Line, RangeFigure } from './figures.js';
-import { methods, type Scores, type Settings, stepsPerEpoch } from './job.js';
-import { finalOf } from './numbers.js';
+import type { CurvesFigure, DescentFigure, Line, RangeFigure, SweepFigure } from './figures.js';
+import { type DescentJob, type Scores, type Settings, stepsPerEpoch, type TrainJob } from './job.js';
+import { defaultLr, methods } from './methods.js';
+import { atBest, finalOf, lowestOf, lowestValue, ranked } from './numbers.js';
 import type { Results } from './pool.js';
 
 /** A Vega-Lite specification; its own type needs the optional package. */
@@ -29,6 +30,7 @@ const styles: readonly { color: string; dash: readonly number[] }[] = [
   { color: '#CC79A7', dash: [8, 3, 2, 3] },
   { color: '#E69F00', dash: [12, 3, 2, 3, 2, 3] },
   { color: '#000000', dash: [4, 4] },
+  { color: '#56B4E9', dash: [1, 0] },
 ];
 const groupColors = { member: '#56B4E9', combined: '#0072B2', student: '#009E73', weights: '#E69F00' } as const;
 
@@ -90,10 +92,22 @@ interface LinePanel {
   readonly dots?: readonly object[];
   /** Where lines end because their run diverged. */
   readonly crosses?: readonly object[];
+  /** Runs beside the lines, each a faint line of its own. */
+  readonly faint?: readonly object[];
   readonly layers?: readonly object[];
 }
 
-function linePanel({ title, legend, x, y, points, dots = [], crosses = [], layers = [] }: LinePanel): Panel {
+function linePanel({
+  title,
+  legend,
+  x,
+  y,
+  points,
+  dots = [],
+  crosses = [],
+  faint = [],
+  layers = [],
+}: LinePanel): Panel {
   const color = {
     field: 'line',
     type: 'nominal',
@@ -136,6 +150,15 @@ function linePanel({ title, legend, x, y, points, dots = [], crosses = [], layer
                 encoding: { ...position, color, opacity: unlessFocused(0.3, 0.04) },
               },
             ]),
+        ...(faint.length === 0
+          ? []
+          : [
+              {
+                data: { values: faint },
+                mark: { type: 'line', strokeWidth: 1, clip: true },
+                encoding: { ...position, color, detail: { field: 'run' }, opacity: unlessFocused(0.3, 0.05) },
+              },
+            ]),
         {
           data: { values: points },
           mark: { type: 'line', strokeWidth: 2, clip: true },
@@ -172,13 +195,16 @@ const round = (value: number): number => Number(value.toPrecision(5));
 
 export function curvePanels(figure: CurvesFigure, results: Results, settings: Settings): Panel[] {
   const legend = curveLegend(figure, results);
-  const perEpoch = stepsPerEpoch(settings);
-  const lines = figure.lines.map(({ label, job }) => ({ line: label, result: results.get(job) }));
+  const lines = figure.lines.map(({ label, job }) => ({
+    line: label,
+    result: results.get(job),
+    perEpoch: stepsPerEpoch(settings, job.method),
+  }));
   const scored = (value: (scores: Scores) => number): Point[] =>
-    lines.flatMap(({ line, result }) =>
+    lines.flatMap(({ line, result, perEpoch }) =>
       result.scores.map((scores) => ({ line, epoch: scores.step / perEpoch, value: round(value(scores)) })),
     );
-  const batchLosses: Point[] = lines.flatMap(({ line, result }) =>
+  const batchLosses: Point[] = lines.flatMap(({ line, result, perEpoch }) =>
     result.losses.map((loss, step) => ({ line, epoch: step / perEpoch, value: round(loss) })),
   );
   // A run that diverged is followed beyond its last scores, batch by batch, for as long as its loss was a number.
@@ -204,11 +230,7 @@ export function curvePanels(figure: CurvesFigure, results: Results, settings: Se
       title,
       legend,
       x: epochs,
-      y: {
-        title: `Accuracy (%)${floor === 0 ? '' : `, from ${floor}`}`,
-        scale: { domain: [floor, 100] },
-        format: '.1f',
-      },
+      y: { ...accuracyFrom(floor), format: '.1f' },
       points: scored((scores) => 100 * value(scores)),
       crosses: lastOf(scored((scores) => 100 * value(scores))),
     });
@@ -226,7 +248,7 @@ export function curvePanels(figure: CurvesFigure, results: Results, settings: Se
     accuracy('Validation accuracy', (scores) => scores.validation.accuracy),
   ];
   if (figure.also === 'lr') {
-    const points = lines.flatMap(({ line, result }) =>
+    const points = lines.flatMap(({ line, result, perEpoch }) =>
       result.lrs.map((lr, step) => ({ line, epoch: round(step / perEpoch), value: round(lr) })),
     );
     panels.unshift(
@@ -240,7 +262,7 @@ export function curvePanels(figure: CurvesFigure, results: Results, settings: Se
     );
   }
   if (figure.also === 'updates') {
-    const first = Math.min(60, settings.epochs * perEpoch);
+    const first = Math.min(60, ...lines.map(({ result }) => result.updates.length));
     const points = lines.flatMap(({ line, result }) =>
       result.updates.slice(0, first).map((value, i) => ({ line, step: i + 1, value: round(value) })),
     );
@@ -257,9 +279,9 @@ export function curvePanels(figure: CurvesFigure, results: Results, settings: Se
   return panels;
 }
 
-/** 1e-3 and 2.5e-3, but 0 and 1. */
+/** 1e-3 and 2.5e-3, but 0, 1 and 10. */
 const scientific = {
-  labelExpr: "datum.value === 0 || datum.value === 1 ? format(datum.value, 'd') : format(datum.value, '~e')",
+  labelExpr: "datum.value === 0 || datum.value >= 1 ? format(datum.value, '~g') : format(datum.value, '~e')",
 };
 
 function decades(from: number, to: number): number[] {
@@ -292,7 +314,7 @@ function lossAxis(points: readonly Point[]): { title: string; scale: object; axi
 
 export function rangePanels(figure: RangeFigure, results: Results): Panel[] {
   return figure.jobs.map((job) => {
-    const name = methods[job.method];
+    const name = methods[job.method].name;
     const { lrs, losses, suggestion } = results.get(job);
     const points = losses.flatMap((loss, i) =>
       Number.isFinite(loss) ? { line: name, lr: round(lrs[i] as number), value: round(loss) } : [],
@@ -327,6 +349,239 @@ export function rangePanels(figure: RangeFigure, results: Results): Panel[] {
           },
         },
       ],
+    });
+  });
+}
+
+/** An axis of accuracies that does not waste its room on what lies far below the best. */
+const accuracyFrom = (floor: number) => ({
+  title: `Accuracy (%)${floor === 0 ? '' : `, from ${floor}`}`,
+  scale: { domain: [floor, 100], nice: false },
+});
+
+/** A round number, some way below all accuracies. */
+const floorBelow = (accuracies: readonly number[], margin: number): number =>
+  Math.max(0, 10 * Math.floor((Math.min(...accuracies) - margin) / 10));
+
+/** A family's classes: accuracy over learning rates, then the curves of each at its best. */
+export function sweepPanels(figure: SweepFigure, results: Results, settings: Settings): Panel[] {
+  const best = atBest(figure, results);
+  const accuracyOf = (job: TrainJob): number => round(100 * (finalOf(results.get(job))?.validation.accuracy ?? 0));
+  const points = figure.sweeps.flatMap(({ jobs }, i) =>
+    jobs.map((job) => ({
+      line: best.lines[i]!.label,
+      lr: job.lr,
+      value: accuracyOf(job),
+      diverged: results.get(job).divergedAt !== null,
+    })),
+  );
+  const lrs = points.map(({ lr }) => lr);
+  const [low, high] = [Math.min(...lrs), Math.max(...lrs)];
+  const floor = floorBelow(
+    best.lines.map(({ job }) => accuracyOf(job)),
+    20,
+  );
+  const legend = curveLegend(best, results);
+  const [loss, , accuracy] = curvePanels(best, results, settings) as [Panel, Panel, Panel];
+  return [
+    linePanel({
+      title: 'Final validation accuracy over learning rates',
+      legend,
+      x: {
+        title: 'Learning rate',
+        field: 'lr',
+        scale: { type: 'log', nice: false, domain: [low / 1.2, high * 1.2] },
+        axis: { ...scientific, values: decades(low, high) },
+      },
+      y: { ...accuracyFrom(floor), format: '.1f' },
+      points: points.filter(({ diverged }) => !diverged),
+      crosses: points.filter(({ diverged }) => diverged).map((point) => ({ ...point, value: floor })),
+    }),
+    { ...loss, title: `${loss.title} at the best learning rate` },
+    { ...accuracy, title: `${accuracy.title} at the best learning rate` },
+  ];
+}
+
+/** The families' colors, which the ranking shows. */
+export function familyLegend(figure: SweepFigure): LegendEntry[] {
+  const titles = [...new Set(figure.sweeps.map(({ family }) => family.title))];
+  return legendOf(titles).map((entry) => ({ ...entry, dash: [1, 0] }));
+}
+
+/** All classes, the best first: each one's accuracy at every learning rate, and how much a learning rate beside the best costs. */
+export function rankingPanels(figure: SweepFigure, results: Results): Panel[] {
+  const rows = ranked(figure, results);
+  const cells = rows.flatMap(({ name, family, best, scores }) =>
+    scores.map(({ lr, accuracy }) => ({
+      name,
+      line: family.title,
+      lr,
+      from: lr / 10 ** 0.25,
+      to: lr * 10 ** 0.25,
+      accuracy: accuracy === null ? null : round(100 * accuracy),
+      text: accuracy === null ? '✕' : (100 * accuracy).toFixed(0),
+      best: lr === best.lr,
+    })),
+  );
+  // Drawn last, so that no neighbour covers its frame.
+  cells.sort((a, b) => Number(a.best) - Number(b.best));
+  const defaults = rows.flatMap(({ name, family, method }) => {
+    const lr = defaultLr(method);
+    return lr === undefined ? [] : [{ name, line: family.title, lr }];
+  });
+  const dots = rows.map(({ name, family, best, nearby }) => ({
+    name,
+    line: family.title,
+    lr: best.lr,
+    accuracy: round(100 * best.accuracy),
+    worst: round(100 * Math.min(...nearby)),
+  }));
+  const low = floorBelow(
+    dots.map(({ accuracy }) => accuracy),
+    10,
+  );
+  const ends = [...cells.flatMap(({ from, to }) => [from, to]), ...defaults.map(({ lr }) => lr)];
+  const [least, most] = [Math.min(...ends), Math.max(...ends)];
+  const legend = familyLegend(figure);
+  const y = {
+    field: 'name',
+    type: 'nominal',
+    sort: rows.map(({ name }) => name),
+    title: null,
+    axis: { labelLimit: 170, ticks: false, domain: false, labelPadding: 6 },
+  };
+  const x = {
+    type: 'quantitative',
+    title: 'Learning rate',
+    scale: { type: 'log', nice: false, domain: [least, most] },
+    axis: { ...scientific, values: decades(least, most), grid: false },
+  };
+  const color = {
+    field: 'line',
+    type: 'nominal',
+    legend: null,
+    scale: { domain: legend.map((e) => e.label), range: legend.map((e) => e.color) },
+  };
+  const accuracyAxis = { type: 'quantitative', ...accuracyFrom(low) };
+  const shared = { ...base, height: 21 * rows.length + 45, params: [focus] };
+  const tooltip = [
+    { field: 'name', title: 'class' },
+    { field: 'lr', title: 'learning rate', format: '~g' },
+    { field: 'accuracy', title: 'validation accuracy', format: '.1f' },
+  ];
+  return [
+    {
+      title: 'Final validation accuracy (%) at each learning rate',
+      spec: {
+        ...shared,
+        layer: [
+          {
+            data: { values: cells },
+            mark: { type: 'rect', height: { band: 0.92 } },
+            encoding: {
+              y,
+              x: { ...x, field: 'from' },
+              x2: { field: 'to' },
+              opacity: unlessFocused(1, 0.15),
+              color: {
+                condition: { test: 'datum.accuracy === null', value: '#fbe3d6' },
+                field: 'accuracy',
+                type: 'quantitative',
+                legend: null,
+                // What lies near the top is told apart.
+                scale: { type: 'pow', exponent: 4, scheme: 'blues', domain: [0, 100] },
+              },
+              stroke: { condition: { test: 'datum.best', value: '#000' }, value: null },
+              tooltip,
+            },
+          },
+          {
+            data: { values: cells },
+            mark: { type: 'text', fontSize: 11 },
+            encoding: {
+              y,
+              x: { ...x, field: 'lr' },
+              text: { field: 'text' },
+              opacity: unlessFocused(1, 0.15),
+              color: { condition: { test: 'datum.accuracy > 80', value: '#fff' }, value: '#222' },
+            },
+          },
+          {
+            data: { values: defaults },
+            mark: { type: 'point', shape: 'triangle-up', filled: true, color: '#D55E00', size: 32, yOffset: 8 },
+            encoding: { y, x: { ...x, field: 'lr' }, opacity: unlessFocused(1, 0.15) },
+          },
+        ],
+      },
+    },
+    {
+      title: 'At the best learning rate, down to the worse of those beside it',
+      spec: {
+        ...shared,
+        data: { values: dots },
+        layer: [
+          {
+            mark: { type: 'rule', strokeWidth: 2, clip: true },
+            encoding: {
+              y,
+              x: { ...accuracyAxis, field: 'worst' },
+              x2: { field: 'accuracy' },
+              color,
+              opacity: unlessFocused(0.6, 0.1),
+            },
+          },
+          {
+            mark: { type: 'point', filled: true, size: 70, opacity: 1 },
+            encoding: { y, x: { ...accuracyAxis, field: 'accuracy' }, color, opacity: unlessFocused(1, 0.15), tooltip },
+          },
+          {
+            mark: { type: 'text', align: 'left', dx: 8, fontSize: 11, color: '#222' },
+            encoding: {
+              y,
+              x: { ...accuracyAxis, field: 'accuracy' },
+              text: { field: 'accuracy', format: '.1f' },
+              opacity: unlessFocused(1, 0.15),
+            },
+          },
+        ],
+      },
+    },
+  ];
+}
+
+export function descentLegend(figure: DescentFigure): LegendEntry[] {
+  return legendOf(figure.problems[0]!.lines.map((line) => line.label));
+}
+
+/** Of each problem, how far above the lowest value each method is after each pass. */
+export function descentPanels(figure: DescentFigure, results: Results): Panel[] {
+  const legend = descentLegend(figure);
+  return figure.problems.map((problem) => {
+    const lowest = lowestValue(problem, results);
+    const gaps = (line: string, job: DescentJob) =>
+      results.get(job).values.flatMap((value, pass) =>
+        // On a logarithmic axis 0 lies nowhere.
+        value > lowest ? [{ line, run: `${line} ${job.lr}`, pass, value: round(value - lowest) }] : [],
+      );
+    const points = problem.lines.flatMap(({ label, jobs }) => gaps(label, lowestOf(jobs, results)));
+    const faint = problem.lines.flatMap(({ label, jobs }) =>
+      jobs.filter((job) => job !== lowestOf(jobs, results)).flatMap((job) => gaps(label, job)),
+    );
+    const values = points.map((point) => point.value);
+    const [low, high] = [Math.min(...values), Math.max(...values)];
+    const passes = problem.reference.passes / 10;
+    return linePanel({
+      title: problem.title,
+      legend,
+      x: { title: 'Effective passes', field: 'pass', scale: { domain: [0, passes] } },
+      y: {
+        title: 'Gap to the lowest value, log scale',
+        scale: { type: 'log', nice: false, domain: [low / 1.3, high * 1.5] },
+        axis: { ...scientific, values: decades(low / 1.3, high * 1.5) },
+        format: '.3~g',
+      },
+      points,
+      faint,
     });
   });
 }

@@ -1,26 +1,27 @@
 import type * as tfjs from '@tensorflow/tfjs-core';
 import {
-  Adagrad,
-  Adam,
   constant,
   cosine,
   distillationLoss,
   exponentialDecay,
   inverseTimeDecay,
   lrRangeTest,
-  RMSprop,
+  type MinimizeOptions,
+  minimize,
+  type Optimizer,
   type Schedule,
-  SGD,
   stepDecay,
   WeightAverage,
 } from '../../index.js';
 import type { Data, Examples } from './data.js';
 import {
+  batchOf,
   type Decay,
+  type DescentJob,
+  type DescentResult,
   distillation,
   emaDecay,
   type Job,
-  type Method,
   type RangeJob,
   type RangeResult,
   type ResultOf,
@@ -32,8 +33,10 @@ import {
   type TrainJob,
   type TrainResult,
 } from './job.js';
+import { methods, newOptimizer } from './methods.js';
 import { crossEntropy, externalLoss, Network } from './network.js';
 import { Random } from './random.js';
+import { meanOf, sums, type Vector } from './sums.js';
 
 /** What a job needs around it. */
 export interface Context {
@@ -46,17 +49,6 @@ export interface Context {
   readonly onSteps?: (steps: number) => void;
 }
 
-type Lr = number | Schedule;
-const optimizers = {
-  sgd: (params: Float32Array[], lr: Lr) => new SGD(params, { lr }),
-  momentum: (params: Float32Array[], lr: Lr) => new SGD(params, { lr, momentum: 0.9 }),
-  nesterov: (params: Float32Array[], lr: Lr) => new SGD(params, { lr, momentum: 0.9, nesterov: true }),
-  adagrad: (params: Float32Array[], lr: Lr) => new Adagrad(params, { lr }),
-  rmsprop: (params: Float32Array[], lr: Lr) => new RMSprop(params, { lr }),
-  adam: (params: Float32Array[], lr: Lr) => new Adam(params, { lr }),
-  uncorrectedAdam: (params: Float32Array[], lr: Lr) => new Adam(params, { lr, biasCorrection: false }),
-} satisfies Record<Method, unknown>;
-
 /** The four decays, each over the whole run of `steps`. */
 export const decays: Record<Decay, (lr: number, steps: number) => Schedule> = {
   step: (lr, steps) => stepDecay(lr, { every: Math.ceil(steps / 4), factor: 0.5 }),
@@ -67,20 +59,26 @@ export const decays: Record<Decay, (lr: number, steps: number) => Schedule> = {
 
 /** Does a job. The same job, data and settings give the same numbers, whichever worker does it. */
 export function perform<J extends Job>(job: J, context: Context): ResultOf<J> {
-  return (job.kind === 'train' ? train(job, context) : rangeTest(job, context)) as ResultOf<J>;
+  const kinds = {
+    train: () => train(job as TrainJob, context),
+    range: () => rangeTest(job as RangeJob, context),
+    descent: () => descend(job as DescentJob, context),
+  };
+  return kinds[job.kind]() as ResultOf<J>;
 }
 
 function train(job: TrainJob, context: Context): TrainResult {
   const { settings } = context;
   const steps = stepsOf(job, settings);
-  const scoreEvery = Math.max(1, Math.round(stepsPerEpoch(settings) / settings.scoresPerEpoch));
+  const scoreEvery = Math.max(1, Math.round(stepsPerEpoch(settings, job.method) / settings.scoresPerEpoch));
   const network = newNetwork(job.member, context);
   const schedule = job.decay === undefined ? constant(job.lr) : decays[job.decay](job.lr, steps);
-  const optimizer = optimizers[job.method](network.params, schedule);
+  const optimizer = newOptimizer(job.method, network.shaped, schedule, settings);
   const swa = new WeightAverage(network.params, { mode: 'swa' });
   const ema = new WeightAverage(network.params, { decay: emaDecay(settings) });
-  const nextBatch = batches(job.member, context);
+  const nextBatch = batches(job, context);
 
+  const before = network.params.map((param) => param.slice());
   const losses: number[] = [];
   const lrs: number[] = [];
   const updates: number[] = [];
@@ -90,7 +88,7 @@ function train(job: TrainJob, context: Context): TrainResult {
 
   for (let step = 0; divergedAt === null; step++) {
     if (step % scoreEvery === 0 || step === steps) {
-      logits = logitsOf(network, context);
+      logits = logitsOf(network, context, averageOf(optimizer));
       const current = scoresOf(logits, context);
       if (Number.isFinite(current.train.loss)) scores.push({ step, ...current });
       else divergedAt = step;
@@ -101,7 +99,9 @@ function train(job: TrainJob, context: Context): TrainResult {
     const { inputs, rows } = nextBatch();
     const { loss, gradients } = network.lossAndGradients(inputs, lossOf(job, rows, context));
     if (Number.isFinite(loss)) {
-      const before = network.params.map((param) => param.slice());
+      network.params.forEach((param, i) => {
+        before[i]!.set(param);
+      });
       optimizer.step(gradients);
       losses.push(loss);
       lrs.push(schedule(step + 1));
@@ -127,8 +127,8 @@ function train(job: TrainJob, context: Context): TrainResult {
 
 function rangeTest(job: RangeJob, context: Context): RangeResult {
   const network = newNetwork(0, context);
-  const optimizer = optimizers[job.method](network.params, job.from);
-  const nextBatch = batches(0, context);
+  const optimizer = newOptimizer(job.method, network.shaped, job.from, context.settings);
+  const nextBatch = batches({ ...job, member: 0 }, context);
   const { lrs, losses, suggestion } = lrRangeTest(
     optimizer,
     () => {
@@ -147,6 +147,32 @@ function rangeTest(job: RangeJob, context: Context): RangeResult {
   return { kind: 'range', lrs: [...lrs], losses: [...losses], suggestion };
 }
 
+/** The weights of an optimizer that are to be used, where these are an average and not the params. */
+function averageOf(optimizer: Optimizer): readonly Float32Array[] | undefined {
+  // Empty before the first step.
+  return optimizer.stepCount > 0 && 'averagedParams' in optimizer
+    ? (optimizer.averagedParams as Float32Array[])
+    : undefined;
+}
+
+function descend({ problem, method, lr, passes }: DescentJob, { data, settings, onSteps }: Context): DescentResult {
+  const { start, ...terms } = sums[problem](data, settings);
+  const values = [meanOf(terms, start)];
+  const onPass = (x: Vector): void => {
+    values.push(meanOf(terms, x));
+    onSteps?.(1);
+  };
+  const options =
+    method === 'sfo' || method === 'lbfgs'
+      ? { method, ...(method === 'sfo' && { seed: settings.seed }) }
+      : { method: methods[method].key, ...methods[method].options?.(settings), lr, seed: settings.seed };
+  // First-order classes step in float32.
+  const x0 = lr === undefined ? start : Float32Array.from(start);
+  minimize<Vector>(terms, x0, { ...options, passes, onPass } as MinimizeOptions<Vector>);
+  onSteps?.(passes + 1 - values.length);
+  return { kind: 'descent', values: values.filter(Number.isFinite) };
+}
+
 function newNetwork(member: number, { tf, data, settings }: Context): Network {
   return new Network(
     tf,
@@ -156,18 +182,22 @@ function newNetwork(member: number, { tf, data, settings }: Context): Network {
 }
 
 /** Batches of every epoch's own order; the rest of an epoch that fills no batch is left out. */
-function batches(member: number, { data, settings }: Context): () => { inputs: Float32Array; rows: Int32Array } {
+function batches(
+  { method, member }: Pick<TrainJob, 'method' | 'member'>,
+  { data, settings }: Context,
+): () => { inputs: Float32Array; rows: Int32Array } {
   const random = new Random(settings.seed, `batches ${member}`);
-  const inputs = new Float32Array(settings.batch * data.inputs);
+  const size = batchOf(settings, method);
+  const inputs = new Float32Array(size * data.inputs);
   let order = new Int32Array(0);
   let next = 0;
   return () => {
-    if (next + settings.batch > order.length) {
+    if (next + size > order.length) {
       order = random.permutation(settings.train) as Int32Array<ArrayBuffer>;
       next = 0;
     }
-    const rows = order.subarray(next, next + settings.batch);
-    next += settings.batch;
+    const rows = order.subarray(next, next + size);
+    next += size;
     rows.forEach((row, i) => {
       inputs.set(data.train.inputs.subarray(row * data.inputs, (row + 1) * data.inputs), i * data.inputs);
     });
@@ -227,7 +257,10 @@ function rootMeanSquareChange(before: readonly Float32Array[], after: readonly F
   let count = 0;
   before.forEach((old, i) => {
     const now = after[i] as Float32Array;
-    for (let k = 0; k < old.length; k++) sum += ((now[k] as number) - (old[k] as number)) ** 2;
+    for (let k = 0; k < old.length; k++) {
+      const change = now[k]! - old[k]!;
+      sum += change * change;
+    }
     count += old.length;
   });
   return Math.sqrt(sum / count);

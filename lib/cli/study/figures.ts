@@ -1,14 +1,16 @@
 import {
+  batchOf,
   type Decay,
+  type DescentJob,
   emaDecay,
   type Job,
-  type Method,
-  methods,
   type RangeJob,
   type Settings,
   settingsOf,
   type TrainJob,
 } from './job.js';
+import { type Family, families, type Method, methods, middleOf, spread } from './methods.js';
+import { hidden, imagesOfTerm, terms } from './sums.js';
 
 /** A line of a figure: what the legend calls it, and the run that it shows. */
 export interface Line {
@@ -34,16 +36,37 @@ export interface RangeFigure extends Common {
   readonly kind: 'range';
   readonly jobs: readonly RangeJob[];
 }
+/** A method at each of its learning rates. */
+export interface Sweep {
+  readonly method: Method;
+  readonly family: Family;
+  readonly jobs: readonly TrainJob[];
+}
+/** `ranking`: all methods at a glance; `sweep`: those of a family, with the curves of each at its best learning rate. */
+export interface SweepFigure extends Common {
+  readonly kind: 'ranking' | 'sweep';
+  readonly sweeps: readonly Sweep[];
+}
+/** Ways down sums of functions: of each method, its run with every learning rate. */
+export interface DescentFigure extends Common {
+  readonly kind: 'descent';
+  readonly problems: readonly {
+    readonly title: string;
+    readonly lines: readonly { readonly label: string; readonly jobs: readonly DescentJob[] }[];
+    /** A longer run, drawn nowhere: how low it is possible to come. */
+    readonly reference: DescentJob;
+  }[];
+}
 export interface EnsembleFigure extends Common {
   readonly kind: 'ensemble';
   readonly members: readonly TrainJob[];
   readonly student: TrainJob;
 }
-export type Figure = CurvesFigure | RangeFigure | EnsembleFigure;
+export type Figure = CurvesFigure | SweepFigure | RangeFigure | EnsembleFigure | DescentFigure;
 
-/** How a learning rate is written: 1e-4, 5e-3. */
+/** How a learning rate is written: 1e-4, 5e-3, but 1 and 30. */
 export function rate(lr: number): string {
-  return lr.toExponential();
+  return lr < 1 ? lr.toExponential() : String(lr);
 }
 
 const train = (method: Method, lr: number, more: Partial<TrainJob> = {}): TrainJob => ({
@@ -55,7 +78,7 @@ const train = (method: Method, lr: number, more: Partial<TrainJob> = {}): TrainJ
 });
 const models = (lrs: Partial<Record<Method, number>>): Line[] =>
   (Object.entries(lrs) as [Method, number][]).map(([method, lr]) => ({
-    label: `${methods[method]} ${rate(lr)}`,
+    label: `${methods[method].name} ${rate(lr)}`,
     job: train(method, lr),
   }));
 const rates = (method: Method, lrs: readonly number[]): Line[] =>
@@ -72,6 +95,77 @@ function decayLines(method: Method, lr: number): Line[] {
   return decays.map(([label, decay]) => ({ label, job: train(method, lr, decay && { decay }) }));
 }
 
+const sweepsOf = (family: Family, settings: Settings): Sweep[] =>
+  family.methods.map((method) => ({
+    method,
+    family,
+    jobs: spread(middleOf(method), settings.rates).map((lr) => train(method, lr)),
+  }));
+
+function familyFigures(settings: Settings): SweepFigure[] {
+  const all = families.flatMap((family) => sweepsOf(family, settings));
+  const batches = all.flatMap(({ method }) => {
+    const size = batchOf(settings, method);
+    return size === settings.batch
+      ? []
+      : `${methods[method].name}, a full-batch method, takes mini-batches of ${size}, and so fewer steps in its ${settings.epochs} epochs: it compares the signs of successive gradients, which small mini-batches turn at random.`;
+  });
+  return [
+    {
+      id: 'ranking',
+      kind: 'ranking',
+      title: 'Every class, over learning rates',
+      about: `Every class of the library, and SGD with its two momentums, each at ${settings.rates} learning rates half a decade apart; the other options are the defaults. The highest validation accuracy chooses the best learning rate, which flatters each a little and all alike. A frame marks the best, a triangle the default. ${batches.join(' ')}`,
+      sweeps: all,
+    },
+    ...families.map(
+      (family): SweepFigure => ({
+        id: `family-${family.id}`,
+        kind: 'sweep',
+        title: family.title,
+        about: `${family.about} First the accuracy at the end of a run with each learning rate, then the curves of each at its best one, which stands behind the name.`,
+        sweeps: sweepsOf(family, settings),
+      }),
+    ),
+  ];
+}
+
+function descentFigure(settings: Settings): DescentFigure {
+  const { passes, rates } = settings;
+  // With the middles of their learning rates: these problems' gradients are smaller than the network's.
+  const firstOrder: [Method, number][] = [
+    ['sgd', 0.3],
+    ['momentum', 0.03],
+    ['adagrad', 0.1],
+    ['adam', 0.01],
+  ];
+  const size = imagesOfTerm(settings);
+  return {
+    id: 'second-order',
+    kind: 'descent',
+    title: 'Second order: SFO and L-BFGS against first-order methods',
+    about: `Two sums of ${terms} functions, each the mean loss over a mini-batch of ${size} images at half their width: softmax regression with an L2 penalty, which is convex, and a sigmoid autoencoder with tied weights and ${hidden} hidden units, which is not. An effective pass is ${terms} evaluations of a function and its gradient. SFO takes one function at a time and models the curvature of each, L-BFGS takes the whole sum, the first-order methods step after each function. SFO and L-BFGS run as they come; each first-order method is given its best of ${rates} learning rates half a decade apart, the others are its faint lines. The gap is to the lowest value that any run found, among them L-BFGS over ${10 * passes} passes, which is not drawn.`,
+    problems: [
+      { title: 'Softmax regression', problem: 'softmax' as const },
+      { title: 'Autoencoder', problem: 'autoencoder' as const },
+    ].map(({ title, problem }) => {
+      const job = { kind: 'descent', problem, passes } as const;
+      return {
+        title,
+        lines: [
+          { label: 'SFO', jobs: [{ ...job, method: 'sfo' as const }] },
+          { label: 'L-BFGS', jobs: [{ ...job, method: 'lbfgs' as const }] },
+          ...firstOrder.map(([method, middle]) => ({
+            label: methods[method].name,
+            jobs: spread(middle, rates).map((lr) => ({ ...job, method, lr })),
+          })),
+        ],
+        reference: { ...job, method: 'lbfgs', passes: 10 * passes },
+      };
+    }),
+  };
+}
+
 /** All figures of the study, in the order of the page. */
 export function figures(settings: Settings): Figure[] {
   const members = Array.from({ length: settings.members }, (_, member) =>
@@ -79,6 +173,7 @@ export function figures(settings: Settings): Figure[] {
   );
   const rangeTest = (method: Method): RangeJob => ({ kind: 'range', method, from: 1e-5, to: 1, steps: 120 });
   return [
+    ...familyFigures(settings),
     {
       id: 'momentum',
       kind: 'curves',
@@ -173,6 +268,7 @@ export function figures(settings: Settings): Figure[] {
       // Its own initial weights, like one more member.
       student: train('adam', 1e-3, { member: settings.members, teachers: members }),
     },
+    descentFigure(settings),
   ];
 }
 
@@ -181,6 +277,11 @@ export const figureIds: readonly string[] = figures(settingsOf({ seed: 0 })).map
 
 export function jobsOf(figure: Figure): readonly Job[] {
   switch (figure.kind) {
+    case 'ranking':
+    case 'sweep':
+      return figure.sweeps.flatMap((sweep) => sweep.jobs);
+    case 'descent':
+      return figure.problems.flatMap(({ lines, reference }) => [reference, ...lines.flatMap((line) => line.jobs)]);
     case 'curves':
       return figure.lines.map((line) => line.job);
     case 'range':

@@ -1,22 +1,13 @@
-/** The optimizers that are compared, as the report calls them. */
-export const methods = {
-  sgd: 'SGD',
-  momentum: 'SGD + momentum',
-  nesterov: 'SGD + Nesterov',
-  adagrad: 'Adagrad',
-  rmsprop: 'RMSprop',
-  adam: 'Adam',
-  uncorrectedAdam: 'Adam without bias correction',
-} as const satisfies Record<string, string>;
+import { type Method, methods } from './methods.js';
+import type { Problem } from './sums.js';
 
-export type Method = keyof typeof methods;
 export type Decay = 'step' | 'exponential' | '1/t' | 'cosine';
 
 /** How a student learns: from predictions softened by Hinton's temperature, and half from the labels. */
 export const distillation = { temperature: 2, alpha: 0.5 } as const;
 /** Of the running average of the weights: over about a quarter of the run. */
 export function emaDecay(settings: Settings): number {
-  return 1 - 4 / (settings.epochs * stepsPerEpoch(settings));
+  return 1 - 4 / (settings.epochs * stepsPerEpoch(settings, 'adam'));
 }
 
 /** One training run. Plain data: it travels to a worker, and two figures that declare the same run share it. */
@@ -42,7 +33,18 @@ export interface RangeJob {
   readonly steps: number;
 }
 
-export type Job = TrainJob | RangeJob;
+/** One run down a sum of functions. */
+export interface DescentJob {
+  readonly kind: 'descent';
+  readonly problem: Problem;
+  readonly method: 'sfo' | 'lbfgs' | Method;
+  /** Of a first-order method. */
+  readonly lr?: number;
+  /** How often each term of the sum is evaluated. */
+  readonly passes: number;
+}
+
+export type Job = TrainJob | RangeJob | DescentJob;
 
 /** What holds for every run of a study. */
 export interface Settings {
@@ -54,6 +56,10 @@ export interface Settings {
   readonly epochs: number;
   readonly members: number;
   readonly hidden: readonly number[];
+  /** With how many learning rates each class is tried. */
+  readonly rates: number;
+  /** How often the second-order comparison goes over its sums. */
+  readonly passes: number;
   /** Whole-set scores are taken so many times an epoch. */
   readonly scoresPerEpoch: number;
 }
@@ -61,9 +67,9 @@ export interface Settings {
 /** The settings of the study, whole or quick. */
 export function settingsOf({ quick = false, seed }: { readonly quick?: boolean; readonly seed: number }): Settings {
   const sizes = quick
-    ? { train: 2000, validation: 500, epochs: 2, members: 3 }
-    : { train: 4000, validation: 1000, epochs: 5, members: 5 };
-  return { seed, quick, ...sizes, batch: 100, hidden: [100, 100, 100, 100, 100], scoresPerEpoch: 4 };
+    ? { train: 1000, validation: 500, batch: 50, epochs: 2, members: 3, rates: 3, passes: 10, scoresPerEpoch: 2 }
+    : { train: 4000, validation: 1000, batch: 100, epochs: 5, members: 5, rates: 5, passes: 30, scoresPerEpoch: 4 };
+  return { seed, quick, ...sizes, hidden: [100, 100, 100, 100, 100] };
 }
 
 export interface Score {
@@ -101,19 +107,31 @@ export interface RangeResult {
   readonly suggestion: number;
 }
 
-export type Result = TrainResult | RangeResult;
-export type ResultOf<J extends Job> = J extends TrainJob ? TrainResult : RangeResult;
+export interface DescentResult {
+  readonly kind: 'descent';
+  /** The mean of the terms at the start and after each pass; a run that overflows or converges has fewer. */
+  readonly values: readonly number[];
+}
+
+export type Result = TrainResult | RangeResult | DescentResult;
+export type ResultOf<J extends Job> = Extract<Result, { kind: J['kind'] }>;
 
 /** Equal for two jobs exactly when their runs are the same; averaging only watches a run. */
 export function keyOf(job: Job): string {
   return JSON.stringify(job, (name, value: unknown) => (name === 'average' ? undefined : value));
 }
 
-export function stepsPerEpoch(settings: Settings): number {
-  return Math.floor(settings.train / settings.batch);
+/** The examples of a step. */
+export function batchOf(settings: Settings, method: Method): number {
+  return Math.min(settings.train, settings.batch * (methods[method].batches ?? 1));
 }
 
-/** How many steps a job takes, for the progress bar. */
+export function stepsPerEpoch(settings: Settings, method: Method): number {
+  return Math.floor(settings.train / batchOf(settings, method));
+}
+
+/** How many steps or passes a job takes, for the progress bar. */
 export function stepsOf(job: Job, settings: Settings): number {
-  return job.kind === 'range' ? job.steps : settings.epochs * stepsPerEpoch(settings);
+  if (job.kind === 'train') return settings.epochs * stepsPerEpoch(settings, job.method);
+  return job.kind === 'range' ? job.steps : job.passes;
 }

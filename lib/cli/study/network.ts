@@ -1,4 +1,5 @@
 import type * as tfjs from '@tensorflow/tfjs-core';
+import type { Param } from '../../index.js';
 import { loadOptional } from '../optional.js';
 import type { Random } from './random.js';
 
@@ -36,6 +37,13 @@ export class Network {
         Float32Array.from({ length: (sizes[i] as number) * width }, () => 0.05 * random.normal()),
         new Float32Array(width),
       ]);
+  }
+
+  /** `params`, the weights with their shapes: for methods that treat rows and columns. */
+  get shaped(): Param[] {
+    return this.params.map((data, i) =>
+      i % 2 === 1 ? data : { data, shape: [this.#sizes[i >> 1] as number, this.#sizes[(i >> 1) + 1] as number] },
+    );
   }
 
   /** The loss of a batch, and its gradients in the order of `params`. */

@@ -1,13 +1,35 @@
 import { escapeHtml, inlineScript, prose, scriptJson } from '../html.js';
 import { readOptional } from '../optional.js';
 import { style } from '../style.js';
-import { chance, describeCurves, describeEnsemble, describeRange, percent, short } from './captions.js';
-import { curveLegend, curvePanels, ensemblePanels, type LegendEntry, type Panel, rangePanels } from './charts.js';
+import {
+  chance,
+  describeCurves,
+  describeDescent,
+  describeEnsemble,
+  describeRange,
+  describeRanking,
+  describeSweep,
+  percent,
+  short,
+} from './captions.js';
+import {
+  curveLegend,
+  curvePanels,
+  descentLegend,
+  descentPanels,
+  ensemblePanels,
+  familyLegend,
+  type LegendEntry,
+  type Panel,
+  rangePanels,
+  rankingPanels,
+  sweepPanels,
+} from './charts.js';
 import type { Data } from './data.js';
 import type { Bar } from './ensemble.js';
 import type { Figure } from './figures.js';
 import type { Settings } from './job.js';
-import { bestAccuracy, finalOf, type Run, runsOf } from './numbers.js';
+import { atBest, bestAccuracy, finalOf, type Run, runsOf } from './numbers.js';
 import { script } from './page.js';
 import type { Results } from './pool.js';
 
@@ -47,7 +69,10 @@ ${legend.length === 0 ? '' : `<div class="legend" role="group" aria-label="Legen
 </section>`;
   });
   const { train, validation, epochs, batch, hidden } = settings;
-  const runs = runsOf(figures, results);
+  const runs = runsOf(
+    figures.map((figure) => atBest(figure, results)),
+    results,
+  );
   // None where every run diverged, or where only the range test was asked for.
   const best = bestAccuracy(runs);
   const noise =
@@ -67,17 +92,17 @@ ${legend.length === 0 ? '' : `<div class="legend" role="group" aria-label="Legen
 <header>
 <p class="brand">schuss</p>
 <h1>Optimizers at work</h1>
-<p class="lead">The textbook optimizers, training the same network on the same images, from the same initial weights and with the same order of batches: ${train.toLocaleString('en')} training and ${validation.toLocaleString('en')} validation images, ${hidden.length} hidden ReLU layers of ${hidden[0]}, softmax and cross-entropy, mini-batches of ${batch}, ${epochs} epochs. TensorFlow.js computes the gradients, schuss does the updates.</p>
-${settings.quick ? '<p class="quick"><strong>Quick run.</strong> Fewer images, epochs and ensemble members than the whole study: a look at how it works, not a result. <code>schuss study</code> without <code>--quick</code> makes the whole one.</p>' : ''}
+<p class="lead">The optimizers of schuss, training the same network on the same images, from the same initial weights and with the same order of batches: ${train.toLocaleString('en')} training and ${validation.toLocaleString('en')} validation images, ${hidden.length} hidden ReLU layers of ${hidden[0]}, softmax and cross-entropy, mini-batches of ${batch}, ${epochs} epochs. TensorFlow.js computes the gradients, schuss does the updates.</p>
+${settings.quick ? '<p class="quick"><strong>Quick run.</strong> Fewer images, epochs, learning rates and ensemble members than the whole study: a look at how it works, not a result. <code>schuss study</code> without <code>--quick</code> makes the whole one.</p>' : ''}
 <details open><summary>How this page was made</summary><dl>${made.map(([name, value]) => `<dt>${escapeHtml(name)}</dt><dd>${escapeHtml(value)}</dd>`).join('')}</dl></details>
-<nav aria-label="Figures"><ol>${figures.map((figure) => `<li><a href="#${figure.id}">${escapeHtml(figure.title)}</a></li>`).join('')}${runs.length === 0 ? '' : '<li><a href="#numbers">All runs in numbers</a></li>'}</ol></nav>
+<nav aria-label="Figures"><ol>${figures.map((figure) => `<li><a href="#${figure.id}">${escapeHtml(figure.title)}</a></li>`).join('')}${runs.length === 0 ? '' : '<li><a href="#numbers">Runs in numbers</a></li>'}</ol></nav>
 </header>
 <main>
 <p class="how">How to read the curves: lines are the loss and the accuracy on <em>all</em> training or validation images, ${settings.scoresPerEpoch} times an epoch; faint dots are the loss of each mini-batch. Point at a legend entry to bring out its line, click to keep it so; point at a line for its values.${noise}</p>
 ${sections.join('\n')}
 ${runs.length === 0 ? '' : numbersTable(runs)}
 </main>
-<footer>Made by <code>schuss study</code>. The numbers behind every plot: <code>numbers.json</code> and <code>curves.csv</code>, beside this file. The same command gives the same numbers.</footer>
+<footer>Made by <code>schuss study</code>. Beside this file: <code>numbers.json</code>, the numbers behind every plot, and <code>curves.csv</code>, every training run step by step. The same command gives the same numbers.</footer>
 ${Object.entries(plotting)
   .map(([name, file]) => inlineScript(readOptional('study', name, file)))
   .join('\n')}
@@ -102,6 +127,24 @@ function contentOf(
         legend: curveLegend(figure, results),
         caption: describeCurves(figure, results, data.classes),
       };
+    case 'ranking':
+      return {
+        panels: rankingPanels(figure, results),
+        legend: familyLegend(figure),
+        caption: describeRanking(figure, results, settings.validation),
+      };
+    case 'sweep':
+      return {
+        panels: sweepPanels(figure, results, settings),
+        legend: curveLegend(atBest(figure, results), results),
+        caption: describeSweep(figure, results, data.classes),
+      };
+    case 'descent':
+      return {
+        panels: descentPanels(figure, results),
+        legend: descentLegend(figure),
+        caption: describeDescent(figure, results),
+      };
     case 'range':
       return { panels: rangePanels(figure, results), legend: [], caption: describeRange(figure, results) };
     case 'ensemble':
@@ -125,8 +168,8 @@ function numbersTable(runs: readonly Run[]): string {
     return `<tr${mark}><th scope="row">${escapeHtml(name)}</th><td>${short(train.loss)}</td><td>${percent(train.accuracy)}</td><td>${short(validation.loss)}</td><td>${percent(validation.accuracy)}</td></tr>`;
   });
   return `<section id="numbers">
-<h2>All runs in numbers</h2>
-<p>After the last step, on all training and all validation images. The highest validation accuracy is marked.</p>
+<h2>Runs in numbers</h2>
+<p>Every run of the curves above, and each class at its best learning rate; <code>numbers.json</code> holds all. After the last step, on all training and all validation images. The highest validation accuracy is marked.</p>
 <div class="wide"><table>
 <thead><tr><th scope="col">Run</th><th scope="col">Training loss</th><th scope="col">Training accuracy</th><th scope="col">Validation loss</th><th scope="col">Validation accuracy</th></tr></thead>
 <tbody>${rows.join('\n')}</tbody>
