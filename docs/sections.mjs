@@ -9,6 +9,7 @@ const lib = fileURLToPath(new URL('../lib', import.meta.url));
 /** The pages of docs/guide, in the order in which one may read them. */
 export const guide = [
   'getting-started',
+  'installation',
   'choosing-an-optimizer',
   'schedules',
   'performance',
@@ -45,6 +46,11 @@ export function load(app) {
       putInto(page, i < guide.length ? 'Guide' : 'Project');
     }
     for (const module of modules) putInto(module, 'Reference');
+    const exported = new Map(
+      modules.toReversed().flatMap(({ children = [] }) => children.map((child) => [`\`${child.name}\``, child])),
+    );
+    for (const parts of [context.project.readme ?? [], ...pages.slice(0, guide.length).map(({ content }) => content)])
+      linkNames(parts, exported);
     for (const reflection of modules.find(({ name }) => name === 'schuss')?.children ?? []) {
       const file = context.getSymbolFromReflection(reflection)?.declarations?.[0]?.getSourceFile().fileName;
       const path = file === undefined ? 'no file' : relative(lib, file).split(sep).join('/');
@@ -78,6 +84,14 @@ export function load(app) {
 /** The heading of a page is what it is called. */
 function headingOf({ content, name }) {
   return /^# (.+)$/m.exec(content.map(({ text }) => text).join(''))?.[1] ?? name;
+}
+
+/** Names of exports that stand in the text as code become links. */
+function linkNames(parts, exported) {
+  for (const [i, { kind, text }] of parts.entries()) {
+    const target = kind === 'code' ? exported.get(text) : undefined;
+    if (target !== undefined) parts[i] = { kind: 'inline-tag', tag: '@linkcode', text: target.name, target };
+  }
 }
 
 function putInto(reflection, section) {

@@ -37,7 +37,7 @@ export default {
   sort: ['documents-first', 'kind', 'alphabetical'],
   sortEntryPoints: false,
   searchInDocuments: true,
-  highlightLanguages: ['typescript', 'tsx', 'javascript', 'bash', 'console', 'json', 'cpp'],
+  highlightLanguages: ['typescript', 'tsx', 'javascript', 'bash', 'console', 'json', 'cpp', 'python'],
   hideGenerator: true,
   cleanOutputDir: true,
 };
