@@ -1,7 +1,7 @@
 // A plugin of TypeDoc: what stands where in the site, and what the options of a class may be.
 import { relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Comment, CommentTag, Converter, ReflectionKind } from 'typedoc';
+import { Comment, CommentTag, Converter, PageEvent, ReflectionKind } from 'typedoc';
 import ts from 'typescript';
 
 const lib = fileURLToPath(new URL('../lib', import.meta.url));
@@ -79,6 +79,11 @@ export function load(app) {
     },
     -1000,
   );
+
+  // Each page holds the icons, by a script. A browser that has it from a file does not let it reach into another.
+  app.renderer.on(PageEvent.END, (page) => {
+    page.contents = page.contents?.replace(/href="[^"]*\/icons\.svg#/g, 'href="#');
+  });
 }
 
 /** The heading of a page is what it is called. */
