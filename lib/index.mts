@@ -1,1 +1,6 @@
+/**
+ * The library: optimizers, schedules, what stands around a training loop, ensembles, second order.
+ *
+ * @module schuss
+ */
 export * from './index.js';

@@ -28,7 +28,7 @@ export const chunkLength = 16384;
 /** The same within a row, for kernels whose state is one number a row, and where columns meet; in native/kernels/loop.h. */
 export const pieceLength = 1024;
 
-/** Row numbers of a sparse gradient. */
+/** Row numbers of a sparse gradient. @inline */
 export type Rows = Int32Array | Uint32Array;
 
 /** The memory that a plan and its optimizer share: a step reads it and writes the outputs of `control`. */

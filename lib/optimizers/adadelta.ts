@@ -45,7 +45,7 @@ export const adadelta = {
   },
 } as const satisfies Declaration;
 
-/** Options of {@link Adadelta}. */
+/** Options of {@link Adadelta}. @interface */
 export type AdadeltaOptions = OptionsOf<typeof adadelta>;
 type Now = ResolvedOf<typeof adadelta>;
 

@@ -184,7 +184,7 @@ export const adafactor = {
   },
 } as const satisfies Declaration;
 
-/** Options of {@link Adafactor}. */
+/** Options of {@link Adafactor}. @interface */
 export type AdafactorOptions = OptionsOf<typeof adafactor>;
 type Now = ResolvedOf<typeof adafactor>;
 

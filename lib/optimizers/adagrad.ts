@@ -61,7 +61,7 @@ export const adagrad = {
   },
 } as const satisfies Declaration;
 
-/** Options of {@link Adagrad}. */
+/** Options of {@link Adagrad}. @interface */
 export type AdagradOptions = OptionsOf<typeof adagrad>;
 type Now = ResolvedOf<typeof adagrad>;
 

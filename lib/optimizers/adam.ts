@@ -102,9 +102,9 @@ export const adamw = {
   },
 } as const satisfies Declaration;
 
-/** Options of {@link Adam}. */
+/** Options of {@link Adam}. @interface */
 export type AdamOptions = OptionsOf<typeof adam>;
-/** Options of {@link AdamW}. */
+/** Options of {@link AdamW}. @interface */
 export type AdamWOptions = OptionsOf<typeof adamw>;
 type Now = ResolvedOf<typeof adam>;
 

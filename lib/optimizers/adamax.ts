@@ -49,7 +49,7 @@ export const adamax = {
   },
 } as const satisfies Declaration;
 
-/** Options of {@link Adamax}. */
+/** Options of {@link Adamax}. @interface */
 export type AdamaxOptions = OptionsOf<typeof adamax>;
 type Now = ResolvedOf<typeof adamax>;
 

@@ -98,7 +98,7 @@ export const ademamix = {
   },
 } as const satisfies Declaration;
 
-/** Options of {@link AdEMAMix}. */
+/** Options of {@link AdEMAMix}. @interface */
 export type AdEMAMixOptions = OptionsOf<typeof ademamix>;
 type Now = ResolvedOf<typeof ademamix>;
 

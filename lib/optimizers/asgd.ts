@@ -50,7 +50,7 @@ export const asgd = {
   scalars: { eta: 0, mu: 1 },
 } as const satisfies Declaration;
 
-/** Options of {@link ASGD}. */
+/** Options of {@link ASGD}. @interface */
 export type ASGDOptions = OptionsOf<typeof asgd>;
 type Now = ResolvedOf<typeof asgd>;
 

@@ -51,7 +51,7 @@ export const ftrl = {
   },
 } as const satisfies Declaration;
 
-/** Options of {@link FTRL}. */
+/** Options of {@link FTRL}. @interface */
 export type FTRLOptions = OptionsOf<typeof ftrl>;
 type Now = ResolvedOf<typeof ftrl>;
 

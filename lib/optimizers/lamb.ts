@@ -89,7 +89,7 @@ export const lamb = {
   },
 } as const satisfies Declaration;
 
-/** Options of {@link LAMB}. */
+/** Options of {@link LAMB}. @interface */
 export type LAMBOptions = OptionsOf<typeof lamb>;
 type Now = ResolvedOf<typeof lamb>;
 

@@ -59,7 +59,7 @@ export const lars = {
   },
 } as const satisfies Declaration;
 
-/** Options of {@link LARS}. */
+/** Options of {@link LARS}. @interface */
 export type LARSOptions = OptionsOf<typeof lars>;
 type Now = ResolvedOf<typeof lars>;
 

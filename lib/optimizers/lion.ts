@@ -53,7 +53,7 @@ export const lion = {
   },
 } as const satisfies Declaration;
 
-/** Options of {@link Lion}. */
+/** Options of {@link Lion}. @interface */
 export type LionOptions = OptionsOf<typeof lion>;
 type Now = ResolvedOf<typeof lion>;
 

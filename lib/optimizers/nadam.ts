@@ -67,7 +67,7 @@ export const nadam = {
   scalars: { muProduct: 1 },
 } as const satisfies Declaration;
 
-/** Options of {@link NAdam}. */
+/** Options of {@link NAdam}. @interface */
 export type NAdamOptions = OptionsOf<typeof nadam>;
 type Now = ResolvedOf<typeof nadam>;
 

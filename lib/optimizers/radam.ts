@@ -52,7 +52,7 @@ export const radam = {
   },
 } as const satisfies Declaration;
 
-/** Options of {@link RAdam}. */
+/** Options of {@link RAdam}. @interface */
 export type RAdamOptions = OptionsOf<typeof radam>;
 type Now = ResolvedOf<typeof radam>;
 

@@ -92,7 +92,7 @@ export const rmsprop = {
   },
 } as const satisfies Declaration;
 
-/** Options of {@link RMSprop}. */
+/** Options of {@link RMSprop}. @interface */
 export type RMSpropOptions = OptionsOf<typeof rmsprop>;
 type Now = ResolvedOf<typeof rmsprop>;
 

@@ -52,7 +52,7 @@ export const rprop = {
   },
 } as const satisfies Declaration;
 
-/** Options of {@link Rprop}. */
+/** Options of {@link Rprop}. @interface */
 export type RpropOptions = OptionsOf<typeof rprop>;
 type Now = ResolvedOf<typeof rprop>;
 

@@ -146,9 +146,9 @@ export const scheduleFreeAdamw = {
   scalars,
 } as const satisfies Declaration;
 
-/** Options of {@link ScheduleFreeSGD}. */
+/** Options of {@link ScheduleFreeSGD}. @interface */
 export type ScheduleFreeSGDOptions = OptionsOf<typeof scheduleFreeSgd>;
-/** Options of {@link ScheduleFreeAdamW}. */
+/** Options of {@link ScheduleFreeAdamW}. @interface */
 export type ScheduleFreeAdamWOptions = OptionsOf<typeof scheduleFreeAdamw>;
 type NowOfSgd = ResolvedOf<typeof scheduleFreeSgd>;
 type NowOfAdamw = ResolvedOf<typeof scheduleFreeAdamw>;
@@ -237,7 +237,7 @@ abstract class ScheduleFree<D extends Declaration> extends Optimizer<D> {
  * z ← z − η·(g + λ·y)
  * c = ω/Σω with ω = t^r·(largest η)^p;   x ← (1−c)·x + c·z;   y ← (1−β)·z + β·x
  * ```
- * The params hold y. {@link ScheduleFree.eval} puts x into them for evaluation, {@link ScheduleFree.train} y back;
+ * The params hold y. {@link ScheduleFreeSGD.eval} puts x into them for evaluation, {@link ScheduleFreeSGD.train} y back;
  * `averagedParams` holds x at any time.
  *
  * Options: `lr` (1, [0, ∞)), `momentum` (β, 0.9, [0, 1)), `warmupSteps` (0: steps in which lr grows linearly from 0), `r`

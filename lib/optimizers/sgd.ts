@@ -100,7 +100,7 @@ export const sgd = {
   scalars: { momentum: 0 },
 } as const satisfies Declaration;
 
-/** Options of {@link SGD}. */
+/** Options of {@link SGD}. @interface */
 export type SGDOptions = OptionsOf<typeof sgd>;
 type Now = ResolvedOf<typeof sgd>;
 

@@ -19,7 +19,7 @@ export type Evaluate = (x: Vector, grad: Vector) => number;
 /** How an iteration ended: at a new point, or where it was, and why. */
 export type Outcome = 'moved' | 'function' | 'line-search' | 'non-finite';
 
-/** How the step along a direction is chosen. */
+/** How the step along a direction is chosen. @inline */
 export type LineSearchName = 'strong-wolfe' | 'none';
 
 /**

@@ -7,7 +7,7 @@ export interface Change {
   readonly grad: Float64Array;
 }
 
-/** How a pair changes the estimate. */
+/** How a pair changes the estimate. @inline */
 export type HessianUpdate = 'bfgs' | 'rank1';
 
 /** The estimate of the Hessian of one term: H = Σ sign·b·bᵀ + diagonal·I. */

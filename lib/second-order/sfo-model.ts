@@ -16,7 +16,7 @@ import {
 import { Subspace, tiny } from './sfo-subspace.js';
 import { axpy, dot, maxAbs, norm, scale, subtract } from './vector.js';
 
-/** How the next term is chosen among the active ones. */
+/** How the next term is chosen among the active ones. @inline */
 export type Selection = 'distance' | 'random' | 'cyclic';
 
 /** The hyper-parameters of SFO. */

@@ -1,4 +1,4 @@
-// Every example of the README and of the docstrings compiles and runs.
+// Every example of the README, of the guide and of the docstrings compiles and runs.
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join, relative } from 'node:path';
@@ -28,7 +28,11 @@ function examplesOf(file: string): Example[] {
 const sources = readdirSync(join(root, 'lib'), { recursive: true, encoding: 'utf8' })
   .filter((f) => f.endsWith('.ts') && !f.endsWith('.d.ts'))
   .map((f) => join(root, 'lib', f));
-const examples = [readmePath, ...sources].flatMap(examplesOf);
+const guide = join(root, 'docs', 'guide');
+const pages = readdirSync(guide)
+  .filter((f) => f.endsWith('.md'))
+  .map((f) => join(guide, f));
+const examples = [readmePath, ...pages, ...sources].flatMap(examplesOf);
 
 // Inside the checkout, so that packages resolve; in an ignored folder.
 const folder = join(root, 'build', 'examples');

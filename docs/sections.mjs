@@ -1,0 +1,124 @@
+// A plugin of TypeDoc: what stands where in the site, and what the options of a class may be.
+import { relative, sep } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Comment, CommentTag, Converter, PageEvent, ReflectionKind } from 'typedoc';
+import ts from 'typescript';
+
+const lib = fileURLToPath(new URL('../lib', import.meta.url));
+
+/** The pages of docs/guide, in the order in which one may read them. */
+export const guide = [
+  'getting-started',
+  'installation',
+  'choosing-an-optimizer',
+  'schedules',
+  'performance',
+  'reliability',
+  'from-pytorch',
+  'from-tensorflowjs',
+  'from-optax',
+];
+
+/** Where the exports of `schuss` stand: in the section of the first path here that their file begins with. */
+const sections = [
+  ['optimizers/', 'Optimizers'],
+  ['schedules/', 'Schedules'],
+  ['core/schedule.ts', 'Schedules'],
+  ['training/', 'Training'],
+  ['ensembles/', 'Ensembles'],
+  ['second-order/', 'Second order'],
+  ['core/backend.ts', 'Backend'],
+  ['core/engine.ts', 'Backend'],
+  ['core/optimizer.ts', 'Optimizers'],
+  ['core/', 'Params, steps and state'],
+];
+
+export const order = ['Guide', 'Reference', ...new Set(sections.map(([, name]) => name)), '*', 'Project'];
+
+/** @param {import('typedoc').Application} app */
+export function load(app) {
+  let pages = [];
+  app.converter.on(Converter.EVENT_RESOLVE_BEGIN, (context) => {
+    const { children: modules = [], documents = [] } = context.project;
+    pages = [...documents];
+    for (const [i, page] of pages.entries()) {
+      page.name = headingOf(page);
+      putInto(page, i < guide.length ? 'Guide' : 'Project');
+    }
+    for (const module of modules) putInto(module, 'Reference');
+    const exported = new Map(
+      modules.toReversed().flatMap(({ children = [] }) => children.map((child) => [`\`${child.name}\``, child])),
+    );
+    for (const parts of [context.project.readme ?? [], ...pages.slice(0, guide.length).map(({ content }) => content)])
+      linkNames(parts, exported);
+    for (const reflection of modules.find(({ name }) => name === 'schuss')?.children ?? []) {
+      const file = context.getSymbolFromReflection(reflection)?.declarations?.[0]?.getSourceFile().fileName;
+      const path = file === undefined ? 'no file' : relative(lib, file).split(sep).join('/');
+      const section = sections.find(([start]) => path.startsWith(start))?.[1];
+      if (section === undefined) app.logger.warn(`docs/sections.mjs: ${reflection.name} of ${path} has no section`);
+      else putInto(reflection, section);
+    }
+    for (const property of context.project.getReflectionsByKind(ReflectionKind.Property)) {
+      const declaration = context.getSymbolFromReflection(property)?.declarations?.[0];
+      if (declaration !== undefined && ts.isPropertyAssignment(declaration)) showAllowed(property, declaration);
+    }
+  });
+
+  // TypeDoc sorts by kind and name: the pages of the guide get their own order back.
+  app.converter.on(
+    Converter.EVENT_RESOLVE_END,
+    ({ project }) => {
+      const places = new Map(pages.map((page, i) => [page, i]));
+      const lists = [
+        project.documents,
+        project.childrenIncludingDocuments,
+        ...[...(project.groups ?? []), ...(project.categories ?? [])].map(({ children }) => children),
+        ...(project.groups ?? []).flatMap(({ categories = [] }) => categories.map(({ children }) => children)),
+      ];
+      for (const list of lists) list?.sort((a, b) => (places.get(a) ?? -1) - (places.get(b) ?? -1));
+    },
+    -1000,
+  );
+
+  // Each page holds the icons, by a script. A browser that has it from a file does not let it reach into another.
+  app.renderer.on(PageEvent.END, (page) => {
+    page.contents = page.contents?.replace(/href="[^"]*\/icons\.svg#/g, 'href="#');
+  });
+}
+
+/** The heading of a page is what it is called. */
+function headingOf({ content, name }) {
+  return /^# (.+)$/m.exec(content.map(({ text }) => text).join(''))?.[1] ?? name;
+}
+
+/** Names of exports that stand in the text as code become links. */
+function linkNames(parts, exported) {
+  for (const [i, { kind, text }] of parts.entries()) {
+    const target = kind === 'code' ? exported.get(text) : undefined;
+    if (target !== undefined) parts[i] = { kind: 'inline-tag', tag: '@linkcode', text: target.name, target };
+  }
+}
+
+function putInto(reflection, section) {
+  // The comment of a function is that of its signatures.
+  const documented = reflection.signatures?.[0] ?? reflection;
+  documented.comment ??= new Comment();
+  documented.comment.blockTags.push(new CommentTag('@category', [{ kind: 'text', text: section }]));
+}
+
+/** The default and the range of an option, which a declaration states: `lr: { default: 1e-3, range: '[0, inf)', … }`. */
+function showAllowed(property, { initializer }) {
+  const stated = new Map();
+  if (ts.isObjectLiteralExpression(initializer))
+    for (const entry of initializer.properties)
+      if (ts.isPropertyAssignment(entry)) stated.set(entry.name.getText(), entry.initializer.getText());
+  property.defaultValue = stated.get('default');
+  const facts = [];
+  if (stated.has('required')) facts.push('It must be given.');
+  if (stated.has('range')) facts.push(`In ${stated.get('range').slice(1, -1)}.`);
+  if (stated.has('choices')) facts.push(`One of ${stated.get('choices').slice(1, -1)}.`);
+  if (stated.has('fixed')) facts.push('It shapes the state: it cannot be a schedule.');
+  if (facts.length === 0) return;
+  property.comment ??= new Comment();
+  property.comment.summary.push({ kind: 'text', text: ` ${facts.join(' ')}` });
+}

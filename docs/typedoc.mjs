@@ -1,0 +1,43 @@
+// Options of TypeDoc for `npm run docs`: the guide and the reference, as pages that need no network and no server.
+import { guide, load, order } from './sections.mjs';
+
+export default {
+  name: 'schuss',
+  entryPoints: ['../lib/index.mts', '../lib/adapters/tfjs.mts'],
+  tsconfig: '../tsconfig.json',
+  readme: '../README.md',
+  projectDocuments: [
+    ...guide.map((page) => `guide/${page}.md`),
+    '../examples/README.md',
+    '../bench/README.md',
+    '../bench/results/goals.md',
+    '../bench/results/limit.md',
+    '../CONTRIBUTING.md',
+    '../CHANGELOG.md',
+  ],
+  out: '../build/docs',
+  plugin: [load],
+  customCss: 'site.css',
+
+  treatWarningsAsErrors: true,
+  treatValidationWarningsAsErrors: true,
+  validation: { notExported: true, invalidLink: true, invalidPath: true, rewrittenLink: true, notDocumented: false },
+  // What the types of options are made of: the pages of the options show what comes out.
+  intentionallyNotExported: ['Declaration', 'SettingsFrom', 'GroupOptionsOf', 'KnownNames', 'Tunable'],
+  excludeInternal: true,
+  excludePrivate: true,
+  excludeProtected: true,
+  excludeExternals: true,
+  disableSources: true,
+
+  navigation: { includeCategories: true, includeGroups: false, includeFolders: false },
+  categorizeByGroup: false,
+  categoryOrder: order,
+  kindSortOrder: ['Document', 'Module', 'Class', 'Function', 'Variable', 'Interface', 'TypeAlias'],
+  sort: ['documents-first', 'kind', 'alphabetical'],
+  sortEntryPoints: false,
+  searchInDocuments: true,
+  highlightLanguages: ['typescript', 'tsx', 'javascript', 'bash', 'console', 'json', 'cpp', 'python'],
+  hideGenerator: true,
+  cleanOutputDir: true,
+};
