@@ -22,8 +22,8 @@ export const tfAdadelta = {
     lr: { default: 1e-3, range: '(-inf, inf)', about: 'learning rate' },
     /** Decay rate of the moving averages of g² and Δ². */
     rho: { default: 0.95, range: '[0, 1]', about: 'decay rate of the moving averages of g² and Δ²' },
-    /** Added under both roots. */
-    eps: { default: 1e-7, range: '[0, inf)', about: 'added under both roots' },
+    /** Added under both roots; 0 would divide by 0 in the first step. */
+    eps: { default: 1e-7, range: '(0, inf)', about: 'added under both roots' },
     /** L2 penalty. */
     weightDecay: { default: 0, range: '[0, inf)', about: 'L2 penalty' },
   },

@@ -68,6 +68,10 @@ function caseOf(declaration: Declaration, options: Options): Case {
   };
 }
 
+/** Classes whose t counts the optimizer's steps, not the param's updates: those of TensorFlow.js that have a t. */
+export const hasClockOfItsOwn = ({ declaration: { name } }: Case): boolean =>
+  name === 'AdamOptimizer' || name === 'AdamaxOptimizer';
+
 /** Every class with its defaults. */
 export const classes: readonly Case[] = declarations.map((d) => ({ ...caseOf(d, {}), title: d.name }));
 
@@ -93,9 +97,9 @@ export const rowForms: readonly Case[] = [
     .map((declaration) => caseOf(declaration, { rowWise: true })),
 ];
 
-/** The bits of an array, so that NaN and −0 count. */
+/** The bits of an array, so that NaN and −0 count; of NaN there is one, as its sign is the machine's. */
 export function bits(array: Float32Array): string {
-  return Buffer.from(array.slice().buffer).toString('hex');
+  return Buffer.from(array.map((x) => (Number.isNaN(x) ? Number.NaN : x)).buffer).toString('hex');
 }
 
 /** Everything that can be seen of an optimizer and its params, as one string. */

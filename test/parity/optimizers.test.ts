@@ -50,7 +50,7 @@ const variants: Readonly<Record<string, readonly Options[]>> = {
     { lr: halving, momentum: 0.9, nesterov: true },
   ],
   AdagradOptimizer: [{ lr: halving }, { lr: 0.1, eps: 0, initialAccumulatorValue: 0 }],
-  AdadeltaOptimizer: [{ lr: halving }, { rho: 0.5, eps: 0 }],
+  AdadeltaOptimizer: [{ lr: halving }, { rho: 0.5, eps: 1e-3 }],
   AdamOptimizer: [{ lr: halving }, { betas: [0.5, 0.9] }],
   AdamaxOptimizer: [
     { lr: halving, lrDecay: 0.1 },
