@@ -60,6 +60,12 @@ export class WrappedOptimizer<C extends OptimizerClass = OptimizerClass> extends
   readonly #weights = new Map<string, Variable>();
   #disposed = false;
 
+  /** As of any class. Of TensorFlow.js's optimizers, every one would be an instance of every class. */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    // biome-ignore lint/complexity/noThisInStatic: the class that is asked for, a subclass perhaps
+    return Function.prototype[Symbol.hasInstance].call(this, value);
+  }
+
   constructor(Class: C, options: object) {
     super();
     this.#class = Class;
