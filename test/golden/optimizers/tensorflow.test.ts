@@ -46,7 +46,8 @@ golden('AdadeltaOptimizer', creator('AdadeltaOptimizer'), {
   'lr 0.1/t': {
     formula: truth.tfAdadelta,
     options: { lr: decaying, rho: 0.8, eps: 1e-3 },
-    wrong: { ...lrMistakes(decaying), 'rho 0.9': { options: { rho: 0.9 } } },
+    // Not of rho: from a start at 0, u and s are the same number in each step, and Δ is g.
+    wrong: lrMistakes(decaying),
   },
 });
 
