@@ -8,6 +8,7 @@ import { eventLoop } from './bench/event-loop.js';
 import { fused } from './bench/fused.js';
 import { goalsMarkdown } from './bench/goals-markdown.js';
 import { machine } from './bench/machine.js';
+import { modelFit } from './bench/model-fit.js';
 import { besideNeighbour } from './bench/neighbour.js';
 import { pageHtml } from './bench/page.js';
 import { drawer, plotting } from './bench/plot.js';
@@ -62,6 +63,7 @@ async function measure(context: Context): Promise<Results> {
   const against = await againstPeers(context, loaded);
   const neighbour = await besideNeighbour(context);
   const rows = await sparse(context);
+  const fit = await modelFit(context);
   const loop = await eventLoop(context);
   return {
     machine: machine(),
@@ -77,6 +79,7 @@ async function measure(context: Context): Promise<Results> {
     neighbour,
     eventLoop: loop,
     sparse: rows,
+    modelFit: fit,
   };
 }
 

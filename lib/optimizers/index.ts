@@ -20,6 +20,12 @@ import { RMSprop, rmsprop } from './rmsprop.js';
 import { Rprop, rprop } from './rprop.js';
 import { ScheduleFreeAdamW, ScheduleFreeSGD, scheduleFreeAdamw, scheduleFreeSgd } from './schedule-free.js';
 import { SGD, sgd } from './sgd.js';
+import { TfAdadelta, tfAdadelta } from './tf-adadelta.js';
+import { TfAdagrad, tfAdagrad } from './tf-adagrad.js';
+import { TfAdam, tfAdam } from './tf-adam.js';
+import { TfAdamax, tfAdamax } from './tf-adamax.js';
+import { TfRmsprop, tfRmsprop } from './tf-rmsprop.js';
+import { TfMomentum, TfSgd, tfMomentum, tfSgd } from './tf-sgd.js';
 
 // THE TABLE: one line an optimizer. Docs, contract tests, parity tests and benches follow by enumeration.
 const table = [
@@ -44,6 +50,17 @@ const table = [
   [ScheduleFreeAdamW, scheduleFreeAdamw],
 ] as const;
 
+// TensorFlow.js's own formulas, under its own names: for schuss/tfjs alone, and for the same tests.
+const tensorflowTable = [
+  [TfSgd, tfSgd],
+  [TfMomentum, tfMomentum],
+  [TfAdagrad, tfAdagrad],
+  [TfAdadelta, tfAdadelta],
+  [TfAdam, tfAdam],
+  [TfAdamax, tfAdamax],
+  [TfRmsprop, tfRmsprop],
+] as const;
+
 /** What all optimizer classes have in common, as values. */
 export interface OptimizerClass {
   // biome-ignore lint/suspicious/noExplicitAny: the options of a class that is known by name only at run time
@@ -54,6 +71,12 @@ export interface OptimizerClass {
 
 /** What the library knows of each class, in the order of the table. @internal */
 export const declarations: readonly Declaration[] = table.map(([, declaration]) => declaration);
+
+/** The classes of both tables with their declarations: for tests. @internal */
+export const allClasses = [...table, ...tensorflowTable] as unknown as readonly (readonly [
+  OptimizerClass,
+  Declaration,
+])[];
 
 /**
  * The optimizer classes by their lower-cased names: `optimizers.adam === Adam`.

@@ -24,6 +24,10 @@
 #include "rprop.h"
 #include "schedule_free.h"
 #include "sgd.h"
+#include "tf_adadelta.h"
+#include "tf_adagrad.h"
+#include "tf_adamax.h"
+#include "tf_rmsprop.h"
 
 namespace ISA {
 static constexpr Kernel kKernels[] = {
@@ -57,6 +61,11 @@ static constexpr Kernel kKernels[] = {
     entry<SgdVelocityNesterov>("sgd-velocity-nesterov"),
     entry<SgdBuffer>("sgd-buffer"),
     entry<SgdBufferNesterov>("sgd-buffer-nesterov"),
+    entry<TfAdadelta>("tf-adadelta"),
+    entry<TfAdagrad>("tf-adagrad"),
+    entry<TfAdamax>("tf-adamax"),
+    entry<TfRmsProp>("tf-rmsprop"),
+    entry<TfRmsPropCentered>("tf-rmsprop-centered"),
 };
 
 #define SPELLED_(x) #x

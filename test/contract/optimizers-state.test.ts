@@ -198,7 +198,12 @@ describe.each(classes)('$title', (c) => {
     ],
     ['another name', TypeError, /paramGroups\[0\]\.params: /, (d) => void (d.paramGroups[0].params[1] = 'c')],
     ['an unknown option', TypeError, /beta0: unknown option/, (d) => void (d.paramGroups[0].beta0 = 0.9)],
-    ['an option out of range', RangeError, /lr: -1, expected [[(]0, inf\)/, (d) => void (d.paramGroups[0].lr = -1)],
+    [
+      'an option out of range',
+      RangeError,
+      /lr: -Infinity, expected ([[(]0, inf\)|a finite number)/,
+      (d) => void (d.paramGroups[0].lr = Number.NEGATIVE_INFINITY),
+    ],
     ['an option of another type', TypeError, /maximize: "x"/, (d) => void (d.paramGroups[0].maximize = 'x')],
     ['a param missing', TypeError, /state\["b"\]: undefined/, (d) => void delete d.state.b],
     ['a param too many', TypeError, /state\["c"\]: no such param/, (d) => void (d.state.c = d.state.a)],

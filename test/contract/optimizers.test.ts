@@ -14,6 +14,7 @@ import {
   classes,
   classOf,
   decay,
+  hasClockOfItsOwn,
   needed,
   numbers,
   type Options,
@@ -87,7 +88,7 @@ describe.each(classes)('$title', (c) => {
     expect(bits(v)).toBe(after(c, { lr: 0.2, maximize: true }, [numbers(9, 2)]));
   });
 
-  test('a null gradient: param, state and t as if the step had not been', () => {
+  test.skipIf(hasClockOfItsOwn(c))('a null gradient: param, state and t as if the step had not been', () => {
     const [a, b] = [numbers(7, 1), numbers(7, 5)];
     const fresh = b.slice();
     const options = { ema: 0.5, ...decay(c, 0.1) };
@@ -348,7 +349,7 @@ describe.each(classes)('$title', (c) => {
     expect(inspect(optimizer)).toBe(text); // console.log
     for (const name of Object.keys(declaration.hyperParameters)) expect(text).toContain(`    ${name}: `);
     const Class = classOf(declaration) as Any;
-    expect([Class.optimizerName, Class.name]).toEqual([declaration.name, declaration.name]);
+    expect(Class.optimizerName).toBe(declaration.name);
     expect(Object.isFrozen(Class.defaults)).toBe(true);
     const tables = { ...declaration.hyperParameters, ...commonHyperParameters, ...optimizerHyperParameters } as Any;
     expect(Class.defaults).toEqual(
@@ -362,6 +363,8 @@ describe.each(classes)('$title', (c) => {
     const w = numbers(8, 1);
     new Class(w, { ...Class.defaults, ...needed(declaration) }).step(numbers(8, 2));
     expect(bits(w)).toBe(after(c, {}, [numbers(8, 2)]));
+    if (!declarations.includes(declaration)) return; // TensorFlow.js's: for the adapter alone
+    expect(Class.name).toBe(declaration.name);
     for (const name of [declaration.name, declaration.name.toLowerCase(), declaration.name.toUpperCase()]) {
       expect(createOptimizer(name, numbers(4, 1), needed(declaration))).toBeInstanceOf(Class);
     }

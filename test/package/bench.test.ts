@@ -120,6 +120,14 @@ describe('a quick run of small sizes', () => {
     expect(rowsOf('js').some((row) => row.tensors === 200)).toBe(true);
   });
 
+  test('fits a model of TensorFlow.js on each backend, with its Adam and with ours', () => {
+    const { modelFit } = results;
+    if (isSkipped(modelFit)) throw new Error(modelFit.skipped);
+    expect(modelFit.rows.map(({ what }) => what.split(',')[0])).toEqual(['cpu', 'wasm']);
+    for (const { ratio } of modelFit.rows) expect(finite(ratio.median)).toBe(true);
+    expect(out).toContain('model.fit with schuss/tfjs, with tf.train.adam: wasm');
+  });
+
   test('a peer that is not there is there with a reason', () => {
     for (const { measured } of results.against) {
       if (isSkipped(measured)) expect(measured.skipped).not.toBe('');

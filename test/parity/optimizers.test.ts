@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Declaration } from '../../lib/core/declaration.js';
 import type { Engine } from '../../lib/core/engine.js';
-import { declarations, type OptimizerClass, optimizers } from '../../lib/optimizers/index.js';
+import { allClasses, type OptimizerClass } from '../../lib/optimizers/index.js';
 import { firstDifference, floats, nativeEngines, random, reference, withEngine } from './engines.js';
 
 type Options = Readonly<Record<string, unknown>>;
@@ -44,6 +44,22 @@ const variants: Readonly<Record<string, readonly Options[]>> = {
   ASGD: [{ lr: halving }, { lr: 1, lambd: 0.5, t0: 0 }],
   ScheduleFreeSGD: [{ lr: halving }, { warmupSteps: 2, r: 1, momentum: 0 }],
   ScheduleFreeAdamW: [{ lr: halving }, { warmupSteps: 2, r: 0.5, weightLrPower: 1, weightDecay: 0.1 }],
+  SGDOptimizer: [{ lr: halving }],
+  MomentumOptimizer: [
+    { lr: halving, momentum: 0.9 },
+    { lr: halving, momentum: 0.9, nesterov: true },
+  ],
+  AdagradOptimizer: [{ lr: halving }, { lr: 0.1, eps: 0, initialAccumulatorValue: 0 }],
+  AdadeltaOptimizer: [{ lr: halving }, { rho: 0.5, eps: 1e-3 }],
+  AdamOptimizer: [{ lr: halving }, { betas: [0.5, 0.9] }],
+  AdamaxOptimizer: [
+    { lr: halving, lrDecay: 0.1 },
+    { betas: [0.5, 0.6], eps: 0 },
+  ],
+  RMSPropOptimizer: [
+    { lr: halving, momentum: 0.9 },
+    { lr: 0.1, centered: true, momentum: 0.9 },
+  ],
 };
 
 /** What all classes share, each alone and all together. */
@@ -133,10 +149,9 @@ function expectEqual(actual: Trace, expected: Trace, where: string): void {
   }
 }
 
-describe.each(declarations.map((declaration) => [declaration.name, declaration] as const))(
+describe.each(allClasses.map(([optimizer, declaration]) => [declaration.name, optimizer, declaration] as const))(
   '%s',
-  (name, declaration) => {
-    const optimizer = optimizers[name.toLowerCase()] as OptimizerClass;
+  (name, optimizer, declaration) => {
     const cases = casesOf(declaration);
 
     test.each(nativeEngines.map((engine) => [engine.isa, engine] as const))(
@@ -232,12 +247,14 @@ test('the variants reach every kernel of the table', () => {
       };
     },
   };
-  for (const { name } of declarations) {
+  for (const [optimizer, { name }] of allClasses) {
     for (const options of variants[name] ?? [{}])
       for (const shape of 'rowWise' in options ? [shapeOf] : [shapeOf, (): undefined => undefined])
-        run(recording, optimizers[name.toLowerCase()] as OptimizerClass, options, [3], false, 1, shape);
+        run(recording, optimizer, options, [3], false, 1, shape);
   }
-  expect([...reached].sort()).toEqual([...new Set(declarations.flatMap(({ kernels }) => Object.keys(kernels)))].sort());
+  expect([...reached].sort()).toEqual(
+    [...new Set(allClasses.flatMap(([, { kernels }]) => Object.keys(kernels)))].sort(),
+  );
 });
 
 test('the comparison fails for one bit, and for a zero of the other sign', () => {

@@ -4,7 +4,7 @@ import { Worker } from 'node:worker_threads';
 import { afterAll, describe, expect, test } from 'vitest';
 import { engine } from '../../lib/core/backend.js';
 import { backend, setThreads } from '../../lib/index.js';
-import { type OptimizerClass, optimizers } from '../../lib/optimizers/index.js';
+import { allClasses, type OptimizerClass, optimizers } from '../../lib/optimizers/index.js';
 import { firstDifference, floats, random } from './engines.js';
 
 const { threads: before } = backend();
@@ -24,7 +24,9 @@ function run(optimizer: OptimizerClass, threads: number): { arrays: Float32Array
   ] as const;
   const params = shapes.map(([rows, columns]) => floats(rows * columns, next));
   const shaped = params.map((data, i) => ({ data, shape: shapes[i] as readonly [number, number] }));
-  const instance = new optimizer(shaped, { lr: 0.1, clipNorm: 1, ema: 0.9, zeroGrads: true });
+  // A class may want it.
+  const momentum = optimizer.optimizerName === 'MomentumOptimizer' ? { momentum: 0.9 } : {};
+  const instance = new optimizer(shaped, { ...momentum, lr: 0.1, clipNorm: 1, ema: 0.9, zeroGrads: true });
   const norms = [1, 2, 3].map((step) => {
     const grads = params.map((p, i) => (step === 2 && i === 5 ? null : p.map((v) => Math.fround(v * 0.01 * step))));
     return instance.step(grads).gradNorm;
@@ -33,7 +35,7 @@ function run(optimizer: OptimizerClass, threads: number): { arrays: Float32Array
   return { arrays: [...params, ...states.filter((v): v is Float32Array => v instanceof Float32Array)], norms };
 }
 
-describe.each(Object.values(optimizers).map((optimizer) => [optimizer.optimizerName, optimizer] as const))(
+describe.each(allClasses.map(([optimizer]) => [optimizer.optimizerName, optimizer] as const))(
   '%s',
   (_name, optimizer) => {
     test('1, 2, 3 and 8 threads', () => {

@@ -95,4 +95,5 @@ export interface Results {
   readonly neighbour: Measured<{ readonly rows: readonly NeighbourRow[] }>;
   readonly eventLoop: Measured<EventLoop>;
   readonly sparse: Measured<{ readonly rows: readonly PairRow[] }>;
+  readonly modelFit: Measured<{ readonly rows: readonly PairRow[] }>;
 }

@@ -91,7 +91,7 @@ function leftOut(rows: readonly PeerRow[], method: Method): string[] {
 }
 
 function pairTable(results: Results): Table {
-  const { fixedCost, manyTensors, nativeAgainstJs, fused, neighbour, sparse, eventLoop } = results;
+  const { fixedCost, manyTensors, nativeAgainstJs, fused, neighbour, sparse, modelFit, eventLoop } = results;
   const pairs = (name: string, rows: readonly PairRow[]): string[][] =>
     rows.map(({ what, n, ns, otherNs, ratio }) => [
       `${name}${what}`,
@@ -107,6 +107,7 @@ function pairTable(results: Results): Table {
     'native against JavaScript': nativeAgainstJs,
     'threads beside a neighbour': neighbour,
     'sparse gradients': sparse,
+    'model.fit of TensorFlow.js': modelFit,
     stepAsync: eventLoop,
   };
   return {
@@ -125,6 +126,7 @@ function pairTable(results: Results): Table {
       ...measured(nativeAgainstJs, ({ rows }) => pairs('native; our JavaScript engine: ', rows)),
       ...pairs('clip, Adam, zero, EMA in one step; ', fused),
       ...measured(sparse, ({ rows }) => pairs('sparse Adam; ', rows)),
+      ...measured(modelFit, ({ rows }) => pairs('model.fit with schuss/tfjs, with tf.train.adam: ', rows)),
       ...measured(neighbour, ({ rows }) =>
         rows.map((row) => [
           `${row.threads} threads; one: Adam beside a burning process, means`,

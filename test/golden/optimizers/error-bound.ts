@@ -276,6 +276,47 @@ const adamax: Bound = (h, t) => {
   };
 };
 
+const tfAdagrad: Bound = (h) => {
+  const [lr, eps] = [scalar(h.lr), scalar(h.eps)];
+  return (x) => {
+    x.s = x.s.plus(x.g.times(x.g));
+    x.w = x.w.minus(x.g.over(x.s.plus(eps).sqrt()).times(lr));
+  };
+};
+
+const tfAdadelta: Bound = (h) => {
+  const [lr, eps, average] = [scalar(h.lr), scalar(h.eps), averager(h.rho)];
+  return (x) => {
+    const delta = x.u.plus(eps).sqrt().over(x.s.plus(eps).sqrt()).times(x.g);
+    x.s = average(x.s, x.g.times(x.g));
+    x.u = average(x.u, delta.times(delta));
+    x.w = x.w.minus(delta.times(lr));
+  };
+};
+
+const tfAdamax: Bound = (h, t) => {
+  const [rate, beta2, eps] = [
+    scalar(h.lr / (1 + (t - 1) * h.lrDecay) / (1 - h.beta1 ** t)),
+    scalar(h.beta2),
+    scalar(h.eps),
+  ];
+  const average = averager(h.beta1);
+  return (x) => {
+    x.m = average(x.m, x.g);
+    x.u = x.u.times(beta2).max(x.g.abs());
+    x.w = x.w.minus(x.m.over(x.u.plus(eps)).times(rate));
+  };
+};
+
+const tfRmsprop: Bound = (h) => {
+  const [lr, mu, eps, average] = [scalar(h.lr), scalar(h.momentum), scalar(h.eps), averager(h.alpha)];
+  return (x) => {
+    x.s = average(x.s, x.g.times(x.g));
+    x.b = x.b.times(mu).plus(x.g.times(lr).over(x.s.plus(eps).sqrt()));
+    x.w = x.w.minus(x.b);
+  };
+};
+
 const nadam: Bound = (h, t) => {
   const [mu, next] = [truth.nadamMomentum(h, t), truth.nadamMomentum(h, t + 1)];
   const root = scalar(1 / Math.sqrt(1 - h.beta2 ** t));
@@ -533,6 +574,11 @@ const BOUNDS = new Map<Formula, Bound>([
   [truth.adamWAmsgrad, adam(true, true)],
   [truth.adadelta, adadelta],
   [truth.adamax, adamax],
+  [truth.tfAdagrad, tfAdagrad],
+  [truth.tfAdadelta, tfAdadelta],
+  [truth.tfAdam, adam(false, true)],
+  [truth.tfAdamax, tfAdamax],
+  [truth.tfRmsprop, tfRmsprop],
   [truth.nadam, nadam],
   [truth.nadamDecoupled, nadam],
   [truth.radam, radam],

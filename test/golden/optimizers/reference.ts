@@ -309,6 +309,55 @@ export const adamax: Formula<'m' | 'u'> = {
   },
 };
 
+// --- TensorFlow.js's, from the source of tfjs-core 4.22 --------------------------------------------------------------
+
+export const tfAdagrad: Formula<'s'> = {
+  defaults: { eps: 1e-7, initialAccumulatorValue: 0.1 },
+  decay: 'L2',
+  stateNames: { s: 'sum' },
+  start: (h) => ({ s: h.initialAccumulatorValue }),
+  update(x, { lr, eps }) {
+    x.s = x.s + x.g ** 2;
+    x.w = x.w - lr * (x.g / Math.sqrt(x.s + eps));
+  },
+};
+
+export const tfAdadelta: Formula<'s' | 'u'> = {
+  defaults: { lr: 1e-3, rho: 0.95, eps: 1e-7 },
+  decay: 'L2',
+  stateNames: { s: 'squareAvg', u: 'accDelta' },
+  update(x, { lr, rho, eps }) {
+    const delta = (x.g * Math.sqrt(x.u + eps)) / Math.sqrt(x.s + eps);
+    x.s = rho * x.s + (1 - rho) * x.g ** 2;
+    x.u = rho * x.u + (1 - rho) * delta ** 2;
+    x.w = x.w - lr * delta;
+  },
+};
+
+export const tfAdam: Formula<'m' | 's'> = { ...adam, defaults: { lr: 1e-3, beta1: 0.9, beta2: 0.999, eps: 1e-7 } };
+
+export const tfAdamax: Formula<'m' | 'u'> = {
+  defaults: { lr: 2e-3, beta1: 0.9, beta2: 0.999, eps: 1e-7, lrDecay: 0 },
+  decay: 'L2',
+  stateNames: { m: 'expAvg', u: 'expInf' },
+  update(x, { lr, beta1, beta2, eps, lrDecay }, t) {
+    x.m = beta1 * x.m + (1 - beta1) * x.g;
+    x.u = Math.max(beta2 * x.u, Math.abs(x.g));
+    x.w = x.w - (lr / (1 + (t - 1) * lrDecay) / (1 - beta1 ** t)) * (x.m / (x.u + eps));
+  },
+};
+
+export const tfRmsprop: Formula<'s' | 'b'> = {
+  defaults: { alpha: 0.9, eps: 1e-7, momentum: 0 },
+  decay: 'L2',
+  stateNames: { s: 'squareAvg', b: 'momentumBuffer' },
+  update(x, { lr, alpha, eps, momentum: mu }) {
+    x.s = alpha * x.s + (1 - alpha) * x.g ** 2;
+    x.b = mu * x.b + (lr * x.g) / Math.sqrt(x.s + eps);
+    x.w = x.w - x.b;
+  },
+};
+
 /** mu_t */
 export function nadamMomentum({ beta1, momentumDecay }: Hyper, t: number): number {
   return beta1 * (1 - 0.96 ** (t * momentumDecay) / 2);

@@ -94,9 +94,20 @@ const wasm: Memory = {
 
 const copies = new WeakSet<Float32Array>();
 
+let isSaid = false;
+
+/** Once a process: it is no error, and it is slower. */
+function sayOnce(): void {
+  if (isSaid) return;
+  isSaid = true;
+  console.warn(
+    `schuss/tfjs: the memory of the backend "${getBackend()}" is out of reach: each step reads the variables and assigns them. Backends cpu and wasm are updated in place.`,
+  );
+}
+
 /** For backends whose memory is out of reach (webgl, tfjs-node): read, step, assign. */
 const elsewhere: Memory = {
-  prepare() {},
+  prepare: sayOnce,
   view(variable, previous) {
     // Read anew each time: the user may have assigned the variable. A copy: the backend may keep what it hands out.
     const values = variable.dataSync<'float32'>();
