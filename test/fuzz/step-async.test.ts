@@ -112,7 +112,7 @@ test.each(classes.map((c) => [c.title, c] as const))('%s: random calls', async (
             ? (w) => w.optimizer.loadStateDict(w.optimizer.stateDict())
             : what < 0.9
               ? (w) => void w.optimizer.addParamGroup({ params: [] })
-              : (w) => void (w.optimizer.lr = open === settled ? which : -1);
+              : (w) => void (w.optimizer.lr = open === settled ? which : Number.NaN);
       try {
         call(subject);
         effects.push(() => call(twin));

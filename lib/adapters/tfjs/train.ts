@@ -475,7 +475,8 @@ export function adagrad(
  * u ← ρ·u + (1−ρ)·Δ²;  w ← w − η·Δ
  * ```
  * The step is divided by s as it was before this gradient. From a start at 0, u and s then are the same number, but for
- * rounding, and Δ is g: TensorFlow.js's AdaDelta is gradient descent. `wrap(Adadelta)` is Zeiler's. The same bits as `tf.train.adadelta` on the cpu backend.
+ * rounding, and Δ is g: TensorFlow.js's AdaDelta is gradient descent. `wrap(Adadelta)` is Zeiler's. The same bits as
+ * `tf.train.adadelta` on the cpu backend.
  *
  * @param learningRate η: a number, or a Schedule of the step. Default 1e-3.
  * @param rho ρ, [0, 1]. Default 0.95.
