@@ -569,7 +569,7 @@ export function descentPanels(figure: DescentFigure, results: Results): Panel[] 
     );
     const values = points.map((point) => point.value);
     const [low, high] = [Math.min(...values), Math.max(...values)];
-    const passes = problem.reference.passes / 10;
+    const { passes } = problem.lines[0]!.jobs[0]!;
     return linePanel({
       title: problem.title,
       legend,

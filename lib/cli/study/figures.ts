@@ -115,7 +115,7 @@ function familyFigures(settings: Settings): SweepFigure[] {
       id: 'ranking',
       kind: 'ranking',
       title: 'Every class, over learning rates',
-      about: `Every class of the library, and SGD with its two momentums, each at ${settings.rates} learning rates half a decade apart; the other options are the defaults. The highest validation accuracy chooses the best learning rate, which flatters each a little and all alike. A frame marks the best, a triangle the default. ${batches.join(' ')}`,
+      about: `Every class of the library, and SGD with its two momentums, each at ${settings.rates} learning rates half a decade apart; the other options are the defaults, but that ASGD averages over the second half of its run. The highest validation accuracy chooses the best learning rate, which flatters each a little and all alike. A frame marks the best, a triangle the default. ${batches.join(' ')}`,
       sweeps: all,
     },
     ...families.map(
