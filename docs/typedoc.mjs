@@ -38,7 +38,7 @@ export default {
   sort: ['documents-first', 'kind', 'alphabetical'],
   sortEntryPoints: false,
   searchInDocuments: true,
-  highlightLanguages: ['typescript', 'tsx', 'javascript', 'bash', 'console', 'json', 'cpp', 'python'],
+  highlightLanguages: ['typescript', 'tsx', 'javascript', 'bash', 'console', 'json', 'cpp', 'python', 'dockerfile'],
   hideGenerator: true,
   cleanOutputDir: true,
 };
