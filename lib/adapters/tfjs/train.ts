@@ -26,8 +26,13 @@ export interface TrainOptions
   readonly weightDecay?: number | Schedule | undefined;
 }
 
+/** @inline */
 type Rate = number | Schedule;
-/** Null or left out: the backend's, 1e-7 where it computes in float32. */
+/**
+ * Null or left out: the backend's, 1e-7 where it computes in float32.
+ *
+ * @inline
+ */
 type Epsilon = number | null | undefined;
 
 const beyond = [
