@@ -73,7 +73,8 @@ export function nativeVectors(native: Vectors): Vectors {
   const ofColumns = ([first]: Columns): Vectors => (first === undefined || isShort(first) ? js : native);
   return {
     dot: (x, y) => (isShort(x) ? js.dot(x, y) : native.dot(x, y)),
-    combine: (a, x, b, y, out, z) => (isShort(x) ? js.combine(a, x, b, y, out, z) : native.combine(a, x, b, y, out, z)),
+    combine: (a, x, b, y, out, z) =>
+      isShort(out) ? js.combine(a, x, b, y, out, z) : native.combine(a, x, b, y, out, z),
     multiply: (factor, x, out) => (isShort(x) ? js.multiply(factor, x, out) : native.multiply(factor, x, out)),
     maxAbs: (x) => (isShort(x) ? js.maxAbs(x) : native.maxAbs(x)),
     maxAbsDifference: (x, y) => (isShort(x) ? js.maxAbsDifference(x, y) : native.maxAbsDifference(x, y)),
