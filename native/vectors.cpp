@@ -169,6 +169,7 @@ void recombine(const KernelSet& set, Columns p, const double* const* q, size_t m
 }
 
 void gram(const KernelSet& set, Columns p, double* products) {
+  if (p.count == 0) return;
   const auto kernel = set.wide.dot[kDouble][kDouble];
   memset(products, 0, p.count * p.count * sizeof(double));
   for (size_t begin = 0; begin < p.rows; begin += kPiece) {

@@ -2,7 +2,7 @@ import type { KernelDeclaration } from './declaration.js';
 import type { Engine, Isa, Plan, Rows } from './engine.js';
 import { findAddon } from './prebuilds.js';
 import { referenceVectors as js } from './reference-vectors.js';
-import type { Vectors } from './vectors.js';
+import type { Columns, Vector, Vectors } from './vectors.js';
 
 interface AddonEngine extends Vectors {
   readonly kernels: readonly {
@@ -65,19 +65,22 @@ function alignedIn(buffer: ArrayBuffer, length: number, addon: Addon): Float32Ar
 /** Vectors with fewer elements are faster in JavaScript than a call takes; the bits are the same. */
 const shortest = 80;
 
+const isShort = (x: Vector): boolean => x.length < shortest;
+
 /** @internal */
 export function nativeVectors(native: Vectors): Vectors {
-  const of = (length: number): Vectors => (length < shortest ? js : native);
+  const ofColumns = ([first]: Columns): Vectors => (first === undefined || isShort(first) ? js : native);
   return {
-    dot: (x, y) => of(x.length).dot(x, y),
-    combine: (a, x, b, y, out, z) => of(out.length).combine(a, x, b, y, out, z),
-    multiply: (factor, x, out) => of(x.length).multiply(factor, x, out),
-    maxAbs: (x) => of(x.length).maxAbs(x),
-    maxAbsDifference: (x, y) => of(x.length).maxAbsDifference(x, y),
-    project: (columns, x, out) => of(x.length).project(columns, x, out),
-    addCombination: (columns, weights, x) => of(x.length).addCombination(columns, weights, x),
-    recombine: (columns, q) => of(columns[0]?.length ?? 0).recombine(columns, q),
-    gram: (columns, out) => of(columns[0]?.length ?? 0).gram(columns, out),
+    dot: (x, y) => (isShort(x) ? js.dot(x, y) : native.dot(x, y)),
+    combine: (a, x, b, y, out, z) =>
+      isShort(out) ? js.combine(a, x, b, y, out, z) : native.combine(a, x, b, y, out, z),
+    multiply: (factor, x, out) => (isShort(x) ? js.multiply(factor, x, out) : native.multiply(factor, x, out)),
+    maxAbs: (x) => (isShort(x) ? js.maxAbs(x) : native.maxAbs(x)),
+    maxAbsDifference: (x, y) => (isShort(x) ? js.maxAbsDifference(x, y) : native.maxAbsDifference(x, y)),
+    project: (columns, x, out) => ofColumns(columns).project(columns, x, out),
+    addCombination: (columns, weights, x) => ofColumns(columns).addCombination(columns, weights, x),
+    recombine: (columns, q) => ofColumns(columns).recombine(columns, q),
+    gram: (columns, out) => ofColumns(columns).gram(columns, out),
   };
 }
 

@@ -50,20 +50,27 @@ export function constructorOf(x0: Vector): VectorConstructor {
 }
 
 /** What an evaluation left, if it can be used. @throws TypeError, RangeError */
-function checkResult(who: string, path: string, value: unknown, grad: Vector, length: number): number {
+function checkResult(who: string, path: string, value: unknown, x: Vector, grad: Vector, length: number): number {
   if (typeof value !== 'number') {
     const isPromise = typeof (value as { then?: unknown } | null | undefined)?.then === 'function';
     throw typeError(who, path, show(value), 'the value, a number', isPromise ? 'it must not be async' : undefined);
   }
-  if (lengthOf(grad as Float32Array) !== length)
-    throw rangeError(who, `grad of ${path}`, `length ${lengthOf(grad as Float32Array)}`, `${length}, as it was given`);
+  for (const [name, vector] of [['x', x] as const, ['grad', grad] as const])
+    if (lengthOf(vector as Float32Array) !== length)
+      throw rangeError(
+        who,
+        `${name} of ${path}`,
+        `length ${lengthOf(vector as Float32Array)}`,
+        `${length}, as it was given`,
+      );
   return value;
 }
 
 /** Evaluates one term. @throws what the term throws, and TypeError, RangeError for what it leaves */
 export function evaluateTerm(who: string, terms: Terms, i: number, x: Vector, grad: Vector): number {
+  const { length } = x;
   grad.fill(0);
-  return checkResult(who, `fn.f(${i})`, terms.f(i, x, grad), grad, x.length);
+  return checkResult(who, `fn.f(${i})`, terms.f(i, x, grad), x, grad, length);
 }
 
 /** Evaluations of the function, or of the sum of the terms, which are N evaluations each. */
@@ -71,7 +78,7 @@ export function evaluateAll(who: string, fn: Objective | Terms, length: number, 
   if (typeof fn === 'function') {
     return (x, grad) => {
       grad.fill(0);
-      return checkResult(who, 'fn', fn(x, grad), grad, length);
+      return checkResult(who, 'fn', fn(x, grad), x, grad, length);
     };
   }
   const one = new make(length);

@@ -169,6 +169,6 @@ test.each([Float32Array, Float64Array])('minimize: a function that gives x or it
           if (++calls === when) structuredClone(undefined, { transfer: [(which === 0 ? x : grad).buffer] });
           return value;
         }, new kind(200).fill(2));
-      expect(run).toThrow();
+      expect(run).toThrow(/^minimize: (x|grad) of fn: length 0, expected 200, as it was given/);
     }
 });
