@@ -75,7 +75,8 @@ describe('lib', () => {
     for (const { import: esm, require: cjs } of entries) {
       const source = cjs.default.replace('./dist', 'lib').replace(/js$/, 'ts');
       expect(sources).toContain(source);
-      expect(read(source.replace(/ts$/, 'mts'))).toBe(`export * from './${posix.basename(cjs.default)}';\n`);
+      const code = read(source.replace(/ts$/, 'mts')).replace(/^\/\*\*.*?\*\/\n/s, ''); // without the words for the docs
+      expect(code).toBe(`export * from './${posix.basename(cjs.default)}';\n`);
       expect(esm.default).toBe(cjs.default.replace(/js$/, 'mjs'));
       expect(cjs.types).toBe(cjs.default.replace(/js$/, 'd.ts'));
       expect(esm.types).toBe(cjs.default.replace(/js$/, 'd.mts'));
