@@ -12,6 +12,7 @@ export const guide = [
   'installation',
   'choosing-an-optimizer',
   'schedules',
+  'second-order',
   'performance',
   'reliability',
   'from-pytorch',
