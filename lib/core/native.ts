@@ -50,6 +50,37 @@ export function loadAddon(): Addon {
   return findAddon().addon as Addon;
 }
 
+const functionsOfAddon = ['threads', 'setThreads', 'allocate', 'address', 'owns'] as const satisfies (keyof Addon)[];
+
+/** A record, so that none is forgotten. */
+const functionsOfEngine = Object.keys({
+  createPlan: true,
+  setTensor: true,
+  setGrad: true,
+  setRowGrad: true,
+  stepAsync: true,
+  sumSquares: true,
+  lerp: true,
+  add: true,
+  scale: true,
+  dot: true,
+  combine: true,
+  multiply: true,
+  maxAbs: true,
+  maxAbsDifference: true,
+  project: true,
+  addCombination: true,
+  recombine: true,
+  gram: true,
+} satisfies Record<Exclude<keyof AddonEngine, 'kernels'>, true>);
+
+/** @throws Error for an addon of another version */
+function checkFunctions(holder: object, names: readonly string[]): void {
+  const lacking = names.find((name) => typeof (holder as Record<string, unknown>)[name] !== 'function');
+  if (lacking !== undefined)
+    throw new Error(`schuss: the addon lacks "${lacking}": it is of another version, build it again`);
+}
+
 function differs(spelled: string, declared: readonly string[]): boolean {
   return spelled !== declared.join(', ');
 }
@@ -84,10 +115,15 @@ export function nativeVectors(native: Vectors): Vectors {
   };
 }
 
-/** The engine of one instruction set, or undefined where this CPU or build lacks it. */
+/**
+ * The engine of one instruction set, or undefined where this CPU or build lacks it.
+ * @throws Error for an addon of another version
+ */
 export function nativeEngine(addon: Addon, isa: Isa): Engine | undefined {
   const native = addon.engine(isa);
   if (native === undefined) return undefined;
+  checkFunctions(addon, functionsOfAddon);
+  checkFunctions(native, functionsOfEngine);
   const kernels = new Map(native.kernels.map((k) => [k.name, k]));
   return {
     name: 'native',

@@ -89,6 +89,22 @@ describe('handshake', () => {
     expect(() => engine().confirm('adamant', adam.kernels.adam)).toThrow(/kernel "adamant" is missing, expected state/);
   });
 
+  test('an addon of another version, which lacks a function', () => {
+    const addon = loadAddon();
+    const [isa] = addon.isas;
+    const made = addon.engine(isa!) as Any;
+    const names = Object.keys(made).filter((name) => typeof made[name] === 'function');
+    expect(names).toEqual(expect.arrayContaining(['createPlan', 'dot', 'combine', 'gram']));
+    for (const name of names) {
+      const { [name]: _, ...older } = made;
+      expect(() => nativeEngine({ ...addon, engine: () => older }, isa!)).toThrow(
+        `schuss: the addon lacks "${name}": it is of another version, build it again`,
+      );
+    }
+    for (const name of ['threads', 'setThreads', 'allocate', 'address', 'owns'])
+      expect(() => nativeEngine({ ...addon, [name]: undefined }, isa!)).toThrow(`the addon lacks "${name}"`);
+  });
+
   test.each([...here])('every kernel of the table, on %s', (isa) => {
     const native = nativeEngine(loadAddon(), isa);
     for (const { kernels } of declarations)
