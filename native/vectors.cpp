@@ -2,7 +2,10 @@
 
 #include <string.h>
 
+#include <atomic>
 #include <chrono>
+#include <memory>
+#include <new>
 #include <vector>
 
 #include "governor.h"
@@ -152,9 +155,15 @@ void recombine(const KernelSet& set, Columns p, const double* const* q, size_t m
   const Fours fours(p);
   std::vector<std::vector<double>> weights;
   for (size_t k = 0; k < made; ++k) weights.push_back(fours.padded(q[k], p.count));
+  // No exception may leave a thread of the pool: it is thrown here.
+  std::atomic<bool> isShort{false};
   // They are bound by arithmetic, not by memory.
   each(p.rows, kBlock, p.count * made * sizeof(double), [&](size_t, size_t begin, size_t rest) {
-    std::vector<double> block(made * rest);  // zeros
+    const std::unique_ptr<double[]> block(new (std::nothrow) double[made * rest]());  // zeros
+    if (block == nullptr) {
+      isShort = true;
+      return;
+    }
     for (size_t k = 0; k < made; ++k) {
       set.wide.addColumns(fours.columns.data(), weights[k].data(), weights[k].size(), begin, &block[k * rest], rest);
     }
@@ -166,6 +175,7 @@ void recombine(const KernelSet& set, Columns p, const double* const* q, size_t m
       }
     }
   });
+  if (isShort) throw std::bad_alloc();
 }
 
 void gram(const KernelSet& set, Columns p, double* products) {

@@ -4,7 +4,7 @@
 #include "kernel.h"
 
 // Vectors of any length, of floats or doubles, computed with in double precision: in chunks of fixed size, on as many
-// threads as pay. The results do not depend on how many these are.
+// threads as pay. The results do not depend on how many these are. Throws std::bad_alloc.
 namespace vectors {
 
 /// A vector where JavaScript holds it. It may be one with another, but not overlap it otherwise.

@@ -6,13 +6,13 @@
 
 #include "../blocks.h"
 
-namespace {
 bool refuse(napi_env env, const char* name) {
   Napi::TypeError::New(env, std::string("schuss: ") + name + ": not a typed array of the kind expected here")
       .ThrowAsJavaScriptException();
   return false;
 }
 
+namespace {
 bool toAny(napi_env env, napi_value value, napi_typedarray_type* type, void** data, size_t* length) {
   bool isArray = false;
   return napi_is_typedarray(env, value, &isArray) == napi_ok && isArray &&

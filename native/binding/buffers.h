@@ -21,6 +21,9 @@ bool toRows(const Napi::Value& value, const char* name, const uint32_t** out, si
 bool toInts(const Napi::Value& value, const char* name, int32_t** out, size_t* length);
 bool toDoubles(const Napi::Value& value, const char* name, double** out, size_t* length);
 
+/// Throws the TypeError for what is no such array; false.
+bool refuse(napi_env env, const char* name);
+
 /// Reads a Float32Array or a Float64Array.
 bool toVector(napi_env env, napi_value value, const char* name, vectors::Vector* out, size_t* length);
 

@@ -2,6 +2,8 @@
 // a wrong or detached one could crash. In plain N-API, for short vectors feel what its objects cost.
 #include "vectors.h"
 
+#include <new>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -59,9 +61,13 @@ class Call {
       napi_throw_type_error(env_, nullptr, (std::string("schuss: ") + name + ": not an array").c_str());
       return false;
     }
-    out->resize(count);
+    // One by one: most of a long array may be holes, and the first of them ends it.
     for (uint32_t k = 0; k < count; ++k) {
-      if (napi_get_element(env_, values_[i], k, &(*out)[k]) != napi_ok) return false;
+      napi_value element;
+      bool isTypedArray = false;
+      if (napi_get_element(env_, values_[i], k, &element) != napi_ok) return false;
+      if (napi_is_typedarray(env_, element, &isTypedArray) != napi_ok || !isTypedArray) return refuse(env_, name);
+      out->push_back(element);
     }
     return true;
   }
@@ -222,6 +228,17 @@ napi_value gram(napi_env env, napi_callback_info info) {
   vectors::gram(call.set(), Columns{columns.data(), columns.size(), call.length()}, out);
   return nullptr;
 }
+/// No exception may leave a call: JavaScript gets one of its own.
+template <napi_callback function>
+napi_value guarded(napi_env env, napi_callback_info info) {
+  try {
+    return function(env, info);
+  } catch (const std::bad_alloc&) {
+  } catch (const std::length_error&) {
+  }
+  napi_throw_range_error(env, nullptr, "schuss: not enough memory");
+  return nullptr;
+}
 }  // namespace
 
 void defineVectors(Napi::Env env, Napi::Object exports, const KernelSet& set) {
@@ -229,15 +246,15 @@ void defineVectors(Napi::Env env, Napi::Object exports, const KernelSet& set) {
     const char* name;
     napi_callback function;
   } all[] = {
-      {"dot", dot},
-      {"combine", combine},
-      {"multiply", multiply},
-      {"maxAbs", maxAbs},
-      {"maxAbsDifference", maxAbsDifference},
-      {"project", project},
-      {"addCombination", addCombination},
-      {"recombine", recombine},
-      {"gram", gram},
+      {"dot", guarded<dot>},
+      {"combine", guarded<combine>},
+      {"multiply", guarded<multiply>},
+      {"maxAbs", guarded<maxAbs>},
+      {"maxAbsDifference", guarded<maxAbsDifference>},
+      {"project", guarded<project>},
+      {"addCombination", guarded<addCombination>},
+      {"recombine", guarded<recombine>},
+      {"gram", guarded<gram>},
   };
   for (const auto& one : all) {
     napi_value function;

@@ -1,6 +1,8 @@
 // The addon's operations on vectors, called as no part of the library calls them: an error, and nothing written.
+import { spawnSync } from 'node:child_process';
 import { describe, expect, test } from 'vitest';
 import { loadAddon } from '../../lib/core/native.js';
+import { findAddon, root } from '../../lib/core/prebuilds.js';
 import type { Vectors } from '../../lib/core/vectors.js';
 import { minimize } from '../../lib/index.js';
 import type { Any } from '../fuzz/rig.js';
@@ -153,6 +155,31 @@ test('recombine: more rows than columns, and rows of another length than there a
   expect(() => native.recombine([doubles(4)], [doubles(1), doubles(1)])).toThrow(RangeError);
   expect(() => native.recombine([doubles(4), doubles(4)], [doubles(4)])).toThrow(RangeError);
   expect(() => native.recombine([doubles(4), doubles(4)], [doubles(1)])).toThrow(RangeError);
+});
+
+describe('more than the memory holds, in a process of its own', () => {
+  const run = (code: string, shell = ''): string => {
+    const program = `const addon = require('./${findAddon().file}'), native = addon.engine(addon.isas[0]);
+      try { ${code}; } catch (error) { console.log(error.name, error.message); }`;
+    const [command, ...args] = [...(shell === '' ? [] : ['sh', '-c', `${shell}; exec "$0" "$@"`]), process.execPath];
+    const options = { cwd: root, encoding: 'utf8', timeout: 60_000 } as const;
+    const { stdout, stderr, status, signal } = spawnSync(command as string, [...args, '-e', program], options);
+    expect({ status, signal, stderr }).toEqual({ status: 0, signal: null, stderr: '' });
+    return stdout;
+  };
+
+  test('as many columns as an array can have, and none of them there', { timeout: 300_000 }, () => {
+    for (const call of ['gram(all, one)', 'project(all, one, one)', 'recombine([one], all)'])
+      expect(run(`const all = new Array(2 ** 32 - 1), one = new Float64Array(1); native.${call}`)).toMatch(
+        /^TypeError schuss: (columns|q): not a typed array/,
+      );
+  });
+
+  test.skipIf(process.platform !== 'linux')('one column, so often that there is no memory for the weights', () => {
+    const code = `const n = 20_000, all = (length) => new Array(n).fill(new Float64Array(length));
+      native.recombine(all(100), all(n))`;
+    expect(run(code, 'ulimit -v 1500000')).toBe('RangeError schuss: not enough memory\n');
+  });
 });
 
 test.each([Float32Array, Float64Array])('minimize: a function that gives x or its gradient away, %o', (kind) => {
