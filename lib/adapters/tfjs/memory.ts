@@ -1,4 +1,4 @@
-import { backend, type DataId, getBackend, type Tensor, tensor, tidy, Variable } from '@tensorflow/tfjs-core';
+import { backend, type DataId, getBackend, Tensor, tensor, tidy, Variable } from '@tensorflow/tfjs-core';
 
 /**
  * Where a TensorFlow.js backend keeps a tensor's numbers, and what writing there asks for.
@@ -31,9 +31,34 @@ function viewOf(buffer: ArrayBufferLike, byteOffset: number, length: number, pre
  */
 const owners = new WeakMap<Float32Array, DataId>();
 
+/** What the user reads stays as it is, as in TensorFlow.js: copies, for the backend gives out the array that steps change. */
+const reads: PropertyDescriptorMap = {
+  dataSync: {
+    value(this: Tensor) {
+      return (Tensor.prototype.dataSync.call(this) as Float32Array).slice();
+    },
+  },
+  data: {
+    async value(this: Tensor) {
+      return ((await Tensor.prototype.data.call(this)) as Float32Array).slice();
+    },
+  },
+  bytes: {
+    async value(this: Tensor) {
+      return ((await Tensor.prototype.bytes.call(this)) as Uint8Array).slice();
+    },
+  },
+};
+
+/** The backend's own array. */
+function valuesOf(tensor: Tensor): Float32Array {
+  return backend().readSync(tensor.dataId) as Float32Array;
+}
+
 const cpu: Memory = {
   prepare(variable) {
-    const values = variable.dataSync<'float32'>();
+    if (!Object.hasOwn(variable, 'dataSync')) Object.defineProperties(variable, reads);
+    const values = valuesOf(variable);
     if (owners.get(values) === variable.dataId && backend().refCount(variable.dataId) === 1) return;
     const own = new Float32Array(values);
     // The backend counts the tensors that share an array, but not those that its slice kernel makes with subarray: they get copies.
@@ -43,11 +68,11 @@ const cpu: Memory = {
   },
   // A view for the optimizer, to which subarray means what it says.
   view(variable, previous) {
-    const { buffer, byteOffset, length } = variable.dataSync<'float32'>();
+    const { buffer, byteOffset, length } = valuesOf(variable);
     return viewOf(buffer, byteOffset, length, previous);
   },
   read(gradient) {
-    const values = gradient.dataSync<'float32'>();
+    const values = valuesOf(gradient);
     return owners.has(values) ? values.slice() : values;
   },
   written() {},
