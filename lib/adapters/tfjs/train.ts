@@ -100,15 +100,27 @@ export function useStandardNames(yes: boolean): void {
 
 /** One of `tf.train`'s optimizers, on schuss's kernels: what the factories of `schuss/tfjs` return. */
 export abstract class TrainOptimizer<C extends OptimizerClass = OptimizerClass> extends WrappedOptimizer<C> {
-  readonly #twin: Twin;
+  /** @internal */
+  static readonly twin: Twin;
   readonly #more: object;
   /** @internal */
   protected readonly standIns = new StandIns();
 
-  protected constructor(Class: C, twin: Twin, given: readonly unknown[], more: object) {
-    super(Class, optionsOf(twin, given, more));
-    this.#twin = twin;
+  protected constructor(Class: C, given: readonly unknown[], more: object) {
+    super(Class, optionsOf(new.target.twin, given, more));
     this.#more = more;
+  }
+
+  static override fromConfig<T extends serialization.Serializable>(
+    cls: serialization.SerializableConstructor<T>,
+    config: serialization.ConfigDict,
+  ): T {
+    const { twin } = cls as unknown as typeof TrainOptimizer;
+    return new cls(...twin.arguments.map(([name]) => config[name]), config['options']);
+  }
+
+  get #twin(): Twin {
+    return (this.constructor as typeof TrainOptimizer).twin;
   }
 
   get #name(): string {
@@ -252,31 +264,25 @@ const twins = {
   },
 } as const satisfies Record<string, Twin>;
 
-type Config = Readonly<Record<string, never>>;
-
 /** `tf.SGDOptimizer` on schuss's kernels; see {@link sgd}. */
 export class SGDOptimizer extends TrainOptimizer<typeof TfSgd> {
   static readonly className: string = 'SchussSGDOptimizer';
+  /** @internal */
+  static override readonly twin: Twin = twins.sgd;
 
   constructor(learningRate: Rate, options: TrainOptions = {}) {
-    super(TfSgd, twins.sgd, [learningRate], options);
-  }
-
-  static override fromConfig<T extends serialization.Serializable>(
-    cls: serialization.SerializableConstructor<T>,
-    config: serialization.ConfigDict,
-  ): T {
-    const { learningRate, options } = config as Config;
-    return new cls(learningRate, options);
+    super(TfSgd, [learningRate], options);
   }
 }
 
 /** `tf.MomentumOptimizer` on schuss's kernels; see {@link momentum}. */
 export class MomentumOptimizer extends TrainOptimizer<typeof TfMomentum> {
   static readonly className: string = 'SchussMomentumOptimizer';
+  /** @internal */
+  static override readonly twin: Twin = twins.momentum;
 
   constructor(learningRate: Rate, momentum: number, useNesterov = false, options: TrainOptions = {}) {
-    super(TfMomentum, twins.momentum, [learningRate, momentum, useNesterov], options);
+    super(TfMomentum, [learningRate, momentum, useNesterov], options);
     this.standIns.add('m', []); // TensorFlow.js has the momentum as a tensor
   }
 
@@ -284,70 +290,46 @@ export class MomentumOptimizer extends TrainOptimizer<typeof TfMomentum> {
   setMomentum(momentum: number): void {
     this.setOption('momentum', checkNumber(tfMomentum.name, 'momentum', momentum));
   }
-
-  static override fromConfig<T extends serialization.Serializable>(
-    cls: serialization.SerializableConstructor<T>,
-    config: serialization.ConfigDict,
-  ): T {
-    const { learningRate, momentum, useNesterov, options } = config as Config;
-    return new cls(learningRate, momentum, useNesterov, options);
-  }
 }
 
 /** `tf.AdagradOptimizer` on schuss's kernels; see {@link adagrad}. */
 export class AdagradOptimizer extends TrainOptimizer<typeof TfAdagrad> {
   static readonly className: string = 'SchussAdagradOptimizer';
+  /** @internal */
+  static override readonly twin: Twin = twins.adagrad;
 
   constructor(learningRate: Rate, initialAccumulatorValue = 0.1, options: TrainOptions = {}) {
-    super(TfAdagrad, twins.adagrad, [learningRate, initialAccumulatorValue], options);
-  }
-
-  static override fromConfig<T extends serialization.Serializable>(
-    cls: serialization.SerializableConstructor<T>,
-    config: serialization.ConfigDict,
-  ): T {
-    const { learningRate, initialAccumulatorValue, options } = config as Config;
-    return new cls(learningRate, initialAccumulatorValue, options);
+    super(TfAdagrad, [learningRate, initialAccumulatorValue], options);
   }
 }
 
 /** `tf.AdadeltaOptimizer` on schuss's kernels; see {@link adadelta}. */
 export class AdadeltaOptimizer extends TrainOptimizer<typeof TfAdadelta> {
   static readonly className: string = 'SchussAdadeltaOptimizer';
+  /** @internal */
+  static override readonly twin: Twin = twins.adadelta;
 
   constructor(learningRate: Rate = 1e-3, rho = 0.95, epsilon?: Epsilon, options: TrainOptions = {}) {
-    super(TfAdadelta, twins.adadelta, [learningRate, rho, epsilon], options);
-  }
-
-  static override fromConfig<T extends serialization.Serializable>(
-    cls: serialization.SerializableConstructor<T>,
-    config: serialization.ConfigDict,
-  ): T {
-    const { learningRate, rho, epsilon, options } = config as Config;
-    return new cls(learningRate, rho, epsilon, options);
+    super(TfAdadelta, [learningRate, rho, epsilon], options);
   }
 }
 
 /** `tf.AdamOptimizer` on schuss's kernels; see {@link adam}. */
 export class AdamOptimizer extends TrainOptimizer<typeof TfAdam> {
   static readonly className: string = 'SchussAdamOptimizer';
+  /** @internal */
+  static override readonly twin: Twin = twins.adam;
 
   constructor(learningRate: Rate = 1e-3, beta1 = 0.9, beta2 = 0.999, epsilon?: Epsilon, options: TrainOptions = {}) {
-    super(TfAdam, twins.adam, [learningRate, beta1, beta2, epsilon], options);
-  }
-
-  static override fromConfig<T extends serialization.Serializable>(
-    cls: serialization.SerializableConstructor<T>,
-    config: serialization.ConfigDict,
-  ): T {
-    const { learningRate, beta1, beta2, epsilon, options } = config as Config;
-    return new cls(learningRate, beta1, beta2, epsilon, options);
+    super(TfAdam, [learningRate, beta1, beta2, epsilon], options);
   }
 }
 
 /** `tf.AdamaxOptimizer` on schuss's kernels; see {@link adamax}. */
 export class AdamaxOptimizer extends TrainOptimizer<typeof TfAdamax> {
   static readonly className: string = 'SchussAdamaxOptimizer';
+  /** @internal */
+  static override readonly twin: Twin = twins.adamax;
 
   constructor(
     learningRate: Rate = 2e-3,
@@ -357,21 +339,15 @@ export class AdamaxOptimizer extends TrainOptimizer<typeof TfAdamax> {
     decay = 0,
     options: TrainOptions = {},
   ) {
-    super(TfAdamax, twins.adamax, [learningRate, beta1, beta2, epsilon, decay], options);
-  }
-
-  static override fromConfig<T extends serialization.Serializable>(
-    cls: serialization.SerializableConstructor<T>,
-    config: serialization.ConfigDict,
-  ): T {
-    const { learningRate, beta1, beta2, epsilon, decay, options } = config as Config;
-    return new cls(learningRate, beta1, beta2, epsilon, decay, options);
+    super(TfAdamax, [learningRate, beta1, beta2, epsilon, decay], options);
   }
 }
 
 /** `tf.RMSPropOptimizer` on schuss's kernels; see {@link rmsprop}. */
 export class RMSPropOptimizer extends TrainOptimizer<typeof TfRmsprop> {
   static readonly className: string = 'SchussRMSPropOptimizer';
+  /** @internal */
+  static override readonly twin: Twin = twins.rmsprop;
 
   constructor(
     learningRate: Rate,
@@ -381,20 +357,12 @@ export class RMSPropOptimizer extends TrainOptimizer<typeof TfRmsprop> {
     centered = false,
     options: TrainOptions = {},
   ) {
-    super(TfRmsprop, twins.rmsprop, [learningRate, decay, momentum, epsilon, centered], options);
+    super(TfRmsprop, [learningRate, decay, momentum, epsilon, centered], options);
   }
 
   protected override tookIn(names: readonly string[]): void {
     super.tookIn(names);
     if (!this.optimizer.paramGroups[0]!.centered) for (const name of names) this.standIns.drop(`${name}/mg`);
-  }
-
-  static override fromConfig<T extends serialization.Serializable>(
-    cls: serialization.SerializableConstructor<T>,
-    config: serialization.ConfigDict,
-  ): T {
-    const { learningRate, decay, momentum, epsilon, centered, options } = config as Config;
-    return new cls(learningRate, decay, momentum, epsilon, centered, options);
   }
 }
 
