@@ -5,7 +5,7 @@ import type {
   OptionsFrom,
   optimizerHyperParameters,
 } from '../../core/declaration.js';
-import { typeError } from '../../core/errors.js';
+import { rangeError, typeError } from '../../core/errors.js';
 import type { Schedule } from '../../core/schedule.js';
 import type { ParamState } from '../../core/state-dict.js';
 import type { StepResult } from '../../core/stepper.js';
@@ -63,9 +63,10 @@ interface Twin {
 function optionsOf({ declaration, arguments: known }: Twin, given: readonly unknown[], more: object): object {
   const { name: who, hyperParameters } = declaration;
   checkOptions(who, more, beyond);
-  const options: Record<string, unknown> = { ...more };
+  // Adagrad has it without being given it.
+  const options: Record<string, unknown> = { ...('eps' in hyperParameters && { eps: backend().epsilon() }), ...more };
   for (const [i, [name, option, index]] of known.entries()) {
-    const value = option === 'eps' ? (given[i] ?? backend().epsilon()) : given[i];
+    const value = option === 'eps' ? (given[i] ?? options['eps']) : given[i];
     const hyperParameter = hyperParameters[option]!;
     if (value === undefined) {
       // TensorFlow.js's words, in its one check.
@@ -147,6 +148,11 @@ export abstract class TrainOptimizer<C extends OptimizerClass = OptimizerClass> 
     this.learningRate = learningRate;
   }
 
+  /** TensorFlow.js's names for the state arrays that there are, in the order of its weights. */
+  protected get suffixes(): Readonly<Record<string, string>> {
+    return this.#twin.weights;
+  }
+
   /** Steps count without gradients, too: t is `iterations`, as in TensorFlow.js. */
   protected override stepOfNothing(): StepResult {
     return this.countStepOfNothing();
@@ -155,7 +161,7 @@ export abstract class TrainOptimizer<C extends OptimizerClass = OptimizerClass> 
   protected override tookIn(names: readonly string[]): void {
     for (const name of names) {
       const shape = this.shapeOf(name);
-      for (const suffix of Object.values(this.#twin.weights)) this.standIns.add(`${name}/${suffix}`, shape);
+      for (const suffix of Object.values(this.suffixes)) this.standIns.add(`${name}/${suffix}`, shape);
     }
   }
 
@@ -168,7 +174,7 @@ export abstract class TrainOptimizer<C extends OptimizerClass = OptimizerClass> 
   override async getWeights(): Promise<NamedTensor[]> {
     const weights = [this.countAsWeight()];
     const states = this.states();
-    for (const [field, suffix] of Object.entries(this.#twin.weights)) {
+    for (const [field, suffix] of Object.entries(this.suffixes)) {
       for (const [variable, state] of states) {
         const array = state[field];
         if (!(array instanceof Float32Array)) continue;
@@ -191,23 +197,27 @@ export abstract class TrainOptimizer<C extends OptimizerClass = OptimizerClass> 
     const [count, ...others] = weights;
     const who = this.#name;
     if (count === undefined) throw typeError(who, 'weights', 'an empty list', '"iter" first');
+    if (count.tensor.size !== 1)
+      throw rangeError(who, 'weights[0]', `shape [${count.tensor.shape}]`, '"iter", which is one number');
     const stepCount = checkInteger(who, 'iter', (await count.tensor.data())[0], '[0, inf)');
-    const fields = Object.keys(this.#twin.weights);
-    const suffixes = Object.values(this.#twin.weights);
+    const fields = Object.entries(this.suffixes);
     if (fields.length === 0 && others.length > 0)
       throw typeError(who, 'weights', `${others.length} beside "iter"`, 'none: it has no state');
-    const endOf = (name: string): string => name.slice(name.lastIndexOf('/') + 1);
-    const isKnown = others.every(({ name }) => suffixes.includes(endOf(name)));
+    const cut = (name: string): number => name.lastIndexOf('/');
+    const endsWith = (name: string, suffix: string): boolean => name.slice(cut(name) + 1) === suffix;
+    const isKnown = others.every(({ name }) => fields.some(([, suffix]) => endsWith(name, suffix)));
     const perField = others.length / fields.length;
     const states = new Map<string, Record<string, number | Float32Array>>();
-    for (const [f, field] of fields.entries()) {
+    for (const [f, [field, suffix]] of fields.entries()) {
       const part = isKnown
-        ? others.filter(({ name }) => endOf(name) === suffixes[f])
+        ? others.filter(({ name }) => endsWith(name, suffix))
         : others.slice(perField * f, perField * (f + 1));
-      for (const { name, tensor } of part) {
+      for (const [i, { name, tensor }] of part.entries()) {
         if (tensor.dtype !== 'float32')
           throw typeError(who, `weights[${JSON.stringify(name)}]`, `a tensor of ${tensor.dtype}`, 'one of float32');
-        const variable = name.includes('/') ? name.slice(0, name.lastIndexOf('/')) : name;
+        // By position, what is of one variable need not say so: the first array does.
+        const title = isKnown ? name : (others[i] as NamedTensor).name;
+        const variable = title.includes('/') ? title.slice(0, cut(title)) : title;
         if (!states.has(variable)) states.set(variable, { step: stepCount });
         (states.get(variable) as Record<string, unknown>)[field] = Float32Array.from(await tensor.data());
       }
@@ -360,9 +370,9 @@ export class RMSPropOptimizer extends TrainOptimizer<typeof TfRmsprop> {
     super(TfRmsprop, [learningRate, decay, momentum, epsilon, centered], options);
   }
 
-  protected override tookIn(names: readonly string[]): void {
-    super.tookIn(names);
-    if (!this.optimizer.paramGroups[0]!.centered) for (const name of names) this.standIns.drop(`${name}/mg`);
+  protected override get suffixes(): Readonly<Record<string, string>> {
+    const { gradAvg, ...plain } = twins.rmsprop.weights;
+    return this.optionsNow()['centered'] === true ? { ...plain, gradAvg } : plain;
   }
 }
 
