@@ -1,4 +1,13 @@
-import { backend, type DataId, getBackend, Tensor, tensor, tidy, Variable } from '@tensorflow/tfjs-core';
+import {
+  backend,
+  type DataId,
+  getBackend,
+  type KernelBackend,
+  type Tensor,
+  tensor,
+  tidy,
+  Variable,
+} from '@tensorflow/tfjs-core';
 
 /**
  * Where a TensorFlow.js backend keeps a tensor's numbers, and what writing there asks for.
@@ -31,33 +40,27 @@ function viewOf(buffer: ArrayBufferLike, byteOffset: number, length: number, pre
  */
 const owners = new WeakMap<Float32Array, DataId>();
 
-/** What the user reads stays as it is, as in TensorFlow.js: copies, for the backend gives out the array that steps change. */
-const reads: PropertyDescriptorMap = {
-  dataSync: {
-    value(this: Tensor) {
-      return (Tensor.prototype.dataSync.call(this) as Float32Array).slice();
-    },
-  },
-  data: {
-    async value(this: Tensor) {
-      return ((await Tensor.prototype.data.call(this)) as Float32Array).slice();
-    },
-  },
-  bytes: {
-    async value(this: Tensor) {
-      return ((await Tensor.prototype.bytes.call(this)) as Uint8Array).slice();
-    },
-  },
-};
+/** The cpu backends whose reads are watched, and how to read past that. */
+const reads = new WeakMap<KernelBackend, KernelBackend['readSync']>();
 
-/** The backend's own array. */
+/** The array that the backend keeps for a tensor. Others who ask for it get a copy if it is ours: what was read never changes in TensorFlow.js. */
 function valuesOf(tensor: Tensor): Float32Array {
-  return backend().readSync(tensor.dataId) as Float32Array;
+  const cpu = backend();
+  let read = reads.get(cpu);
+  if (read === undefined) {
+    const all = cpu.readSync.bind(cpu);
+    cpu.readSync = (dataId) => {
+      const values = all(dataId);
+      return owners.has(values as Float32Array) ? (values as Float32Array).slice() : values;
+    };
+    reads.set(cpu, all);
+    read = all;
+  }
+  return read(tensor.dataId) as Float32Array;
 }
 
 const cpu: Memory = {
   prepare(variable) {
-    if (!Object.hasOwn(variable, 'dataSync')) Object.defineProperties(variable, reads);
     const values = valuesOf(variable);
     if (owners.get(values) === variable.dataId && backend().refCount(variable.dataId) === 1) return;
     const own = new Float32Array(values);
