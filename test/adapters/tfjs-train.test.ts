@@ -437,6 +437,9 @@ describe('errors', () => {
     const dict = one.stateDict();
     const iter = { name: 'iter', tensor: tf.scalar(3, 'int32') };
     await expect(one.setWeights([])).rejects.toThrow(/^AdamOptimizer: weights: an empty list/);
+    await expect(one.setWeights([{ name: 'v/m', tensor: tf.tensor([1, 2]) }])).rejects.toThrow(
+      RangeError('AdamOptimizer: weights[0]: shape [2], expected "iter", which is one number'),
+    );
     await expect(one.setWeights([{ name: 'iter', tensor: tf.scalar(-1) }])).rejects.toThrow(/^AdamOptimizer: iter: -1/);
     await expect(one.setWeights([iter, { name: `${w.name}/m`, tensor: tf.tensor([1]) }])).rejects.toThrow(/length 1/);
     await expect(
@@ -448,6 +451,63 @@ describe('errors', () => {
     await expect(one.getWeights()).rejects.toThrow(/a disposed optimizer/);
     w.dispose();
   });
+});
+
+test.each(cases)('setWeights by position: %s %j', async (factory, args) => {
+  await tf.setBackend('cpu');
+  const w = tf.variable(tf.tensor([1, 2]));
+  const start = w.dataSync();
+  const gradients = { [w.name]: tf.tensor([0.5, -2]) };
+  const mine = make(factory, args);
+  mine.applyGradients(gradients);
+  const renamed = (await mine.getWeights()).map(({ name, tensor }, i) => ({
+    name: i === 0 ? name : `p${i}`,
+    tensor: tf.clone(tensor),
+  }));
+  mine.applyGradients(gradients);
+  const expected = values(w);
+  const next = make(factory, args);
+  w.assign(tf.tensor(start));
+  make(factory, args).applyGradients(gradients);
+  await next.setWeights(renamed);
+  next.applyGradients(gradients);
+  expect(values(w)).toEqual(expected);
+  w.dispose();
+});
+
+test('patch and unpatch of namespaces that share a map, in any order', () => {
+  const map = tf.serialization.SerializationMap.getMap().classNameMap;
+  const before = { ...map };
+  const other = { train: { ...factories }, serialization: tf.serialization };
+  for (const [first, second] of [
+    [tf, other],
+    [other, tf],
+  ] as const) {
+    ours.patch(tf);
+    ours.patch(other);
+    ours.unpatch(first);
+    expect(map['Adam']?.[0]).toBe(ours.AdamOptimizer);
+    ours.unpatch(second);
+    expect({ ...map }).toEqual(before);
+  }
+});
+
+test("epsilon is the backend's where it is not given", async () => {
+  class Half extends MathBackendCPU {
+    override epsilon(): number {
+      return 1e-4;
+    }
+  }
+  tf.registerBackend('half', () => new Half());
+  tf.copyRegisteredKernels('cpu', 'half');
+  await tf.setBackend('half');
+  const [a, b] = [tf.variable(tf.tensor([1])), tf.variable(tf.tensor([1]))];
+  adagrad(0.1, 0).applyGradients([{ name: a.name, tensor: tf.tensor([1e-3]) }]);
+  tf.train.adagrad(0.1, 0).applyGradients([{ name: b.name, tensor: tf.tensor([1e-3]) }]);
+  expect(values(a)).toEqual(values(b));
+  expect(adam().getConfig()).toMatchObject({ epsilon: 1e-4 });
+  await tf.setBackend('cpu');
+  tf.removeBackend('half');
 });
 
 describe('other builds of TensorFlow.js', () => {

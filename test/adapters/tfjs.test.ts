@@ -124,7 +124,8 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
     test.skipIf(name === 'elsewhere')('variables stay where they are from the second step on', () => {
       const w = variable(noise(10, 1));
       const sgd = wrap(SGD, { lr: 0.1 });
-      const place = (): unknown => (name === 'cpu' ? w.dataSync() : offset(w));
+      const place = (): unknown =>
+        name === 'cpu' ? (tf.backend() as MathBackendCPU).data.get(w.dataId).values : offset(w);
       const step = (): unknown => sgd.applyGradients({ [w.name]: tf.ones([10]) });
       step();
       const [dataId, before, value] = [w.dataId, place(), values(w)];
@@ -146,6 +147,25 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
       const w = variable([1, 2]);
       wrap(SGD, { lr: 1 }).applyGradients({ [w.name]: tf.ones([2]) });
       expect(w.dataSync()).toStrictEqual(Float32Array.of(0, 1));
+    });
+
+    test('what was read keeps its values, as do tensors that are made of it', async () => {
+      const w = variable([1, 2]);
+      const sgd = wrap(SGD, { lr: 1 });
+      const step = (): unknown => sgd.applyGradients({ [w.name]: tf.ones([2]) });
+      step();
+      const arrays = [
+        w.dataSync(),
+        await w.data(),
+        new Float32Array(((await w.bytes()) as Uint8Array).buffer),
+        w.bufferSync().values,
+      ];
+      arrays.push(tf.tidy(() => tf.reshape(w, [2, 1]).dataSync()));
+      const tensors = [tf.tensor(w.dataSync()), (await w.buffer()).toTensor()];
+      step();
+      for (const array of arrays) expect(array).toStrictEqual(Float32Array.of(0, 1));
+      for (const tensor of tensors) expect(tensor.arraySync()).toEqual([0, 1]);
+      expect(w.arraySync()).toEqual([-1, 0]);
     });
 
     test.each([

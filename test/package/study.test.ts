@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { compile, type TopLevelSpec } from 'vega-lite';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { rankingPanels, sweepPanels } from '../../lib/cli/study/charts.js';
+import { sweepPanels } from '../../lib/cli/study/charts.js';
 import { loadDigits, loadFolder, split } from '../../lib/cli/study/data.js';
 import { ensembleBars } from '../../lib/cli/study/ensemble.js';
 import { score } from '../../lib/cli/study/experiment.js';
@@ -26,6 +26,7 @@ import { crossEntropy, loadTensorFlow, Network } from '../../lib/cli/study/netwo
 import { bestOf, ranked, toCsv, toJson } from '../../lib/cli/study/numbers.js';
 import { performAll, plan, type Results } from '../../lib/cli/study/pool.js';
 import { Random } from '../../lib/cli/study/random.js';
+import { rankingPanels } from '../../lib/cli/study/ranking.js';
 import { reportHtml } from '../../lib/cli/study/report.js';
 import { sums } from '../../lib/cli/study/sums.js';
 import { optimizers } from '../../lib/index.js';

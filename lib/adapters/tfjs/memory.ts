@@ -1,4 +1,13 @@
-import { backend, type DataId, getBackend, type Tensor, tensor, tidy, Variable } from '@tensorflow/tfjs-core';
+import {
+  backend,
+  type DataId,
+  getBackend,
+  type KernelBackend,
+  type Tensor,
+  tensor,
+  tidy,
+  Variable,
+} from '@tensorflow/tfjs-core';
 
 /**
  * Where a TensorFlow.js backend keeps a tensor's numbers, and what writing there asks for.
@@ -31,9 +40,28 @@ function viewOf(buffer: ArrayBufferLike, byteOffset: number, length: number, pre
  */
 const owners = new WeakMap<Float32Array, DataId>();
 
+/** The cpu backends whose reads are watched, and how to read past that. */
+const reads = new WeakMap<KernelBackend, KernelBackend['readSync']>();
+
+/** The array that the backend keeps for a tensor. Others who ask for it get a copy if it is ours: what was read never changes in TensorFlow.js. */
+function valuesOf(tensor: Tensor): Float32Array {
+  const cpu = backend();
+  let read = reads.get(cpu);
+  if (read === undefined) {
+    const all = cpu.readSync.bind(cpu);
+    cpu.readSync = (dataId) => {
+      const values = all(dataId);
+      return owners.has(values as Float32Array) ? (values as Float32Array).slice() : values;
+    };
+    reads.set(cpu, all);
+    read = all;
+  }
+  return read(tensor.dataId) as Float32Array;
+}
+
 const cpu: Memory = {
   prepare(variable) {
-    const values = variable.dataSync<'float32'>();
+    const values = valuesOf(variable);
     if (owners.get(values) === variable.dataId && backend().refCount(variable.dataId) === 1) return;
     const own = new Float32Array(values);
     // The backend counts the tensors that share an array, but not those that its slice kernel makes with subarray: they get copies.
@@ -43,11 +71,11 @@ const cpu: Memory = {
   },
   // A view for the optimizer, to which subarray means what it says.
   view(variable, previous) {
-    const { buffer, byteOffset, length } = variable.dataSync<'float32'>();
+    const { buffer, byteOffset, length } = valuesOf(variable);
     return viewOf(buffer, byteOffset, length, previous);
   },
   read(gradient) {
-    const values = gradient.dataSync<'float32'>();
+    const values = valuesOf(gradient);
     return owners.has(values) ? values.slice() : values;
   },
   written() {},

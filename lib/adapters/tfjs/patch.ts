@@ -58,12 +58,18 @@ export function patch(tf: TensorFlow): void {
   const map = SerializationMap.getMap().classNameMap as Record<string, unknown>;
   patched.set(train, {
     factories: before,
-    classes: Object.fromEntries(Object.keys(standardClasses).map((name) => [name, map[name]])),
+    // A map that another namespace shares has ours in it already.
+    classes: sharing(map)?.classes ?? Object.fromEntries(Object.keys(standardClasses).map((name) => [name, map[name]])),
     map,
   });
   for (const [name, value] of Object.entries(factories)) put(train, name, value);
   for (const [name, Class] of Object.entries(standardClasses)) map[name] = [Class, Class.fromConfig];
   useStandardNames(true);
+}
+
+/** A patched namespace that has this map. */
+function sharing(map: object): Before | undefined {
+  return [...patched.values()].find((before) => before.map === map);
 }
 
 function put(train: object, name: string, value: unknown): void {
@@ -83,10 +89,12 @@ export function unpatch(tf: TensorFlow): void {
   const before = patched.get(train);
   if (before === undefined) return;
   for (const [name, descriptor] of before.factories) Object.defineProperty(train, name, descriptor);
-  for (const [name, registered] of Object.entries(before.classes)) {
-    if (registered === undefined) delete before.map[name];
-    else before.map[name] = registered;
-  }
   patched.delete(train);
+  if (sharing(before.map) === undefined) {
+    for (const [name, registered] of Object.entries(before.classes)) {
+      if (registered === undefined) delete before.map[name];
+      else before.map[name] = registered;
+    }
+  }
   useStandardNames(patched.size > 0);
 }

@@ -5,7 +5,7 @@ import type {
   OptionsFrom,
   optimizerHyperParameters,
 } from '../../core/declaration.js';
-import { typeError } from '../../core/errors.js';
+import { rangeError, typeError } from '../../core/errors.js';
 import type { Schedule } from '../../core/schedule.js';
 import type { ParamState } from '../../core/state-dict.js';
 import type { StepResult } from '../../core/stepper.js';
@@ -63,9 +63,10 @@ interface Twin {
 function optionsOf({ declaration, arguments: known }: Twin, given: readonly unknown[], more: object): object {
   const { name: who, hyperParameters } = declaration;
   checkOptions(who, more, beyond);
-  const options: Record<string, unknown> = { ...more };
+  // Adagrad has it without being given it.
+  const options: Record<string, unknown> = { ...('eps' in hyperParameters && { eps: backend().epsilon() }), ...more };
   for (const [i, [name, option, index]] of known.entries()) {
-    const value = option === 'eps' ? (given[i] ?? backend().epsilon()) : given[i];
+    const value = option === 'eps' ? (given[i] ?? options['eps']) : given[i];
     const hyperParameter = hyperParameters[option]!;
     if (value === undefined) {
       // TensorFlow.js's words, in its one check.
@@ -100,15 +101,27 @@ export function useStandardNames(yes: boolean): void {
 
 /** One of `tf.train`'s optimizers, on schuss's kernels: what the factories of `schuss/tfjs` return. */
 export abstract class TrainOptimizer<C extends OptimizerClass = OptimizerClass> extends WrappedOptimizer<C> {
-  readonly #twin: Twin;
+  /** @internal */
+  static readonly twin: Twin;
   readonly #more: object;
   /** @internal */
   protected readonly standIns = new StandIns();
 
-  protected constructor(Class: C, twin: Twin, given: readonly unknown[], more: object) {
-    super(Class, optionsOf(twin, given, more));
-    this.#twin = twin;
+  protected constructor(Class: C, given: readonly unknown[], more: object) {
+    super(Class, optionsOf(new.target.twin, given, more));
     this.#more = more;
+  }
+
+  static override fromConfig<T extends serialization.Serializable>(
+    cls: serialization.SerializableConstructor<T>,
+    config: serialization.ConfigDict,
+  ): T {
+    const { twin } = cls as unknown as typeof TrainOptimizer;
+    return new cls(...twin.arguments.map(([name]) => config[name]), config['options']);
+  }
+
+  get #twin(): Twin {
+    return (this.constructor as typeof TrainOptimizer).twin;
   }
 
   get #name(): string {
@@ -135,6 +148,11 @@ export abstract class TrainOptimizer<C extends OptimizerClass = OptimizerClass> 
     this.learningRate = learningRate;
   }
 
+  /** TensorFlow.js's names for the state arrays that there are, in the order of its weights. */
+  protected get suffixes(): Readonly<Record<string, string>> {
+    return this.#twin.weights;
+  }
+
   /** Steps count without gradients, too: t is `iterations`, as in TensorFlow.js. */
   protected override stepOfNothing(): StepResult {
     return this.countStepOfNothing();
@@ -143,7 +161,7 @@ export abstract class TrainOptimizer<C extends OptimizerClass = OptimizerClass> 
   protected override tookIn(names: readonly string[]): void {
     for (const name of names) {
       const shape = this.shapeOf(name);
-      for (const suffix of Object.values(this.#twin.weights)) this.standIns.add(`${name}/${suffix}`, shape);
+      for (const suffix of Object.values(this.suffixes)) this.standIns.add(`${name}/${suffix}`, shape);
     }
   }
 
@@ -156,7 +174,7 @@ export abstract class TrainOptimizer<C extends OptimizerClass = OptimizerClass> 
   override async getWeights(): Promise<NamedTensor[]> {
     const weights = [this.countAsWeight()];
     const states = this.states();
-    for (const [field, suffix] of Object.entries(this.#twin.weights)) {
+    for (const [field, suffix] of Object.entries(this.suffixes)) {
       for (const [variable, state] of states) {
         const array = state[field];
         if (!(array instanceof Float32Array)) continue;
@@ -179,23 +197,27 @@ export abstract class TrainOptimizer<C extends OptimizerClass = OptimizerClass> 
     const [count, ...others] = weights;
     const who = this.#name;
     if (count === undefined) throw typeError(who, 'weights', 'an empty list', '"iter" first');
+    if (count.tensor.size !== 1)
+      throw rangeError(who, 'weights[0]', `shape [${count.tensor.shape}]`, '"iter", which is one number');
     const stepCount = checkInteger(who, 'iter', (await count.tensor.data())[0], '[0, inf)');
-    const fields = Object.keys(this.#twin.weights);
-    const suffixes = Object.values(this.#twin.weights);
+    const fields = Object.entries(this.suffixes);
     if (fields.length === 0 && others.length > 0)
       throw typeError(who, 'weights', `${others.length} beside "iter"`, 'none: it has no state');
-    const endOf = (name: string): string => name.slice(name.lastIndexOf('/') + 1);
-    const isKnown = others.every(({ name }) => suffixes.includes(endOf(name)));
+    const cut = (name: string): number => name.lastIndexOf('/');
+    const endsWith = (name: string, suffix: string): boolean => name.slice(cut(name) + 1) === suffix;
+    const isKnown = others.every(({ name }) => fields.some(([, suffix]) => endsWith(name, suffix)));
     const perField = others.length / fields.length;
     const states = new Map<string, Record<string, number | Float32Array>>();
-    for (const [f, field] of fields.entries()) {
+    for (const [f, [field, suffix]] of fields.entries()) {
       const part = isKnown
-        ? others.filter(({ name }) => endOf(name) === suffixes[f])
+        ? others.filter(({ name }) => endsWith(name, suffix))
         : others.slice(perField * f, perField * (f + 1));
-      for (const { name, tensor } of part) {
+      for (const [i, { name, tensor }] of part.entries()) {
         if (tensor.dtype !== 'float32')
           throw typeError(who, `weights[${JSON.stringify(name)}]`, `a tensor of ${tensor.dtype}`, 'one of float32');
-        const variable = name.includes('/') ? name.slice(0, name.lastIndexOf('/')) : name;
+        // By position, what is of one variable need not say so: the first array does.
+        const title = isKnown ? name : (others[i] as NamedTensor).name;
+        const variable = title.includes('/') ? title.slice(0, cut(title)) : title;
         if (!states.has(variable)) states.set(variable, { step: stepCount });
         (states.get(variable) as Record<string, unknown>)[field] = Float32Array.from(await tensor.data());
       }
@@ -252,31 +274,25 @@ const twins = {
   },
 } as const satisfies Record<string, Twin>;
 
-type Config = Readonly<Record<string, never>>;
-
 /** `tf.SGDOptimizer` on schuss's kernels; see {@link sgd}. */
 export class SGDOptimizer extends TrainOptimizer<typeof TfSgd> {
   static readonly className: string = 'SchussSGDOptimizer';
+  /** @internal */
+  static override readonly twin: Twin = twins.sgd;
 
   constructor(learningRate: Rate, options: TrainOptions = {}) {
-    super(TfSgd, twins.sgd, [learningRate], options);
-  }
-
-  static override fromConfig<T extends serialization.Serializable>(
-    cls: serialization.SerializableConstructor<T>,
-    config: serialization.ConfigDict,
-  ): T {
-    const { learningRate, options } = config as Config;
-    return new cls(learningRate, options);
+    super(TfSgd, [learningRate], options);
   }
 }
 
 /** `tf.MomentumOptimizer` on schuss's kernels; see {@link momentum}. */
 export class MomentumOptimizer extends TrainOptimizer<typeof TfMomentum> {
   static readonly className: string = 'SchussMomentumOptimizer';
+  /** @internal */
+  static override readonly twin: Twin = twins.momentum;
 
   constructor(learningRate: Rate, momentum: number, useNesterov = false, options: TrainOptions = {}) {
-    super(TfMomentum, twins.momentum, [learningRate, momentum, useNesterov], options);
+    super(TfMomentum, [learningRate, momentum, useNesterov], options);
     this.standIns.add('m', []); // TensorFlow.js has the momentum as a tensor
   }
 
@@ -284,70 +300,46 @@ export class MomentumOptimizer extends TrainOptimizer<typeof TfMomentum> {
   setMomentum(momentum: number): void {
     this.setOption('momentum', checkNumber(tfMomentum.name, 'momentum', momentum));
   }
-
-  static override fromConfig<T extends serialization.Serializable>(
-    cls: serialization.SerializableConstructor<T>,
-    config: serialization.ConfigDict,
-  ): T {
-    const { learningRate, momentum, useNesterov, options } = config as Config;
-    return new cls(learningRate, momentum, useNesterov, options);
-  }
 }
 
 /** `tf.AdagradOptimizer` on schuss's kernels; see {@link adagrad}. */
 export class AdagradOptimizer extends TrainOptimizer<typeof TfAdagrad> {
   static readonly className: string = 'SchussAdagradOptimizer';
+  /** @internal */
+  static override readonly twin: Twin = twins.adagrad;
 
   constructor(learningRate: Rate, initialAccumulatorValue = 0.1, options: TrainOptions = {}) {
-    super(TfAdagrad, twins.adagrad, [learningRate, initialAccumulatorValue], options);
-  }
-
-  static override fromConfig<T extends serialization.Serializable>(
-    cls: serialization.SerializableConstructor<T>,
-    config: serialization.ConfigDict,
-  ): T {
-    const { learningRate, initialAccumulatorValue, options } = config as Config;
-    return new cls(learningRate, initialAccumulatorValue, options);
+    super(TfAdagrad, [learningRate, initialAccumulatorValue], options);
   }
 }
 
 /** `tf.AdadeltaOptimizer` on schuss's kernels; see {@link adadelta}. */
 export class AdadeltaOptimizer extends TrainOptimizer<typeof TfAdadelta> {
   static readonly className: string = 'SchussAdadeltaOptimizer';
+  /** @internal */
+  static override readonly twin: Twin = twins.adadelta;
 
   constructor(learningRate: Rate = 1e-3, rho = 0.95, epsilon?: Epsilon, options: TrainOptions = {}) {
-    super(TfAdadelta, twins.adadelta, [learningRate, rho, epsilon], options);
-  }
-
-  static override fromConfig<T extends serialization.Serializable>(
-    cls: serialization.SerializableConstructor<T>,
-    config: serialization.ConfigDict,
-  ): T {
-    const { learningRate, rho, epsilon, options } = config as Config;
-    return new cls(learningRate, rho, epsilon, options);
+    super(TfAdadelta, [learningRate, rho, epsilon], options);
   }
 }
 
 /** `tf.AdamOptimizer` on schuss's kernels; see {@link adam}. */
 export class AdamOptimizer extends TrainOptimizer<typeof TfAdam> {
   static readonly className: string = 'SchussAdamOptimizer';
+  /** @internal */
+  static override readonly twin: Twin = twins.adam;
 
   constructor(learningRate: Rate = 1e-3, beta1 = 0.9, beta2 = 0.999, epsilon?: Epsilon, options: TrainOptions = {}) {
-    super(TfAdam, twins.adam, [learningRate, beta1, beta2, epsilon], options);
-  }
-
-  static override fromConfig<T extends serialization.Serializable>(
-    cls: serialization.SerializableConstructor<T>,
-    config: serialization.ConfigDict,
-  ): T {
-    const { learningRate, beta1, beta2, epsilon, options } = config as Config;
-    return new cls(learningRate, beta1, beta2, epsilon, options);
+    super(TfAdam, [learningRate, beta1, beta2, epsilon], options);
   }
 }
 
 /** `tf.AdamaxOptimizer` on schuss's kernels; see {@link adamax}. */
 export class AdamaxOptimizer extends TrainOptimizer<typeof TfAdamax> {
   static readonly className: string = 'SchussAdamaxOptimizer';
+  /** @internal */
+  static override readonly twin: Twin = twins.adamax;
 
   constructor(
     learningRate: Rate = 2e-3,
@@ -357,21 +349,15 @@ export class AdamaxOptimizer extends TrainOptimizer<typeof TfAdamax> {
     decay = 0,
     options: TrainOptions = {},
   ) {
-    super(TfAdamax, twins.adamax, [learningRate, beta1, beta2, epsilon, decay], options);
-  }
-
-  static override fromConfig<T extends serialization.Serializable>(
-    cls: serialization.SerializableConstructor<T>,
-    config: serialization.ConfigDict,
-  ): T {
-    const { learningRate, beta1, beta2, epsilon, decay, options } = config as Config;
-    return new cls(learningRate, beta1, beta2, epsilon, decay, options);
+    super(TfAdamax, [learningRate, beta1, beta2, epsilon, decay], options);
   }
 }
 
 /** `tf.RMSPropOptimizer` on schuss's kernels; see {@link rmsprop}. */
 export class RMSPropOptimizer extends TrainOptimizer<typeof TfRmsprop> {
   static readonly className: string = 'SchussRMSPropOptimizer';
+  /** @internal */
+  static override readonly twin: Twin = twins.rmsprop;
 
   constructor(
     learningRate: Rate,
@@ -381,20 +367,12 @@ export class RMSPropOptimizer extends TrainOptimizer<typeof TfRmsprop> {
     centered = false,
     options: TrainOptions = {},
   ) {
-    super(TfRmsprop, twins.rmsprop, [learningRate, decay, momentum, epsilon, centered], options);
+    super(TfRmsprop, [learningRate, decay, momentum, epsilon, centered], options);
   }
 
-  protected override tookIn(names: readonly string[]): void {
-    super.tookIn(names);
-    if (!this.optimizer.paramGroups[0]!.centered) for (const name of names) this.standIns.drop(`${name}/mg`);
-  }
-
-  static override fromConfig<T extends serialization.Serializable>(
-    cls: serialization.SerializableConstructor<T>,
-    config: serialization.ConfigDict,
-  ): T {
-    const { learningRate, decay, momentum, epsilon, centered, options } = config as Config;
-    return new cls(learningRate, decay, momentum, epsilon, centered, options);
+  protected override get suffixes(): Readonly<Record<string, string>> {
+    const { gradAvg, ...plain } = twins.rmsprop.weights;
+    return this.optionsNow()['centered'] === true ? { ...plain, gradAvg } : plain;
   }
 }
 

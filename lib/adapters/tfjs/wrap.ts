@@ -504,8 +504,8 @@ for (const Class of Object.values(optimizers)) classOf(Class);
  * schedules, its native kernels. Variables are updated in place on the cpu and wasm backends; on others they are read and
  * assigned. State is kept by variable name.
  *
- * In place means on cpu that `variable.dataSync()`, which is the live memory there, changes with a step: `.slice()` it to
- * keep it. Tensors made from a variable (clones, slices, reshapes), and the array that it was made from, do not change.
+ * What was read of a variable, tensors made from it (clones, slices, reshapes), and the array that it was made from do not
+ * change with a step.
  *
  * @param Class `Adam`, `SGD`, …
  * @param options As the class takes them, but `zeroGrads`.

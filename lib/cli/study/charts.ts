@@ -1,37 +1,22 @@
 import type { Bar } from './ensemble.js';
 import type { CurvesFigure, DescentFigure, Line, RangeFigure, SweepFigure } from './figures.js';
 import { type DescentJob, type Scores, type Settings, stepsPerEpoch, type TrainJob } from './job.js';
-import { defaultLr, methods } from './methods.js';
-import { atBest, finalOf, lowestOf, lowestValue, ranked } from './numbers.js';
+import { methods } from './methods.js';
+import { atBest, finalOf, lowestOf, lowestValue } from './numbers.js';
+import {
+  accuracyFrom,
+  base,
+  decades,
+  floorBelow,
+  type LegendEntry,
+  legendOf,
+  linePanel,
+  type Panel,
+  round,
+  scientific,
+} from './panel.js';
 import type { Results } from './pool.js';
 
-/** A Vega-Lite specification; its own type needs the optional package. */
-export type Spec = Readonly<Record<string, unknown>>;
-
-/** One plot of a figure. */
-export interface Panel {
-  readonly title: string;
-  readonly spec: Spec;
-}
-
-export interface LegendEntry {
-  readonly label: string;
-  readonly color: string;
-  readonly dash: readonly number[];
-  readonly diverged?: boolean;
-}
-
-// Okabe and Ito's palette, told apart with every kind of colour vision; without its yellow, too pale on white.
-// The dash patterns tell lines apart without any colour.
-const styles: readonly { color: string; dash: readonly number[] }[] = [
-  { color: '#0072B2', dash: [1, 0] },
-  { color: '#D55E00', dash: [8, 3] },
-  { color: '#009E73', dash: [2, 2] },
-  { color: '#CC79A7', dash: [8, 3, 2, 3] },
-  { color: '#E69F00', dash: [12, 3, 2, 3, 2, 3] },
-  { color: '#000000', dash: [4, 4] },
-  { color: '#56B4E9', dash: [1, 0] },
-];
 const groupColors = { member: '#56B4E9', combined: '#0072B2', student: '#009E73', weights: '#E69F00' } as const;
 
 /** Each line's look, the same in every panel of its figure. */
@@ -43,155 +28,11 @@ export function curveLegend(figure: CurvesFigure, results: Results): LegendEntry
   }));
 }
 
-function legendOf(labels: readonly string[]): LegendEntry[] {
-  return labels.map((label, i) => ({ label, ...(styles[i % styles.length] as (typeof styles)[number]) }));
-}
-
-/** What all panels share: they fill their cell, and the page's legend sets `focus` to bring one line out. */
-const base = {
-  $schema: 'https://vega.github.io/schema/vega-lite/v6.json',
-  width: 'container',
-  height: 250,
-  autosize: { type: 'fit', contains: 'padding' },
-  background: 'transparent',
-  config: {
-    font: 'system-ui, -apple-system, "Segoe UI", Roboto, "Liberation Sans", sans-serif',
-    view: { stroke: null },
-    axis: {
-      labelFontSize: 11,
-      titleFontSize: 12,
-      titleFontWeight: 'normal',
-      labelColor: '#444',
-      titleColor: '#222',
-      gridColor: '#e6e6e6',
-      domainColor: '#888',
-      tickColor: '#888',
-    },
-  },
-} as const;
-
-const focus = { name: 'focus', value: '' };
-const unlessFocused = (opacity: number, faded: number) => ({
-  condition: { test: "focus === '' || datum.line === focus", value: opacity },
-  value: faded,
-});
-
 interface Point {
   readonly line: string;
   readonly epoch: number;
   readonly value: number;
 }
-
-interface LinePanel {
-  readonly title: string;
-  readonly legend: readonly LegendEntry[];
-  readonly x: { readonly title: string; readonly field: string; readonly scale?: object; readonly axis?: object };
-  readonly y: { readonly title: string; readonly scale?: object; readonly axis?: object; readonly format: string };
-  readonly points: readonly object[];
-  /** Noisy values, drawn as faint dots behind. */
-  readonly dots?: readonly object[];
-  /** Where lines end because their run diverged. */
-  readonly crosses?: readonly object[];
-  /** Runs beside the lines, each a faint line of its own. */
-  readonly faint?: readonly object[];
-  readonly layers?: readonly object[];
-}
-
-function linePanel({
-  title,
-  legend,
-  x,
-  y,
-  points,
-  dots = [],
-  crosses = [],
-  faint = [],
-  layers = [],
-}: LinePanel): Panel {
-  const color = {
-    field: 'line',
-    type: 'nominal',
-    legend: null,
-    scale: { domain: legend.map((e) => e.label), range: legend.map((e) => e.color) },
-  };
-  const strokeDash = {
-    field: 'line',
-    type: 'nominal',
-    legend: null,
-    scale: { domain: legend.map((e) => e.label), range: legend.map((e) => e.dash) },
-  };
-  const position = {
-    x: {
-      field: x.field,
-      type: 'quantitative',
-      title: x.title,
-      scale: { nice: false, ...x.scale },
-      axis: { grid: false, ...x.axis },
-    },
-    y: { field: 'value', type: 'quantitative', title: y.title, scale: y.scale ?? {}, axis: { ...y.axis } },
-  };
-  const tooltip = [
-    { field: 'line', title: 'run' },
-    { field: x.field, title: x.title.toLowerCase(), format: x.field === 'epoch' ? '.2f' : '.3~g' },
-    { field: 'value', title: title.toLowerCase(), format: y.format },
-  ];
-  return {
-    title,
-    spec: {
-      ...base,
-      params: [focus],
-      layer: [
-        ...(dots.length === 0
-          ? []
-          : [
-              {
-                data: { values: dots },
-                mark: { type: 'point', filled: true, size: 9, clip: true },
-                encoding: { ...position, color, opacity: unlessFocused(0.3, 0.04) },
-              },
-            ]),
-        ...(faint.length === 0
-          ? []
-          : [
-              {
-                data: { values: faint },
-                mark: { type: 'line', strokeWidth: 1, clip: true },
-                encoding: { ...position, color, detail: { field: 'run' }, opacity: unlessFocused(0.3, 0.05) },
-              },
-            ]),
-        {
-          data: { values: points },
-          mark: { type: 'line', strokeWidth: 2, clip: true },
-          encoding: { ...position, color, strokeDash, opacity: unlessFocused(1, 0.12) },
-        },
-        {
-          // Invisible, and the nearest one shows itself under the pointer.
-          data: { values: points },
-          params: [{ name: 'near', select: { type: 'point', on: 'pointerover', clear: 'pointerout', nearest: true } }],
-          mark: { type: 'point', filled: true, size: 50, clip: true },
-          encoding: {
-            ...position,
-            color,
-            tooltip,
-            opacity: { condition: { param: 'near', empty: false, value: 1 }, value: 0 },
-          },
-        },
-        ...(crosses.length === 0
-          ? []
-          : [
-              {
-                data: { values: crosses },
-                mark: { type: 'text', text: '✕', fontSize: 15, fontWeight: 'bold' },
-                encoding: { ...position, color, opacity: unlessFocused(1, 0.12) },
-              },
-            ]),
-        ...layers,
-      ],
-    },
-  };
-}
-
-const round = (value: number): number => Number(value.toPrecision(5));
 
 export function curvePanels(figure: CurvesFigure, results: Results, settings: Settings): Panel[] {
   const legend = curveLegend(figure, results);
@@ -279,16 +120,6 @@ export function curvePanels(figure: CurvesFigure, results: Results, settings: Se
   return panels;
 }
 
-/** 1e-3 and 2.5e-3, but 0, 1 and 10. */
-const scientific = {
-  labelExpr: "datum.value === 0 || datum.value >= 1 ? format(datum.value, '~g') : format(datum.value, '~e')",
-};
-
-function decades(from: number, to: number): number[] {
-  const [low, high] = [Math.ceil(Math.log10(from)), Math.floor(Math.log10(to))];
-  return Array.from({ length: high - low + 1 }, (_, i) => Number(`1e${low + i}`));
-}
-
 /**
  * Chosen by the lines alone; a mini-batch beyond it is cut off, and the caption tells how far it went. Linear from 0;
  * logarithmic where lines would lie on the axis: one went far up, or all end far below where they began.
@@ -353,16 +184,6 @@ export function rangePanels(figure: RangeFigure, results: Results): Panel[] {
   });
 }
 
-/** An axis of accuracies that does not waste its room on what lies far below the best. */
-const accuracyFrom = (floor: number) => ({
-  title: `Accuracy (%)${floor === 0 ? '' : `, from ${floor}`}`,
-  scale: { domain: [floor, 100], nice: false },
-});
-
-/** A round number, some way below all accuracies. */
-const floorBelow = (accuracies: readonly number[], margin: number): number =>
-  Math.max(0, 10 * Math.floor((Math.min(...accuracies) - margin) / 10));
-
 /** A family's classes: accuracy over learning rates, then the curves of each at its best. */
 export function sweepPanels(figure: SweepFigure, results: Results, settings: Settings): Panel[] {
   const best = atBest(figure, results);
@@ -399,153 +220,6 @@ export function sweepPanels(figure: SweepFigure, results: Results, settings: Set
     }),
     { ...loss, title: `${loss.title} at the best learning rate` },
     { ...accuracy, title: `${accuracy.title} at the best learning rate` },
-  ];
-}
-
-/** The families' colors, which the ranking shows. */
-export function familyLegend(figure: SweepFigure): LegendEntry[] {
-  const titles = [...new Set(figure.sweeps.map(({ family }) => family.title))];
-  return legendOf(titles).map((entry) => ({ ...entry, dash: [1, 0] }));
-}
-
-/** All classes, the best first: each one's accuracy at every learning rate, and how much a learning rate beside the best costs. */
-export function rankingPanels(figure: SweepFigure, results: Results): Panel[] {
-  const rows = ranked(figure, results);
-  const cells = rows.flatMap(({ name, family, best, scores }) =>
-    scores.map(({ lr, accuracy }) => ({
-      name,
-      line: family.title,
-      lr,
-      from: lr / 10 ** 0.25,
-      to: lr * 10 ** 0.25,
-      accuracy: accuracy === null ? null : round(100 * accuracy),
-      text: accuracy === null ? '✕' : (100 * accuracy).toFixed(0),
-      best: lr === best.lr,
-    })),
-  );
-  // Drawn last, so that no neighbour covers its frame.
-  cells.sort((a, b) => Number(a.best) - Number(b.best));
-  const defaults = rows.flatMap(({ name, family, method }) => {
-    const lr = defaultLr(method);
-    return lr === undefined ? [] : [{ name, line: family.title, lr }];
-  });
-  const dots = rows.map(({ name, family, best, nearby }) => ({
-    name,
-    line: family.title,
-    lr: best.lr,
-    accuracy: round(100 * best.accuracy),
-    worst: round(100 * Math.min(...nearby)),
-  }));
-  const low = floorBelow(
-    dots.map(({ accuracy }) => accuracy),
-    10,
-  );
-  const ends = [...cells.flatMap(({ from, to }) => [from, to]), ...defaults.map(({ lr }) => lr)];
-  const [least, most] = [Math.min(...ends), Math.max(...ends)];
-  const legend = familyLegend(figure);
-  const y = {
-    field: 'name',
-    type: 'nominal',
-    sort: rows.map(({ name }) => name),
-    title: null,
-    axis: { labelLimit: 170, ticks: false, domain: false, labelPadding: 6 },
-  };
-  const x = {
-    type: 'quantitative',
-    title: 'Learning rate',
-    scale: { type: 'log', nice: false, domain: [least, most] },
-    axis: { ...scientific, values: decades(least, most), grid: false },
-  };
-  const color = {
-    field: 'line',
-    type: 'nominal',
-    legend: null,
-    scale: { domain: legend.map((e) => e.label), range: legend.map((e) => e.color) },
-  };
-  const accuracyAxis = { type: 'quantitative', ...accuracyFrom(low) };
-  const shared = { ...base, height: 21 * rows.length + 45, params: [focus] };
-  const tooltip = [
-    { field: 'name', title: 'class' },
-    { field: 'lr', title: 'learning rate', format: '~g' },
-    { field: 'accuracy', title: 'validation accuracy', format: '.1f' },
-  ];
-  return [
-    {
-      title: 'Final validation accuracy (%) at each learning rate',
-      spec: {
-        ...shared,
-        layer: [
-          {
-            data: { values: cells },
-            mark: { type: 'rect', height: { band: 0.92 } },
-            encoding: {
-              y,
-              x: { ...x, field: 'from' },
-              x2: { field: 'to' },
-              opacity: unlessFocused(1, 0.15),
-              color: {
-                condition: { test: 'datum.accuracy === null', value: '#fbe3d6' },
-                field: 'accuracy',
-                type: 'quantitative',
-                legend: null,
-                // What lies near the top is told apart.
-                scale: { type: 'pow', exponent: 4, scheme: 'blues', domain: [0, 100] },
-              },
-              stroke: { condition: { test: 'datum.best', value: '#000' }, value: null },
-              tooltip,
-            },
-          },
-          {
-            data: { values: cells },
-            mark: { type: 'text', fontSize: 11 },
-            encoding: {
-              y,
-              x: { ...x, field: 'lr' },
-              text: { field: 'text' },
-              opacity: unlessFocused(1, 0.15),
-              color: { condition: { test: 'datum.accuracy > 80', value: '#fff' }, value: '#222' },
-            },
-          },
-          {
-            data: { values: defaults },
-            mark: { type: 'point', shape: 'triangle-up', filled: true, color: '#D55E00', size: 32, yOffset: 8 },
-            encoding: { y, x: { ...x, field: 'lr' }, opacity: unlessFocused(1, 0.15) },
-          },
-        ],
-      },
-    },
-    {
-      title: 'At the best learning rate, down to the worse of those beside it',
-      spec: {
-        ...shared,
-        data: { values: dots },
-        layer: [
-          {
-            mark: { type: 'rule', strokeWidth: 2, clip: true },
-            encoding: {
-              y,
-              x: { ...accuracyAxis, field: 'worst' },
-              x2: { field: 'accuracy' },
-              color,
-              opacity: unlessFocused(0.6, 0.1),
-            },
-          },
-          {
-            mark: { type: 'point', filled: true, size: 70, opacity: 1 },
-            encoding: { y, x: { ...accuracyAxis, field: 'accuracy' }, color, opacity: unlessFocused(1, 0.15), tooltip },
-          },
-          {
-            mark: { type: 'text', align: 'left', dx: 8, fontSize: 11, color: '#222' },
-            encoding: {
-              y,
-              x: { ...accuracyAxis, field: 'accuracy' },
-              text: { field: 'accuracy', format: '.1f' },
-              opacity: unlessFocused(1, 0.15),
-            },
-          },
-        ],
-      },
-    },
   ];
 }
 

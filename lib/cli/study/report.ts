@@ -18,11 +18,7 @@ import {
   descentLegend,
   descentPanels,
   ensemblePanels,
-  familyLegend,
-  type LegendEntry,
-  type Panel,
   rangePanels,
-  rankingPanels,
   sweepPanels,
 } from './charts.js';
 import type { Data } from './data.js';
@@ -31,7 +27,9 @@ import type { Figure } from './figures.js';
 import type { Settings } from './job.js';
 import { atBest, bestAccuracy, finalOf, type Run, runsOf } from './numbers.js';
 import { script } from './page.js';
+import type { LegendEntry, Panel } from './panel.js';
 import type { Results } from './pool.js';
+import { familyLegend, rankingPanels } from './ranking.js';
 
 /** The plotting libraries that the page carries in it. */
 export const plotting = {
