@@ -92,12 +92,9 @@ export function fallbackReason(): string | undefined {
 function threadsFromEnvironment(): number | undefined {
   const value = process.env['SCHUSS_THREADS'];
   if (value === undefined || value === '') return undefined;
-  return checkInteger(
-    'schuss',
-    'SCHUSS_THREADS',
-    /^\d+$/.test(value) ? Number(value) : Number.NaN,
-    `[1, ${maxThreads}]`,
-  );
+  const range = `[1, ${maxThreads}]`;
+  if (!/^\d+$/.test(value)) throw rangeError('schuss', 'SCHUSS_THREADS', show(value), `an integer in ${range}`);
+  return checkInteger('schuss', 'SCHUSS_THREADS', Number(value), range);
 }
 
 /** The engine in use: chosen at first need, from the environment and from what this machine can run. */

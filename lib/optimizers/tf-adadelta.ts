@@ -48,7 +48,7 @@ export const tfAdadelta = {
 export type TfAdadeltaOptions = OptionsOf<typeof tfAdadelta>;
 type Now = ResolvedOf<typeof tfAdadelta>;
 
-/** TensorFlow.js's `AdadeltaOptimizer`. @internal */
+/** TensorFlow.js's `AdadeltaOptimizer`. */
 export class TfAdadelta extends Optimizer<typeof tfAdadelta> {
   static readonly optimizerName: string = tfAdadelta.name;
   static readonly defaults: TfAdadeltaOptions = defaultsOf(tfAdadelta);

@@ -45,7 +45,7 @@ export const tfAdagrad = {
 export type TfAdagradOptions = OptionsOf<typeof tfAdagrad>;
 type Now = ResolvedOf<typeof tfAdagrad>;
 
-/** TensorFlow.js's `AdagradOptimizer`. @internal */
+/** TensorFlow.js's `AdagradOptimizer`. */
 export class TfAdagrad extends Optimizer<typeof tfAdagrad> {
   static readonly optimizerName: string = tfAdagrad.name;
   static readonly defaults: TfAdagradOptions = defaultsOf(tfAdagrad);

@@ -33,7 +33,7 @@ export const tfAdam = {
 export type TfAdamOptions = OptionsOf<typeof tfAdam>;
 type Now = ResolvedOf<typeof tfAdam>;
 
-/** TensorFlow.js's `AdamOptimizer`. @internal */
+/** TensorFlow.js's `AdamOptimizer`. */
 export class TfAdam extends Optimizer<typeof tfAdam> {
   static readonly optimizerName: string = tfAdam.name;
   static readonly defaults: TfAdamOptions = defaultsOf(tfAdam);

@@ -58,7 +58,7 @@ export const tfAdamax = {
 export type TfAdamaxOptions = OptionsOf<typeof tfAdamax>;
 type Now = ResolvedOf<typeof tfAdamax>;
 
-/** TensorFlow.js's `AdamaxOptimizer`. @internal */
+/** TensorFlow.js's `AdamaxOptimizer`. */
 export class TfAdamax extends Optimizer<typeof tfAdamax> {
   static readonly optimizerName: string = tfAdamax.name;
   static readonly defaults: TfAdamaxOptions = defaultsOf(tfAdamax);

@@ -67,7 +67,7 @@ export const tfRmsprop = {
 export type TfRmspropOptions = OptionsOf<typeof tfRmsprop>;
 type Now = ResolvedOf<typeof tfRmsprop>;
 
-/** TensorFlow.js's `RMSPropOptimizer`. @internal */
+/** TensorFlow.js's `RMSPropOptimizer`. */
 export class TfRmsprop extends Optimizer<typeof tfRmsprop> {
   static readonly optimizerName: string = tfRmsprop.name;
   static readonly defaults: TfRmspropOptions = defaultsOf(tfRmsprop);

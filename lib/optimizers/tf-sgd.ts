@@ -49,7 +49,7 @@ export const tfMomentum = {
 export type TfSgdOptions = OptionsOf<typeof tfSgd>;
 type Now = ResolvedOf<typeof tfSgd>;
 
-/** TensorFlow.js's `SGDOptimizer`. @internal */
+/** TensorFlow.js's `SGDOptimizer`. */
 export class TfSgd extends Optimizer<typeof tfSgd> {
   static readonly optimizerName: string = tfSgd.name;
   static readonly defaults: TfSgdOptions = defaultsOf(tfSgd);
@@ -67,7 +67,7 @@ export class TfSgd extends Optimizer<typeof tfSgd> {
 export type TfMomentumOptions = OptionsOf<typeof tfMomentum>;
 type NowOfMomentum = ResolvedOf<typeof tfMomentum>;
 
-/** TensorFlow.js's `MomentumOptimizer`. @internal */
+/** TensorFlow.js's `MomentumOptimizer`. */
 export class TfMomentum extends Optimizer<typeof tfMomentum> {
   static readonly optimizerName: string = tfMomentum.name;
   static readonly defaults: TfMomentumOptions = defaultsOf(tfMomentum);

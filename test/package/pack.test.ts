@@ -130,10 +130,15 @@ describe('types', () => {
     const code = `
       import type { Optimizer } from '@tensorflow/tfjs-core';
       import { Adam } from 'schuss';
-      import { wrap } from 'schuss/tfjs';
+      import { adam, momentum, wrap } from 'schuss/tfjs';
       export const optimizer: Optimizer = wrap(Adam, { lr: 0.1, amsgrad: true });
       // @ts-expect-error: there is no such option
-      wrap(Adam, { learningRate: 1 });`;
+      wrap(Adam, { learningRate: 1 });
+      export const lr: number = adam(0.1).optimizer.lr;
+      // @ts-expect-error: nothing has become any
+      export const wrong: string = adam(0.1).optimizer.stepCount;
+      // @ts-expect-error: nor here
+      momentum(0.1, 0.9).optimizer.nonsense;`;
     expect(check(code, '--skipLibCheck')).toBe('');
   });
 

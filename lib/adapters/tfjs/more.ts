@@ -1,3 +1,4 @@
+import { show, typeError } from '../../core/errors.js';
 import type { Schedule } from '../../core/schedule.js';
 import {
   Adafactor,
@@ -21,6 +22,9 @@ export type OptionsBesideRate<C extends OptimizerClass> = Omit<WrapOptions<C>, '
 type Rate = number | Schedule | undefined;
 
 function wrapped<C extends OptimizerClass>(Class: C, lr: Rate, options: object): WrappedOptimizer<C> {
+  const who = Class.optimizerName;
+  if (typeof options !== 'object' || options === null) throw typeError(who, 'options', show(options), 'an object');
+  if ('lr' in options) throw typeError(who, 'lr', 'an option', 'the first argument, learningRate');
   return wrap(Class, (lr === undefined ? options : { ...options, lr }) as WrapOptions<C>);
 }
 

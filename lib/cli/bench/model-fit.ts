@@ -1,6 +1,6 @@
 import type * as tfjs from '@tensorflow/tfjs-core';
 import type * as tfjsLayers from '@tensorflow/tfjs-layers';
-import { loadOptional } from '../optional.js';
+import { loadOptional, requireOptional } from '../optional.js';
 import { alternate, type Contender } from './alternate.js';
 import type { Context } from './context.js';
 import type { Measured, PairRow } from './results.js';
@@ -19,6 +19,11 @@ const tolerance = 1e-3;
 /** A whole `model.fit` of TensorFlow.js, with its Adam and with that of schuss/tfjs. */
 export async function modelFit({ settings, say }: Context): Promise<Measured<{ rows: PairRow[] }>> {
   try {
+    const names = ['core', 'layers', ...backends.map((name) => `backend-${name}`)];
+    requireOptional(
+      'bench',
+      names.map((name) => `@tensorflow/tfjs-${name}`),
+    );
     const tf = loadOptional<typeof tfjs>('bench', '@tensorflow/tfjs-core');
     const layers = loadOptional<typeof tfjsLayers>('bench', '@tensorflow/tfjs-layers');
     for (const backend of backends) loadOptional('bench', `@tensorflow/tfjs-backend-${backend}`);
