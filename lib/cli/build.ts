@@ -114,7 +114,14 @@ function compile(folder: string, environment: Record<string, string>, verbose: b
   const { status, stdout, stderr, error } = spawnSync(
     process.execPath,
     [nodeGyp(), 'rebuild', '-j', 'max', ...headers()],
-    { cwd: folder, env: { ...process.env, ...environment }, encoding: 'utf8', stdio: verbose ? 'inherit' : 'pipe' },
+    {
+      cwd: folder,
+      env: { ...process.env, ...environment },
+      encoding: 'utf8',
+      stdio: verbose ? 'inherit' : 'pipe',
+      // A compiler's warnings may be many; beyond the default of 1 MiB the build would be killed.
+      maxBuffer: Number.POSITIVE_INFINITY,
+    },
   );
   if (status !== 0) {
     const what = `node-gyp failed (${error?.message ?? `exit ${status}`})${verbose ? '' : `:\n\n${stdout}${stderr}`}`;

@@ -162,6 +162,7 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
       ];
       arrays.push(tf.tidy(() => tf.reshape(w, [2, 1]).dataSync()));
       const tensors = [tf.tensor(w.dataSync()), (await w.buffer()).toTensor()];
+      if (name !== 'wasm') tensors.push(tf.real(tf.complex(w, w)));
       step();
       for (const array of arrays) expect(array).toStrictEqual(Float32Array.of(0, 1));
       for (const tensor of tensors) expect(tensor.arraySync()).toEqual([0, 1]);

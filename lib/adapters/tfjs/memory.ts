@@ -1,6 +1,8 @@
 import {
+  type BackendValues,
   backend,
   type DataId,
+  type DataType,
   getBackend,
   type KernelBackend,
   type Tensor,
@@ -28,31 +30,35 @@ function assign(variable: Variable, values: Float32Array): void {
   tidy(() => variable.assign(tensor(values, variable.shape)));
 }
 
-/** `previous` if it is this memory, so that whoever knows an array by identity need not look again. */
-function viewOf(buffer: ArrayBufferLike, byteOffset: number, length: number, previous?: Float32Array): Float32Array {
-  const same = previous?.buffer === buffer && previous.byteOffset === byteOffset && previous.length === length;
-  return same ? previous : new Float32Array(buffer, byteOffset, length);
+/**
+ * The memory that we made for variables on the cpu backend, with the data id that it was made for: what a variable was made
+ * from may be the user's.
+ */
+const owners = new WeakMap<ArrayBufferLike, DataId>();
+
+/** What others get of memory that steps change: in TensorFlow.js what was read, or made from a variable, never changes. */
+function given<T>(values: T): T {
+  return values instanceof Float32Array && owners.has(values.buffer) ? (values.slice() as T) : values;
 }
 
-/**
- * The arrays that we made for variables on the cpu backend, with the data id that each was made for: the backend keeps
- * the array that a tensor was made from, be it the user's, or another variable's (`tf.tensor(variable.dataSync())`).
- */
-const owners = new WeakMap<Float32Array, DataId>();
+/** What is used of the cpu backend: all arrays that it gives out or makes tensors of pass here. */
+interface CpuBackend extends KernelBackend {
+  write: (values: BackendValues, shape: number[], dtype: DataType) => DataId;
+}
 
-/** The cpu backends whose reads are watched, and how to read past that. */
+/** The cpu backends that are watched, and how to read past that. */
 const reads = new WeakMap<KernelBackend, KernelBackend['readSync']>();
 
-/** The array that the backend keeps for a tensor. Others who ask for it get a copy if it is ours: what was read never changes in TensorFlow.js. */
+/** The array that the backend keeps for a tensor. */
 function valuesOf(tensor: Tensor): Float32Array {
-  const cpu = backend();
+  const cpu = backend() as CpuBackend;
   let read = reads.get(cpu);
   if (read === undefined) {
     const all = cpu.readSync.bind(cpu);
-    cpu.readSync = (dataId) => {
-      const values = all(dataId);
-      return owners.has(values as Float32Array) ? (values as Float32Array).slice() : values;
-    };
+    const write = cpu.write.bind(cpu);
+    cpu.readSync = (dataId) => given(all(dataId));
+    // Kernels make tensors that share an array (complex), or a part of it (slice).
+    cpu.write = (values, shape, dtype) => write(given(values), shape, dtype);
     reads.set(cpu, all);
     read = all;
   }
@@ -62,22 +68,13 @@ function valuesOf(tensor: Tensor): Float32Array {
 const cpu: Memory = {
   prepare(variable) {
     const values = valuesOf(variable);
-    if (owners.get(values) === variable.dataId && backend().refCount(variable.dataId) === 1) return;
+    if (owners.get(values.buffer) === variable.dataId && backend().refCount(variable.dataId) === 1) return;
     const own = new Float32Array(values);
-    // The backend counts the tensors that share an array, but not those that its slice kernel makes with subarray: they get copies.
-    Object.defineProperty(own, 'subarray', { value: own.slice });
     assign(variable, own);
-    owners.set(own, variable.dataId);
+    owners.set(own.buffer, variable.dataId);
   },
-  // A view for the optimizer, to which subarray means what it says.
-  view(variable, previous) {
-    const { buffer, byteOffset, length } = valuesOf(variable);
-    return viewOf(buffer, byteOffset, length, previous);
-  },
-  read(gradient) {
-    const values = valuesOf(gradient);
-    return owners.has(values) ? values.slice() : values;
-  },
+  view: valuesOf,
+  read: (gradient) => given(valuesOf(gradient)),
   written() {},
 };
 
@@ -93,9 +90,13 @@ interface WasmBackend {
   };
 }
 
-function heapView(of: Tensor, previous?: Float32Array): Float32Array {
+/** `previous` if it is this memory, so that whoever knows an array by identity need not look again. */
+function heapView({ dataId, size }: Tensor, previous?: Float32Array): Float32Array {
   const { dataIdMap, wasm } = backend() as unknown as WasmBackend;
-  return viewOf(wasm.HEAPU8.buffer, dataIdMap.get(of.dataId).memoryOffset, of.size, previous);
+  const { buffer } = wasm.HEAPU8;
+  const { memoryOffset } = dataIdMap.get(dataId);
+  const same = previous?.buffer === buffer && previous.byteOffset === memoryOffset && previous.length === size;
+  return same ? previous : new Float32Array(buffer, memoryOffset, size);
 }
 
 const wasm: Memory = {
