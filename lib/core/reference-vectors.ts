@@ -47,7 +47,8 @@ function four(columns: Columns, k: number): [Float64Array, Float64Array, Float64
   return [at(k), at(k + 1), at(k + 2), at(k + 3)];
 }
 
-function addCombination(columns: Columns, weights: Float64Array, x: Float64Array): void {
+function addCombination(columns: Columns, given: Float64Array, x: Float64Array): void {
+  const weights = given.slice(); // x may be they
   for (let k = 0; k < columns.length; k += 4) {
     const [p, q, s, t] = four(columns, k);
     const [wp, wq, ws, wt] = [weights[k]!, weights[k + 1] ?? 0, weights[k + 2] ?? 0, weights[k + 3] ?? 0];
@@ -80,10 +81,11 @@ export const referenceVectors: Vectors = {
     return most;
   },
   project(columns, x, out) {
-    for (const [k, column] of columns.entries()) out[k] = dot(column, x);
+    out.set(columns.map((column) => dot(column, x))); // after all: it may be what is read
   },
   addCombination,
-  recombine(columns, q) {
+  recombine(columns, given) {
+    const q = given.map((row) => row.slice()); // the columns may be among them
     for (let begin = 0; begin < (columns[0]?.length ?? 0); begin += block) {
       const parts = columns.map((column) => column.subarray(begin, begin + block));
       const made = q.map((weights) => {

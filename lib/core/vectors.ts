@@ -8,7 +8,8 @@ export type Columns = readonly Float64Array[];
  * Operations on vectors of any kind, which may be mixed. Elements are read as they are stored and computed with in float64; a
  * result is rounded once, when it is stored. Sums are over chunks of `chunkLength` elements, added in their order; within
  * one, element i goes to lane i mod 16, and the lanes are folded in halves. What is written to may be one of the vectors that
- * are read. Lengths must be equal: nothing checks them in JavaScript, and the addon throws a RangeError.
+ * are read, but not overlap it otherwise. Lengths must be equal: nothing checks them in JavaScript, and the addon throws a
+ * RangeError.
  */
 export interface Vectors {
   /** xᵀy. */

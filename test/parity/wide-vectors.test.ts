@@ -247,6 +247,31 @@ const shapes = [...Array.from({ length: 10 }, (_, count) => [41, count] as const
 ] as never) as (readonly [number, number])[];
 
 describe('tall matrices', () => {
+  test('what is written may be what is read', () => {
+    // As many rows as columns, so that any vector may stand anywhere; more than a block of recombine.
+    const size = 300;
+    const run = (v: Vectors): Float64Array[] => {
+      const [a, b, c, d] = [1, 2, 3, 4].map((seed) => columnsOf(size, size, seed)) as [
+        Float64Array[],
+        Float64Array[],
+        Float64Array[],
+        Float64Array[],
+      ];
+      v.project(a, a[0]!, a[1]!);
+      v.project(a, b[0]!, b[0]!);
+      v.addCombination(b, b[1]!, b[2]!);
+      v.addCombination(c, b[3]!, b[3]!);
+      v.recombine(c, [c[7]!, c[0]!, b[4]!]);
+      v.recombine([...d.slice(0, -1), d[0]!], [b[5]!, d[0]!]);
+      return [...a, ...b, ...c, ...d];
+    };
+    const expected = run(referenceVectors);
+    for (const isa of addon.isas) {
+      const actual = run(addon.engine(isa)!);
+      expect(actual.map((vector, i) => difference(vector, expected[i]!))).toEqual(expected.map(() => -1));
+    }
+  });
+
   test('the reference is its definition', () => {
     for (const [rows, count] of shapes) {
       const P = columnsOf(rows, count, rows + count);
