@@ -49,13 +49,16 @@ export function constructorOf(x0: Vector): VectorConstructor {
   return x0.BYTES_PER_ELEMENT === 4 ? Float32Array : Float64Array;
 }
 
+/** The vectors that a function was given so far: it may have kept one, and none may be gone. */
+type Given = Map<Vector, 'x' | 'grad'>;
+
 /** What an evaluation left, if it can be used. @throws TypeError, RangeError */
-function checkResult(who: string, path: string, value: unknown, x: Vector, grad: Vector, length: number): number {
+function checkResult(who: string, path: string, value: unknown, given: Given, length: number): number {
   if (typeof value !== 'number') {
     const isPromise = typeof (value as { then?: unknown } | null | undefined)?.then === 'function';
     throw typeError(who, path, show(value), 'the value, a number', isPromise ? 'it must not be async' : undefined);
   }
-  for (const [name, vector] of [['x', x] as const, ['grad', grad] as const])
+  for (const [vector, name] of given)
     if (lengthOf(vector as Float32Array) !== length)
       throw rangeError(
         who,
@@ -67,18 +70,28 @@ function checkResult(who: string, path: string, value: unknown, x: Vector, grad:
 }
 
 /** Evaluates one term. @throws what the term throws, and TypeError, RangeError for what it leaves */
-export function evaluateTerm(who: string, terms: Terms, i: number, x: Vector, grad: Vector): number {
+export function evaluateTerm(
+  who: string,
+  terms: Terms,
+  i: number,
+  x: Vector,
+  grad: Vector,
+  given: Given = new Map(),
+): number {
   const { length } = x;
+  given.set(x, 'x').set(grad, 'grad');
   grad.fill(0);
-  return checkResult(who, `fn.f(${i})`, terms.f(i, x, grad), x, grad, length);
+  return checkResult(who, `fn.f(${i})`, terms.f(i, x, grad), given, length);
 }
 
 /** Evaluations of the function, or of the sum of the terms, which are N evaluations each. */
 export function evaluateAll(who: string, fn: Objective | Terms, length: number, make: VectorConstructor): Evaluate {
+  const given: Given = new Map();
   if (typeof fn === 'function') {
     return (x, grad) => {
+      given.set(x, 'x').set(grad, 'grad');
       grad.fill(0);
-      return checkResult(who, 'fn', fn(x, grad), x, grad, length);
+      return checkResult(who, 'fn', fn(x, grad), given, length);
     };
   }
   const one = new make(length);
@@ -88,7 +101,7 @@ export function evaluateAll(who: string, fn: Objective | Terms, length: number, 
     let value = 0;
     sum.fill(0);
     for (let i = 0; i < fn.N; i++) {
-      value += evaluateTerm(who, fn, i, x, one);
+      value += evaluateTerm(who, fn, i, x, one, given);
       axpy(1, one, sum);
     }
     grad.set(sum);

@@ -182,6 +182,33 @@ describe('more than the memory holds, in a process of its own', () => {
   });
 });
 
+test.each([Float32Array, Float64Array])('minimize: a function that gives an earlier x or gradient away, %o', (kind) => {
+  // Short ones are the reference's, which checks nothing.
+  for (const length of [20, 200])
+    for (const which of [0, 1])
+      for (const when of [3, 4, 6, 7]) {
+        let calls = 0;
+        const seen: Any[] = [];
+        const f = (x: Any, grad: Any) => {
+          let value = 0;
+          for (let i = 0; i < x.length; i++) {
+            grad[i] = (i + 1) * (x[i] - 1) + x[i] ** 3;
+            value += ((i + 1) * (x[i] - 1) ** 2) / 2 + x[i] ** 4 / 4;
+          }
+          seen.push([x, grad][which]);
+          const earlier = seen.find((vector) => vector !== x && vector !== grad);
+          if (++calls === when) structuredClone(undefined, { transfer: [earlier.buffer] });
+          return value;
+        };
+        const refused = /^minimize: (x|grad) of fn(\.f\(0\))?: length 0, expected \d+, as it was given/;
+        expect(() => minimize(f, new kind(length).fill(2))).toThrow(refused);
+        if (which === 1) continue; // of a term there is one
+        calls = 0;
+        seen.length = 0;
+        expect(() => minimize({ N: 1, f: (_i, x, grad) => f(x, grad) }, new kind(length).fill(2))).toThrow(refused);
+      }
+});
+
 test.each([Float32Array, Float64Array])('minimize: a function that gives x or its gradient away, %o', (kind) => {
   for (const which of [0, 1])
     for (const when of [1, 2, 5]) {
