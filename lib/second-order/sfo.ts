@@ -55,6 +55,8 @@ export interface SFOResult {
  * gradients span. Terms join one by one while that is enough; a step after which a term has risen more than its model
  * allows is shortened or taken back.
  *
+ * It can't be saved: a new one begins anew, from where the params are.
+ *
  * For minibatches that stay the same: some tens of them, about √(examples)/10, and not fewer than 25. The memory is 3N + 3
  * float64 for each element. Computes in float64; where the params are float32, with the points rounded to that.
  *

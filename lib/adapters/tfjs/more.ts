@@ -21,11 +21,11 @@ export type OptionsBesideRate<C extends OptimizerClass> = Omit<WrapOptions<C>, '
 
 type Rate = number | Schedule | undefined;
 
-function wrapped<C extends OptimizerClass>(Class: C, lr: Rate, options: object): WrappedOptimizer<C> {
+function wrapped<C extends OptimizerClass>(Class: C, lr: Rate, options: object, more = {}): WrappedOptimizer<C> {
   const who = Class.optimizerName;
   if (typeof options !== 'object' || options === null) throw typeError(who, 'options', show(options), 'an object');
   if ('lr' in options) throw typeError(who, 'lr', 'an option', 'the first argument, learningRate');
-  return wrap(Class, (lr === undefined ? options : { ...options, lr }) as WrapOptions<C>);
+  return wrap(Class, { ...options, ...(lr === undefined ? {} : { lr }), ...more } as WrapOptions<C>);
 }
 
 /**
@@ -63,7 +63,7 @@ export function amsgrad(
   learningRate?: number | Schedule,
   options: Omit<OptionsBesideRate<typeof Adam>, 'amsgrad'> = {},
 ): WrappedOptimizer<typeof Adam> {
-  return wrapped(Adam, learningRate, { ...options, amsgrad: true });
+  return wrapped(Adam, learningRate, options, { amsgrad: true });
 }
 
 /**
