@@ -7,6 +7,7 @@
 #include "../blocks.h"
 
 bool refuse(napi_env env, const char* name) {
+  if (Napi::Env(env).IsExceptionPending()) return false;  // a second one would be fatal
   Napi::TypeError::New(env, std::string("schuss: ") + name + ": not a typed array of the kind expected here")
       .ThrowAsJavaScriptException();
   return false;
@@ -61,8 +62,8 @@ Napi::Value allocate(const Napi::CallbackInfo& info) {
   constexpr size_t kMaxBytes = size_t{1} << 32;
   const napi_env env = info.Env();
   const size_t length = static_cast<size_t>(info[0].As<Napi::Number>().Int64Value());
+  if (length > kMaxBytes / sizeof(float)) return info.Env().Undefined();
   const size_t bytes = length * sizeof(float);
-  if (bytes > kMaxBytes) return info.Env().Undefined();
   void* block = blocks::allocate(bytes);
   if (block == nullptr) return info.Env().Undefined();
   napi_value buffer;

@@ -22,6 +22,7 @@ napi_value step(napi_env env, napi_callback_info info) {
 }
 
 void fail(Napi::Env env, const std::string& message) {
+  if (env.IsExceptionPending()) return;  // a second one would be fatal
   Napi::Error::New(env, "schuss: " + message).ThrowAsJavaScriptException();
 }
 

@@ -157,7 +157,7 @@ test('recombine: more rows than columns, and rows of another length than there a
   expect(() => native.recombine([doubles(4), doubles(4)], [doubles(1)])).toThrow(RangeError);
 });
 
-describe('more than the memory holds, in a process of its own', () => {
+describe('what ended the process, in one of its own', () => {
   const run = (code: string, shell = ''): string => {
     const program = `const addon = require('./${findAddon().file}'), native = addon.engine(addon.isas[0]);
       try { ${code}; } catch (error) { console.log(error.name, error.message); }`;
@@ -167,6 +167,12 @@ describe('more than the memory holds, in a process of its own', () => {
     expect({ status, signal, stderr }).toEqual({ status: 0, signal: null, stderr: '' });
     return stdout;
   };
+
+  test('arguments of which two are wrong, none at all, and a length that overflows', () => {
+    const calls = ['native.stepAsync()', 'native.setGrad()', 'native.createPlan([], new Float64Array(0), [])'];
+    for (const call of calls) expect(run(call)).toMatch(/^\w*Error \w/);
+    expect(run('console.log(addon.allocate(2 ** 62))')).toBe('undefined\n');
+  });
 
   test('as many columns as an array can have, and none of them there', { timeout: 300_000 }, () => {
     for (const call of ['gram(all, one)', 'project(all, one, one)', 'recombine([one], all)'])
