@@ -27,6 +27,17 @@ const batchSize = 256;
 
 const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
 
+/** Numbers in [0, 1) that look random, the same in each run (mulberry32). */
+function randomFrom(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t ^= t + Math.imul(t ^ (t >>> 7), 61 | t);
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
 /** The gradient of some rows of a table, in memory that a step on another thread may read. */
 function rowGrads(width: number) {
   const rows = new Int32Array(new SharedArrayBuffer(4 * batchSize));
@@ -53,13 +64,14 @@ export class Recommender {
       shape: [rows, columns] as const,
     });
     const params = { users: table(users, width), items: table(items, width), popularity: table(items, 1) };
+    const random = randomFrom(1);
     for (const { data } of [params.users, params.items]) {
-      for (let k = 0; k < data.length; k++) data[k] = (Math.random() - 0.5) / width;
+      for (let k = 0; k < data.length; k++) data[k] = (random() - 0.5) / width;
     }
     this.#tables = { users: params.users.data, items: params.items.data, popularity: params.popularity.data };
     this.#grads = { users: rowGrads(width), items: rowGrads(width), popularity: rowGrads(1) };
     // One accumulator a row; a step touches the rows of the batch alone, however long the tables are.
-    this.#optimizer = new Adagrad(params, { lr: 0.2, rowWise: true });
+    this.#optimizer = new Adagrad(params, { lr: 0.05, rowWise: true });
   }
 
   /** Steps taken so far. */
