@@ -2,6 +2,7 @@ import { chunkLength, pieceLength } from './engine.js';
 import type { Columns, Vector, Vectors } from './vectors.js';
 
 // The executable specification of native/vectors.cpp and native/kernels/wide.h: the same operations in the same order.
+
 /**
  * Of the elements of one chunk every fourth, which go to four of the sixteen lanes, and the first two foldings of these. Four
  * sums stay in registers, sixteen would not; and the chunk stays in the cache.
