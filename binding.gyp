@@ -3,7 +3,7 @@
   'targets': [
     {
       'target_name': 'schuss',
-      'sources': ["<!@(node -p \"['native', 'native/binding'].flatMap((d) => require('fs').readdirSync(d).filter((f) => f.endsWith('.cpp')).map((f) => d + '/' + f)).join(' ')\")"],
+      'sources': ["<!@(node -p \"['native/engine', 'native/binding'].flatMap((d) => require('fs').readdirSync(d).filter((f) => f.endsWith('.cpp')).map((f) => d + '/' + f)).join(' ')\")"],
       'include_dirs': ["<!(node -p \"require('node-addon-api').include_dir\")"],
       'defines': ['NAPI_VERSION=8', 'NAPI_DISABLE_CPP_EXCEPTIONS', 'NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS'],
       # The kernels do without exceptions; a thread that can't be had is one.

@@ -3,7 +3,7 @@ import { guide, load, order } from './sections.mjs';
 
 export default {
   name: 'schuss',
-  entryPoints: ['../lib/index.mts', '../lib/adapters/tfjs.mts'],
+  entryPoints: ['../lib/index.mts', '../lib/tfjs/index.mts'],
   tsconfig: '../tsconfig.json',
   readme: '../README.md',
   projectDocuments: [

@@ -1,12 +1,12 @@
-export { allocate, type Backend, backend, setThreads } from './core/backend.js';
 export type { Scalar } from './core/declaration.js';
-export type { Isa } from './core/engine.js';
 export { Optimizer } from './core/optimizer.js';
 export type { ParamGroup } from './core/param-group.js';
 export type { Arrays, Grad, Grads, GroupOf, Param, Params, ParamTree, SparseGrad } from './core/params.js';
 export type { Schedule } from './core/schedule.js';
 export type { GroupState, ParamState, StateDict } from './core/state-dict.js';
 export type { StepAsyncOptions, StepOptions, StepResult } from './core/stepper.js';
+export { allocate, type Backend, backend, setThreads } from './engine/backend.js';
+export type { Isa } from './engine/engine.js';
 export * from './ensembles/index.js';
 export * from './optimizers/index.js';
 export * from './schedules/index.js';

@@ -8,7 +8,7 @@ struct Pass {
   float gradScale;  ///< grad = gradScale * grad; maximize is its sign, the coefficient of clipNorm is folded in
   float clipValue;  ///< grad = clamp(grad, -clipValue, clipValue); infinite: not at all
   float l2;         ///< grad = grad + l2 * param; 0: not at all, for 0 * inf is NaN
-  float keep;       ///< param = keep * param: decoupled weight decay
+  float decayFactor;       ///< param = decayFactor * param: decoupled weight decay
   float emaRate;    ///< ema = ema + emaRate * (param - ema), after the update
   float emaStart;   ///< not 0: ema starts as a copy of param in this step
 };
@@ -58,10 +58,10 @@ struct Kernel {
 enum Element : unsigned char { kFloat, kDouble, kNoElement };
 
 /// Operations on vectors of floats or doubles, computed in double precision; by the Element of each vector.
-/// kernels/wide.h says what they do.
-struct WideKernels {
+/// kernels/linalg.h says what they do.
+struct Float64Kernels {
   double (*dot[2][2])(const void* x, const void* y, size_t length);
-  double (*combine[2][2][2][3])(double a, const void* x, double b, const void* y, void* out, const void* z,
+  double (*axpby[2][2][2][3])(double a, const void* x, double b, const void* y, void* out, const void* z,
                                 size_t length);
   void (*multiply[2][2])(double factor, const void* x, void* out, size_t length);
   double (*maxAbs[2])(const void* x, size_t length);
@@ -83,7 +83,7 @@ struct KernelSet {
   void (*add)(float* target, const float* source, size_t length);
   /// x = factor * x
   void (*scale)(float* x, float factor, size_t length);
-  WideKernels wide;
+  Float64Kernels float64;
 };
 
 /// State and constants are spelled once; the loader compares the spelling with the TypeScript declaration.

@@ -1,8 +1,9 @@
 // Writes the table of optimizers in README.md from the declarations; a test compares the two.
+
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { HyperParameter } from '../lib/core/declaration.js';
-import { declarations } from '../lib/optimizers/index.js';
+import { classes } from '../lib/optimizers/index.js';
 
 export const readmePath = join(__dirname, '..', 'README.md');
 const [start, end] = ['<!-- optimizers: written by `npm run docs:readme` -->', '<!-- /optimizers -->'];
@@ -26,7 +27,7 @@ function links(reference: string): string {
 
 /** The table, a row a class. */
 export function optimizerTable(): string {
-  const rows = declarations.map(({ name, formula, hyperParameters, decay, reference }) => {
+  const rows = classes.map(([, { name, formula, hyperParameters, decay, reference }]) => {
     const options = Object.entries<HyperParameter>(hyperParameters).map(([key, h]) => `\`${key}\` ${shown(h)}`);
     const own = decay === 'none' && 'weightDecay' in hyperParameters ? 'in the formula' : decay;
     const kind = typeof own === 'function' ? 'l2 or decoupled' : own;

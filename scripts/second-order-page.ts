@@ -2,7 +2,7 @@
 // curves of sfo-curves.json as second-order.svg.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { drawer, look } from '../lib/cli/bench/plot.js';
+import { drawer, look } from '../bench/speed/plot.js';
 import { evaluations, recorded, rowOf } from '../test/golden/second-order/evaluations.js';
 import { problems } from '../test/golden/second-order/problems.js';
 

@@ -3,8 +3,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join, posix, relative, sep } from 'node:path';
 import ts from 'typescript';
 import { describe, expect, test } from 'vitest';
-import { allClasses } from '../lib/optimizers/index.js';
 import manifest from '../package.json';
+import { allClasses } from './support/classes.js';
 
 const root = join(__dirname, '..');
 const files = (folder: string, pattern: RegExp): string[] =>

@@ -13,7 +13,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { currentTarget, ownBuild, prebuildPath, root } from '../core/prebuilds.js';
+import { currentTarget, ownBuild, prebuildPath, root } from '../engine/prebuilds.js';
 import { CliError } from './cli-error.js';
 import { packageFolder, requireOptional } from './optional.js';
 

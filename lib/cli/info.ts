@@ -1,5 +1,5 @@
-import { fallbackReason } from '../core/backend.js';
-import { currentTarget, findAddon, targetName } from '../core/prebuilds.js';
+import { fallbackReason } from '../engine/backend.js';
+import { currentTarget, findAddon, targetName } from '../engine/prebuilds.js';
 import { type Backend, backend, optimizers } from '../index.js';
 import { CliError } from './cli-error.js';
 

@@ -1,5 +1,6 @@
+import type { Range } from '../check/options.js';
+import type { KernelDeclaration } from '../engine/kernel.js';
 import type { Schedule } from './schedule.js';
-import type { Range } from './validate.js';
 
 /** A number, or a {@link Schedule} that gives it for each step. */
 export type Scalar = number | Schedule;
@@ -17,42 +18,6 @@ export interface HyperParameter {
   readonly integer?: true;
   /** It shapes the state: it can't be a Schedule. */
   readonly fixed?: true;
-  readonly about: string;
-}
-
-/** The formula of one kernel on element `i`, in float32: writes the element's state and returns the new parameter. */
-export type Update = (i: number, param: number, grad: number) => number;
-
-/** One kernel: what its C++ twin holds, and its formula in JavaScript. */
-export interface KernelDeclaration {
-  /** The names of its state buffers, in the order of the C++ struct. */
-  readonly state: readonly string[];
-  /** The names of its per-step constants, in the order of the C++ struct. */
-  readonly constants: readonly string[];
-  readonly reference: (constants: readonly number[], state: readonly Float32Array[]) => Update;
-  /** State that has one number a row or a column of the param; all other has one an element. */
-  readonly layout?: Readonly<Record<string, 'row' | 'column'>>;
-  /**
-   * Of a kernel with such state: what the number of a row, or of a column, becomes with its mean square of the gradient.
-   * Done before `reference` sees the row; or, with `norms`, before the first walk, for all rows and columns. The formulas
-   * see one row at a time.
-   */
-  readonly accumulate?: (constants: readonly number[]) => (meanSquare: number, before: number) => number;
-  /** Of a kernel that needs two norms of the whole tensor: a first walk, and what follows from them. */
-  readonly norms?: Norms;
-}
-
-/** How a kernel comes by two norms of its whole tensor. */
-export interface Norms {
-  /** The first walk, on element `i`, in float32: may change the state, and writes the elements of both vectors to `out`. */
-  readonly measure: (
-    constants: readonly number[],
-    state: readonly Float32Array[],
-  ) => (i: number, param: number, grad: number, out: Float64Array) => void;
-  /** The constants of the second walk, in float64. */
-  readonly resolve: (constants: readonly number[], first: number, second: number, length: number) => readonly number[];
-  /** With `accumulate`: the constants of both walks, from the mean of the first state array, which is of rows. */
-  readonly resolveMean?: (constants: readonly number[], mean: number) => readonly number[];
 }
 
 /** How `weightDecay` acts: added to the gradient, by shrinking the weight, or not at all. */
@@ -62,8 +27,6 @@ export type Decay = 'l2' | 'decoupled' | 'none';
 export interface Declaration {
   /** The class's name. */
   readonly name: string;
-  /** One line for tables. */
-  readonly about: string;
   /** Paper and equation. */
   readonly reference: string;
   /** The update, a line each, as in the literature. */
@@ -119,27 +82,26 @@ export type ResolvedFrom<T extends HyperParameters> = { readonly [K in keyof T]:
 /** Hyper-parameters of every param group, whatever its class. */
 export const commonHyperParameters = {
   /** Ascend instead of descend. */
-  maximize: { default: false, about: 'ascend instead of descend' },
+  maximize: { default: false },
   /** Clamp each gradient element to ±clipValue. */
-  clipValue: { range: '(0, inf)', about: 'clamps each element of the gradient to ±clipValue' },
+  clipValue: { range: '(0, inf)' },
 } as const satisfies HyperParameters;
 
 /** Options of the optimizer as a whole: not of a group. */
 export const optimizerHyperParameters = {
   /** Scale the gradients of a step so that their global L2 norm is at most this. */
-  clipNorm: { range: '(0, inf)', about: "bound of the global L2 norm of a step's gradients" },
+  clipNorm: { range: '(0, inf)' },
   /** Leave everything unchanged in a step whose gradients hold a NaN or an infinity. */
-  skipNonFinite: { default: false, about: 'skip a step whose gradients hold NaN or Inf' },
+  skipNonFinite: { default: false },
   /** Set the gradients to 0 in the same pass. */
-  zeroGrads: { default: false, about: 'set the gradients to 0 in the same pass' },
+  zeroGrads: { default: false },
   /** Keep an exponential moving average of the params with this decay, in `emaParams`. */
-  ema: { range: '[0, 1)', about: 'decay of a moving average of the params, kept in emaParams' },
+  ema: { range: '[0, 1)' },
   /** Report the gradients' norm from each step. */
-  gradNorm: { default: false, about: "report the norm of the step's gradients" },
+  gradNorm: { default: false },
   /** Take denormal numbers for 0 during the update. Faster where state has decayed to them; not part of the same bits. */
   flushDenormals: {
     default: false,
-    about: 'take denormal numbers for 0: faster, outside the promise of the same bits',
   },
 } as const satisfies HyperParameters;
 
@@ -149,40 +111,6 @@ export type GroupOptionsOf<D extends Declaration> = OptionsFrom<D['hyperParamete
 export type OptionsOf<D extends Declaration> = GroupOptionsOf<D> & OptionsFrom<typeof optimizerHyperParameters>;
 /** What one step of the class declared by `D` computes with. */
 export type ResolvedOf<D extends Declaration> = ResolvedFrom<D['hyperParameters'] & typeof commonHyperParameters>;
-
-/** Ties a kernel's reference formula to the names of its constants and state, so that both are typed by position. */
-export function kernel<const C extends readonly string[], const S extends readonly string[]>(declaration: {
-  readonly state: S;
-  readonly constants: C;
-  readonly reference: (
-    constants: { readonly [K in keyof C]: number },
-    state: { readonly [K in keyof S]: Float32Array },
-  ) => Update;
-  readonly layout?: { readonly [N in S[number]]?: 'row' | 'column' };
-  readonly accumulate?: (
-    constants: {
-      readonly [K in keyof C]: number;
-    },
-  ) => (meanSquare: number, before: number) => number;
-  readonly norms?: {
-    readonly measure: (
-      constants: { readonly [K in keyof C]: number },
-      state: { readonly [K in keyof S]: Float32Array },
-    ) => (i: number, param: number, grad: number, out: Float64Array) => void;
-    readonly resolve: (
-      constants: { readonly [K in keyof C]: number },
-      first: number,
-      second: number,
-      length: number,
-    ) => { readonly [K in keyof C]: number };
-    readonly resolveMean?: (
-      constants: { readonly [K in keyof C]: number },
-      mean: number,
-    ) => { readonly [K in keyof C]: number };
-  };
-}): KernelDeclaration {
-  return declaration as unknown as KernelDeclaration;
-}
 
 /** The defaults of a declaration, as the class's static `defaults` shows them. */
 export function defaultsOf<D extends Declaration>(declaration: D): OptionsOf<D> {

@@ -1,6 +1,6 @@
-import type { Engine } from './engine.js';
-import { rangeError } from './errors.js';
-import { lengthOf } from './validate.js';
+import { rangeError } from '../check/errors.js';
+import { lengthOf } from '../check/typed-array.js';
+import type { Engine } from '../engine/engine.js';
 
 /** A stretch of memory that belongs to the array that errors call `path`. */
 export interface Extent {

@@ -1,9 +1,4 @@
-import type { Engine, Plan, Rows } from './engine.js';
-import { rangeError, show, typeError } from './errors.js';
-import { checkApart, disjoint, type Extent, extentOf } from './extents.js';
-import { isPinned, pinned } from './memory.js';
-import { gradPath, isSparseGrad, readGrads, type Structure } from './params.js';
-import type { Slot } from './slot.js';
+import { rangeError, show, typeError } from '../check/errors.js';
 import {
   checkFloat32,
   checkLength,
@@ -13,7 +8,12 @@ import {
   isFloat32,
   isSigned,
   lengthOf,
-} from './validate.js';
+} from '../check/typed-array.js';
+import type { Engine, Plan, Rows } from '../engine/engine.js';
+import { isPinned, pinned } from '../engine/memory.js';
+import { checkApart, disjoint, type Extent, extentOf } from './extents.js';
+import type { Slot } from './param-state.js';
+import { gradPath, isSparseGrad, readGrads, type Structure } from './params.js';
 
 const maxSignedRows = 2 ** 31;
 

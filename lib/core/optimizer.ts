@@ -1,4 +1,8 @@
-import { engine as currentEngine } from './backend.js';
+import { rangeError, show, typeError } from '../check/errors.js';
+import { checkOptions } from '../check/options.js';
+import { checkFloat32, checkLength, lengthOf } from '../check/typed-array.js';
+import { engine as currentEngine } from '../engine/backend.js';
+import type { Engine, Plan } from '../engine/engine.js';
 import {
   commonHyperParameters,
   type Declaration,
@@ -9,11 +13,9 @@ import {
   type ResolvedOf,
   type SettingsFrom,
 } from './declaration.js';
-import type { Engine, Plan } from './engine.js';
-import { rangeError, show, typeError } from './errors.js';
 import { disjoint, extentOf } from './extents.js';
-import { checkSettled } from './in-flight.js';
 import { Group, type ParamGroup } from './param-group.js';
+import { Slot } from './param-state.js';
 import {
   type Arrays,
   assemble,
@@ -27,18 +29,17 @@ import {
 } from './params.js';
 import type { Schedule } from './schedule.js';
 import { Settings } from './settings.js';
-import { Slot } from './slot.js';
 import { checkFrame, loadGroup, loadParam, type StateDict, saveGroup, saveParam } from './state-dict.js';
+import { checkSettled } from './step-queue.js';
 import {
-  blocksFor,
   type Formula,
   type StepAsyncOptions,
   type StepOptions,
   Stepper,
   type StepResult,
+  stepConstantsFor,
   type Watcher,
 } from './stepper.js';
-import { checkFloat32, checkLength, checkOptions, lengthOf } from './validate.js';
 
 /** The name of the method that node's console.log asks. */
 export const inspect: unique symbol = Symbol.for('nodejs.util.inspect.custom');
@@ -362,7 +363,7 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
   }
 
   #kernelOf(settings: Settings, { shape }: Tensor): string {
-    return this.kernel(settings.now as ResolvedOf<D>, shape !== undefined);
+    return this.kernel(settings.resolved as ResolvedOf<D>, shape !== undefined);
   }
 
   /** The length of a param's state array under a kernel: its elements, its rows or its columns. */
@@ -376,7 +377,7 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
   }
 
   #checkConflict(settings: Settings): void {
-    const conflict = this.conflict(settings.now as ResolvedOf<D>);
+    const conflict = this.conflict(settings.resolved as ResolvedOf<D>);
     if (conflict !== undefined) throw rangeError(this.#name, ...conflict);
   }
 
@@ -430,7 +431,7 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
       let array = slot.arrays.get(name);
       if (array === undefined || lengthOf(array) !== length) {
         array = this.#engine.allocate(length);
-        const start = this.initial(name, group.settings.now as ResolvedOf<D>);
+        const start = this.initial(name, group.settings.resolved as ResolvedOf<D>);
         if (start !== 0) array.fill(start);
         slot.arrays.set(name, array);
       }
@@ -485,7 +486,7 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
     const slots = [...this.#stepper.slots, ...made];
     const groups = [...this.#stepper.groups, ...added];
     const widest = Math.max(...Object.values(this.#declaration.kernels).map(({ constants }) => constants.length));
-    const blocks = blocksFor(slots.length, widest);
+    const blocks = stepConstantsFor(slots.length, widest);
     const plan = this.#engine.createPlan(slots.length, blocks);
     for (const group of groups)
       for (let i = group.begin; i < group.end; i++) this.#setTensor(plan, i, group, slots[i]!);

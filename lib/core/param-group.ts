@@ -16,7 +16,7 @@ export class Group {
   gradScale = 1;
   clipValue = Number.POSITIVE_INFINITY;
   l2 = 0;
-  keep = 1;
+  decayFactor = 1;
 
   constructor(given: ParamTree, tensors: readonly Tensor[], begin: number, settings: Settings) {
     this.given = given;
@@ -32,13 +32,13 @@ export class Group {
   /** Reads from the settings of this step what all kernels share; they are the same as in the last step most often. */
   share(decay: Declaration['decay']): void {
     if (!this.settings.hasChanged) return;
-    const now = this.settings.now;
+    const now = this.settings.resolved;
     const weightDecay = (now['weightDecay'] as number | undefined) ?? 0;
     const kind = typeof decay === 'function' ? decay(now) : decay;
     this.gradScale = now['maximize'] ? -1 : 1;
     this.clipValue = (now['clipValue'] as number | undefined) ?? Number.POSITIVE_INFINITY;
     this.l2 = kind === 'l2' ? weightDecay : 0;
-    this.keep = kind === 'decoupled' ? 1 - (now['lr'] as number) * weightDecay : 1;
+    this.decayFactor = kind === 'decoupled' ? 1 - (now['lr'] as number) * weightDecay : 1;
     this.settings.hasChanged = false;
   }
 

@@ -1,6 +1,7 @@
-import type { Rows } from './engine.js';
-import { rangeError, show, typeError } from './errors.js';
-import { checkFloat32, checkInteger, isFloat32, lengthOf } from './validate.js';
+import { rangeError, show, typeError } from '../check/errors.js';
+import { checkInteger } from '../check/options.js';
+import { checkFloat32, isFloat32, lengthOf } from '../check/typed-array.js';
+import type { Rows } from '../engine/engine.js';
 
 /** Parameters that are updated in place: a Float32Array, or one with a shape (row-major). */
 export type Param = Float32Array | { readonly data: Float32Array; readonly shape: readonly [number, number] };

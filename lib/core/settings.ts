@@ -1,7 +1,7 @@
+import { rangeError, show, typeError } from '../check/errors.js';
+import { checkBoolean, checkInteger, checkNumber, checkOneOf } from '../check/options.js';
 import type { HyperParameter } from './declaration.js';
-import { rangeError, show, typeError } from './errors.js';
 import type { Schedule } from './schedule.js';
-import { checkBoolean, checkInteger, checkNumber, checkOneOf } from './validate.js';
 
 type Table = Readonly<Record<string, HyperParameter>>;
 
@@ -56,8 +56,8 @@ export class Settings {
   /** As set: numbers, Schedules, flags. */
   readonly set: Record<string, unknown> = {};
   /** What a step computes with. A Schedule that was not asked yet reads NaN. */
-  readonly now: Record<string, unknown> = {};
-  /** Whether `now` may differ from what it was when this was last set to false. */
+  readonly resolved: Record<string, unknown> = {};
+  /** Whether `resolved` may differ from what it was when this was last set to false. */
   hasChanged = true;
   readonly #who: string;
   readonly #table: Table;
@@ -98,8 +98,8 @@ export class Settings {
     this.hasChanged = true;
     for (const { name, index, schedule } of this.#schedules) {
       const value = this.#ask(name, index, schedule, step);
-      if (index < 0) this.now[name] = value;
-      else (this.now[name] as number[])[index] = value;
+      if (index < 0) this.resolved[name] = value;
+      else (this.resolved[name] as number[])[index] = value;
     }
   }
 
@@ -125,7 +125,7 @@ export class Settings {
     this.hasChanged = true;
     this.#schedules = [];
     for (const [name, value] of Object.entries(this.set)) {
-      this.now[name] = Array.isArray(value)
+      this.resolved[name] = Array.isArray(value)
         ? value.map((v, i) => this.#plain(name, i, v))
         : this.#plain(name, -1, value);
     }

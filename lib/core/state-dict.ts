@@ -1,8 +1,9 @@
-import { rangeError, show, typeError } from './errors.js';
+import { rangeError, show, typeError } from '../check/errors.js';
+import { checkInteger, checkNumber, checkOptions } from '../check/options.js';
+import { checkFloat32, checkLength } from '../check/typed-array.js';
 import type { Group } from './param-group.js';
+import { arrayOf, type Slot } from './param-state.js';
 import type { Settings } from './settings.js';
-import { arrayOf, type Slot } from './slot.js';
-import { checkFloat32, checkInteger, checkLength, checkNumber, checkOptions } from './validate.js';
 
 /** The state of one param: the updates that it has taken, and the class's own numbers and arrays. */
 export type ParamState = { readonly step: number } & { readonly [name: string]: number | Float32Array };

@@ -1,15 +1,16 @@
+import { show, typeError } from '../check/errors.js';
+import { checkNumber, checkOptions } from '../check/options.js';
+import { checkLength, isFloat32, lengthOf } from '../check/typed-array.js';
+import { Control, type Engine, Pass, type Plan, type StepConstants } from '../engine/engine.js';
+import { isPinned, pinned } from '../engine/memory.js';
 import type { Declaration } from './declaration.js';
-import { type Blocks, Control, type Engine, Pass, type Plan } from './engine.js';
-import { show, typeError } from './errors.js';
 import type { Extent } from './extents.js';
 import { type Given, Gradients } from './gradients.js';
-import { checkNotAborted, checkSettled, checkSignal, InFlight } from './in-flight.js';
-import { isPinned, pinned } from './memory.js';
 import type { Group } from './param-group.js';
+import type { Slot } from './param-state.js';
 import type { Grads, Structure } from './params.js';
 import type { Settings } from './settings.js';
-import type { Slot } from './slot.js';
-import { checkLength, checkNumber, checkOptions, isFloat32, lengthOf } from './validate.js';
+import { checkNotAborted, checkSettled, checkSignal, StepQueue } from './step-queue.js';
 
 /** What a step may be told. */
 export interface StepOptions {
@@ -54,7 +55,7 @@ export interface Formula {
 }
 
 /** The memory that a plan of so many tensors shares with its optimizer. */
-export function blocksFor(count: number, constants: number): Blocks {
+export function stepConstantsFor(count: number, constants: number): StepConstants {
   const stride = Pass.length + constants;
   return {
     control: new Float64Array(Control.length),
@@ -81,12 +82,12 @@ export class Stepper {
   watcher: Watcher | undefined = undefined;
   /** Disposed of. */
   isEnded = false;
-  readonly inFlight = new InFlight();
+  readonly queue = new StepQueue();
   readonly #decay: Declaration['decay'];
   readonly #denseOnly: string | undefined;
   readonly #global: Settings;
   readonly #formula: Formula;
-  #blocks!: Blocks;
+  #constants!: StepConstants;
   #gradients!: Gradients;
   /** Filled anew in each step: the gradients as read, before they are looked at. */
   readonly #given: Given[] = [];
@@ -110,13 +111,13 @@ export class Stepper {
     slots: readonly Slot[],
     extents: readonly Extent[],
     structure: Structure,
-    blocks: Blocks,
+    blocks: StepConstants,
     plan: Plan,
   ): void {
     this.groups = groups;
     this.slots = slots;
     this.extents = extents;
-    this.#blocks = blocks;
+    this.#constants = blocks;
     this.plan = plan;
     this.#gradients = new Gradients(this.name, this.#denseOnly, this.engine, structure, slots);
     this.#given.length = slots.length;
@@ -129,7 +130,7 @@ export class Stepper {
     this.slots = [];
     this.extents = [];
     this.#given.length = 0;
-    this.#blocks = undefined as unknown as Blocks;
+    this.#constants = undefined as unknown as StepConstants;
     this.plan = undefined as unknown as Plan;
     this.#gradients = undefined as unknown as Gradients;
   }
@@ -171,7 +172,7 @@ export class Stepper {
           if (ema !== null && !isPinned(this.engine, ema))
             throw typeError(this.name, `emaParams of ${path}`, show(ema), pinned);
         }
-        checkSettled(this.name, this.extents, this.inFlight.params);
+        checkSettled(this.name, this.extents, this.queue.params);
         if (signal !== undefined) checkNotAborted(signal);
       });
       const begin = (done: () => void): void => {
@@ -189,7 +190,7 @@ export class Stepper {
           done();
         });
       };
-      this.inFlight.add(this.extents, { begin, refuse: reject }, signal);
+      this.queue.add(this.extents, { begin, refuse: reject }, signal);
     });
   }
 
@@ -208,8 +209,8 @@ export class Stepper {
 
   /** Checks all memory of a step, then writes what the plan is told of it. */
   #prepare(given: readonly Given[], gradScale: number): void {
-    const { control, rowOf } = this.#blocks;
-    const { clipNorm, skipNonFinite, zeroGrads, gradNorm, flushDenormals } = this.#global.now as {
+    const { control, rowOf } = this.#constants;
+    const { clipNorm, skipNonFinite, zeroGrads, gradNorm, flushDenormals } = this.#global.resolved as {
       clipNorm?: number;
       skipNonFinite: boolean;
       zeroGrads: boolean;
@@ -218,7 +219,7 @@ export class Stepper {
     };
     this.#gradients.register(given, this.plan, rowOf, this.extents, zeroGrads);
     this.checkParams();
-    checkSettled(this.name, this.extents, this.inFlight.params);
+    checkSettled(this.name, this.extents, this.queue.params);
     control[Control.gradScale] = gradScale;
     control[Control.maxNorm] = clipNorm ?? Number.POSITIVE_INFINITY;
     control[Control.measureNorm] = clipNorm !== undefined || skipNonFinite || gradNorm ? 1 : 0;
@@ -231,7 +232,7 @@ export class Stepper {
 
   /** Counts a step that the plan has done, and reports it. @throws RangeError if the plan has refused it */
   #finish(given: readonly Given[]): StepResult {
-    const { control } = this.#blocks;
+    const { control } = this.#constants;
     const bad = control[Control.badTensor]!;
     if (this.#begun.length > 0) this.#settleBegun(bad < 0 && control[Control.applied] !== 0);
     if (bad >= 0) throw this.#gradients.badRow(bad, control[Control.badRow]!, given);
@@ -262,12 +263,12 @@ export class Stepper {
     for (const group of this.groups) {
       for (let i = group.begin; i < group.end; i++) {
         const slot = this.slots[i]!;
-        if (slot.step > 0 || this.#blocks.rowOf[i]! < 0) continue;
+        if (slot.step > 0 || this.#constants.rowOf[i]! < 0) continue;
         this.watcher?.started(slot);
         if (start === undefined) continue;
         if (maySkip || given.some((grad) => grad !== null && !isFloat32(grad)))
           for (const array of slot.arrays.values()) this.#begun.push([array, array.slice()]);
-        start(group.settings.now, slot.data, Object.fromEntries(slot.arrays));
+        start(group.settings.resolved, slot.data, Object.fromEntries(slot.arrays));
       }
     }
   }
@@ -279,11 +280,11 @@ export class Stepper {
 
   /** Writes the constants of this step: a row for each run of params of a group that have the same t and scalars. */
   #writeRows(): void {
-    const { rows, stride, rowOf } = this.#blocks;
-    const ema = this.#global.now['ema'] as number | undefined;
+    const { rows, stride, rowOf } = this.#constants;
+    const ema = this.#global.resolved['ema'] as number | undefined;
     let row = -1;
     for (const group of this.groups) {
-      const now = group.settings.now;
+      const now = group.settings.resolved;
       group.share(this.#decay);
       let last: Slot | undefined;
       let scalars = none;
@@ -297,7 +298,7 @@ export class Stepper {
           rows[at + Pass.gradScale] = group.gradScale;
           rows[at + Pass.clipValue] = group.clipValue;
           rows[at + Pass.l2] = group.l2;
-          rows[at + Pass.keep] = group.keep;
+          rows[at + Pass.decayFactor] = group.decayFactor;
           rows[at + Pass.emaRate] = ema === undefined ? 0 : 1 - ema;
           rows[at + Pass.emaStart] = t === 1 ? 1 : 0;
           const constants = this.#formula.constants(now, t, slot.scalars);
@@ -313,7 +314,7 @@ export class Stepper {
 
   /** Counts an applied step. */
   #advance(): void {
-    const { rowOf } = this.#blocks;
+    const { rowOf } = this.#constants;
     const slots = this.slots;
     this.stepCount++;
     for (let i = 0; i < slots.length; i++) {
@@ -335,7 +336,7 @@ export class Stepper {
   }
 
   checkLanded(): void {
-    if (!this.inFlight.isEmpty)
+    if (!this.queue.isEmpty)
       throw typeError(this.name, 'this', 'an optimizer with a step in flight', 'that its promise is awaited first');
   }
 

@@ -1,5 +1,6 @@
-import { rangeError } from '../core/errors.js';
-import { checkFloat32, checkLength, checkOptions, lengthOf } from '../core/validate.js';
+import { rangeError } from '../check/errors.js';
+import { checkOptions } from '../check/options.js';
+import { checkFloat32, checkLength, lengthOf } from '../check/typed-array.js';
 import { checkList, checkWeights } from './inputs.js';
 import { weightedMean } from './mean.js';
 

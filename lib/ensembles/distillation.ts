@@ -1,15 +1,8 @@
-import { engine } from '../core/backend.js';
-import { rangeError, show, typeError } from '../core/errors.js';
+import { rangeError, show, typeError } from '../check/errors.js';
+import { checkInteger, checkNumber, checkOptions } from '../check/options.js';
+import { checkFloat32, checkLength, isFloat32, lengthOf } from '../check/typed-array.js';
 import { checkApart, extentOf } from '../core/extents.js';
-import {
-  checkFloat32,
-  checkInteger,
-  checkLength,
-  checkNumber,
-  checkOptions,
-  isFloat32,
-  lengthOf,
-} from '../core/validate.js';
+import { engine } from '../engine/backend.js';
 import { checkClasses, checkMembers, checkOut, checkRows } from './inputs.js';
 import { addAll } from './mean.js';
 import { addSoftmax, logSoftmax } from './softmax.js';

@@ -1,12 +1,5 @@
-import {
-  checkBoolean,
-  checkFloat32,
-  checkFunction,
-  checkLength,
-  checkOptions,
-  isFloat32,
-  lengthOf,
-} from '../core/validate.js';
+import { checkBoolean, checkFunction, checkOptions } from '../check/options.js';
+import { checkFloat32, checkLength, isFloat32, lengthOf } from '../check/typed-array.js';
 import { checkClasses, checkList, checkRows, checkWeights } from './inputs.js';
 import { type AveragePredictionsOptions, checkKind, meanOf, voteOf } from './predictions.js';
 

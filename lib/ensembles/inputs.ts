@@ -1,7 +1,8 @@
-import { engine } from '../core/backend.js';
-import { rangeError, show, typeError } from '../core/errors.js';
+import { rangeError, show, typeError } from '../check/errors.js';
+import { checkInteger, checkNumber } from '../check/options.js';
+import { checkFloat32, checkLength, lengthOf } from '../check/typed-array.js';
 import { extentOf } from '../core/extents.js';
-import { checkFloat32, checkInteger, checkLength, checkNumber, lengthOf } from '../core/validate.js';
+import { engine } from '../engine/backend.js';
 
 /** `list` if it is a list with something in it. @throws TypeError, RangeError */
 export function checkList<T>(

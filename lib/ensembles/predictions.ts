@@ -1,5 +1,6 @@
-import { rangeError } from '../core/errors.js';
-import { checkOneOf, checkOptions, lengthOf } from '../core/validate.js';
+import { rangeError } from '../check/errors.js';
+import { checkOneOf, checkOptions } from '../check/options.js';
+import { lengthOf } from '../check/typed-array.js';
 import { checkClasses, checkMembers, checkOut, checkRows, checkWeights } from './inputs.js';
 import { weightedMean } from './mean.js';
 import { addSoftmax } from './softmax.js';

@@ -1,19 +1,11 @@
-import { engine } from '../core/backend.js';
-import { chunkLength, type Engine } from '../core/engine.js';
-import { rangeError, show, typeError } from '../core/errors.js';
+import { rangeError, show, typeError } from '../check/errors.js';
+import { checkBoolean, checkInteger, checkNumber, checkOneOf, checkOptions } from '../check/options.js';
+import { checkFloat32, checkLength, lengthOf } from '../check/typed-array.js';
 import { disjoint, extentOf } from '../core/extents.js';
 import { collect, type Params, structureOf, type Tensor } from '../core/params.js';
 import { power } from '../core/power.js';
-import {
-  checkBoolean,
-  checkFloat32,
-  checkInteger,
-  checkLength,
-  checkNumber,
-  checkOneOf,
-  checkOptions,
-  lengthOf,
-} from '../core/validate.js';
+import { engine } from '../engine/backend.js';
+import { chunkLength, type Engine } from '../engine/engine.js';
 
 /** Options of a {@link WeightAverage} that forgets exponentially. */
 export interface EmaOptions {

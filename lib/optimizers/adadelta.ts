@@ -2,31 +2,29 @@ import {
   type Declaration,
   defaultsOf,
   type GroupOptionsOf,
-  kernel,
   type OptionsOf,
   type ResolvedOf,
 } from '../core/declaration.js';
 import { Optimizer } from '../core/optimizer.js';
 import type { Params } from '../core/params.js';
+import { kernel } from '../engine/kernel.js';
 
 const f = Math.fround;
 
 export const adadelta = {
   name: 'Adadelta',
-  about:
-    'steps as long as the last ones were, for the gradient as long as the last ones were: hardly any learning rate',
   reference: 'Zeiler, "ADADELTA: An Adaptive Learning Rate Method", 2012, Algorithm 1, https://arxiv.org/abs/1212.5701',
   formula: ['s ← ρ·s + (1−ρ)·g²;  Δ ← g·√(u + ε) / √(s + ε)', 'u ← ρ·u + (1−ρ)·Δ²;  w ← w − η·Δ'],
   decay: 'l2',
   hyperParameters: {
     /** Learning rate: a factor of the step that the method finds itself. */
-    lr: { default: 1, range: '[0, inf)', about: 'learning rate: a factor of the step that the method finds itself' },
+    lr: { default: 1, range: '[0, inf)' },
     /** Decay rate of the moving averages of g² and Δ². */
-    rho: { default: 0.9, range: '[0, 1)', about: 'decay rate of the moving averages of g² and Δ²' },
+    rho: { default: 0.9, range: '[0, 1)' },
     /** Added under both roots: it makes the first steps possible. */
-    eps: { default: 1e-6, range: '[0, inf)', about: 'added under both roots: it makes the first steps possible' },
+    eps: { default: 1e-6, range: '[0, inf)' },
     /** L2 penalty. */
-    weightDecay: { default: 0, range: '[0, inf)', about: 'L2 penalty' },
+    weightDecay: { default: 0, range: '[0, inf)' },
   },
   kernels: {
     adadelta: kernel({

@@ -2,13 +2,13 @@ import {
   type Declaration,
   defaultsOf,
   type GroupOptionsOf,
-  kernel,
   type OptionsOf,
   type ResolvedOf,
 } from '../core/declaration.js';
 import { Optimizer } from '../core/optimizer.js';
 import type { Params } from '../core/params.js';
 import type { Schedule } from '../core/schedule.js';
+import { kernel } from '../engine/kernel.js';
 
 const f = Math.fround;
 
@@ -22,7 +22,7 @@ const constants = [
   'weightDecay',
   'scaleParameter',
   'lr',
-  'keep',
+  'decayFactor',
   'rate',
   'rootMean',
   'beta1',
@@ -40,19 +40,19 @@ function factored({ 10: rootMean }: Constants, grad: number, rowAvg: number, col
   return f(f(grad / f(Math.sqrt(colAvg))) * f(rootMean / f(Math.sqrt(rowAvg))));
 }
 
-function step({ 8: keep, 9: rate }: Constants, param: number, direction: number): number {
-  return f(keep * param) - f(rate * direction);
+function step({ 8: decayFactor, 9: rate }: Constants, param: number, direction: number): number {
+  return f(decayFactor * param) - f(rate * direction);
 }
 
 function stepWithMomentum(
-  [, , , , , , , , keep, rate, , beta1, oneMinusBeta1]: Constants,
+  [, , , , , , , , decayFactor, rate, , beta1, oneMinusBeta1]: Constants,
   param: number,
   direction: number,
   expAvg: Float32Array,
   i: number,
 ): number {
   expAvg[i] = f(beta1 * expAvg[i]!) + f(oneMinusBeta1 * f(rate * direction));
-  return f(keep * param) - expAvg[i]!;
+  return f(decayFactor * param) - expAvg[i]!;
 }
 
 function resolve(of: Constants, weights: number, updates: number, length: number): Constants {
@@ -61,15 +61,15 @@ function resolve(of: Constants, weights: number, updates: number, length: number
   const rms = weights / root;
   const excess = updates / root / clipThreshold;
   const full = lr * (scaleParameter === 0 ? 1 : rms > eps2 ? rms : eps2);
-  const keep = 1 - full * weightDecay;
+  const decayFactor = 1 - full * weightDecay;
   const rate = excess > 1 ? full / excess : full;
-  return [beta2, oneMinusBeta2, eps1, eps2, clipThreshold, weightDecay, scaleParameter, lr, keep, rate, ...rest];
+  return [beta2, oneMinusBeta2, eps1, eps2, clipThreshold, weightDecay, scaleParameter, lr, decayFactor, rate, ...rest];
 }
 
 function resolveMean(of: Constants, mean: number): Constants {
-  const [b2, c2, eps1, eps2, clipThreshold, weightDecay, scaleParameter, lr, keep, rate, , b1, c1] = of;
+  const [b2, c2, eps1, eps2, clipThreshold, weightDecay, scaleParameter, lr, decayFactor, rate, , b1, c1] = of;
   const rootMean = Math.sqrt(mean);
-  return [b2, c2, eps1, eps2, clipThreshold, weightDecay, scaleParameter, lr, keep, rate, rootMean, b1, c1];
+  return [b2, c2, eps1, eps2, clipThreshold, weightDecay, scaleParameter, lr, decayFactor, rate, rootMean, b1, c1];
 }
 
 type Measure = (i: number, param: number, grad: number, out: Float64Array) => void;
@@ -100,8 +100,6 @@ const factoredNorms = {
 
 export const adafactor = {
   name: 'Adafactor',
-  about:
-    'keeps means of squares of rows and columns alone, and a rate that follows the size of the weights: little memory',
   reference:
     'Shazeer & Stern, "Adafactor: Adaptive Learning Rates with Sublinear Memory Cost", ICML 2018, Algorithms 4 and 5, https://arxiv.org/abs/1804.04235',
   formula: [
@@ -116,29 +114,28 @@ export const adafactor = {
   denseOnly: 'Adafactor needs the norm of the whole update',
   hyperParameters: {
     /** Learning rate; turns relativeStep off. */
-    lr: { range: '[0, inf)', about: 'learning rate; turns relativeStep off' },
+    lr: { range: '[0, inf)' },
     /** Added to g². */
-    eps1: { default: 1e-30, range: '(0, inf)', about: 'added to g²' },
+    eps1: { default: 1e-30, range: '(0, inf)' },
     /** The least that the root mean square of the weights counts as. */
-    eps2: { default: 1e-3, range: '[0, inf)', about: 'the least that the root mean square of the weights counts as' },
+    eps2: { default: 1e-3, range: '[0, inf)' },
     /** The most that the root mean square of the update may be. */
-    clipThreshold: { default: 1, range: '(0, inf)', about: 'the most that the root mean square of the update may be' },
+    clipThreshold: { default: 1, range: '(0, inf)' },
     /** Power of t in the decay rate of the averages of squares. */
     decayRate: {
       default: -0.8,
       range: '(-inf, 0]',
-      about: 'power of t in the decay rate of the averages of squares, 1 − t^decayRate',
     },
     /** Decay rate of the moving average of the update. */
-    beta1: { range: '[0, 1)', about: 'decay rate of the moving average of the update' },
+    beta1: { range: '[0, 1)' },
     /** Scale the rate by the root mean square of the weights. */
-    scaleParameter: { default: true, about: 'scale the rate by the root mean square of the weights' },
+    scaleParameter: { default: true },
     /** A rate of min(1e-2, 1/√t), as long as there is no lr. */
-    relativeStep: { default: true, about: 'a rate of min(1e-2, 1/√t), as long as there is no lr' },
+    relativeStep: { default: true },
     /** Let that rate grow from 0, as 1e-6·t. */
-    warmupInit: { default: false, about: 'let the rate of relativeStep grow from 0, as 1e-6·t' },
+    warmupInit: { default: false },
     /** Decoupled decay, by the full rate. */
-    weightDecay: { default: 0, range: '[0, inf)', about: 'decoupled decay, by the full rate' },
+    weightDecay: { default: 0, range: '[0, inf)' },
   },
   kernels: {
     adafactor: kernel({

@@ -2,18 +2,17 @@ import {
   type Declaration,
   defaultsOf,
   type GroupOptionsOf,
-  kernel,
   type OptionsOf,
   type ResolvedOf,
 } from '../core/declaration.js';
 import { Optimizer } from '../core/optimizer.js';
 import type { Params } from '../core/params.js';
+import { kernel } from '../engine/kernel.js';
 
 const f = Math.fround;
 
 export const adagrad = {
   name: 'Adagrad',
-  about: 'divides by the root of the sum of all squared gradients: for sparse features',
   reference:
     'Duchi, Hazan & Singer, "Adaptive Subgradient Methods for Online Learning and Stochastic Optimization", JMLR 2011, figure 1, https://jmlr.org/papers/v12/duchi11a.html',
   formula: [
@@ -25,17 +24,17 @@ export const adagrad = {
   decay: 'l2',
   hyperParameters: {
     /** Learning rate. */
-    lr: { default: 1e-2, range: '[0, inf)', about: 'learning rate' },
+    lr: { default: 1e-2, range: '[0, inf)' },
     /** Added to the denominator, outside the root. */
-    eps: { default: 1e-10, range: '[0, inf)', about: 'added to the denominator, outside the root' },
+    eps: { default: 1e-10, range: '[0, inf)' },
     /** Lowers lr with the param's own steps. */
-    lrDecay: { default: 0, range: '[0, inf)', about: 'η/(1 + (t−1)·lrDecay)' },
+    lrDecay: { default: 0, range: '[0, inf)' },
     /** What the sum of squares starts at. */
-    initialAccumulatorValue: { default: 0, range: '[0, inf)', fixed: true, about: 'what the sum starts at' },
+    initialAccumulatorValue: { default: 0, range: '[0, inf)', fixed: true },
     /** One accumulator a row, of the mean of its squares; for params with a shape. */
-    rowWise: { default: false, about: 'one accumulator a row of a param with a shape: s ← s + mean(g²)' },
+    rowWise: { default: false },
     /** L2 penalty. */
-    weightDecay: { default: 0, range: '[0, inf)', about: 'L2 penalty' },
+    weightDecay: { default: 0, range: '[0, inf)' },
   },
   kernels: {
     adagrad: kernel({

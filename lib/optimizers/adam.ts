@@ -2,13 +2,13 @@ import {
   type Declaration,
   defaultsOf,
   type GroupOptionsOf,
-  kernel,
   type OptionsOf,
   type ResolvedOf,
 } from '../core/declaration.js';
 import { Optimizer } from '../core/optimizer.js';
 import type { Params } from '../core/params.js';
 import { power } from '../core/power.js';
+import { kernel } from '../engine/kernel.js';
 
 const f = Math.fround;
 
@@ -57,7 +57,6 @@ const kernels = {
 
 export const adam = {
   name: 'Adam',
-  about: 'moving averages of the gradient and of its square, corrected for their start at 0',
   reference:
     'Kingma & Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015, Algorithm 1, https://arxiv.org/abs/1412.6980; amsgrad: Reddi, Kale & Kumar 2018, https://arxiv.org/abs/1904.09237',
   formula: [
@@ -68,17 +67,17 @@ export const adam = {
   decay: 'l2',
   hyperParameters: {
     /** Learning rate. */
-    lr: { default: 1e-3, range: '[0, inf)', about: 'learning rate' },
+    lr: { default: 1e-3, range: '[0, inf)' },
     /** Decay rates of the moving averages of g and of g². */
-    betas: { default: [0.9, 0.999], range: '[0, 1)', about: 'decay rates of the moving averages of g and of g²' },
+    betas: { default: [0.9, 0.999], range: '[0, 1)' },
     /** Added to the denominator, outside the root. */
-    eps: { default: 1e-8, range: '[0, inf)', about: 'added to the denominator, outside the root' },
+    eps: { default: 1e-8, range: '[0, inf)' },
     /** Never let the denominator shrink. */
-    amsgrad: { default: false, about: 'never let the denominator shrink' },
+    amsgrad: { default: false },
     /** Correct the averages for their start at 0. */
-    biasCorrection: { default: true, about: 'correct the averages for their start at 0' },
+    biasCorrection: { default: true },
     /** L2 penalty. */
-    weightDecay: { default: 0, range: '[0, inf)', about: 'L2 penalty' },
+    weightDecay: { default: 0, range: '[0, inf)' },
   },
   kernels,
 } as const satisfies Declaration;
@@ -86,7 +85,6 @@ export const adam = {
 export const adamw = {
   ...adam,
   name: 'AdamW',
-  about: 'Adam with weight decay beside the gradient instead of in it',
   reference:
     'Loshchilov & Hutter, "Decoupled Weight Decay Regularization", ICLR 2019, Algorithm 2, https://arxiv.org/abs/1711.05101',
   formula: ['w ← w·(1 − η·λ)', ...adam.formula],
@@ -97,7 +95,6 @@ export const adamw = {
     weightDecay: {
       default: 1e-2,
       range: '[0, inf)',
-      about: 'shrinks the weights by lr · weightDecay before each update',
     },
   },
 } as const satisfies Declaration;

@@ -2,36 +2,34 @@ import {
   type Declaration,
   defaultsOf,
   type GroupOptionsOf,
-  kernel,
   type OptionsOf,
   type ResolvedOf,
 } from '../core/declaration.js';
 import { Optimizer } from '../core/optimizer.js';
 import type { Params } from '../core/params.js';
 import { power } from '../core/power.js';
+import { kernel } from '../engine/kernel.js';
 
 const f = Math.fround;
 
 export const adamax = {
   name: 'Adamax',
-  about: 'Adam that divides by the largest recent gradient instead of a root of squares',
   reference:
     'Kingma & Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015, Algorithm 2, https://arxiv.org/abs/1412.6980',
   formula: ['m ← β₁·m + (1−β₁)·g;  u ← max(β₂·u, |g| + ε)', 'w ← w − η/(1−β₁ᵗ) · m / u'],
   decay: 'l2',
   hyperParameters: {
     /** Learning rate. */
-    lr: { default: 2e-3, range: '[0, inf)', about: 'learning rate' },
+    lr: { default: 2e-3, range: '[0, inf)' },
     /** Decay rates of the moving average of g and of the largest |g|. */
     betas: {
       default: [0.9, 0.999],
       range: '[0, 1)',
-      about: 'decay rates of the moving average of g and of the largest |g|',
     },
     /** Added to |g|. */
-    eps: { default: 1e-8, range: '[0, inf)', about: 'added to |g|' },
+    eps: { default: 1e-8, range: '[0, inf)' },
     /** L2 penalty. */
-    weightDecay: { default: 0, range: '[0, inf)', about: 'L2 penalty' },
+    weightDecay: { default: 0, range: '[0, inf)' },
   },
   kernels: {
     adamax: kernel({

@@ -2,19 +2,18 @@ import {
   type Declaration,
   defaultsOf,
   type GroupOptionsOf,
-  kernel,
   type OptionsOf,
   type ResolvedOf,
 } from '../core/declaration.js';
 import { Optimizer } from '../core/optimizer.js';
 import type { Params } from '../core/params.js';
 import { power } from '../core/power.js';
+import { kernel } from '../engine/kernel.js';
 
 const f = Math.fround;
 
 export const ademamix = {
   name: 'AdEMAMix',
-  about: 'Adam with a second, slow average of the gradient: old gradients stay useful in long runs',
   reference:
     'Pagliardini, Ablin & Grangier, "The AdEMAMix Optimizer: Better, Faster, Older", 2024, Algorithm 1, https://arxiv.org/abs/2409.03137',
   formula: [
@@ -26,22 +25,20 @@ export const ademamix = {
   decay: 'decoupled',
   hyperParameters: {
     /** Learning rate. */
-    lr: { default: 1e-3, range: '[0, inf)', about: 'learning rate' },
+    lr: { default: 1e-3, range: '[0, inf)' },
     /** Decay rates of the fast average of g, of the one of g², and of the slow average of g. */
     betas: {
       default: [0.9, 0.999, 0.9999],
       range: '[0, 1)',
-      about: 'decay rates of the fast average of g, of the one of g², and of the slow average of g',
     },
     /** Weight of the slow average. */
-    alpha: { default: 5, range: '[0, inf)', about: 'weight of the slow average' },
+    alpha: { default: 5, range: '[0, inf)' },
     /** The steps in which alpha grows from 0; 0: none. */
     alphaSteps: {
       default: 0,
       range: '[0, inf)',
       integer: true,
       fixed: true,
-      about: 'the steps in which alpha grows from 0; 0: none',
     },
     /** The steps in which betas[2] grows from betas[0]; 0: none. */
     beta3Steps: {
@@ -49,12 +46,11 @@ export const ademamix = {
       range: '[0, inf)',
       integer: true,
       fixed: true,
-      about: 'the steps in which betas[2] grows from betas[0]; 0: none',
     },
     /** Added to the denominator, outside the root. */
-    eps: { default: 1e-8, range: '[0, inf)', about: 'added to the denominator, outside the root' },
+    eps: { default: 1e-8, range: '[0, inf)' },
     /** Shrinks the weights by lr · weightDecay. */
-    weightDecay: { default: 0, range: '[0, inf)', about: 'shrinks the weights by lr · weightDecay' },
+    weightDecay: { default: 0, range: '[0, inf)' },
   },
   kernels: {
     ademamix: kernel({

@@ -2,18 +2,17 @@ import {
   type Declaration,
   defaultsOf,
   type GroupOptionsOf,
-  kernel,
   type OptionsOf,
   type ResolvedOf,
 } from '../core/declaration.js';
 import { Optimizer } from '../core/optimizer.js';
 import type { Arrays, Params } from '../core/params.js';
+import { kernel } from '../engine/kernel.js';
 
 const f = Math.fround;
 
 export const asgd = {
   name: 'ASGD',
-  about: 'SGD with a falling step size, and the average of its weights beside it',
   reference:
     'Polyak & Juditsky, "Acceleration of Stochastic Approximation by Averaging", 1992, https://doi.org/10.1137/0330046; the step sizes: Bottou, "Stochastic Gradient Descent Tricks", 2012, https://leon.bottou.org/papers/bottou-tricks-2012',
   formula: [
@@ -23,24 +22,24 @@ export const asgd = {
   decay: 'l2',
   hyperParameters: {
     /** Learning rate: the first step size. */
-    lr: { default: 1e-2, range: '[0, inf)', about: 'learning rate: the first step size' },
+    lr: { default: 1e-2, range: '[0, inf)' },
     /** λₐ: decay of the weights, and of the step size. */
-    lambd: { default: 1e-4, range: '[0, inf)', about: 'decay of the weights, and of the step size' },
+    lambd: { default: 1e-4, range: '[0, inf)' },
     /** Power of the step size's decay. */
-    alpha: { default: 0.75, range: '[0, inf)', about: "power of the step size's decay" },
+    alpha: { default: 0.75, range: '[0, inf)' },
     /** The steps before the averaging begins. */
-    t0: { default: 1e6, range: '[0, inf)', about: 'the steps before the averaging begins' },
+    t0: { default: 1e6, range: '[0, inf)' },
     /** L2 penalty. */
-    weightDecay: { default: 0, range: '[0, inf)', about: 'L2 penalty' },
+    weightDecay: { default: 0, range: '[0, inf)' },
   },
   kernels: {
     asgd: kernel({
       state: ['ax'],
-      constants: ['keep', 'eta', 'mu'],
+      constants: ['decayFactor', 'eta', 'mu'],
       reference:
-        ([keep, eta, mu], [ax]) =>
+        ([decayFactor, eta, mu], [ax]) =>
         (i, param, grad) => {
-          const after = f(f(keep * param) - f(eta * grad));
+          const after = f(f(decayFactor * param) - f(eta * grad));
           ax[i] = 1 > mu ? ax[i]! + f(mu * f(after - ax[i]!)) : after;
           return after;
         },

@@ -2,18 +2,17 @@ import {
   type Declaration,
   defaultsOf,
   type GroupOptionsOf,
-  kernel,
   type OptionsOf,
   type ResolvedOf,
 } from '../core/declaration.js';
 import { Optimizer } from '../core/optimizer.js';
 import type { Params } from '../core/params.js';
+import { kernel } from '../engine/kernel.js';
 
 const f = Math.fround;
 
 export const ftrl = {
   name: 'FTRL',
-  about: 'follows the regularized leader: weights that are not needed are exactly 0; for sparse linear models',
   reference:
     'McMahan et al., "Ad Click Prediction: a View from the Trenches", KDD 2013, Algorithm 1, https://doi.org/10.1145/2487575.2488200',
   formula: [
@@ -23,15 +22,15 @@ export const ftrl = {
   decay: 'none',
   hyperParameters: {
     /** Learning rate; above 0: the formula divides by it. */
-    lr: { default: 0.05, range: '(0, inf)', about: 'learning rate; above 0: the formula divides by it' },
+    lr: { default: 0.05, range: '(0, inf)' },
     /** Added to the root of the sum of squares. */
-    beta: { default: 1, range: '[0, inf)', about: 'added to the root of the sum of squares' },
+    beta: { default: 1, range: '[0, inf)' },
     /** What the sum of squares starts at. */
-    initialAccumulatorValue: { default: 0.1, range: '[0, inf)', fixed: true, about: 'what the sum starts at' },
+    initialAccumulatorValue: { default: 0.1, range: '[0, inf)', fixed: true },
     /** L1 penalty: makes weights 0. */
-    l1: { default: 0, range: '[0, inf)', about: 'L1 penalty: makes weights 0' },
+    l1: { default: 0, range: '[0, inf)' },
     /** L2 penalty. */
-    l2: { default: 0, range: '[0, inf)', about: 'L2 penalty' },
+    l2: { default: 0, range: '[0, inf)' },
   },
   kernels: {
     ftrl: kernel({

@@ -1,8 +1,8 @@
+import { show, typeError } from '../check/errors.js';
+import { nearest } from '../check/options.js';
 import type { Declaration } from '../core/declaration.js';
-import { show, typeError } from '../core/errors.js';
 import type { Optimizer } from '../core/optimizer.js';
 import type { Params } from '../core/params.js';
-import { nearest } from '../core/validate.js';
 import { Adadelta, adadelta } from './adadelta.js';
 import { Adafactor, adafactor } from './adafactor.js';
 import { Adagrad, adagrad } from './adagrad.js';
@@ -20,12 +20,6 @@ import { RMSprop, rmsprop } from './rmsprop.js';
 import { Rprop, rprop } from './rprop.js';
 import { ScheduleFreeAdamW, ScheduleFreeSGD, scheduleFreeAdamw, scheduleFreeSgd } from './schedule-free.js';
 import { SGD, sgd } from './sgd.js';
-import { TfAdadelta, tfAdadelta } from './tf-adadelta.js';
-import { TfAdagrad, tfAdagrad } from './tf-adagrad.js';
-import { TfAdam, tfAdam } from './tf-adam.js';
-import { TfAdamax, tfAdamax } from './tf-adamax.js';
-import { TfRmsprop, tfRmsprop } from './tf-rmsprop.js';
-import { TfMomentum, TfSgd, tfMomentum, tfSgd } from './tf-sgd.js';
 
 // THE TABLE: one line an optimizer. Docs, contract tests, parity tests and benches follow by enumeration.
 const table = [
@@ -50,17 +44,6 @@ const table = [
   [ScheduleFreeAdamW, scheduleFreeAdamw],
 ] as const;
 
-// TensorFlow.js's own formulas, under its own names: for schuss/tfjs alone, and for the same tests.
-const tensorflowTable = [
-  [TfSgd, tfSgd],
-  [TfMomentum, tfMomentum],
-  [TfAdagrad, tfAdagrad],
-  [TfAdadelta, tfAdadelta],
-  [TfAdam, tfAdam],
-  [TfAdamax, tfAdamax],
-  [TfRmsprop, tfRmsprop],
-] as const;
-
 /** What all optimizer classes have in common, as values. */
 export interface OptimizerClass {
   // biome-ignore lint/suspicious/noExplicitAny: the options of a class that is known by name only at run time
@@ -69,14 +52,8 @@ export interface OptimizerClass {
   readonly defaults: Readonly<Record<string, unknown>>;
 }
 
-/** What the library knows of each class, in the order of the table. @internal */
-export const declarations: readonly Declaration[] = table.map(([, declaration]) => declaration);
-
-/** The classes of both tables with their declarations: for tests. @internal */
-export const allClasses = [...table, ...tensorflowTable] as unknown as readonly (readonly [
-  OptimizerClass,
-  Declaration,
-])[];
+/** Each class with its declaration, in the order of the table. @internal */
+export const classes = table as unknown as readonly (readonly [OptimizerClass, Declaration])[];
 
 /**
  * The optimizer classes by their lower-cased names: `optimizers.adam === Adam`.

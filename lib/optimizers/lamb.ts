@@ -2,13 +2,13 @@ import {
   type Declaration,
   defaultsOf,
   type GroupOptionsOf,
-  kernel,
   type OptionsOf,
   type ResolvedOf,
 } from '../core/declaration.js';
 import { Optimizer } from '../core/optimizer.js';
 import type { Params } from '../core/params.js';
 import { power } from '../core/power.js';
+import { kernel } from '../engine/kernel.js';
 
 const f = Math.fround;
 
@@ -25,7 +25,6 @@ function direction(
 
 export const lamb = {
   name: 'LAMB',
-  about: 'Adam whose rate follows the ratio of the norms of weights and update, param by param: for large batches',
   reference:
     'You et al., "Large Batch Optimization for Deep Learning: Training BERT in 76 minutes", ICLR 2020, Algorithm 2, https://arxiv.org/abs/1904.00962',
   formula: [
@@ -37,17 +36,17 @@ export const lamb = {
   denseOnly: 'LAMB needs the norm of the whole update',
   hyperParameters: {
     /** Learning rate. */
-    lr: { default: 1e-3, range: '[0, inf)', about: 'learning rate' },
+    lr: { default: 1e-3, range: '[0, inf)' },
     /** Decay rates of the moving averages of g and of g². */
-    betas: { default: [0.9, 0.999], range: '[0, 1)', about: 'decay rates of the moving averages of g and of g²' },
+    betas: { default: [0.9, 0.999], range: '[0, 1)' },
     /** Added to the denominator, outside the root. */
-    eps: { default: 1e-6, range: '[0, inf)', about: 'added to the denominator, outside the root' },
+    eps: { default: 1e-6, range: '[0, inf)' },
     /** The most that the norm of the weights counts as. */
-    clamp: { range: '(0, inf)', about: 'the most that the norm of the weights counts as' },
+    clamp: { range: '(0, inf)' },
     /** Correct the averages for their start at 0. */
-    biasCorrection: { default: true, about: 'correct the averages for their start at 0' },
+    biasCorrection: { default: true },
     /** Decay inside the formula, scaled with the update. */
-    weightDecay: { default: 0, range: '[0, inf)', about: 'decay inside the formula, scaled with the update' },
+    weightDecay: { default: 0, range: '[0, inf)' },
   },
   kernels: {
     lamb: kernel({

@@ -2,19 +2,17 @@ import {
   type Declaration,
   defaultsOf,
   type GroupOptionsOf,
-  kernel,
   type OptionsOf,
   type ResolvedOf,
 } from '../core/declaration.js';
 import { Optimizer } from '../core/optimizer.js';
 import type { Params } from '../core/params.js';
+import { kernel } from '../engine/kernel.js';
 
 const f = Math.fround;
 
 export const lars = {
   name: 'LARS',
-  about:
-    'momentum whose rate follows the ratio of the norms of weights and gradient, param by param: for large batches',
   reference:
     'You, Gitman & Ginsburg, "Large Batch Training of Convolutional Networks", 2017, Algorithm 1, https://arxiv.org/abs/1708.03888',
   formula: ['r = trustCoefficient·‖w‖ / (‖g‖ + λ·‖w‖), 1 if a norm is 0', 'v ← μ·v + η·r·(g + λ·w);  w ← w − v'],
@@ -22,17 +20,16 @@ export const lars = {
   denseOnly: 'LARS needs the norm of the whole gradient',
   hyperParameters: {
     /** Learning rate. */
-    lr: { required: true, range: '[0, inf)', about: 'learning rate' },
+    lr: { required: true, range: '[0, inf)' },
     /** Decay rate of the momentum. */
-    momentum: { default: 0.9, range: '[0, 1)', about: 'decay rate of the momentum' },
+    momentum: { default: 0.9, range: '[0, 1)' },
     /** How far a step may change a weight's norm, as a share of it, at lr 1. */
     trustCoefficient: {
       default: 1e-3,
       range: '(0, inf)',
-      about: "a step's size as a share of the weight's norm, at lr 1",
     },
     /** L2 penalty, inside the formula. */
-    weightDecay: { default: 0, range: '[0, inf)', about: 'L2 penalty, inside the formula' },
+    weightDecay: { default: 0, range: '[0, inf)' },
   },
   kernels: {
     lars: kernel({

@@ -2,18 +2,17 @@ import {
   type Declaration,
   defaultsOf,
   type GroupOptionsOf,
-  kernel,
   type OptionsOf,
   type ResolvedOf,
 } from '../core/declaration.js';
 import { Optimizer } from '../core/optimizer.js';
 import type { Params } from '../core/params.js';
+import { kernel } from '../engine/kernel.js';
 
 const f = Math.fround;
 
 export const lion = {
   name: 'Lion',
-  about: 'steps of one size, by the sign of a moving average: one state, small lr, large decay',
   reference:
     'Chen et al., "Symbolic Discovery of Optimization Algorithms", NeurIPS 2023, Algorithm 2, https://arxiv.org/abs/2302.06675',
   formula: ['w ← w·(1 − η·λ);  c = β₁·m + (1−β₁)·g', 'w ← w − η·sign(c);  m ← β₂·m + (1−β₂)·g'],
@@ -23,19 +22,16 @@ export const lion = {
     lr: {
       default: 1e-4,
       range: '[0, inf)',
-      about: "learning rate: the length of every step, a third to a tenth of AdamW's",
     },
     /** Decay rates of the average whose sign is taken, and of the one that is kept. */
     betas: {
       default: [0.9, 0.99],
       range: '[0, 1)',
-      about: 'decay rates of the average whose sign is taken, and of the one that is kept',
     },
     /** Shrinks the weights by lr · weightDecay before each update; three to ten times AdamW's. */
     weightDecay: {
       default: 0,
       range: '[0, inf)',
-      about: "shrinks the weights by lr · weightDecay before each update; three to ten times AdamW's",
     },
   },
   kernels: {

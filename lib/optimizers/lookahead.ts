@@ -1,13 +1,14 @@
-import { engine } from '../core/backend.js';
-import type { Engine } from '../core/engine.js';
-import { rangeError, show, typeError } from '../core/errors.js';
+import { rangeError, show, typeError } from '../check/errors.js';
+import { checkInteger, checkNumber, checkOptions } from '../check/options.js';
+import { checkFloat32, checkLength, lengthOf } from '../check/typed-array.js';
 import { inspect, Optimizer, watch } from '../core/optimizer.js';
+import type { Slot } from '../core/param-state.js';
 import type { Grads } from '../core/params.js';
 import type { Schedule } from '../core/schedule.js';
-import type { Slot } from '../core/slot.js';
 import type { StateDict } from '../core/state-dict.js';
 import type { StepAsyncOptions, StepOptions, StepResult, Watcher } from '../core/stepper.js';
-import { checkFloat32, checkInteger, checkLength, checkNumber, checkOptions, lengthOf } from '../core/validate.js';
+import { engine } from '../engine/backend.js';
+import type { Engine } from '../engine/engine.js';
 import { ScheduleFreeAdamW, ScheduleFreeSGD } from './schedule-free.js';
 
 const who = 'Lookahead';

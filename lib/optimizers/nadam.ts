@@ -2,19 +2,18 @@ import {
   type Declaration,
   defaultsOf,
   type GroupOptionsOf,
-  kernel,
   type OptionsOf,
   type ResolvedOf,
 } from '../core/declaration.js';
 import { Optimizer } from '../core/optimizer.js';
 import type { Params } from '../core/params.js';
 import { power } from '../core/power.js';
+import { kernel } from '../engine/kernel.js';
 
 const f = Math.fround;
 
 export const nadam = {
   name: 'NAdam',
-  about: 'Adam with Nesterov momentum, which grows with the steps',
   reference:
     'Dozat, "Incorporating Nesterov Momentum into Adam", ICLR workshop 2016, Algorithm 2, https://openreview.net/forum?id=OM0jvwB8jIp57ZJjtNEZ',
   formula: [
@@ -25,17 +24,17 @@ export const nadam = {
   decay: ({ decoupledWeightDecay }) => (decoupledWeightDecay ? 'decoupled' : 'l2'),
   hyperParameters: {
     /** Learning rate. */
-    lr: { default: 2e-3, range: '[0, inf)', about: 'learning rate' },
+    lr: { default: 2e-3, range: '[0, inf)' },
     /** Decay rates of the moving averages of g and of g². */
-    betas: { default: [0.9, 0.999], range: '[0, 1)', about: 'decay rates of the moving averages of g and of g²' },
+    betas: { default: [0.9, 0.999], range: '[0, 1)' },
     /** Added to the denominator, outside the root. */
-    eps: { default: 1e-8, range: '[0, inf)', about: 'added to the denominator, outside the root' },
+    eps: { default: 1e-8, range: '[0, inf)' },
     /** ψ: how fast the momentum grows from β₁/2 to β₁. */
-    momentumDecay: { default: 4e-3, range: '[0, inf)', about: 'how fast the momentum grows from β₁/2 to β₁' },
+    momentumDecay: { default: 4e-3, range: '[0, inf)' },
     /** L2 penalty, or with `decoupledWeightDecay` what shrinks the weights by lr · weightDecay before each update. */
-    weightDecay: { default: 0, range: '[0, inf)', about: 'L2 penalty, or decoupled decay' },
+    weightDecay: { default: 0, range: '[0, inf)' },
     /** Decay the weights as AdamW does, beside the gradient instead of in it. */
-    decoupledWeightDecay: { default: false, about: 'decay the weights as AdamW does' },
+    decoupledWeightDecay: { default: false },
   },
   kernels: {
     nadam: kernel({

@@ -2,12 +2,12 @@ import {
   type Declaration,
   defaultsOf,
   type GroupOptionsOf,
-  kernel,
   type OptionsOf,
   type ResolvedOf,
 } from '../core/declaration.js';
 import { Optimizer } from '../core/optimizer.js';
 import type { Params } from '../core/params.js';
+import { kernel } from '../engine/kernel.js';
 
 const f = Math.fround;
 
@@ -19,7 +19,6 @@ function deviation(squareAvg: number, gradAvg: number): number {
 
 export const rmsprop = {
   name: 'RMSprop',
-  about: 'divides by the root of a moving average of squared gradients',
   reference:
     'Tieleman & Hinton, "Lecture 6.5: RMSProp", 2012, https://www.cs.toronto.edu/~hinton/coursera/lecture6/lec6.pdf; centered: Graves 2013, eq. 38–45, https://arxiv.org/abs/1308.0850',
   formula: [
@@ -31,17 +30,17 @@ export const rmsprop = {
   decay: 'l2',
   hyperParameters: {
     /** Learning rate. */
-    lr: { default: 1e-2, range: '[0, inf)', about: 'learning rate' },
+    lr: { default: 1e-2, range: '[0, inf)' },
     /** Decay rate of the moving average of squares. */
-    alpha: { default: 0.99, range: '[0, 1)', about: 'decay rate of the moving average of squares' },
+    alpha: { default: 0.99, range: '[0, 1)' },
     /** Added to the denominator, outside the root. */
-    eps: { default: 1e-8, range: '[0, inf)', about: 'added to the denominator, outside the root' },
+    eps: { default: 1e-8, range: '[0, inf)' },
     /** Momentum; 0: none. */
-    momentum: { default: 0, range: '[0, 1)', about: 'momentum; 0: none' },
+    momentum: { default: 0, range: '[0, 1)' },
     /** Divide by the root of the variance rather than of the mean square. */
-    centered: { default: false, about: 'divide by the root of the variance instead' },
+    centered: { default: false },
     /** L2 penalty. */
-    weightDecay: { default: 0, range: '[0, inf)', about: 'L2 penalty' },
+    weightDecay: { default: 0, range: '[0, inf)' },
   },
   kernels: {
     rmsprop: kernel({

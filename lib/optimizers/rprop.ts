@@ -2,18 +2,17 @@ import {
   type Declaration,
   defaultsOf,
   type GroupOptionsOf,
-  kernel,
   type OptionsOf,
   type ResolvedOf,
 } from '../core/declaration.js';
 import { Optimizer } from '../core/optimizer.js';
 import type { Params } from '../core/params.js';
+import { kernel } from '../engine/kernel.js';
 
 const f = Math.fround;
 
 export const rprop = {
   name: 'Rprop',
-  about: 'a step size for each element, which grows while its sign stays: for full batches',
   reference:
     'Riedmiller & Braun, "A direct adaptive method for faster backpropagation learning: the RPROP algorithm", 1993, https://doi.org/10.1109/ICNN.1993.298623; the form without weight-backtracking: Igel & Hüsken 2000 (iRprop−)',
   formula: [
@@ -23,16 +22,14 @@ export const rprop = {
   decay: 'none',
   hyperParameters: {
     /** What the step sizes start at. */
-    lr: { default: 1e-2, range: '[0, inf)', about: 'what the step sizes start at' },
+    lr: { default: 1e-2, range: '[0, inf)' },
     /** Factors of a step size where the sign of the gradient has turned, and where it has not. */
     etas: {
       default: [0.5, 1.2],
       range: '(0, inf)',
-      about:
-        'factors of a step size where the sign of the gradient has turned (below 1), and where it has not (above 1)',
     },
     /** The smallest and the largest step size. */
-    stepSizes: { default: [1e-6, 50], range: '[0, inf)', about: 'the smallest and the largest step size' },
+    stepSizes: { default: [1e-6, 50], range: '[0, inf)' },
   },
   kernels: {
     rprop: kernel({

@@ -1,16 +1,16 @@
+import { typeError } from '../check/errors.js';
 import {
   type Declaration,
   defaultsOf,
   type GroupOptionsOf,
-  kernel,
   type OptionsOf,
   type ResolvedOf,
 } from '../core/declaration.js';
-import { typeError } from '../core/errors.js';
 import { Optimizer } from '../core/optimizer.js';
 import type { Arrays, Grads, Params } from '../core/params.js';
 import { power } from '../core/power.js';
 import type { StepAsyncOptions, StepOptions, StepResult } from '../core/stepper.js';
+import { kernel } from '../engine/kernel.js';
 
 const f = Math.fround;
 
@@ -29,15 +29,13 @@ const averagingParameters = {
     range: '[0, inf)',
     integer: true,
     fixed: true,
-    about: 'the steps in which lr grows from 0; 0: none',
   },
   /** Power of t in the weights of the average. */
-  r: { default: 0, range: '[0, inf)', about: 'power of t in the weights of the average' },
+  r: { default: 0, range: '[0, inf)' },
   /** Power of the largest lr so far in the weights of the average. */
   weightLrPower: {
     default: 2,
     range: '[0, inf)',
-    about: 'power of the largest lr so far in the weights of the average',
   },
 } as const;
 
@@ -47,22 +45,20 @@ type Scalars = readonly [lrMax: number, weightSum: number, interpolation: number
 
 export const scheduleFreeSgd = {
   name: 'ScheduleFreeSGD',
-  about: 'SGD whose average of the weights takes the place of a schedule',
   reference,
   formula: ['z ← z − η·(g + λ·y)', ...averagingFormula],
   decay: 'l2',
   hyperParameters: {
     /** Learning rate: larger than SGD's. */
-    lr: { default: 1, range: '[0, inf)', about: "learning rate: larger than SGD's" },
+    lr: { default: 1, range: '[0, inf)' },
     /** β: how near to the average x, rather than to z, gradients are taken. */
     momentum: {
       default: 0.9,
       range: '[0, 1)',
-      about: 'how near to the average x, rather than to z, gradients are taken',
     },
     ...averagingParameters,
     /** L2 penalty, at y. */
-    weightDecay: { default: 0, range: '[0, inf)', about: 'L2 penalty, at y' },
+    weightDecay: { default: 0, range: '[0, inf)' },
   },
   kernels: {
     'schedule-free-sgd': kernel({
@@ -82,26 +78,23 @@ export const scheduleFreeSgd = {
 
 export const scheduleFreeAdamw = {
   name: 'ScheduleFreeAdamW',
-  about: 'AdamW whose average of the weights takes the place of a schedule, and of its momentum',
   reference,
   formula: ['s ← β₂·s + (1−β₂)·g²;  z ← z − η·(g/(√(s/(1−β₂ᵗ)) + ε) + λ·y)', ...averagingFormula],
   // In the formula, at y.
   decay: 'none',
   hyperParameters: {
     /** Learning rate. */
-    lr: { default: 2.5e-3, range: '[0, inf)', about: 'learning rate' },
+    lr: { default: 2.5e-3, range: '[0, inf)' },
     /** β: how near to the average x, rather than to z, gradients are taken; and the decay rate of the average of g². */
     betas: {
       default: [0.9, 0.999],
       range: '[0, 1)',
-      about:
-        'how near to the average x, rather than to z, gradients are taken; and the decay rate of the average of g²',
     },
     /** Added to the denominator, outside the root. */
-    eps: { default: 1e-8, range: '[0, inf)', about: 'added to the denominator, outside the root' },
+    eps: { default: 1e-8, range: '[0, inf)' },
     ...averagingParameters,
     /** Weight decay, at y, scaled by lr. */
-    weightDecay: { default: 0, range: '[0, inf)', about: 'weight decay, at y, scaled by lr' },
+    weightDecay: { default: 0, range: '[0, inf)' },
   },
   kernels: {
     'schedule-free-adamw': kernel({

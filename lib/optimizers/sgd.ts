@@ -2,18 +2,17 @@ import {
   type Declaration,
   defaultsOf,
   type GroupOptionsOf,
-  kernel,
   type OptionsOf,
   type ResolvedOf,
 } from '../core/declaration.js';
 import { Optimizer } from '../core/optimizer.js';
 import type { Params } from '../core/params.js';
+import { kernel } from '../engine/kernel.js';
 
 const f = Math.fround;
 
 export const sgd = {
   name: 'SGD',
-  about: 'stochastic gradient descent, plain, with momentum, or with Nesterov momentum',
   reference:
     'Sutskever, Martens, Dahl & Hinton, "On the importance of initialization and momentum in deep learning", ICML 2013, eq. 1–4, https://proceedings.mlr.press/v28/sutskever13.html',
   formula: [
@@ -25,25 +24,23 @@ export const sgd = {
   decay: 'l2',
   hyperParameters: {
     /** Learning rate. */
-    lr: { required: true, range: '[0, inf)', about: 'learning rate' },
+    lr: { required: true, range: '[0, inf)' },
     /** Momentum; 0: none. */
-    momentum: { default: 0, range: '[0, 1)', about: 'momentum; 0: none' },
+    momentum: { default: 0, range: '[0, 1)' },
     /** Look ahead along the velocity. */
-    nesterov: { default: false, about: 'look ahead along the velocity' },
+    nesterov: { default: false },
     /** `velocity`: lr inside the velocity (the textbook's); `buffer`: outside (PyTorch's). They differ when lr changes. */
     momentumForm: {
       default: 'velocity',
       choices: ['velocity', 'buffer'],
-      about: "lr inside the velocity (textbook) or outside the 'buffer' (PyTorch)",
     },
     /** Shrinks what enters the buffer. */
     dampening: {
       default: 0,
       range: '[0, 1]',
-      about: "shrinks what enters the buffer; with momentumForm 'buffer', without Nesterov",
     },
     /** L2 penalty. */
-    weightDecay: { default: 0, range: '[0, inf)', about: 'L2 penalty' },
+    weightDecay: { default: 0, range: '[0, inf)' },
   },
   kernels: {
     sgd: kernel({

@@ -1,6 +1,6 @@
-import { rangeError, show, typeError } from '../core/errors.js';
+import { rangeError, show, typeError } from '../check/errors.js';
+import { checkFunction, checkInteger, checkNumber, checkOptions } from '../check/options.js';
 import type { Schedule } from '../core/schedule.js';
-import { checkFunction, checkInteger, checkNumber, checkOptions } from '../core/validate.js';
 
 /** The value a share `x` in [0, 1] of the way from `from` to `to`; exact at both ends. */
 export function interpolate(from: number, to: number, x: number): number {

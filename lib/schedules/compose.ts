@@ -1,4 +1,4 @@
-import { rangeError } from '../core/errors.js';
+import { rangeError } from '../check/errors.js';
 import type { Schedule } from '../core/schedule.js';
 import {
   checkArray,

@@ -1,5 +1,5 @@
+import { checkInteger } from '../check/options.js';
 import type { Schedule } from '../core/schedule.js';
-import { checkInteger } from '../core/validate.js';
 import { checkKeys, checkSteps, checkValue, cosineShare, interpolate } from './common.js';
 
 /** Options of {@link cosine}. */

@@ -1,6 +1,6 @@
-import { rangeError, show } from '../core/errors.js';
+import { rangeError, show } from '../check/errors.js';
+import { checkNumber, checkOneOf } from '../check/options.js';
 import type { Schedule } from '../core/schedule.js';
-import { checkNumber, checkOneOf } from '../core/validate.js';
 import { checkKeys, checkSteps, checkValue, interpolate } from './common.js';
 
 /** The triangle of {@link cyclic} and {@link cyclicMomentum}. */

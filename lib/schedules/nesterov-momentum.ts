@@ -1,5 +1,5 @@
+import { checkNumber } from '../check/options.js';
 import type { Schedule } from '../core/schedule.js';
-import { checkNumber } from '../core/validate.js';
 import { checkKeys } from './common.js';
 
 /** Options of {@link nesterovMomentum}. */

@@ -1,6 +1,6 @@
-import { rangeError, show } from '../core/errors.js';
+import { rangeError, show } from '../check/errors.js';
+import { checkBoolean, checkNumber, checkOneOf } from '../check/options.js';
 import type { Schedule } from '../core/schedule.js';
-import { checkBoolean, checkNumber, checkOneOf } from '../core/validate.js';
 import { checkKeys, checkSteps, checkValue, cosineShare, interpolate } from './common.js';
 
 /** The shape of {@link oneCycle} and {@link oneCycleMomentum}. */

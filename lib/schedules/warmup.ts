@@ -1,5 +1,5 @@
+import { checkInteger, checkNumber, checkOneOf } from '../check/options.js';
 import type { Schedule } from '../core/schedule.js';
-import { checkInteger, checkNumber, checkOneOf } from '../core/validate.js';
 import { checkKeys, checkSchedule, checkSteps, checkValue, cosineShare, interpolate } from './common.js';
 
 /** Options of {@link warmup}. */

@@ -1,15 +1,15 @@
-export { LBFGS, type LBFGSOptions, type LBFGSResult } from './lbfgs.js';
+export { LBFGS, type LBFGSOptions, type LBFGSResult } from './lbfgs/lbfgs.js';
+export type { Vector } from './linalg.js';
+export type { StepsMethodOptions } from './minimize/first-order.js';
+export type { LBFGSMethodOptions } from './minimize/lbfgs.js';
 export type {
   CommonOptions as MinimizeCommonOptions,
   MinimizeProgress,
   MinimizeReason,
   MinimizeResult,
-} from './method.js';
-export { type MinimizeOptions, minimize, type StepsMethod } from './minimize.js';
-export type { LBFGSMethodOptions } from './minimize-by-lbfgs.js';
-export type { SFOMethodOptions } from './minimize-by-sfo.js';
-export type { StepsMethodOptions } from './minimize-by-steps.js';
-export type { Objective, Terms } from './objective.js';
-export { type GradsOf, SFO, type SFOOptions, type SFOResult } from './sfo.js';
-export type { SFOHyperParameters } from './sfo-settings.js';
-export type { Vector } from './vector.js';
+} from './minimize/method.js';
+export { type MinimizeOptions, minimize, type StepsMethod } from './minimize/minimize.js';
+export type { Objective, Terms } from './minimize/objective.js';
+export type { SFOMethodOptions } from './minimize/sfo.js';
+export type { SFOHyperParameters } from './sfo/settings.js';
+export { type GradsOf, SFO, type SFOOptions, type SFOResult } from './sfo/sfo.js';

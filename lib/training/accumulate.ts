@@ -1,4 +1,4 @@
-import { engine } from '../core/backend.js';
+import { checkLength, lengthOf } from '../check/typed-array.js';
 import {
   assemble,
   collect,
@@ -10,7 +10,7 @@ import {
   structureOf,
   type Tensor,
 } from '../core/params.js';
-import { checkLength, lengthOf } from '../core/validate.js';
+import { engine } from '../engine/backend.js';
 import { checkGrad } from './grads.js';
 
 const who = 'GradAccumulator';

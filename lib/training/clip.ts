@@ -1,6 +1,7 @@
-import { engine } from '../core/backend.js';
+import { checkNumber, checkOptions } from '../check/options.js';
+import { lengthOf } from '../check/typed-array.js';
 import type { Grads } from '../core/params.js';
-import { checkNumber, checkOptions, lengthOf } from '../core/validate.js';
+import { engine } from '../engine/backend.js';
 import { arraysOf } from './grads.js';
 
 /** Options of {@link clipGradNorm}. */

@@ -1,5 +1,5 @@
-import { typeError } from '../core/errors.js';
-import { checkFloat32 } from '../core/validate.js';
+import { typeError } from '../check/errors.js';
+import { checkFloat32 } from '../check/typed-array.js';
 
 /** Whether `value` holds things by name: an array, a Map or a Promise, whose entries would be missed, does not. */
 export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {

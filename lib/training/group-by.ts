@@ -1,6 +1,6 @@
-import { show, typeError } from '../core/errors.js';
+import { show, typeError } from '../check/errors.js';
+import { checkFunction } from '../check/options.js';
 import { collect, type GroupOf, type Param } from '../core/params.js';
-import { checkFunction } from '../core/validate.js';
 import { isRecord } from './grads.js';
 
 /**

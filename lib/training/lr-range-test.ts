@@ -1,8 +1,9 @@
+import { rangeError, show, typeError } from '../check/errors.js';
+import { checkFunction, checkInteger, checkNumber, checkOptions } from '../check/options.js';
+import { checkLength } from '../check/typed-array.js';
 import type { Scalar } from '../core/declaration.js';
-import { rangeError, show, typeError } from '../core/errors.js';
 import { collect, type ParamTree } from '../core/params.js';
 import type { StateDict } from '../core/state-dict.js';
-import { checkFunction, checkInteger, checkLength, checkNumber, checkOptions } from '../core/validate.js';
 import { groupsOf } from './tunable.js';
 
 /** Options of {@link lrRangeTest}. */

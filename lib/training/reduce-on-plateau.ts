@@ -1,6 +1,6 @@
+import { rangeError, show, typeError } from '../check/errors.js';
+import { checkInteger, checkNumber, checkOneOf, checkOptions } from '../check/options.js';
 import type { Scalar } from '../core/declaration.js';
-import { rangeError, show, typeError } from '../core/errors.js';
-import { checkInteger, checkNumber, checkOneOf, checkOptions } from '../core/validate.js';
 import { groupsOf } from './tunable.js';
 
 const name = 'ReduceOnPlateau';

@@ -1,4 +1,4 @@
-import { show, typeError } from '../core/errors.js';
+import { show, typeError } from '../check/errors.js';
 
 /** The groups of an optimizer, whichever class it is of. @throws TypeError for what is none, or is disposed */
 export function groupsOf<Group>(who: string, optimizer: { readonly paramGroups: readonly Group[] }): readonly Group[] {

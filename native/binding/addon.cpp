@@ -4,12 +4,12 @@
 
 #include <string>
 
-#include "../dispatch.h"
-#include "../parallel.h"
-#include "../plan.h"
+#include "../engine/dispatch.h"
+#include "../engine/parallel.h"
+#include "../engine/plan.h"
 #include "buffers.h"
 #include "plan.h"
-#include "vectors.h"
+#include "linalg.h"
 
 namespace {
 const KernelSet& setOf(const Napi::CallbackInfo& info) { return *static_cast<const KernelSet*>(info.Data()); }
@@ -64,7 +64,7 @@ Napi::Array describe(Napi::Env env, const KernelSet& set) {
   return kernels;
 }
 
-// engine(isa) => { kernels, sumSquares, lerp, add, scale, and what definePlan and defineVectors add }, or undefined
+// engine(isa) => { kernels, sumSquares, lerp, add, scale, and what definePlan and defineLinalg add }, or undefined
 // where this CPU lacks it
 Napi::Value engine(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
@@ -81,7 +81,7 @@ Napi::Value engine(const Napi::CallbackInfo& info) {
     result.Set("add", Napi::Function::New(env, add, "add", data));
     result.Set("scale", Napi::Function::New(env, scale, "scale", data));
     definePlan(env, result, *sets[i]);
-    defineVectors(env, result, *sets[i]);
+    defineLinalg(env, result, *sets[i]);
     return result;
   }
   return env.Undefined();

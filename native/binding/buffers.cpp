@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "../blocks.h"
+#include "../engine/allocator.h"
 
 bool refuse(napi_env env, const char* name) {
   if (Napi::Env(env).IsExceptionPending()) return false;  // a second one would be fatal
@@ -49,7 +49,7 @@ bool toDoubles(const Napi::Value& value, const char* name, double** out, size_t*
   return toMemory(value, napi_float64_array, name, reinterpret_cast<void**>(out), length);
 }
 
-bool toVector(napi_env env, napi_value value, const char* name, vectors::Vector* out, size_t* length) {
+bool toVector(napi_env env, napi_value value, const char* name, linalg::Vector* out, size_t* length) {
   napi_typedarray_type type = napi_int8_array;
   if (!toAny(env, value, &type, &out->data, length) || (type != napi_float32_array && type != napi_float64_array))
     return refuse(env, name);
@@ -64,14 +64,14 @@ Napi::Value allocate(const Napi::CallbackInfo& info) {
   const size_t length = static_cast<size_t>(info[0].As<Napi::Number>().Int64Value());
   if (length > kMaxBytes / sizeof(float)) return info.Env().Undefined();
   const size_t bytes = length * sizeof(float);
-  void* block = blocks::allocate(bytes);
+  void* block = allocator::allocate(bytes);
   if (block == nullptr) return info.Env().Undefined();
   napi_value buffer;
   const napi_status status = napi_create_external_arraybuffer(
-      env, block, bytes, [](napi_env, void* data, void*) { blocks::release(data); }, nullptr, &buffer);
+      env, block, bytes, [](napi_env, void* data, void*) { allocator::release(data); }, nullptr, &buffer);
   if (status != napi_ok) {
     // Electron and other builds with a memory cage allow no external buffers.
-    if (status == napi_no_external_buffers_allowed) blocks::release(block);
+    if (status == napi_no_external_buffers_allowed) allocator::release(block);
     return info.Env().Undefined();
   }
   return Napi::Float32Array::New(info.Env(), length, Napi::ArrayBuffer(env, buffer), 0);
@@ -80,8 +80,8 @@ Napi::Value allocate(const Napi::CallbackInfo& info) {
 Napi::Value owns(const Napi::CallbackInfo& info) {
   Floats floats;
   if (!toFloats(info[0], "array", &floats)) return info.Env().Undefined();
-  const bool isHeld = blocks::hold(floats.data);
-  if (isHeld) blocks::release(floats.data);
+  const bool isHeld = allocator::hold(floats.data);
+  if (isHeld) allocator::release(floats.data);
   return Napi::Boolean::New(info.Env(), isHeld);
 }
 

@@ -2,7 +2,7 @@
 #include <napi.h>
 #include <stddef.h>
 
-#include "../vectors.h"
+#include "../engine/linalg.h"
 
 /// The memory of a Float32Array; an empty one may have a null pointer.
 struct Floats {
@@ -25,7 +25,7 @@ bool toDoubles(const Napi::Value& value, const char* name, double** out, size_t*
 bool refuse(napi_env env, const char* name);
 
 /// Reads a Float32Array or a Float64Array.
-bool toVector(napi_env env, napi_value value, const char* name, vectors::Vector* out, size_t* length);
+bool toVector(napi_env env, napi_value value, const char* name, linalg::Vector* out, size_t* length);
 
 /// allocate(length): a zeroed Float32Array, 64-byte aligned; undefined where the runtime has no such external memory.
 Napi::Value allocate(const Napi::CallbackInfo& info);

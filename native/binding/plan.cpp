@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "../blocks.h"
-#include "../plan.h"
+#include "../engine/allocator.h"
+#include "../engine/plan.h"
 #include "buffers.h"
 
 namespace {
@@ -172,7 +172,7 @@ void executeStep(napi_env, void* data) { static_cast<AsyncStep*>(data)->steps->s
 
 void completeStep(napi_env env, napi_status, void* data) {
   AsyncStep* const step = static_cast<AsyncStep*>(data);
-  for (const void* block : step->held) blocks::release(block);
+  for (const void* block : step->held) allocator::release(block);
   napi_value done = nullptr, global = nullptr;
   napi_get_reference_value(env, step->done, &done);
   napi_get_global(env, &global);
@@ -191,7 +191,7 @@ Napi::Value stepAsync(const Napi::CallbackInfo& info) {
   if (plan == nullptr) return env.Undefined();
   AsyncStep* const step = new AsyncStep{nullptr, nullptr, nullptr, plan, {}};
   plan->visit([step](const void* memory) {
-    if (memory != nullptr && blocks::hold(memory)) step->held.push_back(memory);
+    if (memory != nullptr && allocator::hold(memory)) step->held.push_back(memory);
   });
   const bool isBegun = napi_create_reference(env, info[0], 1, &step->plan) == napi_ok &&
                        napi_create_reference(env, info[1], 1, &step->done) == napi_ok &&
@@ -199,7 +199,7 @@ Napi::Value stepAsync(const Napi::CallbackInfo& info) {
                                               completeStep, step, &step->work) == napi_ok &&
                        napi_queue_async_work(env, step->work) == napi_ok;
   if (!isBegun) {
-    for (const void* block : step->held) blocks::release(block);
+    for (const void* block : step->held) allocator::release(block);
     if (step->plan != nullptr) napi_delete_reference(env, step->plan);
     if (step->done != nullptr) napi_delete_reference(env, step->done);
     if (step->work != nullptr) napi_delete_async_work(env, step->work);

@@ -2,7 +2,7 @@
 namespace ISA {
 /// Its forms have the same constants, for params of both kinds may be in one group.
 struct AdafactorForm {
-  CONSTANTS(beta2, oneMinusBeta2, eps1, eps2, clipThreshold, weightDecay, scaleParameter, lr, keep, rate, rootMean,
+  CONSTANTS(beta2, oneMinusBeta2, eps1, eps2, clipThreshold, weightDecay, scaleParameter, lr, decayFactor, rate, rootMean,
             beta1, oneMinusBeta1)
   template <class V>
   V average(V square, V before) const {
@@ -15,17 +15,17 @@ struct AdafactorForm {
     const double root = ::sqrt(length), rms = weights / root, least = static_cast<double>(eps2);
     const double excess = updates / root / static_cast<double>(clipThreshold);
     const double full = static_cast<double>(lr) * (scaleParameter == 0 ? 1 : rms > least ? rms : least);
-    keep = static_cast<float>(1 - full * static_cast<double>(weightDecay));
+    decayFactor = static_cast<float>(1 - full * static_cast<double>(weightDecay));
     rate = static_cast<float>(excess > 1 ? full / excess : full);
   }
   template <class V>
   void step(V& param, V direction) const {
-    param = V(keep) * param - V(rate) * direction;
+    param = V(decayFactor) * param - V(rate) * direction;
   }
   template <class V>
   void step(V& param, V direction, V& expAvg) const {
     expAvg = V(beta1) * expAvg + V(oneMinusBeta1) * (V(rate) * direction);
-    param = V(keep) * param - expAvg;
+    param = V(decayFactor) * param - expAvg;
   }
   /// The roots one by one: rowAvg * colAvg may leave the range of float32.
   template <class V>

@@ -3,8 +3,7 @@
 
 #include "../kernel.h"
 #include "reduce.h"
-#include "vector.h"
-#include "wide.h"
+#include "linalg.h"
 #include "loop.h"
 
 #include "adafactor.h"
@@ -72,5 +71,5 @@ static constexpr Kernel kKernels[] = {
 #define SPELLED(x) SPELLED_(x)
 extern const KernelSet kernelSet;
 const KernelSet kernelSet = {SPELLED(ISA), kKernels, sizeof kKernels / sizeof *kKernels, &sumSquares, &lerp, &add,
-                             &scale,       kWide};
+                             &scale,       kFloat64};
 }  // namespace ISA

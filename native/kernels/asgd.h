@@ -3,10 +3,10 @@
 namespace ISA {
 struct Asgd {
   STATE(ax)
-  CONSTANTS(keep, eta, mu)
+  CONSTANTS(decayFactor, eta, mu)
   template <class V>
   void update(V& param, V grad, V& ax) const {
-    param = V(keep) * param - V(eta) * grad;
+    param = V(decayFactor) * param - V(eta) * grad;
     // Until the averaging begins (mu 1) ax is a copy, to the bit.
     ax = select(V(1.0f), V(mu), ax + V(mu) * (param - ax), param);
   }

@@ -96,7 +96,7 @@ INLINE void at(M memory, const Pass& pass, const K& kernel, const Span& span, co
   const Vec before = memory.load(span.param + i);
   const Vec grad = prologue<kAll>(pass, before, memory.load(span.grad + i));
   Vec state[sizeof...(S) + 1] = {shared.template load<S>(memory, span, i)..., Vec(0.0f)};
-  Vec param = Vec(pass.keep) * before;
+  Vec param = Vec(pass.decayFactor) * before;
   kernel.update(param, grad, state[S]...);
   (shared.template store<S>(memory, state[S], span, i), ...);
   epilogue<kAll>(memory, pass, span, i, before, param);

@@ -1,7 +1,7 @@
 #pragma once
 #include <math.h>
 
-#include "../plan.h"
+#include "../engine/plan.h"
 
 /// What the outputs of a control block hold that no step has written to.
 constexpr double kUnwritten = -7;

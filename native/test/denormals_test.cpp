@@ -1,6 +1,6 @@
 // FlushDenormals: denormal numbers count as 0 inside, on every thread that does a part of the step, and count again
 // after.
-#include "../denormals.h"
+#include "../engine/denormals.h"
 
 #include <math.h>
 

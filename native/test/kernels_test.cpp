@@ -1,5 +1,5 @@
 // Every kernel of every instruction set against the scalar one, to the bit, and inside its span.
-#include "../dispatch.h"
+#include "../engine/dispatch.h"
 #include "buffer.h"
 #include "check.h"
 

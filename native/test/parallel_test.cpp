@@ -1,5 +1,5 @@
 // The thread pool: each piece of work once, from several callers, asleep and awake, ended and started again.
-#include "../parallel.h"
+#include "../engine/parallel.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 // Plan::step: norm, clipping, skipping, zeroing, and which tensors take part.
-#include "../plan.h"
+#include "../engine/plan.h"
 
 #include <math.h>
 #include <string.h>

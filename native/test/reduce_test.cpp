@@ -1,5 +1,5 @@
 // sumSquares in its fixed order; lerp, add and scale: the same bits from every instruction set.
-#include "../plan.h"
+#include "../engine/plan.h"
 #include "buffer.h"
 #include "check.h"
 #include "sets.h"

@@ -2,7 +2,7 @@
 #pragma once
 #include <string.h>
 
-#include "../dispatch.h"
+#include "../engine/dispatch.h"
 
 template <class F>
 void forEachSet(F check) {

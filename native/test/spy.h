@@ -6,7 +6,7 @@
 #include <thread>
 #include <vector>
 
-#include "../parallel.h"
+#include "../engine/parallel.h"
 #include "sets.h"
 
 /// Counts a test in as an environment of the pool, with so many threads.

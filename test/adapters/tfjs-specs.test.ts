@@ -3,8 +3,8 @@ import '@tensorflow/tfjs-backend-cpu';
 import '@tensorflow/tfjs-backend-wasm';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import * as ours from '../../lib/adapters/tfjs.js';
 import { Adadelta, Adagrad, backend, RMSprop } from '../../lib/index.js';
+import * as ours from '../../lib/tfjs/index.js';
 import { runSpec, type Subject, specFiles, specsOf, startBackend } from './specs.js';
 
 const classes = {

@@ -6,8 +6,8 @@ import * as tf from '@tensorflow/tfjs-core';
 import * as layers from '@tensorflow/tfjs-layers';
 import { buildSync } from 'esbuild';
 import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import * as ours from '../../lib/adapters/tfjs.js';
 import { backend, cosine } from '../../lib/index.js';
+import * as ours from '../../lib/tfjs/index.js';
 
 // A backend whose memory the adapter can't know.
 tf.registerBackend('elsewhere', () => new MathBackendCPU());
@@ -549,7 +549,7 @@ describe('other builds of TensorFlow.js', () => {
 
 test('a backend whose memory is out of reach is told of once, and the step is right', async () => {
   vi.resetModules();
-  const fresh = (await import('../../lib/adapters/tfjs.js')) as typeof ours;
+  const fresh = (await import('../../lib/tfjs/index.js')) as typeof ours;
   const warn = vi.spyOn(console, 'warn').mockImplementation(() => {});
   warn.mockClear();
   await tf.setBackend('cpu');

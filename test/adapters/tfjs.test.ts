@@ -3,8 +3,8 @@ import '@tensorflow/tfjs-backend-wasm';
 import * as tf from '@tensorflow/tfjs-core';
 import * as layers from '@tensorflow/tfjs-layers'; // registers the gradients of operations, too
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { wrap } from '../../lib/adapters/tfjs.js';
 import { Adagrad, Adam, AdamW, backend, cosine, type Optimizer, RMSprop, SGD } from '../../lib/index.js';
+import { wrap } from '../../lib/tfjs/index.js';
 
 // A backend whose memory the adapter can't know: the cpu backend under another name.
 tf.registerBackend('elsewhere', () => new MathBackendCPU());

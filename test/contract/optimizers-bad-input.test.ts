@@ -224,7 +224,7 @@ describe.each(classes)('$title', (c) => {
       harmless(c, TypeError, `${who}.step: options: `, ({ optimizer }) =>
         optimizer.step({ a: null, b: null }, options as Any),
       );
-    for (const [kind, gradScale] of [...wrongTypes.map((v): Bad => [TypeError, v]), ...badNumbers({ about: '' })]) {
+    for (const [kind, gradScale] of [...wrongTypes.map((v): Bad => [TypeError, v]), ...badNumbers({})]) {
       harmless(c, kind, `${who}: gradScale: `, ({ optimizer }) =>
         optimizer.step({ a: null, b: null }, { gradScale } as Any),
       );

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { runInNewContext } from 'node:vm';
 import { MessageChannel, receiveMessageOnPort } from 'node:worker_threads';
 import { describe, expect, test } from 'vitest';
-import { withEngine } from '../../lib/core/backend.js';
-import { referenceEngine } from '../../lib/core/reference.js';
+import { withEngine } from '../../lib/engine/backend.js';
+import { referenceEngine } from '../../lib/engine/reference.js';
 import type { Optimizer } from '../../lib/index.js';
 import { type Any, bits, classes, harmless, numbers, type Rig, refused, rig, snapshot, variants } from '../fuzz/rig.js';
 

@@ -318,8 +318,8 @@ test.each(variants)(
     const own = structuredClone(optimizer.stateDict());
     const table: Record<string, HyperParameter> = {
       ...c.declaration.hyperParameters,
-      maximize: { default: false, about: '' },
-      clipValue: { about: '' },
+      maximize: { default: false },
+      clipValue: {},
     };
     let refusals = 0;
     for (const path of paths(good).slice(1)) {

@@ -1,11 +1,10 @@
 // What every class promises alike: structures of params and gradients, the order within a step, members, tables.
 import { inspect } from 'node:util';
 import { describe, expect, test } from 'vitest';
-import { withEngine } from '../../lib/core/backend.js';
 import { commonHyperParameters, optimizerHyperParameters } from '../../lib/core/declaration.js';
-import { referenceEngine } from '../../lib/core/reference.js';
+import { withEngine } from '../../lib/engine/backend.js';
+import { referenceEngine } from '../../lib/engine/reference.js';
 import { createOptimizer, type Optimizer, optimizers } from '../../lib/index.js';
-import { declarations } from '../../lib/optimizers/index.js';
 import {
   type Any,
   betas,
@@ -23,6 +22,7 @@ import {
   snapshot,
   variants,
 } from '../fuzz/rig.js';
+import { declarations } from '../support/classes.js';
 
 const f = Math.fround;
 

@@ -779,11 +779,11 @@ describe('LBFGS', () => {
     const [x, grads] = [library.allocate(2), library.allocate(2)];
     const adam = new Adam(x);
     const lbfgs = new LBFGS(x, { grads });
-    const inFlight = adam.stepAsync(grads);
+    const queue = adam.stepAsync(grads);
     expect(thrown(() => lbfgs.step(() => 1))).toBe(
       'TypeError: LBFGS: params: the memory of a step in flight, expected that its promise is awaited first',
     );
-    await inFlight;
+    await queue;
     expect(lbfgs.step(() => rosenbrock(x, grads)).applied).toBe(true);
   });
 

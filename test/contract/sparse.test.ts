@@ -1,7 +1,7 @@
 // Gradients of some rows: what is refused and changes nothing, what is taken, and that the other rows stay as they are.
 import { describe, expect, test } from 'vitest';
-import { withEngine } from '../../lib/core/backend.js';
-import type { Engine } from '../../lib/core/engine.js';
+import { withEngine } from '../../lib/engine/backend.js';
+import type { Engine } from '../../lib/engine/engine.js';
 import { Adagrad, Adam, allocate, type Optimizer, SGD, type SparseGrad } from '../../lib/index.js';
 import {
   type Any,

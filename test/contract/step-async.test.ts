@@ -3,9 +3,9 @@ import { getEventListeners } from 'node:events';
 import { runInNewContext } from 'node:vm';
 import { markAsUntransferable } from 'node:worker_threads';
 import { describe, expect, test } from 'vitest';
-import { engine, withEngine } from '../../lib/core/backend.js';
-import type { Engine } from '../../lib/core/engine.js';
-import { referenceEngine } from '../../lib/core/reference.js';
+import { engine, withEngine } from '../../lib/engine/backend.js';
+import type { Engine } from '../../lib/engine/engine.js';
+import { referenceEngine } from '../../lib/engine/reference.js';
 import { allocate, Lookahead, type Optimizer, type StepResult } from '../../lib/index.js';
 import { type Any, bits, type Case, classes, numbers, type Options, refused, shape, snapshot } from '../fuzz/rig.js';
 
@@ -75,7 +75,7 @@ async function harmless(c: Case, attack: (r: Rig) => Promise<unknown>, more: Opt
   expect(victim.seen()).toBe(twin.seen());
 }
 
-const inFlight = /this: an optimizer with a step in flight, expected that its promise is awaited first/;
+const queue = /this: an optimizer with a step in flight, expected that its promise is awaited first/;
 const middle = /this: an optimizer in the middle of a call/;
 
 describe.each(engines.flatMap((e) => classes.map((c) => [e.name, c.title, e, c] as const)))('%s %s', (...given) => {
@@ -298,7 +298,7 @@ describe.each(engines.flatMap((e) => classes.map((c) => [e.name, c.title, e, c] 
       () => optimizer.dispose(),
       () => optimizer[Symbol.dispose](),
     ];
-    for (const attack of attacks) refused(TypeError, inFlight, attack);
+    for (const attack of attacks) refused(TypeError, queue, attack);
     // Flags and choices that need another kernel; of those that need none, the change holds.
     for (const [name, { default: value, choices }] of Object.entries(declaration.hyperParameters)) {
       const group = optimizer.paramGroups[0] as Any;
@@ -631,7 +631,7 @@ describe.each(engines.map((e) => [e.name, e] as const))('%s', (_, over) => {
       ),
     );
     control.abort('enough');
-    refused(TypeError, inFlight, () => r.optimizer.stateDict());
+    refused(TypeError, queue, () => r.optimizer.stateDict());
     expect((await settled).map((s) => (s.status === 'rejected' ? s.reason : s.value.applied))).toEqual([
       true,
       'enough',
@@ -690,7 +690,7 @@ describe.each(engines.map((e) => [e.name, e] as const))('%s', (_, over) => {
     const of = (r: Rig) => new Lookahead(r.optimizer, { k: 2 });
     const [r, twin] = [rigOf(), rigOf()];
     const pending = r.optimizer.stepAsync(grads(3));
-    refused(TypeError, inFlight, () => of(r));
+    refused(TypeError, queue, () => of(r));
     await pending;
     twin.optimizer.step(grads(3));
     const [slow, twins] = [of(r), of(twin)];
@@ -700,7 +700,7 @@ describe.each(engines.map((e) => [e.name, e] as const))('%s', (_, over) => {
     expect(slow.stateDict()).toEqual(twins.stateDict());
     const last = slow.stepAsync(grads(8));
     const calls = [() => slow.step(grads(8)), () => slow.stateDict(), () => slow.dispose()];
-    for (const call of calls) refused(TypeError, inFlight, call);
+    for (const call of calls) refused(TypeError, queue, call);
     await last;
     await expect(slow.stepAsync.call({} as Any, grads(1))).rejects.toBeInstanceOf(TypeError);
   });

@@ -1,14 +1,14 @@
 // The addon's operations on vectors, called as no part of the library calls them: an error, and nothing written.
 import { spawnSync } from 'node:child_process';
 import { describe, expect, test } from 'vitest';
-import { loadAddon } from '../../lib/core/native.js';
-import { findAddon, root } from '../../lib/core/prebuilds.js';
-import type { Vectors } from '../../lib/core/vectors.js';
+import type { Linalg } from '../../lib/engine/linalg.js';
+import { loadAddon } from '../../lib/engine/native.js';
+import { findAddon, root } from '../../lib/engine/prebuilds.js';
 import { minimize } from '../../lib/index.js';
 import type { Any } from '../fuzz/rig.js';
 
 const addon = loadAddon();
-const native = addon.engine(addon.isas[0]!) as Vectors;
+const native = addon.engine(addon.isas[0]!) as Linalg;
 const doubles = (length: number) => new Float64Array(length).fill(1);
 const detached = (): Float64Array => {
   const array = doubles(4);
@@ -34,23 +34,23 @@ const treacherous = (): Float64Array[] => {
 };
 
 /** Each operation with good arguments. */
-const calls: { readonly [K in keyof Vectors]: () => Any[] } = {
+const calls: { readonly [K in keyof Linalg]: () => Any[] } = {
   dot: () => [doubles(4), doubles(4)],
-  combine: () => [1, doubles(4), 2, doubles(4), doubles(4), doubles(4)],
+  axpby: () => [1, doubles(4), 2, doubles(4), doubles(4), doubles(4)],
   multiply: () => [2, doubles(4), doubles(4)],
   maxAbs: () => [doubles(4)],
   maxAbsDifference: () => [doubles(4), doubles(4)],
   project: () => [[doubles(4), doubles(4)], doubles(4), doubles(2)],
   addCombination: () => [[doubles(4), doubles(4)], doubles(2), doubles(4)],
-  recombine: () => [
+  gemmInPlace: () => [
     [doubles(4), doubles(4)],
     [doubles(2), doubles(2)],
   ],
   gram: () => [[doubles(4), doubles(4)], doubles(4)],
 };
 const show = (value: unknown): string => Object.prototype.toString.call(value);
-const names = Object.keys(calls) as (keyof Vectors)[];
-const call = (name: keyof Vectors, args: readonly Any[]): unknown => (native[name] as Any)(...args);
+const names = Object.keys(calls) as (keyof Linalg)[];
+const call = (name: keyof Linalg, args: readonly Any[]): unknown => (native[name] as Any)(...args);
 
 const noArrays: readonly Any[] = [
   undefined,
@@ -81,7 +81,7 @@ describe.each(names)('%s', (name) => {
   test('refuses anything else in the place of each argument', () => {
     for (const [i, good] of calls[name]().entries()) {
       const isNumber = typeof good === 'number';
-      const isOptional = name === 'combine' && i === 5;
+      const isOptional = name === 'axpby' && i === 5;
       const bad = [
         ...noArrays.slice(isOptional ? 1 : 0).filter((v) => !(isNumber && v === 1)),
         ...otherArrays,
@@ -104,7 +104,7 @@ describe.each(names)('%s', (name) => {
 
   test('too few arguments, or none', () => {
     const args = calls[name]();
-    const needed = name === 'combine' ? args.length - 1 : args.length;
+    const needed = name === 'axpby' ? args.length - 1 : args.length;
     for (let count = 0; count < needed; count++) expect(() => call(name, args.slice(0, count))).toThrow(/^schuss: /);
   });
 
@@ -151,10 +151,10 @@ describe.each(names)('%s', (name) => {
   });
 });
 
-test('recombine: more rows than columns, and rows of another length than there are columns', () => {
-  expect(() => native.recombine([doubles(4)], [doubles(1), doubles(1)])).toThrow(RangeError);
-  expect(() => native.recombine([doubles(4), doubles(4)], [doubles(4)])).toThrow(RangeError);
-  expect(() => native.recombine([doubles(4), doubles(4)], [doubles(1)])).toThrow(RangeError);
+test('gemmInPlace: more rows than columns, and rows of another length than there are columns', () => {
+  expect(() => native.gemmInPlace([doubles(4)], [doubles(1), doubles(1)])).toThrow(RangeError);
+  expect(() => native.gemmInPlace([doubles(4), doubles(4)], [doubles(4)])).toThrow(RangeError);
+  expect(() => native.gemmInPlace([doubles(4), doubles(4)], [doubles(1)])).toThrow(RangeError);
 });
 
 describe('what ended the process, in one of its own', () => {
@@ -175,7 +175,7 @@ describe('what ended the process, in one of its own', () => {
   });
 
   test('as many columns as an array can have, and none of them there', { timeout: 300_000 }, () => {
-    for (const call of ['gram(all, one)', 'project(all, one, one)', 'recombine([one], all)'])
+    for (const call of ['gram(all, one)', 'project(all, one, one)', 'gemmInPlace([one], all)'])
       expect(run(`const all = new Array(2 ** 32 - 1), one = new Float64Array(1); native.${call}`)).toMatch(
         /^TypeError schuss: (columns|q): not a typed array/,
       );
@@ -183,7 +183,7 @@ describe('what ended the process, in one of its own', () => {
 
   test.skipIf(process.platform !== 'linux')('one column, so often that there is no memory for the weights', () => {
     const code = `const n = 20_000, all = (length) => new Array(n).fill(new Float64Array(length));
-      native.recombine(all(100), all(n))`;
+      native.gemmInPlace(all(100), all(n))`;
     expect(run(code, 'ulimit -v 1500000')).toBe('RangeError schuss: not enough memory\n');
   });
 });

@@ -1,8 +1,8 @@
 // Random calls in random order, right and wrong ones: only the errors that the contract names, and after each of them
 // nothing has changed. A twin hears only the calls that were accepted, and must be equal in the end.
 import { expect, test } from 'vitest';
-import { withEngine } from '../../lib/core/backend.js';
-import { referenceEngine } from '../../lib/core/reference.js';
+import { withEngine } from '../../lib/engine/backend.js';
+import { referenceEngine } from '../../lib/engine/reference.js';
 import type { Optimizer } from '../../lib/index.js';
 import { type Any, type Case, numbers, shape, snapshot, variants } from './rig.js';
 

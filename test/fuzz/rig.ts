@@ -3,7 +3,7 @@
 import { expect } from 'vitest';
 import type { Declaration, HyperParameter } from '../../lib/core/declaration.js';
 import type { Grads, Optimizer, OptimizerClass } from '../../lib/index.js';
-import { allClasses } from '../../lib/optimizers/index.js';
+import { allClasses } from '../support/classes.js';
 
 // What TypeScript would refuse is half of what is tested.
 // biome-ignore lint/suspicious/noExplicitAny: see above

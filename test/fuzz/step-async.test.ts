@@ -2,8 +2,8 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { engine, withEngine } from '../../lib/core/backend.js';
-import { referenceEngine } from '../../lib/core/reference.js';
+import { engine, withEngine } from '../../lib/engine/backend.js';
+import { referenceEngine } from '../../lib/engine/reference.js';
 import type { Optimizer } from '../../lib/index.js';
 import { random } from '../parity/engines.js';
 import { type Any, type Case, classes, numbers, shape, snapshot } from './rig.js';

@@ -4,11 +4,11 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { alternate, type Contender } from '../../lib/cli/bench/alternate.js';
-import { goalsOf } from '../../lib/cli/bench/goals.js';
-import { bytesPerParam } from '../../lib/cli/bench/limit.js';
-import { isSkipped, type PeerRow, type Results } from '../../lib/cli/bench/results.js';
-import { ratioOf, summaryOf } from '../../lib/cli/bench/statistics.js';
+import { alternate, type Contender } from '../../bench/speed/alternate.js';
+import { goalsOf } from '../../bench/speed/goals.js';
+import { bytesPerParam } from '../../bench/speed/limit.js';
+import { isSkipped, type PeerRow, type Results } from '../../bench/speed/results.js';
+import { ratioOf, summaryOf } from '../../bench/speed/statistics.js';
 import { optimizers } from '../../lib/index.js';
 import manifest from '../../package.json';
 

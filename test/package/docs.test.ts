@@ -6,10 +6,10 @@ import { delimiter, dirname, join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { declarations } from '../../lib/optimizers/index.js';
 import * as schedules from '../../lib/schedules/index.js';
 import manifest from '../../package.json';
 import { plotsPath, schedulePlots } from '../../scripts/schedule-plots.js';
+import { declarations } from '../support/classes.js';
 
 const root = join(__dirname, '..', '..');
 const guide = join(root, 'docs', 'guide');

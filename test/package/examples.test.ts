@@ -84,7 +84,7 @@ describe('run', () => {
   test.each(examples)('$name', async ({ code }) => {
     const own: Record<string, unknown> = {};
     if (/from 'schuss'/.test(code)) own['schuss'] = await import('../../lib/index.js');
-    if (/from 'schuss\/tfjs'/.test(code)) own['schuss/tfjs'] = await import('../../lib/adapters/tfjs.js');
+    if (/from 'schuss\/tfjs'/.test(code)) own['schuss/tfjs'] = await import('../../lib/tfjs/index.js');
     // The body of an async function has no imports: they become requires.
     const { outputText } = ts.transpileModule(code, {
       compilerOptions: { module: ts.ModuleKind.CommonJS, target: ts.ScriptTarget.ES2022 },

@@ -8,7 +8,7 @@ import { buildSync } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import webpack from 'webpack';
 import { nodeGyp } from '../../lib/cli/build.js';
-import { currentTarget, findAddon, libcOf, prebuildPath, targetName } from '../../lib/core/prebuilds.js';
+import { currentTarget, findAddon, libcOf, prebuildPath, targetName } from '../../lib/engine/prebuilds.js';
 import manifest from '../../package.json';
 
 const root = join(__dirname, '..', '..');

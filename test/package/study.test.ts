@@ -7,10 +7,10 @@ import { dirname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { compile, type TopLevelSpec } from 'vega-lite';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { sweepPanels } from '../../lib/cli/study/charts.js';
-import { loadDigits, loadFolder, split } from '../../lib/cli/study/data.js';
-import { ensembleBars } from '../../lib/cli/study/ensemble.js';
-import { score } from '../../lib/cli/study/experiment.js';
+import { sweepPanels } from '../../bench/study/charts.js';
+import { loadDigits, loadFolder, split } from '../../bench/study/data.js';
+import { ensembleBars } from '../../bench/study/ensemble.js';
+import { score } from '../../bench/study/experiment.js';
 import {
   type CurvesFigure,
   type EnsembleFigure,
@@ -18,17 +18,17 @@ import {
   jobsOf,
   type Sweep,
   type SweepFigure,
-} from '../../lib/cli/study/figures.js';
-import { parseIdx } from '../../lib/cli/study/idx.js';
-import { keyOf, type Settings, settingsOf, type TrainJob } from '../../lib/cli/study/job.js';
-import { methods, spread } from '../../lib/cli/study/methods.js';
-import { crossEntropy, loadTensorFlow, Network } from '../../lib/cli/study/network.js';
-import { bestOf, ranked, toCsv, toJson } from '../../lib/cli/study/numbers.js';
-import { performAll, plan, type Results } from '../../lib/cli/study/pool.js';
-import { Random } from '../../lib/cli/study/random.js';
-import { rankingPanels } from '../../lib/cli/study/ranking.js';
-import { reportHtml } from '../../lib/cli/study/report.js';
-import { sums } from '../../lib/cli/study/sums.js';
+} from '../../bench/study/figures.js';
+import { parseIdx } from '../../bench/study/idx.js';
+import { keyOf, type Settings, settingsOf, type TrainJob } from '../../bench/study/job.js';
+import { methods, spread } from '../../bench/study/methods.js';
+import { crossEntropy, loadTensorFlow, Network } from '../../bench/study/network.js';
+import { bestOf, ranked, toCsv, toJson } from '../../bench/study/numbers.js';
+import { performAll, plan, type Results } from '../../bench/study/pool.js';
+import { Random } from '../../bench/study/random.js';
+import { rankingPanels } from '../../bench/study/ranking.js';
+import { reportHtml } from '../../bench/study/report.js';
+import { sums } from '../../bench/study/sums.js';
 import { optimizers } from '../../lib/index.js';
 import manifest from '../../package.json';
 

@@ -1,7 +1,7 @@
-import { withEngine } from '../../lib/core/backend.js';
-import type { Engine } from '../../lib/core/engine.js';
-import { loadAddon, nativeEngine } from '../../lib/core/native.js';
-import { referenceEngine } from '../../lib/core/reference.js';
+import { withEngine } from '../../lib/engine/backend.js';
+import type { Engine } from '../../lib/engine/engine.js';
+import { loadAddon, nativeEngine } from '../../lib/engine/native.js';
+import { referenceEngine } from '../../lib/engine/reference.js';
 
 const addon = loadAddon();
 

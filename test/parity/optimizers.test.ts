@@ -1,8 +1,9 @@
 // The same bits from the JavaScript reference and from every instruction set of this machine.
 import { describe, expect, test } from 'vitest';
 import type { Declaration } from '../../lib/core/declaration.js';
-import type { Engine } from '../../lib/core/engine.js';
-import { allClasses, type OptimizerClass } from '../../lib/optimizers/index.js';
+import type { Engine } from '../../lib/engine/engine.js';
+import type { OptimizerClass } from '../../lib/optimizers/index.js';
+import { allClasses } from '../support/classes.js';
 import { firstDifference, floats, nativeEngines, random, reference, withEngine } from './engines.js';
 
 type Options = Readonly<Record<string, unknown>>;

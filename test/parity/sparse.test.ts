@@ -1,7 +1,7 @@
 // Gradients of some rows, and one number a row: the same bits from the JavaScript reference, from every instruction set and
 // for any number of threads, the norm included.
 import { afterAll, describe, expect, test } from 'vitest';
-import type { Engine } from '../../lib/core/engine.js';
+import type { Engine } from '../../lib/engine/engine.js';
 import { backend, setThreads } from '../../lib/index.js';
 import { type Case, decay, type Options, rowForms } from '../fuzz/rig.js';
 import { firstDifference, floats, nativeEngines, random, reference, withEngine } from './engines.js';

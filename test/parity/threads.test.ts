@@ -2,9 +2,10 @@
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { afterAll, describe, expect, test } from 'vitest';
-import { engine } from '../../lib/core/backend.js';
+import { engine } from '../../lib/engine/backend.js';
 import { backend, setThreads } from '../../lib/index.js';
-import { allClasses, type OptimizerClass, optimizers } from '../../lib/optimizers/index.js';
+import { type OptimizerClass, optimizers } from '../../lib/optimizers/index.js';
+import { allClasses } from '../support/classes.js';
 import { firstDifference, floats, random } from './engines.js';
 
 const { threads: before } = backend();

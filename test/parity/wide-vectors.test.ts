@@ -1,9 +1,9 @@
 // Operations on vectors of float32 and float64, computed in float64: their definition, written out here, and the same bits
 // from every engine, length and number of threads.
 import { afterAll, describe, expect, test } from 'vitest';
-import { loadAddon, nativeVectors } from '../../lib/core/native.js';
-import { referenceVectors } from '../../lib/core/reference-vectors.js';
-import type { Vector, Vectors } from '../../lib/core/vectors.js';
+import type { Linalg, Vector } from '../../lib/engine/linalg.js';
+import { loadAddon, nativeLinalg } from '../../lib/engine/native.js';
+import { referenceLinalg } from '../../lib/engine/reference-linalg.js';
 import { backend, setThreads } from '../../lib/index.js';
 import { random, reference } from './engines.js';
 
@@ -51,9 +51,9 @@ function dotAsDefined(x: Vector, y: Vector, chunk = 16384): number {
   return sum;
 }
 
-const defined: Omit<Vectors, 'project' | 'addCombination' | 'recombine' | 'gram'> = {
+const defined: Omit<Linalg, 'project' | 'addCombination' | 'gemmInPlace' | 'gram'> = {
   dot: (x, y) => dotAsDefined(x, y),
-  combine(a, x, b, y, out, z) {
+  axpby(a, x, b, y, out, z) {
     out.set(Float64Array.from(out, (_, i) => a * x[i]! + b * y[i]!)); // rounded here, and nowhere else
     return z === undefined ? 0 : dotAsDefined(out, z);
   },
@@ -72,14 +72,14 @@ type Operation = {
 const operations: readonly Operation[] = [
   { name: 'dot', takes: [true, true, false, false], run: (v, x, y) => v.dot(x, y) },
   {
-    name: 'combine',
+    name: 'axpby',
     takes: [true, true, true, false],
-    run: (v, x, y, out) => v.combine(-1.7, x, 0.3, y, out),
+    run: (v, x, y, out) => v.axpby(-1.7, x, 0.3, y, out),
   },
   {
-    name: 'combine, and the dot product',
+    name: 'axpby, and the dot product',
     takes: [true, true, true, true],
-    run: (v, x, y, out, z) => v.combine(1.1, x, -1 / 3, y, out, z),
+    run: (v, x, y, out, z) => v.axpby(1.1, x, -1 / 3, y, out, z),
   },
   {
     name: 'multiply',
@@ -125,34 +125,34 @@ function compare(operation: Operation, actual: typeof defined, expected: typeof 
 
 describe.each(operations)('$name', (operation) => {
   test('the reference is its definition', () => {
-    for (const length of [...short, ...long]) expect(compare(operation, referenceVectors, defined, length)).toEqual([]);
+    for (const length of [...short, ...long]) expect(compare(operation, referenceLinalg, defined, length)).toEqual([]);
   });
 
   test.each([...addon.isas])('%s: equal to the reference', (isa) => {
     for (const length of [...short, ...long])
-      expect(compare(operation, addon.engine(isa)!, referenceVectors, length)).toEqual([]);
+      expect(compare(operation, addon.engine(isa)!, referenceLinalg, length)).toEqual([]);
   });
 
   test('1, 2 and 3 threads', () => {
     for (const threads of [1, 2, 3]) {
       addon.setThreads(threads, true);
-      expect(compare(operation, addon.engine(addon.isas[0]!)!, referenceVectors, 150_001)).toEqual([]);
+      expect(compare(operation, addon.engine(addon.isas[0]!)!, referenceLinalg, 150_001)).toEqual([]);
     }
   });
 });
 
 test('what is written may be what is read', () => {
-  const all: [string, Vectors][] = [...addon.isas.map((isa): [string, Vectors] => [isa, addon.engine(isa)!])];
-  for (const [name, vectors] of [...all, ['js', referenceVectors] as const])
+  const all: [string, Linalg][] = [...addon.isas.map((isa): [string, Linalg] => [isa, addon.engine(isa)!])];
+  for (const [name, vectors] of [...all, ['js', referenceLinalg] as const])
     for (const kind of kinds)
       for (const length of [3, 33, 20_000]) {
         const [x, y] = [1, 2].map((seed) => numbers(kind, length, random(seed), true)) as [Vector, Vector];
         const run = (v: typeof defined) => {
           const [a, b, c, d] = [x.slice(), x.slice(), x.slice(), x.slice()];
           const found = [
-            v.combine(2, a, 0.7, y, a, y),
-            v.combine(2, y, 0.7, b, b, b),
-            v.combine(2, c, 0.7, c, c, c),
+            v.axpby(2, a, 0.7, y, a, y),
+            v.axpby(2, y, 0.7, b, b, b),
+            v.axpby(2, c, 0.7, c, c, c),
             v.multiply(0.7, d, d),
             v.dot(a, a),
           ];
@@ -164,42 +164,42 @@ test('what is written may be what is read', () => {
 
 test('a float32 is rounded once, and what is summed is what was stored', () => {
   const x = Float32Array.of(1, 1 + 2 ** -23);
-  for (const vectors of [referenceVectors, ...addon.isas.map((isa) => addon.engine(isa)!)]) {
+  for (const linalg of [referenceLinalg, ...addon.isas.map((isa) => addon.engine(isa)!)]) {
     const out = new Float32Array(2);
     // In float32 2⁻²⁴ would be lost before the second product is added.
-    const product = vectors.combine(1, x, 2 ** -24 + 2 ** -40, Float32Array.of(1, 1), out, Float32Array.of(1, 0));
+    const product = linalg.axpby(1, x, 2 ** -24 + 2 ** -40, Float32Array.of(1, 1), out, Float32Array.of(1, 0));
     expect(out[0]).toBe(1 + 2 ** -23);
     expect(product).toBe(1 + 2 ** -23);
-    expect(vectors.dot(Float32Array.of(1e30, 1), Float32Array.of(1e30, 1))).toBe(Math.fround(1e30) ** 2 + 1);
+    expect(linalg.dot(Float32Array.of(1e30, 1), Float32Array.of(1e30, 1))).toBe(Math.fround(1e30) ** 2 + 1);
   }
 });
 
 test('maxAbs: one NaN is found wherever it is, and an infinity is none', () => {
-  for (const vectors of [referenceVectors, ...addon.isas.map((isa) => addon.engine(isa)!)])
+  for (const linalg of [referenceLinalg, ...addon.isas.map((isa) => addon.engine(isa)!)])
     for (const length of [1, 4, 33, 100])
       for (let at = 0; at < length; at++) {
         const x = new Float64Array(length).fill(-2);
         x[at] = Number.NaN;
         if (length > 1) x[(at + 1) % length] = Number.POSITIVE_INFINITY;
-        expect(vectors.maxAbs(x)).toBeNaN();
+        expect(linalg.maxAbs(x)).toBeNaN();
         x[at] = -3;
-        expect(vectors.maxAbs(x)).toBe(length > 1 ? Number.POSITIVE_INFINITY : 3);
+        expect(linalg.maxAbs(x)).toBe(length > 1 ? Number.POSITIVE_INFINITY : 3);
       }
 });
 
 test('the engine changes from JavaScript to the addon, and nobody sees it', () => {
   const calls: number[] = [];
-  const spy = new Proxy(referenceVectors, {
-    get: (target, name: keyof Vectors) =>
+  const spy = new Proxy(referenceLinalg, {
+    get: (target, name: keyof Linalg) =>
       name === 'dot' ? (x: Vector, y: Vector) => calls.push(x.length) && target.dot(x, y) : target[name],
   });
-  const vectors = nativeVectors(spy);
-  for (const length of short) vectors.dot(new Float32Array(length), new Float64Array(length));
+  const linalg = nativeLinalg(spy);
+  for (const length of short) linalg.dot(new Float32Array(length), new Float64Array(length));
   expect(calls.length).toBeGreaterThan(0);
   expect(calls).toEqual(short.slice(calls[0]));
   for (const operation of operations)
     for (const length of short)
-      expect(compare(operation, nativeVectors(addon.engine(addon.isas[0]!)!), referenceVectors, length)).toEqual([]);
+      expect(compare(operation, nativeLinalg(addon.engine(addon.isas[0]!)!), referenceLinalg, length)).toEqual([]);
 });
 
 // ---- Tall matrices ----
@@ -210,7 +210,7 @@ function columnsOf(rows: number, count: number, seed: number, wild = false): Flo
 }
 
 /** What each operation on a tall matrix makes of the same numbers. */
-function tallResults(v: Vectors, rows: number, count: number, wild: boolean): Record<string, Float64Array[]> {
+function tallResults(v: Linalg, rows: number, count: number, wild: boolean): Record<string, Float64Array[]> {
   const P = columnsOf(rows, count, rows + count, wild);
   const [x] = columnsOf(rows, 1, 3, wild) as [Float64Array];
   const [weights] = columnsOf(count, 1, 4, wild) as [Float64Array];
@@ -221,9 +221,9 @@ function tallResults(v: Vectors, rows: number, count: number, wild: boolean): Re
   const sum = x.slice();
   v.addCombination(P, weights, sum);
   const fewer = P.map((column) => column.slice());
-  v.recombine(fewer, columnsOf(count, Math.ceil(count / 2), 5, wild));
+  v.gemmInPlace(fewer, columnsOf(count, Math.ceil(count / 2), 5, wild));
   const same = P.map((column) => column.slice());
-  v.recombine(same, columnsOf(count, count, 6, wild));
+  v.gemmInPlace(same, columnsOf(count, count, 6, wild));
   return { projected: [projected], gram: [products], sum: [sum], fewer, same };
 }
 
@@ -248,9 +248,9 @@ const shapes = [...Array.from({ length: 10 }, (_, count) => [41, count] as const
 
 describe('tall matrices', () => {
   test('what is written may be what is read', () => {
-    // As many rows as columns, so that any vector may stand anywhere; more than a block of recombine.
+    // As many rows as columns, so that any vector may stand anywhere; more than a block of gemmInPlace.
     const size = 300;
-    const run = (v: Vectors): Float64Array[] => {
+    const run = (v: Linalg): Float64Array[] => {
       const [a, b, c, d] = [1, 2, 3, 4].map((seed) => columnsOf(size, size, seed)) as [
         Float64Array[],
         Float64Array[],
@@ -261,11 +261,11 @@ describe('tall matrices', () => {
       v.project(a, b[0]!, b[0]!);
       v.addCombination(b, b[1]!, b[2]!);
       v.addCombination(c, b[3]!, b[3]!);
-      v.recombine(c, [c[7]!, c[0]!, b[4]!]);
-      v.recombine([...d.slice(0, -1), d[0]!], [b[5]!, d[0]!]);
+      v.gemmInPlace(c, [c[7]!, c[0]!, b[4]!]);
+      v.gemmInPlace([...d.slice(0, -1), d[0]!], [b[5]!, d[0]!]);
       return [...a, ...b, ...c, ...d];
     };
-    const expected = run(referenceVectors);
+    const expected = run(referenceLinalg);
     for (const isa of addon.isas) {
       const actual = run(addon.engine(isa)!);
       expect(actual.map((vector, i) => difference(vector, expected[i]!))).toEqual(expected.map(() => -1));
@@ -278,7 +278,7 @@ describe('tall matrices', () => {
       const [x] = columnsOf(rows, 1, 3) as [Float64Array];
       const [weights] = columnsOf(count, 1, 4) as [Float64Array];
       const weight = (k: number) => weights[k] ?? 0;
-      const { projected, gram, sum, fewer, same } = tallResults(referenceVectors, rows, count, false);
+      const { projected, gram, sum, fewer, same } = tallResults(referenceLinalg, rows, count, false);
       const combination = (start: number, w: (k: number) => number, r: number): number => {
         let value = start;
         for (let k = 0; k < count; k += 4) {
@@ -309,13 +309,13 @@ describe('tall matrices', () => {
   test.each([...addon.isas])('%s: equal to the reference', (isa) => {
     for (const [rows, count] of shapes)
       for (const wild of [false, true]) {
-        const expected = tallResults(referenceVectors, rows, count, wild);
+        const expected = tallResults(referenceLinalg, rows, count, wild);
         expectSame(tallResults(addon.engine(isa)!, rows, count, wild), expected, `${rows}×${count} ${wild}`);
       }
   });
 
   test('1, 2 and 3 threads', () => {
-    const expected = tallResults(referenceVectors, 50_000, 5, false);
+    const expected = tallResults(referenceLinalg, 50_000, 5, false);
     for (const threads of [1, 2, 3]) {
       addon.setThreads(threads, true);
       expectSame(tallResults(addon.engine(addon.isas[0]!)!, 50_000, 5, false), expected, `${threads}`);
@@ -324,5 +324,5 @@ describe('tall matrices', () => {
 });
 
 test('both engines offer them', () => {
-  expect(reference.vectors).toBe(referenceVectors);
+  expect(reference.linalg).toBe(referenceLinalg);
 });

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { engine, withEngine } from '../../lib/core/backend.js';
-import { referenceEngine } from '../../lib/core/reference.js';
+import { engine, withEngine } from '../../lib/engine/backend.js';
+import { referenceEngine } from '../../lib/engine/reference.js';
 import {
   averageLogits,
   averagePredictions,

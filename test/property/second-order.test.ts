@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { LBFGS, minimize } from '../../lib/index.js';
-import { dot, maxAbs, norm, sumAbs } from '../../lib/second-order/vector.js';
+import { dot, maxAbs, norm, sumAbs } from '../../lib/second-order/linalg.js';
 
 // Half of fast-check's own number: a run that takes seconds is a run that is made.
 fc.configureGlobal({ numRuns: 50 });

@@ -22,7 +22,7 @@ import {
   ScheduleFreeSGD,
   SGD,
 } from '../../../lib/index.js';
-import { declarations } from '../../../lib/optimizers/index.js';
+import { declarations } from '../../support/classes.js';
 import { gradient, weights } from './data.js';
 import * as truth from './reference.js';
 import { type Cell, type Formula, type Hyper, hyperAt, type Options, Reference } from './reference.js';

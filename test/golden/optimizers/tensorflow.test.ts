@@ -1,6 +1,6 @@
 // TensorFlow.js's formulas. Its momentum is golden with SGD's, and its centered RMSProp, which is NaN for an element
 // without gradient, is compared with TensorFlow.js itself (adapters/tfjs-train.test.ts).
-import { allClasses } from '../../../lib/optimizers/index.js';
+import { allClasses } from '../../support/classes.js';
 import { lrMistakes } from './mistakes.js';
 import * as truth from './reference.js';
 import { type Create, golden, LONG, miswritten } from './run.js';

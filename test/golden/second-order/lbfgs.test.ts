@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test, vi } from 'vitest';
 import { LBFGS, minimize } from '../../../lib/index.js';
-import { type Pair, twoLoop } from '../../../lib/second-order/vector.js';
+import { type Pair, twoLoop } from '../../../lib/second-order/lbfgs/two-loop.js';
 import { evaluations, recorded, rowOf } from './evaluations.js';
 import { type Numbers, type Objective, problems, scattered } from './problems.js';
 
@@ -127,11 +127,11 @@ describe('no more evaluations than SciPy to a relative gap of 1e-8', () => {
 
     test('plain pairs are what SciPy has; what is made of them here pays', async () => {
       const ours = await counts('vector', () => ({}));
-      const meanCurvature = await counts('curvature', () => ({ lookAtEnd: () => {} }));
+      const meanCurvature = await counts('curvature', () => ({ checkConvergence: () => {} }));
       expect(meanCurvature['wood']).toBeGreaterThan(1.05 * ours['wood']!);
       expect(meanCurvature['box-3d']).toBeGreaterThan(1.05 * ours['box-3d']!);
       const apart = await counts('history', (module) => {
-        const { History } = module as unknown as typeof import('../../../lib/second-order/history.js');
+        const { History } = module as unknown as typeof import('../../../lib/second-order/lbfgs/history.js');
         return {
           History: class extends History {
             override conjugate(): void {}

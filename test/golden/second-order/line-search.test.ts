@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { LineSearch, type Trial } from '../../../lib/second-order/line-search.js';
+import { LineSearch, type Trial } from '../../../lib/second-order/lbfgs/line-search.js';
 
 const recorded = (
   JSON.parse(readFileSync(join(__dirname, 'scipy.json'), 'utf8')) as {

@@ -3,12 +3,12 @@
 import { Matrix } from 'ml-matrix';
 import { describe, expect, test } from 'vitest';
 import { minimize, SFO } from '../../../lib/index.js';
-import { cholesky, solveLower, solveUpper } from '../../../lib/second-order/cholesky.js';
-import { Random } from '../../../lib/second-order/random.js';
-import { addLowRank, addProduct, estimateHessian, type Hessian } from '../../../lib/second-order/sfo-hessian.js';
-import { SumOfModels } from '../../../lib/second-order/sfo-model.js';
-import { checkSettings } from '../../../lib/second-order/sfo-settings.js';
-import * as tall from '../../../lib/second-order/tall.js';
+import { cholesky, solveLower, solveUpper } from '../../../lib/second-order/sfo/cholesky.js';
+import { addLowRank, addProduct, estimateHessian, type Hessian } from '../../../lib/second-order/sfo/hessian.js';
+import { SumOfModels } from '../../../lib/second-order/sfo/model.js';
+import { Random } from '../../../lib/second-order/sfo/random.js';
+import { checkSettings } from '../../../lib/second-order/sfo/settings.js';
+import * as tall from '../../../lib/second-order/sfo/tall.js';
 import type { Numbers } from './problems.js';
 import recorded from './sfo-curves.json';
 import { quadratics, random, type Sum, softmax, total } from './sums.js';
@@ -369,11 +369,11 @@ describe('the products', () => {
     }
   });
 
-  test('recombine', () => {
+  test('gemmInPlace', () => {
     const P = columns();
     const before = P.map((column) => column.slice());
     const q = Array.from({ length: 4 }, () => vector(7, u));
-    tall.recombine(P, q);
+    tall.gemmInPlace(P, q);
     for (const r of [0, 255, 256, 511, 512, 599])
       for (let k = 0; k < 7; k++) {
         const sum = k < 4 ? before.reduce((s, column, j) => s + column[r]! * q[k]![j]!, 0) : 0;

@@ -1,0 +1,40 @@
+import { type OptimizerClass, optimizers } from '../../lib/optimizers/index.js';
+
+/** A class with options: what is measured of the library itself. */
+export interface Case {
+  readonly label: string;
+  readonly Class: OptimizerClass;
+  readonly options: Readonly<Record<string, unknown>>;
+}
+
+// Options that choose another kernel, where that is worth a row of its own.
+const variants: Readonly<Record<string, readonly { label: string; options: Readonly<Record<string, unknown>> }[]>> = {
+  sgd: [{ label: 'SGD, momentum', options: { momentum: 0.9 } }],
+};
+
+/** Every class with its defaults, from the library's own table, and the variants. */
+export function casesOf(classes: readonly string[]): Case[] {
+  return classes.flatMap((name) => {
+    const Class = optimizers[name] as OptimizerClass;
+    const needed = Class.defaults['lr'] === undefined ? { lr: 0.01 } : {};
+    return [{ label: Class.optimizerName, options: {} }, ...(variants[name] ?? [])].map(({ label, options }) => ({
+      label,
+      Class,
+      options: { ...needed, ...options },
+    }));
+  });
+}
+
+/** How many arrays of the params' size an optimizer keeps, seen at a small one. */
+export function statesOf({ Class, options }: Case): number {
+  const n = 4096;
+  const optimizer = new Class({ data: new Float32Array(n), shape: [64, 64] }, options);
+  optimizer.step(new Float32Array(n).fill(0.1));
+  const [state] = Object.values(optimizer.stateDict().state);
+  optimizer.dispose();
+  const elements = Object.values(state ?? {}).reduce<number>(
+    (sum, value) => sum + (value instanceof Float32Array ? value.length : 0),
+    0,
+  );
+  return Math.round(elements / n);
+}

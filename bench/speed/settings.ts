@@ -1,0 +1,66 @@
+import { availableParallelism } from 'node:os';
+import { backend } from '../../lib/engine/backend.js';
+import { optimizers } from '../../lib/optimizers/index.js';
+import type { Pace } from './alternate.js';
+import { peers } from './peers/index.js';
+
+export interface BenchOptions {
+  readonly quick?: boolean;
+  readonly sizes?: readonly number[];
+  readonly classes?: readonly string[];
+  readonly peers?: readonly string[];
+  readonly threads?: readonly number[];
+  readonly rounds?: number;
+  readonly out: string;
+  /** How the command was typed, for the report. */
+  readonly command?: string;
+}
+
+export const classNames: readonly string[] = Object.keys(optimizers);
+/** `none` leaves all peers out. */
+export const peerNames: readonly string[] = [...peers.map(({ id }) => id), 'none'];
+
+/** What is measured, and how long. */
+export interface Settings {
+  readonly quick: boolean;
+  /** Elements, ascending. */
+  readonly sizes: readonly number[];
+  readonly classes: readonly string[];
+  readonly peers: readonly string[];
+  /** Thread counts of the classes' table, ascending; 1 is always there. */
+  readonly threads: readonly number[];
+  readonly pace: Pace;
+  /** Elements of the rows that PERFORMANCE's goals name; smaller where it is about speed of the bench itself. */
+  readonly special: {
+    readonly large: number | undefined;
+    readonly eventLoop: number;
+    readonly sparseRows: number;
+    readonly touchedRows: number;
+  };
+}
+
+const unique = (values: readonly number[]): number[] => [...new Set(values)].sort((a, b) => a - b);
+
+export function settingsOf(options: BenchOptions): Settings {
+  const { quick = false } = options;
+  // The JavaScript engine has one thread.
+  const threads = backend().name === 'js' ? [] : (options.threads ?? [availableParallelism()]);
+  return {
+    quick,
+    sizes: unique(options.sizes ?? (quick ? [1e3, 1e5, 1e6] : [1e3, 1e5, 1e6, 1e7])),
+    classes: options.classes ?? classNames,
+    peers: options.peers?.filter((id) => id !== 'none') ?? peers.map(({ id }) => id),
+    threads: unique([1, ...threads]),
+    pace: quick
+      ? { rounds: options.rounds ?? 5, seconds: 0.002, warmup: 0.02 }
+      : { rounds: options.rounds ?? 15, seconds: 0.008, warmup: 0.06 },
+    special: quick
+      ? { large: undefined, eventLoop: 1e6, sparseRows: 1e4, touchedRows: 100 }
+      : {
+          large: options.sizes === undefined ? 5e7 : undefined,
+          eventLoop: 1e8,
+          sparseRows: 1e6,
+          touchedRows: 1e4,
+        },
+  };
+}

@@ -1,0 +1,61 @@
+import { freemem } from 'node:os';
+import { Adagrad, Adam, type OptimizerClass, RMSprop, SGD } from '../../lib/optimizers/index.js';
+
+/** The updates that peers have too, each with the class and the options that say the same in schuss. */
+export const methods = {
+  adam: { label: 'Adam', Class: Adam, options: { lr: 1e-3, betas: [0.9, 0.999], eps: 1e-8 }, states: 2 },
+  sgd: { label: 'SGD', Class: SGD, options: { lr: 0.01 }, states: 0 },
+  momentum: { label: 'SGD with momentum', Class: SGD, options: { lr: 0.01, momentum: 0.9 }, states: 1 },
+  adagrad: { label: 'AdaGrad', Class: Adagrad, options: { lr: 0.01, initialAccumulatorValue: 0.1 }, states: 1 },
+  rmsprop: { label: 'RMSProp', Class: RMSprop, options: { lr: 1e-3, alpha: 0.9, eps: 1e-8 }, states: 1 },
+} as const satisfies Record<string, { label: string; Class: OptimizerClass; options: object; states: number }>;
+
+export type Method = keyof typeof methods;
+
+/** What everybody computes: a method's steps on `tensors` tensors of together `n` elements, from the same values. */
+export interface Task {
+  readonly method: Method;
+  readonly n: number;
+  readonly tensors: number;
+}
+
+/** Arrays that a contender may have of a task's size: param, gradient, two states, and temporaries. */
+const arraysOfContender = 8;
+
+/** Whether so many arrays of n floats fit in memory: without, the machine would be swapping, not stepping. */
+export function fits(n: number, arrays: number): boolean {
+  return n * arrays * Float32Array.BYTES_PER_ELEMENT < 0.9 * freemem();
+}
+
+/** @throws Error if another contender of this size might not fit in memory */
+export function checkMemory(n: number, arrays = arraysOfContender): void {
+  if (fits(n, arrays)) return;
+  const gib = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
+  throw new Error(`needs ${gib(n * arrays * Float32Array.BYTES_PER_ELEMENT)} of memory, ${gib(freemem())} are free`);
+}
+
+/** value(i) for i below the period, over and over. */
+function fillPeriodic(array: Float32Array, period: number, value: (i: number) => number): Float32Array {
+  const first = Math.min(period, array.length);
+  for (let i = 0; i < first; i++) array[i] = value(i);
+  for (let filled = first; filled < array.length; filled *= 2) array.copyWithin(filled, 0, filled);
+  return array;
+}
+
+// The same formulas stand in peers/torch-script.ts. No gradient is near 0, where formulas that differ in where they add
+// eps would differ, and where averages become denormal.
+export const startPeriod = 1009;
+export const gradPeriod = 101;
+
+export function fillStart(array: Float32Array): Float32Array {
+  return fillPeriodic(array, startPeriod, (i) => (i - 504) / startPeriod);
+}
+
+export function fillGrads(array: Float32Array): Float32Array {
+  return fillPeriodic(array, gradPeriod, (i) => (i - 50.5) / 50);
+}
+
+/** The arrays of a task, one a tensor. */
+export function tensorsOf({ n, tensors }: Task, make: (length: number) => Float32Array): Float32Array[] {
+  return Array.from({ length: tensors }, () => make(n / tensors));
+}

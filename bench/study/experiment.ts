@@ -1,0 +1,267 @@
+import type * as tfjs from '@tensorflow/tfjs-core';
+import {
+  constant,
+  cosine,
+  distillationLoss,
+  exponentialDecay,
+  inverseTimeDecay,
+  lrRangeTest,
+  type MinimizeOptions,
+  minimize,
+  type Optimizer,
+  type Schedule,
+  stepDecay,
+  WeightAverage,
+} from '../../lib/index.js';
+import type { Data, Examples } from './data.js';
+import {
+  batchOf,
+  type Decay,
+  type DescentJob,
+  type DescentResult,
+  distillation,
+  emaDecay,
+  type Job,
+  type RangeJob,
+  type RangeResult,
+  type ResultOf,
+  type Score,
+  type Scores,
+  type Settings,
+  stepsOf,
+  stepsPerEpoch,
+  type TrainJob,
+  type TrainResult,
+} from './job.js';
+import { methods, newOptimizer } from './methods.js';
+import { crossEntropy, externalLoss, Network } from './network.js';
+import { Random } from './random.js';
+import { meanOf, sums, type Vector } from './sums.js';
+
+/** What a job needs around it. */
+export interface Context {
+  readonly tf: typeof tfjs;
+  readonly data: Data;
+  readonly settings: Settings;
+  /** Training logits of the job's teachers. */
+  readonly teachers: readonly Float32Array[];
+  /** Called as steps are done. */
+  readonly onSteps?: (steps: number) => void;
+}
+
+/** The four decays, each over the whole run of `steps`. */
+export const decays: Record<Decay, (lr: number, steps: number) => Schedule> = {
+  step: (lr, steps) => stepDecay(lr, { every: Math.ceil(steps / 4), factor: 0.5 }),
+  exponential: (lr, steps) => exponentialDecay(lr, { rate: 3 / steps }),
+  '1/t': (lr, steps) => inverseTimeDecay(lr, { rate: 9 / steps }),
+  cosine: (lr, steps) => cosine(lr, { steps }),
+};
+
+/** Does a job. The same job, data and settings give the same numbers, whichever worker does it. */
+export function perform<J extends Job>(job: J, context: Context): ResultOf<J> {
+  const kinds = {
+    train: () => train(job as TrainJob, context),
+    range: () => rangeTest(job as RangeJob, context),
+    descent: () => descend(job as DescentJob, context),
+  };
+  return kinds[job.kind]() as ResultOf<J>;
+}
+
+function train(job: TrainJob, context: Context): TrainResult {
+  const { settings } = context;
+  const steps = stepsOf(job, settings);
+  const scoreEvery = Math.max(1, Math.round(stepsPerEpoch(settings, job.method) / settings.scoresPerEpoch));
+  const network = newNetwork(job.member, context);
+  const schedule = job.decay === undefined ? constant(job.lr) : decays[job.decay](job.lr, steps);
+  const optimizer = newOptimizer(job.method, network.shaped, schedule, settings);
+  const swa = new WeightAverage(network.params, { mode: 'swa' });
+  const ema = new WeightAverage(network.params, { decay: emaDecay(settings) });
+  const nextBatch = batches(job, context);
+
+  const before = network.params.map((param) => param.slice());
+  const losses: number[] = [];
+  const lrs: number[] = [];
+  const updates: number[] = [];
+  const scores: (Scores & { step: number })[] = [];
+  let logits: TrainResult['logits'] = null;
+  let divergedAt: number | null = null;
+
+  for (let step = 0; divergedAt === null; step++) {
+    if (step % scoreEvery === 0 || step === steps) {
+      logits = logitsOf(network, context, averageOf(optimizer));
+      const current = scoresOf(logits, context);
+      if (Number.isFinite(current.train.loss)) scores.push({ step, ...current });
+      else divergedAt = step;
+      // The last part of the run only: the early weights are no good to average.
+      if (job.average && step >= 0.6 * steps) swa.update();
+    }
+    if (step === steps || divergedAt !== null) break;
+    const { inputs, rows } = nextBatch();
+    const { loss, gradients } = network.lossAndGradients(inputs, lossOf(job, rows, context));
+    if (Number.isFinite(loss)) {
+      network.params.forEach((param, i) => {
+        before[i]!.set(param);
+      });
+      optimizer.step(gradients);
+      losses.push(loss);
+      lrs.push(schedule(step + 1));
+      updates.push(rootMeanSquareChange(before, network.params));
+      if (job.average) ema.update();
+      context.onSteps?.(1);
+    } else {
+      divergedAt = step;
+    }
+  }
+  optimizer.dispose();
+  const common = { kind: 'train', losses, lrs, updates, scores } as const;
+  if (divergedAt !== null) {
+    context.onSteps?.(steps - losses.length);
+    return { ...common, divergedAt, logits: null };
+  }
+  const averages = job.average && {
+    swa: scoresOf(logitsOf(network, context, swa.params), context),
+    ema: scoresOf(logitsOf(network, context, ema.params), context),
+  };
+  return { ...common, divergedAt, logits, ...(averages && { averages }) };
+}
+
+function rangeTest(job: RangeJob, context: Context): RangeResult {
+  const network = newNetwork(0, context);
+  const optimizer = newOptimizer(job.method, network.shaped, job.from, context.settings);
+  const nextBatch = batches({ ...job, member: 0 }, context);
+  const { lrs, losses, suggestion } = lrRangeTest(
+    optimizer,
+    () => {
+      const { inputs, rows } = nextBatch();
+      const { loss, gradients } = network.lossAndGradients(
+        inputs,
+        crossEntropy(context.tf, labelsOf(context.data.train, rows)),
+      );
+      optimizer.step(gradients);
+      context.onSteps?.(1);
+      return loss;
+    },
+    { from: job.from, to: job.to, steps: job.steps },
+  );
+  optimizer.dispose();
+  return { kind: 'range', lrs: [...lrs], losses: [...losses], suggestion };
+}
+
+/** The weights of an optimizer that are to be used, where these are an average and not the params. */
+function averageOf(optimizer: Optimizer): readonly Float32Array[] | undefined {
+  // Empty before the first step.
+  return optimizer.stepCount > 0 && 'averagedParams' in optimizer
+    ? (optimizer.averagedParams as Float32Array[])
+    : undefined;
+}
+
+function descend({ problem, method, lr, passes }: DescentJob, { data, settings, onSteps }: Context): DescentResult {
+  const { start, ...terms } = sums[problem](data, settings);
+  const values = [meanOf(terms, start)];
+  const onPass = (x: Vector): void => {
+    values.push(meanOf(terms, x));
+    onSteps?.(1);
+  };
+  const options =
+    method === 'sfo' || method === 'lbfgs'
+      ? { method, ...(method === 'sfo' && { seed: settings.seed }) }
+      : { method: methods[method].key, ...methods[method].options?.(settings), lr, seed: settings.seed };
+  // First-order classes step in float32.
+  const x0 = lr === undefined ? start : Float32Array.from(start);
+  minimize<Vector>(terms, x0, { ...options, passes, onPass } as MinimizeOptions<Vector>);
+  onSteps?.(passes + 1 - values.length);
+  return { kind: 'descent', values: values.filter(Number.isFinite) };
+}
+
+function newNetwork(member: number, { tf, data, settings }: Context): Network {
+  return new Network(
+    tf,
+    [data.inputs, ...settings.hidden, data.classes],
+    new Random(settings.seed, `weights ${member}`),
+  );
+}
+
+/** Batches of every epoch's own order; the rest of an epoch that fills no batch is left out. */
+function batches(
+  { method, member }: Pick<TrainJob, 'method' | 'member'>,
+  { data, settings }: Context,
+): () => { inputs: Float32Array; rows: Int32Array } {
+  const random = new Random(settings.seed, `batches ${member}`);
+  const size = batchOf(settings, method);
+  const inputs = new Float32Array(size * data.inputs);
+  let order = new Int32Array(0);
+  let next = 0;
+  return () => {
+    if (next + size > order.length) {
+      order = random.permutation(settings.train) as Int32Array<ArrayBuffer>;
+      next = 0;
+    }
+    const rows = order.subarray(next, next + size);
+    next += size;
+    rows.forEach((row, i) => {
+      inputs.set(data.train.inputs.subarray(row * data.inputs, (row + 1) * data.inputs), i * data.inputs);
+    });
+    return { inputs, rows };
+  };
+}
+
+function lossOf(job: TrainJob, rows: Int32Array, { tf, data, teachers }: Context) {
+  const labels = labelsOf(data.train, rows);
+  if (job.teachers === undefined) return crossEntropy(tf, labels);
+  const { classes } = data;
+  const teacher = teachers.map((logits) => {
+    const batch = new Float32Array(rows.length * classes);
+    rows.forEach((row, i) => {
+      batch.set(logits.subarray(row * classes, (row + 1) * classes), i * classes);
+    });
+    return batch;
+  });
+  return externalLoss(tf, (logits, grad) =>
+    distillationLoss(logits, teacher, { classes, ...distillation, labels, grad }),
+  );
+}
+
+function labelsOf(examples: Examples, rows: Int32Array): Int32Array {
+  return rows.map((row) => examples.labels[row] as number);
+}
+
+type Logits = NonNullable<TrainResult['logits']>;
+
+function logitsOf(network: Network, { data }: Context, params?: readonly Float32Array[]): Logits {
+  return {
+    train: network.logits(data.train.inputs, params),
+    validation: network.logits(data.validation.inputs, params),
+  };
+}
+
+function scoresOf(logits: Logits, { data: { train, validation, classes } }: Context): Scores {
+  return { train: score(logits.train, train, classes), validation: score(logits.validation, validation, classes) };
+}
+
+/** Mean cross-entropy and accuracy of rows of logits. Ties go to the lowest class. */
+export function score(logits: Float32Array, { labels }: Examples, classes: number): Score {
+  let loss = 0;
+  let right = 0;
+  labels.forEach((label, row) => {
+    const values = logits.subarray(row * classes, (row + 1) * classes);
+    const most = values.reduce((a, b) => Math.max(a, b));
+    loss +=
+      Math.log(values.reduce((sum, value) => sum + Math.exp(value - most), 0)) - ((values[label] as number) - most);
+    if (values.indexOf(most) === label) right++;
+  });
+  return { loss: loss / labels.length, accuracy: right / labels.length };
+}
+
+function rootMeanSquareChange(before: readonly Float32Array[], after: readonly Float32Array[]): number {
+  let sum = 0;
+  let count = 0;
+  before.forEach((old, i) => {
+    const now = after[i] as Float32Array;
+    for (let k = 0; k < old.length; k++) {
+      const change = now[k]! - old[k]!;
+      sum += change * change;
+    }
+    count += old.length;
+  });
+  return Math.sqrt(sum / count);
+}

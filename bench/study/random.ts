@@ -1,0 +1,1 @@
+export { Random } from '../../lib/second-order/sfo/random.js';

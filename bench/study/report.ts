@@ -1,0 +1,176 @@
+import { readOptional } from '../../lib/cli/optional.js';
+import { escapeHtml, inlineScript, prose, scriptJson } from '../report/html.js';
+import { style } from '../report/style.js';
+import {
+  chance,
+  describeCurves,
+  describeDescent,
+  describeEnsemble,
+  describeRange,
+  describeRanking,
+  describeSweep,
+  percent,
+  short,
+} from './captions.js';
+import {
+  curveLegend,
+  curvePanels,
+  descentLegend,
+  descentPanels,
+  ensemblePanels,
+  rangePanels,
+  sweepPanels,
+} from './charts.js';
+import type { Data } from './data.js';
+import type { Bar } from './ensemble.js';
+import type { Figure } from './figures.js';
+import type { Settings } from './job.js';
+import { atBest, bestAccuracy, finalOf, type Run, runsOf } from './numbers.js';
+import { script } from './page.js';
+import type { LegendEntry, Panel } from './panel.js';
+import type { Results } from './pool.js';
+import { familyLegend, rankingPanels } from './ranking.js';
+
+/** The plotting libraries that the page carries in it. */
+export const plotting = {
+  vega: 'build/vega.min.js',
+  'vega-lite': 'build/vega-lite.min.js',
+  'vega-embed': 'build/vega-embed.min.js',
+} as const;
+
+export interface Report {
+  readonly figures: readonly Figure[];
+  readonly results: Results;
+  readonly settings: Settings;
+  readonly data: Data;
+  /** Empty where the ensemble was not asked for. */
+  readonly bars: readonly Bar[];
+  /** How the page was made: name and value. */
+  readonly made: readonly (readonly [string, string])[];
+}
+
+/** The study as one HTML page that needs nothing but itself. */
+export function reportHtml({ figures, results, settings, data, bars, made }: Report): string {
+  const specs: Panel['spec'][] = [];
+  const sections = figures.map((figure, i) => {
+    const { panels, legend, caption } = contentOf(figure, results, settings, data, bars);
+    const cells = panels.map(({ title, spec }) => {
+      specs.push(spec);
+      return `<figure><figcaption>${escapeHtml(title)}</figcaption><div class="plot" data-spec="${specs.length - 1}" role="img" aria-label="${escapeHtml(`${figure.title}: ${title}`)}"></div></figure>`;
+    });
+    return `<section id="${figure.id}">
+<h2><a href="#${figure.id}">${i + 1}</a> ${escapeHtml(figure.title)}</h2>
+<p>${prose(figure.about)}</p>
+${legend.length === 0 ? '' : `<div class="legend" role="group" aria-label="Legend">${legend.map(legendButton).join('')}</div>`}
+<div class="panels of-${panels.length}">${cells.join('')}</div>
+<p class="seen">${prose(caption)}</p>
+</section>`;
+  });
+  const { train, validation, epochs, batch, hidden } = settings;
+  const runs = runsOf(
+    figures.map((figure) => atBest(figure, results)),
+    results,
+  );
+  // None where every run diverged, or where only the range test was asked for.
+  const best = bestAccuracy(runs);
+  const noise =
+    best > 0
+      ? ` An accuracy of ${percent(best)} on ${validation.toLocaleString('en')} images is known to ± ${chance(best, validation)} (two standard errors): smaller differences may be chance.`
+      : '';
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Optimizers at work: the schuss study</title>
+<link rel="icon" href="data:,">
+<style>${style}</style>
+</head>
+<body>
+<header>
+<p class="brand">schuss</p>
+<h1>Optimizers at work</h1>
+<p class="lead">The optimizers of schuss, training the same network on the same images, from the same initial weights and with the same order of batches: ${train.toLocaleString('en')} training and ${validation.toLocaleString('en')} validation images, ${hidden.length} hidden ReLU layers of ${hidden[0]}, softmax and cross-entropy, mini-batches of ${batch}, ${epochs} epochs. TensorFlow.js computes the gradients, schuss does the updates.</p>
+${settings.quick ? '<p class="quick"><strong>Quick run.</strong> Fewer images, epochs, learning rates and ensemble members than the whole study: a look at how it works, not a result. <code>schuss study</code> without <code>--quick</code> makes the whole one.</p>' : ''}
+<details open><summary>How this page was made</summary><dl>${made.map(([name, value]) => `<dt>${escapeHtml(name)}</dt><dd>${escapeHtml(value)}</dd>`).join('')}</dl></details>
+<nav aria-label="Figures"><ol>${figures.map((figure) => `<li><a href="#${figure.id}">${escapeHtml(figure.title)}</a></li>`).join('')}${runs.length === 0 ? '' : '<li><a href="#numbers">Runs in numbers</a></li>'}</ol></nav>
+</header>
+<main>
+<p class="how">How to read the curves: lines are the loss and the accuracy on <em>all</em> training or validation images, ${settings.scoresPerEpoch} times an epoch; faint dots are the loss of each mini-batch. Point at a legend entry to bring out its line, click to keep it so; point at a line for its values.${noise}</p>
+${sections.join('\n')}
+${runs.length === 0 ? '' : numbersTable(runs)}
+</main>
+<footer>Made by <code>schuss study</code>. Beside this file: <code>numbers.json</code>, the numbers behind every plot, and <code>curves.csv</code>, every training run step by step. The same command gives the same numbers.</footer>
+${Object.entries(plotting)
+  .map(([name, file]) => inlineScript(readOptional('study', name, file)))
+  .join('\n')}
+<script type="application/json" id="specs">${scriptJson(specs)}</script>
+${inlineScript(script)}
+</body>
+</html>
+`;
+}
+
+function contentOf(
+  figure: Figure,
+  results: Results,
+  settings: Settings,
+  data: Data,
+  bars: readonly Bar[],
+): { panels: Panel[]; legend: LegendEntry[]; caption: string } {
+  switch (figure.kind) {
+    case 'curves':
+      return {
+        panels: curvePanels(figure, results, settings),
+        legend: curveLegend(figure, results),
+        caption: describeCurves(figure, results, data.classes),
+      };
+    case 'ranking':
+      return {
+        panels: rankingPanels(figure, results),
+        legend: familyLegend(figure),
+        caption: describeRanking(figure, results, settings.validation),
+      };
+    case 'sweep':
+      return {
+        panels: sweepPanels(figure, results, settings),
+        legend: curveLegend(atBest(figure, results), results),
+        caption: describeSweep(figure, results, data.classes),
+      };
+    case 'descent':
+      return {
+        panels: descentPanels(figure, results),
+        legend: descentLegend(figure),
+        caption: describeDescent(figure, results),
+      };
+    case 'range':
+      return { panels: rangePanels(figure, results), legend: [], caption: describeRange(figure, results) };
+    case 'ensemble':
+      return { panels: ensemblePanels(bars), legend: [], caption: describeEnsemble(bars) };
+  }
+}
+
+function legendButton({ label, color, dash, diverged }: LegendEntry): string {
+  const pattern = dash[1] === 0 ? '' : ` stroke-dasharray="${dash.join(' ')}"`;
+  return `<button type="button" aria-pressed="false" data-line="${escapeHtml(label)}"><svg width="34" height="10" aria-hidden="true"><line x1="0" y1="5" x2="34" y2="5" stroke="${color}" stroke-width="2.5"${pattern}/></svg>${escapeHtml(label)}${diverged ? ' <em>✕ diverged</em>' : ''}</button>`;
+}
+
+function numbersTable(runs: readonly Run[]): string {
+  const best = bestAccuracy(runs);
+  const rows = runs.map(({ name, result }) => {
+    const final = finalOf(result);
+    if (final === undefined)
+      return `<tr><th scope="row">${escapeHtml(name)}</th><td colspan="4" class="diverged">diverged at step ${result.divergedAt}</td></tr>`;
+    const { train, validation } = final;
+    const mark = validation.accuracy === best ? ' class="best"' : '';
+    return `<tr${mark}><th scope="row">${escapeHtml(name)}</th><td>${short(train.loss)}</td><td>${percent(train.accuracy)}</td><td>${short(validation.loss)}</td><td>${percent(validation.accuracy)}</td></tr>`;
+  });
+  return `<section id="numbers">
+<h2>Runs in numbers</h2>
+<p>Every run of the curves above, and each class at its best learning rate; <code>numbers.json</code> holds all. After the last step, on all training and all validation images. The highest validation accuracy is marked.</p>
+<div class="wide"><table>
+<thead><tr><th scope="col">Run</th><th scope="col">Training loss</th><th scope="col">Training accuracy</th><th scope="col">Validation loss</th><th scope="col">Validation accuracy</th></tr></thead>
+<tbody>${rows.join('\n')}</tbody>
+</table></div>
+</section>`;
+}

@@ -1,0 +1,107 @@
+import { closest, distance } from 'fastest-levenshtein';
+import { rangeError, show, typeError } from './errors.js';
+
+/** An interval, written as in mathematics: `[0, 1)`, `(0, inf)`. */
+export type Range = `${'[' | '('}${number | '-inf'}, ${number | 'inf'}${']' | ')'}`;
+
+interface Bounds {
+  readonly min: number;
+  readonly max: number;
+  readonly minOpen: boolean;
+  readonly maxOpen: boolean;
+}
+
+const parsed = new Map<Range, Bounds>();
+
+function bounds(range: Range): Bounds {
+  let result = parsed.get(range);
+  if (result === undefined) {
+    const [min, max] = range
+      .slice(1, -1)
+      .split(', ')
+      .map((s) => Number(s.replace('inf', 'Infinity'))) as [number, number];
+    result = { min, max, minOpen: range.startsWith('('), maxOpen: range.endsWith(')') };
+    parsed.set(range, result);
+  }
+  return result;
+}
+
+/** Whether `value` lies in `range`; NaN lies in none, an infinity only where a closed bound names it. */
+export function within(range: Range, value: number): boolean {
+  const { min, max, minOpen, maxOpen } = bounds(range);
+  return (minOpen ? value > min : value >= min) && (maxOpen ? value < max : value <= max);
+}
+
+/** `value` if it is a number in `range`. @throws TypeError for another type, RangeError outside. */
+export function checkNumber(who: string, argument: string, value: unknown, range: Range = '(-inf, inf)'): number {
+  if (typeof value !== 'number') throw typeError(who, argument, show(value), `a number in ${range}`);
+  if (!within(range, value))
+    throw rangeError(who, argument, show(value), range === '(-inf, inf)' ? 'a finite number' : range);
+  return value;
+}
+
+/** `value` if it is an integer in `range`. @throws TypeError for another type, RangeError otherwise. */
+export function checkInteger(who: string, argument: string, value: unknown, range: Range): number {
+  const allowed = `an integer in ${range}`;
+  if (typeof value !== 'number') throw typeError(who, argument, show(value), allowed);
+  if (!Number.isInteger(value) || !within(range, value)) throw rangeError(who, argument, show(value), allowed);
+  return value;
+}
+
+/** `value` if it is true or false. @throws TypeError */
+export function checkBoolean(who: string, argument: string, value: unknown): boolean {
+  if (typeof value !== 'boolean') throw typeError(who, argument, show(value), 'true or false');
+  return value;
+}
+
+/** `value` if it is one of `allowed`. @throws TypeError for another type, RangeError for another string. */
+export function checkOneOf<T extends string>(who: string, argument: string, value: unknown, allowed: readonly T[]): T {
+  const expected = allowed.map((a) => JSON.stringify(a)).join(' or ');
+  if (typeof value !== 'string') throw typeError(who, argument, show(value), expected);
+  if (!allowed.includes(value as T)) throw rangeError(who, argument, show(value), expected);
+  return value as T;
+}
+
+/** `value` if it is a function. @throws TypeError */
+export function checkFunction<T>(who: string, argument: string, value: T, expected = 'a function'): T {
+  if (typeof value !== 'function') throw typeError(who, argument, show(value), expected);
+  return value;
+}
+
+/** The one of `known` that a misspelt word most likely means, if any is near. */
+export function nearest(word: string, known: readonly string[]): string | undefined {
+  if (known.length === 0) return undefined;
+  const lower = word.toLowerCase();
+  const found = closest(
+    lower,
+    known.map((k) => k.toLowerCase()),
+  );
+  return distance(lower, found) <= Math.max(2, found.length / 2)
+    ? known.find((k) => k.toLowerCase() === found)
+    : undefined;
+}
+
+/**
+ * Refuses a bag of options that is no object, or holds a key that is not among `known`.
+ * @throws TypeError naming the key and the nearest known one.
+ */
+export function checkOptions(
+  who: string,
+  options: unknown,
+  known: readonly string[],
+): asserts options is Readonly<Record<string, unknown>> {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw typeError(who, 'options', show(options), `an object with ${known.join(', ')}`);
+  }
+  for (const key of Object.keys(options)) {
+    if (known.includes(key)) continue;
+    const near = nearest(key, known);
+    throw typeError(
+      who,
+      key,
+      'unknown option',
+      near ?? `one of ${known.join(', ')}`,
+      near === undefined ? undefined : `it has ${known.join(', ')}`,
+    );
+  }
+}

@@ -1,0 +1,172 @@
+import type { Engine, Isa, Plan, Rows } from './engine.js';
+import type { KernelDeclaration } from './kernel.js';
+import type { Columns, Linalg, Vector } from './linalg.js';
+import { findAddon } from './prebuilds.js';
+import { referenceLinalg as js } from './reference-linalg.js';
+
+interface AddonEngine extends Linalg {
+  readonly kernels: readonly {
+    readonly name: string;
+    readonly state: string;
+    readonly constants: string;
+    /** Absent in addons of before Adafactor. */
+    readonly layout?: readonly string[];
+    readonly perRow: boolean;
+    readonly norms: boolean;
+  }[];
+  createPlan(count: number, control: Float64Array, rows: Float32Array, stride: number, rowOf: Int32Array): () => void;
+  setTensor(
+    plan: () => void,
+    index: number,
+    kernel: string,
+    param: Float32Array,
+    state: readonly Float32Array[],
+    ema: Float32Array | null,
+    columns: number,
+  ): void;
+  setGrad(plan: () => void, index: number, grad: Float32Array): number;
+  setRowGrad(plan: () => void, index: number, rows: Rows, values: Float32Array): number;
+  stepAsync(plan: () => void, done: () => void): void;
+  sumSquares(x: Float32Array): number;
+  lerp(target: Float32Array, source: Float32Array, rate: number): void;
+  add(target: Float32Array, source: Float32Array): void;
+  scale(x: Float32Array, factor: number): void;
+}
+
+interface Addon {
+  /** The instruction sets of this build that this CPU can run, widest first. */
+  readonly isas: readonly Isa[];
+  engine(isa: Isa): AddonEngine | undefined;
+  /** The most threads that a step may use, for the whole process; 0 until it is set. */
+  threads(): number;
+  setThreads(n: number, always?: boolean): void;
+  allocate(length: number): Float32Array | undefined;
+  address(array: Float32Array): number;
+  owns(array: Float32Array): boolean;
+}
+
+/** Loads the addon from build/ or prebuilds/. @throws Error whose message says why there is none. */
+export function loadAddon(): Addon {
+  return findAddon().addon as Addon;
+}
+
+const functionsOfAddon = ['threads', 'setThreads', 'allocate', 'address', 'owns'] as const satisfies (keyof Addon)[];
+
+/** A record, so that none is forgotten. */
+const functionsOfEngine = Object.keys({
+  createPlan: true,
+  setTensor: true,
+  setGrad: true,
+  setRowGrad: true,
+  stepAsync: true,
+  sumSquares: true,
+  lerp: true,
+  add: true,
+  scale: true,
+  dot: true,
+  axpby: true,
+  multiply: true,
+  maxAbs: true,
+  maxAbsDifference: true,
+  project: true,
+  addCombination: true,
+  gemmInPlace: true,
+  gram: true,
+} satisfies Record<Exclude<keyof AddonEngine, 'kernels'>, true>);
+
+/** @throws Error for an addon of another version */
+function checkFunctions(holder: object, names: readonly string[]): void {
+  const lacking = names.find((name) => typeof (holder as Record<string, unknown>)[name] !== 'function');
+  if (lacking !== undefined)
+    throw new Error(`schuss: the addon lacks "${lacking}": it is of another version, build it again`);
+}
+
+function differs(spelled: string, declared: readonly string[]): boolean {
+  return spelled !== declared.join(', ');
+}
+
+const alignment = 64;
+
+/** The part of a larger buffer that begins at an aligned address. */
+function alignedIn(buffer: ArrayBuffer, length: number, addon: Addon): Float32Array {
+  const skipped = addon.address(new Float32Array(buffer)) % alignment;
+  return new Float32Array(buffer, skipped === 0 ? 0 : alignment - skipped, length);
+}
+
+/** Vectors with fewer elements are faster in JavaScript than a call takes; the bits are the same. */
+const shortest = 80;
+
+const isShort = (x: Vector): boolean => x.length < shortest;
+
+/** @internal */
+export function nativeLinalg(native: Linalg): Linalg {
+  const ofColumns = ([first]: Columns): Linalg => (first === undefined || isShort(first) ? js : native);
+  return {
+    dot: (x, y) => (isShort(x) ? js.dot(x, y) : native.dot(x, y)),
+    axpby: (a, x, b, y, out, z) => (isShort(out) ? js.axpby(a, x, b, y, out, z) : native.axpby(a, x, b, y, out, z)),
+    multiply: (factor, x, out) => (isShort(x) ? js.multiply(factor, x, out) : native.multiply(factor, x, out)),
+    maxAbs: (x) => (isShort(x) ? js.maxAbs(x) : native.maxAbs(x)),
+    maxAbsDifference: (x, y) => (isShort(x) ? js.maxAbsDifference(x, y) : native.maxAbsDifference(x, y)),
+    project: (columns, x, out) => ofColumns(columns).project(columns, x, out),
+    addCombination: (columns, weights, x) => ofColumns(columns).addCombination(columns, weights, x),
+    gemmInPlace: (columns, q) => ofColumns(columns).gemmInPlace(columns, q),
+    gram: (columns, out) => ofColumns(columns).gram(columns, out),
+  };
+}
+
+/**
+ * The engine of one instruction set, or undefined where this CPU or build lacks it.
+ * @throws Error for an addon of another version
+ */
+export function nativeEngine(addon: Addon, isa: Isa): Engine | undefined {
+  const native = addon.engine(isa);
+  if (native === undefined) return undefined;
+  checkFunctions(addon, functionsOfAddon);
+  checkFunctions(native, functionsOfEngine);
+  const kernels = new Map(native.kernels.map((k) => [k.name, k]));
+  return {
+    name: 'native',
+    isa,
+    confirm(name: string, { state, constants, layout, accumulate, norms }: KernelDeclaration): void {
+      const spelled = kernels.get(name);
+      if (
+        spelled === undefined ||
+        differs(spelled.state, state) ||
+        differs(spelled.constants, constants) ||
+        state.some((name, s) => spelled.layout?.[s] !== (layout?.[name] ?? 'element')) ||
+        spelled.perRow !== (accumulate !== undefined && norms === undefined) ||
+        spelled.norms !== (norms !== undefined)
+      ) {
+        const found =
+          spelled === undefined ? 'is missing' : `holds state (${spelled.state}) and constants (${spelled.constants})`;
+        const wanted = `state (${state.join(', ')}) and constants (${constants.join(', ')})`;
+        throw new Error(
+          `schuss: the addon's kernel "${name}" ${found}, expected ${wanted}: it is of another version, build it again`,
+        );
+      }
+    },
+    createPlan(count, { control, rows, stride, rowOf }): Plan {
+      const step = native.createPlan(count, control, rows, stride, rowOf);
+      return {
+        setTensor: (index, kernel, _declaration, param, state, ema, columns) =>
+          native.setTensor(step, index, kernel, param, state, ema, columns),
+        setGrad: (index, grad) => native.setGrad(step, index, grad),
+        setRowGrad: (index, rows, values) => native.setRowGrad(step, index, rows, values),
+        step,
+        stepAsync: (done) => native.stepAsync(step, done),
+      };
+    },
+    linalg: nativeLinalg(native),
+    sumSquares: native.sumSquares,
+    lerp: native.lerp,
+    add: native.add,
+    scale: native.scale,
+    threads: addon.threads,
+    setThreads: addon.setThreads,
+    address: addon.address,
+    owns: addon.owns,
+    allocate: (length) =>
+      addon.allocate(length) ??
+      alignedIn(new ArrayBuffer(length * Float32Array.BYTES_PER_ELEMENT + alignment), length, addon),
+  };
+}

@@ -1,0 +1,107 @@
+import { show, typeError } from '../check/errors.js';
+import { checkFloat32, checkLength, lengthOf } from '../check/typed-array.js';
+import { checkApart, disjoint, type Extent, extentOf } from '../core/extents.js';
+import {
+  collect,
+  gradPath,
+  type ParamTree,
+  readGrads,
+  type Structure,
+  structureOf,
+  type Tensor,
+} from '../core/params.js';
+import { checkSettled } from '../core/step-queue.js';
+import { engine } from '../engine/backend.js';
+import type { Engine } from '../engine/engine.js';
+import type { Vector } from './linalg.js';
+
+/** One param, where it stands in the flat vector, and the gradient that was looked at last. */
+interface Part {
+  readonly tensor: Tensor;
+  readonly offset: number;
+  readonly length: number;
+  grad: Float32Array | undefined;
+}
+
+/** Params and their gradients, in the arrays of their owner, as one vector each. */
+export class FlatParams {
+  /** The number of elements of all params. */
+  readonly length: number;
+  readonly tensors: readonly Tensor[];
+  readonly #who: string;
+  readonly #engine: Engine = engine();
+  readonly #parts: readonly Part[];
+  readonly #structure: Structure;
+  readonly #grads: unknown;
+  readonly #extents: readonly Extent[];
+  readonly #given: unknown[] = [];
+
+  /** @throws TypeError, RangeError for what are no params or no gradients of theirs */
+  constructor(who: string, params: ParamTree, grads: unknown) {
+    const found = collect(who, params);
+    if (found[0]?.given !== params)
+      throw typeError(who, 'params', 'param groups', 'a Float32Array, { data, shape }, a list or a record of them');
+    this.#who = who;
+    this.tensors = found[0].tensors;
+    let length = 0;
+    this.#parts = this.tensors.map((tensor) => {
+      const part = { tensor, offset: length, length: lengthOf(tensor.data), grad: undefined };
+      length += part.length;
+      return part;
+    });
+    this.length = length;
+    this.#structure = structureOf(who, this.tensors);
+    this.#extents = disjoint(
+      who,
+      this.tensors.map(({ data, path }) => extentOf(this.#engine, data, path)),
+    );
+    this.#grads = grads;
+    if (grads === undefined) throw typeError(who, 'grads', 'undefined', 'the gradients that the closure fills');
+    this.#checkGrads();
+  }
+
+  /** Refuses params whose memory is gone, has changed its size, or is in use by a step in flight. @throws */
+  check(): void {
+    for (const { tensor, length } of this.#parts) checkLength(this.#who, tensor.path, tensor.data, length);
+    checkSettled(this.#who, this.#extents);
+  }
+
+  /** x ← the params. */
+  read(x: Vector): void {
+    for (const { tensor, offset } of this.#parts) x.set(tensor.data, offset);
+  }
+
+  /** The params ← x. Those whose memory is gone or has changed its size are left out. */
+  write(x: Vector): void {
+    for (const { tensor, offset, length } of this.#parts)
+      if (lengthOf(tensor.data) === length) tensor.data.set(x.subarray(offset, offset + length));
+  }
+
+  /** grad ← the gradients, as they are there now: a closure may have put other arrays in their place. @throws */
+  readGrads(grad: Vector): void {
+    this.#checkGrads();
+    for (const part of this.#parts) grad.set(part.grad as Float32Array, part.offset);
+  }
+
+  /** The gradients, where they were found last, ← grad. */
+  writeGrads(grad: Vector): void {
+    for (const { grad: array, offset, length } of this.#parts) array?.set(grad.subarray(offset, offset + length));
+  }
+
+  #checkGrads(): void {
+    readGrads(this.#who, this.#structure, this.tensors, this.#grads, this.#given);
+    for (const [i, part] of this.#parts.entries()) {
+      const given = this.#given[i];
+      if (given === part.grad && lengthOf(part.grad as Float32Array) === part.length) continue;
+      part.grad = undefined;
+      const { tensor, length } = part;
+      const path = gradPath(this.#structure, tensor);
+      if (given === null)
+        throw typeError(this.#who, path, show(given), 'a Float32Array', 'leave out a param that stays');
+      const grad = checkFloat32(this.#who, path, given);
+      checkLength(this.#who, path, grad, length, typeof tensor.key === 'string' ? tensor.key : undefined);
+      checkApart(this.#who, extentOf(this.#engine, grad, path), this.#extents);
+      part.grad = grad;
+    }
+  }
+}

@@ -1,0 +1,84 @@
+import {
+  type Declaration,
+  defaultsOf,
+  type GroupOptionsOf,
+  type OptionsOf,
+  type ResolvedOf,
+} from '../../core/declaration.js';
+import { Optimizer } from '../../core/optimizer.js';
+import type { Params } from '../../core/params.js';
+import { sgd } from '../../optimizers/sgd.js';
+
+const { sgd: plain, 'sgd-buffer': buffer, 'sgd-buffer-nesterov': nesterov } = sgd.kernels;
+
+export const tfSgd = {
+  name: 'SGDOptimizer',
+  reference: 'https://github.com/tensorflow/tfjs/blob/tfjs-v4.22.0/tfjs-core/src/optimizers/sgd_optimizer.ts',
+  formula: ['w ← w − η·g'],
+  decay: 'l2',
+  hyperParameters: {
+    /** Learning rate. */
+    lr: { required: true, range: '(-inf, inf)' },
+    /** L2 penalty. */
+    weightDecay: { default: 0, range: '[0, inf)' },
+  },
+  kernels: { sgd: plain },
+} as const satisfies Declaration;
+
+export const tfMomentum = {
+  name: 'MomentumOptimizer',
+  reference: 'https://github.com/tensorflow/tfjs/blob/tfjs-v4.22.0/tfjs-core/src/optimizers/momentum_optimizer.ts',
+  formula: ['b ← μ·b + g;  w ← w − η·b', 'Nesterov: w ← w − η·(g + μ·b)'],
+  decay: 'l2',
+  hyperParameters: {
+    /** Learning rate. */
+    lr: { required: true, range: '(-inf, inf)' },
+    /** Momentum. */
+    momentum: { required: true, range: '(-inf, inf)' },
+    /** Look ahead along the buffer. */
+    nesterov: { default: false },
+    /** L2 penalty. */
+    weightDecay: { default: 0, range: '[0, inf)' },
+  },
+  kernels: { 'sgd-buffer': buffer, 'sgd-buffer-nesterov': nesterov },
+} as const satisfies Declaration;
+
+/** Options of {@link TfSgd}. */
+export type TfSgdOptions = OptionsOf<typeof tfSgd>;
+type Now = ResolvedOf<typeof tfSgd>;
+
+/** TensorFlow.js's `SGDOptimizer`. */
+export class TfSgd extends Optimizer<typeof tfSgd> {
+  static readonly optimizerName: string = tfSgd.name;
+  static readonly defaults: TfSgdOptions = defaultsOf(tfSgd);
+
+  constructor(params: Params<GroupOptionsOf<typeof tfSgd>>, options: TfSgdOptions = {}) {
+    super(tfSgd, params, options);
+  }
+
+  protected override constants({ lr }: Now): number[] {
+    return [lr];
+  }
+}
+
+/** Options of {@link TfMomentum}. */
+export type TfMomentumOptions = OptionsOf<typeof tfMomentum>;
+type NowOfMomentum = ResolvedOf<typeof tfMomentum>;
+
+/** TensorFlow.js's `MomentumOptimizer`. */
+export class TfMomentum extends Optimizer<typeof tfMomentum> {
+  static readonly optimizerName: string = tfMomentum.name;
+  static readonly defaults: TfMomentumOptions = defaultsOf(tfMomentum);
+
+  constructor(params: Params<GroupOptionsOf<typeof tfMomentum>>, options: TfMomentumOptions = {}) {
+    super(tfMomentum, params, options);
+  }
+
+  protected override kernel({ nesterov }: NowOfMomentum): string {
+    return nesterov ? 'sgd-buffer-nesterov' : 'sgd-buffer';
+  }
+
+  protected override constants({ lr, momentum, nesterov }: NowOfMomentum): number[] {
+    return nesterov ? [lr, momentum] : [lr, momentum, 1];
+  }
+}

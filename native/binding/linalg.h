@@ -1,0 +1,7 @@
+#pragma once
+#include <napi.h>
+
+#include "../kernel.h"
+
+/// Adds dot, axpby, multiply, maxAbs, maxAbsDifference, project, addCombination, gemmInPlace and gram to an engine.
+void defineLinalg(Napi::Env env, Napi::Object exports, const KernelSet& set);

@@ -1,0 +1,66 @@
+#include "allocator.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <map>
+#include <mutex>
+
+namespace allocator {
+namespace {
+struct Block {
+  void* memory;  ///< as the system gave it
+  uintptr_t end;
+  size_t holders;
+};
+struct Registry {
+  std::mutex mutex;
+  std::map<uintptr_t, Block> blocks;  ///< by their beginnings
+
+  std::map<uintptr_t, Block>::iterator find(const void* pointer) {
+    const uintptr_t address = reinterpret_cast<uintptr_t>(pointer);
+    auto after = blocks.upper_bound(address);
+    if (after == blocks.begin()) return blocks.end();
+    --after;
+    return address < after->second.end ? after : blocks.end();
+  }
+};
+
+// Never destroyed: at the process's end other threads may still be in it.
+Registry& registry() {
+  static Registry* const instance = new Registry;
+  return *instance;
+}
+}  // namespace
+
+void* allocate(size_t bytes) {
+  // calloc takes large blocks from the system, where zeroed pages cost nothing until they are touched.
+  void* memory = calloc(1, bytes + kAlignment);
+  if (memory == nullptr) return nullptr;
+  const uintptr_t begin = (reinterpret_cast<uintptr_t>(memory) + kAlignment - 1) & ~(kAlignment - 1);
+  const std::lock_guard<std::mutex> lock(registry().mutex);
+  registry().blocks[begin] = {memory, begin + (bytes > 0 ? bytes : 1), 1};
+  return reinterpret_cast<void*>(begin);
+}
+
+bool hold(const void* pointer) {
+  const std::lock_guard<std::mutex> lock(registry().mutex);
+  const auto found = registry().find(pointer);
+  if (found == registry().blocks.end()) return false;
+  ++found->second.holders;
+  return true;
+}
+
+void release(const void* pointer) {
+  void* memory = nullptr;
+  {
+    const std::lock_guard<std::mutex> lock(registry().mutex);
+    const auto found = registry().find(pointer);
+    if (found == registry().blocks.end() || --found->second.holders > 0) return;
+    memory = found->second.memory;
+    registry().blocks.erase(found);
+  }
+  free(memory);
+}
+
+}  // namespace allocator
