@@ -42,6 +42,22 @@ export interface Declaration {
   readonly scalars?: Readonly<Record<string, number>>;
 }
 
+/** The plain values of one group's options in one step. */
+export type PlainOptions = Readonly<Record<string, unknown>>;
+
+/** The code that a class brings beside its declaration. `Optimizer` documents each method. */
+export interface Formula {
+  constants(options: PlainOptions, t: number, scalars: readonly number[]): readonly number[];
+  scalarsAfter(options: PlainOptions, t: number, scalars: readonly number[]): readonly number[];
+  kernel(options: PlainOptions, hasShape: boolean): string;
+  initial(name: string, options: PlainOptions): number;
+  conflict(options: PlainOptions): readonly [argument: string, given: string, expected: string] | undefined;
+  /** Absent in classes whose state does not start from the params. */
+  readonly start:
+    | ((options: PlainOptions, param: Float32Array, state: Readonly<Record<string, Float32Array>>) => void)
+    | undefined;
+}
+
 type ValueOf<H> = H extends { readonly choices: readonly (infer C)[] }
   ? C
   : H extends { readonly default: boolean }

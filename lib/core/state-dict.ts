@@ -2,11 +2,11 @@ import { rangeError, show, typeError } from '../check/errors.js';
 import { checkInteger, checkNumber, checkOptions } from '../check/options.js';
 import { checkFloat32, checkLength } from '../check/typed-array.js';
 import type { Group } from './param-group.js';
-import { arrayOf, type Slot } from './param-state.js';
+import { type ParamState, stateArray } from './param-state.js';
 import type { Settings } from './settings.js';
 
 /** The state of one param: the updates that it has taken, and the class's own numbers and arrays. */
-export type ParamState = { readonly step: number } & { readonly [name: string]: number | Float32Array };
+export type ParamStateDict = { readonly step: number } & { readonly [name: string]: number | Float32Array };
 
 /** One group's options, a Schedule as `{ schedule: true }`, and the names or indices of its params. */
 export type GroupState = { readonly params: readonly (string | number)[] } & { readonly [option: string]: unknown };
@@ -18,7 +18,7 @@ export interface StateDict {
   readonly stepCount: number;
   readonly skippedSteps: number;
   readonly paramGroups: readonly GroupState[];
-  readonly state: { readonly [param: string]: ParamState };
+  readonly state: { readonly [param: string]: ParamStateDict };
 }
 
 const scheduleMark = Object.freeze({ schedule: true });
@@ -62,23 +62,27 @@ export function loadGroup(who: string, path: string, { settings, tensors }: Grou
 }
 
 /** The state of a param: its step, its scalars, and copies of its arrays. */
-export function saveParam(slot: Slot, scalars: readonly string[], arrays: readonly string[]): ParamState {
+export function saveParam(
+  param: ParamState,
+  scalars: readonly string[],
+  arrays: readonly (readonly [name: string, length: number])[],
+): ParamStateDict {
   return {
-    step: slot.step,
-    ...Object.fromEntries(scalars.map((name, i) => [name, slot.scalars[i] as number])),
-    ...Object.fromEntries(arrays.map((name) => [name, arrayOf(slot, name).slice()])),
+    step: param.step,
+    ...Object.fromEntries(scalars.map((name, i) => [name, param.scalars[i] as number])),
+    ...Object.fromEntries(arrays.map(([name]) => [name, stateArray(param, name).slice()])),
   };
 }
 
 /** Checks the state of a param and returns what takes it over. @throws TypeError, RangeError */
 export function loadParam(
   who: string,
-  slot: Slot,
+  param: ParamState,
   scalars: readonly string[],
   arrays: readonly (readonly [name: string, length: number])[],
   dict: unknown,
 ): () => void {
-  const path = `state[${JSON.stringify(slot.key)}]`;
+  const path = `state[${JSON.stringify(param.key)}]`;
   if (typeof dict !== 'object' || dict === null) throw typeError(who, path, show(dict), 'the state of that param');
   checkOptions(`${who}: ${path}`, dict, ['step', ...scalars, ...arrays.map(([name]) => name)]);
   const step = checkInteger(who, `${path}.step`, dict['step'], '[0, inf)');
@@ -89,9 +93,9 @@ export function loadParam(
     return new Float32Array(array); // a getter that is read later may detach it
   });
   return () => {
-    slot.step = step;
-    slot.scalars = numbers;
-    for (const [i, [name]] of arrays.entries()) arrayOf(slot, name).set(sources[i] as Float32Array);
+    param.step = step;
+    param.scalars = numbers;
+    for (const [i, [name]] of arrays.entries()) stateArray(param, name).set(sources[i] as Float32Array);
   };
 }
 

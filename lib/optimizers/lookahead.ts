@@ -2,7 +2,7 @@ import { rangeError, show, typeError } from '../check/errors.js';
 import { checkInteger, checkNumber, checkOptions } from '../check/options.js';
 import { checkFloat32, checkLength, lengthOf } from '../check/typed-array.js';
 import { inspect, Optimizer, watch } from '../core/optimizer.js';
-import type { Slot } from '../core/param-state.js';
+import type { ParamState } from '../core/param-state.js';
 import type { Grads } from '../core/params.js';
 import type { Schedule } from '../core/schedule.js';
 import type { StateDict } from '../core/state-dict.js';
@@ -57,7 +57,7 @@ export class Lookahead<O extends Optimizer = Optimizer> {
   readonly #inner: O;
   readonly #k: number;
   readonly #alpha: number;
-  readonly #slow = new Map<Slot, Float32Array>();
+  readonly #slow = new Map<ParamState, Float32Array>();
   readonly #engine: Engine = engine();
   readonly #watcher: Watcher;
 
@@ -163,7 +163,7 @@ export class Lookahead<O extends Optimizer = Optimizer> {
       slow,
       slots.map(({ key }) => String(key)),
     );
-    const loaded = slots.flatMap((slot): [Slot, Float32Array][] => {
+    const loaded = slots.flatMap((slot): [ParamState, Float32Array][] => {
       const given: unknown = slow[slot.key];
       if (given === undefined) return [];
       const path = `slow[${JSON.stringify(slot.key)}]`;
@@ -185,7 +185,7 @@ export class Lookahead<O extends Optimizer = Optimizer> {
     this.dispose();
   }
 
-  #slowOf(slot: Slot): Float32Array {
+  #slowOf(slot: ParamState): Float32Array {
     let slow = this.#slow.get(slot);
     if (slow === undefined) {
       slow = this.#engine.allocate(slot.length);
@@ -194,7 +194,7 @@ export class Lookahead<O extends Optimizer = Optimizer> {
     return slow;
   }
 
-  #lookBack(stepCount: number, slots: readonly Slot[]): void {
+  #lookBack(stepCount: number, slots: readonly ParamState[]): void {
     if (stepCount % this.#k !== 0) return;
     for (const slot of slots) {
       // A param whose memory is gone is refused by the next step.

@@ -3,7 +3,7 @@ import { rangeError, typeError } from '../check/errors.js';
 import { checkBoolean, checkInteger, checkNumber, checkOptions } from '../check/options.js';
 import type { commonHyperParameters, Declaration, OptionsFrom, optimizerHyperParameters } from '../core/declaration.js';
 import type { Schedule } from '../core/schedule.js';
-import type { ParamState } from '../core/state-dict.js';
+import type { ParamStateDict } from '../core/state-dict.js';
 import type { StepResult } from '../core/stepper.js';
 import { TfAdadelta, tfAdadelta } from './formulas/adadelta.js';
 import { TfAdagrad, tfAdagrad } from './formulas/adagrad.js';
@@ -161,7 +161,7 @@ export abstract class TrainOptimizer<C extends OptimizerClass = OptimizerClass> 
   }
 
   /** TensorFlow.js fills up what a list of weights lacks. */
-  protected override filled(loaded: ParamState, now: ParamState): ParamState {
+  protected override filled(loaded: ParamStateDict, now: ParamStateDict): ParamStateDict {
     return { ...now, ...loaded };
   }
 

@@ -13,7 +13,7 @@ import { rangeError, show, typeError } from '../check/errors.js';
 import { checkInteger } from '../check/options.js';
 import { Optimizer, rebind } from '../core/optimizer.js';
 import type { Schedule } from '../core/schedule.js';
-import type { ParamState, StateDict } from '../core/state-dict.js';
+import type { ParamStateDict, StateDict } from '../core/state-dict.js';
 import type { StepResult } from '../core/stepper.js';
 import { optimizers } from '../optimizers/index.js';
 import { currentMemory } from './memory.js';
@@ -43,7 +43,7 @@ interface Binding {
 }
 
 /** State by the name of its variable. */
-export type States = Map<string, ParamState>;
+export type States = Map<string, ParamStateDict>;
 
 const probe = { probe: { data: new Float32Array(1), shape: [1, 1] } };
 
@@ -260,7 +260,7 @@ export class WrappedOptimizer<C extends OptimizerClass = OptimizerClass> extends
   protected tookIn(_names: readonly string[]): void {}
 
   /** What is loaded for a variable whose state is `now`. */
-  protected filled(loaded: ParamState, _now: ParamState): ParamState {
+  protected filled(loaded: ParamStateDict, _now: ParamStateDict): ParamStateDict {
     return loaded;
   }
 
@@ -277,7 +277,7 @@ export class WrappedOptimizer<C extends OptimizerClass = OptimizerClass> extends
       );
     }
     const values = [...states.values()];
-    return new Map(names.map((name, i) => [name, values[i] as ParamState]));
+    return new Map(names.map((name, i) => [name, values[i] as ParamStateDict]));
   }
 
   /** Puts the states of `names`, as far as there are any, and the counts into an optimizer. */
@@ -298,7 +298,7 @@ export class WrappedOptimizer<C extends OptimizerClass = OptimizerClass> extends
       state: {
         ...dict.state,
         ...Object.fromEntries(
-          loaded.map(([name, state]) => [name, this.filled(state, dict.state[name] as ParamState)]),
+          loaded.map(([name, state]) => [name, this.filled(state, dict.state[name] as ParamStateDict)]),
         ),
       },
     });
@@ -343,9 +343,9 @@ export class WrappedOptimizer<C extends OptimizerClass = OptimizerClass> extends
   }
 
   /** The state by the name of its variable, also that which waits for one. */
-  protected states(): [string, ParamState][] {
+  protected states(): [string, ParamStateDict][] {
     this.#checkAlive();
-    const states = this.#started ? Object.entries<ParamState>(this.#optimizer.stateDict().state) : [];
+    const states = this.#started ? Object.entries<ParamStateDict>(this.#optimizer.stateDict().state) : [];
     return [...states, ...this.#waiting];
   }
 

@@ -2,7 +2,7 @@ import { rangeError, show, typeError } from '../../check/errors.js';
 import { checkInteger, checkOptions } from '../../check/options.js';
 import { checkFloat32, checkLength, lengthOf } from '../../check/typed-array.js';
 import type { Tensor } from '../../core/params.js';
-import type { ParamState, StateDict } from '../../core/state-dict.js';
+import type { ParamStateDict, StateDict } from '../../core/state-dict.js';
 import type { Pair } from './two-loop.js';
 
 /** A pair as it is stored: ρ follows from it. */
@@ -15,7 +15,7 @@ export function savePairs(
   pairs: readonly Stored[],
 ): StateDict['state'] {
   let offset = 0;
-  const states = tensors.map(({ key, data }): [string | number, ParamState] => {
+  const states = tensors.map(({ key, data }): [string | number, ParamStateDict] => {
     const length = lengthOf(data);
     const cut = (name: 's' | 'y'): Float32Array => {
       const all = new Float32Array(pairs.length * length);
