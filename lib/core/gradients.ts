@@ -31,7 +31,9 @@ class ReadSparseGrad {
   }
 }
 
-/** Reads and checks the gradients of a step and registers them in the plan. An array seen before is not checked again. */
+/**
+ * Reads and checks the gradients of a step and registers them in the plan. An array seen before is not checked again.
+ */
 export class Gradients {
   readonly #store: ParamStore;
   readonly #denseOnly: string | undefined;

@@ -76,7 +76,9 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
     return 0;
   }
 
-  /** Fills state whose initial value depends on the param or on a step's options. Called before a param's first update. */
+  /**
+   * Fills state whose initial value depends on the param or on a step's options. Called before a param's first update.
+   */
   protected start?(options: ResolvedOf<D>, param: Float32Array, state: Readonly<Record<string, Float32Array>>): void;
 
   /** Scalars of a param after its update: a new list, or the same list if none has changed. */
@@ -182,28 +184,29 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
   /**
    * Updates the params in place, in one pass over memory.
    *
-   * Order of operations: gradScale, norm and clipNorm, clipValue, maximize, L2 decay, the formula, then zeroGrads and ema.
+   * Order of operations: gradScale, norm and clipNorm, clipValue, maximize, L2 decay, the formula, then zeroGrads and
+   * ema.
    *
    * @param grads One gradient a param, in the structure of the params. A gradient is a `Float32Array` of the param's
    *   length, or a {@link SparseGrad} `{ rows, values }`, which leaves all other rows and their state unchanged, or
    *   `null`, which leaves the param and its state unchanged. Gradients are only read, unless `zeroGrads` is set.
    * @param options `gradScale` multiplies every gradient. Default 1.
    * @returns Whether the step was applied, and the gradients' norm if it was measured.
-   * @throws TypeError for a wrong structure or type, a detached buffer, or while a stepAsync is pending. RangeError for a
-   *   wrong length, a row number out of range, overlapping memory, or a schedule value out of range. Nothing has changed
-   *   then.
+   * @throws TypeError for a wrong structure or type, a detached buffer, or while a stepAsync is pending. RangeError for
+   *   a wrong length, a row number out of range, overlapping memory, or a schedule value out of range. Nothing has
+   *   changed then.
    */
   step(grads: Grads, options?: StepOptions): StepResult {
     return this.#stepper.step(grads, options);
   }
 
   /**
-   * Like {@link step}, but on another thread: the event loop stays free. Several calls queue and run in order. Arguments
-   * are checked at the call. Hyper-parameters are read when the step starts.
+   * Like {@link step}, but on another thread: the event loop stays free. Several calls queue and run in order.
+   * Arguments are checked at the call. Hyper-parameters are read when the step starts.
    *
-   * While a step is pending, these throw a TypeError: `step`, `stateDict`, `loadStateDict`, `addParamGroup`, `dispose`, a
-   * change of an option that needs other state, and a step of another optimizer on the same params. Code that reads the
-   * params meanwhile sees some elements before the update and some after it.
+   * While a step is pending, these throw a TypeError: `step`, `stateDict`, `loadStateDict`, `addParamGroup`, `dispose`,
+   * a change of an option that needs other state, and a step of another optimizer on the same params. Code that reads
+   * the params meanwhile sees some elements before the update and some after it.
    *
    * Without the native addon the step runs at once, on the calling thread.
    *
@@ -226,7 +229,9 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
 
   // ---- Saving and loading ----
 
-  /** A copy of everything that a resumed run needs, except the params. It is plain data and survives `structuredClone`. */
+  /**
+   * A copy of everything that a resumed run needs, except the params. It is plain data and survives `structuredClone`.
+   */
   stateDict(): StateDict {
     this.#stepper.checkNotDisposed();
     this.#stepper.checkNoPendingStep();
@@ -244,8 +249,8 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
   }
 
   /**
-   * Loads a state that {@link stateDict} returned, all or nothing: step counts, numeric options, flags and state arrays.
-   * Arrays are copied. A live Schedule is kept.
+   * Loads a state that {@link stateDict} returned, all or nothing: step counts, numeric options, flags and state
+   * arrays. Arrays are copied. A live Schedule is kept.
    *
    * @throws TypeError for another class, version, names or types, or while a stepAsync is pending. RangeError for other
    *   lengths or counts.

@@ -5,13 +5,15 @@ import type { Group } from './param-group.js';
 import { type ParamState, stateArray } from './param-state.js';
 import type { Settings } from './settings.js';
 
-/** The state of one param: the updates that it has taken, and the class's own numbers and arrays. */
+/** The saved state of one param: its update count `step`, and the numbers and arrays of its class. */
 export type ParamStateDict = { readonly step: number } & { readonly [name: string]: number | Float32Array };
 
-/** One group's options, a Schedule as `{ schedule: true }`, and the names or indices of its params. */
+/**
+ * A saved param group: its options, with a Schedule as `{ schedule: true }`, and the names or indices of its params.
+ */
 export type GroupState = { readonly params: readonly (string | number)[] } & { readonly [option: string]: unknown };
 
-/** Everything that a resumed run needs, apart from the params. */
+/** Everything that a resumed run needs, except the params. */
 export interface StateDict {
   readonly version: 1;
   readonly optimizer: string;
@@ -33,7 +35,7 @@ function stored(value: unknown): unknown {
   return Array.isArray(value) ? value.map(stored) : value;
 }
 
-/** A setting as it is to be after loading: a live Schedule, and what a Schedule was stored for, stay as they are. */
+/** A setting after loading. The live value stays if it is a Schedule, or if a Schedule was saved. */
 function merged(live: unknown, value: unknown): unknown {
   if (isMark(value) || typeof live === 'function') return live;
   return Array.isArray(value) ? value.map((v, i) => merged(Array.isArray(live) ? live[i] : undefined, v)) : value;
@@ -48,7 +50,7 @@ export function saveGroup({ settings, tensors }: Group): GroupState {
   };
 }
 
-/** The settings that a group would have after loading `dict`. @throws TypeError, RangeError */
+/** The settings of a group after loading `dict`, without changing the group. @throws TypeError, RangeError */
 export function loadGroup(who: string, path: string, { settings, tensors }: Group, dict: unknown): Settings {
   checkOptions(`${who}: ${path}`, dict, ['params', ...Object.keys(settings.set)]);
   const { params, ...options } = dict as Record<string, unknown>;
@@ -56,12 +58,12 @@ export function loadGroup(who: string, path: string, { settings, tensors }: Grou
   if (!Array.isArray(params) || params.length !== keys.length || keys.some((key, i) => key !== params[i])) {
     throw typeError(who, `${path}.params`, show(params), show(keys));
   }
-  // What was off when the dict was made is not in it.
+  // An optional setting that the dict lacks was off when it was saved.
   const names = Object.keys(settings.set).filter((name) => name in options || settings.isOptional(name));
   return settings.with(Object.fromEntries(names.map((name) => [name, merged(settings.set[name], options[name])])));
 }
 
-/** The state of a param: its step, its scalars, and copies of its arrays. */
+/** The state of a param as plain data. Arrays are copied. */
 export function saveParam(
   param: ParamState,
   scalars: readonly string[],
@@ -74,7 +76,7 @@ export function saveParam(
   };
 }
 
-/** Checks the state of a param and returns what takes it over. @throws TypeError, RangeError */
+/** Checks the saved state of a param. Returns a function that loads it. @throws TypeError, RangeError */
 export function loadParam(
   who: string,
   param: ParamState,
@@ -90,7 +92,7 @@ export function loadParam(
   const sources = arrays.map(([name, length]) => {
     const array = checkFloat32(who, `${path}.${name}`, dict[name]);
     checkLength(who, `${path}.${name}`, array, length);
-    return new Float32Array(array); // a getter that is read later may detach it
+    return new Float32Array(array); // copied now, because a getter that is read later may detach it
   });
   return () => {
     param.step = step;
@@ -99,7 +101,7 @@ export function loadParam(
   };
 }
 
-/** The frame of a dict: class, counts, and that it speaks of `groups` groups and of these params alone. @throws */
+/** Checks everything in a dict except options and arrays: class, counts, number of groups, names of params. @throws */
 export function checkFrame(
   who: string,
   dict: unknown,

@@ -97,7 +97,7 @@ export class Stepper {
     return new Promise((resolve, reject) => {
       this.checkNotBusy();
       const { gradScale, signal, read } = this.exclusively(() => this.#readAhead(grads, options));
-      const begin = (done: () => void): void => {
+      const start = (done: () => void): void => {
         this.exclusively(() => {
           this.#resolve();
           this.#prepare(read, gradScale);
@@ -112,7 +112,7 @@ export class Stepper {
           done();
         });
       };
-      this.#queue.add(this.#store.extents, { begin, refuse: reject }, signal);
+      this.#queue.add(this.#store.extents, { start, reject }, signal);
     });
   }
 

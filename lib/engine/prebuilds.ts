@@ -8,7 +8,9 @@ export const root = join(__dirname, '..', '..');
 /** A `require` that bundlers leave alone, for absolute paths. */
 const requireFile = createRequire(process.execPath);
 
-/** The C library of a Linux program: the head of its file names its loader, ld-musl-x86_64.so.1 or ld-linux-x86-64.so.2. */
+/**
+ * The C library of a Linux program: the head of its file names its loader, ld-musl-x86_64.so.1 or ld-linux-x86-64.so.2.
+ */
 export function libcOf(program: string): 'glibc' | 'musl' {
   const head = Buffer.alloc(4096);
   try {
@@ -50,8 +52,8 @@ export function prebuildPath({ platform, arch, libc }: Target): string {
 export const ownBuild = join(root, 'build', 'Release', 'schuss.node');
 
 /**
- * The prebuilds that are published. Bundlers follow a path only where it is spelled out, and do without its file only where
- * it stands inside a `try`.
+ * The prebuilds that are published. Bundlers follow a path only where it is spelled out, and do without its file only
+ * where it stands inside a `try`.
  */
 function published(name: string): unknown {
   try {
@@ -81,7 +83,8 @@ function published(name: string): unknown {
 
 /**
  * The addon, from build/ or prebuilds/, and where it came from.
- * @throws Error whose message is the reason: there is none for this platform, or the system's word on why it does not load.
+ * @throws Error whose message is the reason: there is none for this platform, or the system's word on why it does not
+ *   load.
  */
 export function findAddon(): { readonly addon: unknown; readonly file: string } {
   const target = currentTarget();
