@@ -1,7 +1,7 @@
-// What test/golden/second-order/sfo-curves.json holds: the mean of the terms after each effective pass (N evaluations of
-// terms), for SFO and L-BFGS as they are, and for the first-order methods with every step size of a grid.
+// Computes test/golden/second-order/sfo-curves.json: the mean of the terms after each effective pass (N evaluations of terms). SFO
+// and L-BFGS run with their defaults, the first-order methods with every step size of a grid.
 //
-// npx tsx scripts/sfo-curves.ts takes some minutes; with names of methods behind it only those are run again.
+// npx tsx scripts/sfo-curves.ts takes some minutes. Followed by names of methods, it runs only those again.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { minimize } from '../lib/index.js';
@@ -20,7 +20,7 @@ const firstOrder = {
 type Curve = (number | null)[];
 type Curves = Readonly<Record<string, unknown>>;
 
-/** The mean of the terms after each pass, to six digits; null where it is not finite. A run that overflows ends early. */
+/** Mean of the terms after each pass, to six digits, or null where it is not finite. A run that overflows ends early. */
 function curveOf(sum: Sum, run: (onPass: (x: Float32Array | Float64Array) => void) => void): Curve {
   const curve: Curve = [];
   run((x) => {

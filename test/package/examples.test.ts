@@ -69,7 +69,7 @@ test('all compile', () => {
     strict: true,
     skipLibCheck: true,
     noEmit: true,
-    paths: { schuss: [join(root, 'lib', 'index.mts')], 'schuss/tfjs': [join(root, 'lib', 'adapters', 'tfjs.mts')] },
+    paths: { schuss: [join(root, 'lib', 'index.mts')], 'schuss/tfjs': [join(root, 'lib', 'tfjs', 'index.mts')] },
   });
   const problems = files.flatMap((file, i) => {
     const source = program.getSourceFile(file);
