@@ -5,7 +5,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig(({ mode }) => ({
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: mode === 'all' ? [] : ['test/**/*.slow.test.ts', 'test/bench/**'],
+    exclude: ['**/node_modules/**', ...(mode === 'all' ? [] : ['test/**/*.slow.test.ts', 'test/bench/**'])],
     testTimeout: 60_000,
     hookTimeout: 60_000,
     pool: 'forks',

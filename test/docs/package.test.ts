@@ -10,6 +10,7 @@ import * as schedules from '../../lib/schedules/index.js';
 import manifest from '../../package.json';
 import { plotsPath, schedulePlots } from '../../scripts/schedule-plots.js';
 import { declarations } from '../support/classes.js';
+import { random } from '../support/random.js';
 
 const root = join(__dirname, '..', '..');
 const guide = join(root, 'docs', 'guide');
@@ -254,11 +255,7 @@ describe.skipIf(executablePath === undefined)('in a browser, without network', {
 
 /** A folder of IDX files with images of 4 × 4, whose brightest row is their class: a study of them takes seconds. */
 function smallImages(path: string, count: number): string {
-  let state = 7;
-  const uniform = (): number => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return state / 2 ** 32;
-  };
+  const uniform = random(7);
   const labels = Uint8Array.from({ length: count }, () => Math.floor(4 * uniform()));
   const pixels = Uint8Array.from({ length: 16 * count }, (_, i) =>
     Math.floor(uniform() * (Math.floor((i % 16) / 4) === labels[Math.floor(i / 16)] ? 255 : 160)),

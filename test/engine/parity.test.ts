@@ -1,7 +1,8 @@
 // Reductions and vector operations: the same bits from every engine.
 import { describe, expect, test } from 'vitest';
 import { backend } from '../../lib/index.js';
-import { firstDifference, floats, nativeEngines, random, reference } from '../support/engines.js';
+import { firstDifference, floats, nativeEngines, reference } from '../support/engines.js';
+import { random } from '../support/random.js';
 
 const lengths = [0, 1, 15, 16, 17, 31, 1000, 16383, 16384, 16385, 100_003];
 

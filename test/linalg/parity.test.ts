@@ -5,7 +5,8 @@ import type { Linalg, Vector } from '../../lib/engine/linalg.js';
 import { loadAddon, nativeLinalg } from '../../lib/engine/native.js';
 import { referenceLinalg } from '../../lib/engine/reference-linalg.js';
 import { backend, setThreads } from '../../lib/index.js';
-import { random, reference } from '../support/engines.js';
+import { reference } from '../support/engines.js';
+import { random } from '../support/random.js';
 
 const addon = loadAddon();
 const { threads: before } = backend();

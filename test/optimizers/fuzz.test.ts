@@ -4,18 +4,8 @@ import { expect, test } from 'vitest';
 import { withEngine } from '../../lib/engine/backend.js';
 import { referenceEngine } from '../../lib/engine/reference.js';
 import type { Optimizer } from '../../lib/index.js';
+import { random } from '../support/random.js';
 import { type Any, type Case, numbers, shape, snapshot, variants } from '../support/rig.js';
-
-/** mulberry32: the same numbers for the same seed. */
-function random(seed: number): () => number {
-  let a = seed;
-  return () => {
-    a = (a + 0x6d2b79f5) | 0;
-    let t = Math.imul(a ^ (a >>> 15), 1 | a);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 interface World {
   optimizer: Optimizer;

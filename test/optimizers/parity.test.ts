@@ -4,7 +4,8 @@ import type { Declaration } from '../../lib/core/declaration.js';
 import type { Engine } from '../../lib/engine/engine.js';
 import type { OptimizerClass } from '../../lib/optimizers/index.js';
 import { allClasses } from '../support/classes.js';
-import { firstDifference, floats, nativeEngines, random, reference, withEngine } from '../support/engines.js';
+import { firstDifference, floats, nativeEngines, reference, withEngine } from '../support/engines.js';
+import { random } from '../support/random.js';
 
 type Options = Readonly<Record<string, unknown>>;
 

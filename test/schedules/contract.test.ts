@@ -1,8 +1,6 @@
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import ts from 'typescript';
 import { describe, expect, test } from 'vitest';
 import * as schedules from '../../lib/schedules/index.js';
+import { thrown } from '../support/bad-input.js';
 
 // What TypeScript would refuse is half of what is tested here.
 // biome-ignore lint/suspicious/noExplicitAny: see above
@@ -104,15 +102,6 @@ function call(name: string, argument: string, value: unknown): (step: number) =>
   if (position !== undefined) args[position] = value;
   else args[args.length - 1] = { ...(args.at(-1) as object), [argument]: value };
   return (s[name] as (typeof s)[string])(...args);
-}
-
-function thrown(f: () => unknown): string {
-  try {
-    f();
-  } catch (error) {
-    return String(error);
-  }
-  return 'nothing was thrown';
 }
 
 test('the table is whole: every export is called here, and every good call gives a function of the step', () => {
@@ -336,30 +325,4 @@ test.each([
       `TypeError: ${name}: ${argument}: ${shown}, expected a schedule, (step) => number`,
     );
   }
-});
-
-describe('the examples in the docstrings', () => {
-  const folder = join(__dirname, '../../lib/schedules');
-  const source = readdirSync(folder)
-    .map((file) => readFileSync(join(folder, file), 'utf8'))
-    .join('\n');
-  const blocks = [...source.matchAll(/@example\n \* ```ts\n([\s\S]*?) \* ```\n \*\/\nexport function (\w+)/g)];
-  const examples = blocks.map(([, block = '', name = '']): [string, string] => [name, block.replace(/^ \* ?/gm, '')]);
-
-  test('every schedule has one', () => expect(examples.map(([name]) => name).sort()).toEqual([...names].sort()));
-
-  test.each(examples)('%s gives what its comments say', (name, code) => {
-    expect(code).toMatch(new RegExp(`^import \\{[^}]*\\b${name}\\b[^}]*\\} from 'schuss';\n`));
-    // `lr(1); // 0.1` becomes a check; the import, a look-up in the module under test.
-    const checked = code
-      .replace(/^import (\{.*\}) from 'schuss';$/m, 'const $1 = schuss;')
-      .replace(/^(.+); \/\/ (\S+)$/gm, 'check($1, $2);');
-    let checks = 0;
-    const check = (actual: number, expected: number) => {
-      checks++;
-      expect(actual).toBeCloseTo(expected, 14);
-    };
-    new Function('schuss', 'check', ts.transpile(checked))(schedules, check);
-    expect(checks).toBeGreaterThanOrEqual(2);
-  });
 });

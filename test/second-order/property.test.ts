@@ -2,14 +2,13 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { LBFGS, minimize } from '../../lib/index.js';
 import { dot, maxAbs, norm, sumAbs } from '../../lib/second-order/linalg.js';
+import { bytes } from '../support/arrays.js';
+import type { Numbers } from '../support/second-order/problems.js';
 
 // Half of fast-check's own number: a run that takes seconds is a run that is made.
 fc.configureGlobal({ numRuns: 50 });
 
-type Numbers = Float32Array | Float64Array;
 type Objective = (x: Numbers, grad: Numbers) => number;
-
-const bits = (array: Numbers) => [...new Uint8Array(array.slice().buffer)];
 
 /**
  * Functions with a minimum, seldom convex: Σ cᵢ·(xᵢ − mᵢ)² + waves·cos(xᵢ + xᵢ₊₁), and not finite beyond a wall where there
@@ -51,7 +50,7 @@ describe('minimize', () => {
     fc.assert(
       fc.property(problem, kind, fc.integer({ min: 1, max: 12 }), ({ f, start }, Kind, historySize) => {
         const x0 = Kind.from(start);
-        const before = bits(x0);
+        const before = bytes(x0);
         const grad = new Float64Array(start.length);
         let last = f(x0, grad);
         const result = minimize<Numbers>(f, x0, {
@@ -62,7 +61,7 @@ describe('minimize', () => {
             last = value;
           },
         });
-        expect(bits(x0)).toEqual(before);
+        expect(bytes(x0)).toEqual(before);
         expect(result.value).toBe(last);
         expect(f(result.x, grad.fill(0))).toBe(last);
         expect(['gradient', 'function', 'iterations', 'line-search', 'non-finite']).toContain(result.reason);
@@ -77,7 +76,7 @@ describe('minimize', () => {
         const run = (options: object) => minimize<Numbers>(f, Kind.from(start), { maxIterations: 50, ...options });
         const [one, other] = [run({}), run({ callback: ({ x }: { x: Numbers }) => void x.fill(3) })];
         expect(other).toEqual(one);
-        expect(bits(other.x)).toEqual(bits(one.x));
+        expect(bytes(other.x)).toEqual(bytes(one.x));
       }),
     );
   });
@@ -99,7 +98,7 @@ describe('minimize', () => {
         // All but one are 0: adding them up rounds nothing.
         const term = (i: number, x: Numbers, grad: Numbers) => (i === at % N ? f(x, grad) : 0);
         const [whole, sum] = [minimize(f, start), minimize({ N, f: term }, start)];
-        expect(bits(sum.x)).toEqual(bits(whole.x));
+        expect(bytes(sum.x)).toEqual(bytes(whole.x));
         expect(sum.evaluations).toBe(N * whole.evaluations);
       }),
     );
@@ -138,7 +137,7 @@ describe('LBFGS', () => {
         const other = setup(f, one.x);
         other.lbfgs.loadStateDict(structuredClone(one.lbfgs.stateDict()));
         for (let i = 0; i < 4; i++) expect(other.step()).toEqual(one.step());
-        expect(bits(other.x)).toEqual(bits(one.x));
+        expect(bytes(other.x)).toEqual(bytes(one.x));
       }),
     );
   });

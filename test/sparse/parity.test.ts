@@ -3,7 +3,8 @@
 import { afterAll, describe, expect, test } from 'vitest';
 import type { Engine } from '../../lib/engine/engine.js';
 import { backend, setThreads } from '../../lib/index.js';
-import { firstDifference, floats, nativeEngines, random, reference, withEngine } from '../support/engines.js';
+import { firstDifference, floats, nativeEngines, reference, withEngine } from '../support/engines.js';
+import { random } from '../support/random.js';
 import { type Case, decay, type Options, rowForms } from '../support/rig.js';
 
 const { threads: before } = backend();

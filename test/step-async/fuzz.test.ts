@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { engine, withEngine } from '../../lib/engine/backend.js';
 import { referenceEngine } from '../../lib/engine/reference.js';
 import type { Optimizer } from '../../lib/index.js';
-import { random } from '../support/engines.js';
+import { random } from '../support/random.js';
 import { type Any, type Case, classes, numbers, shape, snapshot } from '../support/rig.js';
 
 const pinned = (length: number, seed: number) => {

@@ -3,11 +3,12 @@
 import { expect } from 'vitest';
 import type { Declaration, HyperParameter } from '../../lib/core/declaration.js';
 import type { Grads, Optimizer, OptimizerClass } from '../../lib/index.js';
+import type { Any } from './bad-input.js';
 import { allClasses } from './classes.js';
+import { numbers } from './random.js';
 
-// What TypeScript would refuse is half of what is tested.
-// biome-ignore lint/suspicious/noExplicitAny: see above
-export type Any = any;
+export type { Any };
+export { numbers };
 export type Options = Record<string, unknown>;
 
 export interface Case {
@@ -122,15 +123,6 @@ export function snapshot(optimizer: Optimizer, params: readonly Float32Array[]):
   );
 }
 
-/** Numbers like a network's, the same for the same seed. */
-export function numbers(length: number, seed: number): Float32Array {
-  let x = (seed * 2654435761 + 12345) >>> 0;
-  return Float32Array.from({ length }, () => {
-    x = (Math.imul(x, 1664525) + 1013904223) >>> 0;
-    return x / 2 ** 31 - 1;
-  });
-}
-
 /** A named optimizer of two params that has taken a few steps, one of them without "b". */
 export interface Rig {
   readonly optimizer: Optimizer;
@@ -155,7 +147,7 @@ const names = [...declarations.map((d) => d.name), 'createOptimizer', 'allocate'
 /** `Who: argument: given, expected …` */
 export const shape = new RegExp(`^(${names})(\\.\\w+)?: .+: .+, expected .+`, 's');
 
-type Kind = typeof TypeError | typeof RangeError;
+export type Kind = typeof TypeError | typeof RangeError;
 
 /** Runs what must fail, and returns the error: of the kind, in the one shape, and matching `message`. */
 export function refused(kind: Kind, message: RegExp | string, action: () => unknown): Error {

@@ -6,7 +6,8 @@ import { engine } from '../../lib/engine/backend.js';
 import { backend, setThreads } from '../../lib/index.js';
 import { type OptimizerClass, optimizers } from '../../lib/optimizers/index.js';
 import { allClasses } from '../support/classes.js';
-import { firstDifference, floats, random } from '../support/engines.js';
+import { firstDifference, floats } from '../support/engines.js';
+import { random } from '../support/random.js';
 
 const { threads: before } = backend();
 afterAll(() => setThreads(before));

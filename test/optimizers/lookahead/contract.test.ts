@@ -1,10 +1,10 @@
 // Lookahead against a loop written out by hand, to the bit, and as a wrapper that hides nothing of the optimizer inside.
 import { describe, expect, test } from 'vitest';
 import { Adam, allocate, createOptimizer, Lookahead, optimizers, SGD } from '../../../lib/index.js';
+import { f32 } from '../../support/arrays.js';
 import type { Any } from '../../support/rig.js';
 
 const f = Math.fround;
-const f32 = (...values: number[]): Float32Array => Float32Array.from(values);
 const grad = (step: number, length: number): Float32Array =>
   Float32Array.from({ length }, (_, i) => Math.sin(step * 7 + i));
 

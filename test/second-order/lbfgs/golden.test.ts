@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, test, vi } from 'vitest';
 import { LBFGS, minimize } from '../../../lib/index.js';
 import { type Pair, twoLoop } from '../../../lib/second-order/lbfgs/two-loop.js';
+import { random } from '../../support/random.js';
 import { evaluations, recorded, rowOf } from '../../support/second-order/evaluations.js';
 import { type Numbers, type Objective, problems, scattered } from '../../support/second-order/problems.js';
 
@@ -171,12 +172,8 @@ test('a constant that hides the last digits of the value does not keep the gradi
 describe('the two loops', () => {
   test('are the dense BFGS update, applied', () => {
     const n = 7;
-    let seed = 1;
-    const random = () => {
-      seed = (seed * 16807) % 2147483647;
-      return seed / 2147483647 - 0.5;
-    };
-    const vector = () => Float64Array.from({ length: n }, random);
+    const next = random(1);
+    const vector = () => Float64Array.from({ length: n }, () => next() - 0.5);
     const pairs: Pair[] = [];
     const gamma = 0.7;
     const identity = (i: number, j: number) => (i === j ? 1 : 0);

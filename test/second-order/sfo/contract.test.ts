@@ -2,17 +2,12 @@
 // params are by then.
 import { describe, expect, test } from 'vitest';
 import { minimize, SFO, type SFOOptions } from '../../../lib/index.js';
+import { bytes, f32, f64 } from '../../support/arrays.js';
+import { type Any, thrown } from '../../support/bad-input.js';
+import type { Numbers } from '../../support/second-order/problems.js';
 
-// What TypeScript would refuse is half of what is tested here.
-// biome-ignore lint/suspicious/noExplicitAny: see above
-type Any = any;
 const anyMinimize = minimize as Any;
 const AnySFO = SFO as Any;
-
-type Numbers = Float32Array | Float64Array;
-const f32 = (...values: number[]) => Float32Array.from(values);
-const f64 = (...values: number[]) => Float64Array.from(values);
-const bits = (array: Numbers) => [...new Uint8Array(array.slice().buffer)];
 
 /** ½·Σ(k + 1)·(x_k − sin(i + k))². */
 function bowl(i: number, x: Numbers, grad: Numbers): number {
@@ -28,15 +23,6 @@ const bowls = (N: number) => ({ N, f: bowl });
 /** The mean of sin(i + k): where the sum of N bowls is least. */
 const lowest = (N: number, k: number) =>
   Array.from({ length: N }, (_, i) => Math.sin(i + k) / N).reduce((a, b) => a + b);
-
-function thrown(f: () => unknown): string {
-  try {
-    f();
-  } catch (error) {
-    return String(error);
-  }
-  return 'nothing was thrown';
-}
 
 function run(sfo: { step(): unknown }, steps: number): void {
   for (let k = 0; k < steps; k++) sfo.step();
@@ -78,14 +64,14 @@ describe('SFO', () => {
       },
     });
     run(byList, 40);
-    expect([...bits(a), ...bits(b)]).toEqual(bits(flat));
+    expect([...bytes(a), ...bytes(b)]).toEqual(bytes(flat));
     const record = { v: f32(1, 2), w: f32(3, 4) };
     const byName = new SFO(record, {
       N: 5,
       f: (i, { v, w }, grads) => f(i, [v, w], [grads.v, grads.w]),
     });
     run(byName, 40);
-    expect([...bits(record.v), ...bits(record.w)]).toEqual(bits(flat));
+    expect([...bytes(record.v), ...bytes(record.w)]).toEqual(bytes(flat));
   });
 
   test('a step reports its term, value, gradient and evaluations', () => {
@@ -99,13 +85,13 @@ describe('SFO', () => {
     const sfo = new SFO(x, { N: 4, f });
     for (let k = 0; k < 20; k++) {
       calls.length = 0;
-      const before = bits(x);
+      const before = bytes(x);
       const { term, value, gradNorm, evaluations, failed, nonFinite, applied, active } = sfo.step();
       expect(evaluations).toBe(calls.length);
       expect(new Set(calls.map(({ i }) => i))).toEqual(new Set([term]));
       expect(calls.some((call) => call.value === value && Math.abs(call.norm - gradNorm) < 1e-6)).toBe(true);
       expect([failed ? calls.length > 1 : calls.length === 1, nonFinite]).toEqual([true, 0]);
-      expect(applied).toBe(bits(x).join() !== before.join());
+      expect(applied).toBe(bytes(x).join() !== before.join());
       expect(active).toBeGreaterThanOrEqual(2);
       expect(active).toBeLessThanOrEqual(4);
     }
@@ -116,7 +102,7 @@ describe('SFO', () => {
     const end = (seed?: number) => {
       const x = f32(3, -3, 1);
       run(new SFO(x, { ...bowls(10), ...(seed === undefined ? {} : { seed }) }), 15);
-      return bits(x);
+      return bytes(x);
     };
     expect(end()).toEqual(end(0));
     expect(end(7)).toEqual(end(7));
@@ -236,7 +222,7 @@ describe('SFO', () => {
       const f = (i: number, at: Numbers, grads: Numbers): number => {
         const value = bowl(i, at, grads);
         if (++calls >= from && !isHealed) return fail(grads, value) as number;
-        points.push(bits(at));
+        points.push(bytes(at));
         return value;
       };
       const sfo = new SFO(x, { N: 4, f });
@@ -249,7 +235,7 @@ describe('SFO', () => {
         throw oops;
       });
       expect(() => run(sfo, 30)).toThrow(oops);
-      expect(bits(x)).toEqual(points.at(-1) ?? bits(f32(3, -3)));
+      expect(bytes(x)).toEqual(points.at(-1) ?? bytes(f32(3, -3)));
       heal();
       run(sfo, 200);
       expect(x[0]).toBeCloseTo(lowest(4, 0), 4);
@@ -266,7 +252,7 @@ describe('SFO', () => {
           `^RangeError: SFO: f\\(\\d\\): ${shown}, expected a finite value \\(the params are at the last good point\\)$`,
         ),
       );
-      expect(bits(x)).toEqual(points.at(-1));
+      expect(bytes(x)).toEqual(points.at(-1));
       heal();
       run(sfo, 200);
       expect(x[0]).toBeCloseTo(lowest(4, 0), 4);
@@ -424,9 +410,9 @@ describe('SFO', () => {
 describe("minimize, method 'sfo'", () => {
   test('finds the minimum, in the type of x0, which stays as it is', () => {
     for (const x0 of [f64(3, -3, 1), f32(3, -3, 1)]) {
-      const before = bits(x0);
+      const before = bytes(x0);
       const result = minimize<Numbers>(bowls(10), x0, { method: 'sfo', passes: 20 });
-      expect(bits(x0)).toEqual(before);
+      expect(bytes(x0)).toEqual(before);
       expect(result.x.constructor).toBe(x0.constructor);
       for (let k = 0; k < 3; k++) expect(result.x[k]).toBeCloseTo(lowest(10, k), x0 instanceof Float64Array ? 7 : 5);
       expect(result).toMatchObject({ converged: false, reason: 'evaluations', nonFinite: 0, evaluations: 210 });

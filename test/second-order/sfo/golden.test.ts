@@ -9,9 +9,10 @@ import { SumOfModels } from '../../../lib/second-order/sfo/model.js';
 import { Random } from '../../../lib/second-order/sfo/random.js';
 import { checkSettings } from '../../../lib/second-order/sfo/settings.js';
 import * as tall from '../../../lib/second-order/sfo/tall.js';
+import { random } from '../../support/random.js';
 import type { Numbers } from '../../support/second-order/problems.js';
 import recorded from '../../support/second-order/sfo-curves.json';
-import { quadratics, random, type Sum, softmax, total } from '../../support/second-order/sums.js';
+import { quadratics, type Sum, softmax, total } from '../../support/second-order/sums.js';
 
 type Curve = readonly (number | null)[];
 

@@ -1,4 +1,5 @@
 /** Seeded weights and gradients: the same in every run. */
+import { normal, random } from '../random.js';
 
 /** Rows and columns of params that have a shape, by their length. */
 export function shapeOf(length: number): readonly [rows: number, columns: number] {
@@ -11,31 +12,15 @@ export function shapeOf(length: number): readonly [rows: number, columns: number
   return [rows ?? 1, length / (rows ?? 1)];
 }
 
-/** mulberry32: uniform in [0, 1). */
-function uniform(seed: number): () => number {
-  let a = seed | 0;
-  return () => {
-    a = (a + 0x6d2b79f5) | 0;
-    let x = Math.imul(a ^ (a >>> 15), 1 | a);
-    x = (x + Math.imul(x ^ (x >>> 7), 61 | x)) ^ x;
-    return ((x ^ (x >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
-/** Box and Muller. */
-function normal(random: () => number): number {
-  return Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
-}
-
 /**
  * A third of the weights is 0: there no |w| hides an error of the update. The others keep away from it: where decay
  * alone drives a weight through 0, the sign of the next normalised step hangs on a rounding, and no bound holds.
  */
 export function weights(length: number, seed: number): Float32Array {
-  const random = uniform(seed);
+  const next = random(seed);
   const scales = [0, 1, 0.05];
   return Float32Array.from({ length }, (_, i) => {
-    const x = normal(random);
+    const x = normal(next);
     return (scales[i % 3] ?? 0) * (x < 0 ? x - 0.2 : x + 0.2);
   });
 }
@@ -47,8 +32,8 @@ export function weights(length: number, seed: number): Float32Array {
 export type Kind = 'plain' | 'wild';
 
 export function gradient(length: number, seed: number, kind: Kind, magnitude: number): Float32Array {
-  const random = uniform(seed);
-  const power = (from: number, to: number): number => (random() < 0.5 ? -1 : 1) * 10 ** (from + (to - from) * random());
+  const next = random(seed);
+  const power = (from: number, to: number): number => (next() < 0.5 ? -1 : 1) * 10 ** (from + (to - from) * next());
   const wild = kind === 'wild';
   // Ten elements of a kind each against three scales of weights: every pair occurs. The first one is ordinary.
   const element = (i: number): number => {
@@ -60,13 +45,13 @@ export function gradient(length: number, seed: number, kind: Kind, magnitude: nu
       case 6:
         return wild ? power(10, 18) : power(0, 1); // huge
       case 7:
-        return random() < 0.7 ? 0 : normal(random); // seldom
+        return next() < 0.7 ? 0 : normal(next); // seldom
       case 8:
         return wild ? power(-6, 6) : power(-2, 1); // changing
       case 9:
-        return 0.3 + 0.1 * normal(random); // with a mean: s - a² cancels
+        return 0.3 + 0.1 * normal(next); // with a mean: s - a² cancels
       default:
-        return normal(random);
+        return normal(next);
     }
   };
   return Float32Array.from({ length }, (_, i) => element(i) * magnitude);

@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+import { random } from '../random.js';
 
 /** Any array of numbers: the functions compute in float64 whatever they are given. */
 export type Numbers = Float32Array | Float64Array;
@@ -246,18 +247,6 @@ export const problems: Readonly<Record<string, Problem>> = {
   'quadratic-1e6': { f: quadratic(1e6), start: tiled(100, 1) },
   'softmax-digits': { f: digits(30, 1e-3), start: new Float64Array(7850) },
 };
-
-/** Mulberry32, as lbfgsb.py has it: the same numbers in [0, 1) in both languages. */
-function random(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = state;
-    t = Math.imul(t ^ (t >>> 15), t | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 /** The start, each coordinate moved by up to a tenth of its size and at least of 1. */
 export function scattered(start: Float64Array, seed: number): Float64Array {

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+import { random } from '../random.js';
 import type { Numbers } from './problems.js';
 
 /** A sum of functions, as `minimize` takes it, and where to begin. */
@@ -9,18 +10,6 @@ export interface Sum {
   readonly N: number;
   readonly f: (i: number, x: Numbers, grad: Numbers) => number;
   readonly start: Float64Array;
-}
-
-/** Mulberry32: numbers in [0, 1). */
-export function random(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = state;
-    t = Math.imul(t ^ (t >>> 15), t | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
 
 /** ∑ values of the terms, and the gradient of that. */

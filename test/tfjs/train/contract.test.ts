@@ -1,24 +1,20 @@
-// tf.train's seven on schuss's kernels: TensorFlow.js's own numbers, weights, memory, models; patch and unpatch.
+// The optimizers of tf.train on schuss's kernels: TensorFlow.js's own numbers, weights, memory and models.
 import { MathBackendCPU } from '@tensorflow/tfjs-backend-cpu';
-import '@tensorflow/tfjs-backend-wasm';
-import { dirname, join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import * as layers from '@tensorflow/tfjs-layers';
-import { buildSync } from 'esbuild';
-import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { beforeAll, describe, expect, test, vi } from 'vitest';
 import { backend, cosine } from '../../../lib/index.js';
 import * as ours from '../../../lib/tfjs/index.js';
-
-// A backend whose memory the adapter can't know.
-tf.registerBackend('elsewhere', () => new MathBackendCPU());
-tf.copyRegisteredKernels('cpu', 'elsewhere');
-
-// biome-ignore lint/suspicious/noExplicitAny: what TypeScript would refuse is half of what is tested
-type Any = any;
+import type { Any } from '../../support/bad-input.js';
+import { numbers } from '../../support/random.js';
+import { onBackend, variable } from '../../support/tfjs.js';
 
 const { sgd, momentum, adagrad, adadelta, adam, adamax, rmsprop } = ours;
+
 const factories = { sgd, momentum, adagrad, adadelta, adam, adamax, rmsprop };
+
 type Name = keyof typeof factories;
+
 const names = Object.keys(factories) as Name[];
 
 /** Arguments that reach all of a formula. The bits of TensorFlow.js are ours where no power of a beta is in it. */
@@ -40,47 +36,34 @@ const cases: readonly [factory: Name, args: readonly unknown[], exact: boolean][
   ['rmsprop', [0.01, 0.8, 0.9, 1e-6, true], true],
 ];
 
-function noise(length: number, seed: number): Float32Array {
-  let state = seed;
-  return Float32Array.from({ length }, () => {
-    state = (Math.imul(state, 1664525) + 1013904223) | 0;
-    return state / 2 ** 31;
-  });
-}
 const values = (x: tf.Tensor): number[] => Array.from(x.dataSync());
+
 const make = (factory: Name, args: readonly unknown[]): ours.TrainOptimizer =>
   (factories[factory] as Any)(...args) as ours.TrainOptimizer;
+
 const theirs = (factory: Name, args: readonly unknown[]): tf.Optimizer =>
   (tf.train[factory] as Any)(...args) as tf.Optimizer;
+
 /** What of a step's size two results may be apart: TensorFlow.js has powers of beta in float32. */
 const closeTo = (a: number[], b: number[], size = 1): void => {
   expect(a.length).toBe(b.length);
   for (const [i, x] of a.entries()) expect(Math.abs(x - b[i]!)).toBeLessThanOrEqual(2e-5 * size);
 };
+
 test('runs on the native backend', () => expect(backend().name).toBe('native'));
 
 describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
-  beforeAll(async () => {
-    vi.spyOn(console, 'warn').mockImplementation(() => {});
-    await tf.setBackend(name);
-  });
-  beforeEach(() => tf.engine().startScope());
-  afterEach(() => {
-    tf.engine().endScope();
-    tf.disposeVariables();
-  });
-
-  const variable = (from: Float32Array | number[], shape: number[] = [from.length], id?: string): tf.Variable =>
-    tf.tidy(() => tf.variable(tf.tensor(from, shape), true, id));
+  beforeAll(() => void vi.spyOn(console, 'warn').mockImplementation(() => {}));
+  onBackend(name);
 
   describe.each(cases)('%s %j', (factory, args, exact) => {
     /** Two variables of each; `steps` steps with the same gradients, some of them null. */
     function pair(steps: number, mine = make(factory, args), other = theirs(factory, args)) {
-      const start = [noise(12, 1), noise(5, 2)];
+      const start = [numbers(12, 1), numbers(5, 2)];
       const of = (who: string) => [variable(start[0]!, [4, 3], `${who}0`), variable(start[1]!, [5], `${who}1`)];
       const [a, b] = [of('a'), of('b')];
       for (let s = 0; s < steps; s++) {
-        const gradients = [tf.tensor(noise(12, 10 + s), [4, 3]), s % 3 === 1 ? null : tf.tensor(noise(5, 40 + s))];
+        const gradients = [tf.tensor(numbers(12, 10 + s), [4, 3]), s % 3 === 1 ? null : tf.tensor(numbers(5, 40 + s))];
         for (const [optimizer, [v, w]] of [
           [mine, a],
           [other, b],
@@ -124,17 +107,17 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
       ] as const)
         for (let s = 5; s < 9; s++)
           optimizer.applyGradients([
-            { name: v!.name, tensor: tf.tensor(noise(12, 10 + s), [4, 3]) },
-            { name: w!.name, tensor: tf.tensor(noise(5, 40 + s)) },
+            { name: v!.name, tensor: tf.tensor(numbers(12, 10 + s), [4, 3]) },
+            { name: w!.name, tensor: tf.tensor(numbers(5, 40 + s)) },
           ]);
       for (const [i, v] of a.entries()) closeTo(values(v), values(b[i]!));
     });
 
     test('its own weights continue bit for bit; so does a state dict', async () => {
       const mine = make(factory, args);
-      const v = variable(noise(6, 1), [2, 3], 'v');
+      const v = variable(numbers(6, 1), [2, 3], 'v');
       const step = (optimizer: tf.Optimizer, s: number) =>
-        optimizer.applyGradients({ v: tf.tensor(noise(6, 10 + s), [2, 3]) });
+        optimizer.applyGradients({ v: tf.tensor(numbers(6, 10 + s), [2, 3]) });
       for (let s = 0; s < 4; s++) step(mine, s);
       const [middle, weights, dict] = [values(v), await mine.getWeights(), mine.stateDict()];
       const saved = weights.map(({ name: id, tensor }) => ({
@@ -190,8 +173,8 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
   test.skipIf(name === 'elsewhere')(
     'no tensor is lost in 10 000 steps of a model',
     () => {
-      const x = tf.tensor(noise(20, 2), [5, 4]);
-      const w = variable(noise(12, 1), [4, 3]);
+      const x = tf.tensor(numbers(20, 2), [5, 4]);
+      const w = variable(numbers(12, 1), [4, 3]);
       const b = variable([0, 0, 0]);
       for (const optimizer of [adam(0.01), rmsprop(0.001, 0.9, 0.5, null, false, { clipNorm: 1, ema: 0.9 })]) {
         const step = (): unknown =>
@@ -290,7 +273,7 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
       return made;
     };
     const lossesOf = async (net: layers.LayersModel, epochs: number, more: object = {}): Promise<number[]> => {
-      const [a, b] = [tf.tensor(noise(32 * 6, 1), [32, 6]), tf.tensor(noise(32 * 2, 2), [32, 2])];
+      const [a, b] = [tf.tensor(numbers(32 * 6, 1), [32, 6]), tf.tensor(numbers(32 * 2, 2), [32, 2])];
       const args = { epochs, batchSize: 8, shuffle: false, verbose: 0 as const, ...more };
       return (await net.fit(a, b, args)).history['loss'] as number[];
     };
@@ -381,7 +364,7 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
     test.each(
       Object.entries({ adamW, amsgrad, nadam, radam, lion, lamb, lars, adafactor, adEMAMix, ftrl, asgd, rprop }),
     )('%s', (id, factory) => {
-      const w = variable(noise(6, 1), [2, 3], 'w');
+      const w = variable(numbers(6, 1), [2, 3], 'w');
       const rate = cosine(0.1, { steps: 50 });
       const optimizer = (factory as Any)(rate, { clipNorm: 10 }) as ours.WrappedOptimizer;
       const loss = () => tf.mean(tf.square(w)) as tf.Scalar;
@@ -396,63 +379,6 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
         expect(() => (factory as Any)(0.1, options)).toThrow(/: options: .*, expected an object/);
       expect(() => (factory as Any)(0.1, { lr: 0.5 })).toThrow(/: lr: an option, expected the first argument/);
     });
-  });
-});
-
-describe('errors', () => {
-  beforeAll(() => tf.setBackend('cpu'));
-
-  test.each([
-    [() => sgd(undefined as never), TypeError('SGDOptimizer: learningRate: undefined, expected a number')],
-    [() => sgd('1' as never), TypeError('SGDOptimizer: learningRate: "1", expected a number in (-inf, inf)')],
-    [() => sgd(Number.NaN), RangeError('SGDOptimizer: learningRate: NaN, expected a finite number')],
-    [() => momentum(0.1, undefined as never), TypeError('MomentumOptimizer: momentum: undefined, expected a number')],
-    [() => momentum(0.1, 0.9, 1 as never), TypeError('MomentumOptimizer: useNesterov: 1, expected true or false')],
-    [() => adagrad(0.1, -1), RangeError('AdagradOptimizer: initialAccumulatorValue: -1, expected [0, inf)')],
-    [() => adadelta(0.1, 2), RangeError('AdadeltaOptimizer: rho: 2, expected [0, 1]')],
-    [() => adadelta(0.1, 0.9, 0), RangeError('AdadeltaOptimizer: epsilon: 0, expected (0, inf)')],
-    [() => adam(0.1, 1), RangeError('AdamOptimizer: beta1: 1, expected [0, 1)')],
-    [() => adam(0.1, 0.9, 1.5), RangeError('AdamOptimizer: beta2: 1.5, expected [0, 1)')],
-    [() => adam(0.1, 0.9, 0.9, -1), RangeError('AdamOptimizer: epsilon: -1, expected [0, inf)')],
-    [() => adamax(0.1, 0.9, 0.9, null, -1), RangeError('AdamaxOptimizer: decay: -1, expected [0, inf)')],
-    [() => rmsprop(null as never), TypeError('RMSPropOptimizer: learningRate: null, expected a number in (-inf, inf)')],
-    [
-      () => adam(0.1, 0.9, 0.9, null, { clipNorn: 1 } as never),
-      /^AdamOptimizer: clipNorn: unknown option, expected clipNorm/,
-    ],
-    [() => adam(0.1, 0.9, 0.9, null, { lr: 1 } as never), /^AdamOptimizer: lr: unknown option/],
-    [() => adam(0.1, 0.9, 0.9, null, { clipNorm: -1 }), RangeError('AdamOptimizer: clipNorm: -1, expected (0, inf)')],
-    [() => adam(0.1, 0.9, 0.9, null, null as never), /^AdamOptimizer: options: null/],
-    [() => ours.patch({} as never), /^patch: tf: an object, expected TensorFlow\.js/],
-    [() => ours.patch(null as never), /^patch: tf: null/],
-    [() => ours.patch({ train: {} }), TypeError('patch: tf.train.sgd: undefined, expected a function')],
-    [() => ours.patch({ train: Object.freeze({ ...factories }) }), /^patch: tf\.train\.sgd: a property that is/],
-    [() => ours.unpatch(undefined as never), /^unpatch: tf: undefined/],
-  ])('%s', (action, error) => expect(action).toThrow(error as Error));
-
-  test('of a rate that is set, and of weights: nothing has changed', async () => {
-    const w = tf.variable(tf.tensor([1, 2]));
-    const one = adam(0.1);
-    one.applyGradients({ [w.name]: tf.tensor([1, 2]) });
-    expect(() => (one.learningRate = Number.NaN)).toThrow(
-      RangeError('AdamOptimizer: learningRate: NaN, expected a finite number'),
-    );
-    const dict = one.stateDict();
-    const iter = { name: 'iter', tensor: tf.scalar(3, 'int32') };
-    await expect(one.setWeights([])).rejects.toThrow(/^AdamOptimizer: weights: an empty list/);
-    await expect(one.setWeights([{ name: 'v/m', tensor: tf.tensor([1, 2]) }])).rejects.toThrow(
-      RangeError('AdamOptimizer: weights[0]: shape [2], expected "iter", which is one number'),
-    );
-    await expect(one.setWeights([{ name: 'iter', tensor: tf.scalar(-1) }])).rejects.toThrow(/^AdamOptimizer: iter: -1/);
-    await expect(one.setWeights([iter, { name: `${w.name}/m`, tensor: tf.tensor([1]) }])).rejects.toThrow(/length 1/);
-    await expect(
-      one.setWeights([iter, { name: `${w.name}/m`, tensor: tf.tensor([1, 2], [2], 'int32') }]),
-    ).rejects.toThrow(/a tensor of int32, expected one of float32/);
-    await expect(sgd(1).setWeights([iter, iter])).rejects.toThrow(/^SGDOptimizer: weights: 1 beside "iter"/);
-    expect(one.stateDict()).toEqual(dict);
-    one.dispose();
-    await expect(one.getWeights()).rejects.toThrow(/a disposed optimizer/);
-    w.dispose();
   });
 });
 
@@ -478,23 +404,6 @@ test.each(cases)('setWeights by position: %s %j', async (factory, args) => {
   w.dispose();
 });
 
-test('patch and unpatch of namespaces that share a map, in any order', () => {
-  const map = tf.serialization.SerializationMap.getMap().classNameMap;
-  const before = { ...map };
-  const other = { train: { ...factories }, serialization: tf.serialization };
-  for (const [first, second] of [
-    [tf, other],
-    [other, tf],
-  ] as const) {
-    ours.patch(tf);
-    ours.patch(other);
-    ours.unpatch(first);
-    expect(map['Adam']?.[0]).toBe(ours.AdamOptimizer);
-    ours.unpatch(second);
-    expect({ ...map }).toEqual(before);
-  }
-});
-
 test("epsilon is the backend's where it is not given", async () => {
   class Half extends MathBackendCPU {
     override epsilon(): number {
@@ -511,40 +420,6 @@ test("epsilon is the backend's where it is not given", async () => {
   expect(adam().getConfig()).toMatchObject({ epsilon: 1e-4 });
   await tf.setBackend('cpu');
   tf.removeBackend('half');
-});
-
-describe('other builds of TensorFlow.js', () => {
-  test('a namespace of ES modules, which is frozen, and layers beside it', () => {
-    const dist = dirname(require.resolve('@tensorflow/tfjs-core'));
-    const layersDist = dirname(require.resolve('@tensorflow/tfjs-layers'));
-    const [file] = buildSync({
-      stdin: {
-        contents: `import * as tf from '@tensorflow/tfjs-core';
-          import { getOptimizer } from ${JSON.stringify(join(layersDist, 'optimizers.js'))};
-          export { tf, getOptimizer };`,
-        resolveDir: __dirname,
-      },
-      alias: { '@tensorflow/tfjs-core': join(dist, 'index.js') },
-      bundle: true,
-      format: 'cjs',
-      platform: 'node',
-      write: false,
-      logLevel: 'error',
-    }).outputFiles;
-    const module = { exports: {} as Any };
-    new Function('require', 'module', 'exports', (file as { text: string }).text)(require, module, module.exports);
-    const { tf: esm, getOptimizer } = module.exports;
-    expect(esm.train).not.toBe(tf.train);
-    const namespace = Object.freeze({ ...esm });
-    const { adam: before } = esm.train;
-    ours.patch(namespace);
-    expect(esm.train.adam()).toBeInstanceOf(ours.AdamOptimizer);
-    expect(getOptimizer('rmsprop')).toBeInstanceOf(ours.RMSPropOptimizer);
-    expect(tf.train.adam()).not.toBeInstanceOf(ours.AdamOptimizer); // the other copy
-    ours.unpatch(namespace);
-    expect(esm.train.adam).toBe(before);
-    expect(getOptimizer('rmsprop')).not.toBeInstanceOf(ours.RMSPropOptimizer);
-  });
 });
 
 test('a backend whose memory is out of reach is told of once, and the step is right', async () => {
