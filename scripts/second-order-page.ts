@@ -3,8 +3,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { drawer, look } from '../bench/speed/plot.js';
-import { evaluations, recorded, rowOf } from '../test/golden/second-order/evaluations.js';
-import { problems } from '../test/golden/second-order/problems.js';
+import { evaluations, recorded, rowOf } from '../test/support/second-order/evaluations.js';
+import { problems } from '../test/support/second-order/problems.js';
 
 const root = join(__dirname, '..');
 const page = join(root, 'docs', 'guide', 'second-order.md');
@@ -18,7 +18,7 @@ interface Sum {
 }
 
 const curves = JSON.parse(
-  readFileSync(join(root, 'test', 'golden', 'second-order', 'sfo-curves.json'), 'utf8'),
+  readFileSync(join(root, 'test', 'support', 'second-order', 'sfo-curves.json'), 'utf8'),
 ) as Readonly<Record<'softmax' | 'autoencoder', Sum>>;
 
 function table(): string {

@@ -1,4 +1,4 @@
-// Computes test/golden/second-order/sfo-curves.json: the mean of the terms after each effective pass (N evaluations of terms). SFO
+// Computes test/support/second-order/sfo-curves.json: the mean of the terms after each effective pass (N evaluations of terms). SFO
 // and L-BFGS run with their defaults, the first-order methods with every step size of a grid.
 //
 // npx tsx scripts/sfo-curves.ts takes some minutes. Followed by names of methods, it runs only those again.
@@ -46,7 +46,7 @@ function curves(sum: Sum, recorded: Curves): Curves {
   return Object.fromEntries(Object.entries(runs).map(([name, run]) => [name, isWanted(name) ? run() : recorded[name]]));
 }
 
-const file = join(__dirname, '../test/golden/second-order/sfo-curves.json');
+const file = join(__dirname, '../test/support/second-order/sfo-curves.json');
 const before = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Record<string, Curves>) : {};
 const all = {
   passes,
