@@ -230,7 +230,7 @@ export class LBFGS {
    * Replaces counts, options and curvature pairs by those of a state that {@link stateDict} returned. The arrays are copied. lr
    * keeps its present value if that is a Schedule, or if a Schedule was saved. If it throws, nothing has changed.
    *
-   * @throws TypeError for another class, version, names or types; RangeError for other lengths or counts
+   * @throws TypeError for another class, names or types; RangeError for another version, other lengths or counts
    */
   loadStateDict(dict: StateDict): void {
     this.#checkIdle();
