@@ -7,7 +7,10 @@ import { checkClasses, checkMatrixRows, checkMembers, checkOut } from './inputs.
 import { addAll } from './mean.js';
 import { addSoftmax, logSoftmax } from './softmax.js';
 
-/** A teacher: its logits, the logits of several models (their softmaxes are averaged), or probabilities (used unchanged). */
+/**
+ * A teacher: its logits, the logits of several models (their softmaxes are averaged), or probabilities (used
+ * unchanged).
+ */
 export type Teacher = Float32Array | readonly Float32Array[] | { readonly probabilities: Float32Array };
 
 /** Options of {@link distillationLoss}. */
@@ -20,7 +23,10 @@ export interface DistillationOptions {
   readonly alpha?: number | undefined;
   /** The true class of each matrix row, each in [0, classes). Required if alpha is below 1. */
   readonly labels?: Int32Array | undefined;
-  /** Receives the gradient with respect to the student's logits. May be the array of the student's or of a teacher's logits. */
+  /**
+   * Receives the gradient with respect to the student's logits. May be the array of the student's or of a teacher's
+   * logits.
+   */
   readonly grad?: Float32Array | undefined;
 }
 
@@ -30,27 +36,28 @@ type ReadTeacher = (offset: number, p: Float64Array, logP: Float64Array) => numb
 const teachers = 'a Float32Array of logits, a list of them, or { probabilities }';
 
 /**
- * The distillation loss: how far a student's predictions are from a teacher's and from the labels. Returns the mean over the
- * batch, and writes its gradient to `grad`.
+ * The distillation loss: how far a student's predictions are from a teacher's and from the labels. Returns the mean
+ * over the batch, and writes its gradient to `grad`.
  *
  * ```
  * loss = mean over rows of  α·T²·KL(p ‖ softmax(z/T)) + (1−α)·(−log softmax(z)[label])
  * grad = (α·T·(softmax(z/T) − p) + (1−α)·(softmax(z) − onehot(label))) / rows
  * ```
- * z are the student's logits. p is softmax(teacher/T), its mean over several teachers, or the given probabilities. Those are
- * neither softened nor normalised; if a matrix row does not sum to 1, the gradient has (Σp)·softmax(z/T) − p. The factor T² keeps
- * the magnitude of the gradient independent of T. Arithmetic is float64 with log softmax, accurate for logits of any size; `grad`
- * is rounded once.
+ * z are the student's logits. p is softmax(teacher/T), its mean over several teachers, or the given probabilities.
+ * Those are neither softened nor normalised; if a matrix row does not sum to 1, the gradient has (Σp)·softmax(z/T) − p.
+ * The factor T² keeps the magnitude of the gradient independent of T. Arithmetic is float64 with log softmax, accurate
+ * for logits of any size; `grad` is rounded once.
  *
- * @param studentLogits a row-major matrix, batch × classes, with at least one matrix row. Changes only if it is also `grad`.
+ * @param studentLogits a row-major matrix, batch × classes, with at least one matrix row. Changes only if it is also
+ *   `grad`.
  * @param teacher of the same length: {@link Teacher}. Changes only if it is also `grad`.
- * @param options `classes` (required), `temperature` (1, (0, ∞)), `alpha` ([0, 1], 0.5 with labels, 1 without), `labels`, `grad`:
- *   {@link DistillationOptions}
+ * @param options `classes` (required), `temperature` (1, (0, ∞)), `alpha` ([0, 1], 0.5 with labels, 1 without),
+ *   `labels`, `grad`: {@link DistillationOptions}
  * @returns the loss. NaN in the logits gives NaN.
- * @throws TypeError for a wrong type, an unknown option, or an alpha below 1 without labels; RangeError for other lengths, an
- *   empty batch, no teachers, a length that is not a multiple of classes, a wrong number of labels or a label not in
- *   [0, classes), a temperature or alpha out of range, a probability that is negative or not finite, or a `grad` that overlaps
- *   the labels, or overlaps logits in part
+ * @throws TypeError for a wrong type, an unknown option, or an alpha below 1 without labels; RangeError for other
+ *   lengths, an empty batch, no teachers, a length that is not a multiple of classes, a wrong number of labels or a
+ *   label not in [0, classes), a temperature or alpha out of range, a probability that is negative or not finite, or a
+ *   `grad` that overlaps the labels, or overlaps logits in part
  * @see Hinton, Vinyals & Dean 2015, "Distilling the Knowledge in a Neural Network", https://arxiv.org/abs/1503.02531
  * @example
  * ```ts
@@ -140,7 +147,10 @@ function divergence(p: Float64Array, logP: Float64Array, logQ: Float64Array): nu
   return sum;
 }
 
-/** The teacher's arrays, their names in errors, and a function that reads one matrix row of them. @throws TypeError, RangeError */
+/**
+ * The teacher's arrays, their names in errors, and a function that reads one matrix row of them.
+ * @throws TypeError, RangeError
+ */
 function checkTeacher(
   who: string,
   teacher: Teacher,

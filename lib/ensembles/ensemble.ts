@@ -9,7 +9,10 @@ export type EnsembleMember<X = Float32Array> = (x: X) => Float32Array | PromiseL
 /** Options of {@link Ensemble}. */
 export interface EnsembleOptions<Vote extends boolean = boolean>
   extends Pick<AveragePredictionsOptions, 'from' | 'classes' | 'weights'> {
-  /** Whether to return the class that most members choose instead of mean probabilities. Requires `classes`. Default false. */
+  /**
+   * Whether to return the class that most members choose instead of mean probabilities. Requires `classes`. Default
+   * false.
+   */
   readonly vote?: Vote | undefined;
 }
 
@@ -20,10 +23,11 @@ export interface EnsembleOptions<Vote extends boolean = boolean>
  *
  * @typeParam X the input of the members
  * @param members functions from an input to predictions: {@link EnsembleMember}
- * @param options `from` ('probabilities' | 'logits', default 'probabilities'), `classes` (an integer in [1, ∞), required with
- *   logits and with `vote`), `weights` (each [0, ∞), equal by default), `vote` (false): {@link EnsembleOptions}
- * @throws TypeError for a wrong type or an unknown option; RangeError for no members, or weights that are negative, not finite,
- *   all 0 or of another count
+ * @param options `from` ('probabilities' | 'logits', default 'probabilities'), `classes` (an integer in [1, ∞),
+ *   required with logits and with `vote`), `weights` (each [0, ∞), equal by default), `vote` (false):
+ *   {@link EnsembleOptions}
+ * @throws TypeError for a wrong type or an unknown option; RangeError for no members, or weights that are negative, not
+ *   finite, all 0 or of another count
  * @see Hansen & Salamon 1990, "Neural Network Ensembles"
  * @example
  * ```ts
@@ -60,20 +64,21 @@ export class Ensemble<X = Float32Array, Vote extends boolean = false> {
   /**
    * Calls every member with `x`, all concurrently, and combines their predictions.
    *
-   * A synchronous member may return the same array at each call, because it is copied before the next member is called. An
-   * asynchronous member must not change its array after it has resolved.
+   * A synchronous member may return the same array at each call, because it is copied before the next member is called.
+   * An asynchronous member must not change its array after it has resolved.
    *
    * @param x passed to all members unchanged
-   * @returns a Promise of a new array: batch × classes mean probabilities or, with `vote`, the class of each matrix row. It rejects
-   *   with a member's error. It rejects with a TypeError or RangeError that names the member if its prediction is not a
-   *   Float32Array, has another length than that of the first member, has a length that is not a multiple of classes, or, with
-   *   `vote`, holds NaN.
+   * @returns a Promise of a new array: batch × classes mean probabilities or, with `vote`, the class of each matrix
+   *   row. It rejects with a member's error. It rejects with a TypeError or RangeError that names the member if its
+   *   prediction is not a Float32Array, has another length than that of the first member, has a length that is not a
+   *   multiple of classes, or, with `vote`, holds NaN.
    */
   async predict(x: X): Promise<Vote extends true ? Int32Array : Float32Array> {
     type Result = Vote extends true ? Int32Array : Float32Array;
     const who = 'Ensemble';
     const path = (i: number) => `members[${i}](x)`;
-    // The async callback turns an exception of one member into a rejection, so that the Promises of other members are handled.
+    // The async callback turns an exception of one member into a rejection, so that the Promises of other members are
+    // handled.
     const predictions = await Promise.all(
       this.#members.map(async (member, i) => {
         const result: unknown = member(x);

@@ -17,7 +17,10 @@ export function checkList<T>(
   return list;
 }
 
-/** Returns a copy of the list if it holds at least one Float32Array, all of the same length. @throws TypeError, RangeError */
+/**
+ * Returns a copy of the list if it holds at least one Float32Array, all of the same length.
+ * @throws TypeError, RangeError
+ */
 export function checkMembers(who: string, argument: string, members: readonly Float32Array[]): readonly Float32Array[] {
   checkList(who, argument, members, 'Float32Array');
   const checked = Array.from(members, (member, i) => checkFloat32(who, `${argument}[${i}]`, member));
@@ -66,9 +69,9 @@ interface Output {
 }
 
 /**
- * Returns `out` if results may be written to it: its length fits, and each input either starts at the same address or does not
- * overlap it. An element is never read after the result at the same index was written. An input that overlaps `out` with a shift
- * would be overwritten before it is read.
+ * Returns `out` if results may be written to it: its length fits, and each input either starts at the same address or
+ * does not overlap it. An element is never read after the result at the same index was written. An input that overlaps
+ * `out` with a shift would be overwritten before it is read.
  *
  * @throws TypeError, RangeError
  */

@@ -13,8 +13,8 @@ export interface WeightedSum {
 }
 
 /**
- * Adds `length` elements of every member, starting at `offset`, to `sum`, in float64. Skips a member of weight 0, so its NaN does
- * not count.
+ * Adds `length` elements of every member, starting at `offset`, to `sum`, in float64. Skips a member of weight 0, so
+ * its NaN does not count.
  */
 export function addAll(
   { members, weights, add }: WeightedSum,
@@ -31,8 +31,8 @@ export function addAll(
 const defaultBlock = 1024;
 
 /**
- * Writes the weighted mean of the members to `out`, rounded once. `out` may be one of the members, because each block is read
- * from every member before it is written.
+ * Writes the weighted mean of the members to `out`, rounded once. `out` may be one of the members, because each block
+ * is read from every member before it is written.
  */
 export function weightedMean(
   members: readonly Float32Array[],

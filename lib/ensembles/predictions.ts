@@ -20,16 +20,20 @@ export interface AveragePredictionsOptions {
 /**
  * Averages the members' probabilities: the prediction of an ensemble of classifiers (soft voting).
  *
- * Formula: Σₖ aₖ·pₖ / Σₖ aₖ, where pₖ is member k or, from logits, the softmax of each of its matrix rows. The sum is float64, and
- * the result is rounded once. A member of weight 0 is ignored, even if it holds NaN. Any other NaN appears in the result.
+ * Formula: Σₖ aₖ·pₖ / Σₖ aₖ, where pₖ is member k or, from logits, the softmax of each of its matrix rows. The sum is
+ * float64, and the result is rounded once. A member of weight 0 is ignored, even if it holds NaN. Any other NaN appears
+ * in the result.
  *
- * @param members predictions of the same length: row-major matrices, batch × classes. A member changes only if it is also `out`.
- * @param options `from` ('probabilities' | 'logits', default 'probabilities'), `classes` (required with logits), `weights` (each
- *   [0, ∞), equal by default), `out`: {@link AveragePredictionsOptions}
+ * @param members predictions of the same length: row-major matrices, batch × classes. A member changes only if it is
+ *   also `out`.
+ * @param options `from` ('probabilities' | 'logits', default 'probabilities'), `classes` (required with logits),
+ *   `weights` (each [0, ∞), equal by default), `out`: {@link AveragePredictionsOptions}
  * @returns `out`, or a new array
- * @throws TypeError for a wrong type or an unknown option; RangeError for no members, members of other lengths, a length that is
- *   not a multiple of classes, weights that are negative, not finite or all 0, or an `out` that overlaps a member in part
- * @see Hansen & Salamon 1990, "Neural Network Ensembles"; Lakshminarayanan et al. 2017, https://arxiv.org/abs/1612.01474
+ * @throws TypeError for a wrong type or an unknown option; RangeError for no members, members of other lengths, a
+ *   length that is not a multiple of classes, weights that are negative, not finite or all 0, or an `out` that overlaps
+ *   a member in part
+ * @see Hansen & Salamon 1990, "Neural Network Ensembles"; Lakshminarayanan et al. 2017,
+ *   https://arxiv.org/abs/1612.01474
  * @example
  * ```ts
  * import { averagePredictions } from 'schuss';
@@ -54,7 +58,10 @@ export function averagePredictions(
   return meanOf(checked, checkWeights(who, weights, checked.length, 'member'), softmaxOver, target);
 }
 
-/** The number of classes for the softmax, or undefined if the members hold probabilities. @throws TypeError, RangeError */
+/**
+ * The number of classes for the softmax, or undefined if the members hold probabilities.
+ * @throws TypeError, RangeError
+ */
 export function checkKind(
   who: string,
   { from = 'probabilities', classes }: Pick<AveragePredictionsOptions, 'from' | 'classes'>,
@@ -64,7 +71,9 @@ export function checkKind(
   return logits ? classes : undefined;
 }
 
-/** The weighted mean of checked members. If `softmaxOver` is given, of the softmax of their matrix rows of that length. */
+/**
+ * The weighted mean of checked members. If `softmaxOver` is given, of the softmax of their matrix rows of that length.
+ */
 export function meanOf(
   members: readonly Float32Array[],
   weights: Float64Array,
@@ -91,11 +100,12 @@ export type AverageLogitsOptions = Pick<AveragePredictionsOptions, 'weights' | '
  *
  * Formula: Σₖ aₖ·zₖ / Σₖ aₖ. The sum is float64, and the result is rounded once. A member of weight 0 is ignored.
  *
- * @param members logits of the same length: row-major matrices, batch × classes. A member changes only if it is also `out`.
+ * @param members logits of the same length: row-major matrices, batch × classes. A member changes only if it is also
+ *   `out`.
  * @param options `weights` (each [0, ∞), equal by default), `out`: as for {@link averagePredictions}
  * @returns `out`, or a new array
- * @throws TypeError for a wrong type or an unknown option; RangeError for no members, members of other lengths, weights that are
- *   negative, not finite or all 0, or an `out` that overlaps a member in part
+ * @throws TypeError for a wrong type or an unknown option; RangeError for no members, members of other lengths, weights
+ *   that are negative, not finite or all 0, or an `out` that overlaps a member in part
  * @see Hinton 2002, "Training Products of Experts by Minimizing Contrastive Divergence"
  * @example
  * ```ts
@@ -124,14 +134,15 @@ export interface MajorityVoteOptions {
 /**
  * Returns the class that most members choose (hard voting), for each matrix row.
  *
- * Formula: argmax_c Σₖ aₖ·[argmax_j pₖⱼ = c]. Ties go to the lowest class, both among a member's values and among the votes.
+ * Formula: argmax_c Σₖ aₖ·[argmax_j pₖⱼ = c]. Ties go to the lowest class, both among a member's values and among the
+ * votes.
  *
  * @param members probabilities or logits of the same length: row-major matrices, batch × classes. They do not change.
  * @param options `classes` (required), `weights` (each [0, ∞), one vote by default): {@link MajorityVoteOptions}
  * @returns the class of each matrix row
- * @throws TypeError for a wrong type or an unknown option; RangeError for no members, members of other lengths, a length that is
- *   not a multiple of classes, weights that are negative, not finite or all 0, or NaN in a member whose weight is not 0. NaN
- *   cannot be compared, so such a matrix row has no most likely class.
+ * @throws TypeError for a wrong type or an unknown option; RangeError for no members, members of other lengths, a
+ *   length that is not a multiple of classes, weights that are negative, not finite or all 0, or NaN in a member whose
+ *   weight is not 0. NaN cannot be compared, so such a matrix row has no most likely class.
  * @see Hansen & Salamon 1990, "Neural Network Ensembles"
  * @example
  * ```ts

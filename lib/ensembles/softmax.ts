@@ -1,7 +1,7 @@
 import type { Add } from './mean.js';
 
-// The largest logit is subtracted first, so that no exponential overflows and one of them is 1. As in PyTorch, a matrix row with
-// NaN, or without a finite maximum, gives NaN.
+// The largest logit is subtracted first, so that no exponential overflows and one of them is 1. As in PyTorch, a matrix
+// row with NaN, or without a finite maximum, gives NaN.
 function maximum(z: Float32Array, offset: number, length: number): number {
   let max = Number.NEGATIVE_INFINITY;
   for (let i = offset; i < offset + length; i++) if (z[i]! > max) max = z[i]!;

@@ -48,11 +48,11 @@ const who = 'WeightAverage';
  * EMA, debias:    s ← s + (1−d)·(w − s) from s = 0;   avg = s / (1 − dⁿ)
  * SWA:            avg ← avg + (w − avg)/n, the mean of the weights at all updates
  * ```
- * w are the weights, d is `decay`, and n is the number of updates, including the current one. Each update is one native pass in
- * float32, with the same bits on every machine.
+ * w are the weights, d is `decay`, and n is the number of updates, including the current one. Each update is one native
+ * pass in float32, with the same bits on every machine.
  *
- * @param params the params, in any structure that an optimizer takes; the options of groups are ignored. Only `swap` changes
- *   them.
+ * @param params the params, in any structure that an optimizer takes; the options of groups are ignored. Only `swap`
+ *   changes them.
  * @param options `mode` ('ema' | 'swa', default 'ema'); for 'ema' `decay` (required, [0, 1)), `debias` (false):
  *   {@link EmaOptions}, {@link SwaOptions}
  * @throws TypeError for a wrong type or an unknown option; RangeError for a decay out of range or overlapping params
@@ -121,9 +121,9 @@ export class WeightAverage {
   }
 
   /**
-   * The averaged weights, in the order of the params. Always the same arrays: `update` changes them in place or, with `debias`,
-   * reading this property does. Before the first update they hold the weights at construction; while swapped, the contents of the
-   * params. Do not write to them, because that changes the average.
+   * The averaged weights, in the order of the params. Always the same arrays: `update` changes them in place or, with
+   * `debias`, reading this property does. Before the first update they hold the weights at construction; while swapped,
+   * the contents of the params. Do not write to them, because that changes the average.
    */
   get params(): readonly Float32Array[] {
     this.#correctBias();
@@ -148,10 +148,11 @@ export class WeightAverage {
   }
 
   /**
-   * Swaps the contents of the params and of the average, so that the model predicts with the averaged weights. A second call
-   * restores both, bit for bit.
+   * Swaps the contents of the params and of the average, so that the model predicts with the averaged weights. A second
+   * call restores both, bit for bit.
    *
-   * @throws TypeError before the first update, or if the buffer of a param is detached; RangeError if a param has another length
+   * @throws TypeError before the first update, or if the buffer of a param is detached; RangeError if a param has
+   *   another length
    */
   swap(): void {
     if (this.#count === 0) throw typeError(who, 'swap', 'no average yet', 'an update() before');
@@ -182,11 +183,11 @@ export class WeightAverage {
   }
 
   /**
-   * Replaces the count, the decay and the averages by those of a state that {@link stateDict} returned. The arrays are copied. If
-   * it throws, nothing has changed.
+   * Replaces the count, the decay and the averages by those of a state that {@link stateDict} returned. The arrays are
+   * copied. If it throws, nothing has changed.
    *
-   * @throws TypeError while swapped, or for another mode, debias, names or types; RangeError for another version, other lengths
-   *   or values out of range
+   * @throws TypeError while swapped, or for another mode, debias, names or types; RangeError for another version, other
+   *   lengths or values out of range
    * @example
    * ```ts
    * import { WeightAverage } from 'schuss';

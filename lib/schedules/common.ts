@@ -24,7 +24,10 @@ export function checkKeys<T extends object>(who: string, options: T, known: read
   checkOptions(who, options, known);
 }
 
-/** Returns `value` if it is finite and not negative, as the scheduled options of optimizers are. @throws TypeError, RangeError */
+/**
+ * Returns `value` if it is finite and not negative, as the scheduled options of optimizers are.
+ * @throws TypeError, RangeError
+ */
 export function checkValue(who: string, argument: string, value: unknown): number {
   return checkNumber(who, argument, value, '[0, inf)');
 }
@@ -34,13 +37,17 @@ export function checkSteps(who: string, argument: string, value: unknown): numbe
   return checkInteger(who, argument, value, '[1, inf)');
 }
 
-/** Returns `value` if it is a function. The optimizer checks the result of the function, at each step. @throws TypeError */
+/**
+ * Returns `value` if it is a function. The optimizer checks the result of the function, at each step.
+ * @throws TypeError
+ */
 export function checkSchedule(who: string, argument: string, value: Schedule): Schedule {
   return checkFunction(who, argument, value, 'a schedule, (step) => number');
 }
 
 /**
- * Returns a copy of `values` with each element checked. The copy keeps the schedule pure if the caller's array changes later.
+ * Returns a copy of `values` with each element checked. The copy keeps the schedule pure if the caller's array changes
+ * later.
  * @throws TypeError, RangeError
  */
 export function checkArray<T>(

@@ -37,8 +37,8 @@ export function multiply(a: Schedule, b: Schedule): Schedule {
 /** Options of {@link sequence}. */
 export interface SequenceOptions {
   /**
-   * Numbers of completed steps after which the next schedule starts. One fewer than schedules, each an integer in [0, inf), in
-   * ascending order.
+   * Numbers of completed steps after which the next schedule starts. One fewer than schedules, each an integer in
+   * [0, inf), in ascending order.
    */
   readonly boundaries: readonly number[];
 }
@@ -50,8 +50,8 @@ export interface SequenceOptions {
  *
  * @param schedules at least one schedule: any functions of the step
  * @param options `boundaries`: {@link SequenceOptions}
- * @throws TypeError for a wrong type or an unknown option; RangeError for no schedules, a boundary out of range, a wrong number of
- *   boundaries, or boundaries that descend
+ * @throws TypeError for a wrong type or an unknown option; RangeError for no schedules, a boundary out of range, a
+ *   wrong number of boundaries, or boundaries that descend
  * @see PyTorch's `SequentialLR`
  * @example
  * ```ts

@@ -50,10 +50,11 @@ export interface CosineWarmRestartsOptions {
 }
 
 /**
- * Decays from lr towards min along half a cosine wave, then restarts at lr. Each period is `multiplier` times as long as the
- * previous one.
+ * Decays from lr towards min along half a cosine wave, then restarts at lr. Each period is `multiplier` times as long
+ * as the previous one.
  *
- * Formula: min + (lr − min)·(1 + cos(π·c/T))/2, c = steps completed in the current period, T = its length. It restarts forever.
+ * Formula: min + (lr − min)·(1 + cos(π·c/T))/2, c = steps completed in the current period, T = its length. It restarts
+ * forever.
  *
  * @param lr the value at step 1, [0, inf)
  * @param options `first`, `multiplier`, `min`: {@link CosineWarmRestartsOptions}
@@ -82,8 +83,8 @@ export function cosineWarmRestarts(lr: number, options: CosineWarmRestartsOption
     let completed = step - 1;
     let length = first;
     if (multiplier === 1) completed %= length;
-    // A loop, because computing the period's number by a logarithm can be off by one at a restart. The loop is short, because the
-    // lengths at least double.
+    // A loop, because computing the period's number by a logarithm can be off by one at a restart. The loop is short,
+    // because the lengths at least double.
     while (completed >= length) {
       completed -= length;
       length *= multiplier;

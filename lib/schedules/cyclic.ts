@@ -10,8 +10,8 @@ export interface CycleShape {
   /** Number of steps from the peak to the end of the cycle. An integer in [1, inf), default `stepsUp`. */
   readonly stepsDown?: number;
   /**
-   * How the height of the peak changes: 'triangular', not at all; 'triangular2', it halves after each cycle; 'exp_range', `gamma`
-   * multiplies it after each step. Default 'triangular'.
+   * How the height of the peak changes: 'triangular', not at all; 'triangular2', it halves after each cycle;
+   * 'exp_range', `gamma` multiplies it after each step. Default 'triangular'.
    */
   readonly mode?: 'triangular' | 'triangular2' | 'exp_range';
   /** Factor of the height after each step in mode 'exp_range'. The other modes ignore it. (0, 1], default 1. */
@@ -58,8 +58,8 @@ function triangle(
 /**
  * Cycles linearly between two bounds, forever.
  *
- * Formula: base + (max − base)·h(k)·s, k = step − 1. h rises from 0 to 1 in stepsUp steps and falls back in stepsDown steps.
- * s is 1 ('triangular'), 2^−(completed cycles) ('triangular2') or gamma^k ('exp_range').
+ * Formula: base + (max − base)·h(k)·s, k = step − 1. h rises from 0 to 1 in stepsUp steps and falls back in stepsDown
+ * steps. s is 1 ('triangular'), 2^−(completed cycles) ('triangular2') or gamma^k ('exp_range').
  *
  * @param options `base`, `max`, `stepsUp`, `stepsDown`, `mode`, `gamma`: {@link CyclicOptions}
  * @throws TypeError for a wrong type or an unknown option, RangeError for a value out of range

@@ -90,8 +90,8 @@ export type ExponentialDecayOptions =
  *
  * @param lr the initial value, [0, inf)
  * @param options `rate` or `gamma`: {@link ExponentialDecayOptions}
- * @throws TypeError for a wrong type, an unknown option, or neither or both of `rate` and `gamma`; RangeError for a value out of
- *   range
+ * @throws TypeError for a wrong type, an unknown option, or neither or both of `rate` and `gamma`; RangeError for a
+ *   value out of range
  * @see PyTorch's `ExponentialLR` (gamma)
  * @example
  * ```ts
@@ -153,7 +153,10 @@ export function inverseTimeDecay(lr: number, options: InverseTimeDecayOptions): 
 
 /** Options of {@link piecewiseConstant} with a factor. */
 export interface PiecewiseFactorOptions {
-  /** Numbers of completed steps after which the value decays. Integers in [0, inf), in any order. A repeated one counts twice. */
+  /**
+   * Numbers of completed steps after which the value decays. Integers in [0, inf), in any order. A repeated one counts
+   * twice.
+   */
   readonly boundaries: readonly number[];
   /** Factor at each boundary. [0, inf), default 0.1. */
   readonly factor?: number;
@@ -164,7 +167,10 @@ export interface PiecewiseFactorOptions {
 export interface PiecewiseValuesOptions {
   /** Numbers of completed steps after which the next value applies. Integers in [0, inf), in ascending order. */
   readonly boundaries: readonly number[];
-  /** The values before the first boundary, between boundaries, and after the last. One more than boundaries, each in [0, inf). */
+  /**
+   * The values before the first boundary, between boundaries, and after the last. One more than boundaries, each in
+   * [0, inf).
+   */
   readonly values: readonly number[];
   readonly factor?: never;
 }
@@ -176,8 +182,8 @@ export interface PiecewiseValuesOptions {
  *
  * @param lr the initial value, [0, inf). `values` are absolute, so lr has no effect with them and can be left out.
  * @param options `boundaries` and `factor` or `values`: {@link PiecewiseFactorOptions}, {@link PiecewiseValuesOptions}
- * @throws TypeError for a wrong type, an unknown option, or both `factor` and `values`; RangeError for a value out of range, a wrong
- *   number of values, or boundaries that descend although `values` are given
+ * @throws TypeError for a wrong type, an unknown option, or both `factor` and `values`; RangeError for a value out of
+ *   range, a wrong number of values, or boundaries that descend although `values` are given
  * @see PyTorch's `MultiStepLR` (factor)
  * @example
  * ```ts

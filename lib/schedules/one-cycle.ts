@@ -12,8 +12,8 @@ export interface OneCycleShape {
   /** Shape of each phase: half a cosine wave or a straight line. Default 'cos'. */
   readonly anneal?: 'cos' | 'linear';
   /**
-   * Whether to return to the initial value first, in as many steps as the rise took, and then go to the final value. Default
-   * false.
+   * Whether to return to the initial value first, in as many steps as the rise took, and then go to the final value.
+   * Default false.
    */
   readonly threePhase?: boolean;
 }
@@ -72,12 +72,13 @@ function phases(who: string, options: OneCycleShape, { start, peak, middle, end 
 /**
  * The 1cycle policy: rises to a large learning rate, then falls far below the initial one.
  *
- * Formula: from max/divFactor to max in the first pctStart·totalSteps − 1 steps, then to max/divFactor/finalDivFactor at step
- * totalSteps. That value is held; PyTorch's schedule would rise again, or throw. With threePhase it returns to max/divFactor
- * first, in as many steps as the rise took.
+ * Formula: from max/divFactor to max in the first pctStart·totalSteps − 1 steps, then to max/divFactor/finalDivFactor
+ * at step totalSteps. That value is held; PyTorch's schedule would rise again, or throw. With threePhase it returns to
+ * max/divFactor first, in as many steps as the rise took.
  *
  * @param max the value at the peak, [0, inf)
- * @param options `totalSteps`, `pctStart`, `anneal`, `divFactor`, `finalDivFactor`, `threePhase`: {@link OneCycleOptions}
+ * @param options `totalSteps`, `pctStart`, `anneal`, `divFactor`, `finalDivFactor`, `threePhase`:
+ *   {@link OneCycleOptions}
  * @throws TypeError for a wrong type or an unknown option, RangeError for a value out of range
  * @see Smith & Topin 2018, https://arxiv.org/abs/1708.07120; PyTorch's `OneCycleLR`
  * @example
@@ -104,7 +105,8 @@ export function oneCycle(max: number, options: OneCycleOptions): Schedule {
 /**
  * Momentum for a {@link oneCycle} learning rate of the same shape: low when the learning rate is high.
  *
- * Formula: from max to base and back to max, in the phases of {@link oneCycle}. With threePhase, it stays at max in the third phase.
+ * Formula: from max to base and back to max, in the phases of {@link oneCycle}. With threePhase, it stays at max in the
+ * third phase.
  *
  * @param options `totalSteps`, `base`, `max`, `pctStart`, `anneal`, `threePhase`: {@link OneCycleMomentumOptions}
  * @throws TypeError for a wrong type or an unknown option, RangeError for a value out of range

@@ -6,15 +6,18 @@ import { checkKeys, checkSchedule, checkSteps, checkValue, cosineRise, interpola
 export interface WarmupOptions {
   /** Number of steps before the schedule starts. An integer in [0, inf); 0 means no warm-up. */
   readonly steps: number;
-  /** Start of the line, as a fraction of the schedule's first value. It applies to step 0, before the first step. [0, 1], default 0. */
+  /**
+   * Start of the line, as a fraction of the schedule's first value. It applies to step 0, before the first step.
+   * [0, 1], default 0.
+   */
   readonly from?: number;
 }
 
 /**
  * Rises linearly to the schedule's first value, then runs the schedule from its start.
  *
- * Formula: schedule(1)·(from + (1 − from)·step/steps) while step ≤ steps, then schedule(step − steps). So steps `steps` and
- * `steps` + 1 both have the value schedule(1).
+ * Formula: schedule(1)·(from + (1 − from)·step/steps) while step ≤ steps, then schedule(step − steps). So steps `steps`
+ * and `steps` + 1 both have the value schedule(1).
  *
  * @param schedule any function of the step
  * @param options `steps`, `from`: {@link WarmupOptions}
@@ -59,8 +62,8 @@ export interface WarmupStableDecayOptions {
 const decayShapes = { linear: (x: number) => x, cosine: cosineRise, sqrt: Math.sqrt };
 
 /**
- * Warmup-stable-decay (trapezoidal): rises linearly, stays at lr, and decays at the end. Training can continue from the stable
- * part.
+ * Warmup-stable-decay (trapezoidal): rises linearly, stays at lr, and decays at the end. Training can continue from the
+ * stable part.
  *
  * Formula: lr·step/warmup while step ≤ warmup; then lr for `stable` steps; then min + (lr − min)·d(x),
  * x = min((step − warmup − stable)/decay, 1), d(x) = 1 − x ('linear'), (1 + cos πx)/2 ('cosine'), 1 − √x ('sqrt').

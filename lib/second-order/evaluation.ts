@@ -1,7 +1,9 @@
 import { checkInteger } from '../check/options.js';
 import { maxAbs, type Vector } from './linalg.js';
 
-/** Returns the value at x and writes the gradient at x to `grad`. An exception of the user's function passes through. */
+/**
+ * Returns the value at x and writes the gradient at x to `grad`. An exception of the user's function passes through.
+ */
 export type Evaluate = (x: Vector, grad: Vector) => number;
 
 /** Whether the value and all elements of the gradient are finite. */

@@ -62,7 +62,10 @@ export class FlatParams {
     this.#checkGrads();
   }
 
-  /** Refuses params that are detached, have changed their length, or belong to a pending step of another optimizer. @throws */
+  /**
+   * Refuses params that are detached, have changed their length, or belong to a pending step of another optimizer.
+   * @throws
+   */
   check(): void {
     for (const { tensor, length } of this.#parts) checkLength(this.#who, tensor.path, tensor.data, length);
     checkSettled(this.#who, this.#extents);
@@ -79,7 +82,10 @@ export class FlatParams {
       if (lengthOf(tensor.data) === length) tensor.data.set(x.subarray(offset, offset + length));
   }
 
-  /** grad ← gradients. Checks them first, because the closure may have replaced arrays in the list or record. @throws */
+  /**
+   * grad ← gradients. Checks them first, because the closure may have replaced arrays in the list or record.
+   * @throws
+   */
   readGrads(grad: Vector): void {
     this.#checkGrads();
     for (const part of this.#parts) grad.set(part.grad as Float32Array, part.offset);

@@ -1,6 +1,6 @@
-// Vector operations of the second-order methods. Elements are read in the type that they are stored in, float32 or float64.
-// Arithmetic is in float64, and each result is rounded once, when it is stored. Operations that matter for speed call the
-// engine.
+// Vector operations of the second-order methods. Elements are read in the type that they are stored in, float32 or
+// float64. Arithmetic is in float64, and each result is rounded once, when it is stored. Operations that matter for
+// speed call the engine.
 import { engine } from '../engine/backend.js';
 import type { Vector } from '../engine/linalg.js';
 

@@ -31,13 +31,13 @@ interface Sum {
  * Formula: Σ g over the calls of `add` since the last `reset`, in float32. For the mean over the batches, pass
  * `gradScale: 1 / count` to the step; that costs no extra pass over the gradients.
  *
- * A `null` gradient adds nothing. A param with only `null` gradients is also `null` in `grads`, so the step leaves it and its
- * state unchanged. The sums are arrays of the accumulator; the given gradients do not change.
+ * A `null` gradient adds nothing. A param with only `null` gradients is also `null` in `grads`, so the step leaves it
+ * and its state unchanged. The sums are arrays of the accumulator; the given gradients do not change.
  *
- * @param params the params of the optimizer, in any form that its constructor takes, or its `paramGroups`. Only their names
- *   and lengths are used.
- * @throws TypeError for anything that is not a param, or if only some params have names; RangeError for no params, or for a
- *   name used twice
+ * @param params the params of the optimizer, in any form that its constructor takes, or its `paramGroups`. Only their
+ *   names and lengths are used.
+ * @throws TypeError for anything that is not a param, or if only some params have names; RangeError for no params, or
+ *   for a name used twice
  * @example
  * ```ts
  * import { Adam, GradAccumulator } from 'schuss';
@@ -72,8 +72,8 @@ export class GradAccumulator {
    * Adds the gradients of one batch.
    *
    * @param grads one gradient for each param, in the structure of the params. They do not change. `null` adds nothing.
-   * @throws TypeError for another structure, a wrong type, a sparse gradient or a detached buffer; RangeError for another length
-   *   or count. Nothing is added then.
+   * @throws TypeError for another structure, a wrong type, a sparse gradient or a detached buffer; RangeError for
+   *   another length or count. Nothing is added then.
    */
   add(grads: Grads): void {
     const given: unknown[] = [];
@@ -95,8 +95,9 @@ export class GradAccumulator {
   }
 
   /**
-   * The sums, in the structure that `step` takes. The arrays are those of the accumulator, always the same; `clipGradNorm` may
-   * scale them in place. Read this property after the last `add`, because `add` can turn a `null` into an array.
+   * The sums, in the structure that `step` takes. The arrays are those of the accumulator, always the same;
+   * `clipGradNorm` may scale them in place. Read this property after the last `add`, because `add` can turn a `null`
+   * into an array.
    */
   get grads(): Grads {
     const values = this.#sums.map(({ array, hasGrad }) => (hasGrad ? array : null));

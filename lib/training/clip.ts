@@ -13,19 +13,19 @@ export interface ClipGradNormOptions {
 /**
  * Scales gradients in place so that the norm of all of them together is at most `max`.
  *
- * Formula: g ← g · min(1, max/(‖g‖ₚ + 1e-6)), with ‖g‖ₚ = (Σ|g|ᵖ)^(1/p). The norm is computed in float64, and the factor is
- * rounded to float32. With p = 2, the result is bit-identical to the optimizers' `clipNorm`.
+ * Formula: g ← g · min(1, max/(‖g‖ₚ + 1e-6)), with ‖g‖ₚ = (Σ|g|ᵖ)^(1/p). The norm is computed in float64, and the
+ * factor is rounded to float32. With p = 2, the result is bit-identical to the optimizers' `clipNorm`.
  *
- * If the factor is 1, nothing is written. As in PyTorch, a NaN makes all gradients NaN; an infinity makes itself NaN and the
- * other elements 0. The returned norm shows both cases. An array that is the gradient of two params counts twice in the norm, as
- * in a step, but is scaled once. The same holds for memory that arrays share.
+ * If the factor is 1, nothing is written. As in PyTorch, a NaN makes all gradients NaN; an infinity makes itself NaN
+ * and the other elements 0. The returned norm shows both cases. An array that is the gradient of two params counts
+ * twice in the norm, as in a step, but is scaled once. The same holds for memory that arrays share.
  *
  * @param grads one gradient, a list or a record of them. Scaled in place; `null` is skipped.
  * @param max upper bound on the norm, (0, inf)
  * @param options `p` (2, (0, ∞]): {@link ClipGradNormOptions}
  * @returns the norm before clipping; 0 if there is no gradient
- * @throws TypeError for a wrong type, an unknown option, a sparse gradient or a detached buffer; RangeError for a value out of
- *   range. Nothing has changed then.
+ * @throws TypeError for a wrong type, an unknown option, a sparse gradient or a detached buffer; RangeError for a value
+ *   out of range. Nothing has changed then.
  * @see Pascanu, Mikolov & Bengio 2013, algorithm 1, https://arxiv.org/abs/1211.5063; PyTorch's clip_grad_norm_
  * @example
  * ```ts
@@ -57,8 +57,8 @@ export function clipGradNorm(grads: Grads, max: number, options: ClipGradNormOpt
  *
  * @param grads one gradient, a list or a record of them. Clamped in place; `null` is skipped.
  * @param value upper bound on |g|, (0, inf)
- * @throws TypeError for a wrong type, a sparse gradient or a detached buffer; RangeError for a value out of range. Nothing has
- *   changed then.
+ * @throws TypeError for a wrong type, a sparse gradient or a detached buffer; RangeError for a value out of range.
+ *   Nothing has changed then.
  * @see PyTorch's clip_grad_value_
  * @example
  * ```ts

@@ -1,7 +1,10 @@
 import { typeError } from '../check/errors.js';
 import { checkFloat32 } from '../check/typed-array.js';
 
-/** Whether `value` is a plain record. An array, a Map or a Promise is not, because `Object.entries` would miss their entries. */
+/**
+ * Whether `value` is a plain record. An array, a Map or a Promise is not, because `Object.entries` would miss their
+ * entries.
+ */
 export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return Object.prototype.toString.call(value) === '[object Object]';
 }

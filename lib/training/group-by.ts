@@ -6,12 +6,13 @@ import { isRecord } from './grads.js';
 /**
  * Sorts named params into param groups. A function returns the options for each name.
  *
- * Params with equal options share a group. Numbers and flags are compared by value, pairs by their elements, Schedules by
- * identity. `undefined`, or options that override nothing, stand for the optimizer's own options. Groups, and the params in a
- * group, keep the order of the record. Names do not change, so gradients are given as for ungrouped params.
+ * Params with equal options share a group. Numbers and flags are compared by value, pairs by their elements, Schedules
+ * by identity. `undefined`, or options that override nothing, stand for the optimizer's own options. Groups, and the
+ * params in a group, keep the order of the record. Names do not change, so gradients are given as for ungrouped params.
  *
  * @param params a record of params. The groups hold the same arrays.
- * @param options (name, param) => options of the group, or undefined. Called once for each param. The optimizer checks the result.
+ * @param options (name, param) => options of the group, or undefined. Called once for each param. The optimizer checks
+ *   the result.
  * @returns groups for the constructor of an optimizer
  * @throws TypeError for params without names, or if `options` returns anything but an object of options or undefined
  * @example

@@ -37,26 +37,27 @@ interface Tunable {
 const smoothing = 0.9;
 
 /**
- * Finds a learning rate. Trains for some steps while lr grows from very small to too large, and finds the lr at which the loss
- * falls fastest. All param groups get the same lr. Afterwards weights, optimizer state, step counts, `emaParams` and lr settings
- * are restored, bit for bit, even if `trainStep` throws or rejects.
+ * Finds a learning rate. Trains for some steps while lr grows from very small to too large, and finds the lr at which
+ * the loss falls fastest. All param groups get the same lr. Afterwards weights, optimizer state, step counts,
+ * `emaParams` and lr settings are restored, bit for bit, even if `trainStep` throws or rejects.
  *
- * Formula: lrᵢ = from·(to/from)^(i/(steps−1)), i = 0, 1, …. The test stops after a loss that is not finite, or when the smoothed
- * loss exceeds its minimum by more than 3·|minimum|; for a positive loss, that is 4 times the minimum. The smoothed loss is a
- * moving average with decay 0.9 and bias correction.
+ * Formula: lrᵢ = from·(to/from)^(i/(steps−1)), i = 0, 1, …. The test stops after a loss that is not finite, or when the
+ * smoothed loss exceeds its minimum by more than 3·|minimum|; for a positive loss, that is 4 times the minimum. The
+ * smoothed loss is a moving average with decay 0.9 and bias correction.
  *
- * The suggestion comes from least-squares lines of the loss over log lr, each through a tenth of the steps. It is the lr of the
- * line that falls most steeply, up to the line with the lowest mean; beyond that, a diverged loss may fall again. A line smooths
- * and differentiates at once. A moving average would lag, which shifts the suggestion towards an lr that is too large. fastai's
- * other rule, the middle of the longest valley, depends on the lengths of the flat parts between `from` and `to`.
+ * The suggestion comes from least-squares lines of the loss over log lr, each through a tenth of the steps. It is the
+ * lr of the line that falls most steeply, up to the line with the lowest mean; beyond that, a diverged loss may fall
+ * again. A line smooths and differentiates at once. A moving average would lag, which shifts the suggestion towards an
+ * lr that is too large. fastai's other rule, the middle of the longest valley, depends on the lengths of the flat parts
+ * between `from` and `to`.
  *
  * @param optimizer the optimizer that `trainStep` steps. Afterwards it is as before.
- * @param trainStep (i) => loss: runs training step i = 0, 1, … with the optimizer and returns the loss, or a Promise of it. It
- *   must restore anything else that it changes, such as the position in the data.
+ * @param trainStep (i) => loss: runs training step i = 0, 1, … with the optimizer and returns the loss, or a Promise of
+ *   it. It must restore anything else that it changes, such as the position in the data.
  * @param options `from` (1e-7, (0, ∞)), `to` (10, (from, ∞)), `steps` (100, [3, ∞)): {@link LrRangeTestOptions}
  * @returns `lrs`, `losses`, `suggestion`: {@link LrRange}; a Promise of it if `trainStep` returns a Promise
- * @throws TypeError for a wrong type, an unknown option or a loss that is not a number; RangeError for a value out of range; and
- *   whatever `trainStep` throws
+ * @throws TypeError for a wrong type, an unknown option or a loss that is not a number; RangeError for a value out of
+ *   range; and whatever `trainStep` throws
  * @see Smith 2017, section 3.3, https://arxiv.org/abs/1506.01186; fastai's lr_find
  * @example
  * ```ts
@@ -189,7 +190,9 @@ function geometric(from: number, to: number, steps: number): number[] {
   return [from, ...between, to];
 }
 
-/** The lr at which the local line falls most steeply, up to the line with the lowest mean. NaN if the loss never falls. */
+/**
+ * The lr at which the local line falls most steeply, up to the line with the lowest mean. NaN if the loss never falls.
+ */
 function suggest(lrs: readonly number[], losses: readonly number[], steps: number): number {
   const count = losses.length - (Number.isFinite(losses.at(-1)) ? 0 : 1);
   const half = Math.min(Math.max(1, Math.round(steps / 20)), Math.floor((count - 1) / 2));

@@ -7,11 +7,16 @@ const name = 'ReduceOnPlateau';
 
 /** Options of {@link ReduceOnPlateau}. */
 export interface ReduceOnPlateauOptions {
-  /** 'min' for a metric that should fall, such as a loss; 'max' for one that should rise, such as an accuracy. Default 'min'. */
+  /**
+   * 'min' for a metric that should fall, such as a loss; 'max' for one that should rise, such as an accuracy. Default
+   * 'min'.
+   */
   readonly mode?: 'min' | 'max' | undefined;
   /** Factor of each reduction of lr. [0, 1), default 0.1. */
   readonly factor?: number | undefined;
-  /** Number of bad updates in a row that are tolerated. The next bad one reduces lr. An integer in [0, inf), default 10. */
+  /**
+   * Number of bad updates in a row that are tolerated. The next bad one reduces lr. An integer in [0, inf), default 10.
+   */
   readonly patience?: number | undefined;
   /** Smallest improvement on the best metric that counts. [0, inf), default 1e-4. */
   readonly threshold?: number | undefined;
@@ -43,16 +48,18 @@ const stateNames = [...optionNames, 'best', 'numBadEpochs', 'cooldownCounter'] a
 /**
  * Reduces lr when a metric, such as the validation loss of each epoch, has stopped improving.
  *
- * Formula: an update is good if the metric is below best·(1 − threshold) ('min', 'rel') or best − threshold ('min', 'abs'), or
- * above best·(1 + threshold) ('max', 'rel') or best + threshold ('max', 'abs'). A good metric becomes the new best. Any other
- * update is bad, also one with NaN. After more than `patience` bad updates in a row, lr ← max(lr·factor, min) in each param
- * group, unless that lowers it by at most `eps`. In the next `cooldown` updates, bad ones don't count.
+ * Formula: an update is good if the metric is below best·(1 − threshold) ('min', 'rel') or best − threshold ('min',
+ * 'abs'), or above best·(1 + threshold) ('max', 'rel') or best + threshold ('max', 'abs'). A good metric becomes the
+ * new best. Any other update is bad, also one with NaN. After more than `patience` bad updates in a row,
+ * lr ← max(lr·factor, min) in each param group, unless that lowers it by at most `eps`. In the next `cooldown` updates, bad
+ * ones don't count.
  *
  * @param optimizer any optimizer. The lr of its param groups changes; each must be a number.
- * @param options `mode` ('min' | 'max'), `factor` (0.1, [0, 1)), `patience` (10, [0, ∞)), `threshold` (1e-4, [0, ∞)),
- *   `thresholdMode` ('rel' | 'abs'), `cooldown` (0, [0, ∞)), `min` (0, [0, ∞)), `eps` (1e-8, [0, ∞)):
- *   {@link ReduceOnPlateauOptions}
- * @throws TypeError for a wrong type, an unknown option or an lr that is a Schedule; RangeError for a value out of range
+ * @param options `mode` ('min' | 'max', default 'min'), `factor` (0.1, [0, 1)), `patience` (10, [0, ∞)), `threshold`
+ *   (1e-4, [0, ∞)), `thresholdMode` ('rel' | 'abs', default 'rel'), `cooldown` (0, [0, ∞)), `min` (0, [0, ∞)), `eps`
+ *   (1e-8, [0, ∞)): {@link ReduceOnPlateauOptions}
+ * @throws TypeError for a wrong type, an unknown option or an lr that is a Schedule; RangeError for a value out of
+ *   range
  * @see PyTorch's `ReduceLROnPlateau`, which follows the same rules exactly
  * @example
  * ```ts
@@ -86,8 +93,8 @@ export class ReduceOnPlateau {
    *
    * @param metric the new value, such as a validation loss. NaN counts as bad.
    * @returns whether the lr of a param group has changed
-   * @throws TypeError if the metric is not a number, or if the lr of a group has become a Schedule; RangeError if `min` is a list
-   *   and groups were added. Nothing has changed then.
+   * @throws TypeError if the metric is not a number, or if the lr of a group has become a Schedule; RangeError if `min`
+   *   is a list and groups were added. Nothing has changed then.
    */
   update(metric: number): boolean {
     if (typeof metric !== 'number') throw typeError(name, 'metric', show(metric), 'a number');
@@ -119,8 +126,8 @@ export class ReduceOnPlateau {
   }
 
   /**
-   * Replaces options, best metric and counters by those of a state that {@link stateDict} returned. If it throws, nothing has
-   * changed. The values of lr are not included; they belong to the optimizer's state.
+   * Replaces options, best metric and counters by those of a state that {@link stateDict} returned. If it throws,
+   * nothing has changed. The values of lr are not included; they belong to the optimizer's state.
    *
    * @throws TypeError for missing or unknown entries or wrong types, RangeError for a value out of range
    * @example

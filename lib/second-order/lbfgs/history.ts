@@ -15,8 +15,8 @@ export class History {
   readonly #VectorType: VectorConstructor;
   readonly #maxPairs: number;
   /**
-   * A pair is kept if sᵀy exceeds this times ‖s‖·‖y‖. A smaller sᵀy is mostly rounding, and the inverse Hessian would not be
-   * positive definite.
+   * A pair is kept if sᵀy exceeds this times ‖s‖·‖y‖. A smaller sᵀy is mostly rounding, and the inverse Hessian would
+   * not be positive definite.
    */
   readonly #minCosine: number;
   /** Scratch of the two-loop recursion. */
@@ -46,7 +46,9 @@ export class History {
     return this.#free.pop() ?? { s: new this.#VectorType(this.#length), y: new this.#VectorType(this.#length) };
   }
 
-  /** Keeps a pair if sᵀy is positive by more than rounding, else releases it. Drops the oldest pair of a full history. */
+  /**
+   * Keeps a pair if sᵀy is positive by more than rounding, else releases it. Drops the oldest pair of a full history.
+   */
   push(pair: PairVectors): void {
     const { s, y } = pair;
     const sy = dot(s, y);
@@ -69,9 +71,10 @@ export class History {
   /**
    * Makes a new pair conjugate to the latest pair (s′, y′): s ← s − c·s′, y ← y − c·y′, so that s′ᵀy = sᵀy′ = 0.
    *
-   * An inexact line search stops short of the minimum along s′ or beyond it. The next step makes up for that, so s contains a
-   * multiple of s′. On a quadratic, both pairs stay valid when that multiple is removed. They are then conjugate, as after
-   * exact line searches. So the pairs hold the same information as conjugate gradients, without the extra evaluations.
+   * An inexact line search stops short of the minimum along s′ or beyond it. The next step makes up for that, so s
+   * contains a multiple of s′. On a quadratic, both pairs stay valid when that multiple is removed. They are then
+   * conjugate, as after exact line searches. So the pairs hold the same information as conjugate gradients, without the
+   * extra evaluations.
    *
    * If the function is not quadratic here, sᵀy′ and s′ᵀy differ, and the pair stays as it is.
    */

@@ -35,31 +35,32 @@ export interface LBFGSResult {
 }
 
 /**
- * L-BFGS, a quasi-Newton method. The loss must be the same function at every call: that of a whole data set, or of one fixed
- * batch. A `step` calls the closure several times.
+ * L-BFGS, a quasi-Newton method. The loss must be the same function at every call: that of a whole data set, or of one
+ * fixed batch. A `step` calls the closure several times.
  *
- * Formula: d = −H·g, by the two-loop recursion over the last `historySize` curvature pairs s = Δx, y = Δg, on
- * H₀ = (sᵀy/yᵀy)·I; then x ← x + α·d. The line search of Moré & Thuente (cubic interpolation in a safeguarded bracket) finds α
- * that satisfies the strong Wolfe conditions f(x + αd) ≤ f(x) + 10⁻⁴·α·gᵀd and |∇f(x + αd)ᵀd| ≤ 0.9·|gᵀd|. The first α tried is
- * lr, or lr·min(1, 1/‖g‖) while there are no pairs. A pair is kept if sᵀy > ε·‖s‖·‖y‖. Dot products and the direction are
- * computed in float64.
+ * Formula: x ← x + α·d with d = −H·g. H is the inverse Hessian by the two-loop recursion over the last `historySize`
+ * curvature pairs s = Δx, y = Δg, starting from (sᵀy/yᵀy)·I. The line search of Moré & Thuente (cubic interpolation in
+ * a safeguarded bracket) finds α that satisfies the strong Wolfe conditions f(x + αd) ≤ f(x) + 10⁻⁴·α·gᵀd and
+ * |∇f(x + αd)ᵀd| ≤ 0.9·|gᵀd|. The first α tried is lr, or lr·min(1, 1/‖g‖) while there are no pairs. A pair is kept if
+ * sᵀy > ε·‖s‖·‖y‖. Dot products and the direction are computed in float64.
  *
- * With the line search, two corrections improve the pairs. The values and slopes seen by the search correct y so that it shows
- * the curvature at the end of the step. And each pair is made conjugate to the previous pair where the function is nearly
- * quadratic. On the standard test problems this saves about 15 % of the evaluations.
+ * With the line search, two corrections improve the pairs. The values and slopes seen by the search correct y so that
+ * it shows the curvature at the end of the step. And each pair is made conjugate to the previous pair where the
+ * function is nearly quadratic. On the standard test problems this saves about 15 % of the evaluations.
  *
- * `lineSearch: 'none'` is PyTorch's method: plain pairs and α = lr, or lr·min(1, 1/‖g‖₁) at first. The loss may then rise.
+ * `lineSearch: 'none'` is PyTorch's method: plain pairs and α = lr, or lr·min(1, 1/‖g‖₁) at first. The loss may then
+ * rise.
  *
- * When a loss or gradient is not finite, the line search backs off; `nonFinite` counts such evaluations. `step` throws if no
- * finite point is found along a line, if the closure throws, or if the gradients do not fit the params. The params are then at
- * the last good point, the one with the lowest loss.
+ * When a loss or gradient is not finite, the line search backs off; `nonFinite` counts such evaluations. `step` throws
+ * if no finite point is found along a line, if the closure throws, or if the gradients do not fit the params. The
+ * params are then at the last good point, the one with the lowest loss.
  *
  * @param params a `Float32Array`, `{ data, shape }`, a list or a record of them; no param groups. They change in place.
- * @param options `grads`; `lr` (1, (0, ∞)), `historySize` (10, [1, ∞)), `lineSearch` ('strong-wolfe' | 'none'),
- *   `maxIterations` (20, [1, ∞)), `maxEvaluations` (max(21, ⌊1.25·maxIterations⌋), [1, ∞]), `toleranceGrad` (1e-7, [0, ∞)),
- *   `toleranceChange` (1e-9, [0, ∞)): {@link LBFGSOptions}, named as in PyTorch
- * @throws TypeError for a wrong type, an unknown option or param groups; RangeError for a value out of range, or if params and
- *   gradients share memory
+ * @param options `grads`; `lr` (1, (0, ∞)), `historySize` (10, [1, ∞)), `lineSearch` ('strong-wolfe' | 'none', default
+ *   'strong-wolfe'), `maxIterations` (20, [1, ∞)), `maxEvaluations` (max(21, ⌊1.25·maxIterations⌋), [1, ∞]),
+ *   `toleranceGrad` (1e-7, [0, ∞)), `toleranceChange` (1e-9, [0, ∞)): {@link LBFGSOptions}, named as in PyTorch
+ * @throws TypeError for a wrong type, an unknown option or param groups; RangeError for a value out of range, or if
+ *   params and gradients share memory
  * @see Nocedal & Wright, Numerical Optimization, 2nd ed., algorithms 7.4 and 7.5; Liu & Nocedal 1989,
  *   https://doi.org/10.1007/BF01589116; Moré & Thuente 1994, https://doi.org/10.1145/192115.192132
  * @example
@@ -96,7 +97,8 @@ export class LBFGS {
   }
 
   /**
-   * The lr of the next `step`, in (0, ∞): a Schedule is evaluated at that step. Assign a number or a Schedule to change it.
+   * The lr of the next `step`, in (0, ∞): a Schedule is evaluated at that step. Assign a number or a Schedule to change
+   * it.
    *
    * @throws TypeError, RangeError for an invalid value; TypeError if disposed, or while another call is running
    */
@@ -117,14 +119,14 @@ export class LBFGS {
   }
 
   /**
-   * Runs up to `maxIterations` iterations. The params change in place. Afterwards `grads` holds the gradient at the final
-   * params.
+   * Runs up to `maxIterations` iterations. The params change in place. Afterwards `grads` holds the gradient at the
+   * final params.
    *
    * @param closure fills `grads` with the gradient at the current params and returns the loss there
    * @returns whether the params have changed, the final loss and gradient norm, and counts: {@link LBFGSResult}
-   * @throws RangeError if the loss or the gradient is not finite at the start of the step, or everywhere along a line; TypeError
-   *   or RangeError if the loss is not a number or the gradients do not fit the params; and whatever the closure throws. The
-   *   params are then at the last good point.
+   * @throws RangeError if the loss or the gradient is not finite at the start of the step, or everywhere along a line;
+   *   TypeError or RangeError if the loss is not a number or the gradients do not fit the params; and whatever the
+   *   closure throws. The params are then at the last good point.
    */
   step(closure: () => number): LBFGSResult {
     this.#checkIdle();
@@ -195,9 +197,9 @@ export class LBFGS {
   }
 
   /**
-   * Returns everything that a resumed run needs, apart from the params: plain data that survives `structuredClone`. The arrays
-   * are copies. For each param, `oldStps` holds the steps s of all pairs and `oldDirs` the gradient changes y, concatenated, the
-   * oldest first. The names are PyTorch's.
+   * Returns everything that a resumed run needs, apart from the params: plain data that survives `structuredClone`. The
+   * arrays are copies. For each param, `oldStps` holds the steps s of all pairs and `oldDirs` the gradient changes y,
+   * concatenated, the oldest first. The names are PyTorch's.
    *
    * @throws TypeError if disposed, or while another call is running
    * @example
@@ -227,8 +229,9 @@ export class LBFGS {
   }
 
   /**
-   * Replaces counts, options and curvature pairs by those of a state that {@link stateDict} returned. The arrays are copied. lr
-   * keeps its present value if that is a Schedule, or if a Schedule was saved. If it throws, nothing has changed.
+   * Replaces counts, options and curvature pairs by those of a state that {@link stateDict} returned. The arrays are
+   * copied. lr keeps its present value if that is a Schedule, or if a Schedule was saved. If it throws, nothing has
+   * changed.
    *
    * @throws TypeError for another class, names or types; RangeError for another version, other lengths or counts
    */

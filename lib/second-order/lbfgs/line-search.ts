@@ -17,14 +17,18 @@ const c2 = 0.9;
 const maxTrials = 20;
 /** A bracket narrower than this fraction of its far end is not narrowed further. */
 const minBracket = 0.1;
-/** The distance of the next trial from the best point after a trial that is not finite, as a fraction of that trial's. */
+/**
+ * The distance of the next trial from the best point after a trial that is not finite, as a fraction of that trial's.
+ */
 const backOff = 0.25;
-/** How far later trials may go from the best point towards a point that is not finite, as a fraction of the distance. */
+/**
+ * How far later trials may go from the best point towards a point that is not finite, as a fraction of the distance.
+ */
 const maxApproach = 0.75;
 
 /**
- * Line search for the strong Wolfe conditions: Moré & Thuente 1994, as in MINPACK-2's `dcsrch`. A trial with a value or slope
- * that is not finite makes the search back off.
+ * Line search for the strong Wolfe conditions: Moré & Thuente 1994, as in MINPACK-2's `dcsrch`. A trial with a value or
+ * slope that is not finite makes the search back off.
  */
 export class LineSearch {
   /** The point with the lowest value and sufficient decrease so far. Initially the start, at step 0. */
@@ -60,15 +64,15 @@ export class LineSearch {
    * @param start the start of the line, at step 0 and with a negative slope
    * @param firstStep the first step to try
    * @param evaluate writes value, slope and gradient at `trial.step`
-   * @returns a point that satisfies the strong Wolfe conditions. If the search finds none, the best point with sufficient
-   *   decrease, or undefined. The point is reused by the next search.
+   * @returns a point that satisfies the strong Wolfe conditions. If the search finds none, the best point with
+   *   sufficient decrease, or undefined. The point is reused by the next search.
    */
   run(start: Trial, firstStep: number, evaluate: (trial: Trial) => void): Trial | undefined {
     let best = start;
     let other: Trial | undefined;
     const sufficientSlope = c1 * start.slope;
-    // The auxiliary function ψ of the first stage: the function minus the sufficient decrease. A minimum of ψ with ψ ≤ 0
-    // satisfies the condition.
+    // The auxiliary function ψ of the first stage: the function minus the sufficient decrease. A minimum of ψ with ψ ≤
+    // 0 satisfies the condition.
     const auxiliary = (point: LinePoint): LinePoint => ({
       step: point.step,
       value: point.value - point.step * sufficientSlope,

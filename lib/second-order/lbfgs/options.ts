@@ -10,26 +10,29 @@ export interface LBFGSOptions {
   /** The arrays that the closure fills, in the structure of the params. Required. */
   readonly grads: Exclude<Grads, null>;
   /**
-   * Factor of the first step that a line search tries; without a line search, the step itself. A Schedule is evaluated once
-   * for each call of `step`. (0, inf), default 1.
+   * Factor of the first step that a line search tries; without a line search, the step itself. A Schedule is evaluated
+   * once for each call of `step`. (0, inf), default 1.
    */
   readonly lr?: Scalar | undefined;
   /** Number of curvature pairs kept. Each takes 2 float32 for each element. An integer in [1, inf), default 10. */
   readonly historySize?: number | undefined;
-  /** 'strong-wolfe' searches for a step that satisfies the strong Wolfe conditions; 'none' takes lr. Default 'strong-wolfe'. */
+  /**
+   * 'strong-wolfe' searches for a step that satisfies the strong Wolfe conditions; 'none' takes lr. Default
+   * 'strong-wolfe'.
+   */
   readonly lineSearch?: LineSearchName | undefined;
   /** Largest number of iterations of one `step`. An integer in [1, inf), default 20. */
   readonly maxIterations?: number | undefined;
   /**
-   * Largest number of calls of the closure in one `step`. An integer in [1, inf], default max(21, ⌊1.25 · maxIterations⌋). 21 is
-   * enough for one line search.
+   * Largest number of calls of the closure in one `step`. An integer in [1, inf], default max(21, ⌊1.25 ·
+   * maxIterations⌋). 21 is enough for one line search.
    */
   readonly maxEvaluations?: number | undefined;
   /** A `step` ends when max |gᵢ| is at most this. [0, inf), default 1e-7. */
   readonly toleranceGrad?: number | undefined;
   /**
-   * A `step` ends after an iteration that changes no element of the params by more than this, or that changes the loss by less
-   * than this. [0, inf), default 1e-9.
+   * A `step` ends after an iteration that changes no element of the params by more than this, or that changes the loss
+   * by less than this. [0, inf), default 1e-9.
    */
   readonly toleranceChange?: number | undefined;
 }

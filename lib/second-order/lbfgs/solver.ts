@@ -22,8 +22,8 @@ export type Outcome = 'moved' | 'function' | 'line-search' | 'non-finite';
 export type LineSearchName = 'strong-wolfe' | 'none';
 
 /**
- * Runs L-BFGS one iteration at a time. Holds the current point with its value and gradient, and the curvature pairs. If an
- * evaluation throws, the point does not change.
+ * Runs L-BFGS one iteration at a time. Holds the current point with its value and gradient, and the curvature pairs. If
+ * an evaluation throws, the point does not change.
  */
 export class LineSearchSolver {
   readonly history: History;
@@ -101,7 +101,9 @@ export class LineSearchSolver {
     return true;
   }
 
-  /** min(1, 1/‖g‖): without pairs, nothing is known about the scale of the problem, so the first step is at most 1 long. */
+  /**
+   * min(1, 1/‖g‖): without pairs, nothing is known about the scale of the problem, so the first step is at most 1 long.
+   */
   #firstScale(length: (x: Vector) => number): number {
     return Math.min(1, 1 / length(this.grad));
   }

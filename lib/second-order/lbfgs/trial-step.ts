@@ -1,5 +1,5 @@
-// The next trial step of the line search: Moré & Thuente, Line Search Algorithms with Guaranteed Sufficient Decrease, ACM
-// TOMS 20 (1994), section 4.
+// The next trial step of the line search: Moré & Thuente, Line Search Algorithms with Guaranteed Sufficient Decrease,
+// ACM TOMS 20 (1994), section 4.
 
 /** A point on the search line: the step, and the value and the slope there. */
 export interface LinePoint {
@@ -23,7 +23,9 @@ function secantMinimiser(a: LinePoint, b: LinePoint): number {
   return a.slope / (a.slope - b.slope);
 }
 
-/** Minimiser of the parabola through the value and slope of `a` and the value of `b`, as a fraction of the way to `b`. */
+/**
+ * Minimiser of the parabola through the value and slope of `a` and the value of `b`, as a fraction of the way to `b`.
+ */
 function quadraticMinimiser(a: LinePoint, b: LinePoint): number {
   return a.slope / ((a.value - b.value) / (b.step - a.step) + a.slope) / 2;
 }

@@ -22,12 +22,13 @@ export interface LBFGSMethodOptions<T extends Vector = Vector> extends CommonOpt
   /** The run ends when max |gᵢ| is at most this. [0, inf), default 1e-8. */
   readonly gradTol?: number | undefined;
   /**
-   * The run ends after an iteration that lowers the value by at most this, relative to the value's magnitude. [0, inf), default
-   * 1e-15; 0 turns it off.
+   * The run ends after an iteration that lowers the value by at most this, relative to the value's magnitude. [0, inf),
+   * default 1e-15; 0 turns it off.
    */
   readonly funTol?: number | undefined;
   /**
-   * The run ends after an iteration with max |Δxᵢ| at most this times max(1, max |xᵢ|). [0, inf), default 0, which turns it off.
+   * The run ends after an iteration with max |Δxᵢ| at most this times max(1, max |xᵢ|). [0, inf), default 0, which
+   * turns it off.
    */
   readonly stepTol?: number | undefined;
   /** Number of curvature pairs kept. An integer in [1, inf), default 10. */

@@ -23,8 +23,8 @@ export interface MinimizeProgress<T extends Vector = Vector> {
 /** Options of every method of `minimize`. */
 export interface CommonOptions<T extends Vector = Vector> {
   /**
-   * Largest number of iterations. An integer in [1, inf]. Default 10000 with 'lbfgs', 1000 with a first-order method and one
-   * function, else Infinity.
+   * Largest number of iterations. An integer in [1, inf]. Default 10000 with 'lbfgs', 1000 with a first-order method
+   * and one function, else Infinity.
    */
   readonly maxIterations?: number | undefined;
   /** Largest number of evaluations of the function or of terms. An integer in [1, inf], default Infinity. */
@@ -35,13 +35,13 @@ export interface CommonOptions<T extends Vector = Vector> {
   // biome-ignore lint/suspicious/noConfusingVoidType: a callback that returns nothing is the usual one
   readonly callback?: ((progress: MinimizeProgress<T>) => boolean | void) | undefined;
   /**
-   * Abort it to end the run before its next evaluation. That must happen inside fn, callback or onPass, or on another thread,
-   * because no timer fires while `minimize` runs.
+   * Abort it to end the run before its next evaluation. That must happen inside fn, callback or onPass, or on another
+   * thread, because no timer fires while `minimize` runs.
    */
   readonly signal?: AbortSignal | undefined;
   /**
-   * With terms: largest number of evaluations, in units of N. An integer in [1, inf]. Default Infinity with 'lbfgs', 10 with the
-   * other methods.
+   * With terms: largest number of evaluations, in units of N. An integer in [1, inf]. Default Infinity with 'lbfgs', 10
+   * with the other methods.
    */
   readonly passes?: number | undefined;
   /** With terms: called after every N evaluations of terms, with a copy of the point. */
@@ -72,7 +72,8 @@ export interface MinimizeResult<T extends Vector = Vector> {
   /** Number of calls of fn, or of fn.f. */
   readonly evaluations: number;
   /**
-   * Number of evaluations that were not finite: of the function, of the whole sum, or of the one term that a step evaluates.
+   * Number of evaluations that were not finite: of the function, of the whole sum, or of the one term that a step
+   * evaluates.
    */
   readonly nonFinite: number;
   /** Whether the run ended because a tolerance was met. */
@@ -98,7 +99,10 @@ export type Method = (problem: Problem, options: Readonly<Record<string, unknown
 export const commonOptionNames = ['method', 'maxIterations', 'maxEvaluations', 'callback', 'signal'] as const;
 export const termsOptionNames = ['passes', 'onPass'] as const;
 
-/** Checks the common options. `maxEvaluations` of the result includes the limit by `passes`. @throws TypeError, RangeError */
+/**
+ * Checks the common options. `maxEvaluations` of the result includes the limit by `passes`.
+ * @throws TypeError, RangeError
+ */
 export function checkCommon(options: CommonOptions, N: number | undefined, defaultPasses = Number.POSITIVE_INFINITY) {
   const { maxIterations, maxEvaluations, callback, signal, passes, onPass } = options;
   if (callback !== undefined) checkFunction(who, 'callback', callback);

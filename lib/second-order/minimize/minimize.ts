@@ -35,37 +35,38 @@ function methodOf(method: unknown): Method {
 }
 
 /**
- * Finds a minimum of a function, or of a sum of functions, from its gradient. Synchronous: returns when the run has ended.
+ * Finds a minimum of a function, or of a sum of functions, from its gradient. Synchronous: returns when the run has
+ * ended.
  *
  * Methods:
- * - `'lbfgs'` (default): the line-search method of {@link LBFGS}, on a function or on the sum of the terms. Its iterations never
- *   go uphill.
+ * - `'lbfgs'` (default): the line-search method of {@link LBFGS}, on a function or on the sum of the terms. Its
+ *   iterations never go uphill.
  * - `'sfo'`: the method of {@link SFO}, on the terms, one at a time.
- * - the name of a first-order class (`'adam'`, …), in float32 only: one step for each term, in a new random order in each pass, or
- *   one step for each evaluation of the function.
+ * - the name of a first-order class (`'adam'`, …), in float32 only: one step for each term, in a new random order in
+ *   each pass, or one step for each evaluation of the function.
  *
- * With a Float64Array, everything is float64. With a Float32Array, points, gradients and curvature pairs are float32; sums and
- * search directions are float64.
+ * With a Float64Array, everything is float64. With a Float32Array, points, gradients and curvature pairs are float32;
+ * sums and search directions are float64.
  *
- * With 'lbfgs' and 'sfo', a value or gradient that is not finite makes the method back off; `nonFinite` counts them. The run ends
- * with reason 'non-finite' if x0, or every point along a line, is not finite. A first-order method ends with that reason at the
- * first such evaluation.
+ * With 'lbfgs' and 'sfo', a value or gradient that is not finite makes the method back off; `nonFinite` counts them.
+ * The run ends with reason 'non-finite' if x0, or every point along a line, is not finite. A first-order method ends
+ * with that reason at the first such evaluation.
  *
  * The run ends early if `signal` is aborted or the callback returns true; 'lbfgs' then returns the lowest point so far.
  *
- * @param fn (x, grad) => value: returns the value at x and writes the gradient to `grad`, which is filled with zeros before; it
- *   must not change x. Or `{ N, f }`, where f(i, x, grad) does the same for term i = 0 … N − 1.
+ * @param fn (x, grad) => value: returns the value at x and writes the gradient to `grad`, which is filled with zeros
+ *   before; it must not change x. Or `{ N, f }`, where f(i, x, grad) does the same for term i = 0 … N − 1.
  * @param x0 the starting point: a Float32Array or a Float64Array of finite numbers. It does not change.
- * @param options `method`; `maxIterations`, `maxEvaluations`, `callback`, `signal`; with terms also `passes`, `onPass`. For 'lbfgs'
- *   `gradTol`, `funTol`, `stepTol`, `historySize`: {@link LBFGSMethodOptions}. For 'sfo' `seed` and hyper-parameters that need no
- *   tuning: {@link SFOMethodOptions}. For first-order methods `gradTol`, `seed` (with terms) and the options of the class:
- *   {@link StepsMethodOptions}.
- * @returns the point, its value, and how it was found: {@link MinimizeResult}. `reason` is a tolerance that was met ('gradient',
- *   'function', 'step'; then `converged` is true), a limit ('iterations', 'evaluations'), 'aborted', 'non-finite', or
- *   'line-search': no lower point was found although the gradient indicates one, so the gradient may be wrong. 'function' is also
- *   given if rounding hides whether there is a lower point.
- * @throws TypeError for a wrong type, an unknown option, or if fn does not return a number; RangeError for a value out of range;
- *   and whatever fn and the callbacks throw
+ * @param options `method`; `maxIterations`, `maxEvaluations`, `callback`, `signal`; with terms also `passes`, `onPass`.
+ *   For 'lbfgs' `gradTol`, `funTol`, `stepTol`, `historySize`: {@link LBFGSMethodOptions}. For 'sfo' `seed` and
+ *   hyper-parameters that need no tuning: {@link SFOMethodOptions}. For first-order methods `gradTol`, `seed` (with
+ *   terms) and the options of the class: {@link StepsMethodOptions}.
+ * @returns the point, its value, and how it was found: {@link MinimizeResult}. `reason` is a tolerance that was met
+ *   ('gradient', 'function', 'step'; then `converged` is true), a limit ('iterations', 'evaluations'), 'aborted',
+ *   'non-finite', or 'line-search': no lower point was found although the gradient indicates one, so the gradient may
+ *   be wrong. 'function' is also given if rounding hides whether there is a lower point.
+ * @throws TypeError for a wrong type, an unknown option, or if fn does not return a number; RangeError for a value out
+ *   of range; and whatever fn and the callbacks throw
  * @see {@link LBFGS} and {@link SFO} for formulas and sources
  * @example
  * ```ts

@@ -6,7 +6,9 @@ import { axpy, type Vector, type VectorConstructor } from '../linalg.js';
 
 const who = 'minimize';
 
-/** Returns the value at `x` and writes the gradient to `grad`, which is filled with zeros before. Must not change `x`. */
+/**
+ * Returns the value at `x` and writes the gradient to `grad`, which is filled with zeros before. Must not change `x`.
+ */
 export type Objective<T extends Vector = Vector> = (x: T, grad: T) => number;
 
 /** A sum of N functions (terms). */
@@ -14,8 +16,8 @@ export interface Terms<T extends Vector = Vector> {
   /** Number of terms. An integer in [1, inf). */
   readonly N: number;
   /**
-   * Returns the value of term i = 0 … N − 1 at `x` and writes its gradient to `grad`, which is filled with zeros before. Must not
-   * change `x`.
+   * Returns the value of term i = 0 … N − 1 at `x` and writes its gradient to `grad`, which is filled with zeros
+   * before. Must not change `x`.
    */
   f(i: number, x: T, grad: T): number;
 }

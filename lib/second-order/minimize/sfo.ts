@@ -56,7 +56,10 @@ export const minimizeSfo: Method = ({ fn, x0, VectorType, N }, options) => {
   let iterations = 0;
   let passes = 0;
 
-  /** Calls onPass for the passes that have ended. A failed step has several evaluations, so it may end after a pass does. */
+  /**
+   * Calls onPass for the passes that have ended. A failed step has several evaluations, so it may end after a pass
+   * does.
+   */
   const reportPasses = (): void => {
     for (; passes < Math.floor(budget.evaluations / N); passes++) onPass?.(VectorType.from(model.theta));
   };

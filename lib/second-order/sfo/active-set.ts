@@ -29,8 +29,8 @@ export class ActiveSet {
   }
 
   /**
-   * The index of the term to evaluate at z. Terms with one evaluation come first, then terms with none; then `selection`
-   * decides. 'distance' measures by the Hessian of the sum or of the term, with equal probability.
+   * The index of the term to evaluate at z. Terms with one evaluation come first, then terms with none; then
+   * `selection` decides. 'distance' measures by the Hessian of the sum or of the term, with equal probability.
    */
   choose(z: Float64Array): number {
     const active = this.#terms.flatMap(({ isActive }, i) => (isActive ? [i] : []));
@@ -64,8 +64,8 @@ export class ActiveSet {
   }
 
   /**
-   * Activates one more term if the step failed, if the gradient is mostly noise, or if the set has not grown for more steps than
-   * it has terms.
+   * Activates one more term if the step failed, if the gradient is mostly noise, or if the set has not grown for more
+   * steps than it has terms.
    *
    * @param factor the Cholesky factor of the Hessian of the sum
    */

@@ -1,8 +1,8 @@
 /**
  * Cholesky decomposition: returns L with A + shift·I = L·Lᵀ, or undefined if A + shift·I is not positive definite.
  *
- * Reads only the lower triangle of the first `size` matrix rows and columns of A. A is row-major with `stride` elements to a
- * matrix row; L is row-major, size × size.
+ * Reads only the lower triangle of the first `size` matrix rows and columns of A. A is row-major with `stride` elements
+ * to a matrix row; L is row-major, size × size.
  */
 export function cholesky(A: Float64Array, stride: number, size: number, shift: number): Float64Array | undefined {
   const L = new Float64Array(size * size);

@@ -1,7 +1,10 @@
 import { EVD, Matrix, pseudoInverse, QrDecomposition } from 'ml-matrix';
 import { axpy, dot, maxAbs, norm } from '../linalg.js';
 
-/** Curvature pair of one term, in the subspace: the step between two evaluations, and the change of the gradient over it. */
+/**
+ * Curvature pair of one term, in the subspace: the step between two evaluations, and the change of the gradient over
+ * it.
+ */
 export interface Change {
   readonly step: Float64Array;
   readonly grad: Float64Array;
@@ -30,8 +33,8 @@ export function quadraticForm({ diagonal, columns }: Hessian, v: Float64Array): 
 }
 
 /**
- * A ← A + a·Σ sign·b·bᵀ: adds H without its diagonal part. Changes only the lower triangle of A, which is a full row-major
- * matrix.
+ * A ← A + a·Σ sign·b·bᵀ: adds H without its diagonal part. Changes only the lower triangle of A, which is a full
+ * row-major matrix.
  */
 export function addLowRank({ columns }: Hessian, a: number, A: Float64Array): void {
   for (const { b, sign } of columns) {
@@ -56,7 +59,10 @@ function asColumns(vectors: readonly Float64Array[]): Matrix {
   return matrix;
 }
 
-/** An orthonormal basis of the span of the vectors; the unit vectors if there are at least as many vectors as dimensions. */
+/**
+ * An orthonormal basis of the span of the vectors; the unit vectors if there are at least as many vectors as
+ * dimensions.
+ */
 function basisOf(vectors: readonly Float64Array[], dimensions: number): Float64Array[] {
   const size = vectors[0]!.length;
   if (vectors.length >= dimensions)
@@ -97,8 +103,8 @@ function rankOneTerms(update: HessianUpdate, s: Float64Array, y: Float64Array, H
 }
 
 /**
- * Estimates the Hessian of one term from its own changes. Applies BFGS or symmetric rank-one updates, from the oldest change to
- * the newest, then makes the result positive definite.
+ * Estimates the Hessian of one term from its own changes. Applies BFGS or symmetric rank-one updates, from the oldest
+ * change to the newest, then makes the result positive definite.
  *
  * @param changes at least one, the newest first
  * @param maxDeviation upper bound on the ratio of the largest to the smallest eigenvalue
@@ -162,8 +168,8 @@ function makePositiveDefinite(
 }
 
 /**
- * Whether a change is worth keeping: it is long enough, and step and gradient change are not orthogonal. Negative curvature is
- * kept, because the estimate is made positive definite afterwards.
+ * Whether a change is worth keeping: it is long enough, and step and gradient change are not orthogonal. Negative
+ * curvature is kept, because the estimate is made positive definite afterwards.
  */
 export function isInformative({ step, grad }: Change, tiny: number): boolean {
   const [stepLength, gradLength] = [norm(step), norm(grad)];

@@ -44,8 +44,8 @@ function isFiniteSample({ value, grad }: Sample): boolean {
 }
 
 /**
- * Runs SFO one step at a time. Each term has a quadratic model around the point of its last evaluation. A step evaluates one
- * term, updates its model, and moves to the minimiser of the sum of all models.
+ * Runs SFO one step at a time. Each term has a quadratic model around the point of its last evaluation. A step
+ * evaluates one term, updates its model, and moves to the minimiser of the sum of all models.
  */
 export class SumOfModels {
   /** The current point. Only for reading; {@link moveTo} changes it. */
@@ -119,7 +119,8 @@ export class SumOfModels {
   /**
    * Runs one step.
    *
-   * @param evaluate returns the function that evaluates term i. If it throws, the point becomes the last good point again.
+   * @param evaluate returns the function that evaluates term i. If it throws, the point becomes the last good point
+   *   again.
    * @throws NonFiniteError, and whatever `evaluate` throws
    */
   step(evaluate: (i: number) => Evaluate): StepOutcome {
@@ -193,8 +194,8 @@ export class SumOfModels {
   }
 
   /**
-   * Evaluates the term at the start of the last step, and moves back there unless its value is higher. Returns the sample at the
-   * resulting point.
+   * Evaluates the term at the start of the last step, and moves back there unless its value is higher. Returns the
+   * sample at the resulting point.
    */
   #handleFailure(i: number, evaluate: Evaluate, failed: Sample): Sample {
     const term = this.terms[i]!;
@@ -204,7 +205,8 @@ export class SumOfModels {
       if (isFiniteSample(failed)) return failed;
       throw new NonFiniteError(i, old.value);
     }
-    // The curvature up to a value that has exploded is useless, so approach the last good point until the value is moderate.
+    // The curvature up to a value that has exploded is useless, so approach the last good point until the value is
+    // moderate.
     let sample = failed;
     const change = Math.abs(
       Number.isFinite(term.value) ? predict(term, this.#z) - term.value : failed.value - old.value,
@@ -236,8 +238,8 @@ export class SumOfModels {
   /** Adds an evaluation to the history of its term. */
   #record(term: Term, z: Float64Array, value: number, grad: Float64Array): void {
     const change = { step: difference(z, term.z), grad: difference(grad, term.grad) };
-    // The authors require a second evaluation instead. But after a first step that failed, a term has two evaluations and no
-    // earlier point.
+    // The authors require a second evaluation instead. But after a first step that failed, a term has two evaluations
+    // and no earlier point.
     if (term.isKnown && isInformative(change, tiny))
       term.changes = [change, ...term.changes].slice(0, this.#settings.historySize);
     Object.assign(term, { z: z.slice(), grad, value, isKnown: true });

@@ -3,7 +3,8 @@ export class Random {
   #state: number;
 
   constructor(seed: number, stream: string) {
-    // FNV-1a of seed and name. A separate stream for each purpose: drawing one more number from one does not shift the others.
+    // FNV-1a of seed and name. A separate stream for each purpose: drawing one more number from one does not shift the
+    // others.
     let hash = 0x811c9dc5;
     for (const char of `${seed}/${stream}`) hash = Math.imul(hash ^ char.charCodeAt(0), 0x01000193);
     this.#state = hash >>> 0;

@@ -9,25 +9,32 @@ export interface SFOHyperParameters {
   /** Number of gradient changes kept for each term. An integer in [1, inf), default 10. */
   readonly historySize?: number | undefined;
   /**
-   * Curvature assumed for the first terms. It should be large, because the first step has the length ‖gradient‖/hessianInit.
-   * If it is too large, rounding hides the effect of that step. (0, 1e100], default 1e5.
+   * Curvature assumed for the first terms. It should be large, because the first step has the length
+   * ‖gradient‖/hessianInit. If it is too large, rounding hides the effect of that step. (0, 1e100], default 1e5.
    */
   readonly hessianInit?: number | undefined;
-  /** Number of terms that are active from the start. The others join one at a time. An integer in [1, inf), default 2. */
+  /**
+   * Number of terms that are active from the start. The others join one at a time. An integer in [1, inf), default 2.
+   */
   readonly initialActive?: number | undefined;
-  /** Upper bound on the condition number of a term's Hessian: largest over smallest eigenvalue. [1, inf), default 1e8. */
+  /**
+   * Upper bound on the condition number of a term's Hessian: largest over smallest eigenvalue. [1, inf), default 1e8.
+   */
   readonly maxDeviation?: number | undefined;
   /**
-   * Which term is evaluated next: 'distance', the one farthest from the point of its last evaluation; 'random'; or 'cyclic', one
-   * after the other. Default 'distance'.
+   * Which term is evaluated next: 'distance', the one farthest from the point of its last evaluation; 'random'; or
+   * 'cyclic', one after the other. Default 'distance'.
    */
   readonly selection?: Selection | undefined;
   /**
-   * A term joins when the squared standard error of the mean gradient reaches this times its squared norm; both are measured by
-   * the inverse Hessian. [0, inf], default 1.
+   * A term joins when the squared standard error of the mean gradient reaches this times its squared norm; both are
+   * measured by the inverse Hessian. [0, inf], default 1.
    */
   readonly maxGradientNoise?: number | undefined;
-  /** Upper bound on the length of a step, as a multiple of the mean length; from the second pass on. (0, inf], default 10. */
+  /**
+   * Upper bound on the length of a step, as a multiple of the mean length; from the second pass on. (0, inf], default
+   * 10.
+   */
   readonly maxStepRatio?: number | undefined;
   /** Lower bound on the length of a step. A shorter step would show no curvature. [0, inf), default 1e-8. */
   readonly minStep?: number | undefined;

@@ -18,9 +18,9 @@ export interface SFOOptions<P extends ParamTree = ParamTree> extends SFOHyperPar
   /** Number of terms. An integer in [1, inf); 25 to 100 works best. Required. */
   readonly N: number;
   /**
-   * Returns the value of term i = 0 … N − 1 at `params` and writes its gradient to `grads`. `params` are those given to the
-   * constructor; f must not change them. `grads` have the structure of the params and are filled with zeros before each call.
-   * Each i must always be the same function: the same minibatch, the same dropout mask. Required.
+   * Returns the value of term i = 0 … N − 1 at `params` and writes its gradient to `grads`. `params` are those given to
+   * the constructor; f must not change them. `grads` have the structure of the params and are filled with zeros before
+   * each call. Each i must always be the same function: the same minibatch, the same dropout mask. Required.
    */
   readonly f: (i: number, params: P, grads: GradsOf<P>) => number;
 }
@@ -46,28 +46,29 @@ export interface SFOResult {
 }
 
 /**
- * SFO, the Sum of Functions Optimizer: minimises Σ fᵢ. Like stochastic gradient descent, it evaluates one term in a step. Like a
- * quasi-Newton method, it learns the curvature. Nothing needs tuning.
+ * SFO, the Sum of Functions Optimizer: minimises Σ fᵢ. Like stochastic gradient descent, it evaluates one term in a
+ * step. Like a quasi-Newton method, it learns the curvature. Nothing needs tuning.
  *
- * Formula: each term has a quadratic model gᵢ(x) = fᵢ(xᵢ) + f′ᵢ(xᵢ)ᵀ(x − xᵢ) + ½(x − xᵢ)ᵀHᵢ(x − xᵢ) around xᵢ, the point of its last
- * evaluation. Hᵢ comes from BFGS on the term's own history. A step evaluates the term whose xᵢ is farthest from x, then moves to
- * the minimiser of Σ gᵢ: x ← x − (Σ Hᵢ)⁻¹·Σ g′ᵢ. All vectors are held in a subspace of at most 3N + 3 dimensions, spanned by the
- * gradients. Few terms are active at first; more join one at a time, as the noise of the gradient requires. If a term rises more
- * than the models allow, the step is shortened or undone.
+ * Formula: each term has a quadratic model gᵢ(x) = fᵢ(xᵢ) + f′ᵢ(xᵢ)ᵀ(x − xᵢ) + ½(x − xᵢ)ᵀHᵢ(x − xᵢ) around xᵢ, the
+ * point of its last evaluation. Hᵢ comes from BFGS on the term's own history. A step evaluates the term whose xᵢ is
+ * farthest from x, then moves to the minimiser of Σ gᵢ: x ← x − (Σ Hᵢ)⁻¹·Σ g′ᵢ. All vectors are held in a subspace of
+ * at most 3N + 3 dimensions, spanned by the gradients. Few terms are active at first; more join one at a time, as the
+ * noise of the gradient requires. If a term rises more than the models allow, the step is shortened or undone.
  *
- * Use it for minibatches that stay the same: about √(examples)/10 of them, but at least 25. It takes 3N + 3 float64 of memory for
- * each element of the params. Arithmetic is float64; points are rounded to float32, because the params are.
+ * Use it for minibatches that stay the same: about √(examples)/10 of them, but at least 25. It takes 3N + 3 float64 of
+ * memory for each element of the params. Arithmetic is float64; points are rounded to float32, because the params are.
  *
  * The optimizer's state cannot be saved. A new one starts without curvature, from the current params.
  *
- * If a value or gradient is not finite, the step is undone; `nonFinite` counts such evaluations. `step` throws if f throws, or if
- * the term is finite neither at the current point nor at the previous one. The params are then at the last good point, where the
- * last step started.
+ * If a value or gradient is not finite, the step is undone; `nonFinite` counts such evaluations. `step` throws if f
+ * throws, or if the term is finite neither at the current point nor at the previous one. The params are then at the
+ * last good point, where the last step started.
  *
  * @param params a `Float32Array`, `{ data, shape }`, a list or a record of them; no param groups. They change in place.
- * @param options `N`, `f`; `historySize` (10, [1, ∞)), `hessianInit` (1e5, (0, 1e100]), `initialActive` (2, [1, ∞)), `maxDeviation`
- *   (1e8, [1, ∞)), `selection` ('distance' | 'random' | 'cyclic'), `maxGradientNoise` (1, [0, ∞]), `maxStepRatio` (10, (0, ∞]),
- *   `minStep` (1e-8, [0, ∞)), `hessianUpdate` ('bfgs' | 'rank1'), `seed` (0, [0, 2³²)): {@link SFOOptions}
+ * @param options `N`, `f`; `historySize` (10, [1, ∞)), `hessianInit` (1e5, (0, 1e100]), `initialActive` (2, [1, ∞)),
+ *   `maxDeviation` (1e8, [1, ∞)), `selection` ('distance' | 'random' | 'cyclic', default 'distance'),
+ *   `maxGradientNoise` (1, [0, ∞]), `maxStepRatio` (10, (0, ∞]), `minStep` (1e-8, [0, ∞)), `hessianUpdate` ('bfgs' |
+ *   'rank1', default 'bfgs'), `seed` (0, [0, 2³²)): {@link SFOOptions}
  * @throws TypeError for a wrong type, an unknown option or param groups; RangeError for a value out of range
  * @see Sohl-Dickstein, Poole & Ganguli 2014, https://arxiv.org/abs/1311.2115
  * @example
@@ -122,12 +123,12 @@ export class SFO<P extends ParamTree = ParamTree> {
   }
 
   /**
-   * Runs one step: evaluates one term, usually once, and moves the params, in place. If the params were changed since the last
-   * step, it starts from their new values.
+   * Runs one step: evaluates one term, usually once, and moves the params, in place. If the params were changed since
+   * the last step, it starts from their new values.
    *
    * @returns the term and its value and gradient norm, and how the step went: {@link SFOResult}
-   * @throws RangeError if the term is finite neither at the current nor at the last good point; TypeError if f does not return a
-   *   number; and whatever f throws. The params are then at the last good point.
+   * @throws RangeError if the term is finite neither at the current nor at the last good point; TypeError if f does not
+   *   return a number; and whatever f throws. The params are then at the last good point.
    */
   step(): SFOResult {
     this.#checkIdle();

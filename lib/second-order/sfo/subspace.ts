@@ -20,8 +20,8 @@ function multiplyBy(rows: readonly Float64Array[]): BasisChange {
 }
 
 /**
- * The subspace that SFO works in: an orthonormal basis P (M × K_max) that grows to include each new gradient. When all `size`
- * columns are in use, it collapses to `least` columns. If M is at most `size`, P is always the identity.
+ * The subspace that SFO works in: an orthonormal basis P (M × K_max) that grows to include each new gradient. When all
+ * `size` columns are in use, it collapses to `least` columns. If M is at most `size`, P is always the identity.
  */
 export class Subspace {
   /** K_max: the length of a vector in the subspace. */
@@ -68,7 +68,10 @@ export class Subspace {
     else addCombination(this.columns, this.#count, 1, z, x);
   }
 
-  /** Adds the direction of x to the basis unless it is already inside. Returns true if the basis is full and must collapse. */
+  /**
+   * Adds the direction of x to the basis unless it is already inside. Returns true if the basis is full and must
+   * collapse.
+   */
   add(x: Float64Array): boolean {
     if (this.isIdentity) return false;
     const length = norm(x);
@@ -91,8 +94,8 @@ export class Subspace {
   }
 
   /**
-   * Collapses the basis to `least` columns and returns the basis changes, in order. The `kept` vectors stay inside exactly; there
-   * may be at most `least` of them. Random directions fill the remaining columns.
+   * Collapses the basis to `least` columns and returns the basis changes, in order. The `kept` vectors stay inside
+   * exactly; there may be at most `least` of them. Random directions fill the remaining columns.
    */
   collapse(kept: readonly Float64Array[]): BasisChange[] {
     const basis = Matrix.zeros(this.size, this.least);
@@ -113,8 +116,8 @@ export class Subspace {
   #reorthonormalise(): BasisChange[] {
     const used = this.columns.slice(0, this.#count);
     const products = gram(used);
-    // No eigenvalue of PᵀP differs from 1 by more than the largest absolute row sum of PᵀP − I. This bound usually makes the
-    // eigenvalues unnecessary.
+    // No eigenvalue of PᵀP differs from 1 by more than the largest absolute row sum of PᵀP − I. This bound usually
+    // makes the eigenvalues unnecessary.
     const bound = Math.max(
       ...products.map((row, i) => row.reduce((sum, v, j) => sum + Math.abs(v - (i === j ? 1 : 0)), 0)),
     );

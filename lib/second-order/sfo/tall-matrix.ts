@@ -1,6 +1,6 @@
-// Products with SFO's tall-and-skinny matrix P: M rows by a few tens of columns. Most of the run time is spent here. Each
-// column is an array of its own, so that every pass reads memory in order. One array for all columns could exceed the maximum
-// length of an array.
+// Products with SFO's tall-and-skinny matrix P: M rows by a few tens of columns. Most of the run time is spent here.
+// Each column is an array of its own, so that every pass reads memory in order. One array for all columns could exceed
+// the maximum length of an array.
 import { engine } from '../../engine/backend.js';
 import type { Columns } from '../../engine/linalg.js';
 import { axpy, dot, norm, scale } from '../linalg.js';
@@ -19,8 +19,8 @@ export function addCombination(columns: Columns, count: number, a: number, z: Fl
 }
 
 /**
- * P ← P·Qᵀ. Q has one matrix row for each new column, and each is as long as P has columns. The remaining columns of P become
- * zero.
+ * P ← P·Qᵀ. Q has one matrix row for each new column, and each is as long as P has columns. The remaining columns of P
+ * become zero.
  */
 export function gemmInPlace(columns: Columns, q: Columns): void {
   engine().linalg.gemmInPlace(columns, q);
@@ -35,8 +35,8 @@ export function gram(columns: Columns): Float64Array[] {
 }
 
 /**
- * P ← Q of the decomposition P = Q·R, by modified Gram–Schmidt. Accurate for columns that are nearly orthonormal. Returns the
- * matrix rows of R.
+ * P ← Q of the decomposition P = Q·R, by modified Gram–Schmidt. Accurate for columns that are nearly orthonormal.
+ * Returns the matrix rows of R.
  */
 export function orthonormalise(columns: Columns): Float64Array[] {
   const r = columns.map(() => new Float64Array(columns.length));

@@ -9,7 +9,9 @@ import type { Term } from './term.js';
 export class TotalHessian {
   readonly #terms: readonly Term[];
   readonly #subspace: Subspace;
-  /** H without the diagonal parts of its terms: the lower triangle, row-major, `subspace.size` elements to a matrix row. */
+  /**
+   * H without the diagonal parts of its terms: the lower triangle, row-major, `subspace.size` elements to a matrix row.
+   */
   readonly #lowRank: Float64Array;
 
   constructor(terms: readonly Term[], subspace: Subspace) {
