@@ -50,8 +50,8 @@ const stateNames = [...optionNames, 'best', 'numBadEpochs', 'cooldownCounter'] a
  *
  * Formula: an update is good if the metric is below best·(1 − threshold) ('min', 'rel') or best − threshold ('min',
  * 'abs'), or above best·(1 + threshold) ('max', 'rel') or best + threshold ('max', 'abs'). A good metric becomes the
- * new best. Any other update is bad, also one with NaN. After more than `patience` bad updates in a row,
- * lr ← max(lr·factor, min) in each param group, unless that lowers it by at most `eps`. In the next `cooldown` updates, bad
+ * new best. Any other update is bad, also one with NaN. After more than `patience` bad updates in a row, lr ←
+ * max(lr·factor, min) in each param group, unless that lowers it by at most `eps`. In the next `cooldown` updates, bad
  * ones don't count.
  *
  * @param optimizer any optimizer. The lr of its param groups changes; each must be a number.
