@@ -5,7 +5,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { minimize } from '../lib/index.js';
-import { autoencoder, type Sum, softmax, total } from '../test/golden/second-order/sums.js';
+import { autoencoder, type Sum, softmax, total } from '../test/support/second-order/sums.js';
 
 const passes = 30;
 const grid = (least: number): number[] =>

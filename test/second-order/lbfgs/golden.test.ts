@@ -128,7 +128,7 @@ describe('no more evaluations than SciPy to a relative gap of 1e-8', () => {
 
     test('plain pairs are what SciPy has; what is made of them here pays', async () => {
       const ours = await counts('two-loop', () => ({}));
-      const meanCurvature = await counts('curvature', () => ({ checkConvergence: () => {} }));
+      const meanCurvature = await counts('curvature', () => ({ correctCurvature: () => {} }));
       expect(meanCurvature['wood']).toBeGreaterThan(1.05 * ours['wood']!);
       expect(meanCurvature['box-3d']).toBeGreaterThan(1.05 * ours['box-3d']!);
       const apart = await counts('history', (module) => {

@@ -8,7 +8,7 @@ import { addLowRank, addProduct, estimateHessian, type Hessian } from '../../../
 import { SumOfModels } from '../../../lib/second-order/sfo/model.js';
 import { Random } from '../../../lib/second-order/sfo/random.js';
 import { checkSettings } from '../../../lib/second-order/sfo/settings.js';
-import * as tall from '../../../lib/second-order/sfo/tall.js';
+import * as tall from '../../../lib/second-order/sfo/tall-matrix.js';
 import { random } from '../../support/random.js';
 import type { Numbers } from '../../support/second-order/problems.js';
 import recorded from '../../support/second-order/sfo-curves.json';
