@@ -13,7 +13,7 @@ import { kernel } from '../engine/kernel.js';
 const f = Math.fround;
 
 // All four kernels share one list, because a group may hold params with and without a shape.
-const constants = [
+const constantNames = [
   'beta2',
   'oneMinusBeta2',
   'eps1',
@@ -29,11 +29,14 @@ const constants = [
   'oneMinusBeta1',
 ] as const;
 type NumbersFor<Names extends readonly string[]> = { readonly [I in keyof Names]: number };
-type Constants = NumbersFor<typeof constants>;
+type Constants = NumbersFor<typeof constantNames>;
 
 /** A copy of a constants row with some values replaced. */
-function replaced(row: Constants, values: { readonly [N in (typeof constants)[number]]?: number }): Constants {
-  return constants.map((name, i) => values[name] ?? row[i]) as unknown as Constants;
+function replaced(
+  constants: Constants,
+  values: { readonly [N in (typeof constantNames)[number]]?: number },
+): Constants {
+  return constantNames.map((name, i) => values[name] ?? constants[i]) as unknown as Constants;
 }
 
 function average([beta2, oneMinusBeta2, eps1]: Constants, square: number, before: number): number {
@@ -60,22 +63,22 @@ function stepWithMomentum(
   return f(decayFactor * param) - expAvg[i]!;
 }
 
-function resolve(row: Constants, paramNorm: number, updateNorm: number, length: number): Constants {
-  const [, , , eps2, clipThreshold, weightDecay, scaleParameter, lr] = row;
+function resolve(constants: Constants, paramNorm: number, updateNorm: number, length: number): Constants {
+  const [, , , eps2, clipThreshold, weightDecay, scaleParameter, lr] = constants;
   const root = Math.sqrt(length);
   const paramRms = paramNorm / root;
   const excess = updateNorm / root / clipThreshold;
   const alpha = lr * (scaleParameter === 0 ? 1 : paramRms > eps2 ? paramRms : eps2);
-  return replaced(row, { decayFactor: 1 - alpha * weightDecay, rate: excess > 1 ? alpha / excess : alpha });
+  return replaced(constants, { decayFactor: 1 - alpha * weightDecay, rate: excess > 1 ? alpha / excess : alpha });
 }
 
 type Measure = (i: number, param: number, grad: number, out: Float64Array) => void;
 
 /** Norms of a param without a shape; its walk also updates squareAvg. */
 const elementNorms = {
-  measure(row: Constants, [squareAvg]: readonly [Float32Array, ...Float32Array[]]): Measure {
+  measure(constants: Constants, [squareAvg]: readonly [Float32Array, ...Float32Array[]]): Measure {
     return (i, param, grad, out) => {
-      squareAvg[i] = average(row, f(grad * grad), squareAvg[i]!);
+      squareAvg[i] = average(constants, f(grad * grad), squareAvg[i]!);
       out[0] = param;
       out[1] = grad / f(Math.sqrt(squareAvg[i]!));
     };
@@ -85,11 +88,11 @@ const elementNorms = {
 
 /** Norms of a param with a shape, whose rowAvg and colAvg `accumulate` has updated. */
 const factoredNorms = {
-  resolveMean: (row: Constants, mean: number): Constants => replaced(row, { rootMean: Math.sqrt(mean) }),
-  measure(row: Constants, [rowAvg, colAvg]: readonly [Float32Array, Float32Array, ...Float32Array[]]): Measure {
+  resolveMean: (constants: Constants, mean: number): Constants => replaced(constants, { rootMean: Math.sqrt(mean) }),
+  measure(constants: Constants, [rowAvg, colAvg]: readonly [Float32Array, Float32Array, ...Float32Array[]]): Measure {
     return (i, param, grad, out) => {
       out[0] = param;
-      out[1] = factoredDirection(row, grad, rowAvg[0]!, colAvg[i]!);
+      out[1] = factoredDirection(constants, grad, rowAvg[0]!, colAvg[i]!);
     };
   },
   resolve,
@@ -119,10 +122,7 @@ export const adafactor = {
     /** Upper bound on RMS(u), the root mean square of the update. */
     clipThreshold: { default: 1, range: '(0, inf)' },
     /** Exponent of t in β₂ = 1 − t^decayRate, the decay rate of the averages of g². */
-    decayRate: {
-      default: -0.8,
-      range: '(-inf, 0]',
-    },
+    decayRate: { default: -0.8, range: '(-inf, 0]' },
     /** Decay rate of the moving average of the update; without it there is no such average. */
     beta1: { range: '[0, 1)' },
     /** Multiply the rate by RMS(w), the root mean square of the weights. */
@@ -137,43 +137,43 @@ export const adafactor = {
   kernels: {
     adafactor: kernel({
       state: ['squareAvg'],
-      constants,
+      constants: constantNames,
       norms: elementNorms,
       reference:
-        (row, [squareAvg]) =>
+        (constants, [squareAvg]) =>
         (i, param, grad) =>
-          step(row, param, f(grad / f(Math.sqrt(squareAvg[i]!)))),
+          step(constants, param, f(grad / f(Math.sqrt(squareAvg[i]!)))),
     }),
     'adafactor-momentum': kernel({
       state: ['squareAvg', 'expAvg'],
-      constants,
+      constants: constantNames,
       norms: elementNorms,
       reference:
-        (row, [squareAvg, expAvg]) =>
+        (constants, [squareAvg, expAvg]) =>
         (i, param, grad) =>
-          stepWithMomentum(row, param, f(grad / f(Math.sqrt(squareAvg[i]!))), expAvg, i),
+          stepWithMomentum(constants, param, f(grad / f(Math.sqrt(squareAvg[i]!))), expAvg, i),
     }),
     'adafactor-factored': kernel({
       state: ['rowAvg', 'colAvg'],
       layout: { rowAvg: 'row', colAvg: 'column' },
-      constants,
-      accumulate: (row) => (meanSquare, before) => average(row, meanSquare, before),
+      constants: constantNames,
+      accumulate: (constants) => (meanSquare, before) => average(constants, meanSquare, before),
       norms: factoredNorms,
       reference:
-        (row, [rowAvg, colAvg]) =>
+        (constants, [rowAvg, colAvg]) =>
         (i, param, grad) =>
-          step(row, param, factoredDirection(row, grad, rowAvg[0]!, colAvg[i]!)),
+          step(constants, param, factoredDirection(constants, grad, rowAvg[0]!, colAvg[i]!)),
     }),
     'adafactor-factored-momentum': kernel({
       state: ['rowAvg', 'colAvg', 'expAvg'],
       layout: { rowAvg: 'row', colAvg: 'column' },
-      constants,
-      accumulate: (row) => (meanSquare, before) => average(row, meanSquare, before),
+      constants: constantNames,
+      accumulate: (constants) => (meanSquare, before) => average(constants, meanSquare, before),
       norms: factoredNorms,
       reference:
-        (row, [rowAvg, colAvg, expAvg]) =>
+        (constants, [rowAvg, colAvg, expAvg]) =>
         (i, param, grad) =>
-          stepWithMomentum(row, param, factoredDirection(row, grad, rowAvg[0]!, colAvg[i]!), expAvg, i),
+          stepWithMomentum(constants, param, factoredDirection(constants, grad, rowAvg[0]!, colAvg[i]!), expAvg, i),
     }),
   },
 } as const satisfies Declaration;
@@ -231,9 +231,7 @@ export class Adafactor extends Optimizer<typeof adafactor> {
     super(adafactor, params, options);
   }
 
-  /**
-   * ρ of group 0 in the next step: `lr` if it is set, else the relative step of a param that took part in all steps.
-   */
+  /** ρ of group 0 in the next step: `lr` if it is set, else the relative step of a param that took every step. */
   override get lr(): number {
     const lr = super.lr as number | undefined;
     return lr ?? relativeRate(this.paramGroups[0]!.warmupInit, this.stepCount + 1);

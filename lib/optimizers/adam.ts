@@ -92,10 +92,7 @@ export const adamw = {
   hyperParameters: {
     ...adam.hyperParameters,
     /** Decoupled weight decay: multiplies w by 1 − lr · weightDecay before each update. */
-    weightDecay: {
-      default: 1e-2,
-      range: '[0, inf)',
-    },
+    weightDecay: { default: 1e-2, range: '[0, inf)' },
   },
 } as const satisfies Declaration;
 

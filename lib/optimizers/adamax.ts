@@ -22,10 +22,7 @@ export const adamax = {
     /** Learning rate. */
     lr: { default: 2e-3, range: '[0, inf)' },
     /** Decay rates of the moving average of g and the running maximum of |g|. */
-    betas: {
-      default: [0.9, 0.999],
-      range: '[0, 1)',
-    },
+    betas: { default: [0.9, 0.999], range: '[0, 1)' },
     /** Added to |g| inside the maximum. */
     eps: { default: 1e-8, range: '[0, inf)' },
     /** L2 penalty: adds weightDecay · w to the gradient. */

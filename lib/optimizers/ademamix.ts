@@ -27,26 +27,13 @@ export const ademamix = {
     /** Learning rate. */
     lr: { default: 1e-3, range: '[0, inf)' },
     /** Decay rates of the fast average of g, the average of g², and the slow average of g. */
-    betas: {
-      default: [0.9, 0.999, 0.9999],
-      range: '[0, 1)',
-    },
+    betas: { default: [0.9, 0.999, 0.9999], range: '[0, 1)' },
     /** Weight of the slow average in the update. */
     alpha: { default: 5, range: '[0, inf)' },
     /** Steps over which alpha grows linearly from 0; 0 disables the warm-up. */
-    alphaSteps: {
-      default: 0,
-      range: '[0, inf)',
-      integer: true,
-      fixed: true,
-    },
+    alphaSteps: { default: 0, range: '[0, inf)', integer: true, fixed: true },
     /** Steps over which β₃ grows from betas[0] to betas[2]; 0 disables the warm-up. */
-    beta3Steps: {
-      default: 0,
-      range: '[0, inf)',
-      integer: true,
-      fixed: true,
-    },
+    beta3Steps: { default: 0, range: '[0, inf)', integer: true, fixed: true },
     /** Added to the denominator, outside the square root. */
     eps: { default: 1e-8, range: '[0, inf)' },
     /** Decoupled weight decay: multiplies w by 1 − lr · weightDecay before each update. */

@@ -45,7 +45,7 @@ const table = [
   [ScheduleFreeAdamW, scheduleFreeAdamw],
 ] as const;
 
-/** Static side of every optimizer class. */
+/** What all optimizer classes have in common: constructor, name and defaults. */
 export interface OptimizerClass {
   // biome-ignore lint/suspicious/noExplicitAny: the options depend on the class, which is known only at run time
   new (params: Params<any>, options?: any): Optimizer;

@@ -24,10 +24,7 @@ export const lars = {
     /** Momentum factor; 0 disables momentum. */
     momentum: { default: 0.9, range: '[0, 1)' },
     /** Relative size of a step: at lr 1 and without momentum, its norm is at most trustCoefficient · ‖w‖. */
-    trustCoefficient: {
-      default: 1e-3,
-      range: '(0, inf)',
-    },
+    trustCoefficient: { default: 1e-3, range: '(0, inf)' },
     /** L2 penalty inside the formula: also lowers the trust ratio. */
     weightDecay: { default: 0, range: '[0, inf)' },
   },

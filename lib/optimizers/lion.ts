@@ -19,22 +19,13 @@ export const lion = {
   decay: 'decoupled',
   hyperParameters: {
     /** Learning rate: how far each element moves in a step. Use a third to a tenth of AdamW's. */
-    lr: {
-      default: 1e-4,
-      range: '[0, inf)',
-    },
+    lr: { default: 1e-4, range: '[0, inf)' },
     /** Decay rates: β₁ mixes g into the update direction, β₂ into the stored moving average. */
-    betas: {
-      default: [0.9, 0.99],
-      range: '[0, 1)',
-    },
+    betas: { default: [0.9, 0.99], range: '[0, 1)' },
     /**
      * Decoupled weight decay: multiplies w by 1 − lr · weightDecay before each update. Use three to ten times AdamW's.
      */
-    weightDecay: {
-      default: 0,
-      range: '[0, inf)',
-    },
+    weightDecay: { default: 0, range: '[0, inf)' },
   },
   kernels: {
     lion: kernel({

@@ -24,10 +24,7 @@ export const rprop = {
     /** Initial step size of every element. */
     lr: { default: 1e-2, range: '[0, inf)' },
     /** Factors of the step size: η⁻ when the sign of the gradient changes, η⁺ when it stays the same. */
-    etas: {
-      default: [0.5, 1.2],
-      range: '(0, inf)',
-    },
+    etas: { default: [0.5, 1.2], range: '(0, inf)' },
     /** Smallest and largest step size. */
     stepSizes: { default: [1e-6, 50], range: '[0, inf)' },
   },

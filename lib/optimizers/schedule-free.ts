@@ -24,19 +24,11 @@ const averagingFormula = [
 
 const averagingParameters = {
   /** Steps over which lr grows linearly from 0; 0 disables the warm-up. */
-  warmupSteps: {
-    default: 0,
-    range: '[0, inf)',
-    integer: true,
-    fixed: true,
-  },
+  warmupSteps: { default: 0, range: '[0, inf)', integer: true, fixed: true },
   /** Exponent of t in the weights of the average. */
   r: { default: 0, range: '[0, inf)' },
   /** Exponent of the largest lr so far in the weights of the average. */
-  weightLrPower: {
-    default: 2,
-    range: '[0, inf)',
-  },
+  weightLrPower: { default: 2, range: '[0, inf)' },
 } as const;
 
 // The largest lr so far, the sum of the weights ω so far, and the β of the last update, which train() needs for y.
@@ -52,10 +44,7 @@ export const scheduleFreeSgd = {
     /** Learning rate. Use a larger one than for SGD. */
     lr: { default: 1, range: '[0, inf)' },
     /** β: gradients are evaluated at (1 − β) · z + β · x, where x is the average of z. */
-    momentum: {
-      default: 0.9,
-      range: '[0, 1)',
-    },
+    momentum: { default: 0.9, range: '[0, 1)' },
     ...averagingParameters,
     /** L2 penalty: adds weightDecay · y to the gradient, which is evaluated at y. */
     weightDecay: { default: 0, range: '[0, inf)' },
@@ -89,10 +78,7 @@ export const scheduleFreeAdamw = {
      * β₁: gradients are evaluated at (1 − β₁) · z + β₁ · x, where x is the average of z. β₂: decay rate of the moving
      * average of g².
      */
-    betas: {
-      default: [0.9, 0.999],
-      range: '[0, 1)',
-    },
+    betas: { default: [0.9, 0.999], range: '[0, 1)' },
     /** Added to the denominator, outside the square root. */
     eps: { default: 1e-8, range: '[0, inf)' },
     ...averagingParameters,

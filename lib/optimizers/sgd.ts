@@ -33,15 +33,9 @@ export const sgd = {
      * `velocity`: lr inside the velocity, as in textbooks; `buffer`: outside, as in PyTorch. They differ when lr
      * changes.
      */
-    momentumForm: {
-      default: 'velocity',
-      choices: ['velocity', 'buffer'],
-    },
+    momentumForm: { default: 'velocity', choices: ['velocity', 'buffer'] },
     /** Multiplies the gradient by 1 − dampening before it enters the buffer. */
-    dampening: {
-      default: 0,
-      range: '[0, 1]',
-    },
+    dampening: { default: 0, range: '[0, 1]' },
     /** L2 penalty: adds weightDecay · w to the gradient. */
     weightDecay: { default: 0, range: '[0, inf)' },
   },

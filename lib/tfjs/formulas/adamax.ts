@@ -25,10 +25,7 @@ export const tfAdamax = {
     /** Learning rate. */
     lr: { default: 2e-3, range: '(-inf, inf)' },
     /** Decay rates of the moving average of g and the running maximum of |g|. */
-    betas: {
-      default: [0.9, 0.999],
-      range: '[0, 1)',
-    },
+    betas: { default: [0.9, 0.999], range: '[0, 1)' },
     /** Added to the running maximum of |g|. */
     eps: { default: 1e-7, range: '[0, inf)' },
     /** Divides lr by 1 + (t − 1) · lrDecay. */
