@@ -1,5 +1,5 @@
-import { show, typeError } from '../check/errors.js';
-import type { Schedule } from '../core/schedule.js';
+import { show, typeError } from '../../check/errors.js';
+import type { Schedule } from '../../core/schedule.js';
 import {
   Adafactor,
   Adam,
@@ -13,26 +13,31 @@ import {
   NAdam,
   RAdam,
   Rprop,
-} from '../optimizers/index.js';
-import { type OptimizerClass, type WrapOptions, type WrappedOptimizer, wrap } from './wrap.js';
+} from '../../optimizers/index.js';
+import { wrap } from './wrap.js';
+import type { OptimizerClass, WrapOptions, WrappedOptimizer } from './wrapped-optimizer.js';
 
-/** The options of a class but for `lr`, which comes before them, and `zeroGrads`. */
+/** The options of a class except `lr`, which is the first argument, and `zeroGrads`. */
 export type OptionsBesideRate<C extends OptimizerClass> = Omit<WrapOptions<C>, 'lr'>;
 
-type Rate = number | Schedule | undefined;
-
-function wrapped<C extends OptimizerClass>(Class: C, lr: Rate, options: object, more = {}): WrappedOptimizer<C> {
+function wrapped<C extends OptimizerClass>(
+  Class: C,
+  lr: number | Schedule | undefined,
+  options: object,
+  fixed = {},
+): WrappedOptimizer<C> {
   const who = Class.optimizerName;
   if (typeof options !== 'object' || options === null) throw typeError(who, 'options', show(options), 'an object');
   if ('lr' in options) throw typeError(who, 'lr', 'an option', 'the first argument, learningRate');
-  return wrap(Class, { ...options, ...(lr === undefined ? {} : { lr }), ...more } as WrapOptions<C>);
+  return wrap(Class, { ...options, ...(lr === undefined ? {} : { lr }), ...fixed } as WrapOptions<C>);
 }
 
 /**
- * AdamW: Adam with weight decay beside the gradient. The formula and the defaults are those of schuss's `AdamW`: short for {@link wrap}.
+ * AdamW: Adam with decoupled weight decay. Short for {@link wrap} of `AdamW`, with schuss's formula and defaults.
  *
  * @param learningRate A number or a Schedule; default 1e-3.
- * @param options `weightDecay` (1e-2), `betas` ([0.9, 0.999]), `eps` (1e-8), `amsgrad`, and what all classes take.
+ * @param options `weightDecay` (1e-2), `betas` ([0.9, 0.999]), `eps` (1e-8), `amsgrad`, and the options common to all
+ *   classes.
  * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range
  * @example
  * ```ts
@@ -53,10 +58,11 @@ export function adamW(
 }
 
 /**
- * AMSGrad: Adam whose denominator never shrinks. The formula and the defaults are those of schuss's `Adam`: short for {@link wrap}.
+ * AMSGrad: Adam with a denominator that never shrinks. Short for {@link wrap} of `Adam`, with schuss's formula and
+ * defaults.
  *
  * @param learningRate A number or a Schedule; default 1e-3.
- * @param options `betas` ([0.9, 0.999]), `eps` (1e-8), `weightDecay`, and what all classes take.
+ * @param options `betas` ([0.9, 0.999]), `eps` (1e-8), `weightDecay`, and the options common to all classes.
  * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range
  */
 export function amsgrad(
@@ -67,10 +73,11 @@ export function amsgrad(
 }
 
 /**
- * NAdam: Adam with Nesterov momentum. The formula and the defaults are those of schuss's `NAdam`: short for {@link wrap}.
+ * NAdam: Adam with Nesterov momentum. Short for {@link wrap} of `NAdam`, with schuss's formula and defaults.
  *
  * @param learningRate A number or a Schedule; default 2e-3.
- * @param options `betas` ([0.9, 0.999]), `eps` (1e-8), `momentumDecay` (4e-3), `weightDecay`, `decoupledWeightDecay`, and what all classes take.
+ * @param options `betas` ([0.9, 0.999]), `eps` (1e-8), `momentumDecay` (4e-3), `weightDecay`, `decoupledWeightDecay`,
+ *   and the options common to all classes.
  * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range
  */
 export function nadam(
@@ -81,10 +88,11 @@ export function nadam(
 }
 
 /**
- * RAdam: Adam that warms up by itself. The formula and the defaults are those of schuss's `RAdam`: short for {@link wrap}.
+ * RAdam: Adam with a built-in warm-up. Short for {@link wrap} of `RAdam`, with schuss's formula and defaults.
  *
  * @param learningRate A number or a Schedule; default 1e-3.
- * @param options `betas` ([0.9, 0.999]), `eps` (1e-8), `weightDecay`, `decoupledWeightDecay`, and what all classes take.
+ * @param options `betas` ([0.9, 0.999]), `eps` (1e-8), `weightDecay`, `decoupledWeightDecay`, and the options common to
+ *   all classes.
  * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range
  */
 export function radam(
@@ -95,10 +103,11 @@ export function radam(
 }
 
 /**
- * Lion: steps by the sign of an average of gradients. The formula and the defaults are those of schuss's `Lion`: short for {@link wrap}.
+ * Lion: steps by the sign of a moving average of the gradients. Short for {@link wrap} of `Lion`, with schuss's
+ * formula and defaults.
  *
  * @param learningRate A number or a Schedule; default 1e-4.
- * @param options `betas` ([0.9, 0.99]), `weightDecay` (0, decoupled), and what all classes take.
+ * @param options `betas` ([0.9, 0.99]), `weightDecay` (0, decoupled), and the options common to all classes.
  * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range
  */
 export function lion(
@@ -109,10 +118,12 @@ export function lion(
 }
 
 /**
- * LAMB: Adam with a trust ratio for each variable, for large batches. The formula and the defaults are those of schuss's `LAMB`: short for {@link wrap}.
+ * LAMB: Adam with a trust ratio for each variable, for large batches. Short for {@link wrap} of `LAMB`, with
+ * schuss's formula and defaults.
  *
  * @param learningRate A number or a Schedule; default 1e-3.
- * @param options `betas` ([0.9, 0.999]), `eps` (1e-6), `weightDecay`, `clamp`, `biasCorrection`, and what all classes take.
+ * @param options `betas` ([0.9, 0.999]), `eps` (1e-6), `weightDecay`, `clamp`, `biasCorrection`, and the options common
+ *   to all classes.
  * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range
  */
 export function lamb(
@@ -123,10 +134,11 @@ export function lamb(
 }
 
 /**
- * LARS: momentum with a trust ratio for each variable, for large batches. The formula and the defaults are those of schuss's `LARS`: short for {@link wrap}.
+ * LARS: momentum SGD with a trust ratio for each variable, for large batches. Short for {@link wrap} of `LARS`, with
+ * schuss's formula and defaults.
  *
  * @param learningRate A number or a Schedule.
- * @param options `momentum` (0.9), `trustCoefficient` (1e-3), `weightDecay`, and what all classes take.
+ * @param options `momentum` (0.9), `trustCoefficient` (1e-3), `weightDecay`, and the options common to all classes.
  * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range
  */
 export function lars(
@@ -137,10 +149,12 @@ export function lars(
 }
 
 /**
- * Adafactor: keeps a number a row and a column, not an element. The formula and the defaults are those of schuss's `Adafactor`: short for {@link wrap}.
+ * Adafactor: keeps one number per row and per column instead of one per element. Short for {@link wrap} of `Adafactor`,
+ * with schuss's formula and defaults.
  *
- * @param learningRate A number or a Schedule; default its own.
- * @param options `beta1`, `clipThreshold` (1), `decayRate` (−0.8), `scaleParameter`, `weightDecay`, and what all classes take.
+ * @param learningRate A number or a Schedule; default: its relative step.
+ * @param options `beta1`, `clipThreshold` (1), `decayRate` (−0.8), `scaleParameter`, `weightDecay`, and the options
+ *   common to all classes.
  * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range
  */
 export function adafactor(
@@ -151,10 +165,12 @@ export function adafactor(
 }
 
 /**
- * AdEMAMix: Adam with a second, slow average. The formula and the defaults are those of schuss's `AdEMAMix`: short for {@link wrap}.
+ * AdEMAMix: Adam with a second, slow moving average. Short for {@link wrap} of `AdEMAMix`, with schuss's formula and
+ * defaults.
  *
  * @param learningRate A number or a Schedule; default 1e-3.
- * @param options `betas` ([0.9, 0.999, 0.9999]), `alpha` (5), `alphaSteps`, `beta3Steps`, `eps` (1e-8), `weightDecay`, and what all classes take.
+ * @param options `betas` ([0.9, 0.999, 0.9999]), `alpha` (5), `alphaSteps`, `beta3Steps`, `eps` (1e-8), `weightDecay`,
+ *   and the options common to all classes.
  * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range
  */
 export function adEMAMix(
@@ -165,10 +181,12 @@ export function adEMAMix(
 }
 
 /**
- * FTRL-Proximal: sparse weights by an L1 penalty. The formula and the defaults are those of schuss's `FTRL`: short for {@link wrap}.
+ * FTRL-Proximal: sparse weights through an L1 penalty. Short for {@link wrap} of `FTRL`, with schuss's formula and
+ * defaults.
  *
  * @param learningRate A number or a Schedule; default 0.05.
- * @param options `l1` (0), `l2` (0), `beta` (1), `initialAccumulatorValue` (0.1), and what all classes take.
+ * @param options `l1` (0), `l2` (0), `beta` (1), `initialAccumulatorValue` (0.1), and the options common to all
+ *   classes.
  * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range
  */
 export function ftrl(
@@ -179,10 +197,10 @@ export function ftrl(
 }
 
 /**
- * Averaged SGD. The formula and the defaults are those of schuss's `ASGD`: short for {@link wrap}.
+ * Averaged SGD. Short for {@link wrap} of `ASGD`, with schuss's formula and defaults.
  *
  * @param learningRate A number or a Schedule; default 1e-2.
- * @param options `lambd` (1e-4), `alpha` (0.75), `t0` (1e6), `weightDecay`, and what all classes take.
+ * @param options `lambd` (1e-4), `alpha` (0.75), `t0` (1e6), `weightDecay`, and the options common to all classes.
  * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range
  */
 export function asgd(
@@ -193,10 +211,11 @@ export function asgd(
 }
 
 /**
- * Rprop: steps by the signs of the gradients, for full batches. The formula and the defaults are those of schuss's `Rprop`: short for {@link wrap}.
+ * Rprop: steps by the signs of the gradients, for full batches. Short for {@link wrap} of `Rprop`, with schuss's
+ * formula and defaults.
  *
  * @param learningRate A number or a Schedule; default 1e-2.
- * @param options `etas` ([0.5, 1.2]), `stepSizes` ([1e-6, 50]), and what all classes take.
+ * @param options `etas` ([0.5, 1.2]), `stepSizes` ([1e-6, 50]), and the options common to all classes.
  * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range
  */
 export function rprop(
