@@ -118,9 +118,9 @@ void compareAt(size_t length, const std::vector<Use>& uses, Values values) {
         const Pass& p = use.pass;
         char text[200];
         snprintf(text, sizeof text,
-                 "%s %s, length %zu, gradScale %g clipValue %g l2 %g keep %g ema %d start %g zero %d", sets[s]->isa,
-                 scalar.kernels[k].name, length, p.gradScale, p.clipValue, p.l2, p.keep, use.hasEma, p.emaStart,
-                 use.zeroGrad);
+                 "%s %s, length %zu, gradScale %g clipValue %g l2 %g decayFactor %g ema %d start %g zero %d",
+                 sets[s]->isa, scalar.kernels[k].name, length, p.gradScale, p.clipValue, p.l2, p.decayFactor,
+                 use.hasEma, p.emaStart, use.zeroGrad);
         fail(__FILE__, __LINE__, std::string(text) + ": differs from scalar at " + where);
       }
     }
