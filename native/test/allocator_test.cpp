@@ -13,7 +13,7 @@ namespace {
 /// How many times `pointer` can be let go of before its block is gone, which it is then.
 size_t drain(const void* pointer) {
   size_t holders = 0;
-  while (allocator::hold(pointer)) {
+  while (allocator::retain(pointer)) {
     allocator::release(pointer);
     allocator::release(pointer);
     ++holders;
@@ -29,20 +29,20 @@ TEST("a block is aligned, zeroed, and held once") {
     for (size_t i = 0; i < bytes; ++i) CHECK(block[i] == 0);
     memset(block, 1, bytes);
     CHECK(drain(block) == 1);
-    CHECK(!allocator::hold(block));
+    CHECK(!allocator::retain(block));
   }
 }
 
 TEST("any pointer into a block holds it, none outside does") {
   for (size_t bytes : {1, 4, 100, 4096}) {
     char* const block = static_cast<char*>(allocator::allocate(bytes));
-    CHECK(allocator::hold(block + bytes - 1));
-    CHECK(allocator::hold(block + bytes / 2));
-    CHECK(!allocator::hold(block + bytes));
-    CHECK(!allocator::hold(block - 1));
-    CHECK(!allocator::hold(nullptr));
+    CHECK(allocator::retain(block + bytes - 1));
+    CHECK(allocator::retain(block + bytes / 2));
+    CHECK(!allocator::retain(block + bytes));
+    CHECK(!allocator::retain(block - 1));
+    CHECK(!allocator::retain(nullptr));
     int local = 0;
-    CHECK(!allocator::hold(&local));
+    CHECK(!allocator::retain(&local));
     block[bytes - 1] = 1;
     CHECK(drain(block + bytes - 1) == 3);
   }
@@ -53,7 +53,7 @@ TEST("blocks that lie side by side are told apart") {
   std::vector<char*> all;
   for (size_t i = 0; i < kBlocks; ++i) all.push_back(static_cast<char*>(allocator::allocate(kBytes)));
   for (size_t i = 0; i < kBlocks; ++i) {
-    for (size_t k = 0; k < i; ++k) CHECK(allocator::hold(all[i] + k % kBytes));
+    for (size_t k = 0; k < i; ++k) CHECK(allocator::retain(all[i] + k % kBytes));
   }
   for (size_t i = 0; i < kBlocks; ++i) CHECK(drain(all[i]) == i + 1);
 }
@@ -62,7 +62,7 @@ TEST("an empty block is one: it can be held by its address, and goes as any othe
   char* const empty = static_cast<char*>(allocator::allocate(0));
   char* const other = static_cast<char*>(allocator::allocate(0));
   CHECK(empty != nullptr && empty != other);
-  CHECK(allocator::hold(empty) && !allocator::hold(empty + 1));
+  CHECK(allocator::retain(empty) && !allocator::retain(empty + 1));
   CHECK(drain(empty) == 2 && drain(other) == 1);
 }
 
@@ -73,17 +73,17 @@ TEST("letting go of what is no block, or is one no more, does nothing") {
   void* const block = allocator::allocate(8);
   allocator::release(block);
   allocator::release(block);
-  CHECK(!allocator::hold(block));
+  CHECK(!allocator::retain(block));
 }
 
 TEST("threads that hold and let go at once: the block lives until the last") {
   unsigned char* const block = static_cast<unsigned char*>(allocator::allocate(256));
   std::vector<std::thread> threads;
   for (int t = 0; t < 4; ++t) {
-    CHECK(allocator::hold(block));
+    CHECK(allocator::retain(block));
     threads.emplace_back([=] {
       for (int round = 0; round < 500; ++round) {
-        if (!allocator::hold(block + round % 256)) return;
+        if (!allocator::retain(block + round % 256)) return;
         block[t] = static_cast<unsigned char>(round);
         allocator::release(block);
         void* const own = allocator::allocate(64);

@@ -53,7 +53,7 @@ struct Run {
       const size_t threads = autoTune.choose(machine.most);
       CHECK(threads >= 1 && threads <= machine.most);
       const double cost = machine.cost(threads, step, dice);
-      autoTune.took(cost);
+      autoTune.record(cost);
       sum += cost;
       if (step >= from) ++uses[threads];
     }
@@ -184,7 +184,7 @@ TEST("autoTune: what the most is may change; it never gives more, nor none") {
     for (size_t step = 0; step < 3000; ++step) {
       const size_t threads = autoTune.choose(most);
       CHECK(threads >= 1 && threads <= most);
-      autoTune.took(dice.unit());
+      autoTune.record(dice.unit());
     }
   }
 }
@@ -196,7 +196,7 @@ TEST("autoTune: a clock that stands still now and then leads it astray for a whi
   for (size_t step = 0; step < 10000; ++step) {
     const size_t threads = autoTune.choose(2);
     CHECK(threads == 1 || threads == 2);
-    autoTune.took(step < 200 && step % 3 == 0 ? 0 : neighbour(threads, step, dice));
+    autoTune.record(step < 200 && step % 3 == 0 ? 0 : neighbour(threads, step, dice));
     if (step >= 5000 && threads < 3) ++uses[threads];
   }
   CHECK(uses[1] > 4500);

@@ -43,13 +43,13 @@ struct Step {
     control.flushDenormals = isOn;
     float row[] = {1, INFINITY, 0, 1, 0, 0, 1, 1};
     int32_t rowOf[] = {0};
-    Plan plan(spy.set(), 1, &control, row, kPassFloats + 2, rowOf);
+    Plan plan(spy.set(), 1, {&control, row, kPassFloats + 2, rowOf});
     std::vector<float> param(length, 0.0f), state(length, 0.0f), grad(length, kDenormal);
     const size_t columns = 50;
     std::vector<uint32_t> names;
     for (size_t i = 0; i < length / columns; ++i) names.push_back(static_cast<uint32_t>(i));
     plan.setTensor(0, spy.kernel(), {param.data(), nullptr, nullptr, {state.data()}, length, false}, columns);
-    if (ofRows) plan.setGrad(0, names.data(), names.size(), grad.data(), columns);
+    if (ofRows) plan.setSparseGrad(0, {names.data(), names.size(), grad.data(), columns});
     if (!ofRows) plan.setGrad(0, grad.data());
     plan.step();
     CHECK(!isFlushing());

@@ -2,6 +2,7 @@
 #include "../engine/dispatch.h"
 #include "buffer.h"
 #include "check.h"
+#include "random.h"
 
 namespace {
 struct Tensor {

@@ -4,6 +4,7 @@
 #include "../engine/parallel.h"
 #include "buffer.h"
 #include "check.h"
+#include "random.h"
 #include "sets.h"
 
 namespace {
@@ -97,7 +98,7 @@ TEST("dot and axpby are their definition, to the bit") {
           for (bool hasDot : {false, true}) {
             Numbers actual = out;
             const Vector other = hasDot ? z.vector() : Vector{nullptr, kNoElement};
-            const double found = linalg::axpby(set, a, x.vector(), b, y.vector(), actual.vector(), other, length);
+            const double found = linalg::axpby(set, {a, x.vector(), b, y.vector(), actual.vector(), other}, length);
             CHECK(actual.equals(expected) && actual.guarded());
             CHECK(Numbers::same(found, hasDot ? sum : 0));
           }
@@ -219,7 +220,7 @@ TEST("vectors: the same from 1, 2, 3 and 8 threads") {
     parallel::setThreads(threads, true);
     Numbers out = y;
     CHECK(linalg::dot(set, x.vector(), y.vector(), kLength) == product);
-    CHECK(linalg::axpby(set, 1, x.vector(), 0, y.vector(), out.vector(), out.vector(), kLength) == squares);
+    CHECK(linalg::axpby(set, {1, x.vector(), 0, y.vector(), out.vector(), out.vector()}, kLength) == squares);
     CHECK(linalg::maxAbsDifference(set, x.vector(), out.vector(), kLength) == 0);
     CHECK(isnan(linalg::maxAbs(set, bad.vector(), kLength)));
     compareTall(50001, 5);

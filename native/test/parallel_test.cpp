@@ -106,7 +106,7 @@ TEST("a plan over many segments gives the same bits for any number of threads, w
     control.maxNorm = control.measureNorm = control.skipNonFinite = control.zeroGrads = 1;
     float row[kPassFloats + 7] = {1, INFINITY, 0.01f, 1, 0.1f, 0, 0.9f, 0.1f, 0.999f, 0.001f, 0.01f, 1, 1e-8f};
     int32_t rowOf[kTensors] = {};
-    Plan plan(spy.set(), kTensors, &control, row, kPassFloats + 7, rowOf);
+    Plan plan(spy.set(), kTensors, {&control, row, kPassFloats + 7, rowOf});
     for (size_t t = 0; t < kTensors; ++t) {
       for (int i = 0; i < 5; ++i) memory.emplace_back(lengths[t] + 1, 0.0f);
     }

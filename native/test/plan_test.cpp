@@ -13,7 +13,8 @@
 namespace {
 /// Two tensors under SGD at lr 1: params 0, gradients (3, 0) and (4), a row each. The norm is 5.
 struct Fixture {
-  explicit Fixture(const KernelSet& set) : sgd(kernelNamed(set, "sgd")), plan(set, 2, &control, rows, kStride, rowOf) {
+  explicit Fixture(const KernelSet& set)
+      : sgd(kernelNamed(set, "sgd")), plan(set, 2, {&control, rows, kStride, rowOf}) {
     plan.setTensor(0, sgd, {first, nullptr, nullptr, {}, 2, false}, 0);
     plan.setTensor(1, sgd, {second, nullptr, nullptr, {}, 1, false}, 0);
     plan.setGrad(0, firstGrad);
@@ -156,7 +157,7 @@ TEST("a kernel per row is run once on each whole row, however the tensor is cut"
       }
       Control control = idle();
       int32_t rowOf[] = {0};
-      Plan plan(set, 1, &control, row, kPassFloats + 2, rowOf);
+      Plan plan(set, 1, {&control, row, kPassFloats + 2, rowOf});
       plan.setTensor(0, kernel, {param.data(), nullptr, nullptr, {sum.data()}, length, false}, columns);
       plan.setGrad(0, grad.data());
       plan.step();

@@ -2,6 +2,7 @@
 #include "../engine/plan.h"
 #include "buffer.h"
 #include "check.h"
+#include "random.h"
 #include "sets.h"
 
 namespace {

@@ -5,6 +5,7 @@
 
 #include "buffer.h"
 #include "check.h"
+#include "random.h"
 #include "sets.h"
 
 namespace {
@@ -45,7 +46,7 @@ bool gathers(const KernelSet& set, const std::vector<uint32_t>& given, size_t le
   const Buffer before = values;
   const Expected expected(given, values.data(), length);
   SparseRows grads;
-  grads.set(given.data(), given.size(), values.data(), length);
+  grads.set({given.data(), given.size(), values.data(), length});
   bool all = true;
   for (int step = 0; step < 2; ++step) {
     all = all && grads.gather(limit, set) == SparseRows::kAllValid && expected.equals(grads, length);
@@ -59,7 +60,7 @@ TEST("rows that are named once keep their order, and their gradients stay where 
     const std::vector<uint32_t> rows = {7, 0, 3};
     float values[] = {1, 2, 3, 4, 5, 6};
     SparseRows grads;
-    grads.set(rows.data(), rows.size(), values, 2);
+    grads.set({rows.data(), rows.size(), values, 2});
     CHECK(grads.gather(8, set) == SparseRows::kAllValid);
     CHECK(grads.size() == 3 && grads.rowLength() == 2);
     for (size_t i = 0; i < 3; ++i) CHECK(grads.row(i) == rows[i] && grads.grad(i) == values + 2 * i);
@@ -72,7 +73,7 @@ TEST("a row that is named again stands where it was named first, with the sum") 
     float values[] = {1, 10, 2, 20, 4, 40, 8, 80, 16, 160, 32, 320};
     const std::vector<float> before(values, values + 12);
     SparseRows grads;
-    grads.set(rows.data(), rows.size(), values, 2);
+    grads.set({rows.data(), rows.size(), values, 2});
     CHECK(grads.gather(6, set) == SparseRows::kAllValid);
     CHECK(grads.size() == 3);
     CHECK(grads.row(0) == 5 && grads.grad(0)[0] == 37 && grads.grad(0)[1] == 370);
@@ -92,7 +93,7 @@ TEST("sums are made in the order given, in float") {
     // In another order, or in double, the 1 would survive.
     float values[] = {1e8f, 1, -1e8f};
     SparseRows grads;
-    grads.set(rows, 3, values, 1);
+    grads.set({rows, 3, values, 1});
     CHECK(grads.gather(1, set) == SparseRows::kAllValid);
     CHECK(grads.size() == 1 && grads.grad(0)[0] == 0);
     values[1] = -1e8f, values[2] = 1;
@@ -114,7 +115,7 @@ TEST("the first row that is not below the limit is told by its position") {
         float values[] = {1, 2, 3, 4, 5};
         rows[at] = bad;
         SparseRows grads;
-        grads.set(rows, 5, values, 1);
+        grads.set({rows, 5, values, 1});
         CHECK(grads.gather(4, set) == at);
         // It is mended, and gathered as if nothing had been.
         rows[at] = 0;
@@ -125,7 +126,7 @@ TEST("the first row that is not below the limit is told by its position") {
     const uint32_t zero[] = {0};
     float value[] = {1};
     SparseRows grads;
-    grads.set(zero, 1, value, 1);
+    grads.set({zero, 1, value, 1});
     CHECK(grads.gather(0, set) == 0);
     CHECK(grads.gather(1, set) == SparseRows::kAllValid);
   });
@@ -138,9 +139,9 @@ TEST("no rows at all") {
     grads.zero();
     const uint32_t rows[] = {1, 1};
     float values[] = {1, 2};
-    grads.set(rows, 2, values, 1);
+    grads.set({rows, 2, values, 1});
     CHECK(grads.gather(2, set) == SparseRows::kAllValid && grads.size() == 1);
-    grads.set(nullptr, 0, nullptr, 0);
+    grads.set({nullptr, 0, nullptr, 0});
     CHECK(grads.gather(2, set) == SparseRows::kAllValid && grads.size() == 0);
     grads.zero();
     CHECK(values[0] == 1 && values[1] == 2);
@@ -155,7 +156,7 @@ TEST("other arrays, more or fewer of them, and rows that change in place") {
       Buffer values(count * 3);
       Random(static_cast<uint32_t>(count)).fill(&values, Values::kOrdinary);
       for (size_t i = 0; i < count; ++i) rows[i] = static_cast<uint32_t>(i * 7 % 50);
-      grads.set(rows.data(), count, values.data(), 3);
+      grads.set({rows.data(), count, values.data(), 3});
       CHECK(grads.gather(50, set) == SparseRows::kAllValid);
       CHECK(Expected(rows, values.data(), 3).equals(grads, 3));
       for (uint32_t& row : rows) row = row / 2;
@@ -205,7 +206,7 @@ TEST("zero() sets all values to 0, those of rows that were summed too, and nothi
     Buffer values(9);
     Random(1).fill(&values, Values::kAny);
     SparseRows grads;
-    grads.set(rows.data(), rows.size(), values.data(), 3);
+    grads.set({rows.data(), rows.size(), values.data(), 3});
     grads.gather(3, set);
     grads.zero();
     for (size_t i = 0; i < values.length(); ++i) CHECK(values.bits(i) == 0);

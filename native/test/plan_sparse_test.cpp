@@ -4,15 +4,17 @@
 #include "buffer.h"
 #include "check.h"
 #include "control.h"
+#include "random.h"
 #include "spy.h"
 
 namespace {
 /// A table of 4 rows of 2, all 0, and a dense tensor of 1, under SGD at lr 1.
 struct Fixture {
-  explicit Fixture(const KernelSet& set) : sgd(kernelNamed(set, "sgd")), plan(set, 2, &control, rows, kStride, rowOf) {
+  explicit Fixture(const KernelSet& set)
+      : sgd(kernelNamed(set, "sgd")), plan(set, 2, {&control, rows, kStride, rowOf}) {
     plan.setTensor(0, sgd, {table, nullptr, nullptr, {}, 8, false}, 0);
     plan.setTensor(1, sgd, {other, nullptr, nullptr, {}, 1, false}, 0);
-    plan.setGrad(0, names, 3, values, 2);
+    plan.setSparseGrad(0, {names, 3, values, 2});
     plan.setGrad(1, otherGrad);
   }
 
@@ -171,7 +173,7 @@ TEST("rows: the ema starts as a copy of the whole param, and follows in the name
     float ema[8];
     for (size_t i = 0; i < 8; ++i) f.table[i] = 8, ema[i] = 100;
     f.plan.setTensor(0, f.sgd, {f.table, nullptr, ema, {}, 8, false}, 0);
-    f.plan.setGrad(0, f.names, 3, f.values, 2);
+    f.plan.setSparseGrad(0, {f.names, 3, f.values, 2});
     f.rows[4] = 0.5f;
     f.rows[5] = 1;
     f.plan.step();
@@ -186,7 +188,7 @@ TEST("rows: the ema starts as a copy of the whole param, and follows in the name
     for (size_t i = 0; i < 8; ++i) CHECK(ema[i] == second[i / 2]);
     // No rows at all are an update too.
     f.rows[5] = 1;
-    f.plan.setGrad(0, nullptr, 0, nullptr, 0);
+    f.plan.setSparseGrad(0, {nullptr, 0, nullptr, 0});
     f.plan.step();
     for (size_t i = 0; i < 8; ++i) CHECK(ema[i] == f.table[i]);
   });
@@ -197,7 +199,7 @@ TEST("rows: a step that is skipped or refused starts no ema") {
     forEachFixture([=](Fixture& f) {
       float ema[8] = {5, 5, 5, 5, 5, 5, 5, 5};
       f.plan.setTensor(0, f.sgd, {f.table, nullptr, ema, {}, 8, false}, 0);
-      f.plan.setGrad(0, f.names, 3, f.values, 2);
+      f.plan.setSparseGrad(0, {f.names, 3, f.values, 2});
       f.rows[5] = 1;
       f.control.measureNorm = f.control.skipNonFinite = 1;
       if (isSkipped) f.values[0] = NAN;
@@ -215,7 +217,7 @@ TEST("rows: of some, of none, dense, and not in the step, in any order") {
     f.plan.setGrad(0, dense);
     f.plan.step();
     CHECK(f.holds(-1, -1, -1, -1) && f.control.gradNorm == sqrt(8 + 81));
-    f.plan.setGrad(0, f.names, 3, f.values, 2);
+    f.plan.setSparseGrad(0, {f.names, 3, f.values, 2});
     f.plan.step();
     CHECK(f.holds(1, -1, -5, -1) && f.control.gradNorm == 11);
     f.rowOf[0] = -1;
@@ -225,13 +227,13 @@ TEST("rows: of some, of none, dense, and not in the step, in any order") {
     f.plan.setGrad(0, dense);
     f.plan.step();
     CHECK(f.holds(0, -2, -6, -2) && f.control.gradNorm == sqrt(8 + 81));
-    f.plan.setGrad(0, nullptr, 0, nullptr, 0);
+    f.plan.setSparseGrad(0, {nullptr, 0, nullptr, 0});
     f.plan.step();
     CHECK(f.holds(0, -2, -6, -2) && f.control.gradNorm == 9);
     // Four rows of two are eight of one.
     uint32_t eight[] = {7, 0};
     float ones[] = {1, 1};
-    f.plan.setGrad(0, eight, 2, ones, 1);
+    f.plan.setSparseGrad(0, {eight, 2, ones, 1});
     f.plan.step();
     CHECK(f.table[7] == -3 && f.table[6] == -2 && f.table[0] == -1 && f.table[1] == 0);
     // A tensor that is set anew has none.
@@ -245,7 +247,7 @@ TEST("rows: of some, of none, dense, and not in the step, in any order") {
 TEST("rows: a plan tells all memory that a step touches") {
   forEachFixture([](Fixture& f) {
     std::vector<const void*> seen;
-    f.plan.visit([&](const void* memory) { seen.push_back(memory); });
+    f.plan.forEachPointer([&](const void* memory) { seen.push_back(memory); });
     for (const void* memory : {static_cast<const void*>(f.table), static_cast<const void*>(f.values),
                                static_cast<const void*>(f.names), static_cast<const void*>(f.otherGrad)}) {
       bool isSeen = false;
@@ -280,7 +282,7 @@ Outcome stepsOf(const char* kernel, size_t constants, size_t threads) {
   std::vector<float> row = {1, INFINITY, 0.01f, 1, 0.1f, 0};
   row.insert(row.end(), {0.9f, 0.1f, 0.999f, 0.001f, 0.01f, 1, 1e-8f});
   int32_t rowOf[3] = {};
-  Plan plan(spy.set(), 3, &control, row.data(), stride, rowOf);
+  Plan plan(spy.set(), 3, {&control, row.data(), stride, rowOf});
   std::vector<std::vector<float>> memory;
   const size_t lengths[] = {kRows * columns[0], kRows * columns[1], kDense};
   for (size_t length : lengths) {
@@ -302,7 +304,7 @@ Outcome stepsOf(const char* kernel, size_t constants, size_t threads) {
       Random random(static_cast<uint32_t>(step * 2 + t));
       for (size_t i = 0; i < kNames; ++i) names[t].push_back(static_cast<uint32_t>(random.fraction() * kRows));
       for (size_t i = 0; i < kNames * columns[t]; ++i) values[t].push_back(random.fraction() - 0.5f);
-      plan.setGrad(t, names[t].data(), kNames, values[t].data(), columns[t]);
+      plan.setSparseGrad(t, {names[t].data(), kNames, values[t].data(), columns[t]});
     }
     for (size_t i = 0; i < kDense; ++i) dense[i] = cosf(static_cast<float>(i + step));
     plan.setGrad(2, dense.data());
