@@ -79,12 +79,9 @@ struct AxpbyOperands {
   const void* z;
 };
 
-/// A block of rows of a column-major matrix: `length` rows, the first of them `begin`.
-struct ColumnBlock {
-  const double* const* columns;
-  size_t count;  ///< of columns; a multiple of 4
-  size_t begin;
-  size_t length;
+/// Some rows of a matrix: `length` rows, the first of them `begin`.
+struct RowRange {
+  size_t begin, length;
 };
 
 /// Operations on vectors of float32 or float64, computed in float64. Each table is indexed by the Element of each
@@ -95,7 +92,8 @@ struct Float64Kernels {
   void (*multiply[2][2])(double factor, const void* x, void* out, size_t length);
   double (*maxAbs[2])(const void* x, size_t length);
   double (*maxAbsDifference[2][2])(const void* x, const void* y, size_t length);
-  void (*addColumns)(const ColumnBlock& block, const double* weights, double* x);
+  /// `count` is a multiple of 4.
+  void (*addColumns)(const double* const* columns, const double* weights, size_t count, RowRange rows, double* x);
 };
 
 /// All code that is compiled for one instruction set.

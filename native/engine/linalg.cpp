@@ -123,17 +123,20 @@ void project(const KernelSet& set, Columns p, const double* x, double* out) {
 
 namespace {
 /// The columns of a matrix, padded to groups of four: the last column is repeated, with weights of 0.
-struct PaddedColumns {
-  std::vector<const double*> columns;
-  explicit PaddedColumns(Columns p) : columns(p.columns, p.columns + p.count) {
-    while (columns.size() % 4 != 0) columns.push_back(columns.back());
+class PaddedColumns {
+ public:
+  explicit PaddedColumns(Columns p) : columns_(p.columns, p.columns + p.count) {
+    while (columns_.size() % 4 != 0) columns_.push_back(columns_.back());
   }
+  const double* const* data() const { return columns_.data(); }
   std::vector<double> pad(const double* weights, size_t count) const {
     std::vector<double> padded(weights, weights + count);
-    padded.resize(columns.size());
+    padded.resize(columns_.size());
     return padded;
   }
-  ColumnBlock block(size_t begin, size_t length) const { return {columns.data(), columns.size(), begin, length}; }
+
+ private:
+  std::vector<const double*> columns_;
 };
 }  // namespace
 
@@ -143,7 +146,7 @@ void addCombination(const KernelSet& set, Columns p, const double* weights, doub
   const std::vector<double> padded = columns.pad(weights, p.count);
   const size_t bytes = (p.count + 2) * sizeof(double);
   forEachBlock(p.rows, kCombinationRows, bytes, [&](size_t, size_t begin, size_t length) {
-    set.float64.addColumns(columns.block(begin, length), padded.data(), x + begin);
+    set.float64.addColumns(columns.data(), padded.data(), padded.size(), {begin, length}, x + begin);
   });
 }
 
@@ -163,7 +166,8 @@ void gemmInPlace(const KernelSet& set, Columns p, const double* const* q, size_t
       return;
     }
     for (size_t k = 0; k < qRows; ++k) {
-      set.float64.addColumns(columns.block(begin, length), weights[k].data(), &product[k * length]);
+      const std::vector<double>& w = weights[k];
+      set.float64.addColumns(columns.data(), w.data(), w.size(), {begin, length}, &product[k * length]);
     }
     for (size_t k = 0; k < p.count; ++k) {
       if (k < qRows) {

@@ -115,14 +115,15 @@ inline double maxAbsDifference(const void* xData, const void* yData, size_t leng
   return maxAbsOf(length, [=](size_t i, auto v) { return decltype(v)::load(x + i) - decltype(v)::load(y + i); });
 }
 
-/// x = x + the sum of weights[k] * columns[k], in groups of four columns, each summed in pairs.
-inline void addColumns(const ColumnBlock& block, const double* weights, double* x) {
-  const size_t count = block.count, begin = block.begin, length = block.length;
+/// x = x + the sum of weights[k] * columns[k], in groups of four columns, each summed in pairs. x starts at the first
+/// of the rows.
+inline void addColumns(const double* const* columns, const double* weights, size_t count, RowRange rows, double* x) {
+  const size_t begin = rows.begin;
   for (size_t k = 0; k < count; k += 4) {
-    const double* const* const columns = block.columns + k;
-    const double* const c[] = {columns[0] + begin, columns[1] + begin, columns[2] + begin, columns[3] + begin};
+    const double* const c[] = {columns[k] + begin, columns[k + 1] + begin, columns[k + 2] + begin,
+                               columns[k + 3] + begin};
     const double w[] = {weights[k], weights[k + 1], weights[k + 2], weights[k + 3]};
-    forEach(length, [&](size_t i, auto v) {
+    forEach(rows.length, [&](size_t i, auto v) {
       using V = decltype(v);
       const V first = V(w[0]) * V::load(c[0] + i) + V(w[1]) * V::load(c[1] + i);
       const V second = V(w[2]) * V::load(c[2] + i) + V(w[3]) * V::load(c[3] + i);
