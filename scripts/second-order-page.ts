@@ -2,7 +2,8 @@
 // curves of sfo-curves.json as second-order.svg.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { drawer, look } from '../bench/speed/plot.js';
+import { draw } from '../bench/report/draw.js';
+import { look } from '../bench/speed/plot.js';
 import { evaluations, recorded, rowOf } from '../test/golden/second-order/evaluations.js';
 import { problems } from '../test/golden/second-order/problems.js';
 
@@ -89,7 +90,6 @@ async function main(): Promise<void> {
     'SFO and L-BFGS beside the first order',
     'Sums of 30 mini-batches of digits. First-order methods with the best of eight step sizes each.',
   );
-  const draw = await drawer();
   const both = { ...shared, hconcat: [plot('softmax', 'Softmax regression'), plot('autoencoder', 'Autoencoder')] };
   writeFileSync(join(root, 'docs', 'guide', 'second-order.svg'), `${await draw(both)}\n`);
   console.log(`written with the numbers of SciPy ${recorded.scipy}`);

@@ -1,5 +1,5 @@
 {
-  # Built for the very CPU that it runs on: the limit gets all that this machine has.
+  # Built for the CPU that it runs on, so that the limit is that of this machine.
   'targets': [{
     'target_name': 'limit',
     'sources': ['limit.cpp'],
