@@ -12,7 +12,7 @@ import {
   updates,
 } from './bench/contenders.js';
 import type { BenchResults, BenchRow } from './bench/results.js';
-import { alternate, type Summary, summaryOf } from './bench/rounds.js';
+import { alternate, type Pace, type Summary, summaryOf } from './bench/rounds.js';
 import { size, tableOf } from './bench/table.js';
 import { CliError } from './cli-error.js';
 import { running } from './info.js';
@@ -24,8 +24,10 @@ export interface BenchOptions {
   readonly sizes?: readonly string[];
 }
 
-/** Seconds for all rounds. Slow machines need more: three rounds are always made. */
-const totalBudget = 12;
+/** Seconds for all rounds. A comparison has three rounds at least, also if they take longer. */
+const budget = 12;
+/** Seconds that a slow machine may take: a comparison that would exceed them has fewer rounds, or is left out. */
+const limit = 25;
 const [fewest, most] = [1, 1e9];
 
 /** @throws CliError for a size that is not an integer in range */
@@ -39,6 +41,7 @@ function sizesOf(given: readonly string[] = ['1e3', '1e4', '1e5', '1e6', '1e7'])
   return [...new Set(sizes)].sort((a, b) => a - b);
 }
 
+/** All tasks in the order of the table: by update, then by size. */
 function tasksOf(sizes: readonly number[]): Task[] {
   const shapes = [...sizes.map((elements) => ({ elements, tensors: 1 })), { elements: 200_000, tensors: 200 }];
   return (Object.keys(updates) as Update[]).flatMap((update) => shapes.map((shape) => ({ update, ...shape })));
@@ -47,13 +50,13 @@ function tasksOf(sizes: readonly number[]): Task[] {
 /** Arrays of a task's size that three contenders need: params and two states each, and the gradients. */
 const arraysOfTask = 10;
 
-function measure(task: Task, budget: number): BenchRow {
+function measure(task: Task, pace: Pace): BenchRow {
   const contenders = contendersOf(task);
   try {
     const grads = gradsOf(task);
     const seconds = alternate(
       contenders.map((contender: Contender) => () => contender.step(grads)),
-      budget,
+      pace,
     );
     const of = (name: ContenderName): readonly number[] | undefined =>
       seconds[contenders.findIndex((contender) => contender.name === name)];
@@ -77,6 +80,16 @@ function measure(task: Task, budget: number): BenchRow {
   }
 }
 
+/** The most rounds, up to three, that a task can have in `seconds`, judged by the rows so far of its update. */
+function roundsWithin(seconds: number, { update, elements }: Task, rows: Iterable<BenchRow>): number {
+  const known = [...rows].filter((row) => row.optimizer === update && row.tensors === 1).at(-1);
+  const nsPerParam = known === undefined ? 0 : known.js.high + known.loop.high + (known.native?.high ?? 0);
+  const step = 1e-9 * nsPerParam * elements;
+  // The first step of each contender is not timed, and takes longer because it touches memory for the first time.
+  for (const rounds of [3, 1]) if ((rounds + 2) * step <= seconds) return rounds;
+  return 0;
+}
+
 /** Shows a line that the next one overwrites, only on a terminal. */
 function progress(text: string): void {
   if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${text}`);
@@ -96,17 +109,19 @@ export function bench({ json = false, sizes }: BenchOptions = {}): string {
     checkAgreement(task, contenders);
     for (const contender of contenders) contender.dispose();
   }
-  const rows: BenchRow[] = [];
+  const rows = new Map<Task, BenchRow>();
   const leftOut: string[] = [];
-  for (const [i, task] of tasks.entries()) {
-    const { update, elements } = task;
-    progress(`${i + 1} of ${tasks.length}: ${update}, ${size(elements)}`);
-    if (arraysOfTask * elements * Float32Array.BYTES_PER_ELEMENT > 0.9 * freemem()) {
-      leftOut.push(`${update}, ${size(elements)} left out: not enough free memory`);
-      continue;
-    }
-    const left = totalBudget - (performance.now() - start) / 1000;
-    rows.push(measure(task, left / (tasks.length - i)));
+  // Small steps come first: V8 optimizes code best that has seen little. Large ones are left out first if time runs out.
+  const bySize = [...tasks].sort((a, b) => a.elements - b.elements);
+  for (const [i, task] of bySize.entries()) {
+    const name = `${task.update}, ${size(task.elements)}`;
+    progress(`${i + 1} of ${tasks.length}: ${name}`);
+    const spent = (performance.now() - start) / 1000;
+    const fewestRounds = roundsWithin(limit - spent, task, rows.values());
+    if (fewestRounds === 0) leftOut.push(`${name} left out: it would take too long`);
+    else if (arraysOfTask * task.elements * Float32Array.BYTES_PER_ELEMENT > 0.9 * freemem())
+      leftOut.push(`${name} left out: not enough free memory`);
+    else rows.set(task, measure(task, { budget: (budget - spent) / (tasks.length - i), fewestRounds }));
   }
   progress('');
   const fallback = fallbackReason();
@@ -123,7 +138,7 @@ export function bench({ json = false, sizes }: BenchOptions = {}): string {
     node: process.version,
     date: new Date().toISOString().slice(0, 10),
     seconds: Number(((performance.now() - start) / 1000).toFixed(1)),
-    rows,
+    rows: tasks.flatMap((task) => rows.get(task) ?? []),
     leftOut,
   };
   return json ? JSON.stringify(results, undefined, 2) : tableOf(results);

@@ -9,7 +9,7 @@ export interface Summary {
 const sample = 0.003;
 /** Seconds of warm-up, during which V8 compiles. */
 const warmup = 0.03;
-const [fewestRounds, mostRounds] = [3, 15];
+const mostRounds = 15;
 
 /** Seconds that `count` steps take. */
 function time(step: () => void, count: number): number {
@@ -32,12 +32,19 @@ function stepsOfSample(step: () => void): number {
   return Math.max(1, Math.round((sample * steps) / last));
 }
 
+/** How long contenders are measured. */
+export interface Pace {
+  /** Seconds after which no further round starts. */
+  readonly budget: number;
+  /** Rounds that are made even if the budget is spent. */
+  readonly fewestRounds: number;
+}
+
 /**
  * Measures contenders in turn, A B C A B C …, so that other load on the machine affects all of them alike.
- * @param budget - Seconds after which no further round starts, once there are three.
  * @returns For each contender, the seconds of a step in each round
  */
-export function alternate(contenders: readonly (() => void)[], budget: number): number[][] {
+export function alternate(contenders: readonly (() => void)[], { budget, fewestRounds }: Pace): number[][] {
   const end = performance.now() + 1000 * budget;
   const steps = contenders.map(stepsOfSample);
   const seconds = contenders.map((): number[] => []);
