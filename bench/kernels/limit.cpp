@@ -1,5 +1,5 @@
-// What memory allows: each kernel against loops that read and write as many streams and compute next to nothing, on one
-// thread, alternated in one run. Prints medians: ns per parameter, GB/s, and the ratio to the limit of that round.
+// The limit of memory: each kernel against a loop that reads and writes as many arrays with one addition for each element, on
+// one thread, in turn in one run. Prints medians: ns per parameter, GB/s, and the ratio to the limit of the same round.
 //   limit [isa] [elements ...]
 #include <math.h>
 #include <stdio.h>
@@ -14,7 +14,7 @@
 #include "../../native/engine/dispatch.h"
 
 namespace {
-// reads `streams` arrays (the gradient among them) and writes all but the gradient
+// Reads all arrays and writes all but the gradient.
 template <size_t kState>
 void touch(const Span& span) {
   float* __restrict param = span.param;
@@ -78,7 +78,7 @@ int main(int argc, char** argv) {
     for (size_t i = 0; i < kMaxState; ++i) span.state[i] = memory[2 + i];
     span.length = n;
     const Pass pass = {1, INFINITY, 0, 1, 0, 0};
-    // Small steps and averages that stay of the gradient's size: no denormals, no overflow.
+    // Small steps, and averages as large as the gradient: no denormals, no overflow.
     const float constants[kMaxConstants] = {0.9f, 0.1f, 0.999f, 0.001f, 1e-6f, 1.0f, 1e-8f};
     for (size_t k = 0; k < set->count; ++k) {
       const Kernel& kernel = set->kernels[k];
@@ -86,7 +86,7 @@ int main(int argc, char** argv) {
       const size_t repeats = std::max<size_t>(1, 4000000 / n);
       std::vector<double> ours, limits, ratios;
       for (int round = 0; round < 21; ++round) {
-        // SGD with lr 0.9 on a constant gradient runs away within float range: these rounds are few.
+        // The first constant is the lr of SGD. With 0.9 and a constant gradient, params grow steadily: few rounds stay in range.
         for (size_t i = 0; i < 2; ++i) std::fill(memory[i], memory[i] + n, 0.01f);
         for (size_t i = 2; i < memory.size(); ++i) std::fill(memory[i], memory[i] + n, 0.02f);
         limits.push_back(seconds(repeats, [&] { limit(states, span); }));
