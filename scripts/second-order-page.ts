@@ -2,7 +2,8 @@
 // sfo-curves.json as second-order.svg.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { drawer, look } from '../bench/speed/plot.js';
+import { draw } from '../bench/report/draw.js';
+import { look } from '../bench/speed/plot.js';
 import { evaluations, recorded, rowOf } from '../test/support/second-order/evaluations.js';
 import { problems } from '../test/support/second-order/problems.js';
 
@@ -89,7 +90,6 @@ async function main(): Promise<void> {
     'SFO and L-BFGS against first-order methods',
     'Sums of 30 minibatches of digits. Each first-order method has the best of eight step sizes.',
   );
-  const draw = await drawer();
   const both = { ...shared, hconcat: [plot('softmax', 'Softmax regression'), plot('autoencoder', 'Autoencoder')] };
   writeFileSync(join(root, 'docs', 'guide', 'second-order.svg'), `${await draw(both)}\n`);
   console.log(`written; the recorded numbers are those of SciPy ${recorded.scipy}`);

@@ -197,7 +197,9 @@ describe.skipIf(executablePath === undefined)('in a browser, without network', {
     beforeAll(async () => {
       const data = smallImages(join(folder, 'images'), 2600);
       const { status, stderr } = run(
-        manifest.bin.schuss,
+        '--import',
+        'tsx',
+        'bench/main.ts',
         'study',
         '--quick',
         '--data',

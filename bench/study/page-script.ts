@@ -1,4 +1,4 @@
-/** Draws the plots, and lets each legend bring out a line in all plots of its figure. */
+/** The page's script: draws the plots, and makes each legend highlight a line in all plots of its figure. */
 export const script = `
 const specs = JSON.parse(document.getElementById('specs').textContent);
 const draw = (plot) => vegaEmbed(plot, specs[plot.dataset.spec], { actions: false, renderer: 'svg' });

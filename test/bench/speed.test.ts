@@ -3,24 +3,20 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { optimizers } from 'schuss';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { alternate, type Contender } from '../../bench/speed/alternate.js';
 import { goalsOf } from '../../bench/speed/goals.js';
 import { bytesPerParam } from '../../bench/speed/limit.js';
 import { isSkipped, type PeerRow, type Results } from '../../bench/speed/results.js';
 import { ratioOf, summaryOf } from '../../bench/speed/statistics.js';
-import { optimizers } from '../../lib/index.js';
 import manifest from '../../package.json';
+import { runBench } from './command.js';
 
 const root = join(__dirname, '..', '..');
 const folder = mkdtempSync(join(tmpdir(), 'schuss-bench-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-function schuss(args: readonly string[]): { status: number | null; out: string; err: string } {
-  const main = join(root, manifest.bin.schuss);
-  const { status, stdout, stderr } = spawnSync(process.execPath, [main, ...args], { cwd: folder, encoding: 'utf8' });
-  return { status, out: stdout, err: stderr };
-}
 const finite = (value: number): boolean => Number.isFinite(value) && value > 0;
 
 describe('alternation', () => {
@@ -67,11 +63,17 @@ describe('a quick run of small sizes', () => {
     // Built once and then known: nothing happens where it is there already.
     const gyp = spawnSync(
       process.execPath,
-      [require.resolve('node-gyp/bin/node-gyp.js'), 'configure', 'build', '--directory', join(root, 'bench', 'limit')],
+      [
+        require.resolve('node-gyp/bin/node-gyp.js'),
+        'configure',
+        'build',
+        '--directory',
+        join(root, 'bench', 'speed', 'limit'),
+      ],
       { encoding: 'utf8' },
     );
     expect(gyp.status, gyp.stderr).toBe(0);
-    const run = schuss('bench --quick --sizes 1000 300 --threads 2 --rounds 3 --out out'.split(' '));
+    const run = runBench('bench --quick --sizes 1000 300 --threads 2 --rounds 3 --out out'.split(' '), folder);
     expect(run.err).toBe('');
     expect(run.status).toBe(0);
     out = run.out;
@@ -125,7 +127,7 @@ describe('a quick run of small sizes', () => {
     if (isSkipped(modelFit)) throw new Error(modelFit.skipped);
     expect(modelFit.rows.map(({ what }) => what.split(',')[0])).toEqual(['cpu', 'wasm']);
     for (const { ratio } of modelFit.rows) expect(finite(ratio.median)).toBe(true);
-    expect(out).toContain('model.fit with schuss/tfjs, with tf.train.adam: wasm');
+    expect(out).toContain('model.fit with schuss/tfjs; with tf.train.adam: wasm');
   });
 
   test('a peer that is not there is there with a reason', () => {
@@ -163,8 +165,9 @@ describe('a quick run of small sizes', () => {
 
 describe('options', () => {
   test('classes and peers can be chosen', () => {
-    const { status, out, err } = schuss(
+    const { status, out, err } = runBench(
       'bench --quick --sizes 64 --classes adam --peers none --threads 1 --rounds 3 --out few'.split(' '),
+      folder,
     );
     expect(err).toBe('');
     expect(status).toBe(0);
@@ -174,7 +177,7 @@ describe('options', () => {
     ) as Results;
     expect(new Set(against.map((row) => row.peer))).toEqual(new Set(['limit', 'schuss']));
     expect(new Set(classes.rows.map((row) => `${row.optimizer} ${row.threads}`))).toEqual(new Set(['Adam 1']));
-    expect(neighbour).toEqual({ skipped: 'one thread alone was asked for' });
+    expect(neighbour).toEqual({ skipped: 'only one thread was asked for' });
   });
 
   test.each([
@@ -187,7 +190,7 @@ describe('options', () => {
     ['--peers numpy', "option '--peers <names...>' argument 'numpy' is invalid"],
     ['--colour', "unknown option '--colour'"],
   ])('refuses %s', (options, message) => {
-    const { status, err } = schuss(['bench', ...options.split(' ')]);
+    const { status, err } = runBench(['bench', ...options.split(' ')], folder);
     expect(err).toContain(message);
     expect(err).not.toContain('    at ');
     expect(status).toBe(1);
@@ -195,7 +198,7 @@ describe('options', () => {
 
   test('refuses a folder that can not be one, before it measures', () => {
     writeFileSync(join(folder, 'taken'), '');
-    const { status, err } = schuss(['bench', '--quick', '--out', 'taken']);
+    const { status, err } = runBench(['bench', '--quick', '--out', 'taken'], folder);
     expect(err).toContain('bench: --out: ');
     expect(err).not.toContain('    at ');
     expect(status).toBe(1);
