@@ -6,6 +6,7 @@ import { referenceEngine } from '../../lib/engine/reference.js';
 import type { Optimizer } from '../../lib/index.js';
 import { random } from '../support/random.js';
 import { type Any, type Case, numbers, shape, snapshot, variants } from '../support/rig.js';
+import { all } from '../support/sample.js';
 
 interface World {
   optimizer: Optimizer;
@@ -150,7 +151,7 @@ function world(c: Case, seed: number): World {
   return { optimizer, params, saved: optimizer.stateDict() };
 }
 
-const rounds = Number(process.env['FUZZ_ROUNDS'] ?? 3);
+const rounds = Number(process.env['FUZZ_ROUNDS'] ?? (all ? 3 : 1));
 
 test.each(variants)('$title', (c) => {
   const count = { taken: 0, refused: 0 };

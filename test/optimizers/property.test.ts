@@ -1,6 +1,7 @@
 // What holds for all params, gradients and options, for every class in every form.
-import fc from 'fast-check';
+
 import { describe, expect, test } from 'vitest';
+import fc from '../support/property.js';
 import {
   type Any,
   bits,
@@ -11,6 +12,7 @@ import {
   snapshot,
   variants,
 } from '../support/rig.js';
+import { all } from '../support/sample.js';
 
 const float = fc.float({ noNaN: true, noDefaultInfinity: true, min: -1e3, max: Math.fround(1e3) });
 const floats = (length: number) =>
@@ -51,7 +53,7 @@ const parts = (x: Float32Array, cuts: readonly number[]) => cuts.slice(1).map((e
 const joined = (arrays: readonly Float32Array[]) => arrays.map(bits).join('');
 const withoutNorm = ({ clipNorm: _, ...rest }: Options) => rest; // a sum over other parts rounds differently
 
-const check = (property: fc.IProperty<Any>) => fc.assert(property, { numRuns: 15, seed: 42 });
+const check = (property: fc.IProperty<Any>) => fc.assert(property, { numRuns: all ? 15 : 4 });
 
 /** The bits of a flat run. */
 function flat(c: Case, { w, gs, options }: { w: Float32Array; gs: readonly Float32Array[]; options: Options }): string {

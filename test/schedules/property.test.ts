@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Schedule } from '../../lib/core/schedule.js';
 import {
@@ -22,6 +21,7 @@ import {
   warmup,
   warmupStableDecay,
 } from '../../lib/schedules/index.js';
+import fc from '../support/property.js';
 
 /** A schedule made anew at each call, the bounds of its values, and the step from which it stays where it is. */
 interface Sample {

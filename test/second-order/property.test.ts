@@ -1,12 +1,9 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { LBFGS, minimize } from '../../lib/index.js';
 import { dot, maxAbs, norm, sumAbs } from '../../lib/second-order/linalg.js';
 import { bytes } from '../support/arrays.js';
+import fc from '../support/property.js';
 import type { Numbers } from '../support/second-order/problems.js';
-
-// Half of fast-check's own number: a run that takes seconds is a run that is made.
-fc.configureGlobal({ numRuns: 50 });
 
 type Objective = (x: Numbers, grad: Numbers) => number;
 

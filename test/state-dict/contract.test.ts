@@ -18,6 +18,7 @@ import {
   snapshot,
   variants,
 } from '../support/rig.js';
+import { all, sample } from '../support/sample.js';
 
 /** Options around a variant: those that hold state of their own, and those that change from step to step. */
 function surroundings(c: Case): [string, Options][] {
@@ -59,7 +60,7 @@ const shapes: Record<string, () => { params: unknown; arrays: Float32Array[]; gr
 
 describe.each(variants)('$title', (c) => {
   test.each(surroundings(c))('resumes bit for bit after any number of steps: %s', (_, more) => {
-    for (const make of Object.values(shapes)) {
+    for (const make of sample(Object.values(shapes), 1)) {
       const run = make();
       const whole = c.make(run.params, more);
       for (let saved = 0; saved < steps; saved++) {
@@ -71,8 +72,6 @@ describe.each(variants)('$title', (c) => {
         for (const [i, array] of run.arrays.entries()) again.arrays[i]!.set(array);
         resumed.loadStateDict(dict);
         expect(snapshot(resumed, again.arrays)).toBe(snapshot(whole, run.arrays));
-        const ahead = make();
-        for (const [i, array] of run.arrays.entries()) ahead.arrays[i]!.set(array);
         whole.step(run.grads(saved) as Any);
         resumed.step(again.grads(saved) as Any);
         expect(snapshot(resumed, again.arrays)).toBe(snapshot(whole, run.arrays));
@@ -323,7 +322,7 @@ test.each(variants)(
     };
     let refusals = 0;
     for (const path of paths(good).slice(1)) {
-      for (const [how, damage] of Object.entries(damages)) {
+      for (const [how, damage] of sample(Object.entries(damages), 4, refusals)) {
         const dict = structuredClone(good) as Any;
         damage(
           path.slice(0, -1).reduce((h, key) => h[key], dict),
@@ -354,7 +353,7 @@ test.each(variants)(
         }
       }
     }
-    expect(refusals).toBeGreaterThan(200);
+    expect(refusals).toBeGreaterThan(all ? 200 : 40);
     const twin = rig(c, { ema: 0.5, clipValue: 1 });
     for (const r of [{ step }, twin]) r.step();
     expect(snapshot(optimizer, params)).toBe(twin.seen());
@@ -363,7 +362,7 @@ test.each(variants)(
 
 test('a dict of another class', () => {
   for (const from of classes) {
-    for (const to of classes) {
+    for (const to of sample(classes, 3)) {
       if (from === to) continue;
       const dict = rig(from).optimizer.stateDict();
       harmless(

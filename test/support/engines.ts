@@ -2,12 +2,15 @@ import { withEngine } from '../../lib/engine/backend.js';
 import type { Engine } from '../../lib/engine/engine.js';
 import { loadAddon, nativeEngine } from '../../lib/engine/native.js';
 import { referenceEngine } from '../../lib/engine/reference.js';
+import { all } from './sample.js';
 
 const addon = loadAddon();
 
 /** One engine for each instruction set of this machine. */
 export const nativeEngines: readonly Engine[] = addon.isas.map((isa) => nativeEngine(addon, isa) as Engine);
-/** What they all must equal. */
+/** The engines of parity tests: the widest instruction set in `npm test`, all of them in `npm run test:all`. */
+export const parityEngines = all ? nativeEngines : nativeEngines.slice(0, 1);
+/** The engine that all of them must equal. */
 export const reference = referenceEngine;
 export { withEngine };
 

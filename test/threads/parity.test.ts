@@ -8,6 +8,7 @@ import { type OptimizerClass, optimizers } from '../../lib/optimizers/index.js';
 import { allClasses } from '../support/classes.js';
 import { firstDifference, floats } from '../support/engines.js';
 import { random } from '../support/random.js';
+import { all } from '../support/sample.js';
 
 const { threads: before } = backend();
 afterAll(() => setThreads(before));
@@ -40,9 +41,9 @@ function run(optimizer: OptimizerClass, threads: number): { arrays: Float32Array
 describe.each(allClasses.map(([optimizer]) => [optimizer.optimizerName, optimizer] as const))(
   '%s',
   (_name, optimizer) => {
-    test('1, 2, 3 and 8 threads', () => {
+    test('2, 3 and 8 threads give the bits of one', () => {
       const expected = run(optimizer, 1);
-      for (const threads of [2, 3, 8]) {
+      for (const threads of all ? [2, 3, 8] : [3]) {
         const { arrays, norms } = run(optimizer, threads);
         expect(norms).toEqual(expected.norms);
         expect(arrays.map((array, i) => firstDifference(array, expected.arrays[i] as Float32Array))).toEqual(

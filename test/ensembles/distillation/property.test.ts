@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { distillationLoss } from '../../../lib/ensembles/index.js';
+import fc from '../../support/property.js';
 
 const half = 2 ** -24;
 

@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { engine, withEngine } from '../../../lib/engine/backend.js';
 import { referenceEngine } from '../../../lib/engine/reference.js';
@@ -10,6 +9,7 @@ import {
   WeightAverage,
 } from '../../../lib/ensembles/index.js';
 import { f32 } from '../../support/arrays.js';
+import fc from '../../support/property.js';
 
 const half = 2 ** -24;
 

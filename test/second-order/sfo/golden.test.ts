@@ -10,6 +10,7 @@ import { Random } from '../../../lib/second-order/sfo/random.js';
 import { checkSettings } from '../../../lib/second-order/sfo/settings.js';
 import * as tall from '../../../lib/second-order/sfo/tall-matrix.js';
 import { random } from '../../support/random.js';
+import { all } from '../../support/sample.js';
 import type { Numbers } from '../../support/second-order/problems.js';
 import recorded from '../../support/second-order/sfo-curves.json';
 import { quadratics, type Sum, softmax, total } from '../../support/second-order/sums.js';
@@ -63,7 +64,7 @@ describe('effective passes', () => {
     },
   );
 
-  test('softmax, again', () => {
+  test.runIf(all)('softmax, again', () => {
     const passes = 15;
     const sum = softmax();
     const curve = (x0: Numbers, options: object): number[] => {

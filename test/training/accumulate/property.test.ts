@@ -1,10 +1,7 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { SGD } from '../../../lib/optimizers/index.js';
 import { GradAccumulator } from '../../../lib/training/index.js';
-
-// Half of fast-check's own number: a run that takes seconds is a run that is made.
-fc.configureGlobal({ numRuns: 50 });
+import fc from '../../support/property.js';
 
 const float = fc.float({ noNaN: true, noDefaultInfinity: true, min: -1e9, max: 1e9 });
 

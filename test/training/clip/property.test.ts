@@ -1,10 +1,7 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Adam, RMSprop, SGD } from '../../../lib/optimizers/index.js';
 import { clipGradNorm, clipGradValue } from '../../../lib/training/index.js';
-
-// Half of fast-check's own number: a run that takes seconds is a run that is made.
-fc.configureGlobal({ numRuns: 50 });
+import fc from '../../support/property.js';
 
 /** The bits of arrays: tells −0 from 0 and one NaN from another. */
 const bits = (arrays: readonly Float32Array[]) => arrays.map((a) => [...new Uint32Array(a.slice().buffer)]);

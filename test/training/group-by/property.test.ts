@@ -1,11 +1,8 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { AdamW } from '../../../lib/optimizers/index.js';
 import { cosine } from '../../../lib/schedules/index.js';
 import { groupBy } from '../../../lib/training/index.js';
-
-// Half of fast-check's own number: a run that takes seconds is a run that is made.
-fc.configureGlobal({ numRuns: 50 });
+import fc from '../../support/property.js';
 
 describe('groupBy', () => {
   const schedule = cosine(0.1, { steps: 10 });

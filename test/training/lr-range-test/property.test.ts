@@ -1,11 +1,9 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Adagrad, Adam, AdamW, RMSprop, SGD } from '../../../lib/optimizers/index.js';
 import { cosine } from '../../../lib/schedules/index.js';
 import { lrRangeTest } from '../../../lib/training/index.js';
-
-// Half of fast-check's own number: a run that takes seconds is a run that is made.
-fc.configureGlobal({ numRuns: 50 });
+import fc from '../../support/property.js';
+import { all } from '../../support/sample.js';
 
 /** The bits of arrays: tells −0 from 0 and one NaN from another. */
 const bits = (arrays: readonly Float32Array[]) => arrays.map((a) => [...new Uint32Array(a.slice().buffer)]);
@@ -75,7 +73,7 @@ describe('lrRangeTest', () => {
           expect(await train(true)).toEqual(await train(false));
         },
       ),
-      { numRuns: 20 },
+      { numRuns: all ? 20 : 5 },
     );
   });
 

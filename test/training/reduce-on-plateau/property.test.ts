@@ -1,9 +1,6 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { ReduceOnPlateau } from '../../../lib/training/index.js';
-
-// Half of fast-check's own number: a run that takes seconds is a run that is made.
-fc.configureGlobal({ numRuns: 50 });
+import fc from '../../support/property.js';
 
 describe('ReduceOnPlateau', () => {
   const metric = fc.oneof(fc.integer({ min: -5, max: 5 }), fc.double());
