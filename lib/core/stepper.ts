@@ -224,18 +224,28 @@ export class Stepper {
   // ---- When a call is allowed ----
 
   checkNotDisposed(): void {
-    if (this.isDisposed) throw typeError(this.#name, 'this', 'a disposed optimizer', 'one in use');
+    if (this.isDisposed) throw typeError(this.#name, 'this', 'a disposed optimizer', 'one that is not disposed');
   }
 
   checkNotBusy(): void {
     this.checkNotDisposed();
     if (this.#isBusy)
-      throw typeError(this.#name, 'this', 'an optimizer in the middle of a call', 'a call after that one');
+      throw typeError(
+        this.#name,
+        'this',
+        'an optimizer in the middle of a call',
+        'to wait until that call has returned',
+      );
   }
 
   checkNoPendingStep(): void {
     if (!this.#queue.isEmpty)
-      throw typeError(this.#name, 'this', 'an optimizer with a step in flight', 'that its promise is awaited first');
+      throw typeError(
+        this.#name,
+        'this',
+        'an optimizer with a step in flight',
+        'to await the pending stepAsync() first',
+      );
   }
 
   /** Refuses params that a pending step of another optimizer changes. @throws TypeError */

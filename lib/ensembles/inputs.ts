@@ -82,12 +82,7 @@ export function checkOut(who: string, argument: string, { out, length, inputs, i
   inputs.forEach((input, i) => {
     const other = extentOf(engine(), input, inputPath(i));
     if (other.start === start || other.end <= start || end <= other.start) return;
-    throw rangeError(
-      who,
-      argument,
-      `memory that overlaps ${other.path} in part`,
-      'the same memory or memory of its own',
-    );
+    throw rangeError(who, argument, `memory that overlaps ${other.path} in part`, 'the same memory or separate memory');
   });
   return array;
 }

@@ -155,7 +155,7 @@ export class WeightAverage {
    *   another length
    */
   swap(): void {
-    if (this.#count === 0) throw typeError(who, 'swap', 'no average yet', 'an update() before');
+    if (this.#count === 0) throw typeError(who, 'swap', 'no average yet', 'a call of update() first');
     this.#checkMemory();
     this.#correctBias();
     const longest = this.#averaged.reduce((max, { length }) => Math.max(max, length), 0);
@@ -256,7 +256,7 @@ export class WeightAverage {
   }
 
   #checkNotSwapped(argument: string): void {
-    if (this.#swapped) throw typeError(who, argument, 'the average is swapped in', 'swap() before');
+    if (this.#swapped) throw typeError(who, argument, 'the average is swapped in', 'a call of swap() first');
   }
 
   /** Refuses arrays that are detached or have changed their length. @throws TypeError, RangeError */

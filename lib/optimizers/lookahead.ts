@@ -79,7 +79,7 @@ export class Lookahead<O extends Optimizer = Optimizer> {
         who,
         'optimizer',
         `a ${scheduleFree.optimizerName}`,
-        'one whose params do not follow from its state alone',
+        'an optimizer that does not rewrite its params from its own state',
       );
     checkOptions(who, options, ['k', 'alpha']);
     const { k = 5, alpha = 0.5 } = options as LookaheadOptions;

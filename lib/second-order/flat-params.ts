@@ -105,7 +105,7 @@ export class FlatParams {
       const { tensor, length } = part;
       const path = gradPath(this.#structure, tensor);
       if (given === null)
-        throw typeError(this.#who, path, show(given), 'a Float32Array', 'leave out a param that stays');
+        throw typeError(this.#who, path, show(given), 'a Float32Array', 'leave out params that should not change');
       const grad = checkFloat32(this.#who, path, given);
       checkLength(this.#who, path, grad, length, typeof tensor.key === 'string' ? tensor.key : undefined);
       checkApart(this.#who, extentOf(this.#engine, grad, path), this.#extents);

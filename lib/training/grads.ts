@@ -22,7 +22,7 @@ export function checkGrad(
 ): Float32Array | null {
   if (grad === null) return null;
   if (isSparse(grad))
-    throw typeError(who, path, 'a sparse gradient', expected, 'an optimizer takes them, and its option clipNorm');
+    throw typeError(who, path, 'a sparse gradient', expected, 'pass them to the optimizer and use its option clipNorm');
   return checkFloat32(who, path, grad, expected);
 }
 

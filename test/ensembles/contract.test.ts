@@ -186,7 +186,7 @@ describe('out and grad', () => {
   ];
 
   test.each(calls)('%s: %s against %s', (name, out, member, call) => {
-    const overlap = `RangeError: ${name}: ${out}: memory that overlaps ${member} in part, expected the same memory or memory of its own`;
+    const overlap = `RangeError: ${name}: ${out}: memory that overlaps ${member} in part, expected the same memory or separate memory`;
     memory.fill(0.25); // what is no probability would be refused itself
     expect(thrown(() => call(first, shifted))).toBe(overlap);
     expect(thrown(() => call(shifted, first))).toBe(overlap);
@@ -208,7 +208,7 @@ describe('out and grad', () => {
     const buffer = new ArrayBuffer(64);
     const [labels, grad] = [new Int32Array(buffer, 0, 2), new Float32Array(buffer, 0, 6)];
     expect(thrown(() => e.distillationLoss(a, b, { classes: 3, labels, grad }))).toBe(
-      'RangeError: distillationLoss: grad: memory shared with labels, expected memory of its own',
+      'RangeError: distillationLoss: grad: memory shared with labels, expected separate memory',
     );
     expect([...labels]).toEqual([0, 0]);
     expect(thrown(() => e.distillationLoss(a, b, { classes: 3, labels, grad: new Float32Array(buffer, 8, 6) }))).toBe(

@@ -246,7 +246,7 @@ export class LBFGS {
           `${name}.loadStateDict`,
           'state',
           `sᵀy of pair ${i} not above 0`,
-          'pairs that stateDict gives',
+          'pairs saved by stateDict()',
         );
     }
     this.#options = options;
@@ -300,12 +300,13 @@ export class LBFGS {
   }
 
   #checkAlive(): void {
-    if (this.#isDisposed) throw typeError(name, 'this', 'a disposed optimizer', 'one in use');
+    if (this.#isDisposed) throw typeError(name, 'this', 'a disposed optimizer', 'one that is not disposed');
   }
 
   #checkIdle(): void {
     this.#checkAlive();
-    if (this.#isBusy) throw typeError(name, 'this', 'an optimizer in the middle of a call', 'a call after that one');
+    if (this.#isBusy)
+      throw typeError(name, 'this', 'an optimizer in the middle of a call', 'to wait until that call has returned');
   }
 }
 

@@ -36,7 +36,7 @@ export const minimizeSfo: Method = ({ fn, x0, VectorType, N }, options) => {
     onPass,
   } = checkCommon(options, N, 10);
   const { seed, ...settings } = checkSettings(who, options as SFOHyperParameters);
-  if (x0.length === 0) throw rangeError(who, 'x0', 'length 0', 'an element at least');
+  if (x0.length === 0) throw rangeError(who, 'x0', 'length 0', 'at least one element');
 
   const budget = new Budget(maxEvaluations, signal);
   const x = new VectorType(x0.length);

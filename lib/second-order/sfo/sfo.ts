@@ -112,7 +112,7 @@ export class SFO<P extends ParamTree = ParamTree> {
     this.#grads = assemble(structureOf(name, tensors), tensors, this.#gradArrays);
     this.#userParams = params;
     this.#params = new FlatParams(name, params, this.#grads);
-    if (this.#params.length === 0) throw rangeError(name, 'params', 'no elements', 'an element at least');
+    if (this.#params.length === 0) throw rangeError(name, 'params', 'no elements', 'at least one element');
     const theta = this.#readParams();
     this.#model = new SumOfModels(theta, N, settings, new Random(seed, 'sfo'), true);
   }
@@ -196,6 +196,7 @@ export class SFO<P extends ParamTree = ParamTree> {
   }
 
   #checkIdle(): void {
-    if (this.#isBusy) throw typeError(name, 'this', 'an optimizer in the middle of a call', 'a call after that one');
+    if (this.#isBusy)
+      throw typeError(name, 'this', 'an optimizer in the middle of a call', 'to wait until that call has returned');
   }
 }

@@ -62,7 +62,7 @@ export class Variables {
     for (const [name, gradient] of entries as [string, Tensor | null | undefined][]) {
       if (gradient === null || gradient === undefined) continue;
       const update = this.#checked(name, gradient);
-      if (updates.has(name)) throw typeError(this.#who, pathOf(name), 'a second gradient', 'one a variable');
+      if (updates.has(name)) throw typeError(this.#who, pathOf(name), 'a second gradient', 'one gradient per variable');
       updates.set(name, update);
     }
     return updates;

@@ -79,7 +79,7 @@ export class WrappedOptimizer<C extends OptimizerClass = OptimizerClass> extends
       throw typeError(
         this.#name,
         'optimizer',
-        'not there before the first step',
+        'not available before the first step',
         'options in wrap, learningRate, or loadStateDict of the wrapped one',
       );
     }
@@ -87,7 +87,7 @@ export class WrappedOptimizer<C extends OptimizerClass = OptimizerClass> extends
   }
 
   #checkAlive(): void {
-    if (this.#disposed) throw typeError(this.#name, 'this', 'a disposed optimizer', 'one in use');
+    if (this.#disposed) throw typeError(this.#name, 'this', 'a disposed optimizer', 'one that is not disposed');
   }
 
   /** The learning rate of the next step, under TensorFlow.js's name. It can be set at any time. */

@@ -54,7 +54,7 @@ test.each(Object.keys(optimizers).filter(scheduleFree))(
     const inner = createOptimizer(name, f32(1));
     refused(
       TypeError,
-      /^Lookahead: optimizer: a ScheduleFree\w+, expected one whose params do not follow from its state alone$/,
+      /^Lookahead: optimizer: a ScheduleFree\w+, expected an optimizer that does not rewrite its params from its own state$/,
       () => new Lookahead(inner),
     );
     expect(inner.step(f32(1))).toEqual({ applied: true });

@@ -102,7 +102,7 @@ test('not while a step is in flight on the same params', async () => {
   const lbfgs = new LBFGS(x, { grads });
   const queue = adam.stepAsync(grads);
   expect(thrown(() => lbfgs.step(() => 1))).toBe(
-    'TypeError: LBFGS: params: the memory of a step in flight, expected that its promise is awaited first',
+    'TypeError: LBFGS: params: the memory of a step in flight, expected to await the pending stepAsync() first',
   );
   await queue;
   expect(lbfgs.step(() => rosenbrock(x, grads)).applied).toBe(true);

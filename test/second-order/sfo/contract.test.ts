@@ -328,7 +328,8 @@ describe('SFO', () => {
         },
       });
       sfo.step();
-      const busy = 'TypeError: SFO: this: an optimizer in the middle of a call, expected a call after that one';
+      const busy =
+        'TypeError: SFO: this: an optimizer in the middle of a call, expected to wait until that call has returned';
       expect(inner.slice(0, 2)).toEqual([busy, busy]);
       const taken = new SFO(f32(3, -3), {
         N: 4,
@@ -395,7 +396,7 @@ describe('SFO', () => {
       expect(of(f64(1))).toMatch('TypeError: SFO: params: Float64Array(1), expected a Float32Array');
       expect(of([{ params: f32(1) }])).toMatch('TypeError: SFO: params: param groups');
       expect(of([])).toMatch('RangeError: SFO: params: nothing');
-      expect(of(f32())).toBe('RangeError: SFO: params: no elements, expected an element at least');
+      expect(of(f32())).toBe('RangeError: SFO: params: no elements, expected at least one element');
       expect(of(f32(1, Number.NaN))).toBe('RangeError: SFO: params: NaN at element 1 of all, expected finite numbers');
       const x = f32(1, 2);
       const sfo = new SFO(x, bowls(3));
@@ -495,7 +496,7 @@ describe("minimize, method 'sfo'", () => {
     expect(of({ seed: -1 })).toMatch('RangeError: minimize: seed: -1');
     expect(of({ historySize: 0 })).toMatch('RangeError: minimize: historySize: 0');
     expect(of({ gradTol: 0 })).toMatch('TypeError: minimize: gradTol: unknown option');
-    expect(of({}, bowls(3), f64())).toBe('RangeError: minimize: x0: length 0, expected an element at least');
+    expect(of({}, bowls(3), f64())).toBe('RangeError: minimize: x0: length 0, expected at least one element');
     expect(of({}, { N: 2, f: () => '1' })).toMatch('TypeError: minimize: fn.f(');
   });
 });

@@ -187,7 +187,7 @@ describe.each(sparse)('$title', (c) => {
 
   test('refused: memory of a param, for values and for rows', () => {
     const own =
-      /grads\["(table|flat)"\]\.(values|rows): memory shared with params\["(table|flat|dense)"\], expected memory of its own/;
+      /grads\["(table|flat)"\]\.(values|rows): memory shared with params\["(table|flat|dense)"\], expected separate memory/;
     const view = (array: Float32Array, from: number, length: number) =>
       new Int32Array(array.buffer, array.byteOffset + 4 * from, length);
     const attacks: ((rig: Rig) => SparseGrad)[] = [

@@ -80,7 +80,7 @@ describe('GradAccumulator', () => {
       ],
       [
         { w: good, 'fc.bias': sparse },
-        'TypeError: GradAccumulator: grads["fc.bias"]: a sparse gradient, expected a Float32Array or null (an optimizer takes them, and its option clipNorm)',
+        'TypeError: GradAccumulator: grads["fc.bias"]: a sparse gradient, expected a Float32Array or null (pass them to the optimizer and use its option clipNorm)',
       ],
     ] as const) {
       expect(thrown(() => sum.add(bad))).toBe(message);

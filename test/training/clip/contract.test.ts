@@ -59,7 +59,7 @@ describe('clipGradNorm and clipGradValue', () => {
             : bad instanceof Float32Array
               ? gone
               : shown.startsWith('a sparse')
-                ? ' (an optimizer takes them, and its option clipNorm)'
+                ? ' (pass them to the optimizer and use its option clipNorm)'
                 : '';
         const grad = f32(3, 4);
         expect(thrown(() => clip([grad, bad], 1))).toBe(`TypeError: ${name}: grads[1]: ${shown}${one}${after}`);

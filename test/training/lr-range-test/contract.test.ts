@@ -70,7 +70,7 @@ describe('lrRangeTest', () => {
     expect(run(null)).toBe('TypeError: lrRangeTest: options: null, expected an object with from, to, steps');
     expect(look()).toEqual(before);
     adam.dispose();
-    expect(run({})).toBe('TypeError: Adam: this: a disposed optimizer, expected one in use');
+    expect(run({})).toBe('TypeError: Adam: this: a disposed optimizer, expected one that is not disposed');
   });
 
   test.each(noNumbers)('%s is no loss; all is put back, now or later', async (value, shown) => {

@@ -38,7 +38,7 @@ describe('ReduceOnPlateau', () => {
     const disposed = new SGD(f32(1), { lr: 1 });
     disposed.dispose();
     expect(thrown(() => new ReduceOnPlateau(disposed))).toBe(
-      'TypeError: SGD: this: a disposed optimizer, expected one in use',
+      'TypeError: SGD: this: a disposed optimizer, expected one that is not disposed',
     );
   });
 

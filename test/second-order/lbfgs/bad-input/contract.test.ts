@@ -20,7 +20,7 @@ test('params', () => {
   }
   const both = f32(1, 2, 3);
   expect(thrown(() => new AnyLBFGS([both.subarray(0, 2), both.subarray(1)], { grads: [f32(0, 0), f32(0, 0)] }))).toBe(
-    'RangeError: LBFGS: params[1]: memory shared with params[0], expected memory of its own',
+    'RangeError: LBFGS: params[1]: memory shared with params[0], expected separate memory',
   );
 });
 
@@ -44,7 +44,7 @@ test('grads', () => {
   );
   const w = f32(1, 2);
   expect(thrown(() => new LBFGS(w, { grads: w }))).toBe(
-    'RangeError: LBFGS: grads: memory shared with params, expected memory of its own',
+    'RangeError: LBFGS: grads: memory shared with params, expected separate memory',
   );
 });
 

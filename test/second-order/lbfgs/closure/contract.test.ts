@@ -88,7 +88,7 @@ test('it puts a gradient of another length, or what is none, in place of its own
   for (const [bad, text] of [
     [f32(1), 'RangeError: LBFGS: grads["w"]: length 1, expected 2 ("w")'],
     [detached(), 'TypeError: LBFGS: grads["w"]: a detached Float32Array, expected a Float32Array'],
-    [null, 'TypeError: LBFGS: grads["w"]: null, expected a Float32Array (leave out a param that stays)'],
+    [null, 'TypeError: LBFGS: grads["w"]: null, expected a Float32Array (leave out params that should not change)'],
     [undefined, 'TypeError: LBFGS: grads["w"]: undefined, expected'],
     [[1, 2], 'TypeError: LBFGS: grads["w"]: [1, 2], expected a Float32Array'],
   ] as const) {
@@ -149,7 +149,7 @@ test('it calls the optimizer', () => {
       return 0;
     };
     expect(thrown(() => lbfgs.step(inside))).toBe(
-      'TypeError: LBFGS: this: an optimizer in the middle of a call, expected a call after that one',
+      'TypeError: LBFGS: this: an optimizer in the middle of a call, expected to wait until that call has returned',
     );
     expect([...x]).toEqual([...f32(-1.2, 1)]);
   }

@@ -142,7 +142,7 @@ test('dispose: twice is fine, anything else is an error', () => {
     () => lbfgs.loadStateDict({} as Any),
     () => String(lbfgs),
   ]) {
-    expect(thrown(use)).toBe('TypeError: LBFGS: this: a disposed optimizer, expected one in use');
+    expect(thrown(use)).toBe('TypeError: LBFGS: this: a disposed optimizer, expected one that is not disposed');
   }
 });
 

@@ -59,7 +59,7 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
         { name: 'w', tensor: ones() },
         { name: 'w', tensor: ones() },
       ],
-      TypeError('SGD: gradients["w"]: a second gradient, expected one a variable'),
+      TypeError('SGD: gradients["w"]: a second gradient, expected one gradient per variable'),
     ],
     [
       'an int32 variable',
@@ -139,8 +139,8 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
   test('what needs variables says so before the first step, and everything after dispose', () => {
     const w = variable([1, 2], [2], 'w');
     const sgd = wrap(SGD, { lr: 1 });
-    expect(() => sgd.optimizer).toThrow(/^SGD: optimizer: not there before the first step/);
-    expect(() => sgd.stateDict()).toThrow(/^SGD: optimizer: not there before the first step/);
+    expect(() => sgd.optimizer).toThrow(/^SGD: optimizer: not available before the first step/);
+    expect(() => sgd.stateDict()).toThrow(/^SGD: optimizer: not available before the first step/);
     expect(sgd.applyGradients({ w: null as never })).toEqual({ applied: false });
     sgd.applyGradients({ w: ones() });
     const inner = sgd.optimizer;
@@ -153,7 +153,7 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
       () => sgd.applyGradients({ w: ones() }),
       () => inner.stepCount,
     ]) {
-      expect(use).toThrow(TypeError('SGD: this: a disposed optimizer, expected one in use'));
+      expect(use).toThrow(TypeError('SGD: this: a disposed optimizer, expected one that is not disposed'));
     }
     expect(w.arraySync()).toEqual([0, 1]);
   });

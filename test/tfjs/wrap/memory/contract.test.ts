@@ -284,7 +284,7 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
     expect([a.arraySync(), b.dataSync()[size - 1]]).toEqual([[-steps, -steps], -steps]);
   });
 
-  test.runIf(name === 'wasm')('the heap may grow while a step makes memory of its own for a variable', () => {
+  test.runIf(name === 'wasm')('the heap may grow while a step makes separate memory for a variable', () => {
     const size = 2 ** 18;
     const [a, b] = [variable([0, 0], [2], 'a'), variable(new Float32Array(size), [size], 'b')];
     const sgd = wrap(SGD, { lr: 1 });
