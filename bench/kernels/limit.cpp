@@ -1,5 +1,6 @@
-// The limit of memory: each kernel against a loop that reads and writes as many arrays with one addition for each element, on
-// one thread, in turn in one run. Prints medians: ns per parameter, GB/s, and the ratio to the limit of the same round.
+// The limit of memory: each kernel against a loop that reads and writes as many arrays with one addition for each
+// element, on one thread, in turn in one run. Prints medians: ns per parameter, GB/s, and the ratio to the limit of the
+// same round.
 //   limit [isa] [elements ...]
 #include <math.h>
 #include <stdio.h>
@@ -86,7 +87,8 @@ int main(int argc, char** argv) {
       const size_t repeats = std::max<size_t>(1, 4000000 / n);
       std::vector<double> ours, limits, ratios;
       for (int round = 0; round < 21; ++round) {
-        // The first constant is the lr of SGD. With 0.9 and a constant gradient, params grow steadily: few rounds stay in range.
+        // The first constant is the lr of SGD. With 0.9 and a constant gradient, params grow steadily: few rounds stay
+        // in range.
         for (size_t i = 0; i < 2; ++i) std::fill(memory[i], memory[i] + n, 0.01f);
         for (size_t i = 2; i < memory.size(); ++i) std::fill(memory[i], memory[i] + n, 0.02f);
         limits.push_back(seconds(repeats, [&] { limit(states, span); }));
