@@ -1,4 +1,4 @@
-import { allocate } from 'schuss';
+import { allocate } from '../common/schuss.js';
 import { alternate, type Contender, secondsOf } from './alternate.js';
 import type { Context } from './context.js';
 import { Limit } from './limit.js';

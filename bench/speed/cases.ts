@@ -1,4 +1,4 @@
-import { type OptimizerClass, optimizers } from 'schuss';
+import { type OptimizerClass, optimizers } from '../common/schuss.js';
 
 /** A class with options, as the library's own classes are measured. */
 export interface Case {

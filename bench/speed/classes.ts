@@ -1,4 +1,4 @@
-import { allocate, setThreads } from 'schuss';
+import { allocate, setThreads } from '../common/schuss.js';
 import { alternate, type Contender, secondsOf, stepping } from './alternate.js';
 import { type Case, casesOf, statesOf } from './cases.js';
 import type { Context } from './context.js';

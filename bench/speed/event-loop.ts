@@ -1,6 +1,6 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Adam, allocate, setThreads } from 'schuss';
+import { Adam, allocate, setThreads } from '../common/schuss.js';
 import type { Context } from './context.js';
 import type { EventLoop, Measured } from './results.js';
 import { checkMemory, fillGrads, fillStart } from './task.js';

@@ -1,4 +1,4 @@
-import { Adam, type AdamOptions, allocate, clipGradNorm, WeightAverage } from 'schuss';
+import { Adam, type AdamOptions, allocate, clipGradNorm, WeightAverage } from '../common/schuss.js';
 import { alternate, type Contender, preparedStepping, secondsOf } from './alternate.js';
 import type { Context } from './context.js';
 import { type PairRow, pair } from './results.js';

@@ -1,5 +1,5 @@
 import { parentPort } from 'node:worker_threads';
-import { backend, optimizers } from 'schuss';
+import { backend, optimizers } from '../common/schuss.js';
 import { type Contender, stepping } from './alternate.js';
 import { casesOf } from './cases.js';
 import type { Question } from './js-backend.js';

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
-import { allocate } from 'schuss';
+import { allocate } from '../common/schuss.js';
 import type { Contender } from './alternate.js';
 
 /** limit/limit.cpp */

@@ -1,5 +1,5 @@
 import { availableParallelism, release, totalmem, type } from 'node:os';
-import { backend } from 'schuss';
+import { backend } from '../common/schuss.js';
 import { processorName } from '../report/machine.js';
 
 /** Where and when results were measured, for comparing them. */

@@ -21,7 +21,7 @@ export async function modelFit({ settings, say }: Context): Promise<Measured<{ r
     const layers = await import('@tensorflow/tfjs-layers');
     await import('@tensorflow/tfjs-backend-cpu');
     await import('@tensorflow/tfjs-backend-wasm');
-    const { adam } = await import('schuss/tfjs');
+    const { adam } = await import('../common/schuss-tfjs.js');
     tf.enableProdMode();
     const rows: PairRow[] = [];
     for (const backend of backends) {

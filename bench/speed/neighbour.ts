@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { availableParallelism } from 'node:os';
-import { Adam, allocate, setThreads } from 'schuss';
+import { Adam, allocate, setThreads } from '../common/schuss.js';
 import { alternate, secondsOf, stepping } from './alternate.js';
 import type { Context } from './context.js';
 import type { Measured, NeighbourRow } from './results.js';

@@ -1,4 +1,4 @@
-import { allocate, type Optimizer } from 'schuss';
+import { allocate, type Optimizer } from '../common/schuss.js';
 import { type Contender, stepping } from './alternate.js';
 import type { Case } from './cases.js';
 import { fillGrads, fillStart, methods, type Task, tensorsOf } from './task.js';

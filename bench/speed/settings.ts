@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { backend, optimizers } from 'schuss';
+import { backend, optimizers } from '../common/schuss.js';
 import type { Pace } from './alternate.js';
 import { peers } from './peers/index.js';
 

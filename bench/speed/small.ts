@@ -1,4 +1,4 @@
-import { Adam, allocate, backend, type OptimizerClass, SGD } from 'schuss';
+import { Adam, allocate, backend, type OptimizerClass, SGD } from '../common/schuss.js';
 import { alternate, type Contender, type Pace, secondsOf, stepping } from './alternate.js';
 import { casesOf } from './cases.js';
 import type { Context } from './context.js';

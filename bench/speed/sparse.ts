@@ -1,4 +1,4 @@
-import { Adam, allocate } from 'schuss';
+import { Adam, allocate } from '../common/schuss.js';
 import { alternate, secondsOf, stepping } from './alternate.js';
 import type { Context } from './context.js';
 import { type Measured, type PairRow, pair } from './results.js';

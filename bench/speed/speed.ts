@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
-import { setThreads } from 'schuss';
+import { setThreads } from '../common/schuss.js';
 import { draw } from '../report/draw.js';
 import { makeFolder, newTable } from '../report/output.js';
 import { againstPeers, loadPeers } from './against.js';

@@ -1,5 +1,5 @@
 import { freemem } from 'node:os';
-import { Adagrad, Adam, type OptimizerClass, RMSprop, SGD } from 'schuss';
+import { Adagrad, Adam, type OptimizerClass, RMSprop, SGD } from '../common/schuss.js';
 
 /** The updates that peers implement, each with the class and options that compute the same in schuss. */
 export const methods = {

@@ -1,4 +1,4 @@
-import { averagePredictions, majorityVote } from 'schuss';
+import { averagePredictions, majorityVote } from '../common/schuss.js';
 import type { Data, Examples } from './data.js';
 import { score } from './experiment.js';
 import type { EnsembleFigure } from './figures.js';

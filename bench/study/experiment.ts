@@ -12,7 +12,7 @@ import {
   type Schedule,
   stepDecay,
   WeightAverage,
-} from 'schuss';
+} from '../common/schuss.js';
 import type { Data, Examples } from './data.js';
 import type {
   Decay,

@@ -1,4 +1,4 @@
-import type { StepsMethod } from 'schuss';
+import type { StepsMethod } from '../common/schuss.js';
 
 /** A class of the library, or one of its variants in methods.ts. */
 export type Method = StepsMethod | 'momentum' | 'nesterov' | 'uncorrectedAdam';

@@ -1,4 +1,4 @@
-import { createOptimizer, type Optimizer, optimizers, type Param, type Schedule } from 'schuss';
+import { createOptimizer, type Optimizer, optimizers, type Param, type Schedule } from '../common/schuss.js';
 import type { Method, Settings } from './job.js';
 
 /** An optimizer of the study: a class of the library, or a variant of one. */

@@ -1,6 +1,6 @@
 import * as tfjs from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-wasm';
-import type { Param } from 'schuss';
+import type { Param } from '../common/schuss.js';
 import type { Random } from './random.js';
 
 type Tf = typeof tfjs;

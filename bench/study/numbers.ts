@@ -1,4 +1,4 @@
-import { optimizers } from 'schuss';
+import { optimizers } from '../common/schuss.js';
 import type { Bar } from './ensemble.js';
 import {
   type CurvesFigure,

@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { newProgram } from '../../bench/commands.js';
 
 const root = join(__dirname, '..', '..');
 const tsx = pathToFileURL(require.resolve('tsx')).href;
@@ -16,4 +17,17 @@ export function runBench(
     encoding: 'utf8',
   });
   return { status, out: stdout, err: stderr };
+}
+
+/** What the command line prints when it refuses these arguments, without starting a process. */
+export async function refusal(args: readonly string[]): Promise<string> {
+  const program = newProgram();
+  let printed = '';
+  for (const command of [program, ...program.commands])
+    command.exitOverride().configureOutput({ writeErr: (text) => (printed += text) });
+  await program.parseAsync(args, { from: 'user' }).then(
+    () => Promise.reject(new Error('it was accepted')),
+    () => {},
+  );
+  return printed;
 }

@@ -76,7 +76,7 @@ export const schussInTensorflow: Peer = {
   manyTensors: false,
   load: tensorflowWasm.load,
   async start(task) {
-    const { wrap } = await import('schuss/tfjs');
+    const { wrap } = await import('../../common/schuss-tfjs.js');
     const { Class, options } = methods[task.method];
     return startOn('wasm', task, () => wrap(Class, options as never));
   },
