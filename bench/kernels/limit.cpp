@@ -1,6 +1,6 @@
 // Compares each kernel with the limit of memory bandwidth: a loop over the same number of arrays that computes next to
-// nothing. Both run on one thread, alternately. Prints medians: ns per parameter, GB/s, and the ratio to the limit of the
-// same round.
+// nothing. Both run on one thread, alternately. Prints medians: ns per parameter, GB/s, and the ratio to the limit of
+// the same round.
 //   limit [isa] [elements ...]
 #include <math.h>
 #include <stdio.h>

@@ -1,4 +1,5 @@
-// The limit of memory bandwidth: a loop that reads and writes as many arrays as an optimizer, with one addition for each.
+// The limit of memory bandwidth: a loop that reads and writes as many arrays as an optimizer, with one addition for
+// each.
 //   limit(param, grad, states, repeats, threads) => seconds for `repeats` passes
 #include <node_api.h>
 #include <stddef.h>
