@@ -269,7 +269,7 @@ describe.each(engines.flatMap((e) => classes.map((c) => [e.name, c.title, e, c] 
   test('another optimizer on the same params', async () => {
     const [a, b] = [pinned(18, 1), pinned(5, 2)];
     const [first, other, apart] = [c.make([a, b]), c.make({ x: a.subarray(7, 9) }), c.make(a.slice())];
-    const shared = /params\["x"\]: the memory of a step in flight, expected to await the pending stepAsync() first/;
+    const shared = /params\["x"\]: the memory of a step in flight, expected to await the pending stepAsync\(\) first/;
     const before = snapshot(other, []);
     const pending = [1, 2].map((seed) => first.stepAsync([pinned(18, seed), pinned(5, seed)]));
     refused(TypeError, shared, () => other.step({ x: pinned(2, 1) }));

@@ -64,5 +64,5 @@ export async function harmless(c: Case, attack: (r: Rig) => Promise<unknown>, mo
   expect(victim.seen()).toBe(twin.seen());
 }
 
-export const queue = /this: an optimizer with a step in flight, expected to await the pending stepAsync() first/;
+export const queue = /this: an optimizer with a step in flight, expected to await the pending stepAsync\(\) first/;
 export const middle = /this: an optimizer in the middle of a call/;
