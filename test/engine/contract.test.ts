@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import ts from 'typescript';
+import { buildSync } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Optimizer } from '../../lib/core/optimizer.js';
 import { engine, withEngine } from '../../lib/engine/backend.js';
@@ -120,16 +120,15 @@ const full = join(folder, 'full');
 const bare = join(folder, 'bare');
 
 beforeAll(() => {
-  for (const file of readdirSync(join(root, 'lib'), { encoding: 'utf8', recursive: true }).filter((name) =>
-    name.endsWith('.ts'),
-  )) {
-    const { outputText } = ts.transpileModule(readFileSync(join(root, 'lib', file), 'utf8'), {
-      compilerOptions: { module: ts.ModuleKind.CommonJS, target: ts.ScriptTarget.ES2022, esModuleInterop: true },
-    });
-    const out = join(full, 'dist', file.replace(/\.ts$/, '.js'));
-    mkdirSync(dirname(out), { recursive: true });
-    writeFileSync(out, outputText);
-  }
+  const sources = readdirSync(join(root, 'lib'), { encoding: 'utf8', recursive: true });
+  buildSync({
+    entryPoints: sources.filter((name) => name.endsWith('.ts')).map((name) => join(root, 'lib', name)),
+    outbase: join(root, 'lib'),
+    outdir: join(full, 'dist'),
+    format: 'cjs',
+    platform: 'node',
+    target: 'es2022',
+  });
   for (const place of [full, bare]) {
     mkdirSync(place, { recursive: true });
     cpSync(join(root, 'package.json'), join(place, 'package.json'));

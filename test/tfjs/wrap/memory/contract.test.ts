@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { Adam, SGD } from '../../../../lib/index.js';
 import { wrap } from '../../../../lib/tfjs/index.js';
 import { numbers } from '../../../support/random.js';
+import { all } from '../../../support/sample.js';
 import { onBackend, values, variable } from '../../../support/tfjs.js';
 
 interface WasmBackend {
@@ -198,21 +199,22 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
     expect([a, b, c].map((v) => v.dataSync()[n - 1])).toEqual([33, 13, 24]);
   });
 
-  test('no tensor is lost in 1000 steps', () => {
+  test('no tensor is lost in hundreds of steps', () => {
     const [w, b] = [variable(numbers(12, 1), [4, 3], 'w'), variable([0, 0, 0], [3], 'b')];
     const x = tf.tensor(numbers(20, 2), [5, 4]);
     const adam = wrap(Adam, { lr: 0.01 });
+    const steps = all ? 1000 : 300;
     const step = (): unknown => adam.minimize(() => tf.mean(tf.square(tf.add(tf.matMul(x, w), b))) as tf.Scalar);
     step();
     const before = { ...tf.memory() };
-    for (let i = 0; i < 999; i++) step();
+    for (let i = 0; i < steps - 1; i++) step();
     const { numTensors, numDataBuffers, numBytes } = tf.memory();
     expect({ numTensors, numDataBuffers, numBytes }).toEqual({
       numTensors: before.numTensors,
       numDataBuffers: before.numDataBuffers,
       numBytes: before.numBytes,
     });
-    expect(adam.optimizer.stepCount).toBe(1000);
+    expect(adam.optimizer.stepCount).toBe(steps);
   });
 
   test('weights that matMul and conv2d have seen are seen anew after a step', () => {
