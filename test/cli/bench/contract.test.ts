@@ -4,14 +4,14 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { checkAgreement, contendersOf, loopContender, type Task, updates } from '../../lib/cli/bench/contenders.js';
-import { loops } from '../../lib/cli/bench/loops.js';
-import type { BenchResults } from '../../lib/cli/bench/results.js';
-import { alternate, summaryOf } from '../../lib/cli/bench/rounds.js';
-import { backend } from '../../lib/index.js';
-import manifest from '../../package.json';
+import { checkAgreement, contendersOf, loopContender, type Task, updates } from '../../../lib/cli/bench/contenders.js';
+import { loops } from '../../../lib/cli/bench/loops.js';
+import type { BenchResults } from '../../../lib/cli/bench/results.js';
+import { alternate, summaryOf } from '../../../lib/cli/bench/rounds.js';
+import { backend } from '../../../lib/index.js';
+import manifest from '../../../package.json';
 
-const root = join(__dirname, '..', '..');
+const root = join(__dirname, '..', '..', '..');
 const folder = mkdtempSync(join(tmpdir(), 'schuss-cli-bench-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
