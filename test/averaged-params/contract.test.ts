@@ -10,6 +10,7 @@ import {
   type Options,
   refused,
   snapshot,
+  titled,
   variants,
 } from '../support/rig.js';
 
@@ -22,7 +23,7 @@ test('those that have it are known', () => {
   expect(averaging).toHaveLength(3);
 });
 
-describe.each(averaging)('$title', (c) => {
+describe.each(titled(averaging))('%s', (_, c) => {
   test('averagedParams: live arrays, in the structure of the gradients', () => {
     const single = c.make(numbers(4, 1)) as Any;
     expect(single.averagedParams).toBeInstanceOf(Float32Array);
@@ -54,7 +55,7 @@ describe.each(averaging)('$title', (c) => {
   });
 });
 
-describe.each(scheduleFree)('$title', (c) => {
+describe.each(titled(scheduleFree))('%s', (_, c) => {
   const grads = (seed: number) => ({ a: numbers(5, seed), b: seed === 2 ? null : numbers(18, seed + 1) });
   interface Model {
     readonly optimizer: ScheduleFreeSGD | ScheduleFreeAdamW;

@@ -1,9 +1,9 @@
 // dispose() of every class: twice is fine, and every other call afterwards is an error.
 import { inspect } from 'node:util';
 import { describe, expect, test } from 'vitest';
-import { type Any, classes, numbers, refused, rig } from '../support/rig.js';
+import { type Any, classes, numbers, refused, rig, titled } from '../support/rig.js';
 
-describe.each(classes)('$title', (c) => {
+describe.each(titled(classes))('%s', (_, c) => {
   const who = c.declaration.name;
 
   const w = () => numbers(4, 1);

@@ -1,6 +1,6 @@
 // The site that TypeDoc builds, and the study's report, opened in a browser without a network.
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -8,17 +8,11 @@ import { type Browser, type BrowserContext, chromium, type Page } from 'playwrig
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import manifest from '../../package.json';
 import { random } from '../support/random.js';
-
-const root = join(__dirname, '..', '..');
+import { filesIn, root } from '../support/root.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'schuss-docs-'));
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
-
-const files = (at: string, suffix: string): string[] =>
-  readdirSync(at, { recursive: true, encoding: 'utf8' })
-    .filter((name) => name.endsWith(suffix) && !name.includes('node_modules'))
-    .map((name) => join(at, name));
 
 const site = join(folder, 'site');
 
@@ -39,7 +33,7 @@ describe('the site', () => {
   });
 
   test('every link and file of every page is there, and no path of this machine', () => {
-    const pages = files(site, '.html');
+    const pages = filesIn(site, '.html');
     expect(pages.length).toBeGreaterThan(100);
     for (const page of pages) {
       const text = readFileSync(page, 'utf8');

@@ -1,26 +1,13 @@
 // The documentation: what each page must name, and that its links lead somewhere.
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { delimiter, dirname, join, relative } from 'node:path';
-import { afterAll, describe, expect, test } from 'vitest';
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { describe, expect, test } from 'vitest';
 import * as schedules from '../../lib/schedules/index.js';
 import { plotsPath, schedulePlots } from '../../scripts/schedule-plots.js';
 import { declarations } from '../support/classes.js';
-
-const root = join(__dirname, '..', '..');
+import { filesIn, read, root } from '../support/root.js';
 
 const guide = join(root, 'docs', 'guide');
-
-const folder = mkdtempSync(join(tmpdir(), 'schuss-docs-'));
-
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
-
-const read = (...path: string[]): string => readFileSync(join(root, ...path), 'utf8');
-
-const files = (at: string, suffix: string): string[] =>
-  readdirSync(at, { recursive: true, encoding: 'utf8' })
-    .filter((name) => name.endsWith(suffix) && !name.includes('node_modules'))
-    .map((name) => join(at, name));
 
 describe('the guide', () => {
   test('choosing-an-optimizer has every class, with the bytes of its state', () => {
@@ -47,7 +34,7 @@ describe('the guide', () => {
 
   test('each page is in the menu', () => {
     const menu = read('docs', 'sections.mjs');
-    for (const page of files(guide, '.md')) expect(menu).toContain(`'${relative(guide, page).replace('.md', '')}'`);
+    for (const page of filesIn(guide, '.md')) expect(menu).toContain(`'${relative(guide, page).replace('.md', '')}'`);
   });
 });
 
@@ -55,7 +42,7 @@ describe('links', () => {
   const own = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', join('bench', 'README.md')].map((name) =>
     join(root, name),
   );
-  const pages = [...own, ...files(join(root, 'docs'), '.md'), ...files(join(root, 'examples'), '.md')];
+  const pages = [...own, ...filesIn(join(root, 'docs'), '.md'), ...filesIn(join(root, 'examples'), '.md')];
 
   /** As GitHub and TypeDoc make them. */
   const anchorsOf = (page: string): string[] =>
@@ -80,16 +67,3 @@ describe('links', () => {
     }
   });
 });
-
-function findChromium(): string | undefined {
-  const named = process.env['CHROMIUM_PATH'];
-  if (named !== undefined && named !== '') return named;
-  const folders = (process.env['PATH'] ?? '').split(delimiter);
-  return ['chromium', 'chromium-browser', 'google-chrome']
-    .flatMap((name) => folders.map((at) => join(at, name)))
-    .find((path) => existsSync(path));
-}
-
-const executablePath = findChromium();
-
-if (executablePath === undefined) console.warn('SKIPPED: no chromium on PATH and no CHROMIUM_PATH: no page was opened');

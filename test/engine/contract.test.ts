@@ -16,9 +16,9 @@ import { allocate, backend, setThreads } from '../../lib/index.js';
 import { adam } from '../../lib/optimizers/adam.js';
 import { declarations } from '../support/classes.js';
 import { type Any, classes, numbers, refused, rig } from '../support/rig.js';
+import { root } from '../support/root.js';
 import { sample } from '../support/sample.js';
 
-const root = join(__dirname, '..', '..');
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
 const isas = ['avx512', 'avx2', 'sse2', 'neon', 'scalar'] as const;
 const here = loadAddon().isas;

@@ -15,6 +15,7 @@ import {
   refused,
   rig,
   snapshot,
+  titled,
   variants,
 } from '../support/rig.js';
 
@@ -47,7 +48,7 @@ class Tagged extends Float32Array {
   readonly tag = 'mine';
 }
 
-describe.each(classes)('$title', (c) => {
+describe.each(titled(classes))('%s', (_, c) => {
   const who = c.declaration.name;
 
   // ---- Memory of every kind gives the same bits ----
@@ -451,7 +452,7 @@ describe.each(classes)('$title', (c) => {
   });
 });
 
-test.each(variants)('$title: a change of kernel while memory is gone changes nothing', (c) => {
+test.each(titled(variants))('%s: a change of kernel while memory is gone changes nothing', (_, c) => {
   const [w, resize] = resizable(8, 1);
   const optimizer = c.make([w]);
   optimizer.step([numbers(8, 2)]);

@@ -21,6 +21,7 @@ import {
   refused,
   rig,
   snapshot,
+  titled,
   variants,
 } from '../support/rig.js';
 
@@ -34,7 +35,7 @@ function after(c: Case, options: Options, gradients: readonly Float32Array[], st
   return bits(w);
 }
 
-describe.each(classes)('$title', (c) => {
+describe.each(titled(classes))('%s', (_, c) => {
   const { declaration } = c;
 
   // ---- Structures ----
@@ -378,7 +379,7 @@ test('optimizers: a frozen record of lower-cased names', () => {
   expect(optimizers).not.toHaveProperty('lbfgs');
 });
 
-test.each(variants)('$title: the reference gives the same bits, all options at once', (c) => {
+test.each(titled(variants))('%s: the reference gives the same bits, all options at once', (_, c) => {
   const run = (): [string, Optimizer] => {
     const r = rig(c, {
       ema: (s: number) => 1 - 1 / (s + 1),

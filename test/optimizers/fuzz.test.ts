@@ -5,7 +5,7 @@ import { withEngine } from '../../lib/engine/backend.js';
 import { referenceEngine } from '../../lib/engine/reference.js';
 import type { Optimizer } from '../../lib/index.js';
 import { random } from '../support/random.js';
-import { type Any, type Case, numbers, shape, snapshot, variants } from '../support/rig.js';
+import { type Any, type Case, numbers, shape, snapshot, titled, variants } from '../support/rig.js';
 import { all } from '../support/sample.js';
 
 interface World {
@@ -153,7 +153,7 @@ function world(c: Case, seed: number): World {
 
 const rounds = Number(process.env['FUZZ_ROUNDS'] ?? (all ? 3 : 1));
 
-test.each(variants)('$title', (c) => {
+test.each(titled(variants))('%s', (_, c) => {
   const count = { taken: 0, refused: 0 };
   for (let seed = 1; seed <= rounds; seed++) {
     const subject = world(c, seed);

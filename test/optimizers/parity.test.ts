@@ -4,7 +4,15 @@ import type { Declaration } from '../../lib/core/declaration.js';
 import type { Engine } from '../../lib/engine/engine.js';
 import type { OptimizerClass } from '../../lib/optimizers/index.js';
 import { allClasses } from '../support/classes.js';
-import { firstDifference, floats, parityEngines, reference, withEngine } from '../support/engines.js';
+import {
+  expectEqual,
+  firstDifference,
+  floats,
+  parityEngines,
+  reference,
+  type Trace,
+  withEngine,
+} from '../support/engines.js';
 import { random } from '../support/random.js';
 import { all } from '../support/sample.js';
 
@@ -103,11 +111,6 @@ function shapeOf(length: number): [number, number] | undefined {
   return [length / columns, columns];
 }
 
-interface Trace {
-  readonly arrays: readonly Float32Array[];
-  readonly norms: readonly (number | undefined)[];
-}
-
 /** Several steps over tensors of these lengths, and all that is left behind. */
 function run(
   engine: Engine,
@@ -141,15 +144,6 @@ function run(
     }
     return { arrays, norms };
   });
-}
-
-function expectEqual(actual: Trace, expected: Trace, where: string): void {
-  expect(actual.norms, where).toEqual(expected.norms);
-  expect(actual.arrays.length, where).toBe(expected.arrays.length);
-  for (const [i, array] of expected.arrays.entries()) {
-    const at = firstDifference(actual.arrays[i] as Float32Array, array);
-    if (at >= 0) expect.fail(`${where}: array ${i}[${at}]: ${actual.arrays[i]?.[at]}, reference ${array[at]}`);
-  }
 }
 
 describe.each(allClasses.map(([optimizer, declaration]) => [declaration.name, optimizer, declaration] as const))(

@@ -6,37 +6,14 @@ import {
   type Any,
   bits,
   type Case,
-  decay,
   hasClockOfItsOwn,
   type Options,
   snapshot,
+  titled,
   variants,
 } from '../support/rig.js';
-import { all } from '../support/sample.js';
+import { check, floats, optionsOf, withoutNorm } from '../support/step-property.js';
 
-const float = fc.float({ noNaN: true, noDefaultInfinity: true, min: -1e3, max: Math.fround(1e3) });
-const floats = (length: number) =>
-  fc.array(float, { minLength: length, maxLength: length }).map((x) => Float32Array.from(x));
-/** Options of all classes alike, but for decay, which not all have, and an lr of 0, which not all allow. */
-function optionsOf(c: Case): fc.Arbitrary<Options> {
-  const smallest = c.declaration.hyperParameters['lr']?.range?.startsWith('(') ? 1e-9 : 0;
-  return fc.record(
-    {
-      lr: fc.oneof(
-        fc.double({ min: smallest, max: 1, noNaN: true }),
-        fc.constant((step: number) => 0.1 / step),
-      ),
-      ...decay(c, fc.double({ min: 0, max: 0.5, noNaN: true })),
-      clipValue: fc.double({ min: 1e-3, max: 100, noNaN: true }),
-      clipNorm: fc.double({ min: 1e-3, max: 100, noNaN: true }),
-      ema: fc.double({ min: 0, max: 0.99, noNaN: true }),
-      maximize: fc.boolean(),
-      zeroGrads: fc.boolean(),
-      skipNonFinite: fc.boolean(),
-    },
-    { requiredKeys: [] },
-  );
-}
 /** One run: a weight vector, its gradients step by step, and where it is cut into params. */
 const runOf = (c: Case) =>
   fc.integer({ min: 1, max: 40 }).chain((length) =>
@@ -51,9 +28,6 @@ const runOf = (c: Case) =>
   );
 const parts = (x: Float32Array, cuts: readonly number[]) => cuts.slice(1).map((end, i) => x.slice(cuts[i], end));
 const joined = (arrays: readonly Float32Array[]) => arrays.map(bits).join('');
-const withoutNorm = ({ clipNorm: _, ...rest }: Options) => rest; // a sum over other parts rounds differently
-
-const check = (property: fc.IProperty<Any>) => fc.assert(property, { numRuns: all ? 15 : 4 });
 
 /** The bits of a flat run. */
 function flat(c: Case, { w, gs, options }: { w: Float32Array; gs: readonly Float32Array[]; options: Options }): string {
@@ -63,7 +37,7 @@ function flat(c: Case, { w, gs, options }: { w: Float32Array; gs: readonly Float
   return snapshot(optimizer, [param]);
 }
 
-describe.each(variants)('$title', (c) => {
+describe.each(titled(variants))('%s', (_, c) => {
   const run = runOf(c);
 
   test('a step is deterministic', () => {

@@ -1,8 +1,7 @@
 import { join } from 'node:path';
 import ts from 'typescript';
 import { expect, test } from 'vitest';
-
-const root = join(__dirname, '..', '..');
+import { root } from '../support/root.js';
 
 test('test/optimizers/types.ts compiles, and what is wrong in it is refused', () => {
   const { config } = ts.readConfigFile(join(root, 'tsconfig.json'), ts.sys.readFile);

@@ -15,6 +15,7 @@ import {
   refused,
   rig,
   snapshot,
+  titled,
 } from '../support/rig.js';
 import { sample } from '../support/sample.js';
 
@@ -77,7 +78,7 @@ const text = (value: unknown) =>
 const entries = ({ declaration }: Case) =>
   Object.entries<HyperParameter>({ ...declaration.hyperParameters, ...commonHyperParameters });
 const groups = () => [{ params: { a: numbers(5, 1) } }, { params: { b: numbers(18, 2) } }];
-describe.each(classes)('$title', (c) => {
+describe.each(titled(classes))('%s', (_, c) => {
   const who = c.declaration.name;
 
   describe.each(entries(c))('%s', (name, h) => {

@@ -10,8 +10,8 @@ import webpack from 'webpack';
 import { nodeGyp } from '../../lib/cli/build.js';
 import { currentTarget, findAddon, prebuildPath, targetName } from '../../lib/engine/prebuilds.js';
 import manifest from '../../package.json';
+import { root } from '../support/root.js';
 
-const root = join(__dirname, '..', '..');
 const folder = mkdtempSync(join(tmpdir(), 'schuss-install-'));
 const app = join(folder, 'app');
 const bare = join(folder, 'bare app'); // with a space, which make can't have in a path

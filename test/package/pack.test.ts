@@ -1,24 +1,11 @@
 // The tarball as users get it: what is in it, and that it loads as CommonJS and as an ES module.
-import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { publint } from 'publint';
 import { describe, expect, test } from 'vitest';
 import manifest from '../../package.json';
-import { packed, withoutAddon } from '../support/tarball.js';
+import { packed } from '../support/tarball.js';
 
-const { app, installed, files } = packed();
-
-/** Runs a program in the app. */
-function run(...args: string[]): string {
-  const { stdout, stderr, status } = spawnSync(process.execPath, args, {
-    cwd: app,
-    env: withoutAddon,
-    encoding: 'utf8',
-  });
-  expect(status, stdout + stderr).toBe(0);
-  expect(stderr, 'stderr').toBe('');
-  return stdout;
-}
+const { installed, files, run } = packed();
 
 describe('content', () => {
   test('code, native sources, and the papers', () => {

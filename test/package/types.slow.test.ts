@@ -1,25 +1,12 @@
 // The types in the tarball, as TypeScript resolves them in ES modules and in CommonJS.
-import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { checkPackage, createPackageFromTarballData } from '@arethetypeswrong/core';
 import { describe, expect, test } from 'vitest';
 import { root } from '../support/root.js';
-import { packed, withoutAddon } from '../support/tarball.js';
+import { packed } from '../support/tarball.js';
 
-const { app, tarball } = packed();
-
-/** Runs a program in the app. */
-function run(...args: string[]): string {
-  const { stdout, stderr, status } = spawnSync(process.execPath, args, {
-    cwd: app,
-    env: withoutAddon,
-    encoding: 'utf8',
-  });
-  expect(status, stdout + stderr).toBe(0);
-  expect(stderr, 'stderr').toBe('');
-  return stdout;
-}
+const { app, tarball, run } = packed();
 
 describe('types', () => {
   function check(code: string, ...options: string[]): string {

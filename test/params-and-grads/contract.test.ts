@@ -1,8 +1,8 @@
 // Params and gradients of every class: each wrong argument is refused in the library's error shape, and changes nothing.
 import { describe, expect, test } from 'vitest';
-import { type Any, type Case, classes, harmless, numbers, refused, snapshot } from '../support/rig.js';
+import { type Any, type Case, classes, harmless, numbers, refused, snapshot, titled } from '../support/rig.js';
 
-describe.each(classes)('$title', (c) => {
+describe.each(titled(classes))('%s', (_, c) => {
   const w = () => numbers(4, 1);
   test.each<[string, typeof TypeError | typeof RangeError, RegExp, unknown]>([
     ['undefined', TypeError, /params: undefined/, undefined],

@@ -16,9 +16,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { root } from '../support/root.js';
 
 const run = promisify(execFile);
-const root = join(__dirname, '..', '..');
 const installed = join(__dirname, 'node_modules');
 
 const folder = mkdtempSync(join(tmpdir(), 'schuss-user-'));

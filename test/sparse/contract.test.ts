@@ -1,9 +1,9 @@
 // Sparse gradients: what a step on some rows of a table does, and that the other rows stay as they are.
 import { describe, expect, test } from 'vitest';
-import { type Any, bits, decay, hasClockOfItsOwn, numbers, refused, rowForms } from '../support/rig.js';
+import { type Any, bits, decay, hasClockOfItsOwn, numbers, refused, rowForms, titled } from '../support/rig.js';
 import { onEach, rigOf, sparse, sparseGrad } from '../support/sparse.js';
 
-describe.each(sparse)('$title', (c) => {
+describe.each(titled(sparse))('%s', (_, c) => {
   const rest = { flat: null, dense: null };
 
   test('Int32Array and Uint32Array, whole or a part of a buffer, give the same bits', () => {
@@ -259,7 +259,7 @@ describe.each(sparse)('$title', (c) => {
   });
 });
 
-test.each(rowForms)('$title: a step on rows is a step on a param that consists of them', (c) => {
+test.each(titled(rowForms))('%s: a step on rows is a step on a param that consists of them', (_, c) => {
   onEach(() => {
     const [rows, size] = [8, 4];
     const w = numbers(rows * size, 1);

@@ -3,20 +3,23 @@
 import { afterAll, describe, expect, test } from 'vitest';
 import type { Engine } from '../../lib/engine/engine.js';
 import { backend, setThreads } from '../../lib/index.js';
-import { firstDifference, floats, nativeEngines, reference, withEngine } from '../support/engines.js';
+import {
+  expectEqual,
+  firstDifference,
+  floats,
+  nativeEngines,
+  reference,
+  type Trace,
+  withEngine,
+} from '../support/engines.js';
 import { random } from '../support/random.js';
-import { type Case, decay, type Options, rowForms } from '../support/rig.js';
+import { type Case, decay, type Options, rowForms, titled } from '../support/rig.js';
 
 const { threads: before } = backend();
 afterAll(() => setThreads(before));
 
 /** The columns of each table: one element, less than a register, several, a piece of a measure and more than that. */
 const sizes = [1, 3, 16, 64, 1000, 2003];
-
-interface Trace {
-  readonly arrays: readonly Float32Array[];
-  readonly norms: readonly (number | undefined)[];
-}
 
 interface Shape {
   /** Rows of each table. */
@@ -74,15 +77,6 @@ function run(engine: Engine, c: Case, more: Options, inputs: Inputs): Trace {
   });
 }
 
-function expectEqual(actual: Trace, expected: Trace, where: string): void {
-  expect(actual.norms, where).toEqual(expected.norms);
-  expect(actual.arrays.length, where).toBe(expected.arrays.length);
-  for (const [i, array] of expected.arrays.entries()) {
-    const at = firstDifference(actual.arrays[i] as Float32Array, array);
-    if (at >= 0) expect.fail(`${where}: array ${i}[${at}]: ${actual.arrays[i]?.[at]}, reference ${array[at]}`);
-  }
-}
-
 const small = {
   rows: (size: number) => (size < 100 ? 9 : 3),
   names: (size: number) => (size < 100 ? 12 : 4),
@@ -91,7 +85,7 @@ const small = {
 const wildly = inputsOf({ ...small, wild: true });
 const tamely = inputsOf({ ...small, wild: false });
 
-describe.each(rowForms)('$title', (c) => {
+describe.each(titled(rowForms))('%s', (_, c) => {
   test('every instruction set equals the reference', () => {
     const all = { clipValue: 0.5, maximize: true, ema: 0.99, zeroGrads: true, clipNorm: 3, ...decay(c, 0.01) };
     // With a norm that is NaN, clipping would make NaN of everything.
@@ -125,7 +119,7 @@ test('none of them has another title', () => {
   expect(some.map(({ title }) => title).sort()).toEqual(titles);
 });
 
-describe.each(some)('$title over many chunks', (c) => {
+describe.each(titled(some))('%s over many chunks', (_, c) => {
   const more = { clipNorm: 1, ema: 0.9, zeroGrads: true };
   const expected = run(reference, c, more, large);
 

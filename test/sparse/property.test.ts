@@ -2,30 +2,8 @@
 
 import { describe, expect, test } from 'vitest';
 import fc from '../support/property.js';
-import { type Any, bits, type Case, decay, type Options, rowForms, snapshot } from '../support/rig.js';
-import { all } from '../support/sample.js';
-
-const float = fc.float({ noNaN: true, noDefaultInfinity: true, min: -1e3, max: Math.fround(1e3) });
-const floats = (length: number) =>
-  fc.array(float, { minLength: length, maxLength: length }).map((x) => Float32Array.from(x));
-
-function optionsOf(c: Case): fc.Arbitrary<Options> {
-  return fc.record(
-    {
-      lr: fc.oneof(
-        fc.double({ min: 1e-9, max: 1, noNaN: true }),
-        fc.constant((step: number) => 0.1 / step),
-      ),
-      ...decay(c, fc.double({ min: 0, max: 0.5, noNaN: true })),
-      clipValue: fc.double({ min: 1e-3, max: 100, noNaN: true }),
-      ema: fc.double({ min: 0, max: 0.99, noNaN: true }),
-      maximize: fc.boolean(),
-      zeroGrads: fc.boolean(),
-      skipNonFinite: fc.boolean(),
-    },
-    { requiredKeys: [] },
-  );
-}
+import { type Any, bits, type Case, rowForms, snapshot, titled } from '../support/rig.js';
+import { check, floats, optionsOf, withoutNorm } from '../support/step-property.js';
 
 /** A table, and gradients of some of its rows, step by step; a row may be named several times. */
 const runOf = (c: Case) =>
@@ -40,13 +18,12 @@ const runOf = (c: Case) =>
           .chain((names) => fc.record({ names: fc.constant(names), values: floats(names.length * size) })),
         { minLength: 1, maxLength: 4 },
       ),
-      options: optionsOf(c),
+      options: optionsOf(c).map(withoutNorm),
     }),
   );
 type Run = typeof runOf extends (c: Case) => fc.Arbitrary<infer R> ? R : never;
 type Step = Run['steps'][number];
 
-const check = (property: fc.IProperty<Any>) => fc.assert(property, { numRuns: all ? 12 : 4 });
 const part = (x: Float32Array, row: number, size: number) => x.slice(row * size, (row + 1) * size);
 const concat = (parts: readonly Float32Array[]) => Float32Array.from(parts.flatMap((p) => Array.from(p)));
 
@@ -73,7 +50,7 @@ function after(c: Case, { rows, size, w, options }: Run, steps: readonly (Step |
   return snapshot(optimizer, [data]);
 }
 
-describe.each(rowForms)('$title', (c) => {
+describe.each(titled(rowForms))('%s', (_, c) => {
   test('naming a row several times is naming it once with the sum', () => {
     check(
       fc.property(runOf(c), (r) => {
@@ -176,7 +153,7 @@ const inert = rowForms.filter(
   ({ declaration: { name }, options }) => name === 'Adagrad' || (name === 'SGD' && options['momentum'] === 0),
 );
 
-test.each(inert)('$title: rows that are not named have a gradient of 0', (c) => {
+test.each(titled(inert))('%s: rows that are not named have a gradient of 0', (_, c) => {
   expect(inert.length).toBeGreaterThan(2);
   check(
     fc.property(runOf(c), (r) => {

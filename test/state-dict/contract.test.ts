@@ -16,6 +16,7 @@ import {
   rig,
   shape,
   snapshot,
+  titled,
   variants,
 } from '../support/rig.js';
 import { all, sample } from '../support/sample.js';
@@ -58,7 +59,7 @@ const shapes: Record<string, () => { params: unknown; arrays: Float32Array[]; gr
   },
 };
 
-describe.each(variants)('$title', (c) => {
+describe.each(titled(variants))('%s', (_, c) => {
   test.each(surroundings(c))('resumes bit for bit after any number of steps: %s', (_, more) => {
     for (const make of sample(Object.values(shapes), 1)) {
       const run = make();
@@ -80,7 +81,7 @@ describe.each(variants)('$title', (c) => {
   });
 });
 
-describe.each(classes)('$title', (c) => {
+describe.each(titled(classes))('%s', (_, c) => {
   const who = c.declaration.name;
 
   test('what a dict holds', () => {
@@ -308,9 +309,9 @@ const damages: Record<string, (holder: Any, key: string | number) => void> = {
   ),
 };
 
-test.each(variants)(
-  '$title: a dict with any one field damaged is refused and changes nothing, or is a good one',
-  (c) => {
+test.each(titled(variants))(
+  '%s: a dict with any one field damaged is refused and changes nothing, or is a good one',
+  (_, c) => {
     const good = rig(c, { ema: 0.5, clipValue: 1 }, 5).optimizer.stateDict();
     const { optimizer, params, step } = rig(c, { ema: 0.5, clipValue: 1 });
     const before = snapshot(optimizer, params);

@@ -1,3 +1,4 @@
+import { expect } from 'vitest';
 import { withEngine } from '../../lib/engine/backend.js';
 import type { Engine } from '../../lib/engine/engine.js';
 import { loadAddon, nativeEngine } from '../../lib/engine/native.js';
@@ -31,4 +32,20 @@ export function firstDifference(a: Float32Array, b: Float32Array): number {
   if (a.length !== b.length) return Math.min(a.length, b.length);
   for (let i = 0; i < a.length; i++) if (!Object.is(a[i], b[i])) return i;
   return -1;
+}
+
+/** What a run leaves behind. */
+export interface Trace {
+  readonly arrays: readonly Float32Array[];
+  readonly norms: readonly (number | undefined)[];
+}
+
+/** Fails unless two runs gave the same bits. */
+export function expectEqual(actual: Trace, expected: Trace, where: string): void {
+  expect(actual.norms, `${where}: the norms of the gradients`).toEqual(expected.norms);
+  expect(actual.arrays.length, `${where}: the number of arrays`).toBe(expected.arrays.length);
+  for (const [i, array] of expected.arrays.entries()) {
+    const at = firstDifference(actual.arrays[i] as Float32Array, array);
+    if (at >= 0) expect.fail(`${where}: array ${i}[${at}] is ${actual.arrays[i]?.[at]}, expected ${array[at]}`);
+  }
 }

@@ -98,6 +98,9 @@ export const rowForms: readonly Case[] = [
     .map((declaration) => caseOf(declaration, { rowWise: true })),
 ];
 
+/** Cases as arguments of `test.each`, with their titles first. */
+export const titled = <C extends Case>(cases: readonly C[]) => cases.map((c) => [c.title, c] as const);
+
 /** The bits of an array, so that NaN and −0 count; of NaN there is one, as its sign is the machine's. */
 export function bits(array: Float32Array): string {
   return Buffer.from(array.map((x) => (Number.isNaN(x) ? Number.NaN : x)).buffer).toString('hex');

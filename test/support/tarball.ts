@@ -1,13 +1,13 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { afterAll } from 'vitest';
+import { afterAll, expect } from 'vitest';
 import manifest from '../../package.json';
 import { root } from './root.js';
 
 /** What `npm pack` makes of this checkout, extracted beside links to its dependencies as an install would lay it out. */
-export function packed(): { app: string; installed: string; tarball: string; files: string[] } {
+export function packed() {
   const folder = mkdtempSync(join(tmpdir(), 'schuss-pack-'));
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
   const app = join(folder, 'app');
@@ -23,8 +23,14 @@ export function packed(): { app: string; installed: string; tarball: string; fil
     mkdirSync(dirname(link), { recursive: true });
     symlinkSync(join(root, 'node_modules', name), link, 'junction');
   }
-  return { app, installed, tarball, files: result!.files.map(({ path }) => path) };
-}
 
-/** The environment of programs in the app: the JavaScript backend, because the tarball of a clone holds no binary. */
-export const withoutAddon = { ...process.env, SCHUSS_BACKEND: 'js', SCHUSS_ISA: '' };
+  /** Runs a program in the app, on the JavaScript backend because the tarball of a clone holds no binary. */
+  function run(...args: string[]): string {
+    const env = { ...process.env, SCHUSS_BACKEND: 'js', SCHUSS_ISA: '' };
+    const { stdout, stderr, status } = spawnSync(process.execPath, args, { cwd: app, env, encoding: 'utf8' });
+    expect(status, stdout + stderr).toBe(0);
+    expect(stderr, 'what the program writes to stderr').toBe('');
+    return stdout;
+  }
+  return { app, installed, tarball, files: result!.files.map(({ path }) => path), run };
+}

@@ -8,6 +8,7 @@ import { type OptimizerClass, optimizers } from '../../lib/optimizers/index.js';
 import { allClasses } from '../support/classes.js';
 import { firstDifference, floats } from '../support/engines.js';
 import { random } from '../support/random.js';
+import { root } from '../support/root.js';
 import { all } from '../support/sample.js';
 
 const { threads: before } = backend();
@@ -53,8 +54,6 @@ describe.each(allClasses.map(([optimizer]) => [optimizer.optimizerName, optimize
     });
   },
 );
-
-const root = join(__dirname, '..', '..');
 
 /** A worker that steps a param large enough for threads again and again, and tells what came out. */
 const code = `

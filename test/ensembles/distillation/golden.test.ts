@@ -1,33 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { averageLogits, distillationLoss, type Teacher } from '../../../lib/ensembles/index.js';
 import { f32 } from '../../support/arrays.js';
+import { agrees, mean, rowsOf, softmax, softmaxRow, sum } from '../../support/ensembles.js';
 import { numbers } from '../../support/random.js';
-
-// The truth is written anew in float64, from the formulas and in other ways than the library's: softmax as
-// 1/Σⱼ exp(zⱼ − z_c), moving averages in closed form, gradients as differences of the loss. A result that is rounded once
-// from float64 lies within half a float32 ulp of it, and this is what is asked; `slack` is for what cancels on the way.
-const half = 2 ** -24;
-
-const tiny = 2 ** -150;
-
-function agrees(actual: ArrayLike<number>, expected: readonly number[], slack = 0): boolean {
-  return (
-    actual.length === expected.length &&
-    expected.every((e, i) => Math.abs(actual[i]! - e) <= half * Math.abs(e) * (1 + 1e-6) + tiny + slack)
-  );
-}
-
-const sum = (values: readonly number[]) => values.reduce((a, b) => a + b, 0);
-
-const mean = (values: readonly number[]) => sum(values) / values.length;
-
-const softmaxRow = (row: readonly number[], t: number) =>
-  row.map((c) => 1 / sum(row.map((j) => Math.exp((j - c) / t))));
-
-const rowsOf = (z: Float32Array, classes: number) =>
-  Array.from({ length: z.length / classes }, (_, r) => [...z.subarray(r * classes, (r + 1) * classes)]);
-
-const softmax = (z: Float32Array, classes: number, t = 1) => rowsOf(z, classes).flatMap((row) => softmaxRow(row, t));
 
 const classes = 5;
 

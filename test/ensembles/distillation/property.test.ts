@@ -1,19 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { distillationLoss } from '../../../lib/ensembles/index.js';
+import { array, bits, half, list } from '../../support/ensembles.js';
 import fc from '../../support/property.js';
-
-const half = 2 ** -24;
-
-const logit = fc.double({ min: -30, max: 30, noNaN: true }).map(Math.fround);
-
-const array = (length: number, element = logit) =>
-  fc.array(element, { minLength: length, maxLength: length }).map((values) => Float32Array.from(values));
-
-const list = <T>(length: number, element: fc.Arbitrary<T>) =>
-  fc.array(element, { minLength: length, maxLength: length });
-
-/** The bits: NaNs are told apart, and 0 from -0. */
-const bits = (a: Float32Array) => [...new Uint32Array(a.buffer, a.byteOffset, a.length)];
 
 describe('distillationLoss', () => {
   const sample = fc

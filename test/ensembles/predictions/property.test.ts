@@ -1,43 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { averageLogits, averagePredictions, majorityVote } from '../../../lib/ensembles/index.js';
+import { array, bits, ensemble, half, largest, list, near, weight } from '../../support/ensembles.js';
 import fc from '../../support/property.js';
-
-const half = 2 ** -24;
-
-const logit = fc.double({ min: -30, max: 30, noNaN: true }).map(Math.fround);
-
-const weight = fc.double({ min: 0.01, max: 100, noNaN: true });
-
-const array = (length: number, element = logit) =>
-  fc.array(element, { minLength: length, maxLength: length }).map((values) => Float32Array.from(values));
-
-const list = <T>(length: number, element: fc.Arbitrary<T>) =>
-  fc.array(element, { minLength: length, maxLength: length });
-
-/** Members of rows × classes logits, and a weight for each. */
-const ensemble = fc
-  .record({
-    count: fc.integer({ min: 1, max: 5 }),
-    rows: fc.integer({ min: 1, max: 4 }),
-    classes: fc.integer({ min: 1, max: 6 }),
-  })
-  .chain(({ count, rows, classes }) =>
-    fc.record({
-      classes: fc.constant(classes),
-      rows: fc.constant(rows),
-      members: list(count, array(rows * classes)),
-      weights: list(count, weight),
-    }),
-  );
-
-/** The bits: NaNs are told apart, and 0 from -0. */
-const bits = (a: Float32Array) => [...new Uint32Array(a.buffer, a.byteOffset, a.length)];
-
-const near = (a: ArrayLike<number>, b: ArrayLike<number>, scale: number) =>
-  Array.from(a, (v, i) => Math.abs(v - b[i]!) <= 4 * half * scale).every(Boolean);
-
-const largest = (members: readonly Float32Array[]) =>
-  Math.max(2 ** -100, ...members.flatMap((m) => [...m].map(Math.abs)));
 
 type Sample = { classes: number; rows: number; members: Float32Array[]; weights: number[] };
 

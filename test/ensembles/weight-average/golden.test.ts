@@ -1,30 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { averageWeights, WeightAverage } from '../../../lib/ensembles/index.js';
 import { f32 } from '../../support/arrays.js';
+import { agrees, half, mean, sum, weighted, weights } from '../../support/ensembles.js';
 import { numbers } from '../../support/random.js';
-
-// The truth is written anew in float64, from the formulas and in other ways than the library's: softmax as
-// 1/Σⱼ exp(zⱼ − z_c), moving averages in closed form, gradients as differences of the loss. A result that is rounded once
-// from float64 lies within half a float32 ulp of it, and this is what is asked; `slack` is for what cancels on the way.
-const half = 2 ** -24;
-
-const tiny = 2 ** -150;
-
-function agrees(actual: ArrayLike<number>, expected: readonly number[], slack = 0): boolean {
-  return (
-    actual.length === expected.length &&
-    expected.every((e, i) => Math.abs(actual[i]! - e) <= half * Math.abs(e) * (1 + 1e-6) + tiny + slack)
-  );
-}
-
-const sum = (values: readonly number[]) => values.reduce((a, b) => a + b, 0);
-
-const mean = (values: readonly number[]) => sum(values) / values.length;
-
-const weights = [0.2, 3, 1.7];
-
-const weighted = (arrays: readonly ArrayLike<number>[], a: readonly number[]) =>
-  Array.from(arrays[0]!, (_, i) => sum(arrays.map((array, k) => a[k]! * array[i]!)) / sum(a));
 
 describe('averageWeights', () => {
   const models = [1, 2, 3].map((seed) => [numbers(11, seed, 3), numbers(4, seed + 10, 0.01), f32()]);

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { withEngine } from '../../../lib/engine/backend.js';
 import { SGD, type SparseGrad } from '../../../lib/index.js';
-import { type Any, bits, classes, type Kind, numbers, refused, snapshot } from '../../support/rig.js';
+import { type Any, bits, classes, type Kind, numbers, refused, snapshot, titled } from '../../support/rig.js';
 import { sample } from '../../support/sample.js';
 import { detach, engines, harmless, onEach, type Rig, rigOf, sparse, sparseGrad } from '../../support/sparse.js';
 
@@ -11,7 +11,7 @@ const hostile = () => {
   throw new Error('user code in the middle of a step');
 };
 
-describe.each(sparse)('$title', (c) => {
+describe.each(titled(sparse))('%s', (_, c) => {
   const rest = { flat: null, dense: null };
 
   const invalid: [string, Kind, RegExp, () => unknown][] = [
