@@ -1,4 +1,4 @@
-/** How a value is shown in an error: short, and with its type where that is the point. */
+/** A value as an error prints it: short, with its type where that helps. */
 export function show(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value);
   if (typeof value === 'bigint') return `${value}n`;
@@ -19,14 +19,14 @@ function sentence(who: string, argument: string, given: string, expected: string
 }
 
 /**
- * The one shape of the library's errors: who, which argument, what was given, what is allowed, and a hint.
+ * Creates an error in the library's one form: class, argument, given value, allowed values, hint.
  * `typeError('Adam', 'betas', '0.9', 'a pair of numbers')` reads `Adam: betas: 0.9, expected a pair of numbers`.
  */
 export function typeError(who: string, argument: string, given: string, expected: string, hint?: string): TypeError {
   return new TypeError(sentence(who, argument, given, expected, hint));
 }
 
-/** As {@link typeError}: `Adam: betas[1]: 1.5, expected [0, 1)`. */
+/** Like {@link typeError}: `Adam: betas[1]: 1.5, expected [0, 1)`. */
 export function rangeError(who: string, argument: string, given: string, expected: string, hint?: string): RangeError {
   return new RangeError(sentence(who, argument, given, expected, hint));
 }

@@ -1,7 +1,7 @@
 import { closest, distance } from 'fastest-levenshtein';
 import { rangeError, show, typeError } from './errors.js';
 
-/** An interval, written as in mathematics: `[0, 1)`, `(0, inf)`. */
+/** An interval in mathematical notation: `[0, 1)`, `(0, inf)`. */
 export type Range = `${'[' | '('}${number | '-inf'}, ${number | 'inf'}${']' | ')'}`;
 
 interface Bounds {
@@ -26,13 +26,13 @@ function bounds(range: Range): Bounds {
   return result;
 }
 
-/** Whether `value` lies in `range`; NaN lies in none, an infinity only where a closed bound names it. */
+/** Whether `value` is in `range`. NaN is in no range, an infinity only in one with that infinity as a closed bound. */
 export function within(range: Range, value: number): boolean {
   const { min, max, minOpen, maxOpen } = bounds(range);
   return (minOpen ? value > min : value >= min) && (maxOpen ? value < max : value <= max);
 }
 
-/** `value` if it is a number in `range`. @throws TypeError for another type, RangeError outside. */
+/** Returns `value` if it is a number in `range`. @throws TypeError for another type, RangeError outside the range */
 export function checkNumber(who: string, argument: string, value: unknown, range: Range = '(-inf, inf)'): number {
   if (typeof value !== 'number') throw typeError(who, argument, show(value), `a number in ${range}`);
   if (!within(range, value))
@@ -40,7 +40,7 @@ export function checkNumber(who: string, argument: string, value: unknown, range
   return value;
 }
 
-/** `value` if it is an integer in `range`. @throws TypeError for another type, RangeError otherwise. */
+/** Returns `value` if it is an integer in `range`. @throws TypeError for another type, RangeError otherwise */
 export function checkInteger(who: string, argument: string, value: unknown, range: Range): number {
   const allowed = `an integer in ${range}`;
   if (typeof value !== 'number') throw typeError(who, argument, show(value), allowed);
@@ -48,13 +48,13 @@ export function checkInteger(who: string, argument: string, value: unknown, rang
   return value;
 }
 
-/** `value` if it is true or false. @throws TypeError */
+/** Returns `value` if it is a boolean. @throws TypeError */
 export function checkBoolean(who: string, argument: string, value: unknown): boolean {
   if (typeof value !== 'boolean') throw typeError(who, argument, show(value), 'true or false');
   return value;
 }
 
-/** `value` if it is one of `allowed`. @throws TypeError for another type, RangeError for another string. */
+/** Returns `value` if it is one of `allowed`. @throws TypeError for another type, RangeError for another string */
 export function checkOneOf<T extends string>(who: string, argument: string, value: unknown, allowed: readonly T[]): T {
   const expected = allowed.map((a) => JSON.stringify(a)).join(' or ');
   if (typeof value !== 'string') throw typeError(who, argument, show(value), expected);
@@ -62,13 +62,13 @@ export function checkOneOf<T extends string>(who: string, argument: string, valu
   return value as T;
 }
 
-/** `value` if it is a function. @throws TypeError */
+/** Returns `value` if it is a function. @throws TypeError */
 export function checkFunction<T>(who: string, argument: string, value: T, expected = 'a function'): T {
   if (typeof value !== 'function') throw typeError(who, argument, show(value), expected);
   return value;
 }
 
-/** The one of `known` that a misspelt word most likely means, if any is near. */
+/** The known word that a misspelt word most likely means, or undefined. */
 export function nearest(word: string, known: readonly string[]): string | undefined {
   if (known.length === 0) return undefined;
   const lower = word.toLowerCase();
@@ -82,8 +82,8 @@ export function nearest(word: string, known: readonly string[]): string | undefi
 }
 
 /**
- * Refuses a bag of options that is no object, or holds a key that is not among `known`.
- * @throws TypeError naming the key and the nearest known one.
+ * Refuses options that are not an object, or have a key that is not in `known`.
+ * @throws TypeError that names the key and the nearest known one
  */
 export function checkOptions(
   who: string,

@@ -1,7 +1,7 @@
 import { rangeError, show, typeError } from './errors.js';
 
 const typedArrayPrototype = Object.getPrototypeOf(Float32Array.prototype) as object;
-// Captured once: what a user defines on an instance can't deceive these.
+// Captured once, so that properties that user code defines on an array have no effect.
 const lengthOfAny = Object.getOwnPropertyDescriptor(typedArrayPrototype, 'length')?.get as (this: unknown) => number;
 const tagOfAny = Object.getOwnPropertyDescriptor(typedArrayPrototype, Symbol.toStringTag)?.get as (
   this: unknown,
@@ -11,7 +11,7 @@ const bufferOfAny = Object.getOwnPropertyDescriptor(typedArrayPrototype, 'buffer
   this: unknown,
 ) => ArrayBufferLike;
 
-/** The buffer of a typed array. */
+/** Buffer of a typed array. */
 export function bufferOf(array: Float32Array | Int32Array | Uint32Array): ArrayBufferLike {
   return bufferOfAny.call(array);
 }
@@ -20,17 +20,17 @@ const byteOffsetOfAny = Object.getOwnPropertyDescriptor(typedArrayPrototype, 'by
   this: unknown,
 ) => number;
 
-/** Where a typed array begins in its buffer. */
+/** Byte offset of a typed array in its buffer. */
 export function byteOffsetOf(array: Float32Array | Int32Array | Uint32Array): number {
   return byteOffsetOfAny.call(array);
 }
 
-/** The length of a typed array as the engine sees it: 0 once its buffer is detached or shrunk below it. */
+/** Current length of a typed array. 0 if its buffer was detached, or shrunk so that the array is out of bounds. */
 export function lengthOf(array: Float32Array | Int32Array | Uint32Array): number {
   return lengthOfAny.call(array);
 }
 
-/** An array of floats on a part of an array's memory: its own `subarray` may be the user's. */
+/** A Float32Array over part of an array's memory. Unlike `subarray`, user code cannot override it. */
 export function floatsOf(
   array: Float32Array | Int32Array | Uint32Array,
   begin = 0,
@@ -40,24 +40,26 @@ export function floatsOf(
   return new Float32Array(bufferOf(array), offset, end - begin);
 }
 
-/** Whether `value` is a Float32Array, of this or another realm. */
+/** Whether `value` is a Float32Array, of this realm or another. */
 export function isFloat32(value: unknown): value is Float32Array {
   return tagOfAny.call(value) === 'Float32Array';
 }
 
-/** Whether an array's buffer is detached, or was shrunk so that the array is out of its bounds. */
+/** Whether an array's buffer was detached, or shrunk so that the array is out of bounds. */
 export function isDetached(array: Float32Array | Int32Array | Uint32Array): boolean {
   if (lengthOf(array) !== 0) return false;
   try {
     new Float32Array(array.buffer, array.byteOffset, 0);
-    // A view that fell out of a shrunk buffer reports offset 0 as well as length 0; an empty one has byteLength 0 by right.
+    // A view out of bounds of a shrunk buffer reports offset 0 as well as length 0: here it looks like an empty array.
     return false;
   } catch {
     return true;
   }
 }
 
-/** `value` if it is a Float32Array whose memory is there. @throws TypeError, with a hint for a Float64Array or a number[]. */
+/**
+ * Returns `value` if it is an attached Float32Array. @throws TypeError, with a hint for a Float64Array or a number[]
+ */
 export function checkFloat32(who: string, argument: string, value: unknown, expected = 'a Float32Array'): Float32Array {
   if (!isFloat32(value)) {
     const convertible =
@@ -75,7 +77,7 @@ export function checkFloat32(who: string, argument: string, value: unknown, expe
   return value;
 }
 
-/** `value` if it is an Int32Array or a Uint32Array whose memory is there. @throws TypeError */
+/** Returns `value` if it is an attached Int32Array or Uint32Array. @throws TypeError */
 export function checkRows(who: string, argument: string, value: unknown): Int32Array | Uint32Array {
   const expected = 'an Int32Array or a Uint32Array';
   const tag = tagOfAny.call(value);
@@ -92,18 +94,20 @@ export function checkRows(who: string, argument: string, value: unknown): Int32A
   return value as Int32Array;
 }
 
-/** Whether row numbers have a sign. */
+/** Whether row numbers are signed. */
 export function isSigned(rows: Int32Array | Uint32Array): boolean {
   return tagOfAny.call(rows) === 'Int32Array';
 }
 
-/** The position of the first row number that is not in [0, limit), or -1. A method of the array's might be the user's. */
+/**
+ * Position of the first row number outside [0, limit), or −1. Calls no array method, which user code might override.
+ */
 export function firstBadRow(rows: Int32Array | Uint32Array, limit: number): number {
   for (let i = 0, length = lengthOf(rows); i < length; i++) if (rows[i]! < 0 || rows[i]! >= limit) return i;
   return -1;
 }
 
-/** Refuses an array of the wrong length. @throws RangeError, or TypeError if it is detached. */
+/** Refuses an array of the wrong length. @throws RangeError, or TypeError if it is detached */
 export function checkLength(who: string, argument: string, array: Float32Array, expected: number, name?: string): void {
   const length = lengthOf(array);
   if (length === expected) return;

@@ -2,44 +2,60 @@ import type { Range } from '../check/options.js';
 import type { KernelDeclaration } from '../engine/kernel.js';
 import type { Schedule } from './schedule.js';
 
-/** A number, or a {@link Schedule} that gives it for each step. */
+/** A number, or a {@link Schedule} that gives the number for each step. */
 export type Scalar = number | Schedule;
 
-/** One hyper-parameter: its default, what it may be, and what it means. */
+/** One hyper-parameter: its default and the values that it allows. */
 export interface HyperParameter {
-  /** Absent: it must be given (`required`), or is off until it is given. */
+  /** If absent, the user must give a value (`required`), or the option is off until a value is given. */
   readonly default?: number | boolean | string | readonly number[];
-  /** What a number, or each of a list, must lie in. */
+  /** Range of a number, or of each number in a list. */
   readonly range?: Range;
-  /** What a string may be. */
+  /** Allowed strings. */
   readonly choices?: readonly string[];
   readonly required?: true;
-  /** Whether numbers must be whole. */
+  /** Whether numbers must be integers. */
   readonly integer?: true;
-  /** It shapes the state: it can't be a Schedule. */
+  /** The value determines the state's shape or start, so it cannot be a Schedule. */
   readonly fixed?: true;
 }
 
-/** How `weightDecay` acts: added to the gradient, by shrinking the weight, or not at all. */
+/** How `weightDecay` acts: added to the gradient (L2), applied to the weight directly (decoupled), or not at all. */
 export type Decay = 'l2' | 'decoupled' | 'none';
 
-/** Everything the library knows about one optimizer, stated once. */
+/** Everything that the library knows about one optimizer class. Types, checks, docs and tests are derived from it. */
 export interface Declaration {
-  /** The class's name. */
+  /** Name of the class. */
   readonly name: string;
   /** Paper and equation. */
   readonly reference: string;
-  /** The update, a line each, as in the literature. */
+  /** The update formula as in the literature, one line an entry. */
   readonly formula: readonly string[];
-  /** One for all, or as a group's options choose. */
+  /** A fixed kind, or a choice by the options of a group. */
   readonly decay: Decay | ((options: Readonly<Record<string, unknown>>) => Decay);
   readonly hyperParameters: Readonly<Record<string, HyperParameter>>;
-  /** The kernels it chooses from, by their names in `native/kernels/all.h`. */
+  /** The kernels that the class chooses from, by their names in `native/kernels/all.h`. */
   readonly kernels: Readonly<Record<string, KernelDeclaration>>;
-  /** Why it takes no sparse gradients: its update is not per element. */
+  /** Reason why the class takes no sparse gradients. If absent, it takes them. */
   readonly denseOnly?: string;
-  /** Numbers that each param keeps beside its step count, with what they start at. */
+  /** Numbers that each param keeps beside its step count, with their initial values. */
   readonly scalars?: Readonly<Record<string, number>>;
+}
+
+/** The plain values of one group's options in one step. */
+export type PlainOptions = Readonly<Record<string, unknown>>;
+
+/** The code that a class brings beside its declaration. `Optimizer` documents each method. */
+export interface Formula {
+  constants(options: PlainOptions, t: number, scalars: readonly number[]): readonly number[];
+  scalarsAfter(options: PlainOptions, t: number, scalars: readonly number[]): readonly number[];
+  kernel(options: PlainOptions, hasShape: boolean): string;
+  initial(name: string, options: PlainOptions): number;
+  conflict(options: PlainOptions): readonly [argument: string, given: string, expected: string] | undefined;
+  /** Absent in classes whose state does not start from the params. */
+  readonly start:
+    | ((options: PlainOptions, param: Float32Array, state: Readonly<Record<string, Float32Array>>) => void)
+    | undefined;
 }
 
 type ValueOf<H> = H extends { readonly choices: readonly (infer C)[] }
@@ -64,11 +80,14 @@ type ResolvedValueOf<H> = H extends { readonly choices: readonly (infer C)[] }
 
 type HyperParameters = Readonly<Record<string, HyperParameter>>;
 
-/** The options that a table of hyper-parameters allows, each of its default's type; of any class: checked when used. */
+/**
+ * The options of a table of hyper-parameters. For an unknown class the type is open, and options are checked at run
+ * time.
+ */
 export type OptionsFrom<T extends HyperParameters> = string extends keyof T
   ? Readonly<Record<string, unknown>>
   : { readonly [K in keyof T]?: ValueOf<T[K]> | undefined };
-/** The same, assignable and always there: what a param group shows; of any class: every one has lr, which may be off. */
+/** The same as properties of a param group: present and assignable. For an unknown class only `lr` is known. */
 export type SettingsFrom<T extends HyperParameters> = string extends keyof T
   ? { lr: Scalar | undefined } & Record<string, unknown>
   : {
@@ -76,43 +95,44 @@ export type SettingsFrom<T extends HyperParameters> = string extends keyof T
         ? ValueOf<T[K]>
         : ValueOf<T[K]> | undefined;
     };
-/** The same as plain values, after the schedules were asked. */
+/** The same as plain values, after the schedules were evaluated. */
 export type ResolvedFrom<T extends HyperParameters> = { readonly [K in keyof T]: ResolvedValueOf<T[K]> };
 
-/** Hyper-parameters of every param group, whatever its class. */
+/** Hyper-parameters of the param groups of every class. */
 export const commonHyperParameters = {
-  /** Ascend instead of descend. */
+  /** Maximize the objective instead of minimizing it. */
   maximize: { default: false },
-  /** Clamp each gradient element to ±clipValue. */
+  /** Clamp each element of the gradient to [−clipValue, clipValue]. */
   clipValue: { range: '(0, inf)' },
 } as const satisfies HyperParameters;
 
-/** Options of the optimizer as a whole: not of a group. */
+/** Options of the whole optimizer, which a group cannot override. */
 export const optimizerHyperParameters = {
-  /** Scale the gradients of a step so that their global L2 norm is at most this. */
+  /** Upper bound on the global L2 norm of the gradients. Larger gradients are scaled down. */
   clipNorm: { range: '(0, inf)' },
-  /** Leave everything unchanged in a step whose gradients hold a NaN or an infinity. */
+  /** Skip a step whose gradients contain NaN or infinity: params and state stay unchanged. */
   skipNonFinite: { default: false },
-  /** Set the gradients to 0 in the same pass. */
+  /** Set the gradients to 0 in the same pass over memory. */
   zeroGrads: { default: false },
-  /** Keep an exponential moving average of the params with this decay, in `emaParams`. */
+  /** Decay of an exponential moving average of the params, kept in `emaParams`. */
   ema: { range: '[0, 1)' },
-  /** Report the gradients' norm from each step. */
+  /** Return the norm of the gradients from each step. */
   gradNorm: { default: false },
-  /** Take denormal numbers for 0 during the update. Faster where state has decayed to them; not part of the same bits. */
-  flushDenormals: {
-    default: false,
-  },
+  /**
+   * Treat denormal numbers as 0 during the update. Faster once state has decayed that far. Results may then differ
+   * between machines and backends.
+   */
+  flushDenormals: { default: false },
 } as const satisfies HyperParameters;
 
 /** Options of one param group of the class declared by `D`. */
 export type GroupOptionsOf<D extends Declaration> = OptionsFrom<D['hyperParameters'] & typeof commonHyperParameters>;
 /** Options of an optimizer of the class declared by `D`. */
 export type OptionsOf<D extends Declaration> = GroupOptionsOf<D> & OptionsFrom<typeof optimizerHyperParameters>;
-/** What one step of the class declared by `D` computes with. */
+/** Plain values of the options in one step of the class declared by `D`. */
 export type ResolvedOf<D extends Declaration> = ResolvedFrom<D['hyperParameters'] & typeof commonHyperParameters>;
 
-/** The defaults of a declaration, as the class's static `defaults` shows them. */
+/** The default options of a declaration: the static `defaults` of its class. */
 export function defaultsOf<D extends Declaration>(declaration: D): OptionsOf<D> {
   const tables = { ...declaration.hyperParameters, ...commonHyperParameters, ...optimizerHyperParameters };
   const defaults = Object.entries<HyperParameter>(tables).filter(([, h]) => h.default !== undefined);

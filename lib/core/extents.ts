@@ -2,36 +2,36 @@ import { rangeError } from '../check/errors.js';
 import { lengthOf } from '../check/typed-array.js';
 import type { Engine } from '../engine/engine.js';
 
-/** A stretch of memory that belongs to the array that errors call `path`. */
+/** The memory of an array. Errors name the array by `path`. */
 export interface Extent {
   readonly start: number;
   readonly end: number;
   readonly path: string;
 }
 
-/** Where an array lies. */
+/** The memory of an array. */
 export function extentOf(engine: Engine, array: Float32Array, path: string, start = engine.address(array)): Extent {
   return { start, end: start + lengthOf(array) * Float32Array.BYTES_PER_ELEMENT, path };
 }
 
-/** Stretches in order of address, empty ones left out. @throws RangeError if two of them share memory. */
+/** The non-empty extents in address order. @throws RangeError if two of them overlap */
 export function disjoint(who: string, extents: readonly Extent[]): Extent[] {
   const sorted = extents.filter(({ start, end }) => end > start).sort((a, b) => a.start - b.start);
   for (let i = 1; i < sorted.length; i++) {
     const [before, here] = [sorted[i - 1]!, sorted[i]!];
     if (here.start < before.end)
-      throw rangeError(who, here.path, `memory shared with ${before.path}`, 'memory of its own');
+      throw rangeError(who, here.path, `memory shared with ${before.path}`, 'separate memory');
   }
   return sorted;
 }
 
-/** Refuses a stretch that shares memory with one of `sorted`, which are disjoint and in order. @throws RangeError */
+/** Refuses an extent that overlaps one of `sorted`, which are disjoint and in address order. @throws RangeError */
 export function checkApart(who: string, extent: Extent, sorted: readonly Extent[]): void {
   const other = overlapping(extent, sorted);
-  if (other !== undefined) throw rangeError(who, extent.path, `memory shared with ${other.path}`, 'memory of its own');
+  if (other !== undefined) throw rangeError(who, extent.path, `memory shared with ${other.path}`, 'separate memory');
 }
 
-/** The first of `extents` that shares memory with one of `sorted`. */
+/** The first of `extents` that overlaps one of `sorted`. */
 export function sharing(extents: readonly Extent[], sorted: readonly Extent[]): Extent | undefined {
   return extents.find((extent) => overlapping(extent, sorted) !== undefined);
 }

@@ -9,18 +9,19 @@ import {
   isSigned,
   lengthOf,
 } from '../check/typed-array.js';
-import type { Engine, Plan, Rows } from '../engine/engine.js';
+import type { Plan, Rows } from '../engine/engine.js';
 import { isPinned, pinned } from '../engine/memory.js';
 import { checkApart, disjoint, type Extent, extentOf } from './extents.js';
-import type { Slot } from './param-state.js';
-import { gradPath, isSparseGrad, readGrads, type Structure } from './params.js';
+import type { ParamState } from './param-state.js';
+import type { ParamStore } from './param-store.js';
+import { gradPath, isSparseGrad, readGrads } from './params.js';
 
 const maxSignedRows = 2 ** 31;
 
-/** One gradient as it was read: an array, rows and values read once, `null`, or what is no gradient and will be refused. */
-export type Given = Float32Array | RowsGiven | null;
+/** A gradient as read from the user, not yet checked: an array, rows and values read once, or null. */
+export type ReadGrad = Float32Array | ReadSparseGrad | null;
 
-class RowsGiven {
+class ReadSparseGrad {
   readonly rows: Rows;
   readonly values: Float32Array;
 
@@ -31,104 +32,92 @@ class RowsGiven {
 }
 
 /**
- * What an optimizer knows of its gradients: reads and checks them, and makes them known to the plan. The same arrays as
- * last time need no second look.
+ * Reads and checks the gradients of a step and registers them in the plan. An array seen before is not checked again.
  */
 export class Gradients {
-  readonly #who: string;
+  readonly #store: ParamStore;
   readonly #denseOnly: string | undefined;
-  readonly #engine: Engine;
-  readonly #structure: Structure;
-  readonly #slots: readonly Slot[];
 
-  constructor(
-    who: string,
-    denseOnly: string | undefined,
-    engine: Engine,
-    structure: Structure,
-    slots: readonly Slot[],
-  ) {
-    this.#who = who;
+  /** @param denseOnly The reason why the class takes no sparse gradients, if it takes none. */
+  constructor(store: ParamStore, denseOnly: string | undefined) {
+    this.#store = store;
     this.#denseOnly = denseOnly;
-    this.#engine = engine;
-    this.#structure = structure;
-    this.#slots = slots;
   }
 
-  /** One entry a param, read once: from here on no code of the user runs. @throws as {@link readGrads} */
-  read(grads: unknown, out: Given[]): void {
-    readGrads(this.#who, this.#structure, this.#slots, grads, out);
-    for (let i = 0; i < out.length; i++) {
+  /** Reads one gradient a param, each once. No user code runs after this. @throws as {@link readGrads} */
+  read(grads: unknown, out: ReadGrad[]): void {
+    const { name, structure, params } = this.#store;
+    readGrads(name, structure, params, grads, out);
+    for (let i = 0; i < params.length; i++) {
       const grad = out[i] as unknown;
-      if (grad === null || grad === this.#slots[i]!.grad) continue; // the one of last time
-      if (!isFloat32(grad) && isSparseGrad(grad)) out[i] = new RowsGiven(grad);
+      if (grad === null || grad === params[i]!.grad) continue;
+      if (!isFloat32(grad) && isSparseGrad(grad)) out[i] = new ReadSparseGrad(grad);
     }
   }
 
   /**
-   * Makes the gradients of a step known to the plan, and marks those that take no part in it in `rowOf`.
-   * @throws TypeError, RangeError for what is no gradient of its param, or shares memory that it must not
+   * Registers the gradients of a step in the plan. In `rowOf` it marks the params without a gradient by −1.
+   * @param isWritten Whether the step writes to the gradients (`zeroGrads`): then they may not overlap each other.
+   * @throws TypeError, RangeError for a gradient that does not fit its param, or overlaps memory that it must not
    */
-  register(
-    given: readonly Given[],
-    plan: Plan,
-    rowOf: Int32Array,
-    params: readonly Extent[],
-    isWritten: boolean,
-  ): void {
-    const slots = this.#slots;
+  register(grads: readonly ReadGrad[], plan: Plan, rowOf: Int32Array, isWritten: boolean): void {
+    const { params } = this.#store;
     let isNew = false;
-    for (let i = 0; i < slots.length; i++) {
-      const slot = slots[i]!;
-      const grad = given[i]!;
+    for (let i = 0; i < params.length; i++) {
+      const param = params[i]!;
+      const grad = grads[i]!;
       rowOf[i] = grad === null ? -1 : 0;
-      if (grad === slot.grad && grad !== null && lengthOf(grad as Float32Array) === slot.length) continue;
-      // A gradient that sat out a step is compared with the others again when it comes back.
-      slot.grad = null;
+      if (grad === param.grad && grad !== null && lengthOf(grad as Float32Array) === param.length) continue;
+      // A gradient that is absent from a step is compared with the others again when it returns.
+      param.grad = null;
       if (grad === null) continue;
-      this.#check(slot, grad);
+      this.#check(param, grad);
       isNew = true;
     }
     if (!isNew) return;
-    const fresh: Extent[] = [];
-    const names: Extent[] = [];
     try {
-      for (let i = 0; i < slots.length; i++) {
-        const slot = slots[i]!;
-        const grad = given[i]!;
-        if (grad === null || (grad === slot.grad && !isWritten)) continue;
-        const extent = this.#tell(plan, i, slot, grad);
-        checkApart(this.#who, extent, params);
-        fresh.push(extent);
-        if (!(grad instanceof RowsGiven)) continue;
-        const rows = extentOf(this.#engine, floatsOf(grad.rows), `${gradPath(this.#structure, slot)}.rows`);
-        checkApart(this.#who, rows, params);
-        names.push(rows);
-      }
-      if (isWritten) {
-        // Row numbers are only read: they may share memory with each other.
-        const written = disjoint(this.#who, fresh);
-        for (const extent of names) checkApart(this.#who, extent, written);
-      }
+      this.#registerNew(grads, plan, isWritten);
     } catch (error) {
-      // What was refused must be looked at again when it comes again.
-      for (const slot of slots) slot.grad = null;
+      // A refused gradient must be checked again if it is given again.
+      for (const param of params) param.grad = null;
       throw error;
     }
   }
 
-  /** Checks what a step on another thread will use, as far as it can be known before. @throws TypeError, RangeError */
-  checkAhead(given: readonly Given[]): void {
-    for (const [i, slot] of this.#slots.entries()) {
-      const grad = given[i]!;
+  #registerNew(grads: readonly ReadGrad[], plan: Plan, isWritten: boolean): void {
+    const { name, engine, params, extents } = this.#store;
+    const values: Extent[] = [];
+    const rows: Extent[] = [];
+    for (let i = 0; i < params.length; i++) {
+      const param = params[i]!;
+      const grad = grads[i]!;
+      if (grad === null || (grad === param.grad && !isWritten)) continue;
+      const extent = this.#setGrad(plan, i, param, grad);
+      checkApart(name, extent, extents);
+      values.push(extent);
+      if (!(grad instanceof ReadSparseGrad)) continue;
+      const rowsExtent = extentOf(engine, floatsOf(grad.rows), `${this.#pathOf(param)}.rows`);
+      checkApart(name, rowsExtent, extents);
+      rows.push(rowsExtent);
+    }
+    if (!isWritten) return;
+    // Row numbers are only read, so they may overlap each other.
+    const written = disjoint(name, values);
+    for (const extent of rows) checkApart(name, extent, written);
+  }
+
+  /** Checks the gradients of a step that runs later, as far as possible now. @throws TypeError, RangeError */
+  checkAhead(grads: readonly ReadGrad[]): void {
+    for (const [i, param] of this.#store.params.entries()) {
+      const grad = grads[i]!;
       if (grad === null) continue;
-      this.#check(slot, grad);
-      const path = gradPath(this.#structure, slot);
-      if (grad instanceof RowsGiven) {
+      this.#check(param, grad);
+      const path = this.#pathOf(param);
+      if (grad instanceof ReadSparseGrad) {
         const { rows, values } = grad;
-        const limit = slot.length / (lengthOf(values) / lengthOf(rows));
+        const limit = param.length / (lengthOf(values) / lengthOf(rows));
         const bad = firstBadRow(rows, limit);
-        if (bad >= 0) throw badRow(this.#who, path, rows, bad, limit);
+        if (bad >= 0) throw badRow(this.#store.name, path, rows, bad, limit);
         this.#checkPinned(`${path}.rows`, rows);
         this.#checkPinned(`${path}.values`, values);
       } else {
@@ -137,67 +126,68 @@ export class Gradients {
     }
   }
 
-  /** The error for a row that a param doesn't have, as the plan found it. */
-  badRow(index: number, position: number, given: readonly Given[]): RangeError {
-    const { rows, values } = given[index] as RowsGiven;
-    const limit = this.#slots[index]!.length / (lengthOf(values) / lengthOf(rows));
-    return badRow(this.#who, gradPath(this.#structure, this.#slots[index]!), rows, position, limit);
+  /** The error for a row number that the plan found out of range. */
+  badRow(index: number, position: number, grads: readonly ReadGrad[]): RangeError {
+    const { rows, values } = grads[index] as ReadSparseGrad;
+    const param = this.#store.params[index]!;
+    const limit = param.length / (lengthOf(values) / lengthOf(rows));
+    return badRow(this.#store.name, this.#pathOf(param), rows, position, limit);
+  }
+
+  #pathOf(param: ParamState): string {
+    return gradPath(this.#store.structure, param);
   }
 
   #checkPinned(path: string, array: Float32Array | Rows): void {
-    if (!isPinned(this.#engine, array)) throw typeError(this.#who, path, show(array), pinned);
+    if (!isPinned(this.#store.engine, array)) throw typeError(this.#store.name, path, show(array), pinned);
   }
 
-  #check(slot: Slot, grad: Given): void {
-    const path = gradPath(this.#structure, slot);
-    if (grad instanceof RowsGiven) {
-      this.#checkRows(slot, path, grad);
+  #check(param: ParamState, grad: Float32Array | ReadSparseGrad): void {
+    const path = this.#pathOf(param);
+    if (grad instanceof ReadSparseGrad) {
+      this.#checkSparse(param, path, grad);
       return;
     }
-    checkFloat32(this.#who, path, grad, 'a Float32Array, { rows, values } or null');
-    checkLength(
-      this.#who,
-      path,
-      grad as Float32Array,
-      slot.length,
-      typeof slot.key === 'string' ? slot.key : undefined,
-    );
+    const { name } = this.#store;
+    checkFloat32(name, path, grad, 'a Float32Array, { rows, values } or null');
+    checkLength(name, path, grad, param.length, typeof param.key === 'string' ? param.key : undefined);
   }
 
-  #checkRows(slot: Slot, path: string, { rows, values }: RowsGiven): void {
+  #checkSparse(param: ParamState, path: string, { rows, values }: ReadSparseGrad): void {
+    const { name } = this.#store;
     if (this.#denseOnly !== undefined)
-      throw typeError(this.#who, path, 'a sparse gradient', 'a Float32Array or null', this.#denseOnly);
-    checkRows(this.#who, `${path}.rows`, rows);
-    checkFloat32(this.#who, `${path}.values`, values);
+      throw typeError(name, path, 'a sparse gradient', 'a Float32Array or null', this.#denseOnly);
+    checkRows(name, `${path}.rows`, rows);
+    checkFloat32(name, `${path}.values`, values);
     const [count, length] = [lengthOf(rows), lengthOf(values)];
-    const refuse = (given: string, expected: string): RangeError =>
-      rangeError(this.#who, `${path}.values`, given, expected);
+    const refuse = (given: string, expected: string): RangeError => rangeError(name, `${path}.values`, given, expected);
     if (count === 0 ? length > 0 : length === 0 || length % count !== 0)
       throw refuse(`length ${length}`, count === 0 ? '0, as of rows' : `a multiple of ${count}, the length of rows`);
     if (count === 0) return;
     const size = length / count;
-    if (slot.shape !== undefined && size !== slot.shape[1])
-      throw refuse(`rows of ${size}`, `${slot.shape[1]}, the columns of ${slot.path}`);
-    if (slot.length % size !== 0)
-      throw refuse(`rows of ${size}`, `a divisor of ${slot.length}, the length of ${slot.path}`);
-    // The addon reads them without their sign, so that a negative one is more than any row.
-    if (slot.length / size > maxSignedRows && isSigned(rows))
+    if (param.shape !== undefined && size !== param.shape[1])
+      throw refuse(`rows of ${size}`, `${param.shape[1]}, the columns of ${param.path}`);
+    if (param.length % size !== 0)
+      throw refuse(`rows of ${size}`, `a divisor of ${param.length}, the length of ${param.path}`);
+    // The addon reads row numbers as unsigned: a negative one exceeds the row count, unless there are this many rows.
+    if (param.length / size > maxSignedRows && isSigned(rows))
       throw typeError(
-        this.#who,
+        name,
         `${path}.rows`,
         show(rows),
-        `a Uint32Array for the ${slot.length / size} rows of ${slot.path}`,
+        `a Uint32Array for the ${param.length / size} rows of ${param.path}`,
       );
   }
 
-  #tell(plan: Plan, index: number, slot: Slot, grad: Float32Array | RowsGiven): Extent {
-    const path = gradPath(this.#structure, slot);
-    if (grad instanceof RowsGiven) {
+  #setGrad(plan: Plan, index: number, param: ParamState, grad: Float32Array | ReadSparseGrad): Extent {
+    const { engine } = this.#store;
+    const path = this.#pathOf(param);
+    if (grad instanceof ReadSparseGrad) {
       const { rows, values } = grad;
-      return extentOf(this.#engine, values, `${path}.values`, plan.setRowGrad(index, rows, values));
+      return extentOf(engine, values, `${path}.values`, plan.setRowGrad(index, rows, values));
     }
-    slot.grad = grad;
-    return extentOf(this.#engine, grad, path, plan.setGrad(index, grad));
+    param.grad = grad;
+    return extentOf(engine, grad, path, plan.setGrad(index, grad));
   }
 }
 

@@ -2,17 +2,17 @@ import type { Declaration, HyperParameter } from './declaration.js';
 import type { ParamTree, Tensor } from './params.js';
 import type { Settings } from './settings.js';
 
-/** What a group shows: its params as given, and its hyper-parameters, readable and assignable. */
+/** A param group as users see it: its params as given, and its hyper-parameters, readable and assignable. */
 export type ParamGroup<S> = { readonly params: ParamTree } & S;
 
-/** One group inside an optimizer: a run of its tensors, and their settings. */
+/** A param group inside an optimizer: consecutive params that share their settings. */
 export class Group {
   readonly given: ParamTree;
   readonly tensors: readonly Tensor[];
-  /** The index of its first tensor in the optimizer. */
+  /** Index of its first param in the optimizer. */
   readonly begin: number;
   readonly settings: Settings;
-  /** What all kernels share, in the step at hand. */
+  // The values of the current step that all kernels share.
   gradScale = 1;
   clipValue = Number.POSITIVE_INFINITY;
   l2 = 0;
@@ -29,20 +29,20 @@ export class Group {
     return this.begin + this.tensors.length;
   }
 
-  /** Reads from the settings of this step what all kernels share; they are the same as in the last step most often. */
-  share(decay: Declaration['decay']): void {
+  /** Computes the values that all kernels share. Does nothing while the settings are those of the last step. */
+  resolveShared(decay: Declaration['decay']): void {
     if (!this.settings.hasChanged) return;
-    const now = this.settings.resolved;
-    const weightDecay = (now['weightDecay'] as number | undefined) ?? 0;
-    const kind = typeof decay === 'function' ? decay(now) : decay;
-    this.gradScale = now['maximize'] ? -1 : 1;
-    this.clipValue = (now['clipValue'] as number | undefined) ?? Number.POSITIVE_INFINITY;
+    const { resolved } = this.settings;
+    const weightDecay = (resolved['weightDecay'] as number | undefined) ?? 0;
+    const kind = typeof decay === 'function' ? decay(resolved) : decay;
+    this.gradScale = resolved['maximize'] ? -1 : 1;
+    this.clipValue = (resolved['clipValue'] as number | undefined) ?? Number.POSITIVE_INFINITY;
     this.l2 = kind === 'l2' ? weightDecay : 0;
-    this.decayFactor = kind === 'decoupled' ? 1 - (now['lr'] as number) * weightDecay : 1;
+    this.decayFactor = kind === 'decoupled' ? 1 - (resolved['lr'] as number) * weightDecay : 1;
     this.settings.hasChanged = false;
   }
 
-  /** The sealed object that users see; assigning goes through `assign`. */
+  /** The sealed object that users see. Assigning a hyper-parameter calls `assign`. */
   view<S>(
     table: Readonly<Record<string, HyperParameter>>,
     assign: (name: string, value: unknown) => void,

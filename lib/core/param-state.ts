@@ -1,24 +1,26 @@
 import { lengthOf } from '../check/typed-array.js';
 import type { Tensor } from './params.js';
 
-/** One param inside an optimizer: its memory, its state, and how often it was updated. */
-export class Slot implements Tensor {
+/** One param inside an optimizer: its memory, its state arrays, and the number of updates it has taken. */
+export class ParamState implements Tensor {
   readonly key: string | number;
   readonly path: string;
   data: Float32Array;
   readonly shape: readonly [number, number] | undefined;
   readonly length: number;
+  /** The updates taken so far: t of the next update is `step + 1`. */
   step = 0;
-  /** The declaration's scalars, in their order. */
+  /** The values of the declaration's `scalars`, in their order. */
   scalars: readonly number[];
-  /** What they become if the step at hand is applied. */
+  /** What `scalars` become if the current step is applied. */
   nextScalars: readonly number[];
-  /** By name: those of its kernel. */
+  /** The state arrays of its kernel, by name. */
   readonly arrays = new Map<string, Float32Array>();
+  /** The moving average of the param; null without the option `ema`. */
   readonly ema: Float32Array | null;
-  /** The kernel that its group's settings choose for it. */
+  /** The kernel that its group's settings select. */
   kernel: string;
-  /** The gradient that the plan knows: the same array again needs no second look. */
+  /** The gradient that is registered in the plan. The same array is not checked a second time. */
   grad: Float32Array | null = null;
 
   constructor(
@@ -39,7 +41,7 @@ export class Slot implements Tensor {
   }
 }
 
-/** What a param keeps under a name; `ema` is the moving average. */
-export function arrayOf(slot: Slot, name: string): Float32Array {
-  return (name === 'ema' ? slot.ema : slot.arrays.get(name)) as Float32Array;
+/** The state array called `name`; `'ema'` is the moving average. */
+export function stateArray(param: ParamState, name: string): Float32Array {
+  return (name === 'ema' ? param.ema : param.arrays.get(name)) as Float32Array;
 }

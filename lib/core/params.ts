@@ -3,51 +3,51 @@ import { checkInteger } from '../check/options.js';
 import { checkFloat32, isFloat32, lengthOf } from '../check/typed-array.js';
 import type { Rows } from '../engine/engine.js';
 
-/** Parameters that are updated in place: a Float32Array, or one with a shape (row-major). */
+/** A parameter tensor, updated in place: a Float32Array, or a row-major matrix with its shape. */
 export type Param = Float32Array | { readonly data: Float32Array; readonly shape: readonly [number, number] };
 
-/** Parameters as they may be given: one, a list, or named ones. */
+/** One param, a list of params, or a record of named params. */
 export type ParamTree = Param | readonly Param[] | Readonly<Record<string, Param>>;
 
-/** Parameters with options that override the optimizer's. */
+/** Params with options that override those of the optimizer. */
 export type GroupOf<Options> = { readonly params: ParamTree } & Options;
 
-/** What an optimizer takes as its first argument. */
+/** First argument of an optimizer: params, or param groups. */
 export type Params<Options> = ParamTree | readonly GroupOf<Options>[];
 
 /**
- * A gradient for the rows of a param that are named, such as those of an embedding table: `values` holds a row for each of
- * `rows`, and a row has `values.length / rows.length` elements. Rows that are not named, and their state, stay as they
- * are; one that is named twice has the sum of its gradients.
+ * A gradient for some rows of a param, for example of an embedding table. `values` holds one row for each entry of
+ * `rows`, of `values.length / rows.length` elements. All other rows and their state stay unchanged. The gradients of a
+ * repeated row are summed.
  */
 export interface SparseGrad {
   readonly rows: Rows;
   readonly values: Float32Array;
 }
 
-/** The gradient of one param; `null` leaves the param and its state untouched. */
+/** The gradient of one param. `null` leaves the param and its state unchanged. */
 export type Grad = Float32Array | SparseGrad | null;
 
-/** Gradients in the structure of the params: one, a flat list in group order, or a record over all names. */
+/** Gradients in the structure of the params: one gradient, a flat list in group order, or a record of all names. */
 export type Grads = Grad | readonly Grad[] | Readonly<Record<string, Grad>>;
 
-/** Arrays in the structure in which gradients are given. */
+/** Arrays in the structure of the gradients. */
 export type Arrays = Float32Array | readonly Float32Array[] | Readonly<Record<string, Float32Array>>;
 
-/** How gradients are given: one, a list, or by name. */
+/** The structure of the gradients: one array, a list, or a record by name. */
 export type Structure = 'single' | 'list' | 'record';
 
-/** One param, found in what the user gave. */
+/** One param tensor as found in the params that the user gave. */
 export interface Tensor {
-  /** Its name, or its index over the optimizer. */
+  /** Its name, or its index in the optimizer. */
   readonly key: string | number;
-  /** How errors call it: `params[1]`, `params["fc.bias"]`. */
+  /** Its name in errors: `params[1]`, `params["fc.bias"]`. */
   readonly path: string;
   data: Float32Array;
   readonly shape: readonly [number, number] | undefined;
 }
 
-/** A group as it was found: its tensors, and its options unchecked. */
+/** A group as the user gave it: its tensors, and its options, not yet checked. */
 export interface FoundGroup {
   readonly given: ParamTree;
   readonly tensors: readonly Tensor[];
@@ -60,7 +60,7 @@ function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && !ArrayBuffer.isView(value);
 }
 
-/** Whether it is meant as the gradient of some rows. */
+/** Whether `value` has the form of a sparse gradient. */
 export function isSparseGrad(value: unknown): value is { readonly rows: unknown; readonly values: unknown } {
   return typeof value === 'object' && value !== null && 'rows' in value;
 }
@@ -104,8 +104,10 @@ function tensorsOf(who: string, path: string, tree: unknown, firstIndex: number)
 }
 
 /**
- * Finds the groups and tensors in what a user gave as params. `firstIndex` and `firstGroup` count on from earlier calls.
- * @throws TypeError for anything that is no param, RangeError for none at all
+ * Collects the groups and tensors from the params that a user gave.
+ * @param firstIndex Index of the first tensor, after the tensors of earlier calls.
+ * @param firstGroup Index of the first group, for the names in errors.
+ * @throws TypeError for a value that is not a param, RangeError for an empty list
  */
 export function collect(who: string, params: unknown, firstIndex = 0, firstGroup?: number): FoundGroup[] {
   const list = isGroup(params) ? [params] : Array.isArray(params) && params.some(isGroup) ? params : undefined;
@@ -126,7 +128,7 @@ export function collect(who: string, params: unknown, firstIndex = 0, firstGroup
   });
 }
 
-/** In which structure gradients for these tensors are given. @throws TypeError if only some are named. */
+/** The structure that gradients of these tensors have. @throws TypeError if only some tensors have names */
 export function structureOf(who: string, tensors: readonly Tensor[]): Structure {
   const named = tensors.filter(({ key }) => typeof key === 'string');
   if (named.length === 0) return tensors.length === 1 && tensors[0]?.path === 'params' ? 'single' : 'list';
@@ -142,7 +144,7 @@ export function structureOf(who: string, tensors: readonly Tensor[]): Structure 
   return 'record';
 }
 
-/** One array a tensor, put into the structure in which gradients are given. */
+/** Puts one array per tensor into the structure of the gradients. */
 export function assemble(structure: Structure, tensors: readonly Tensor[], arrays: readonly Float32Array[]): Arrays {
   if (structure === 'single') return arrays[0] as Float32Array;
   if (structure === 'list') return Object.freeze([...arrays]);
@@ -152,14 +154,14 @@ export function assemble(structure: Structure, tensors: readonly Tensor[], array
   >;
 }
 
-/** How errors call the gradient of a tensor: `grads`, `grads[1]`, `grads["fc.bias"]`. */
+/** Name of a tensor's gradient in errors: `grads`, `grads[1]`, `grads["fc.bias"]`. */
 export function gradPath(structure: Structure, { key }: Tensor): string {
   return structure === 'single' ? 'grads' : `grads[${typeof key === 'string' ? JSON.stringify(key) : key}]`;
 }
 
 /**
- * Writes the gradient of each tensor to `out`. Looks at the structure alone: whether each is an array of the right
- * length is for the caller.
+ * Writes the gradient of each tensor to `out`. It checks only the structure. The caller checks type and length of each
+ * gradient.
  * @throws TypeError for another structure or a missing or unknown name, RangeError for another count
  */
 export function readGrads(
@@ -187,7 +189,7 @@ export function readGrads(
     }
     if (given > count) {
       const unknown = Object.keys(grads).find((name) => !tensors.some(({ key }) => key === name));
-      if (unknown === undefined) return; // a method or an inherited name: all gradients are there
+      if (unknown === undefined) return; // the extra name is inherited, and all gradients are present
       throw typeError(
         who,
         `grads[${JSON.stringify(unknown)}]`,

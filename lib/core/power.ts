@@ -1,9 +1,9 @@
-/** Powers below this count as 0: what is left of them is lost in 1 − power, and the processor is slow on denormals. */
+/** Powers below this are treated as 0: they vanish in 1 − power, and denormal numbers would be slow. */
 const negligible = 1e-100;
 const half = 2 ** 30;
 const digits = 64;
 
-/** By repeated squaring, for an exponent below 2^31. */
+/** base^exponent by repeated squaring, for an exponent below 2^31. */
 function squared(base: number, exponent: number): number {
   let result = 1;
   let square = base;
@@ -15,7 +15,7 @@ function squared(base: number, exponent: number): number {
   return result;
 }
 
-/** The powers of one base that were asked for: an optimizer asks for one more with each step. */
+/** The cached powers of one base. An optimizer needs the next power in each step. */
 class Powers {
   readonly base: number;
   readonly #base64: number;
@@ -34,7 +34,7 @@ class Powers {
   at(exponent: number): number {
     const low = exponent & 63;
     const upper = exponent >> 6;
-    // NaN: not asked for yet.
+    // NaN marks a power that was not computed yet.
     if (!(this.#low[low]! >= 0)) this.#low[low] = squared(this.base, low);
     if (upper !== this.#upperExponent) {
       this.#upper = squared(this.#base64, upper & 63) * squared(this.#base4096, upper >> 6);
@@ -45,15 +45,15 @@ class Powers {
   }
 }
 
-/** The bases in use, last come first: two for an Adam. */
+/** The bases in use, the newest first. Adam uses two. */
 const recent: Powers[] = [];
 
 /**
- * base^exponent for a base in [0, 1] and a whole exponent ≥ 0, from products alone: unlike `**`, the same bits in every
- * JavaScript engine, whatever was asked for before.
+ * base^exponent for a base in [0, 1] and an integer exponent ≥ 0. It is computed by multiplication alone, so that every
+ * JavaScript engine gives the same bits, which `**` does not promise. The cache does not change the result.
  */
 export function power(base: number, exponent: number): number {
-  // The rest counts in 32-bit integers, which engines are fast at.
+  // 32-bit integers are fast, so a larger exponent is split.
   if (exponent > half) return power(power(base, half), Math.floor(exponent / half)) * power(base, exponent % half);
   for (let i = 0; i < recent.length; i++) if (recent[i]!.base === base) return recent[i]!.at(exponent);
   const powers = new Powers(base);

@@ -1,6 +1,6 @@
 /**
- * A value that depends on the step alone: a pure function of the step about to be taken, 1, 2, 3, ….
- * Any function of this type is one; `schuss` brings the usual ones (`cosine`, `warmup`, …).
+ * A hyper-parameter as a pure function of the step number 1, 2, 3, … of the step about to be taken. Any function of
+ * this type is a schedule. `schuss` has the usual ones (`cosine`, `warmup`, …).
  *
  * @example
  * ```ts

@@ -6,8 +6,9 @@ import type { Schedule } from './schedule.js';
 type Table = Readonly<Record<string, HyperParameter>>;
 
 /**
- * Checks one hyper-parameter as a user gave it.
- * @returns it as it is to be kept; a list as a frozen copy, so that a change to an element is not silently ignored
+ * Checks the value that a user gave for one hyper-parameter.
+ * @returns The value to keep. A list becomes a frozen copy, so that an assignment to an element is not silently
+ *   ignored.
  * @throws TypeError for a wrong type, RangeError for a value out of range
  */
 function checkSetting(who: string, name: string, parameter: HyperParameter, value: unknown): unknown {
@@ -28,7 +29,7 @@ function checkSetting(who: string, name: string, parameter: HyperParameter, valu
         show(value),
         `${length === 2 ? 'a pair' : `a list of ${length}`}, each in ${parameter.range}`,
       );
-    return Object.freeze(Array.from(value, (v: unknown, i) => checkScalar(who, `${name}[${i}]`, parameter, v))); // map would pass over holes
+    return Object.freeze(Array.from(value, (v: unknown, i) => checkScalar(who, `${name}[${i}]`, parameter, v))); // map would skip holes
   }
   return checkScalar(who, name, parameter, value);
 }
@@ -48,16 +49,13 @@ function checkScalar(who: string, name: string, parameter: HyperParameter, value
   return checkNumber(who, name, value, range);
 }
 
-/**
- * Values of a table of hyper-parameters: what was set, and the plain numbers that the step at hand computes with.
- * Schedules are asked once a step.
- */
+/** The values of a table of hyper-parameters: as they were set, and as plain values for the current step. */
 export class Settings {
-  /** As set: numbers, Schedules, flags. */
+  /** The values as set: numbers, Schedules, flags. */
   readonly set: Record<string, unknown> = {};
-  /** What a step computes with. A Schedule that was not asked yet reads NaN. */
+  /** The plain values of the current step. A Schedule that was not evaluated yet reads NaN. */
   readonly resolved: Record<string, unknown> = {};
-  /** Whether `resolved` may differ from what it was when this was last set to false. */
+  /** Whether `resolved` may have changed since this was last set to false. */
   hasChanged = true;
   readonly #who: string;
   readonly #table: Table;
@@ -70,29 +68,29 @@ export class Settings {
     this.#refresh();
   }
 
-  /** One value, checked. @throws TypeError, RangeError */
+  /** Checks one value and returns it. @throws TypeError, RangeError */
   check(name: string, value: unknown): unknown {
     return checkSetting(this.#who, name, this.#table[name] as HyperParameter, value);
   }
 
-  /** Whether `name` may be off: neither required nor with a default. */
+  /** Whether `name` can be off: it is not required and has no default. */
   isOptional(name: string): boolean {
     const { required, default: value } = this.#table[name] as HyperParameter;
     return !required && value === undefined;
   }
 
-  /** A copy with one or more values replaced; `values` are checked already. */
+  /** A copy with some values replaced. */
   with(values: Readonly<Record<string, unknown>>): Settings {
     return new Settings(this.#who, this.#table, { ...this.set, ...values });
   }
 
-  /** Takes over the values of another of the same table. */
+  /** Copies the values of other settings of the same table. */
   adopt(other: Settings): void {
     Object.assign(this.set, other.set);
     this.#refresh();
   }
 
-  /** Asks the schedules for a step. @throws RangeError for a value that is not allowed, TypeError for no number */
+  /** Evaluates the schedules at a step. @throws RangeError for a value out of range, TypeError if it is not a number */
   resolve(step: number): void {
     if (this.#schedules.length === 0) return;
     this.hasChanged = true;
@@ -103,7 +101,7 @@ export class Settings {
     }
   }
 
-  /** The number that `name` has in a step. @throws as {@link resolve} */
+  /** The value of `name` at a step. @throws as {@link resolve} */
   at(name: string, step: number): number {
     const value = this.set[name];
     return typeof value === 'function' ? this.#ask(name, -1, value as Schedule, step) : (value as number);

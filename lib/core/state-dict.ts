@@ -2,23 +2,25 @@ import { rangeError, show, typeError } from '../check/errors.js';
 import { checkInteger, checkNumber, checkOptions } from '../check/options.js';
 import { checkFloat32, checkLength } from '../check/typed-array.js';
 import type { Group } from './param-group.js';
-import { arrayOf, type Slot } from './param-state.js';
+import { type ParamState, stateArray } from './param-state.js';
 import type { Settings } from './settings.js';
 
-/** The state of one param: the updates that it has taken, and the class's own numbers and arrays. */
-export type ParamState = { readonly step: number } & { readonly [name: string]: number | Float32Array };
+/** The saved state of one param: its update count `step`, and the numbers and arrays of its class. */
+export type ParamStateDict = { readonly step: number } & { readonly [name: string]: number | Float32Array };
 
-/** One group's options, a Schedule as `{ schedule: true }`, and the names or indices of its params. */
+/**
+ * A saved param group: its options, with a Schedule as `{ schedule: true }`, and the names or indices of its params.
+ */
 export type GroupState = { readonly params: readonly (string | number)[] } & { readonly [option: string]: unknown };
 
-/** Everything that a resumed run needs, apart from the params. */
+/** Everything that a resumed run needs, except the params. */
 export interface StateDict {
   readonly version: 1;
   readonly optimizer: string;
   readonly stepCount: number;
   readonly skippedSteps: number;
   readonly paramGroups: readonly GroupState[];
-  readonly state: { readonly [param: string]: ParamState };
+  readonly state: { readonly [param: string]: ParamStateDict };
 }
 
 const scheduleMark = Object.freeze({ schedule: true });
@@ -33,7 +35,7 @@ function stored(value: unknown): unknown {
   return Array.isArray(value) ? value.map(stored) : value;
 }
 
-/** A setting as it is to be after loading: a live Schedule, and what a Schedule was stored for, stay as they are. */
+/** A setting after loading. The live value stays if it is a Schedule, or if a Schedule was saved. */
 function merged(live: unknown, value: unknown): unknown {
   if (isMark(value) || typeof live === 'function') return live;
   return Array.isArray(value) ? value.map((v, i) => merged(Array.isArray(live) ? live[i] : undefined, v)) : value;
@@ -48,7 +50,7 @@ export function saveGroup({ settings, tensors }: Group): GroupState {
   };
 }
 
-/** The settings that a group would have after loading `dict`. @throws TypeError, RangeError */
+/** The settings of a group after loading `dict`, without changing the group. @throws TypeError, RangeError */
 export function loadGroup(who: string, path: string, { settings, tensors }: Group, dict: unknown): Settings {
   checkOptions(`${who}: ${path}`, dict, ['params', ...Object.keys(settings.set)]);
   const { params, ...options } = dict as Record<string, unknown>;
@@ -56,29 +58,33 @@ export function loadGroup(who: string, path: string, { settings, tensors }: Grou
   if (!Array.isArray(params) || params.length !== keys.length || keys.some((key, i) => key !== params[i])) {
     throw typeError(who, `${path}.params`, show(params), show(keys));
   }
-  // What was off when the dict was made is not in it.
+  // An optional setting that the dict lacks was off when it was saved.
   const names = Object.keys(settings.set).filter((name) => name in options || settings.isOptional(name));
   return settings.with(Object.fromEntries(names.map((name) => [name, merged(settings.set[name], options[name])])));
 }
 
-/** The state of a param: its step, its scalars, and copies of its arrays. */
-export function saveParam(slot: Slot, scalars: readonly string[], arrays: readonly string[]): ParamState {
+/** The state of a param as plain data. Arrays are copied. */
+export function saveParam(
+  param: ParamState,
+  scalars: readonly string[],
+  arrays: readonly (readonly [name: string, length: number])[],
+): ParamStateDict {
   return {
-    step: slot.step,
-    ...Object.fromEntries(scalars.map((name, i) => [name, slot.scalars[i] as number])),
-    ...Object.fromEntries(arrays.map((name) => [name, arrayOf(slot, name).slice()])),
+    step: param.step,
+    ...Object.fromEntries(scalars.map((name, i) => [name, param.scalars[i] as number])),
+    ...Object.fromEntries(arrays.map(([name]) => [name, stateArray(param, name).slice()])),
   };
 }
 
-/** Checks the state of a param and returns what takes it over. @throws TypeError, RangeError */
+/** Checks the saved state of a param. Returns a function that loads it. @throws TypeError, RangeError */
 export function loadParam(
   who: string,
-  slot: Slot,
+  param: ParamState,
   scalars: readonly string[],
   arrays: readonly (readonly [name: string, length: number])[],
   dict: unknown,
 ): () => void {
-  const path = `state[${JSON.stringify(slot.key)}]`;
+  const path = `state[${JSON.stringify(param.key)}]`;
   if (typeof dict !== 'object' || dict === null) throw typeError(who, path, show(dict), 'the state of that param');
   checkOptions(`${who}: ${path}`, dict, ['step', ...scalars, ...arrays.map(([name]) => name)]);
   const step = checkInteger(who, `${path}.step`, dict['step'], '[0, inf)');
@@ -86,16 +92,16 @@ export function loadParam(
   const sources = arrays.map(([name, length]) => {
     const array = checkFloat32(who, `${path}.${name}`, dict[name]);
     checkLength(who, `${path}.${name}`, array, length);
-    return new Float32Array(array); // a getter that is read later may detach it
+    return new Float32Array(array); // copied now, because a getter that is read later may detach it
   });
   return () => {
-    slot.step = step;
-    slot.scalars = numbers;
-    for (const [i, [name]] of arrays.entries()) arrayOf(slot, name).set(sources[i] as Float32Array);
+    param.step = step;
+    param.scalars = numbers;
+    for (const [i, [name]] of arrays.entries()) stateArray(param, name).set(sources[i] as Float32Array);
   };
 }
 
-/** The frame of a dict: class, counts, and that it speaks of `groups` groups and of these params alone. @throws */
+/** Checks everything in a dict except options and arrays: class, counts, number of groups, names of params. @throws */
 export function checkFrame(
   who: string,
   dict: unknown,

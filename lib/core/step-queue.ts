@@ -1,27 +1,27 @@
 import { show, typeError } from '../check/errors.js';
 import { type Extent, sharing } from './extents.js';
 
-/** A step that waits for its turn. */
+/** A step that waits in the queue. */
 interface Job {
-  /** Begins it; `done` must be called when it has ended. @throws what the step is refused for */
-  readonly begin: (done: () => void) => void;
-  readonly refuse: (reason: unknown) => void;
+  /** Starts the step. It must call `done` when it has ended. @throws the error that the step is rejected with */
+  readonly start: (done: () => void) => void;
+  readonly reject: (reason: unknown) => void;
 }
 
-/** The params of all steps in flight in this thread of JavaScript. */
-const queue = new Set<readonly Extent[]>();
+/** The params of all pending steps of this JavaScript thread. */
+const pending = new Set<readonly Extent[]>();
 
-/** Refuses params that a step in flight of another optimizer changes. @throws TypeError */
+/** Refuses params that a pending step of another optimizer changes. @throws TypeError */
 export function checkSettled(who: string, params: readonly Extent[], own?: readonly Extent[]): void {
-  if (queue.size === 0) return;
-  for (const others of queue) {
+  if (pending.size === 0) return;
+  for (const others of pending) {
     const shared = others === own ? undefined : sharing(params, others);
     if (shared !== undefined)
-      throw typeError(who, shared.path, 'the memory of a step in flight', 'that its promise is awaited first');
+      throw typeError(who, shared.path, 'the memory of a step in flight', 'to await the pending stepAsync() first');
   }
 }
 
-// Captured once: what a user defines on a signal can't deceive these.
+// Captured once, so that properties that user code defines on a signal have no effect.
 const abortedOfAny = getter('aborted');
 const reasonOfAny = getter('reason');
 const { addEventListener, removeEventListener } = EventTarget.prototype;
@@ -30,7 +30,7 @@ function getter(name: 'aborted' | 'reason'): (this: unknown) => unknown {
   return Object.getOwnPropertyDescriptor(AbortSignal.prototype, name)?.get as (this: unknown) => unknown;
 }
 
-/** `value` if it is an AbortSignal. @throws TypeError */
+/** Returns `value` if it is an AbortSignal. @throws TypeError */
 export function checkSignal(who: string, value: unknown): AbortSignal {
   try {
     abortedOfAny.call(value);
@@ -40,21 +40,23 @@ export function checkSignal(who: string, value: unknown): AbortSignal {
   return value as AbortSignal;
 }
 
-/** @throws the signal's reason once it is aborted */
+/** @throws the signal's reason if it is aborted */
 export function checkNotAborted(signal: AbortSignal): void {
   if (abortedOfAny.call(signal)) throw reasonOfAny.call(signal);
 }
 
-/** What takes back the steps that wait with a signal; one listener calls them all, for Node warns of more than a few. */
+/**
+ * The cancellations of a signal's waiting steps. One listener calls them all, because Node warns about many listeners.
+ */
 const waitingWith = new WeakMap<AbortSignal, { readonly all: Set<() => void>; readonly listen: () => void }>();
 
-/** Calls `takeBack` when the signal is aborted, until the function that it returns is called. */
-function onAbort(signal: AbortSignal, takeBack: () => void): () => void {
+/** Calls `cancel` when the signal is aborted. Returns a function that stops listening. */
+function onAbort(signal: AbortSignal, cancel: () => void): () => void {
   let waiting = waitingWith.get(signal);
   if (waiting === undefined) {
     const all = new Set<() => void>();
     const listen = (): void => {
-      // Anyone can send the event.
+      // User code can dispatch the event on a signal that is not aborted.
       if (abortedOfAny.call(signal)) for (const each of all) each();
     };
     waiting = { all, listen };
@@ -62,14 +64,14 @@ function onAbort(signal: AbortSignal, takeBack: () => void): () => void {
   }
   const { all, listen } = waiting;
   if (all.size === 0) addEventListener.call(signal, 'abort', listen);
-  all.add(takeBack);
+  all.add(cancel);
   return () => {
-    all.delete(takeBack);
+    all.delete(cancel);
     if (all.size === 0) removeEventListener.call(signal, 'abort', listen);
   };
 }
 
-/** The steps of one optimizer on other threads: one at a time, in the order in which they came. */
+/** Runs the asynchronous steps of one optimizer, one at a time and in the order of the calls. */
 export class StepQueue {
   readonly #waiting: Job[] = [];
   #isRunning = false;
@@ -80,12 +82,12 @@ export class StepQueue {
     return !this.#isRunning && this.#waiting.length === 0;
   }
 
-  /** The params that are in flight: those of the optimizer, until all of its steps have ended. */
+  /** The optimizer's params while a step is pending, else undefined. */
   get params(): readonly Extent[] | undefined {
     return this.isEmpty ? undefined : this.#params;
   }
 
-  /** Begins a step as soon as those before it have ended; `signal` takes it back until then. */
+  /** Starts a step when all earlier ones have ended. Aborting `signal` cancels it until then. */
   add(params: readonly Extent[], job: Job, signal: AbortSignal | undefined): void {
     let waiting = job;
     if (signal !== undefined) {
@@ -93,19 +95,19 @@ export class StepQueue {
         ignore();
         this.#waiting.splice(this.#waiting.indexOf(waiting), 1);
         this.#settle();
-        job.refuse(reasonOfAny.call(signal));
+        job.reject(reasonOfAny.call(signal));
       });
       waiting = {
-        begin: (done) => {
+        start: (done) => {
           ignore();
-          job.begin(done);
+          job.start(done);
         },
-        refuse: job.refuse,
+        reject: job.reject,
       };
     }
     if (this.isEmpty) {
       this.#params = params;
-      queue.add(params);
+      pending.add(params);
     }
     this.#waiting.push(waiting);
     this.#next();
@@ -117,19 +119,19 @@ export class StepQueue {
       if (job === undefined) break;
       this.#isRunning = true;
       try {
-        job.begin(() => {
+        job.start(() => {
           this.#isRunning = false;
           this.#next();
         });
       } catch (error) {
         this.#isRunning = false;
-        job.refuse(error);
+        job.reject(error);
       }
     }
     this.#settle();
   }
 
   #settle(): void {
-    if (this.isEmpty) queue.delete(this.#params);
+    if (this.isEmpty) pending.delete(this.#params);
   }
 }

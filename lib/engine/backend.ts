@@ -8,15 +8,15 @@ import { loadAddon, nativeEngine } from './native.js';
 import { root } from './prebuilds.js';
 import { referenceEngine } from './reference.js';
 
-/** What {@link backend} returns. */
+/** The backend in use, as {@link backend} reports it. */
 export interface Backend {
-  /** The C++ addon, or the JavaScript reference, which gives the same bits. */
+  /** The C++ addon, or the JavaScript reference. Both give the same bits. */
   readonly name: 'native' | 'js';
-  /** The instruction set in use. */
+  /** Instruction set in use. */
   readonly isa: Isa;
-  /** The most threads that a step may use. */
+  /** Upper bound on the threads of a step. */
   readonly threads: number;
-  /** The package's version. */
+  /** Version of the package. */
   readonly version: string;
 }
 
@@ -26,7 +26,7 @@ const maxThreads = 1024;
 let current: Engine | undefined;
 let reason: string | undefined;
 
-/** The value of an environment variable that must be one of `allowed`; an empty one counts as unset. */
+/** Value of an environment variable, one of `allowed`. An empty value counts as unset. @throws RangeError */
 function choice<T extends string>(variable: string, allowed: readonly T[]): T | undefined {
   const value = process.env[variable];
   if (value === undefined || value === '') return undefined;
@@ -71,19 +71,19 @@ function select(): Engine {
       `one that this machine has: ${addon.isas.map((a) => `"${a}"`).join(' or ')}`,
     );
   }
-  // For the whole process: another worker may have set them.
+  // The thread count belongs to the process, and another worker may have set it.
   if (threads !== undefined || addon.threads() === 0)
     engine.setThreads(threads ?? Math.min(availableParallelism(), maxThreads));
   return engine;
 }
 
-/** How to get the addon, in a clone and in an installed package. */
+/** The command that builds the addon, in a clone or in an installed package. */
 function remedy(): string {
   const command = existsSync(join(root, 'binding.gyp')) ? 'npm run build' : 'npx schuss build';
   return `\`${command}\` compiles it, with Python 3 and a C++17 compiler`;
 }
 
-/** Why the JavaScript reference runs; undefined while the addon does. @internal */
+/** Why the JavaScript reference runs, or undefined if the addon runs. @internal */
 export function fallbackReason(): string | undefined {
   engine();
   return reason;
@@ -97,13 +97,15 @@ function threadsFromEnvironment(): number | undefined {
   return checkInteger('schuss', 'SCHUSS_THREADS', Number(value), range);
 }
 
-/** The engine in use: chosen at first need, from the environment and from what this machine can run. */
+/** The engine in use. It is chosen on first use, from the environment and from the instruction sets of this machine. */
 export function engine(): Engine {
   current ??= select();
   return current;
 }
 
-/** Runs `action` with another engine, for comparing them: an optimizer keeps the engine that it was made with. @internal */
+/**
+ * Runs `action` with another engine, to compare engines. An optimizer keeps the engine it was created with. @internal
+ */
 export function withEngine<T>(other: Engine, action: () => T): T {
   const before = current;
   current = other;
@@ -114,14 +116,15 @@ export function withEngine<T>(other: Engine, action: () => T): T {
   }
 }
 
-// Spelled out, for bundlers: they take the version in.
+// A literal path, so that bundlers inline the version.
 const { version } = require('../../package.json') as { version: string };
 
 /**
- * What runs the updates: the native addon on the widest instruction set of this CPU, or the JavaScript reference.
- * The environment may force it: `SCHUSS_BACKEND=js|native`, `SCHUSS_ISA=avx512|avx2|sse2|neon|scalar`, `SCHUSS_THREADS=n`.
+ * Reports the backend that runs the updates: the native addon on the widest instruction set of this CPU, or the
+ * JavaScript reference. Environment variables override the choice: `SCHUSS_BACKEND=js|native`,
+ * `SCHUSS_ISA=avx512|avx2|sse2|neon|scalar`, `SCHUSS_THREADS=n`.
  *
- * @throws RangeError for an unknown or unavailable value of these variables, Error for `native` without an addon.
+ * @throws RangeError for an unknown or unavailable value of these variables. Error for `native` without an addon.
  * @example
  * ```ts
  * import { backend } from 'schuss';
@@ -135,11 +138,11 @@ export function backend(): Backend {
 }
 
 /**
- * Sets the most threads that a step may use, for the whole process; by default as many as there are cores. How many of
- * them a step does use is measured: what pays depends on the number of parameters, on the time since the last step and on
- * what else the machine does. Results do not depend on it.
+ * Sets the upper bound on the threads of a step, for the whole process. The default is the number of cores. Each
+ * optimizer measures how many threads are fastest: that depends on the number of parameters, the time between steps and
+ * the other load of the machine. Results do not depend on the number of threads.
  *
- * @param n An integer in [1, 1024].
+ * @param n Integer in [1, 1024].
  * @throws TypeError, RangeError
  * @example
  * ```ts
@@ -152,10 +155,10 @@ export function setThreads(n: number): void {
 }
 
 /**
- * A new Float32Array of zeros, aligned to 64 bytes and owned by the library.
+ * Allocates a Float32Array of zeros, aligned to 64 bytes. The library owns its memory, so `stepAsync` accepts it.
  *
- * @param length The number of elements, an integer in [0, 2^32].
- * @throws TypeError, RangeError (also when there is not enough memory)
+ * @param length Number of elements, an integer in [0, 2^32].
+ * @throws TypeError, RangeError; RangeError also if there is not enough memory
  * @example
  * ```ts
  * import { allocate } from 'schuss';

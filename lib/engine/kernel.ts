@@ -1,39 +1,42 @@
-/** The formula of one kernel on element `i`, in float32: writes the element's state and returns the new parameter. */
+/** A kernel's formula for element `i`, in float32. Writes the element's state and returns the new parameter. */
 export type Update = (i: number, param: number, grad: number) => number;
 
-/** One kernel: what its C++ twin holds, and its formula in JavaScript. */
+/** One kernel: the names that its C++ twin must confirm, and its formula in JavaScript. */
 export interface KernelDeclaration {
-  /** The names of its state buffers, in the order of the C++ struct. */
+  /** Names of its state arrays, in the order of the C++ struct. */
   readonly state: readonly string[];
-  /** The names of its per-step constants, in the order of the C++ struct. */
+  /** Names of its per-step constants, in the order of the C++ struct. */
   readonly constants: readonly string[];
   readonly reference: (constants: readonly number[], state: readonly Float32Array[]) => Update;
-  /** State that has one number a row or a column of the param; all other has one an element. */
+  /** State arrays with one number a matrix row or column. All others have one number an element. */
   readonly layout?: Readonly<Record<string, 'row' | 'column'>>;
   /**
-   * Of a kernel with such state: what the number of a row, or of a column, becomes with its mean square of the gradient.
-   * Done before `reference` sees the row; or, with `norms`, before the first walk, for all rows and columns. The formulas
-   * see one row at a time.
+   * For kernels with such state: the new number of a matrix row or column, from the mean square of its gradient. It
+   * runs before `reference` sees the row. With `norms` it runs for all rows and columns before the first walk. The
+   * formulas see one row at a time.
    */
   readonly accumulate?: (constants: readonly number[]) => (meanSquare: number, before: number) => number;
-  /** Of a kernel that needs two norms of the whole tensor: a first walk, and what follows from them. */
+  /** For kernels that need two norms of the whole tensor before the update. */
   readonly norms?: Norms;
 }
 
-/** How a kernel comes by two norms of its whole tensor. */
+/** How a kernel measures two norms of its whole tensor. */
 export interface Norms {
-  /** The first walk, on element `i`, in float32: may change the state, and writes the elements of both vectors to `out`. */
+  /**
+   * First walk, for element `i`, in float32: may change the state; writes the elements of both measured vectors to
+   * `out`.
+   */
   readonly measure: (
     constants: readonly number[],
     state: readonly Float32Array[],
   ) => (i: number, param: number, grad: number, out: Float64Array) => void;
-  /** The constants of the second walk, in float64. */
+  /** Constants of the second walk, in float64, from both norms. */
   readonly resolve: (constants: readonly number[], first: number, second: number, length: number) => readonly number[];
-  /** With `accumulate`: the constants of both walks, from the mean of the first state array, which is of rows. */
+  /** With `accumulate`: constants of both walks, from the mean of the row state. */
   readonly resolveMean?: (constants: readonly number[], mean: number) => readonly number[];
 }
 
-/** Ties a kernel's reference formula to the names of its constants and state, so that both are typed by position. */
+/** Declares a kernel. The names of constants and state type the parameters of its reference formula by position. */
 export function kernel<const C extends readonly string[], const S extends readonly string[]>(declaration: {
   readonly state: S;
   readonly constants: C;

@@ -1,33 +1,34 @@
-/** A vector in float32 or float64. */
+/** A vector of float32 or float64. */
 export type Vector = Float32Array | Float64Array;
 
-/** The columns of a tall matrix, all of one length. */
+/** The columns of a tall matrix, all of the same length. */
 export type Columns = readonly Float64Array[];
 
 /**
- * Operations on vectors of any kind, which may be mixed. Elements are read as they are stored and computed with in float64; a
- * result is rounded once, when it is stored. Sums are over chunks of `chunkLength` elements, added in their order; within
- * one, element i goes to lane i mod 16, and the lanes are folded in halves. What is written to may be one of the vectors that
- * are read, but not overlap it otherwise. Lengths must be equal: nothing checks them in JavaScript, and the addon throws a
- * RangeError.
+ * Vector operations. Float32 and float64 arrays may be mixed. All arithmetic is float64; a result is rounded once, when
+ * it is stored. A sum adds chunks of `chunkLength` elements in their order. Within a chunk, element i goes to lane i
+ * mod 16, and the lanes are folded in halves. An output may be the same array as an input, but may not overlap one
+ * otherwise. Lengths must be equal: the addon throws a RangeError if not, and the JavaScript engine does not check.
  */
 export interface Linalg {
   /** xᵀy. */
   dot(x: Vector, y: Vector): number;
-  /** out ← a·x + b·y, and, in the same walk, outᵀz as it was stored; 0 without z. */
+  /** out ← a·x + b·y. Returns outᵀz of the stored values, computed in the same walk, or 0 without z. */
   axpby(a: number, x: Vector, b: number, y: Vector, out: Vector, z?: Vector): number;
   /** out ← factor·x. */
   multiply(factor: number, x: Vector, out: Vector): void;
-  /** max |xᵢ|; NaN if one is NaN. */
+  /** max |xᵢ|. NaN if an element is NaN. */
   maxAbs(x: Vector): number;
-  /** max |xᵢ − yᵢ|; NaN if one is NaN. */
+  /** max |xᵢ − yᵢ|. NaN if a difference is NaN. */
   maxAbsDifference(x: Vector, y: Vector): number;
   /** out ← Pᵀx. */
   project(columns: Columns, x: Float64Array, out: Float64Array): void;
-  /** x ← x + P·weights, the columns added in groups of four, as (a + b) + (c + d). */
+  /** x ← x + P·weights. Columns are added in groups of four, as (a + b) + (c + d). */
   addCombination(columns: Columns, weights: Float64Array, x: Float64Array): void;
-  /** P ← P·Qᵀ: Q has a row for each new column, as long as P has columns; the columns that are left over become zeros. */
+  /**
+   * P ← P·Qᵀ. Q has one row for each new column, with one element for each column of P. Columns left over become zero.
+   */
   gemmInPlace(columns: Columns, q: Columns): void;
-  /** out ← PᵀP, row after row; partial sums are over `pieceLength` rows here. */
+  /** out ← PᵀP, row by row. Partial sums cover `pieceLength` rows of P. */
   gram(columns: Columns, out: Float64Array): void;
 }

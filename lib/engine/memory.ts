@@ -5,24 +5,24 @@ import * as threads from 'node:worker_threads';
 import { bufferOf, isFloat32, lengthOf } from '../check/typed-array.js';
 import type { Engine, Rows } from './engine.js';
 
-/** What errors say of memory that a step on another thread may use. */
+/** How errors describe memory that a step on another thread accepts. */
 export const pinned =
-  'memory that stays in place while a step runs on another thread: of allocate(length), a SharedArrayBuffer or a WebAssembly.Memory';
+  'memory that stays in place while a step runs on another thread: allocate(length), a SharedArrayBuffer or a WebAssembly.Memory';
 
 /**
- * Whether nothing that JavaScript can do frees or moves an array's memory while a step uses it. A plain ArrayBuffer can be
- * transferred or resized at any time.
+ * Whether an array's memory can be neither freed nor moved from JavaScript while a step uses it. A plain ArrayBuffer
+ * can be transferred or resized at any time.
  */
 export function isPinned(engine: Engine, array: Float32Array | Rows): boolean {
   const buffer = bufferOf(array);
   if (isSharedArrayBuffer(buffer)) return true;
-  // Nothing can happen to what is empty, but its buffer may grow before the step begins.
+  // An empty array is safe, unless its buffer can grow before the step starts.
   if (lengthOf(array) === 0) return !isResizable(buffer);
   const floats = isFloat32(array) ? array : new Float32Array(buffer, 0, 1);
   return engine.owns(floats) || isWasmMemory(buffer);
 }
 
-// Captured once: what a user defines on a buffer can't deceive it.
+// Captured once, so that a property that user code defines on a buffer has no effect.
 const resizableOfAny = Object.getOwnPropertyDescriptor(ArrayBuffer.prototype, 'resizable')?.get as
   | ((this: unknown) => boolean)
   | undefined;
@@ -32,8 +32,9 @@ function isResizable(buffer: ArrayBuffer): boolean {
 }
 
 /**
- * What a runtime says of a buffer that is named twice for transfer, which is refused in any case and changes nothing. Only
- * WebAssembly's can't be transferred at all, and some runtimes look at that first.
+ * The runtime's error message for a transfer list that names a buffer twice. Such a transfer is always refused and
+ * changes nothing. A WebAssembly buffer can never be transferred, and some runtimes check that first, with another
+ * message.
  */
 function refusal(buffer: ArrayBuffer): string {
   try {
@@ -47,7 +48,7 @@ function refusal(buffer: ArrayBuffer): string {
 let refusalOfWasm: string | undefined;
 const known = new WeakSet<ArrayBuffer>();
 
-// The types of WebAssembly are the browsers'.
+// The types of WebAssembly are in lib.dom, which a Node project does not load.
 const { Memory } = (
   globalThis as unknown as { WebAssembly: { Memory: new (type: { initial: number }) => { buffer: ArrayBuffer } } }
 ).WebAssembly;
@@ -57,7 +58,7 @@ function isWasmMemory(buffer: ArrayBuffer): boolean {
   refusalOfWasm ??= refusal(new Memory({ initial: 0 }).buffer);
   if (isResizable(buffer) || refusalOfWasm === refusal(new ArrayBuffer(8)) || refusal(buffer) !== refusalOfWasm)
     return false;
-  // A mark makes a plain buffer look the same, and keeps it neither from `transfer` nor from a stream of bytes.
+  // A plain buffer marked as untransferable gives the same message, but `transfer()` and byte streams still detach it.
   if (isMarked(buffer)) return false;
   known.add(buffer);
   return true;
@@ -65,16 +66,16 @@ function isWasmMemory(buffer: ArrayBuffer): boolean {
 
 const { isMarkedAsUntransferable } = threads as { isMarkedAsUntransferable?: (value: unknown) => boolean };
 
-/** Whether a buffer that can't be transferred is so by `markAsUntransferable` alone, as far as can be told. */
+/** Whether a buffer is untransferable only because of `markAsUntransferable`, as far as the runtime reveals it. */
 function isMarked(buffer: ArrayBuffer): boolean {
   if (isMarkedAsUntransferable !== undefined) return isMarkedAsUntransferable(buffer);
-  // Node 20 does not say.
+  // Node 20 lacks isMarkedAsUntransferable.
   return !isWasmForDebugger(buffer);
 }
 
 const pageSize = 65536;
 
-/** Whether V8's debugger shows a WebAssembly.Memory behind a buffer. It takes a millisecond, and some more the first time. */
+/** Whether V8's debugger shows a WebAssembly.Memory behind a buffer. Takes a millisecond, and longer the first time. */
 function isWasmForDebugger(buffer: ArrayBuffer): boolean {
   if (buffer.byteLength % pageSize !== 0) return false;
   const key = 'schuss.memory';
@@ -87,7 +88,7 @@ function isWasmForDebugger(buffer: ArrayBuffer): boolean {
       Object.defineProperty(globalThis, key, { value: buffer, configurable: true });
       session.post('Runtime.evaluate', { expression: `globalThis['${key}']` }, (_, found) => {
         const objectId = found?.result.objectId;
-        if (objectId === undefined) return; // of another context than the main one
+        if (objectId === undefined) return; // the buffer belongs to another context
         session.post('Runtime.getProperties', { objectId }, (_, properties) => {
           isWasm = properties?.internalProperties?.some(({ name }) => name === '[[WebAssemblyMemory]]') ?? false;
         });
@@ -97,7 +98,7 @@ function isWasmForDebugger(buffer: ArrayBuffer): boolean {
       session.disconnect();
     }
   } catch {
-    // A Node that has no debugger, or may not use it.
+    // This Node has no debugger, or may not use it.
   }
   return isWasm;
 }

@@ -9,7 +9,7 @@ interface AddonEngine extends Linalg {
     readonly name: string;
     readonly state: string;
     readonly constants: string;
-    /** Absent in addons of before Adafactor. */
+    /** Absent in addons older than Adafactor. */
     readonly layout?: readonly string[];
     readonly perRow: boolean;
     readonly norms: boolean;
@@ -34,10 +34,10 @@ interface AddonEngine extends Linalg {
 }
 
 interface Addon {
-  /** The instruction sets of this build that this CPU can run, widest first. */
+  /** Instruction sets of this build that this CPU can run, widest first. */
   readonly isas: readonly Isa[];
   engine(isa: Isa): AddonEngine | undefined;
-  /** The most threads that a step may use, for the whole process; 0 until it is set. */
+  /** Upper bound on the threads of a step, for the whole process. 0 until it is set. */
   threads(): number;
   setThreads(n: number, always?: boolean): void;
   allocate(length: number): Float32Array | undefined;
@@ -45,14 +45,14 @@ interface Addon {
   owns(array: Float32Array): boolean;
 }
 
-/** Loads the addon from build/ or prebuilds/. @throws Error whose message says why there is none. */
+/** Loads the addon from build/ or prebuilds/. @throws Error that says why there is none */
 export function loadAddon(): Addon {
   return findAddon().addon as Addon;
 }
 
 const functionsOfAddon = ['threads', 'setThreads', 'allocate', 'address', 'owns'] as const satisfies (keyof Addon)[];
 
-/** A record, so that none is forgotten. */
+// A record, so that the compiler reports a missing name.
 const functionsOfEngine = Object.keys({
   createPlan: true,
   setTensor: true,
@@ -74,7 +74,7 @@ const functionsOfEngine = Object.keys({
   gram: true,
 } satisfies Record<Exclude<keyof AddonEngine, 'kernels'>, true>);
 
-/** @throws Error for an addon of another version */
+/** Refuses an addon that lacks a function. @throws Error */
 function checkFunctions(holder: object, names: readonly string[]): void {
   const lacking = names.find((name) => typeof (holder as Record<string, unknown>)[name] !== 'function');
   if (lacking !== undefined)
@@ -87,18 +87,18 @@ function differs(spelled: string, declared: readonly string[]): boolean {
 
 const alignment = 64;
 
-/** The part of a larger buffer that begins at an aligned address. */
+/** The part of a larger buffer that starts at an aligned address. */
 function alignedIn(buffer: ArrayBuffer, length: number, addon: Addon): Float32Array {
   const skipped = addon.address(new Float32Array(buffer)) % alignment;
   return new Float32Array(buffer, skipped === 0 ? 0 : alignment - skipped, length);
 }
 
-/** Vectors with fewer elements are faster in JavaScript than a call takes; the bits are the same. */
+/** Shorter vectors are computed in JavaScript, which is faster than a native call. The bits are the same. */
 const shortest = 80;
 
 const isShort = (x: Vector): boolean => x.length < shortest;
 
-/** @internal */
+/** The addon's vector operations, with the JavaScript ones for short vectors. @internal */
 export function nativeLinalg(native: Linalg): Linalg {
   const ofColumns = ([first]: Columns): Linalg => (first === undefined || isShort(first) ? js : native);
   return {
@@ -115,7 +115,7 @@ export function nativeLinalg(native: Linalg): Linalg {
 }
 
 /**
- * The engine of one instruction set, or undefined where this CPU or build lacks it.
+ * The engine of one instruction set, or undefined if this CPU or this build lacks it.
  * @throws Error for an addon of another version
  */
 export function nativeEngine(addon: Addon, isa: Isa): Engine | undefined {

@@ -1,11 +1,12 @@
 import { chunkLength, pieceLength } from './engine.js';
 import type { Columns, Linalg, Vector } from './linalg.js';
 
-// The executable specification of native/engine/linalg.cpp and native/kernels/linalg.h: the same operations in the same order.
+// The executable specification of native/engine/linalg.cpp and native/kernels/linalg.h: the same operations in the same
+// order.
 
 /**
- * Of the elements of one chunk every fourth, which go to four of the sixteen lanes, and the first two foldings of these. Four
- * sums stay in registers, sixteen would not; and the chunk stays in the cache.
+ * Sums every fourth element of a chunk: four of the sixteen lanes, folded twice. Four sums stay in registers, sixteen
+ * would not. The chunk stays in the cache between the four passes.
  */
 function quarter(x: Vector, y: Vector, begin: number, end: number): number {
   let sum0 = 0;
@@ -25,7 +26,7 @@ function quarter(x: Vector, y: Vector, begin: number, end: number): number {
   return sum0 + sum8 + (sum4 + sum12);
 }
 
-/** The part of xᵀy of one chunk: element i goes to lane i mod 16, and the lanes are folded in halves. */
+/** The partial sum of xᵀy over one chunk: element i goes to lane i mod 16, and the lanes are folded in halves. */
 export function dotOfChunk(x: Vector, y: Vector, begin: number, end: number): number {
   const [a, b] = [quarter(x, y, begin, end), quarter(x, y, begin + 1, end)];
   return a + quarter(x, y, begin + 2, end) + (b + quarter(x, y, begin + 3, end));
@@ -39,17 +40,17 @@ export function dot(x: Vector, y: Vector, length = x.length): number {
   return sum;
 }
 
-/** Rows that are worked on at a time, so that a block of all columns stays in the cache. */
+/** Rows that are processed together, so that a block of all columns stays in the cache. */
 const block = 256;
 
-/** Columns k to k + 3; the last one again where there are fewer. */
+/** Columns k to k + 3. The last column repeats where there are fewer. */
 function four(columns: Columns, k: number): [Float64Array, Float64Array, Float64Array, Float64Array] {
   const at = (j: number): Float64Array => columns[Math.min(j, columns.length - 1)]!;
   return [at(k), at(k + 1), at(k + 2), at(k + 3)];
 }
 
 function addCombination(columns: Columns, given: Float64Array, x: Float64Array): void {
-  const weights = given.slice(); // x may be they
+  const weights = given.slice(); // x may be the same array
   for (let k = 0; k < columns.length; k += 4) {
     const [p, q, s, t] = four(columns, k);
     const [wp, wq, ws, wt] = [weights[k]!, weights[k + 1] ?? 0, weights[k + 2] ?? 0, weights[k + 3] ?? 0];
@@ -57,7 +58,7 @@ function addCombination(columns: Columns, given: Float64Array, x: Float64Array):
   }
 }
 
-/** Without the addon, and for vectors too short to be worth a call. */
+/** Used without the addon, and for vectors that are too short for a native call to pay. */
 export const referenceLinalg: Linalg = {
   dot: (x, y) => dot(x, y),
   axpby(a, x, b, y, out, z) {
@@ -71,7 +72,7 @@ export const referenceLinalg: Linalg = {
     let most = 0;
     for (let i = 0; i < x.length; i++) {
       const size = Math.abs(x[i]!);
-      if (!(size <= most)) most = size; // a NaN is taken, and then stays: no comparison with it holds
+      if (!(size <= most)) most = size; // true for NaN too
       if (Number.isNaN(most)) return most;
     }
     return most;
@@ -82,11 +83,11 @@ export const referenceLinalg: Linalg = {
     return most;
   },
   project(columns, x, out) {
-    out.set(columns.map((column) => dot(column, x))); // after all: it may be what is read
+    out.set(columns.map((column) => dot(column, x))); // written last, because out may be x
   },
   addCombination,
   gemmInPlace(columns, given) {
-    const q = given.map((row) => row.slice()); // the columns may be among them
+    const q = given.map((row) => row.slice()); // a row may be one of the columns
     for (let begin = 0; begin < (columns[0]?.length ?? 0); begin += block) {
       const parts = columns.map((column) => column.subarray(begin, begin + block));
       const made = q.map((weights) => {

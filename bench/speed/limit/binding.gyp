@@ -1,5 +1,5 @@
 {
-  # Built for the CPU that it runs on, so that the limit is that of this machine.
+  # Built for this CPU only: the limit uses everything that the machine has.
   'targets': [{
     'target_name': 'limit',
     'sources': ['limit.cpp'],

@@ -1,0 +1,348 @@
+import { rangeError, show, typeError } from '../check/errors.js';
+import { checkOptions } from '../check/options.js';
+import { checkFloat32, checkLength, lengthOf } from '../check/typed-array.js';
+import { Control, type Engine, Pass, type Plan, type StepConstants } from '../engine/engine.js';
+import { type Declaration, type Formula, type HyperParameter, optimizerHyperParameters } from './declaration.js';
+import { disjoint, type Extent, extentOf } from './extents.js';
+import { Group } from './param-group.js';
+import { ParamState } from './param-state.js';
+import { type FoundGroup, type Structure, structureOf, type Tensor } from './params.js';
+import { Settings } from './settings.js';
+
+/** Hyper-parameters by name. */
+export type HyperParameterTable = Readonly<Record<string, HyperParameter>>;
+
+const none: readonly number[] = [];
+
+/**
+ * The groups and params of one optimizer, their state arrays, and the native plan that addresses them. Every change is
+ * all or nothing: it allocates and checks first, and then assigns.
+ */
+export class ParamStore {
+  readonly name: string;
+  readonly engine: Engine;
+  groups: readonly Group[] = [];
+  /** The params of all groups, in group order. */
+  params: readonly ParamState[] = [];
+  /** Whether gradients come as one array, a list, or a record. */
+  structure: Structure = 'list';
+  /** The memory of the params, in address order. */
+  extents: readonly Extent[] = [];
+  plan!: Plan;
+  /** The memory that the plan reads in each step. */
+  stepConstants!: StepConstants;
+  readonly #declaration: Declaration;
+  readonly #formula: Formula;
+  readonly #global: Settings;
+  /** Hyper-parameters of a group, and the values that groups inherit. */
+  readonly #table: HyperParameterTable;
+  readonly #defaults: Readonly<Record<string, unknown>>;
+
+  constructor(
+    declaration: Declaration,
+    engine: Engine,
+    formula: Formula,
+    global: Settings,
+    group: { readonly table: HyperParameterTable; readonly defaults: Readonly<Record<string, unknown>> },
+  ) {
+    this.name = declaration.name;
+    this.engine = engine;
+    this.#declaration = declaration;
+    this.#formula = formula;
+    this.#global = global;
+    this.#table = group.table;
+    this.#defaults = group.defaults;
+  }
+
+  /** Names of the numbers that each param keeps beside its step count. */
+  get scalarNames(): readonly string[] {
+    return Object.keys(this.#declaration.scalars ?? {});
+  }
+
+  paramsOf(group: Group): readonly ParamState[] {
+    return this.params.slice(group.begin, group.end);
+  }
+
+  // ---- Adding and replacing params ----
+
+  /**
+   * Adds groups, all or nothing. Returns the new groups.
+   * @param pathOf How errors name a group, by its index among `found`.
+   * @throws TypeError, RangeError for options or params that are not allowed; nothing is added then
+   */
+  add(found: readonly FoundGroup[], pathOf: (index: number) => string): readonly Group[] {
+    const tensors = [...this.params, ...found.flatMap((group) => group.tensors)];
+    const structure = structureOf(this.name, tensors);
+    const added = this.#checkGroups(found, pathOf);
+    // Reading groups and options may have run user code, so every array is checked again.
+    for (const { path, data } of tensors) checkFloat32(this.name, path, data);
+    const extents = disjoint(
+      this.name,
+      tensors.map(({ data, path }) => extentOf(this.engine, data, path)),
+    );
+    const params = [...this.params, ...added.flatMap((group) => this.#createParams(group))];
+    const groups = [...this.groups, ...added];
+    const stepConstants = this.#allocateStepConstants(params.length);
+    const plan = this.engine.createPlan(params.length, stepConstants);
+    for (const group of groups)
+      for (let i = group.begin; i < group.end; i++) this.#register(plan, i, group, params[i]!);
+
+    this.groups = groups;
+    this.params = params;
+    this.structure = structure;
+    this.extents = extents;
+    this.stepConstants = stepConstants;
+    this.plan = plan;
+    return added;
+  }
+
+  /**
+   * Replaces the array of a param by another of the same length, and keeps the param's state.
+   * @throws TypeError, RangeError
+   */
+  rebind(key: string | number, array: Float32Array): void {
+    const index = this.params.findIndex((param) => param.key === key);
+    const param = this.params[index];
+    if (param === undefined) throw typeError(this.name, 'key', show(key), 'the name of a param');
+    checkFloat32(this.name, param.path, array);
+    checkLength(this.name, param.path, array, param.length);
+    param.data = array;
+    const group = this.groups.find(({ begin, end }) => begin <= index && index < end) as Group;
+    this.#register(this.plan, index, group, param);
+    // A detached array has no address, so only the others are compared.
+    const attached = this.params.filter(({ data, length }) => lengthOf(data) === length);
+    this.extents = disjoint(
+      this.name,
+      attached.map(({ data, path }) => extentOf(this.engine, data, path)),
+    );
+  }
+
+  /** Releases all memory. */
+  release(): void {
+    this.groups = [];
+    this.params = [];
+    this.extents = [];
+    this.plan = undefined as unknown as Plan;
+    this.stepConstants = undefined as unknown as StepConstants;
+  }
+
+  // ---- Settings of a group ----
+
+  /** The settings of a group with one value replaced. @throws TypeError, RangeError */
+  changed(group: Group, name: string, value: unknown): Settings {
+    const settings = group.settings.with({ [name]: group.settings.check(name, value) });
+    this.checkSettings(group, settings);
+    return settings;
+  }
+
+  /** Whether settings select another kernel for a param of the group: its state arrays change then. */
+  changesKernel(group: Group, settings: Settings): boolean {
+    return this.paramsOf(group).some((param) => this.kernelOf(settings, param) !== param.kernel);
+  }
+
+  /** Refuses settings that contradict each other or do not fit the group's params. @throws TypeError, RangeError */
+  checkSettings(group: Group, settings: Settings): void {
+    this.#checkConflict(settings);
+    if (!this.changesKernel(group, settings)) return;
+    this.#checkShapes(settings, group.tensors);
+    this.checkParams();
+  }
+
+  /** Replaces the settings of a group by checked ones, and its state arrays where they select another kernel. */
+  adopt(group: Group, settings: Settings): void {
+    group.settings.adopt(settings);
+    for (let i = group.begin; i < group.end; i++) {
+      const param = this.params[i]!;
+      const kernel = this.kernelOf(group.settings, param);
+      if (kernel === param.kernel) continue;
+      param.kernel = kernel;
+      this.#register(this.plan, i, group, param);
+    }
+  }
+
+  /** The kernel that settings select for a param. */
+  kernelOf(settings: Settings, { shape }: Tensor): string {
+    return this.#formula.kernel(settings.resolved, shape !== undefined);
+  }
+
+  /** Names and lengths of the arrays that a param keeps under a kernel, the moving average included. */
+  arraysOf(param: ParamState, kernel = param.kernel): readonly (readonly [name: string, length: number])[] {
+    const names = this.#declaration.kernels[kernel]!.state;
+    const state = names.map((name) => [name, this.#stateLength(kernel, name, param)] as const);
+    return param.ema === null ? state : [...state, ['ema', param.length]];
+  }
+
+  // ---- A step ----
+
+  /** Refuses params that were detached or resized. @throws TypeError, RangeError */
+  checkParams(): void {
+    const { params } = this;
+    for (let i = 0; i < params.length; i++) {
+      const param = params[i]!;
+      if (lengthOf(param.data) !== param.length) checkLength(this.name, param.path, param.data, param.length);
+      this.checkEma(param);
+    }
+  }
+
+  /** Refuses a moving average that was detached or resized. @throws TypeError, RangeError */
+  checkEma({ ema, length, path }: ParamState): void {
+    if (ema !== null && lengthOf(ema) !== length) checkLength(this.name, `emaParams of ${path}`, ema, length);
+  }
+
+  /**
+   * Writes the constants rows of a step: one for each run of params in a group that share t and scalars. Params that
+   * have no gradient in this step are marked in `rowOf` and skipped.
+   */
+  writeConstants(): void {
+    const { rows, stride, rowOf } = this.stepConstants;
+    const ema = this.#global.resolved['ema'] as number | undefined;
+    let row = -1;
+    for (const group of this.groups) {
+      const { resolved } = group.settings;
+      group.resolveShared(this.#declaration.decay);
+      let last: ParamState | undefined;
+      let scalars = none;
+      for (let i = group.begin; i < group.end; i++) {
+        if (rowOf[i]! < 0) continue;
+        const param = this.params[i]!;
+        if (last === undefined || last.step !== param.step || !sameNumbers(last.scalars, param.scalars)) {
+          row++;
+          const t = param.step + 1;
+          const at = row * stride;
+          rows[at + Pass.gradScale] = group.gradScale;
+          rows[at + Pass.clipValue] = group.clipValue;
+          rows[at + Pass.l2] = group.l2;
+          rows[at + Pass.decayFactor] = group.decayFactor;
+          rows[at + Pass.emaRate] = ema === undefined ? 0 : 1 - ema;
+          rows[at + Pass.emaStart] = t === 1 ? 1 : 0;
+          const constants = this.#formula.constants(resolved, t, param.scalars);
+          for (let c = 0; c < constants.length; c++) rows[at + Pass.length + c] = constants[c] as number;
+          scalars = param.scalars.length > 0 ? this.#formula.scalarsAfter(resolved, t, param.scalars) : param.scalars;
+          last = param;
+        }
+        rowOf[i] = row;
+        param.nextScalars = scalars;
+      }
+    }
+  }
+
+  /** Counts the update of each param that took part in an applied step. */
+  advance(): void {
+    const { rowOf } = this.stepConstants;
+    const { params } = this;
+    for (let i = 0; i < params.length; i++) {
+      if (rowOf[i]! < 0) continue;
+      const param = params[i]!;
+      param.step++;
+      param.scalars = param.nextScalars;
+    }
+  }
+
+  // ---- Inside ----
+
+  #checkGroups(found: readonly FoundGroup[], pathOf: (index: number) => string): Group[] {
+    const known = Object.keys(this.#table);
+    let begin = this.params.length;
+    return found.map(({ given, tensors, options }, g) => {
+      for (const name of Object.keys(optimizerHyperParameters)) {
+        if (name in options)
+          throw typeError(
+            this.name,
+            `${pathOf(g)}.${name}`,
+            'an option of the optimizer as a whole',
+            'it beside the params, not in a group',
+          );
+      }
+      checkOptions(this.name, options, known);
+      const settings = new Settings(this.name, this.#table, { ...this.#defaults, ...optionsIn(options, this.#table) });
+      this.#checkConflict(settings);
+      this.#checkShapes(settings, tensors);
+      const group = new Group(given, tensors, begin, settings);
+      begin = group.end;
+      return group;
+    });
+  }
+
+  #checkConflict(settings: Settings): void {
+    const conflict = this.#formula.conflict(settings.resolved);
+    if (conflict !== undefined) throw rangeError(this.name, ...conflict);
+  }
+
+  /** Refuses a param without a shape if its kernel keeps one number a matrix row or column. */
+  #checkShapes(settings: Settings, tensors: readonly Tensor[]): void {
+    const flat = tensors.find(
+      (tensor) =>
+        tensor.shape === undefined && this.#declaration.kernels[this.kernelOf(settings, tensor)]!.layout !== undefined,
+    );
+    if (flat !== undefined)
+      throw typeError(
+        this.name,
+        flat.path,
+        'a param without a shape',
+        'one with rows: { data, shape: [rows, columns] }',
+      );
+  }
+
+  #createParams({ settings, tensors }: Group): ParamState[] {
+    const hasEma = this.#global.set['ema'] !== undefined;
+    const scalars = Object.values(this.#declaration.scalars ?? {});
+    return tensors.map((tensor) => {
+      const ema = hasEma ? this.engine.allocate(lengthOf(tensor.data)) : null;
+      ema?.set(tensor.data);
+      return new ParamState(tensor, scalars, ema, this.kernelOf(settings, tensor));
+    });
+  }
+
+  #allocateStepConstants(count: number): StepConstants {
+    const widest = Math.max(...Object.values(this.#declaration.kernels).map(({ constants }) => constants.length));
+    const stride = Pass.length + widest;
+    return {
+      control: new Float64Array(Control.length),
+      rows: new Float32Array(count * stride),
+      stride,
+      rowOf: new Int32Array(count),
+    };
+  }
+
+  /** Registers a param in a plan. Creates the state arrays that its kernel needs and drops all others. */
+  #register(plan: Plan, index: number, group: Group, param: ParamState): void {
+    const declaration = this.#declaration.kernels[param.kernel]!;
+    const state = declaration.state.map((name) => {
+      const length = this.#stateLength(param.kernel, name, param);
+      let array = param.arrays.get(name);
+      if (array === undefined || lengthOf(array) !== length) {
+        array = this.engine.allocate(length);
+        const start = this.#formula.initial(name, group.settings.resolved);
+        if (start !== 0) array.fill(start);
+        param.arrays.set(name, array);
+      }
+      return array;
+    });
+    for (const name of param.arrays.keys()) if (!declaration.state.includes(name)) param.arrays.delete(name);
+    param.grad = null; // setTensor forgets the gradient
+    plan.setTensor(index, param.kernel, declaration, param.data, state, param.ema, param.shape?.[1] ?? 0);
+  }
+
+  #stateLength(kernel: string, name: string, { shape, length }: ParamState): number {
+    const layout = this.#declaration.kernels[kernel]!.layout?.[name];
+    return layout === undefined ? length : (shape as readonly [number, number])[layout === 'row' ? 0 : 1];
+  }
+}
+
+/** The options of `source` that are set and belong to `table`. */
+export function optionsIn(
+  source: Readonly<Record<string, unknown>>,
+  table: HyperParameterTable,
+): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.keys(table)
+      .filter((name) => source[name] !== undefined)
+      .map((name) => [name, source[name]]),
+  );
+}
+
+function sameNumbers(a: readonly number[], b: readonly number[]): boolean {
+  if (a === b) return true;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
+}

@@ -1,0 +1,170 @@
+import { floatsOf, lengthOf } from '../check/typed-array.js';
+import { chunkLength, Pass, pieceLength } from './engine.js';
+import type { KernelDeclaration, Norms } from './kernel.js';
+import { dotOfChunk } from './reference-linalg.js';
+
+// The executable specification of native/kernels/loop.h: the same operations in the same order. The product of two
+// floats is exact in float64, and sums, quotients and roots of floats round twice without harm, so Math.fround after
+// each operation gives float32 arithmetic to the bit.
+const f = Math.fround;
+
+/** A tensor registered in a plan, or one matrix row of it. */
+export interface Tensor {
+  readonly kernel: KernelDeclaration;
+  readonly param: Float32Array;
+  readonly state: readonly Float32Array[];
+  readonly ema: Float32Array | null;
+  readonly columns: number;
+}
+
+/** What a step does to a tensor, apart from the gradient itself. */
+export interface Work {
+  /** The constants row of the tensor. */
+  readonly row: Float32Array;
+  readonly gradScale: number;
+  readonly zeroGrad: boolean;
+}
+
+/** The gradient that the formula sees, after scaling, clipping and L2 decay. */
+function prologue({ row, gradScale }: Work, param: number, grad: number): number {
+  const clipValue = row[Pass.clipValue]!;
+  const l2 = row[Pass.l2]!;
+  let g = f(gradScale * grad);
+  if (clipValue !== Number.POSITIVE_INFINITY) {
+    const raised = -clipValue > g ? -clipValue : g;
+    g = clipValue < raised ? clipValue : raised;
+  }
+  return l2 !== 0 ? f(g + f(l2 * param)) : g;
+}
+
+function constantsOf({ constants }: KernelDeclaration, { row }: Work): readonly number[] {
+  return Array.from(row.subarray(Pass.length, Pass.length + constants.length));
+}
+
+/** Updates consecutive elements: prologue, formula, epilogue. */
+export function walk(
+  { kernel, param, state, ema }: Tensor,
+  grad: Float32Array,
+  work: Work,
+  constants: readonly number[] = constantsOf(kernel, work),
+): void {
+  const { row, zeroGrad } = work;
+  const decayFactor = row[Pass.decayFactor]!;
+  const emaRate = row[Pass.emaRate]!;
+  const emaStart = row[Pass.emaStart] !== 0;
+  const update = kernel.reference(constants, state);
+  for (let i = 0, length = lengthOf(param); i < length; i++) {
+    const before = param[i]!;
+    const after = f(update(i, f(decayFactor * before), prologue(work, before, grad[i]!)));
+    param[i] = after;
+    if (zeroGrad) grad[i] = 0;
+    if (ema !== null) {
+      const old = emaStart ? before : ema[i]!;
+      ema[i] = old + f(emaRate * f(after - old));
+    }
+  }
+}
+
+/** Runs a kernel that needs norms of its tensor. A kernel with state per matrix row or column walks row by row. */
+export function walkWithNorms(norms: Norms, tensor: Tensor, grad: Float32Array, work: Work): void {
+  const { kernel, param, columns } = tensor;
+  const length = lengthOf(param);
+  if (length === 0) return;
+  const rowLength = kernel.layout === undefined ? length : columns;
+  const rows = Array.from({ length: length / rowLength }, (_, row) =>
+    kernel.layout === undefined ? tensor : rowOf(tensor, row, columns),
+  );
+  const gradOf = (row: number): Float32Array => floatsOf(grad, row * rowLength, (row + 1) * rowLength);
+
+  let constants = constantsOf(kernel, work);
+  if (kernel.accumulate !== undefined) {
+    const mean = accumulateMeans(tensor, kernel.accumulate(constants), grad, work);
+    constants = norms.resolveMean!(constants, mean).map(f);
+  }
+
+  const both = [new Float32Array(length), new Float32Array(length)] as const;
+  const out = new Float64Array(2);
+  for (const [row, part] of rows.entries()) {
+    const at = norms.measure(constants, part.state);
+    const seen = gradOf(row);
+    for (let i = 0; i < rowLength; i++) {
+      at(i, part.param[i]!, prologue(work, part.param[i]!, seen[i]!), out);
+      both[0][row * rowLength + i] = out[0]!;
+      both[1][row * rowLength + i] = out[1]!;
+    }
+  }
+  const [first, second] = both.map((x) => Math.sqrt(sumSquaresInPieces(x, rowLength))) as [number, number];
+  constants = norms.resolve(constants, first, second, length).map(f);
+  for (const [row, part] of rows.entries()) walk(part, gradOf(row), work, constants);
+}
+
+/** Updates the row and column state with the mean squares of the gradient. Returns the mean of the row state. */
+function accumulateMeans(
+  { param, state, columns }: Tensor,
+  accumulate: (meanSquare: number, before: number) => number,
+  grad: Float32Array,
+  work: Work,
+): number {
+  const [rowState, columnState] = state as [Float32Array, Float32Array];
+  const seen = Float32Array.from({ length: lengthOf(param) }, (_, i) => prologue(work, param[i]!, grad[i]!));
+  const rows = seen.length / columns;
+  const sums = new Float64Array(columns);
+  let total = 0;
+  for (let row = 0; row < rows; row++) {
+    const part = seen.subarray(row * columns, (row + 1) * columns);
+    for (let i = 0; i < columns; i++) sums[i] = sums[i]! + part[i]! * part[i]!;
+    rowState[row] = accumulate(meanSquare(part), rowState[row]!);
+    total += rowState[row]!;
+  }
+  for (let i = 0; i < columns; i++) columnState[i] = accumulate(f(sums[i]! / rows), columnState[i]!);
+  return total / rows;
+}
+
+/** The sum of squares of a tensor: a chunk's partial sum adds up pieces, and a piece ends where its matrix row ends. */
+function sumSquaresInPieces(x: Float32Array, rowLength: number): number {
+  let sum = 0;
+  for (let chunk = 0; chunk < x.length; chunk += chunkLength) {
+    const end = Math.min(chunk + chunkLength, x.length);
+    let ofChunk = 0;
+    for (let begin = chunk; begin < end; ) {
+      const next = Math.min(begin + pieceLength, begin - (begin % rowLength) + rowLength, end);
+      ofChunk += dotOfChunk(x, x, begin, next);
+      begin = next;
+    }
+    sum += ofChunk;
+  }
+  return sum;
+}
+
+/** The mean square of one matrix row, summed in pieces. */
+function meanSquare(row: Float32Array): number {
+  let sum = 0;
+  for (let begin = 0; begin < row.length; begin += pieceLength)
+    sum += dotOfChunk(row, row, begin, Math.min(begin + pieceLength, row.length));
+  return f(sum / row.length);
+}
+
+/** Updates one matrix row. The mean square of its gradient goes into the row's state first. */
+export function walkRow(tensor: Tensor, grad: Float32Array, work: Work): void {
+  const { param, kernel } = tensor;
+  const state = tensor.state[0] as Float32Array;
+  const mean = meanSquare(grad.map((g, i) => prologue(work, param[i]!, g)));
+  state[0] = kernel.accumulate!(constantsOf(kernel, work))(mean, state[0]!);
+  walk(tensor, grad, work);
+}
+
+/** One matrix row of a tensor. */
+export function rowOf({ kernel, param, state, ema, columns }: Tensor, row: number, length: number): Tensor {
+  const part = (array: Float32Array): Float32Array => floatsOf(array, row * length, (row + 1) * length);
+  return {
+    kernel,
+    param: part(param),
+    state: state.map((array, s) => {
+      const layout = kernel.layout?.[kernel.state[s]!];
+      if (layout === undefined) return part(array);
+      return layout === 'row' ? floatsOf(array, row, row + 1) : array;
+    }),
+    ema: ema === null ? null : part(ema),
+    columns,
+  };
+}
