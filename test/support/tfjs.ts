@@ -14,7 +14,10 @@ export function onBackend(name: string): void {
     await tf.setBackend(name);
     await tf.ready();
   });
-  beforeEach(() => tf.engine().startScope());
+  beforeEach(() => {
+    tf.disposeVariables(); // other files of the same worker may have left some
+    tf.engine().startScope();
+  });
   afterEach(() => {
     tf.engine().endScope();
     tf.disposeVariables();
