@@ -10,7 +10,7 @@ import { root } from '../support/root.js';
 const folder = join(root, 'build', 'examples');
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-test('all compile', () => {
+test('every example compiles', () => {
   mkdirSync(folder, { recursive: true });
   const files = examples.map(({ code }, i) => {
     const file = join(folder, `example-${i}.mts`);

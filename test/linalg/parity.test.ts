@@ -135,7 +135,7 @@ function expectOutcomes(actual: readonly Outcome[], expected: readonly Outcome[]
 }
 
 describe.each(operations)('$name', (operation) => {
-  test('the reference is its definition', () => {
+  test('the reference matches the definition', () => {
     for (const length of lengths)
       expectOutcomes(outcomes(operation, referenceLinalg, length), outcomes(operation, defined, length));
   });
@@ -157,7 +157,7 @@ describe.each(operations)('$name', (operation) => {
   });
 });
 
-test('what is written may be what is read', () => {
+test('outputs may alias inputs', () => {
   const all: [string, Linalg][] = [...addon.isas.map((isa): [string, Linalg] => [isa, addon.engine(isa)!])];
   for (const [name, vectors] of [...all, ['js', referenceLinalg] as const])
     for (const kind of kinds)
@@ -178,7 +178,7 @@ test('what is written may be what is read', () => {
       }
 });
 
-test('a float32 is rounded once, and what is summed is what was stored', () => {
+test('a float32 is rounded once, and dot products use the stored values', () => {
   const x = Float32Array.of(1, 1 + 2 ** -23);
   for (const linalg of [referenceLinalg, ...addon.isas.map((isa) => addon.engine(isa)!)]) {
     const out = new Float32Array(2);
@@ -190,7 +190,7 @@ test('a float32 is rounded once, and what is summed is what was stored', () => {
   }
 });
 
-test('maxAbs: one NaN is found wherever it is, and an infinity is none', () => {
+test('maxAbs returns NaN for one NaN anywhere, and not for an infinity', () => {
   for (const linalg of [referenceLinalg, ...addon.isas.map((isa) => addon.engine(isa)!)])
     for (const length of [1, 4, 33, 100])
       for (let at = 0; at < length; at++) {
@@ -203,7 +203,7 @@ test('maxAbs: one NaN is found wherever it is, and an infinity is none', () => {
       }
 });
 
-test('the engine changes from JavaScript to the addon, and nobody sees it', () => {
+test('short vectors use JavaScript and long ones the addon, with the same bits', () => {
   const calls: number[] = [];
   const spy = new Proxy(referenceLinalg, {
     get: (target, name: keyof Linalg) =>
@@ -266,7 +266,7 @@ const shapes = [...Array.from({ length: 10 }, (_, count) => [41, count] as const
 ] as never) as (readonly [number, number])[];
 
 describe('tall matrices', () => {
-  test('what is written may be what is read', () => {
+  test('outputs may alias inputs', () => {
     // As many rows as columns, so that any vector may stand anywhere; more than a block of gemmInPlace.
     const size = 300;
     const run = (v: Linalg): Float64Array[] => {
@@ -291,7 +291,7 @@ describe('tall matrices', () => {
     }
   });
 
-  test('the reference is its definition', () => {
+  test('the reference matches the definition', () => {
     for (const [rows, count] of shapes) {
       const P = columnsOf(rows, count, rows + count);
       const [x] = columnsOf(rows, 1, 3) as [Float64Array];
@@ -325,7 +325,7 @@ describe('tall matrices', () => {
     }
   });
 
-  test.each([...addon.isas])('%s: equal to the reference', (isa) => {
+  test.each([...addon.isas])('%s gives the bits of the reference', (isa) => {
     for (const [rows, count] of shapes)
       for (const wild of [false, true]) {
         const expected = tallResults(referenceLinalg, rows, count, wild);
@@ -333,7 +333,7 @@ describe('tall matrices', () => {
       }
   });
 
-  test('1, 2 and 3 threads', () => {
+  test('1, 2 and 3 threads give the same bits', () => {
     const expected = tallResults(referenceLinalg, 50_000, 5, false);
     for (const threads of [1, 2, 3]) {
       addon.setThreads(threads, true);
@@ -342,6 +342,6 @@ describe('tall matrices', () => {
   });
 });
 
-test('both engines offer them', () => {
+test('both engines offer linear algebra', () => {
   expect(reference.linalg).toBe(referenceLinalg);
 });

@@ -166,53 +166,56 @@ describe.each(allClasses.map(([optimizer, declaration]) => [declaration.name, op
     // Where the shape chooses the kernel, or shapes the state.
     const forms = Object.values(declaration.kernels);
     const shapes = forms.some(({ layout }) => layout !== undefined);
-    test.runIf(shapes && declaration.denseOnly !== undefined)('params with and without a shape', () => {
-      const flat = (): undefined => undefined;
-      for (const options of cases)
-        for (const wild of [false, true]) {
-          const expected = run(reference, optimizer, options, lengths, wild, 3, flat);
-          for (const engine of parityEngines) {
-            const where = `${engine.isa} ${String(Object.entries(options))}`;
-            expectEqual(run(engine, optimizer, options, lengths, wild, 3, flat), expected, where);
+    test.runIf(shapes && declaration.denseOnly !== undefined)(
+      'params with and without a shape give the bits of the reference',
+      () => {
+        const flat = (): undefined => undefined;
+        for (const options of cases)
+          for (const wild of [false, true]) {
+            const expected = run(reference, optimizer, options, lengths, wild, 3, flat);
+            for (const engine of parityEngines) {
+              const where = `${engine.isa} ${String(Object.entries(options))}`;
+              expectEqual(run(engine, optimizer, options, lengths, wild, 3, flat), expected, where);
+            }
+          }
+        // One row, one column, rows that end within a vector, a piece or a chunk, more rows than a chunk has elements.
+        for (const [rows, columns] of [
+          [1, 7],
+          [7, 1],
+          [3, 5],
+          [125, 8],
+          [8, 125],
+          [70, 131],
+          [20_000, 3],
+          [3, 20_000],
+          [20_000, 1],
+          [1, 20_000],
+          [3, 0],
+          [0, 3],
+        ] as const) {
+          const shape = (): [number, number] => [rows, columns];
+          // Without the largest floats, whose squares would make all means infinite.
+          const moderate: typeof floats = (...args) => floats(...args).map((v) => Math.max(-1e4, Math.min(1e4, v)));
+          for (const options of variants[name] ?? [{}]) {
+            const more = { ...options, ema: 0.9, zeroGrads: true };
+            const expected = run(reference, optimizer, more, [rows * columns], false, 3, shape, moderate);
+            const where = `${rows}×${columns} ${String(Object.entries(options))}`;
+            expect(
+              expected.arrays.every((array) => array.every(Number.isFinite)),
+              where,
+            ).toBe(true);
+            for (const engine of parityEngines)
+              expectEqual(
+                run(engine, optimizer, more, [rows * columns], false, 3, shape, moderate),
+                expected,
+                `${engine.isa} ${where}`,
+              );
           }
         }
-      // One row, one column, rows that end within a vector, a piece or a chunk, more rows than a chunk has elements.
-      for (const [rows, columns] of [
-        [1, 7],
-        [7, 1],
-        [3, 5],
-        [125, 8],
-        [8, 125],
-        [70, 131],
-        [20_000, 3],
-        [3, 20_000],
-        [20_000, 1],
-        [1, 20_000],
-        [3, 0],
-        [0, 3],
-      ] as const) {
-        const shape = (): [number, number] => [rows, columns];
-        // Without the largest floats, whose squares would make all means infinite.
-        const moderate: typeof floats = (...args) => floats(...args).map((v) => Math.max(-1e4, Math.min(1e4, v)));
-        for (const options of variants[name] ?? [{}]) {
-          const more = { ...options, ema: 0.9, zeroGrads: true };
-          const expected = run(reference, optimizer, more, [rows * columns], false, 3, shape, moderate);
-          const where = `${rows}×${columns} ${String(Object.entries(options))}`;
-          expect(
-            expected.arrays.every((array) => array.every(Number.isFinite)),
-            where,
-          ).toBe(true);
-          for (const engine of parityEngines)
-            expectEqual(
-              run(engine, optimizer, more, [rows * columns], false, 3, shape, moderate),
-              expected,
-              `${engine.isa} ${where}`,
-            );
-        }
-      }
-    });
+      },
+    );
 
-    test('over several chunks', () => {
+    test('a param of several chunks gives the bits of the reference', () => {
       for (const own of variants[name] ?? [{}]) {
         const options = { ...own, clipNorm: 1, ema: 0.9 };
         const length = all ? 100_150 : 33_000;

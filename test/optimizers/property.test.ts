@@ -98,7 +98,7 @@ describe.each(titled(variants))('%s', (_, c) => {
     );
   });
 
-  test('gradScale s with gradients g is gradients fround(s · g)', () => {
+  test('gradScale s with gradients g equals gradients fround(s · g)', () => {
     check(
       fc.property(run, fc.float({ noNaN: true, min: -8, max: 8 }), ({ w, gs, options }, scale) => {
         const [x, y] = [w.slice(), w.slice()];
@@ -128,7 +128,7 @@ describe.each(titled(variants))('%s', (_, c) => {
     );
   });
 
-  test('saved and loaded at a random point, it goes on as if nothing had been', () => {
+  test('saving and loading at a random step changes nothing', () => {
     check(
       fc.property(run, fc.nat(4), ({ w, gs, cuts, options }, at) => {
         const pieces = parts(w, cuts);

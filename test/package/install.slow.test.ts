@@ -82,20 +82,23 @@ beforeAll(() => {
   rmSync(join(bare, 'node_modules', 'schuss', 'prebuilds'), { recursive: true });
 }, 300_000);
 
-test('the tarball holds the prebuild, and the sources of a build where no package manager looks for them', () => {
+test('the tarball contains the prebuild, and build sources where no package manager looks for them', () => {
   const files = packed.files.map(({ path }) => path);
   expect(files).toEqual(
     expect.arrayContaining([prebuild, 'native/kernels/adam.h', 'native/isa/targets.gypi', 'dist/addon/binding.gyp']),
   );
   expect(files).toContain('dist/addon/node-addon-api/napi.h');
   expect(files).not.toContain('binding.gyp');
-  expect(files.filter((file) => file.startsWith('test/') || file.includes('node_modules'))).toEqual([]);
+  expect(
+    files.filter((file) => file.startsWith('test/') || file.includes('node_modules')),
+    'files that do not belong into the tarball',
+  ).toEqual([]);
   console.log(`tarball with one prebuild: ${packed.size} bytes, unpacked ${packed.unpackedSize}`);
   expect(packed.size).toBeLessThan(2 ** 20);
 });
 
 describe('installed', () => {
-  test('nothing but the package and its dependencies', () => {
+  test('installs only the package and its dependencies', () => {
     const { packages } = JSON.parse(readFileSync(join(app, 'package-lock.json'), 'utf8')) as {
       packages: Record<string, { hasInstallScript?: boolean }>;
     };
@@ -110,7 +113,7 @@ describe('installed', () => {
     expect(node(args)).toEqual({ out: 'native\n', err: '' });
   });
 
-  test('info says what runs', () => {
+  test('info shows the backend', () => {
     const { out } = schuss(['info']);
     expect(out).toMatch(/^backend +native$/m);
     expect(out).toMatch(new RegExp(`^addon +${prebuild}$`, 'm'));
@@ -139,7 +142,7 @@ describe('bundled', () => {
       outfile: options.format === 'esm' ? outfile : outfile.replace('.mjs', '.cjs'),
       ...options,
     });
-    expect(warnings).toEqual([]);
+    expect(warnings, 'warnings of esbuild').toEqual([]);
     return options.format === 'esm' ? outfile : outfile.replace('.mjs', '.cjs');
   }
   // Whatever CommonJS package uses Node's own modules needs it in a bundle that is an ES module.
@@ -173,13 +176,16 @@ describe('bundled', () => {
       ),
     );
     const { errors = [], warnings = [] } = stats.toJson({ errors: true, warnings: true });
-    expect(errors).toEqual([]);
+    expect(errors, 'errors of webpack').toEqual([]);
     // This tarball holds one prebuild, a published one all.
-    expect(warnings.filter(({ message }) => !/Can't resolve '\.\.\/\.\.\/prebuilds\//.test(message))).toEqual([]);
+    expect(
+      warnings.filter(({ message }) => !/Can't resolve '\.\.\/\.\.\/prebuilds\//.test(message)),
+      'warnings of webpack',
+    ).toEqual([]);
     expect(node([join(path, 'app.cjs')], elsewhere)).toEqual(native);
   });
 
-  test('the addon lost on the way, and none to begin with: the reference runs', () => {
+  test('the JS backend runs if the bundle loses the addon or there was none', () => {
     const file = bundle('lost', app, { loader: { '.node': 'copy' } });
     for (const name of readdirSync(dirname(file))) if (name.endsWith('.node')) rmSync(join(dirname(file), name));
     expect(node([file], elsewhere)).toEqual(onReference);
@@ -202,20 +208,23 @@ describe('without its prebuild', () => {
   const bits = (options = {}): string =>
     node([join(root, 'test', 'package', 'bits.cjs'), join(bare, 'node_modules', 'schuss')], options).out;
 
-  test.each(['require', 'import'])('%s: the reference runs after one warning, which names the build', (form) => {
-    const code =
-      "const { Adam, backend } = await load('schuss'); new Adam(new Float32Array(1)); console.log(backend().name);";
-    const load =
-      form === 'require'
-        ? "import { createRequire } from 'node:module'; const load = createRequire(process.cwd() + '/');"
-        : 'const load = (name) => import(name);';
-    const { out, err } = node(['--input-type=module', '-e', load + code], { cwd: bare });
-    expect(out).toBe('js\n');
-    expect(err).toMatch(warning);
-    expect(err.match(/SchussWarning/g)).toHaveLength(1);
-  });
+  test.each(['require', 'import'])(
+    '%s: the JS backend runs after one warning, which names the build command',
+    (form) => {
+      const code =
+        "const { Adam, backend } = await load('schuss'); new Adam(new Float32Array(1)); console.log(backend().name);";
+      const load =
+        form === 'require'
+          ? "import { createRequire } from 'node:module'; const load = createRequire(process.cwd() + '/');"
+          : 'const load = (name) => import(name);';
+      const { out, err } = node(['--input-type=module', '-e', load + code], { cwd: bare });
+      expect(out).toBe('js\n');
+      expect(err).toMatch(warning);
+      expect(err.match(/SchussWarning/g)).toHaveLength(1);
+    },
+  );
 
-  test('info says why', () => {
+  test('info shows the reason', () => {
     expect(schuss(['info'], { cwd: bare }).out).toMatch(new RegExp(`^why not native +no ${prebuild}$`, 'm'));
     const { fallback } = JSON.parse(schuss(['info', '--json'], { cwd: bare }).out) as { fallback: string };
     expect(fallback).toBe(`no ${prebuild}`);
@@ -224,7 +233,7 @@ describe('without its prebuild', () => {
     expect(err).not.toContain('    at ');
   });
 
-  test('one that does not load: the reason is the system’s', () => {
+  test("info shows the system's reason for an addon that does not load", () => {
     const file = join(bare, 'node_modules', 'schuss', prebuild);
     mkdirSync(dirname(file), { recursive: true });
     writeFileSync(file, 'not an addon');
@@ -233,7 +242,7 @@ describe('without its prebuild', () => {
     );
   });
 
-  test.skipIf(process.platform === 'win32')('build says what is missing', () => {
+  test.skipIf(process.platform === 'win32')('build names the missing tool', () => {
     const refused = (environment: Record<string, string>): string =>
       node([join(bare, 'node_modules', '.bin', 'schuss'), 'build'], { cwd: bare, status: 1, ...environment }).err;
     expect(refused({ CXX: 'none' })).toMatch(/^schuss build: no C\+\+17 compiler among none\. .*comes with\n\n {2}\S/);
@@ -258,7 +267,7 @@ describe('without its prebuild', () => {
     );
   });
 
-  test('build makes one that gives the same bits', { timeout: 300_000 }, () => {
+  test('build compiles an addon that gives the same bits', { timeout: 300_000 }, () => {
     const reference = bits({ SCHUSS_BACKEND: 'js' });
     const { out } = schuss(['build'], { cwd: bare });
     expect(out).toMatch(/^Built .+\.node$/m);
@@ -268,7 +277,7 @@ describe('without its prebuild', () => {
   });
 });
 
-test('the C library is that of the program’s loader', () => {
+test('the C library is found by the loader of the program', () => {
   const programs = { musl: '\x7fELF…/lib/ld-musl-x86_64.so.1\0', glibc: '\x7fELF…/lib64/ld-linux-x86-64.so.2\0' };
   for (const [libc, head] of Object.entries(programs)) {
     writeFileSync(join(folder, libc), head);

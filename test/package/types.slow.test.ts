@@ -30,7 +30,7 @@ describe('types', () => {
   });
 
   // Whose own types don't pass a check without the DOM's.
-  test("those for TensorFlow.js, beside TensorFlow.js's", () => {
+  test('the types of schuss/tfjs work beside those of TensorFlow.js', () => {
     const code = `
       import type { Optimizer } from '@tensorflow/tfjs-core';
       import { Adam } from 'schuss';

@@ -11,7 +11,7 @@ const changes: [string, (w: Float32Array) => Optimizer, (group: Record<string, u
 ];
 
 describe.each(changes)('%s', (_name, make, change) => {
-  test('the step after it uses the gradient, the same array or an equal one', () => {
+  test('the next step uses the gradient, whether it is the same array or an equal one', () => {
     const results = [true, false].map((same) => {
       const w = new Float32Array(length).fill(1);
       const g = new Float32Array(length).fill(0.5);
@@ -27,7 +27,7 @@ describe.each(changes)('%s', (_name, make, change) => {
   });
 });
 
-test('a param that moved takes the same gradient array', () => {
+test('a param that moved to other memory accepts the same gradient array', () => {
   const [w, moved, g] = [new Float32Array(length), new Float32Array(length), new Float32Array(length).fill(1)];
   const sgd = new SGD({ w }, { lr: 1 });
   sgd.step({ w: g });

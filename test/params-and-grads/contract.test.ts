@@ -50,7 +50,7 @@ describe.each(titled(classes))('%s', (_, c) => {
     refused(kind, message, () => c.make(params));
   });
 
-  test('addParamGroup: all or nothing', () => {
+  test('addParamGroup adds the whole group or nothing', () => {
     const attack = (kind: typeof TypeError | typeof RangeError, message: RegExp, group: (a: Float32Array) => unknown) =>
       harmless(c, kind, message, ({ optimizer, a }) => optimizer.addParamGroup(group(a) as Any), { ema: 0.9 });
     attack(TypeError, /group: undefined/, () => undefined);
@@ -128,7 +128,7 @@ describe.each(titled(classes))('%s', (_, c) => {
     expect(snapshot(optimizer, params)).toBe(before);
   });
 
-  test('grads of a single param', () => {
+  test('gradients of a single param are checked', () => {
     const param = numbers(4, 1);
     const optimizer = c.make(param);
     const before = snapshot(optimizer, [param]);
@@ -140,7 +140,7 @@ describe.each(titled(classes))('%s', (_, c) => {
   });
 });
 
-test('errors survive what is awkward to print', () => {
+test('values that are hard to print still give an error', () => {
   const circular: unknown[] = [];
   circular.push(circular);
   const { proxy, revoke } = Proxy.revocable({}, {});

@@ -21,7 +21,7 @@ test('power is base^exponent, and 0 below 1e-100', () => {
   );
 });
 
-test('the ends', () => {
+test('the limits of base and exponent', () => {
   expect([power(0, 0), power(0, 7), power(1, 2 ** 40), power(0.5, 10), power(0.9, 2 ** 40)]).toEqual([
     1,
     0,

@@ -104,7 +104,7 @@ function call(name: string, argument: string, value: unknown): (step: number) =>
   return (s[name] as (typeof s)[string])(...args);
 }
 
-test('the table is whole: every export is called here, and every good call gives a function of the step', () => {
+test('every export has a row in the table, and every valid call returns a function of the step', () => {
   expect(Object.keys(schedules).sort()).toEqual([...names].sort());
   for (const name of names)
     expect((s[name] as (typeof s)[string])(...(good[name] as unknown[]))(1), name).toBeTypeOf('number');
@@ -128,7 +128,7 @@ describe.each(numbers)('%s: %s in %s', (name, argument, range, kind) => {
     }
   });
 
-  test('what is not finite or lies outside is a RangeError', () => {
+  test('a value that is not finite or out of range is a RangeError', () => {
     const [low, high] = range.slice(1, -1).split(', ').map(Number) as [number, number];
     const outside = [
       Number.NaN,
@@ -149,7 +149,7 @@ describe.each(numbers)('%s: %s in %s', (name, argument, range, kind) => {
 describe('options', () => {
   const bags = names.filter((name) => !['constant', 'multiply', 'perEpoch'].includes(name));
 
-  test.each(bags)('%s refuses an unknown one, and what is no bag of options', (name) => {
+  test.each(bags)('%s refuses an unknown option and options that are not an object', (name) => {
     expect(thrown(() => call(name, 'zzz', 1))).toMatch(
       new RegExp(`^TypeError: ${name}: zzz: unknown option, expected `),
     );
@@ -212,7 +212,7 @@ describe('options', () => {
     expect(call(name, 'max', base)(1)).toBe(base);
   });
 
-  test('undefined is the default', () => {
+  test('undefined means the default', () => {
     expect(s.cosine?.(1, { steps: 10, min: undefined })(11)).toBe(0);
     expect(s.linear?.(1, undefined)(6)).toBe(1);
     expect(s.exponentialDecay?.(1, { gamma: undefined, rate: 0 })(6)).toBe(1);
@@ -233,7 +233,7 @@ describe('options', () => {
   });
 });
 
-describe('two ways to say it', () => {
+describe('two spellings, of which exactly one must be given', () => {
   test('exponentialDecay: rate or gamma', () => {
     expect(thrown(() => s.exponentialDecay?.(1, { gamma: 0.9, rate: 0.1 }))).toBe(
       'TypeError: exponentialDecay: rate: 0.1, expected no rate beside gamma',

@@ -236,7 +236,7 @@ describe('combinators', () => {
     );
   });
 
-  test('multiply does not mind the order; a sequence of one schedule is that schedule', () => {
+  test('multiply is commutative, and a sequence of one schedule is that schedule', () => {
     fc.assert(
       fc.property(value, value, steps, step, (a, b, n, t) => {
         const [one, other] = [cosine(a, { steps: n }), inverseTimeDecay(b, { rate: 0.1 })];
@@ -246,7 +246,7 @@ describe('combinators', () => {
     );
   });
 
-  test('piecewiseConstant with a factor does not mind the order of its boundaries', () => {
+  test('piecewiseConstant with a factor accepts boundaries in any order', () => {
     fc.assert(
       fc.property(boundaries, step, (at, t) => {
         const sorted = [...at].sort((a, b) => a - b);
@@ -255,7 +255,7 @@ describe('combinators', () => {
     );
   });
 
-  test("what becomes of the caller's arrays and options later does not matter", () => {
+  test("later changes to the caller's arrays and options have no effect", () => {
     const [at, values, parts] = [[10], [1, 2], [count, constant(7)]];
     const options = { steps: 10, min: 0 };
     const schedules = [

@@ -23,7 +23,7 @@ describe.each(titled(sparse))('%s', (_, c) => {
     });
   });
 
-  test('the other rows, their state and their averages stay as they are, to the bit', () => {
+  test('other rows, their state and their averages keep their bits', () => {
     onEach(() => {
       for (const more of [
         decay(c, 0.5),
@@ -51,7 +51,7 @@ describe.each(titled(sparse))('%s', (_, c) => {
     });
   });
 
-  test('all rows in any order are a dense gradient, to the bit', () => {
+  test('all rows in any order give the bits of a dense gradient', () => {
     onEach(() => {
       for (const more of [{}, { ema: 0.9, clipValue: 0.3, maximize: true, zeroGrads: true, ...decay(c, 0.1) }]) {
         const [r, twin] = [rigOf(c, more), rigOf(c, more)];
@@ -67,7 +67,7 @@ describe.each(titled(sparse))('%s', (_, c) => {
     });
   });
 
-  test('a row that is named twice has the sum of its gradients, made in the order given', () => {
+  test('a row named twice gets the sum of its gradients, added in the given order', () => {
     onEach(() => {
       const [r, twin] = [rigOf(c), rigOf(c)];
       const values = numbers(12, 3);
@@ -82,7 +82,7 @@ describe.each(titled(sparse))('%s', (_, c) => {
     });
   });
 
-  test('null, dense, of some rows and of none, in turn: t counts all but null', () => {
+  test('t counts dense gradients and sparse ones of some or no rows, but not null', () => {
     onEach(() => {
       const w = numbers(12, 1);
       const optimizer = c.make({ w }, { ema: 0.5 });
@@ -107,7 +107,7 @@ describe.each(titled(sparse))('%s', (_, c) => {
     });
   });
 
-  test.skipIf(hasClockOfItsOwn(c))('no rows at all: an update of the param that changes no row', () => {
+  test.skipIf(hasClockOfItsOwn(c))('a sparse gradient without rows is an update that changes no row', () => {
     onEach(() => {
       for (const rows of [new Int32Array(0), new Uint32Array(0)]) {
         const r = rigOf(c, { ...decay(c, 0.5), gradNorm: true });
@@ -142,7 +142,7 @@ describe.each(titled(sparse))('%s', (_, c) => {
     });
   });
 
-  test('ema: the first update makes a copy of the whole param, whichever rows it names', () => {
+  test('ema: the first update copies the whole param, whichever rows it names', () => {
     onEach(() => {
       for (const first of [sparseGrad([1], 4), sparseGrad([], 0)]) {
         const w = numbers(12, 1);
@@ -161,7 +161,7 @@ describe.each(titled(sparse))('%s', (_, c) => {
     });
   });
 
-  test('zeroGrads zeroes values, all of them, also in a step that is skipped, and never rows', () => {
+  test('zeroGrads zeroes all values, also in a skipped step, and never the row numbers', () => {
     onEach(() => {
       for (const bad of [1, Number.NaN]) {
         const r = rigOf(c, { zeroGrads: true, skipNonFinite: true });
@@ -177,7 +177,7 @@ describe.each(titled(sparse))('%s', (_, c) => {
     });
   });
 
-  test('clipNorm, gradNorm: of the rows as they are summed, over all params', () => {
+  test('clipNorm and gradNorm use the summed rows, over all params', () => {
     onEach(() => {
       const table = { rows: Int32Array.of(1, 3, 1), values: Float32Array.of(1, 2, 3, 4, 5, 6, -1, -2, -3) };
       const dense = Float32Array.of(1, 1, 1, 1, 1);
@@ -198,7 +198,7 @@ describe.each(titled(sparse))('%s', (_, c) => {
     });
   });
 
-  test('skipNonFinite: NaN and Inf in values, also where only their sum is', () => {
+  test('skipNonFinite finds NaN and Inf in values, and in sums of finite values', () => {
     const [nan, inf] = [Number.NaN, Number.POSITIVE_INFINITY];
     for (const [a, b] of [
       [nan, 1],
@@ -213,8 +213,8 @@ describe.each(titled(sparse))('%s', (_, c) => {
           const table = sparseGrad([1, 0, 1], 3);
           [table.values[1], table.values[7]] = [a, b];
           const { applied, gradNorm } = r.optimizer.step({ table, flat: sparseGrad([0], 2), dense: numbers(5, 1) });
-          expect(applied).toBe(false);
-          expect(Number.isFinite(gradNorm)).toBe(false);
+          expect(applied, 'a step with non-finite gradients must be skipped').toBe(false);
+          expect(Number.isFinite(gradNorm), 'gradNorm must show that it is not finite').toBe(false);
           expect([r.optimizer.skippedSteps, r.optimizer.stepCount]).toEqual([1, steps]);
           expect(r.seen().replace('"skippedSteps": 1', '"skippedSteps": 0').replace(/^ 1,$/m, ' 0,')).toBe(twin.seen());
         }
@@ -228,7 +228,7 @@ describe.each(titled(sparse))('%s', (_, c) => {
     });
   });
 
-  test('maximize turns the sum; clipValue clamps the sum, not its parts', () => {
+  test('maximize negates the sum, and clipValue clamps the sum and not its parts', () => {
     onEach(() => {
       const [r, twin] = [rigOf(c, { clipValue: 0.5, maximize: true }), rigOf(c, { clipValue: 0.5, maximize: true })];
       r.optimizer.step({
@@ -246,7 +246,7 @@ describe.each(titled(sparse))('%s', (_, c) => {
     });
   });
 
-  test('saved and loaded between sparse steps, it goes on as if nothing had been', () => {
+  test('saving and loading between sparse steps changes nothing', () => {
     onEach(() => {
       const straight = rigOf(c, { ema: 0.9 }, 4);
       const first = rigOf(c, { ema: 0.9 });
@@ -259,7 +259,7 @@ describe.each(titled(sparse))('%s', (_, c) => {
   });
 });
 
-test.each(titled(rowForms))('%s: a step on rows is a step on a param that consists of them', (_, c) => {
+test.each(titled(rowForms))('%s: a step on rows equals a step on a param that consists of these rows', (_, c) => {
   onEach(() => {
     const [rows, size] = [8, 4];
     const w = numbers(rows * size, 1);

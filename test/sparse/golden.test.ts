@@ -397,7 +397,7 @@ function record(run: Run): Recording {
   );
   const seen = Array.from({ length: STEPS }, (_, k) => {
     const { applied, gradNorm } = optimizer.step(givenAt(k + 1), { gradScale });
-    expect(applied).toBe(true);
+    expect(applied, 'every step must be applied').toBe(true);
     const now = new Map<string, number[]>([['gradNorm', [gradNorm ?? Number.NaN]]]);
     for (const [p, param] of live.entries()) {
       now.set(`w[${p}]`, Array.from(param));
@@ -457,7 +457,7 @@ function mismatch(run: Run, { params, seen }: Recording, Kind: Truth = Lazy): st
 
 // --- Tests -----------------------------------------------------------------------------------------------------------
 
-it('every class that takes rows is here', () => {
+it('every class that accepts sparse gradients has a case', () => {
   const named = new Set(Object.keys(runs).map((title) => title.split(/[ ,]/)[0]));
   expect([...named].sort()).toEqual(
     declarations
@@ -467,7 +467,7 @@ it('every class that takes rows is here', () => {
   );
 });
 
-it('the gradients name rows twice and thrice, none, all, and leave some out', () => {
+it('the test gradients repeat rows, and name no row, some rows and all rows', () => {
   const all = Array.from({ length: STEPS }, (_, k) => givenAt(k + 1)).flat();
   const rows = all.filter((grad): grad is Rows => grad !== null && 'rows' in grad);
   const most = rows.map((grad) =>
@@ -531,7 +531,7 @@ describe('Adagrad { rowWise }', () => {
   });
 });
 
-it('a table of one row wise accumulator, by hand', () => {
+it('rowWise keeps one accumulator per row, worked by hand', () => {
   // mean(3², 4²) = 12.5; w = -0.1·(3, 4)/√12.5. Then row 1 twice, (1, 1) + (0, 2): mean(1, 9) = 5; w = -0.1·(1, 3)/√5
   const data = new Float32Array(4);
   const adagrad = new Adagrad([{ data, shape: [2, 2] }], { lr: 0.1, rowWise: true });

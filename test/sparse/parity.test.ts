@@ -86,7 +86,7 @@ const wildly = inputsOf({ ...small, wild: true });
 const tamely = inputsOf({ ...small, wild: false });
 
 describe.each(titled(rowForms))('%s', (_, c) => {
-  test('every instruction set equals the reference', () => {
+  test('every instruction set gives the bits of the reference', () => {
     const all = { clipValue: 0.5, maximize: true, ema: 0.99, zeroGrads: true, clipNorm: 3, ...decay(c, 0.01) };
     // With a norm that is NaN, clipping would make NaN of everything.
     for (const [more, inputs] of [
@@ -115,7 +115,7 @@ const titles = [
 ];
 const some = rowForms.filter(({ title }) => titles.includes(title));
 
-test('none of them has another title', () => {
+test('the cases over many chunks have the titles listed here', () => {
   expect(some.map(({ title }) => title).sort()).toEqual(titles);
 });
 
@@ -123,7 +123,7 @@ describe.each(titled(some))('%s over many chunks', (_, c) => {
   const more = { clipNorm: 1, ema: 0.9, zeroGrads: true };
   const expected = run(reference, c, more, large);
 
-  test('the norm is of all rows, and clips', () => {
+  test('the norm is over all rows and clips', () => {
     for (const norm of expected.norms) expect(norm).toBeGreaterThan(1);
   });
 
@@ -138,7 +138,7 @@ describe.each(titled(some))('%s over many chunks', (_, c) => {
   );
 });
 
-test('what these tests compare shows the order in which rows are summed, and of partial sums', () => {
+test('the comparison detects another order of rows and of partial sums', () => {
   const next = random(3);
   const values = Float32Array.from({ length: 64 * 300 }, next);
   const rows = Int32Array.from({ length: 300 }, (_, i) => i % 100);

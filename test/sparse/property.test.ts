@@ -51,7 +51,7 @@ function after(c: Case, { rows, size, w, options }: Run, steps: readonly (Step |
 }
 
 describe.each(titled(rowForms))('%s', (_, c) => {
-  test('naming a row several times is naming it once with the sum', () => {
+  test('a row named several times counts once, with the sum of its gradients', () => {
     check(
       fc.property(runOf(c), (r) => {
         expect(after(c, r, r.steps)).toBe(
@@ -94,7 +94,7 @@ describe.each(titled(rowForms))('%s', (_, c) => {
     );
   });
 
-  test('the rows that no step names stay as they are, but for what begins in the first', () => {
+  test('rows that no step names stay unchanged, except for state that starts with the first step', () => {
     check(
       fc.property(runOf(c), (r) => {
         const data = r.w.slice();
@@ -121,7 +121,7 @@ describe.each(titled(rowForms))('%s', (_, c) => {
     );
   });
 
-  test('a step on rows is the step on a param of them alone, with their state and its t', () => {
+  test('a step on rows equals a step on a param of these rows alone, with their state and t', () => {
     check(
       fc.property(runOf(c), (r) => {
         const data = r.w.slice();
@@ -153,7 +153,7 @@ const inert = rowForms.filter(
   ({ declaration: { name }, options }) => name === 'Adagrad' || (name === 'SGD' && options['momentum'] === 0),
 );
 
-test.each(titled(inert))('%s: rows that are not named have a gradient of 0', (_, c) => {
+test.each(titled(inert))('%s: rows that are not named act as rows with a gradient of 0', (_, c) => {
   expect(inert.length).toBeGreaterThan(2);
   check(
     fc.property(runOf(c), (r) => {
@@ -174,7 +174,7 @@ test.each(titled(inert))('%s: rows that are not named have a gradient of 0', (_,
   );
 });
 
-test('for a class whose state fades they have not: lazy is not dense', () => {
+test('a class whose state decays differs: a sparse step is lazy and not a dense one', () => {
   const adam = rowForms.find(({ declaration }) => declaration.name === 'Adam') as Case;
   const run = { rows: 2, size: 2, w: Float32Array.of(1, 2, 3, 4), options: {} } as Run;
   const first = Float32Array.of(1, 1, 1, 1);

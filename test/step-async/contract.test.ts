@@ -22,7 +22,7 @@ describe.each(engines.flatMap((e) => classes.map((c) => [e.name, c.title, e, c] 
   const c: Case = { ...given[3], make: (...args) => withEngine(over, () => given[3].make(...args)) };
   const sparse = declaration.denseOnly === undefined;
 
-  describe('the same as step', () => {
+  describe('gives the bits of step', () => {
     const forms: [string, Options][] = [
       ['plain', {}],
       ['ema', { ema: 0.9 }],
@@ -51,7 +51,7 @@ describe.each(engines.flatMap((e) => classes.map((c) => [e.name, c.title, e, c] 
         Object.values(g).map((grad: Any) => grad && bits(grad instanceof Float32Array ? grad : grad.values)),
       );
 
-    test.each(forms)('%s: one at a time, and several pending', async (_, more) => {
+    test.each(forms)('%s: one at a time, and with several steps pending', async (_, more) => {
       const twin = rig(c, more);
       const [one, several] = [rig(c, more), rig(c, more)];
       const [used, usedByOne, usedBySeveral] = [inputs(), inputs(), inputs()];
@@ -75,7 +75,7 @@ describe.each(engines.flatMap((e) => classes.map((c) => [e.name, c.title, e, c] 
       expect(all(usedBySeveral)).toEqual(all(used));
     });
 
-    test('step and stepAsync in turn, with the same gradient', async () => {
+    test('step and stepAsync in turn, with the same gradient array', async () => {
       const [mixed, twin] = [rig(c), rig(c)];
       const known = grads(4);
       for (let i = 0; i < 3; i++) {
@@ -87,7 +87,7 @@ describe.each(engines.flatMap((e) => classes.map((c) => [e.name, c.title, e, c] 
     });
   });
 
-  test('hyper-parameters are read when the step begins, and schedules called with its number', async () => {
+  test('hyper-parameters are read and schedules are called when the step starts', async () => {
     const asked: number[] = [];
     const [r, twin] = [rig(c), rig(c)];
     const first = r.optimizer.stepAsync(grads(3));
@@ -97,7 +97,7 @@ describe.each(engines.flatMap((e) => classes.map((c) => [e.name, c.title, e, c] 
       asked.push(step);
       return 0.01 * step;
     };
-    expect(asked).toEqual([]);
+    expect(asked, 'steps that the schedule was called for before any step started').toEqual([]);
     await Promise.all([first, ...pending]);
     expect(asked).toEqual([4, 5, 6]);
     twin.optimizer.step(grads(3));
@@ -109,7 +109,7 @@ describe.each(engines.flatMap((e) => classes.map((c) => [e.name, c.title, e, c] 
 
   // ---- What is refused ----
 
-  test('what step throws is a rejection of the same words', async () => {
+  test('every error of step is a rejection with the same message', async () => {
     const overlap = (r: Rig) => ({ a: r.params[1]!.subarray(0, 5), b: pinned(18, 1) });
     const row = (r: Any) => ({ a: null, b: r });
     const bad: ((r: Rig) => [Any, Any?])[] = [
@@ -155,7 +155,7 @@ describe.each(engines.flatMap((e) => classes.map((c) => [e.name, c.title, e, c] 
     });
   });
 
-  test('another this, and a disposed optimizer', async () => {
+  test('another `this` and a disposed optimizer are rejected', async () => {
     const { optimizer } = rig(c);
     const away = optimizer.stepAsync.call({} as Any, grads(1));
     await expect(away).rejects.toBeInstanceOf(TypeError);
@@ -190,7 +190,7 @@ describe.each(engines.flatMap((e) => classes.map((c) => [e.name, c.title, e, c] 
     expect(r.seen()).toBe(twin.seen());
   });
 
-  test.runIf(sparse)('a row that is none: a rejection, and nothing changes', async () => {
+  test.runIf(sparse)('a row number out of range is rejected and changes nothing', async () => {
     const more = { zeroGrads: true, ema: 0.9 };
     const values = pinned(6, 1);
     const unchanged = bits(values);
@@ -221,7 +221,7 @@ describe.each(engines.flatMap((e) => classes.map((c) => [e.name, c.title, e, c] 
 
   // ---- While a step is in flight ----
 
-  test('calls that need it to have ended are refused, and leave all as it was', async () => {
+  test('calls that would conflict with a pending step are refused and change nothing', async () => {
     const more = { ema: 0.9 };
     const [r, twin] = [rig(c, more), rig(c, more)];
     const { optimizer } = r;
@@ -266,7 +266,7 @@ describe.each(engines.flatMap((e) => classes.map((c) => [e.name, c.title, e, c] 
     optimizer.dispose();
   });
 
-  test('another optimizer on the same params', async () => {
+  test('another optimizer on the same params must wait', async () => {
     const [a, b] = [pinned(18, 1), pinned(5, 2)];
     const [first, other, apart] = [c.make([a, b]), c.make({ x: a.subarray(7, 9) }), c.make(a.slice())];
     const shared = /params\["x"\]: the memory of a step in flight, expected that its promise is awaited first/;
@@ -288,7 +288,7 @@ describe.each(engines.flatMap((e) => classes.map((c) => [e.name, c.title, e, c] 
     await own;
   });
 
-  test('user code in the middle of a call', async () => {
+  test('user code that runs during a call cannot call the optimizer', async () => {
     const acts: ((r: Rig) => unknown)[] = [
       (r) => r.optimizer.step(grads(1)),
       (r) => r.optimizer.dispose(),

@@ -15,12 +15,12 @@ function run(scenarios: readonly string[]): Promise<unknown> {
   });
 }
 
-describe.concurrent('the process lives', () => {
+describe.concurrent('the process survives', () => {
   const alive = { status: 0, signal: null, out: expect.stringMatching(/^alive$/m), errors: '' };
-  test('memory that goes; other threads; its end in mid-step', async ({ expect }) => {
+  test('freed memory, other threads, and its own end during a step', async ({ expect }) => {
     expect(await run(['dropped', 'grown', 'transferred', 'movable', 'overwritten', 'crowd', 'exit'])).toEqual(alive);
   });
-  test('workers that end in mid-step; its end when all is done', async ({ expect }) => {
+  test('workers that end during a step, and its own end when all is done', async ({ expect }) => {
     expect(await run(['ended', 'last'])).toEqual(alive);
   });
 });

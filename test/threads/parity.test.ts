@@ -69,7 +69,7 @@ const code = `
   again();
 `;
 
-test('several workers step at once, and may be terminated in the middle of it', async () => {
+test('several workers may step at once, and be terminated during a step', async () => {
   const sums = await Promise.all(
     [1, 2, 3].map(
       () =>

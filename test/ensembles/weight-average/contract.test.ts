@@ -35,7 +35,7 @@ describe('averageWeights', () => {
       [[a], [detached(6)]],
       'TypeError: averageWeights: models[1][0]: a detached Float32Array, expected a Float32Array (its buffer was transferred, resized or grown)',
     ],
-  ])('refused %#', (models, message) => {
+  ])('invalid argument %# is refused', (models, message) => {
     expect(thrown(() => e.averageWeights(models))).toBe(message);
   });
 });
@@ -82,7 +82,7 @@ describe('WeightAverage', () => {
     expect(thrown(() => new e.WeightAverage(params, { mode: 'swa' }))).toMatch(new RegExp(`^${message}`));
   });
 
-  test('takes any structure of params, groups with options too, and gives them in order', () => {
+  test('it accepts every structure of params, including groups with options, and keeps their order', () => {
     const [x, y] = [f32(1, 2), f32(3)];
     const structures: ConstructorParameters<typeof WeightAverage>[0][] = [
       [x, y],
@@ -95,7 +95,7 @@ describe('WeightAverage', () => {
     expect(new WeightAverage(x, { decay: 0.5 }).params).toEqual([x]);
   });
 
-  test('before the first update: count 0, the weights at construction, nothing to swap', () => {
+  test('before the first update count is 0, params are the initial weights, and swap is refused', () => {
     for (const options of [{ mode: 'swa' as const }, { decay: 0.5 }, { decay: 0.5, debias: true }]) {
       const w = f32(1, 2);
       const average = new WeightAverage(w, options);
@@ -109,7 +109,7 @@ describe('WeightAverage', () => {
     }
   });
 
-  test('update reads the params alone, and params are always the same arrays', () => {
+  test('update changes no param, and `params` is always the same arrays', () => {
     for (const options of [{ mode: 'swa' as const }, { decay: 0.5 }, { decay: 0.5, debias: true }]) {
       const w = f32(1, 2);
       const average = new WeightAverage(w, options);
@@ -119,11 +119,11 @@ describe('WeightAverage', () => {
       expect(w).toEqual(f32(1, 2));
       expect(average.params[0]).toBe(params[0]);
       expect(average.params[0]).not.toBe(w);
-      expect(Object.isFrozen(params)).toBe(true);
+      expect(Object.isFrozen(params), 'params must be frozen').toBe(true);
     }
   });
 
-  test('while swapped, update, stateDict and loadStateDict are refused', () => {
+  test('update, stateDict and loadStateDict are refused while the weights are swapped', () => {
     const w = f32(1);
     const average = new WeightAverage(w, { decay: 0.5, debias: true });
     average.update();
@@ -145,7 +145,7 @@ describe('WeightAverage', () => {
     expect(average.params[0]![0]).toBe(5); // (1/4 + 7/2) / (3/4)
   });
 
-  test('memory that is gone is refused before anything changes', () => {
+  test('detached memory is refused before anything changes', () => {
     const buffers = new ArrayBuffer(8);
     const [x, y] = [f32(1), new Float32Array(buffers)];
     const average = new WeightAverage([x, y], { decay: 0.5 });

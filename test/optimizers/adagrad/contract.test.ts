@@ -8,7 +8,7 @@ describe('Adagrad { rowWise }', () => {
   const table = (seed = 1) => ({ data: numbers(12, seed), shape: [3, 4] as const });
   const sumOf = (optimizer: Optimizer) => optimizer.stateDict().state['0']!['sum'] as Float32Array;
 
-  test('one sum a row, of the mean of its squares, dense and sparse', () => {
+  test('each matrix row has one sum, of the mean of its squares, for dense and sparse gradients', () => {
     onEach(() => {
       const w = table();
       const optimizer = new Adagrad([w], { lr: 0.5, eps: 0.25, rowWise: true, initialAccumulatorValue: 2 });
@@ -26,7 +26,7 @@ describe('Adagrad { rowWise }', () => {
     });
   });
 
-  test('with one column it is plain Adagrad, to the bit', () => {
+  test('with one column it gives the bits of plain Adagrad', () => {
     onEach(() => {
       const results = [false, true].map((rowWise) => {
         const data = numbers(40, 1);
@@ -41,7 +41,7 @@ describe('Adagrad { rowWise }', () => {
     });
   });
 
-  test('a param without a shape is refused, in each way that leads there, and nothing has changed', () => {
+  test('a param without a shape is refused in every way, and nothing changes', () => {
     onEach(() => {
       const message =
         /^Adagrad: (params|paramGroups)\S*: a param without a shape, expected one with rows: \{ data, shape: \[rows, columns\] \}/;
@@ -62,7 +62,7 @@ describe('Adagrad { rowWise }', () => {
     });
   });
 
-  test('set and taken back by assignment: the sum begins anew, t goes on; the same value changes nothing', () => {
+  test('assigning rowWise restarts the sum and keeps t, and assigning the same value changes nothing', () => {
     onEach(() => {
       const w = table();
       const optimizer = new Adagrad([w], { initialAccumulatorValue: 0.5, lrDecay: 0.1 });
@@ -88,7 +88,7 @@ describe('Adagrad { rowWise }', () => {
     });
   });
 
-  test('saved and loaded: sum has one entry a row; of the other form, only with its options', () => {
+  test('a state dict has one entry per matrix row, and is loaded together with its options', () => {
     onEach(() => {
       const make = (rowWise: boolean) => {
         const w = table(2);

@@ -13,7 +13,7 @@ import { type Numbers, type Objective, problems, scattered } from '../../support
 const names = Object.keys(problems);
 /** Without the largest problem in `npm test`. */
 const solved = names.filter((name) => all || name !== 'softmax-digits');
-test('the problems are those of lbfgsb.py', () => {
+test('the problems are the same as in lbfgsb.py', () => {
   expect(Object.keys(recorded.problems)).toEqual(names);
   for (const [name, { f, start }] of Object.entries(problems)) {
     const grad = new Float64Array(start.length);
@@ -23,7 +23,7 @@ test('the problems are those of lbfgsb.py', () => {
   }
 });
 
-describe('no more evaluations than SciPy to a relative gap of 1e-8', () => {
+describe('at most as many evaluations as SciPy to a relative gap of 1e-8', () => {
   const table: string[] = [];
   // For whoever wants to see it: SCHUSS_TABLE=1 npx vitest run test/second-order/lbfgs
   afterAll(() => process.env['SCHUSS_TABLE'] && console.log(table.join('\n')));
@@ -43,7 +43,7 @@ describe('no more evaluations than SciPy to a relative gap of 1e-8', () => {
   });
 
   // The last digits of Math.exp, and so a count, may differ between versions of Node: SciPy's are compared, and the order.
-  test('docs/guide/second-order.md shows them all', () => {
+  test('docs/guide/second-order.md lists all problems', () => {
     const page = readFileSync(join(__dirname, '..', '..', '..', 'docs', 'guide', 'second-order.md'), 'utf8');
     const rows = [...page.matchAll(/^\| ([\w-]+) \| (\d+) \| (\d+) \| (\d+) \|$/gm)];
     expect(rows.map(([, name, variables, , scipy]) => [name, Number(variables), Number(scipy)])).toEqual(
@@ -86,8 +86,8 @@ describe('no more evaluations than SciPy to a relative gap of 1e-8', () => {
         .map(([name]) => name);
     }
 
-    test('none, if nothing is changed', async () => {
-      expect(await lost('two-loop', () => ({}))).toEqual([]);
+    test('an unchanged algorithm loses nowhere', async () => {
+      expect(await lost('two-loop', () => ({})), 'problems that need more evaluations than SciPy').toEqual([]);
     });
 
     type Loop = typeof twoLoop;
@@ -126,10 +126,13 @@ describe('no more evaluations than SciPy to a relative gap of 1e-8', () => {
         () => ({ nextStep: (best: { step: number }, trial: { step: number }) => (best.step + trial.step) / 2 }),
       ],
     ] as const)('%s', async (_, file, mutate) => {
-      expect(await lost(file, mutate as Mutation)).not.toEqual([]);
+      expect(
+        await lost(file, mutate as Mutation),
+        'problems that need more evaluations than SciPy with this mistake',
+      ).not.toEqual([]);
     });
 
-    test('plain pairs are what SciPy has; what is made of them here pays', async () => {
+    test('corrected pairs need fewer evaluations than the plain pairs of SciPy', async () => {
       const ours = await counts('two-loop', () => ({}));
       const meanCurvature = await counts('curvature', () => ({ checkConvergence: () => {} }));
       expect(meanCurvature['wood']).toBeGreaterThan(1.05 * ours['wood']!);
@@ -145,13 +148,16 @@ describe('no more evaluations than SciPy to a relative gap of 1e-8', () => {
       expect(apart['quadratic-1e3']).toBeGreaterThan(1.3 * ours['quadratic-1e3']!);
     });
 
-    test('the two loops of this test, unchanged, are the right ones', async () => {
-      expect(await lost('two-loop', () => ({ twoLoop: slipped({}) }))).toEqual([]);
+    test('the two loops written in this test are correct without a slip', async () => {
+      expect(
+        await lost('two-loop', () => ({ twoLoop: slipped({}) })),
+        'problems that need more evaluations than SciPy',
+      ).toEqual([]);
     });
   });
 });
 
-test('with the defaults of minimize every problem ends by itself, within the gap', () => {
+test('every problem converges within the gap with the defaults of minimize', () => {
   for (const name of solved) {
     const { f, start } = problems[name]!;
     const { least, startValue } = rowOf(name);
@@ -161,7 +167,7 @@ test('with the defaults of minimize every problem ends by itself, within the gap
   }
 });
 
-test('a constant that hides the last digits of the value does not keep the gradient from its tolerance', () => {
+test('the gradient reaches its tolerance even if a constant hides the last digits of the value', () => {
   for (const name of ['rosenbrock-2', 'wood', 'beale', 'penalty-1-10', 'box-3d', 'helical-valley', 'biggs-exp6']) {
     const { f, start } = problems[name]!;
     const run = (constant: number) =>
@@ -173,7 +179,7 @@ test('a constant that hides the last digits of the value does not keep the gradi
 });
 
 describe('the two loops', () => {
-  test('are the dense BFGS update, applied', () => {
+  test('apply the dense BFGS inverse Hessian', () => {
     const n = 7;
     const next = random(1);
     const vector = () => Float64Array.from({ length: n }, () => next() - 0.5);

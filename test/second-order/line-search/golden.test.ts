@@ -67,7 +67,7 @@ describe.each(Object.keys(recorded))('function %s', (name) => {
 });
 
 describe('beyond what DCSRCH does', () => {
-  test('it never goes back to where it was not finite, nor beyond', () => {
+  test('it never returns to a point that was not finite, or beyond it', () => {
     for (const wall of [0.3, 0.9, 1e-3]) {
       // It falls all the way to the wall.
       const { steps, found } = search((a) => (a < wall ? [-a, -1] : [Number.NaN, Number.NaN]), 1);

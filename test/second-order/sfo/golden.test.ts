@@ -21,7 +21,7 @@ const vector = (length: number, u: () => number) => Float64Array.from({ length }
 const dot = (x: Float64Array, y: Float64Array) => x.reduce((sum, v, k) => sum + v * y[k]!, 0);
 const away = (x: Float64Array, y: Float64Array) => Math.hypot(...x.map((v, k) => v - y[k]!));
 
-describe('sums of quadratics: the known minimum', () => {
+describe('sums of quadratics reach the known minimum', () => {
   test.each([
     [30, 1],
     [30, 5],
@@ -35,7 +35,7 @@ describe('sums of quadratics: the known minimum', () => {
     for (let k = 0; k < length; k++) expect(x[k]).toBeCloseTo(sum.solution[k]!, 7);
   });
 
-  test('in float32, to its rounding', () => {
+  test('in float32, up to its rounding', () => {
     const sum = quadratics(10, 40);
     const x = Float32Array.from(sum.start);
     const sfo = new SFO(x, { N: 10, f: (i, at, grads) => sum.f(i, at, grads) });
@@ -64,7 +64,7 @@ describe('effective passes', () => {
     },
   );
 
-  test.runIf(all)('softmax, again', () => {
+  test.runIf(all)('the recorded curves of softmax are reproduced', () => {
     const passes = 15;
     const sum = softmax();
     const curve = (x0: Numbers, options: object): number[] => {
@@ -131,7 +131,7 @@ describe('after every step', () => {
     return x;
   };
 
-  test('the subspace is orthonormal, is no larger than it may be, and holds where each term was looked at', () => {
+  test('the subspace is orthonormal, within its size limit, and contains the last point of each term', () => {
     const sum = quadratics(6, 60);
     const counts = new Set<number>();
     steps(sum, 120, (model, { last }) => {
@@ -166,7 +166,7 @@ describe('after every step', () => {
     expect(looked).toBeGreaterThan(200);
   });
 
-  test('a step goes straight to the minimiser of the sum of the models, all the way while none is shortened', () => {
+  test('a step leads to the minimizer of the sum of the models, unless it is shortened', () => {
     let looked = 0;
     const check = (sum: Sum, count: number, seed: number) => {
       let isShortened = false;
@@ -207,7 +207,7 @@ describe('after every step', () => {
     check(quadratics(6, 60), 60, 0);
   });
 
-  test('what a term has learnt is true of it, from its first change on', () => {
+  test('the model of a term matches its values and gradients from its first change on', () => {
     const sum = quadratics(8, 12);
     let looked = 0;
     steps(sum, 60, ({ terms }) => {
@@ -221,7 +221,7 @@ describe('after every step', () => {
     expect(looked).toBeGreaterThan(200);
   });
 
-  test('a step that failed ends at the lower one of what was tried last and where it began', () => {
+  test('a failed step ends at the lower of its start and the last point tried', () => {
     const sum = quadratics(6, 5);
     const waves: Sum = {
       ...sum,
@@ -353,7 +353,7 @@ describe('the Hessian of one term', () => {
   });
 });
 
-describe('the products', () => {
+describe('the matrix products', () => {
   const u = random(5);
   const columns = () => Array.from({ length: 7 }, () => vector(600, u));
 

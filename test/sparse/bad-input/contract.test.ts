@@ -153,7 +153,7 @@ describe.each(titled(sparse))('%s', (_, c) => {
     }
   });
 
-  test('refused: rows that do not divide a flat param; any that do are taken', () => {
+  test('the length of a row must divide a flat param', () => {
     harmless(
       c,
       RangeError,
@@ -172,7 +172,7 @@ describe.each(titled(sparse))('%s', (_, c) => {
     }
   });
 
-  test('refused: one bad gradient beside good ones, before and after it; not even theirs are zeroed', () => {
+  test('one bad gradient refuses the step, and no gradient is zeroed', () => {
     const bad = [sparseGrad([0, 99], 3), sparseGrad([0, 1], 2)];
     for (const table of bad) {
       const good = { flat: sparseGrad([1, 1], 4), dense: numbers(5, 8) };
@@ -187,7 +187,7 @@ describe.each(titled(sparse))('%s', (_, c) => {
     }
   });
 
-  test('refused: memory of a param, for values and for rows', () => {
+  test('values and rows must not share memory with a param', () => {
     const own =
       /grads\["(table|flat)"\]\.(values|rows): memory shared with params\["(table|flat|dense)"\], expected memory of its own/;
     const view = (array: Float32Array, from: number, length: number) =>
@@ -222,7 +222,7 @@ describe.each(titled(sparse))('%s', (_, c) => {
     });
   });
 
-  test('gradients that share memory: fine, but not with zeroGrads', () => {
+  test('gradients may share memory, except with zeroGrads', () => {
     const pool = numbers(24, 5);
     const names = new Int32Array(pool.buffer, 0, 3).fill(2); // denormal numbers, as floats
     const shares: ((rig: Rig) => Any)[] = [
@@ -275,7 +275,7 @@ describe.each(titled(sparse))('%s', (_, c) => {
     );
   });
 
-  test('the structure decides what is a gradient: params called rows and values, one param, a list', () => {
+  test('the structure of the params decides what is a gradient, also for params named rows and values', () => {
     onEach(() => {
       const [rows, values] = [numbers(6, 1), numbers(6, 2)];
       const named = c.make({ rows, values });
@@ -305,7 +305,7 @@ describe.each(titled(sparse))('%s', (_, c) => {
     });
   });
 
-  test('rows and values are read once each, in a call that nobody can enter', () => {
+  test('rows and values are read once each, and their getters cannot call the optimizer', () => {
     onEach(() => {
       const r = rigOf(c);
       const twin = rigOf(c);
@@ -342,7 +342,7 @@ describe.each(titled(sparse))('%s', (_, c) => {
     });
   });
 
-  test('getters that throw, detach, or change what was read before them', () => {
+  test('getters that throw, detach or change earlier values leave no trace', () => {
     const mine = (r: Rig, grads: Any) => expect(() => r.optimizer.step(grads)).toThrow('mine');
     const throws = () => {
       throw new Error('mine');
@@ -410,7 +410,7 @@ describe.each(titled(sparse))('%s', (_, c) => {
     });
   });
 
-  test('arrays with members of their own give the same bits, and none of these is called', () => {
+  test('overridden members of arrays are never called', () => {
     onEach(() => {
       const plain = rigOf(c, { zeroGrads: true, ema: 0.5, gradNorm: true });
       const r = rigOf(c, { zeroGrads: true, ema: 0.5, gradNorm: true });
@@ -442,7 +442,7 @@ describe.each(titled(sparse))('%s', (_, c) => {
   });
 });
 
-test('a class that needs whole gradients says so, and takes dense ones', () => {
+test('a class that needs dense gradients refuses sparse ones with the reason', () => {
   const dense = classes.filter(({ declaration }) => declaration.denseOnly !== undefined);
   expect(dense.map(({ title }) => title)).toEqual(expect.arrayContaining(['LARS', 'LAMB']));
   for (const c of dense) {
@@ -469,7 +469,7 @@ test('a class that needs whole gradients says so, and takes dense ones', () => {
 });
 
 // Seen without its sign, the most negative row would be one of these.
-test('a table of more than 2^31 rows takes no signed row numbers', () => {
+test('a table of more than 2^31 rows refuses signed row numbers', () => {
   const length = 2 ** 31 + 2;
   let w: Float32Array;
   try {

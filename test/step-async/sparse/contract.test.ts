@@ -20,7 +20,7 @@ describe('stepAsync', () => {
     ],
   ];
 
-  test.each(places)('rows in %s: the bits of a step', async (_, make) => {
+  test.each(places)('rows in %s give the bits of step', async (_, make) => {
     const names = [4, 1, 4];
     const rows = make(names);
     rows.set(names);
@@ -31,7 +31,7 @@ describe('stepAsync', () => {
     expect(bits(w)).toBe(bits(v));
   });
 
-  test('rejects what step throws, and memory that may move; nothing has changed', async () => {
+  test('it rejects what step refuses and memory that may move, and changes nothing', async () => {
     const w = owned(numbers(18, 1)).fill(0, 0, 2); // rows too, read as integers
     const adam = new Adam([{ data: w, shape: [6, 3] }], { zeroGrads: true });
     const before = snapshot(adam, [w]);
@@ -74,7 +74,7 @@ describe('stepAsync', () => {
     expect(bits(values)).toBe(bits(new Float32Array(6)));
   });
 
-  test('rows that go bad between the call and the step: it rejects, and the steps after it run', async () => {
+  test('rows that become invalid before the step starts reject it, and later steps run', async () => {
     const w = owned(numbers(12, 1));
     const sgd = new SGD([w], { lr: 1 });
     const rows = new Int32Array(new SharedArrayBuffer(4));

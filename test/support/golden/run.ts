@@ -132,7 +132,7 @@ function record(run: Run, create: Create): Recording {
     const gradScale = at(step, run.gradScale);
     const before = live.map((param) => param.slice());
     const result = optimizer.step(grads, gradScale === 1 ? {} : { gradScale });
-    expect(result.applied).toBe(true);
+    expect(result.applied, 'every step must be applied').toBe(true);
     bound.step(grads, gradScale);
 
     const [actual, centre, tolerance]: [Seen, Seen, Seen] = [new Map(), new Map(), new Map()];
@@ -229,7 +229,8 @@ export function golden(name: string, create: Create, runs: Record<string, Run>):
         const library = ({ actual, tolerance }: Step): [Seen, Seen] => [actual, tolerance];
 
         it('agrees with float64', () => {
-          expect(mismatch(run, recorded(), undefined, library)).toBeUndefined();
+          const found = mismatch(run, recorded(), undefined, library);
+          expect(found, 'the first value that is further from float64 than the error bound').toBeUndefined();
         });
 
         it('has a bound of the same formula', () => {
@@ -239,7 +240,8 @@ export function golden(name: string, create: Create, runs: Record<string, Run>):
               Array.from(tolerance, ([where, radii]) => [where, Array.from(radii, (radius) => radius * 2 ** -16)]),
             ),
           ];
-          expect(mismatch(run, recorded(), undefined, centre)).toBeUndefined();
+          const found = mismatch(run, recorded(), undefined, centre);
+          expect(found, 'the first value in which the reference and the error bound differ').toBeUndefined();
         });
 
         it('has a bound that is worth something: 16 roundings a step, of |w| and of its path', () => {
@@ -247,7 +249,7 @@ export function golden(name: string, create: Create, runs: Record<string, Run>):
           const [doubts, elements] = [doubtful, params].map((lists) =>
             lists.reduce((sum, list) => sum + ('size' in list ? list.size : list.length), 0),
           ) as [number, number];
-          expect(doubts).toBeLessThanOrEqual(elements / 20);
+          expect(doubts, 'elements whose sign was not certain in some step').toBeLessThanOrEqual(elements / 20);
           params.forEach((_, p) => {
             const where = `step ${STEPS}: w[${p}]`;
             const last = steps.at(-1);
@@ -262,7 +264,8 @@ export function golden(name: string, create: Create, runs: Record<string, Run>):
 
         for (const [what, wrong] of Object.entries(run.wrong ?? {})) {
           it(`differs from: ${what}`, () => {
-            expect(mismatch(run, recorded(), wrong, library)).toBeDefined();
+            const found = mismatch(run, recorded(), wrong, library);
+            expect(found, `a difference between the library and a formula with this mistake: ${what}`).toBeDefined();
           });
         }
       });

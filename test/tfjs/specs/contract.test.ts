@@ -76,7 +76,7 @@ describe.each(['cpu', 'wasm'])('on %s', (name) => {
       },
     });
     const suites = specFiles.map((file) => [file, specsOf(file, { classes: counted, train })] as const);
-    test('there are 32', () => expect(suites.flatMap(([, specs]) => specs).length).toBe(32));
+    test('there are 32 specs', () => expect(suites.flatMap(([, specs]) => specs).length).toBe(32));
     describe.each(suites)('%s', (_, specs) => {
       beforeAll(() => startBackend(name));
       test.each(specs)('$name', async (spec) => {
@@ -88,7 +88,7 @@ describe.each(['cpu', 'wasm'])('on %s', (name) => {
     });
   });
 
-  describe('as it is', () => {
+  describe('without patching', () => {
     // No Proxy, no class of the test between: the factories and the classes alone.
     const subject: Subject = {
       classes,
@@ -101,7 +101,7 @@ describe.each(['cpu', 'wasm'])('on %s', (name) => {
   });
 
   // The specs are no proof if they pass for a wrong formula.
-  describe('finds out', () => {
+  describe('the specs detect a wrong formula', () => {
     const wrong: Record<string, (...args: never[]) => object> = {
       sgd: (lr: number) => ours.sgd(lr * 1.1),
       momentum: (lr: number, mu: number, nesterov: boolean) => ours.momentum(lr, mu, !nesterov),

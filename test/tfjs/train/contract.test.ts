@@ -87,7 +87,7 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
       expect(mine.getConfig()).toEqual(other.getConfig());
     });
 
-    test("weights go over from tf.train's and back", async () => {
+    test('weights can be moved from an optimizer of tf.train and back', async () => {
       if (factory === 'adamax') return; // TensorFlow.js refuses
       const { mine, other, a, b } = pair(5);
       const [w1, w2] = [await mine.getWeights(), await other.getWeights()];
@@ -114,7 +114,7 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
       for (const [i, v] of a.entries()) closeTo(values(v), values(b[i]!));
     });
 
-    test('its own weights continue bit for bit; so does a state dict', async () => {
+    test('getWeights and state dicts continue bit for bit', async () => {
       const mine = make(factory, args);
       const v = variable(numbers(6, 1), [2, 3], 'v');
       const step = (optimizer: tf.Optimizer, s: number) =>
@@ -143,7 +143,7 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
       expect(values(v)).toEqual(end);
     });
 
-    test('tf.memory() counts its state as that of tf.train; dispose frees all', async () => {
+    test('tf.memory() counts its state as that of tf.train, and dispose frees it', async () => {
       const v = variable([1, 2]);
       const gradients = { [v.name]: tf.tensor([1, 2]) };
       const before = { ...tf.memory() };
@@ -172,7 +172,7 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
   });
 
   test.skipIf(name === 'elsewhere')(
-    'no tensor is lost in thousands of steps of a model',
+    'thousands of steps of a model leak no tensor',
     () => {
       const x = tf.tensor(numbers(20, 2), [5, 4]);
       const w = variable(numbers(12, 1), [4, 3]);
@@ -213,7 +213,7 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
       expect(values(w)[0]).toBeCloseTo(-3);
     });
 
-    test('learningRate and momentum may be set', () => {
+    test('learningRate and momentum can be set', () => {
       const w = variable([0]);
       const step = (optimizer: tf.Optimizer) => optimizer.applyGradients({ [w.name]: tf.tensor([1]) });
       const one = momentum(1, 0.5);
@@ -231,7 +231,7 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
       expect(one.learningRate).toBe(4);
     });
 
-    test('minimize gives the cost if asked, and trains what it is told', () => {
+    test('minimize returns the cost on request, and trains the variables of varList', () => {
       const [a, b] = [variable([2]), variable([3])];
       const loss = () => tf.sum(tf.add(tf.square(a), tf.square(b))) as tf.Scalar;
       expect(sgd(0.25).minimize(loss)).toBe(null);
@@ -289,7 +289,7 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
       return artifacts as tf.io.ModelArtifacts;
     };
 
-    test.each(sample(cases, 4))('fit, and save and load with the optimizer: %s %j', async (factory, args) => {
+    test.each(sample(cases, 4))('fit, saving and loading with the optimizer: %s %j', async (factory, args) => {
       if (factory === 'rmsprop' && args[4] === true) return; // TensorFlow.js's NaN, see the docs
       const net = model(make(factory, args));
       const reference = factory === 'adamax' ? undefined : model(theirs(factory, args));
@@ -303,7 +303,7 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
       expect(loaded.getWeights().map(values)).toEqual(net.getWeights().map(values));
     });
 
-    test('a callback anneals', async () => {
+    test('a callback can anneal the learning rate', async () => {
       const net = model(sgd(0.1));
       const rates: number[] = [];
       await lossesOf(net, 3, {
@@ -318,7 +318,7 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
       expect(rates).toEqual([0.05, 0.025, 0.0125]);
     });
 
-    test('patched: compile by name, save under standard names, load as ours; unpatched: as it was', async () => {
+    test("patch: models compile by name, save under standard names and load with schuss's classes; unpatch undoes it", async () => {
       const before = Object.getOwnPropertyDescriptors(tf.train);
       const map = tf.serialization.SerializationMap.getMap().classNameMap;
       const registered = { ...map };
@@ -384,7 +384,7 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
   });
 });
 
-test.each(cases)('setWeights by position: %s %j', async (factory, args) => {
+test.each(cases)('setWeights works by position: %s %j', async (factory, args) => {
   await tf.setBackend('cpu');
   const w = tf.variable(tf.tensor([1, 2]));
   const start = w.dataSync();
@@ -406,7 +406,7 @@ test.each(cases)('setWeights by position: %s %j', async (factory, args) => {
   w.dispose();
 });
 
-test("epsilon is the backend's where it is not given", async () => {
+test('epsilon defaults to that of the backend', async () => {
   class Half extends MathBackendCPU {
     override epsilon(): number {
       return 1e-4;
@@ -424,7 +424,7 @@ test("epsilon is the backend's where it is not given", async () => {
   tf.removeBackend('half');
 });
 
-test('a backend whose memory is out of reach is told of once, and the step is right', async () => {
+test('a backend with inaccessible memory gives one warning, and correct steps', async () => {
   vi.resetModules();
   const fresh = (await import('../../../lib/tfjs/index.js')) as typeof ours;
   const warn = vi.spyOn(console, 'warn').mockImplementation(() => {});
@@ -443,7 +443,7 @@ test('a backend whose memory is out of reach is told of once, and the step is ri
   warn.mockRestore();
 });
 
-test('there is a factory for each of tf.train', () => {
+test('every factory of tf.train has a counterpart', () => {
   const static_ = Object.getOwnPropertyNames(tf.train).filter((n) => !['length', 'name', 'prototype'].includes(n));
   expect(static_.sort()).toEqual([...names].sort());
 });

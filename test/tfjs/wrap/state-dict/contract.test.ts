@@ -91,7 +91,7 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
     expect(resumed.optimizer.skippedSteps).toBe(3);
   });
 
-  test('state that was loaded waits for a variable that comes later', () => {
+  test('loaded state is kept for a variable that is created later', () => {
     const ones = tf.ones([1]);
     const [a, b] = [variable([1], [1], 'a'), variable([1], [1], 'b')];
     const first = wrap(Adam, { lr: 0.1 });
@@ -112,7 +112,7 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
     expect(a.dataSync()[0]).toBeCloseTo(0.8);
   });
 
-  test('getWeights may be called often: its tensors stay the same, and go with dispose', async () => {
+  test('getWeights returns the same tensors each time, and dispose frees them', async () => {
     const { optimizer } = run(Adam, {});
     const first = await optimizer.getWeights();
     const before = tf.memory().numTensors;
@@ -123,7 +123,7 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
     expect(tf.memory().numTensors).toBe(before - first.length);
   });
 
-  test('getConfig makes the same optimizer again; a schedule becomes its number', () => {
+  test('getConfig recreates the optimizer, with the number in place of a schedule', () => {
     const w = variable([1]);
     const adam = wrap(Adam, { lr: (step) => 1 / step, betas: [0.5, (step) => 0.9 + step / 100], clipNorm: 2 });
     adam.applyGradients({ [w.name]: tf.ones([1]) });
