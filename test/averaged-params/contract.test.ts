@@ -1,4 +1,4 @@
-// Classes that hold averaged weights beside the params: averagedParams, and ScheduleFree's two modes.
+// Classes that keep averaged weights beside the params: averagedParams, and the two modes of ScheduleFree.
 import { describe, expect, test } from 'vitest';
 import { allocate, ScheduleFreeAdamW, ScheduleFreeSGD } from '../../lib/index.js';
 import {
@@ -48,7 +48,7 @@ describe.each(titled(averaging))('%s', (_, c) => {
     const optimizer = c.make({ a, b }) as Any;
     optimizer.step({ a: numbers(4, 3), b: null });
     expect(bits(optimizer.averagedParams.b)).toBe(bits(new Float32Array(4)));
-    a.set(numbers(4, 9)); // what is set from outside before a param's first update counts
+    a.set(numbers(4, 9)); // an assignment before the first update of a param counts
     b.set(numbers(4, 9));
     optimizer.step({ a: null, b: new Float32Array(4) });
     for (const [i, x] of (optimizer.averagedParams.b as Float32Array).entries()) expect(x).toBeCloseTo(b[i]!, 4);
@@ -151,7 +151,7 @@ describe.each(titled(scheduleFree))('%s', (_, c) => {
       const step = flying.stepAsync(allocate(1000).fill(1));
       try {
         flying[mode]();
-        expect(flying.stepCount).toBe(1); // without an addon the step is done at once
+        expect(flying.stepCount).toBe(1); // without an addon the step is synchronous
       } catch (error) {
         expect((error as Error).message).toMatch(/this: an optimizer with a step in flight/);
       }

@@ -42,7 +42,7 @@ describe.each(titled(classes))('%s', (_, c) => {
         }),
     );
     expect(a).toEqual(after);
-    // A member that is added later must be named here too.
+    // A new member must be named here too.
     const prototype = Object.getOwnPropertyNames(Object.getPrototypeOf(Object.getPrototypeOf(optimizer)));
     const hooks = ['constructor', 'constants', 'kernel', 'initial', 'start', 'scalarsAfter', 'conflict', 'dispose'];
     hooks.push('stateArrays', 'forEachParam');

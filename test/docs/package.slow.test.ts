@@ -75,7 +75,7 @@ describe.skipIf(executablePath === undefined)('in a browser, without network', {
   }, 120_000);
   afterAll(async () => browser?.close());
 
-  /** Opens a page, and collects what goes wrong on it. */
+  /** Opens a page, and collects its problems. */
   async function open(file: string): Promise<{ page: Page; problems: string[] }> {
     const page = await context.newPage();
     const problems: string[] = [];

@@ -44,7 +44,7 @@ describe('links', () => {
   );
   const pages = [...own, ...filesIn(join(root, 'docs'), '.md'), ...filesIn(join(root, 'examples'), '.md')];
 
-  /** As GitHub and TypeDoc make them. */
+  /** The anchors that GitHub and TypeDoc make of headings. */
   const anchorsOf = (page: string): string[] =>
     [...readFileSync(page, 'utf8').matchAll(/^#+ (.+)$/gm)].map(([, heading]) =>
       heading!

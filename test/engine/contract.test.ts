@@ -1,5 +1,5 @@
-// Which engine runs, what the environment may ask for, and what happens without an addon. What depends on the
-// environment runs in processes of its own, over a copy of lib compiled file by file.
+// Which engine runs, what environment variables select, and what happens without an addon. Tests that depend on the
+// environment run in other processes, with a copy of lib/ compiled by esbuild.
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';

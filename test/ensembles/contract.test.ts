@@ -4,7 +4,7 @@ import * as ensembles from '../../lib/ensembles/index.js';
 import { f32 } from '../support/arrays.js';
 import { detached, thrown } from '../support/bad-input.js';
 
-// What TypeScript would refuse is half of what is tested here.
+// Half of the tests pass values that TypeScript refuses.
 // biome-ignore lint/suspicious/noExplicitAny: see above
 const e = ensembles as any;
 
@@ -190,7 +190,7 @@ describe('out and grad', () => {
 
   test.each(calls)('%s: %s against %s', (name, out, member, call) => {
     const overlap = `RangeError: ${name}: ${out}: memory that overlaps ${member} in part, expected the same memory or memory of its own`;
-    memory.fill(0.25); // what is no probability would be refused itself
+    memory.fill(0.25); // a value that is not a probability would be refused first
     expect(thrown(() => call(first, shifted))).toBe(overlap);
     expect(thrown(() => call(shifted, first))).toBe(overlap);
     expect(thrown(() => call(behind, shifted))).toBe(overlap);

@@ -6,7 +6,7 @@ import { afterAll, expect, test } from 'vitest';
 import { examples } from '../support/examples.js';
 import { root } from '../support/root.js';
 
-// Inside the checkout, so that packages resolve; in an ignored folder.
+// An ignored folder inside the checkout, so that packages resolve.
 const folder = join(root, 'build', 'examples');
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 

@@ -36,7 +36,7 @@ const treacherous = (): Float64Array[] => {
   });
 };
 
-/** Each operation with good arguments. */
+/** Valid arguments of each operation. */
 const calls: { readonly [K in keyof Linalg]: () => Any[] } = {
   dot: () => [doubles(4), doubles(4)],
   axpby: () => [1, doubles(4), 2, doubles(4), doubles(4), doubles(4)],
@@ -97,7 +97,7 @@ describe.each(names)('%s', (name) => {
       ];
       for (const value of bad) {
         const isEmptyList = Array.isArray(good) && Array.isArray(value) && value.length === 0;
-        // The only vector of its call may have any length.
+        // A vector that is the only one of its call may have any length.
         const isAlone = name === 'maxAbs' && ArrayBuffer.isView(value) && /Float/.test(value.constructor.name);
         if (isEmptyList || isAlone) continue;
         const args = calls[name]();
@@ -167,7 +167,7 @@ test('gemmInPlace refuses matrices of other sizes', () => {
 test.each([Float32Array, Float64Array])(
   'minimize: a function that detaches an earlier x or gradient is refused: %o',
   (kind) => {
-    // Short ones are the reference's, which checks nothing.
+    // Short vectors go to the reference, which checks nothing.
     for (const length of [20, 200])
       for (const which of [0, 1])
         for (const when of [3, 4, 6, 7]) {
@@ -186,7 +186,7 @@ test.each([Float32Array, Float64Array])(
           };
           const refused = /^minimize: (x|grad) of fn(\.f\(0\))?: length 0, expected \d+, as it was given/;
           expect(() => minimize(f, new kind(length).fill(2))).toThrow(refused);
-          if (which === 1) continue; // of a term there is one
+          if (which === 1) continue; // a term has one gradient only
           calls = 0;
           seen.length = 0;
           expect(() => minimize({ N: 1, f: (_i, x, grad) => f(x, grad) }, new kind(length).fill(2))).toThrow(refused);

@@ -1,4 +1,5 @@
-// Operations on vectors of float32 and float64, computed in float64: their definition, written out here, and the same bits
+// Operations on vectors of float32 and float64, computed in float64: their definition, written out here, and the same
+// bits
 // from every engine, length and number of threads.
 import { afterAll, describe, expect, test } from 'vitest';
 import type { Linalg, Vector } from '../../lib/engine/linalg.js';
@@ -56,7 +57,7 @@ function dotAsDefined(x: Vector, y: Vector, chunk = 16384): number {
 const defined: Omit<Linalg, 'project' | 'addCombination' | 'gemmInPlace' | 'gram'> = {
   dot: (x, y) => dotAsDefined(x, y),
   axpby(a, x, b, y, out, z) {
-    out.set(Float64Array.from(out, (_, i) => a * x[i]! + b * y[i]!)); // rounded here, and nowhere else
+    out.set(Float64Array.from(out, (_, i) => a * x[i]! + b * y[i]!)); // the only rounding
     return z === undefined ? 0 : dotAsDefined(out, z);
   },
   multiply: (factor, x, out) => out.set(Float64Array.from(x, (v) => factor * v)),
@@ -66,9 +67,9 @@ const defined: Omit<Linalg, 'project' | 'addCombination' | 'gemmInPlace' | 'gram
 
 type Operation = {
   readonly name: string;
-  /** Runs it on vectors that it may change, and returns the number that it finds. */
+  /** Runs the operation on vectors that it may change, and returns its result. */
   readonly run: (v: typeof defined, x: Vector, y: Vector, out: Vector, z: Vector) => number | undefined;
-  /** How many of the four vectors it takes; the others need no second kind. */
+  /** Which of the four vectors it uses. The others need no second type. */
   readonly takes: readonly boolean[];
 };
 const operations: readonly Operation[] = [
@@ -96,7 +97,7 @@ const operations: readonly Operation[] = [
   },
 ];
 
-/** All kinds that an operation may meet. */
+/** All combinations of types that an operation may get. */
 function mixtures({ takes }: Operation): (readonly Kind[])[] {
   return takes.reduce<(readonly Kind[])[]>(
     (all, isTaken) => all.flatMap((some) => (isTaken ? kinds : kinds.slice(0, 1)).map((kind) => [...some, kind])),
@@ -110,7 +111,7 @@ interface Outcome {
   readonly vectors: readonly Vector[];
 }
 
-/** What an implementation finds and writes, over mixtures of kinds: all of them where vectors are short. */
+/** What an implementation returns and writes, for mixtures of types. Short vectors get all mixtures. */
 function outcomes(operation: Operation, implementation: typeof defined, length: number): Outcome[] {
   const all = mixtures(operation);
   const some = length < 1000 ? all : [all[0]!, all.at(-1)!];
@@ -182,7 +183,7 @@ test('a float32 is rounded once, and dot products use the stored values', () => 
   const x = Float32Array.of(1, 1 + 2 ** -23);
   for (const linalg of [referenceLinalg, ...addon.isas.map((isa) => addon.engine(isa)!)]) {
     const out = new Float32Array(2);
-    // In float32 2⁻²⁴ would be lost before the second product is added.
+    // In float32 the term 2⁻²⁴ would be lost before the second product is added.
     const product = linalg.axpby(1, x, 2 ** -24 + 2 ** -40, Float32Array.of(1, 1), out, Float32Array.of(1, 0));
     expect(out[0]).toBe(1 + 2 ** -23);
     expect(product).toBe(1 + 2 ** -23);
@@ -228,7 +229,7 @@ function columnsOf(rows: number, count: number, seed: number, wild = false): Flo
   return Array.from({ length: count }, () => numbers(Float64Array, rows, next, wild) as Float64Array);
 }
 
-/** What each operation on a tall matrix makes of the same numbers. */
+/** The results of each operation on a tall matrix, from the same numbers. */
 function tallResults(v: Linalg, rows: number, count: number, wild: boolean): Record<string, Float64Array[]> {
   const P = columnsOf(rows, count, rows + count, wild);
   const [x] = columnsOf(rows, 1, 3, wild) as [Float64Array];
@@ -267,7 +268,7 @@ const shapes = [...Array.from({ length: 10 }, (_, count) => [41, count] as const
 
 describe('tall matrices', () => {
   test('outputs may alias inputs', () => {
-    // As many rows as columns, so that any vector may stand anywhere; more than a block of gemmInPlace.
+    // A square matrix, so that any vector fits anywhere. It is larger than a block of gemmInPlace.
     const size = 300;
     const run = (v: Linalg): Float64Array[] => {
       const [a, b, c, d] = [1, 2, 3, 4].map((seed) => columnsOf(size, size, seed)) as [

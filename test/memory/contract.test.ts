@@ -19,7 +19,7 @@ import {
   variants,
 } from '../support/rig.js';
 
-// The types of Node alone do not name it.
+// @types/node does not declare WebAssembly.
 const { WebAssembly } = globalThis as Any;
 
 const detach = (array: Float32Array) => void structuredClone(array.buffer, { transfer: [array.buffer as ArrayBuffer] });
@@ -138,7 +138,7 @@ describe.each(titled(classes))('%s', (_, c) => {
     expect(snapshot(optimizer, params)).toBe(before);
   });
 
-  /** What may be asked of an optimizer whose memory is gone: clear errors, no crash; and state can still be saved. */
+  /** Calls to an optimizer with detached memory: they give clear errors, and state can still be saved. */
   function survives(optimizer: Optimizer, path: RegExp, kind: typeof TypeError | typeof RangeError): void {
     refused(kind, path, () => optimizer.step([numbers(8, 2), numbers(8, 3)]));
     refused(kind, path, () => optimizer.addParamGroup({ params: numbers(4, 1) }));
@@ -146,7 +146,7 @@ describe.each(titled(classes))('%s', (_, c) => {
     const dict = optimizer.stateDict();
     optimizer.loadStateDict(dict);
     expect(optimizer.toString()).toContain(who);
-    // Flags that choose another kernel register the memory again.
+    // Flags that select another kernel register the memory again.
     for (const [name, h] of Object.entries(c.declaration.hyperParameters)) {
       if (typeof h.default !== 'boolean') continue;
       const group = optimizer.paramGroups[0] as Any;
@@ -207,7 +207,7 @@ describe.each(titled(classes))('%s', (_, c) => {
   });
 
   test('detached emaParams are refused', () => {
-    // The library's own memory can't be transferred in every Node; the reference's can.
+    // The addon's memory cannot be transferred in every version of Node. The reference's memory can.
     withEngine(referenceEngine, () => {
       const w = numbers(8, 1);
       const optimizer = c.make(w, { ema: 0.5 });
@@ -257,7 +257,7 @@ describe.each(titled(classes))('%s', (_, c) => {
         refused(RangeError, /grads\["[ab]"\]: memory shared with params\["[ab]"\]/, () => optimizer.step(grads));
     }
     expect(snapshot(optimizer, params)).toBe(before);
-    // A gradient that was known before the param came.
+    // A gradient that was known before the param was added.
     const pool = numbers(8, 5);
     optimizer.step({ a: pool.subarray(0, 5), b: null });
     const known = pool.subarray(2, 7);
@@ -284,7 +284,7 @@ describe.each(titled(classes))('%s', (_, c) => {
     refused(RangeError, /grads\[[0-2]\]: memory shared with grads/, () => zeroing.step(grads()));
     expect(snapshot(zeroing, zeroing.paramGroups[0]!.params as Float32Array[])).toBe(before);
     expect(bits(pool)).toBe(bytes);
-    // Each alone is known to the plan already.
+    // The plan knows each gradient already.
     const g = numbers(4, 3);
     const two = c.make([numbers(4, 1), numbers(4, 2)], { zeroGrads: true });
     two.step([g, null]);
@@ -466,7 +466,7 @@ test.each(titled(variants))('%s: a kernel cannot change while memory is detached
     for (const change of [() => (group[name] = !value), () => optimizer.loadStateDict(other)]) {
       try {
         change();
-        group[name] = value; // the same kernel: nothing to register
+        group[name] = value; // the same kernel, so nothing is registered
       } catch (error) {
         expect([TypeError, RangeError]).toContain((error as Error).constructor);
         expect(snapshot(optimizer, [])).toBe(before);

@@ -1,4 +1,4 @@
-// What every class promises alike: structures of params and gradients, the order within a step, members, tables.
+// The contract of every class: structures of params and gradients, the order within a step, members, tables.
 import { inspect } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { commonHyperParameters, optimizerHyperParameters } from '../../lib/core/declaration.js';
@@ -64,7 +64,7 @@ describe.each(titled(classes))('%s', (_, c) => {
       const [first, second] = Array.isArray(ema) ? ema : [ema.a, ema.b];
       return [a, b, first, second].map(bits);
     });
-    // A shape must not matter, but where the formula is of rows and columns.
+    // A shape must not matter, unless the formula uses rows and columns.
     const isFactored = declaration.denseOnly !== undefined && Object.values(declaration.kernels).some((k) => k.layout);
     for (const [i, result] of results.entries())
       if (!(isFactored && String(structures[i]![1]).includes('shaped')))
@@ -110,7 +110,7 @@ describe.each(titled(classes))('%s', (_, c) => {
 
   // ---- The order within a step ----
 
-  // Two gradients of different scales: some formulas forget the scale of a single one.
+  // Two gradients of different scales, because some formulas do not depend on the scale of a single one.
   const gs = [numbers(40, 6), numbers(40, 7).map((x) => f(x / 8))];
   const scaled = (by: number, from = gs) => from.map((g) => g.map((x) => f(f(by) * x)));
   const clamped = (by: number, from = gs) => from.map((g) => g.map((x) => Math.max(-f(by), Math.min(f(by), x))));
@@ -120,11 +120,11 @@ describe.each(titled(classes))('%s', (_, c) => {
     expect(after(c, { clipValue: 0.2 }, gs)).toBe(after(c, {}, clamped(0.2)));
     expect(after(c, { clipValue: 0.2 }, gs, { gradScale: 3 })).toBe(after(c, {}, clamped(0.2, scaled(3))));
     if (declaration.name !== 'Rprop') {
-      // whose steps follow the signs alone
+      // its steps depend on signs only
       expect(after(c, { clipValue: 0.2 }, gs, { gradScale: 3 })).not.toBe(after(c, {}, scaled(3, clamped(0.2))));
     }
     expect(after(c, { maximize: true }, gs)).toBe(after(c, {}, scaled(-1)));
-    // Decay is neither clipped nor turned around.
+    // Decay is neither clipped nor negated.
     const decaying = decay(c, 0.5);
     expect(after(c, { ...decaying, clipValue: 0.2, maximize: true }, gs, { gradScale: 3 })).toBe(
       after(c, decaying, scaled(-1, clamped(0.2, scaled(3)))),
@@ -153,7 +153,7 @@ describe.each(titled(classes))('%s', (_, c) => {
       const coefficient = f(scale * Math.min(1, max / (total + 1e-6)));
       const [w, v] = [numbers(1000, 1), numbers(3, 2)];
       const optimizer = c.make([w, v], { clipNorm: max });
-      optimizer.step([new Float32Array(1000), new Float32Array(3).fill(1e-4)]); // below the bound: as it is
+      optimizer.step([new Float32Array(1000), new Float32Array(3).fill(1e-4)]); // below the bound: unchanged
       const { gradNorm } = optimizer.step([big, small], { gradScale: scale });
       expect(Math.abs(gradNorm! / total - 1)).toBeLessThan(1e-12);
       const [x, y] = [numbers(1000, 1), numbers(3, 2)];
@@ -162,7 +162,7 @@ describe.each(titled(classes))('%s', (_, c) => {
       plain.step([big.map((e) => f(coefficient * e)), small.map((e) => f(coefficient * e))]);
       expect([w, v].map(bits)).toEqual([x, y].map(bits));
     }
-    // A null gradient counts for nothing; clipValue acts on what the norm has left.
+    // A null gradient does not count, and clipValue acts after the norm.
     const w = numbers(3, 2);
     expect(c.make([numbers(1000, 1), w], { clipNorm: 1e-3 }).step([null, small]).gradNorm).toBeCloseTo(
       Math.sqrt(small.reduce((s, x) => s + x * x, 0)),
@@ -222,7 +222,7 @@ describe.each(titled(classes))('%s', (_, c) => {
         expect(params.map(bits)).toEqual(twin.params.map(bits));
       }
     }
-    // The largest floats are finite, and so is the sum of their squares; without the option nothing is skipped.
+    // The largest floats and the sum of their squares are finite. Without the option nothing is skipped.
     const optimizer = c.make(numbers(1000, 1), { skipNonFinite: true });
     expect(optimizer.step(new Float32Array(1000).fill(3.4e38))).toMatchObject({ applied: true });
     expect(c.make(numbers(2, 1)).step(new Float32Array([Number.NaN, 1]))).toEqual({ applied: true });
@@ -252,7 +252,7 @@ describe.each(titled(classes))('%s', (_, c) => {
     const w = numbers(9, 1);
     const optimizer = c.make(w, { ema: 0.75 });
     const ema = optimizer.emaParams as Float32Array;
-    w.set(numbers(9, 8)); // such as loading weights after the optimizer was made
+    w.set(numbers(9, 8)); // such as loading weights after construction
     let expected = w.slice();
     for (let s = 0; s < 4; s++) {
       optimizer.step(numbers(9, s));
@@ -322,7 +322,7 @@ describe.each(titled(classes))('%s', (_, c) => {
     optimizer.step([null, null]);
     optimizer.step([nan, numbers(4, 1)]);
     optimizer.step([numbers(4, 1), numbers(4, 1)]);
-    expect(asked).toEqual([1, 2, 3, 3]); // a skipped step is asked again
+    expect(asked).toEqual([1, 2, 3, 3]); // a schedule is called again after a skipped step
     expect(askedForAll).toEqual([1, 2, 3, 3]);
     expect(optimizer.lr).toBe(0.4);
     optimizer.lr = 0.25;
@@ -367,11 +367,11 @@ describe.each(titled(classes))('%s', (_, c) => {
           .map(([name, h]) => [name, h.default]),
       ),
     );
-    // The defaults written out are the defaults left out.
+    // Passing the defaults is the same as leaving them out.
     const w = numbers(8, 1);
     new Class(w, { ...Class.defaults, ...needed(declaration) }).step(numbers(8, 2));
     expect(bits(w)).toBe(after(c, {}, [numbers(8, 2)]));
-    if (!declarations.includes(declaration)) return; // TensorFlow.js's: for the adapter alone
+    if (!declarations.includes(declaration)) return; // TensorFlow.js's classes belong to schuss/tfjs only
     expect(Class.name).toBe(declaration.name);
     for (const name of [declaration.name, declaration.name.toLowerCase(), declaration.name.toUpperCase()]) {
       expect(createOptimizer(name, numbers(4, 1), needed(declaration))).toBeInstanceOf(Class);

@@ -37,7 +37,7 @@ function badNumbers({ range = '(-inf, inf)', integer }: HyperParameter): Bad[] {
   return outside.map((value) => [RangeError, value]);
 }
 
-/** All that a hyper-parameter must refuse. */
+/** Every value that a hyper-parameter must refuse. */
 function badValues(h: HyperParameter): Bad[] {
   const types = wrongTypes.map((value): Bad => [TypeError, value]);
   if (typeof h.default === 'boolean') return [null, 0, 1, 'true', {}, () => true].map((value) => [TypeError, value]);
@@ -213,7 +213,7 @@ describe.each(titled(classes))('%s', (_, c) => {
     ['params', /params: unknown option/],
     ['__proto__x', /__proto__x: unknown option/],
   ])('unknown option %s', (name, message) => {
-    // Rprop and FTRL have nothing that is near to it.
+    // Rprop and FTRL have no similar option to suggest.
     const isNear = name !== 'weightdecay' || 'weightDecay' in decay(c, 0);
     refused(TypeError, isNear ? message : /weightdecay: unknown option/, () => c.make(numbers(4, 1), { [name]: 1 }));
     if (name !== 'params')

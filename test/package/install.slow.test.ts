@@ -1,4 +1,4 @@
-// The package as its users get it: installed by npm without a network, bundled, without its prebuild, built from source.
+// The package as users get it: installed by npm without a network, bundled, without a prebuild, and built from source.
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -14,7 +14,7 @@ import { root } from '../support/root.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'schuss-install-'));
 const app = join(folder, 'app');
-const bare = join(folder, 'bare app'); // with a space, which make can't have in a path
+const bare = join(folder, 'bare app'); // with a space, which make does not accept in a path
 const prebuild = prebuildPath(currentTarget());
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -35,7 +35,7 @@ const node = (args: readonly string[], options = {}): { out: string; err: string
 const schuss = (args: readonly string[], options = {}): { out: string; err: string } =>
   run('npx', ['--offline', 'schuss', ...args], options);
 
-/** The dependencies, and theirs: npm finds them among the tarballs that it is given. */
+/** The dependencies and their dependencies. npm finds them among the tarballs. */
 function closure(names: readonly string[], found = new Set<string>()): Set<string> {
   for (const name of names) {
     if (found.has(name)) continue;
@@ -54,7 +54,7 @@ let tarballs: string[];
 function install(place: string, ...options: string[]): void {
   mkdirSync(place);
   writeFileSync(join(place, 'package.json'), '{ "name": "app", "private": true }');
-  // A cache of its own, which is empty.
+  // An empty cache, so that nothing comes from elsewhere.
   run('npm', ['install', '--offline', '--cache', join(folder, 'cache'), '--no-audit', ...options, ...tarballs], {
     cwd: place,
   });
@@ -64,7 +64,7 @@ beforeAll(() => {
   const clone = join(folder, 'clone');
   for (const name of ['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md', 'binding.gyp', 'native', 'dist', 'test'])
     cpSync(join(root, name), join(clone, name), { recursive: true });
-  // As prebuildify would: the addon of this checkout, without its symbols.
+  // As prebuildify does: the addon of this checkout without its symbols.
   mkdirSync(dirname(join(clone, prebuild)), { recursive: true });
   cpSync(join(root, findAddon().file), join(clone, prebuild));
   if (process.platform === 'linux') run('strip', ['--strip-all', join(clone, prebuild)], { cwd: clone });
@@ -77,7 +77,7 @@ beforeAll(() => {
   run('npm', [...pack, ...dependencies], { cwd: join(root, 'node_modules') });
   tarballs = readdirSync(packs).map((name) => join(packs, name));
   install(app);
-  // One that nothing was built for.
+  // An app on a platform without a prebuild.
   install(bare, '--ignore-scripts');
   rmSync(join(bare, 'node_modules', 'schuss', 'prebuilds'), { recursive: true });
 }, 300_000);
@@ -145,7 +145,7 @@ describe('bundled', () => {
     expect(warnings, 'warnings of esbuild').toEqual([]);
     return options.format === 'esm' ? outfile : outfile.replace('.mjs', '.cjs');
   }
-  // Whatever CommonJS package uses Node's own modules needs it in a bundle that is an ES module.
+  // CommonJS code that requires Node's modules needs this banner in a bundle that is an ES module.
   const banner = {
     js: "import { createRequire } from 'node:module'; import { dirname } from 'node:path'; import { fileURLToPath } from 'node:url'; const require = createRequire(import.meta.url), __filename = fileURLToPath(import.meta.url), __dirname = dirname(__filename);",
   };
@@ -177,7 +177,7 @@ describe('bundled', () => {
     );
     const { errors = [], warnings = [] } = stats.toJson({ errors: true, warnings: true });
     expect(errors, 'errors of webpack').toEqual([]);
-    // This tarball holds one prebuild, a published one all.
+    // This tarball contains one prebuild; a published one contains all.
     expect(
       warnings.filter(({ message }) => !/Can't resolve '\.\.\/\.\.\/prebuilds\//.test(message)),
       'warnings of webpack',
@@ -247,7 +247,7 @@ describe('without its prebuild', () => {
       node([join(bare, 'node_modules', '.bin', 'schuss'), 'build'], { cwd: bare, status: 1, ...environment }).err;
     expect(refused({ CXX: 'none' })).toMatch(/^schuss build: no C\+\+17 compiler among none\. .*comes with\n\n {2}\S/);
     expect(refused({ MAKE: 'none' })).toMatch(/^schuss build: no make\./);
-    // A folder with nothing but a compiler in it.
+    // A folder that contains only a compiler and make.
     const path = join(folder, 'path');
     mkdirSync(path);
     for (const name of ['g++', 'make'])
@@ -257,7 +257,7 @@ describe('without its prebuild', () => {
 
   test('build finds node-gyp inside npm, and without one prints the line that installs it', () => {
     expect(nodeGyp({ npm_config_node_gyp: __filename }, '/nowhere/bin/node')).toMatch(/node-gyp\.js$/);
-    // From the app, where no folder above holds one.
+    // From the app, because no folder above it contains node-gyp.
     const code = `require('schuss/package.json'); const { nodeGyp } = require('./node_modules/schuss/dist/cli/build.js');
       try { nodeGyp({}, '/nowhere/bin/node') } catch (error) { console.log(error.message) }
       console.log(nodeGyp({ npm_config_node_gyp: process.execPath }, '/nowhere/bin/node') === process.execPath);`;

@@ -1,4 +1,4 @@
-// The object files of the kernels as the CPU sees them: no instruction that rounds otherwise, or that a CPU lacks.
+// The instructions of the kernels: none rounds differently, and none is missing on a supported CPU.
 import { describe, expect, test } from 'vitest';
 import { has, lines, objects } from '../support/objects.js';
 

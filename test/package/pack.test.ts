@@ -21,7 +21,7 @@ describe('content', () => {
     expect(files).toEqual(expect.arrayContaining([...needed, 'README.md', 'LICENSE', 'CHANGELOG.md', 'package.json']));
   });
 
-  // npm would start a build of its own, and npm 12 blocks it.
+  // npm would start a build for a root binding.gyp, and npm 12 blocks install scripts.
   test('nothing runs at install', () => {
     expect(files).not.toContain('binding.gyp');
     expect(manifest.gypfile, 'gypfile in package.json must be false').toBe(false);

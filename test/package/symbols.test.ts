@@ -1,8 +1,8 @@
-// The object files of the kernels as the linker sees them: one instruction set must give nothing to the others.
+// The symbols of the kernels' object files: instruction sets must not share code.
 import { describe, expect, test } from 'vitest';
 import { has, lines, objects } from '../support/objects.js';
 
-// Linux only: the names of types and instructions are those of GNU's tools.
+// Linux only, because the names of types and instructions are those of the GNU tools.
 describe.skipIf(!has('nm') || process.platform !== 'linux')('symbols', () => {
   test('there is an object file for each instruction set', () => {
     expect(objects.map(({ isa }) => isa)).toEqual(

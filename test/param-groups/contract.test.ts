@@ -1,4 +1,5 @@
-// Options that change between steps: another kernel with the same gradient arrays, and options that go off again.
+// Options that change between steps: another kernel with the same gradient arrays, and options that are switched off
+// again.
 import { describe, expect, test } from 'vitest';
 import { rebind } from '../../lib/core/optimizer.js';
 import { Adam, type Optimizer, RMSprop, SGD } from '../../lib/index.js';

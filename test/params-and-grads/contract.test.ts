@@ -1,4 +1,5 @@
-// Params and gradients of every class: each wrong argument is refused in the library's error shape, and changes nothing.
+// Params and gradients of every class: each wrong argument is refused in the library's error shape, and changes
+// nothing.
 import { describe, expect, test } from 'vitest';
 import { type Any, type Case, classes, harmless, numbers, refused, snapshot, titled } from '../support/rig.js';
 

@@ -200,7 +200,8 @@ const cases: [name: string, schedule: (step: number) => number, truth: Values][]
     oneCycleMomentum({ totalSteps: 1000 }),
     torch.oneCycleLR([0.95, 0.85, 0.95], 0.3, 1000, 'cos'),
   ],
-  // The phases end between steps (0.37·41 is none), before the first step (0), and at the last one (1); two phases overlap (0.7).
+  // The phases end between steps (0.37·41 is none), before the first step (0), and at the last one (1); two phases
+  // overlap (0.7).
   ...[0, 0.1, 0.37, 0.5, 0.7, 1].flatMap((pctStart) =>
     (['cos', 'linear'] as const).flatMap((anneal): typeof cases => {
       const shape = { totalSteps: 41, pctStart, anneal };

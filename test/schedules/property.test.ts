@@ -23,7 +23,7 @@ import {
 } from '../../lib/schedules/index.js';
 import fc from '../support/property.js';
 
-/** A schedule made anew at each call, the bounds of its values, and the step from which it stays where it is. */
+/** How to create a schedule, the bounds of its values, and the step from which its value stays the same. */
 interface Sample {
   make: () => Schedule;
   low: number;
@@ -161,7 +161,7 @@ const samples: Record<string, fc.Arbitrary<Sample>> = {
   })),
 };
 
-/** Those that never come to rest; every other sample names its end. */
+/** Schedules without an end. Every other sample names its end. */
 const endless = [
   'stepDecay',
   'exponentialDecay gamma',

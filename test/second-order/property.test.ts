@@ -8,8 +8,8 @@ import type { Numbers } from '../support/second-order/problems.js';
 type Objective = (x: Numbers, grad: Numbers) => number;
 
 /**
- * Functions with a minimum, seldom convex: Σ cᵢ·(xᵢ − mᵢ)² + waves·cos(xᵢ + xᵢ₊₁), and not finite beyond a wall where there
- * is one.
+ * Functions with a minimum, most of them not convex: Σ cᵢ·(xᵢ − mᵢ)² + waves·cos(xᵢ + xᵢ₊₁). Some are not finite beyond
+ * a wall.
  */
 const problem = fc
   .record({
@@ -92,7 +92,7 @@ describe('minimize', () => {
   test('a sum of terms gives the same run as its function', () => {
     fc.assert(
       fc.property(problem, fc.integer({ min: 1, max: 5 }), fc.nat(), ({ f, start }, N, at) => {
-        // All but one are 0: adding them up rounds nothing.
+        // All terms but one are 0, so their sum is exact.
         const term = (i: number, x: Numbers, grad: Numbers) => (i === at % N ? f(x, grad) : 0);
         const [whole, sum] = [minimize(f, start), minimize({ N, f: term }, start)];
         expect(bytes(sum.x)).toEqual(bytes(whole.x));

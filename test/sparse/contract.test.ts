@@ -1,4 +1,4 @@
-// Sparse gradients: what a step on some rows of a table does, and that the other rows stay as they are.
+// Sparse gradients: a step updates the named rows, and leaves the other rows unchanged.
 import { describe, expect, test } from 'vitest';
 import { type Any, bits, decay, hasClockOfItsOwn, numbers, refused, rowForms, titled } from '../support/rig.js';
 import { onEach, rigOf, sparse, sparseGrad } from '../support/sparse.js';
@@ -119,7 +119,7 @@ describe.each(titled(sparse))('%s', (_, c) => {
         expect(after.step).toBe(state.step + 1);
         for (const [name, array] of Object.entries(state))
           if (array instanceof Float32Array) expect(bits(after[name])).toBe(bits(array));
-        // The next update is the one after: as of a param that was told so by its state.
+        // The next update has the next t, as in a param that loaded this t.
         const twin = rigOf(c, { ...decay(c, 0.5), gradNorm: true });
         const dict = structuredClone(twin.optimizer.stateDict()) as Any;
         dict.state.table = after;
@@ -127,7 +127,7 @@ describe.each(titled(sparse))('%s', (_, c) => {
         for (const { optimizer } of [r, twin]) optimizer.step({ ...rest, table: sparseGrad([1, 3], 3, 5) });
         expect(bits(r.table)).toBe(bits(twin.table));
       }
-      // Of a param that has no elements.
+      // A param without elements.
       const empty = c.make([new Float32Array(0), { data: new Float32Array(0), shape: [0, 4] }], {
         ema: 0.5,
         zeroGrads: true,
@@ -147,7 +147,7 @@ describe.each(titled(sparse))('%s', (_, c) => {
       for (const first of [sparseGrad([1], 4), sparseGrad([], 0)]) {
         const w = numbers(12, 1);
         const optimizer = c.make({ w }, { ema: 0.75 });
-        w.set(numbers(12, 2)); // as if it had been loaded after the optimizer was made
+        w.set(numbers(12, 2)); // as if weights were loaded after construction
         const before = w.slice();
         optimizer.step({ w: first });
         const ema = (optimizer.emaParams as Any).w as Float32Array;
@@ -192,7 +192,7 @@ describe.each(titled(sparse))('%s', (_, c) => {
         expect(gradNorm).toBeCloseTo(norm * Math.abs(scale), 12);
         const coefficient = scale * Math.min(1, max / (norm * Math.abs(scale) + 1e-6));
         twin.optimizer.step({ table, flat: null, dense }, { gradScale: coefficient });
-        // But for the two earlier steps, of which only one is clipped.
+        // Apart from the two earlier steps, of which only one is clipped.
         if (max === 100) expect(r.seen().replaceAll('"clipNorm": 100', '')).toBe(twin.seen());
       }
     });
@@ -220,7 +220,7 @@ describe.each(titled(sparse))('%s', (_, c) => {
         }
       });
     }
-    // Numbers that are too large alone, and not together, are no reason.
+    // Values that overflow alone but not in their sum are not skipped.
     onEach(() => {
       const r = rigOf(c, { skipNonFinite: true });
       const table = { rows: Int32Array.of(1, 1), values: Float32Array.of(3e38, 0, 0, -3e38, 0, 0) };
@@ -270,7 +270,7 @@ test.each(titled(rowForms))('%s: a step on rows equals a step on a param that co
       const dict = structuredClone(optimizer.stateDict()) as Any;
       const values = numbers(names.length * size, 3 + n);
       const [before, state] = [w.slice(), dict.state[0]];
-      // A number for each element, or for each row.
+      // State has one number per element or per row.
       const pick = (array: Float32Array) => {
         const width = array.length / rows;
         return Float32Array.from(names.flatMap((row) => Array.from(array.subarray(row * width, (row + 1) * width))));

@@ -21,7 +21,7 @@ import {
 } from '../support/rig.js';
 import { all, sample } from '../support/sample.js';
 
-/** Options around a variant: those that hold state of their own, and those that change from step to step. */
+/** Options combined with a variant: options with state, and options that change from step to step. */
 function surroundings(c: Case): [string, Options][] {
   const { declaration, options } = c;
   const momentum = (step: number) => [0.5, 0.9, 0.3, 0, 0.99][step % 5] as number;
@@ -42,7 +42,7 @@ const steps = 7;
 const shapes: Record<string, () => { params: unknown; arrays: Float32Array[]; grads: (step: number) => unknown }> = {
   named() {
     const [a, b, c] = [numbers(5, 1), numbers(18, 2), numbers(3, 3)];
-    // Each param sits out other steps: their t differ.
+    // Each param skips other steps, so their t differ.
     return {
       params: [{ params: { a, b } }, { params: { c }, lr: 0.3 }],
       arrays: [a, b, c],
@@ -65,7 +65,7 @@ describe.each(titled(variants))('%s', (_, c) => {
       const run = make();
       const whole = c.make(run.params, more);
       for (let saved = 0; saved < steps; saved++) {
-        // As from a file: a new optimizer over copies of the params, which took steps of its own.
+        // As from a file: a new optimizer over copies of the params, which has taken other steps before.
         const dict = structuredClone(whole.stateDict());
         const again = make();
         const resumed = c.make(again.params, more);
@@ -260,7 +260,7 @@ describe.each(titled(classes))('%s', (_, c) => {
         return b;
       },
     };
-    optimizer.loadStateDict(dict); // it was whole when it was read
+    optimizer.loadStateDict(dict); // the arrays were intact when they were read
     expect(bits((optimizer.emaParams as Any).a)).toBe(expected);
     expect(bits((optimizer.emaParams as Any).b)).toBe(bits(b.ema));
   });
@@ -342,7 +342,7 @@ test.each(titled(variants))(
           expect(error.message, title).toMatch(shape);
           expect(snapshot(optimizer, params), title).toBe(before);
         } else {
-          // What is taken is an option that is left out or is allowed, or a count that is a count.
+          // A dict that is accepted lacks an option or has a valid one, or has another valid count.
           const [top, , option] = path;
           if (top === 'paramGroups') expect(Object.keys(table), title).toContain(option);
           else

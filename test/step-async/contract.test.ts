@@ -1,4 +1,5 @@
-// stepAsync of every class: the bits of step, in order. Every error is a rejection, and a rejected step changes nothing.
+// stepAsync of every class: the bits of step, in order. Every error is a rejection, and a rejected step changes
+// nothing.
 import { describe, expect, test } from 'vitest';
 import { withEngine } from '../../lib/engine/backend.js';
 import type { StepResult } from '../../lib/index.js';
@@ -18,7 +19,7 @@ import {
 
 describe.each(engines.flatMap((e) => classes.map((c) => [e.name, c.title, e, c] as const)))('%s %s', (...given) => {
   const [, , over, { declaration }] = given;
-  // An optimizer keeps the engine with which it was made.
+  // An optimizer keeps the engine that it was created with.
   const c: Case = { ...given[3], make: (...args) => withEngine(over, () => given[3].make(...args)) };
   const sparse = declaration.denseOnly === undefined;
 
@@ -32,7 +33,7 @@ describe.each(engines.flatMap((e) => classes.map((c) => [e.name, c.title, e, c] 
       ['schedule, clipValue, maximize', { lr: (step: number) => 0.1 / step, clipValue: 0.3, maximize: true }],
     ];
 
-    /** Five steps and what is given in each: a null, a gradScale, an infinity, and rows. */
+    /** The arguments of five steps: with a null, a gradScale, an infinity, and sparse rows. */
     function inputs(): [Any, Any?][] {
       const infinite = grads(6);
       infinite.b[3] = Number.POSITIVE_INFINITY;
@@ -205,7 +206,7 @@ describe.each(engines.flatMap((e) => classes.map((c) => [e.name, c.title, e, c] 
       },
       more,
     );
-    // It turns bad while the step waits.
+    // A row number becomes invalid while the step waits.
     const [victim, twin] = [rig(c, more), rig(c, more)];
     const rows = rowsOf(0, 3);
     const good = victim.optimizer.stepAsync(grads(3));
@@ -237,7 +238,7 @@ describe.each(engines.flatMap((e) => classes.map((c) => [e.name, c.title, e, c] 
       () => optimizer[Symbol.dispose](),
     ];
     for (const attack of attacks) refused(TypeError, queue, attack);
-    // Flags and choices that need another kernel; of those that need none, the change holds.
+    // Flags and choices that need another kernel are refused. Others take effect.
     for (const [name, { default: value, choices }] of Object.entries(declaration.hyperParameters)) {
       const group = optimizer.paramGroups[0] as Any;
       for (const other of choices ?? (typeof value === 'boolean' ? [!value] : [])) {
@@ -281,7 +282,7 @@ describe.each(engines.flatMap((e) => classes.map((c) => [e.name, c.title, e, c] 
     await pending[1];
     expect(other.step({ x: pinned(2, 1) })).toEqual({ applied: true });
     expect(await other.stepAsync({ x: pinned(2, 1) })).toEqual({ applied: true });
-    // The one that was refused gives nothing free that it does not hold.
+    // The refused step releases no memory that it does not hold.
     const own = first.stepAsync([pinned(18, 1), null]);
     await rejected(TypeError, shared, () => other.stepAsync({ x: pinned(2, 1) }));
     refused(TypeError, shared, () => other.step({ x: pinned(2, 1) }));
@@ -330,7 +331,7 @@ describe.each(engines.flatMap((e) => classes.map((c) => [e.name, c.title, e, c] 
         for (const attack of attacks) await rejected(TypeError, middle, () => r.optimizer.stepAsync(...attack));
       }
     });
-    // stepAsync itself throws nothing into that code: the step inside is refused, the one outside goes on.
+    // stepAsync throws nothing into that code. The inner step is rejected, and the outer one continues.
     const [r, twin] = [rig(c), rig(c)];
     const inside: Promise<unknown>[] = [];
     const act = () => {

@@ -1,4 +1,5 @@
-// stepAsync: random calls, right and wrong. Only documented errors are thrown, and every step gives the bits of a synchronous twin.
+// stepAsync: random calls, right and wrong. Only documented errors are thrown, and every step gives the bits of a
+// synchronous twin.
 import { expect, test } from 'vitest';
 import { engine, withEngine } from '../../lib/engine/backend.js';
 import { referenceEngine } from '../../lib/engine/reference.js';
@@ -24,7 +25,7 @@ function world(c: Case, seed: number): World {
   return { optimizer: c.make(params.slice(), more), params };
 }
 
-/** Gradients, right ones most often; made from numbers alone, so that a twin can have the same. */
+/** Gradients, most of them valid. They depend on the seed alone, so a twin gets the same. */
 function grads({ params: [first, second] }: World, c: Case, seed: number): Any {
   const next = random(seed);
   const wrong = next() < 0.2;
@@ -45,7 +46,7 @@ function grads({ params: [first, second] }: World, c: Case, seed: number): Any {
   if (next() < 0.2) return [null, b];
   if (next() < 0.7 || c.declaration.denseOnly !== undefined) return [a, b];
   const rows = new Uint32Array(new SharedArrayBuffer(8));
-  rows.set([Math.floor(next() * 4), Math.floor(next() * 4)]); // row 3 is none
+  rows.set([Math.floor(next() * 4), Math.floor(next() * 4)]); // a param of 12 with rows of 4 has no row 3
   return [a, { rows, values: b.subarray(0, 8) }];
 }
 
@@ -68,7 +69,7 @@ test.each(classes.map((c) => [c.title, c] as const))(
       const pending: Promise<unknown>[] = [];
       let open = 0;
       let settled = 0;
-      /** Calls in the order in which they took effect, for the twin. */
+      /** The calls for the twin, in the order in which they took effect. */
       const effects: (() => unknown)[] = [];
 
       for (let n = 0; n < 60; n++) {
@@ -105,7 +106,7 @@ test.each(classes.map((c) => [c.title, c] as const))(
           await Promise.all(pending);
           continue;
         }
-        // From here on what has ended is known, and nothing more ends before the call.
+        // From here to the call no pending step can end.
         await new Promise((resolve) => setImmediate(resolve));
         const call: (w: World) => unknown =
           what < 0.75

@@ -98,7 +98,7 @@ describe('averages of predictions', () => {
     expect([...averagePredictions(big.slice(2), { from: 'logits', classes: 3 })]).toEqual([0.5, 0, 0.5]);
     expect([...averagePredictions([f32(-1e4, -1e4)], { from: 'logits', classes: 2 })]).toEqual([0.5, 0.5]);
     expect([...averageLogits([f32(3e38), f32(3e38)])]).toEqual([Math.fround(3e38)]);
-    // A masked class has probability 0, and a row of only such has none.
+    // A masked class has probability 0. A matrix row of masked classes has no probabilities.
     expect([...averagePredictions([f32(Number.NEGATIVE_INFINITY, 0)], { from: 'logits', classes: 2 })]).toEqual([0, 1]);
     expect([...averagePredictions([f32(Number.NEGATIVE_INFINITY)], { from: 'logits', classes: 1 })]).toEqual([
       Number.NaN,

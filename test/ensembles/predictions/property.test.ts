@@ -118,7 +118,7 @@ test('a constant added to all logits of a matrix row changes no probability', ()
   ));
 
 describe('majorityVote', () => {
-  // Few values make ties.
+  // Few different values make ties likely.
   const tied = fc
     .record({
       count: fc.integer({ min: 1, max: 6 }),

@@ -5,7 +5,7 @@ import * as schuss from '../../../lib/index.js';
 import { f32 } from '../../support/arrays.js';
 import { detached, thrown } from '../../support/bad-input.js';
 
-// What TypeScript would refuse is half of what is tested here.
+// Half of the tests pass values that TypeScript refuses.
 // biome-ignore lint/suspicious/noExplicitAny: see above
 const e = ensembles as any;
 
@@ -190,14 +190,14 @@ describe('WeightAverage', () => {
     test('takes over the decay, the count and the arrays', () => {
       const other = new WeightAverage({ y: f32(0), x: f32(0, 0) }, { decay: 0.1, debias: true });
       other.update();
-      expect(other.params).toEqual([f32(0), f32(0, 0)]); // what was read is not kept
+      expect(other.params).toEqual([f32(0), f32(0, 0)]); // the arrays of the dict are not kept
       other.loadStateDict(make({ decay: 0.75, debias: true }).stateDict());
       expect(other.count).toBe(1);
       expect(other.params).toEqual([f32(3), f32(1, 2)]); // by name
       other.update();
       expect(other.stateDict()).toMatchObject({ count: 2, decay: 0.75 });
       other.loadStateDict(new WeightAverage({ x: f32(1, 2), y: f32(3) }, { decay: 0.75, debias: true }).stateDict());
-      expect(other.params).toEqual([f32(0), f32(0, 0)]); // nothing averaged: the weights
+      expect(other.params).toEqual([f32(0), f32(0, 0)]); // nothing is averaged yet: the weights
     });
 
     test.each<[string, object, string]>([

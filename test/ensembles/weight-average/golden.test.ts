@@ -64,13 +64,13 @@ describe('WeightAverage', () => {
   }
 
   /**
-   * An update is three float32 operations on numbers up to 2·2, and its rate is rounded: at most 4 roundings of 4, and
-   * the average forgets earlier errors at least as fast as it forgets weights, so n updates add up to n of them at most.
-   * The wrong formulas below are more than 1000 times farther away.
+   * An update is three float32 operations on numbers up to 2·2, and its rate is rounded: at most 4 roundings of 4. The
+   * average forgets earlier errors at least as fast as weights, so n updates add up to at most n times that. The wrong
+   * formulas below are more than 1000 times farther away.
    */
   const bound = 4 * 4 * half * n;
   const truths = {
-    // Unrolled: what stays of w₁ and then of each later one.
+    // Unrolled: the share that remains of w₁ and of each later weight.
     ema: (i: number, d: number, m = n) =>
       sum(
         at(i)

@@ -1,4 +1,4 @@
-// What Adafactor alone promises: state by shape, and a rate without lr.
+// Adafactor: state by shape, and a learning rate without lr.
 import { describe, expect, test } from 'vitest';
 import { Adafactor } from '../../../lib/index.js';
 import { numbers, refused } from '../../support/rig.js';

@@ -78,7 +78,7 @@ describe('Adagrad { rowWise }', () => {
         group.rowWise = rowWise;
         expect(sumOf(optimizer)).toEqual(new Float32Array(rowWise ? 3 : 12).fill(0.5));
         expect(optimizer.stateDict().state['0']!.step).toBe(4 * n + 2);
-        // As an optimizer that was made so, with that state.
+        // It behaves as an optimizer that was created so, with that state.
         const data = w.data.slice();
         const twin = new Adagrad([{ data, shape: [3, 4] }], { initialAccumulatorValue: 0.5, lrDecay: 0.1, rowWise });
         twin.loadStateDict(structuredClone(optimizer.stateDict()));
@@ -108,7 +108,7 @@ describe('Adagrad { rowWise }', () => {
         mixed.paramGroups[0].rowWise = !rowWise;
         refused(RangeError, /state\[0\]\.sum: length (12|3), expected (3|12)/, () => r.optimizer.loadStateDict(mixed));
         expect(r.seen()).toBe(before);
-        // The options come with the dict: an optimizer of the other form becomes one of this.
+        // The dict contains the options: an optimizer of the other form takes over this form.
         const other = new Adagrad([table(2)], { rowWise: !rowWise, ema: 0.5 });
         other.loadStateDict(dict);
         expect(other.paramGroups[0]!.rowWise).toBe(rowWise);

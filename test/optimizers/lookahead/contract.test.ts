@@ -1,4 +1,4 @@
-// Lookahead against a loop written out by hand, to the bit, and as a wrapper that hides nothing of the optimizer inside.
+// Lookahead gives the bits of a loop written out by hand, and passes on every other member of the inner optimizer.
 import { describe, expect, test } from 'vitest';
 import { Adam, allocate, createOptimizer, Lookahead, optimizers, SGD } from '../../../lib/index.js';
 import { f32 } from '../../support/arrays.js';
@@ -42,7 +42,7 @@ describe.each(Object.keys(optimizers).filter((name) => !scheduleFree(name)))('%s
       const lookahead = new Lookahead(createOptimizer(name, w, { lr: 0.1 }), { k, alpha });
       for (let step = 1; step <= 11; step++) lookahead.step(grad(step, 4));
       expect(w).toEqual(byHand(name, k, alpha, 11));
-      // With alpha 1 the slow weights are the fast ones; below it, k must matter.
+      // With alpha 1 the slow weights are the fast ones. Otherwise k must matter.
       if (alpha < 1) expect(w).not.toEqual(byHand(name, k + 1, alpha, 11));
     }
   });

@@ -22,7 +22,7 @@ import {
 
 const of = (...values: number[]): Float32Array => Float32Array.from(values);
 
-/** Relative to the largest number of the case; none has more than 16 roundings. */
+/** Compares relative to the largest number of the case. No case has more than 16 roundings. */
 function near(actual: Float32Array | undefined, expected: number[]): void {
   expect(actual).toHaveLength(expected.length);
   const tolerance = 16 * 2 ** -24 * Math.max(...expected.map(Math.abs));
@@ -151,7 +151,7 @@ describe('RMSprop', () => {
   });
 
   it('stays finite where a centered square is negative by rounding', () => {
-    // the same gradient for ever: s and a² tend to the same number
+    // with a constant gradient, s and a² tend to the same number
     const w = follow((w) => new RMSprop(w, { alpha: 0.1, centered: true }), new Array(50).fill(0.7));
     expect(Array.from(w).every(Number.isFinite), 'the weights must be finite').toBe(true);
   });
@@ -181,7 +181,8 @@ describe('Adam', () => {
 
   it('corrects the bias of the second step', () => {
     // m = 0.5, s = 0.25; m̂ = 0.5/0.5 = 1, ŝ = 0.25/0.25 = 1; w = -0.1
-    // m = 0.25 - 0.5 = -0.25, s = 0.1875 + 0.25 = 0.4375; m̂ = -0.25/0.75 = -1/3, ŝ = 0.4375/0.4375 = 1; w = -0.1 + 0.1/3
+    // m = 0.25 - 0.5 = -0.25, s = 0.1875 + 0.25 = 0.4375; m̂ = -0.25/0.75 = -1/3, ŝ = 0.4375/0.4375 = 1; w = -0.1 +
+    // 0.1/3
     follows((w) => new Adam(w, { lr: 0.1, betas: [0.5, 0.75] }), [1, -1], [-0.1, -0.1 + 0.1 / 3]);
   });
 

@@ -78,7 +78,7 @@ test('after a step the gradients belong to the params, wherever the last evaluat
 });
 
 test('a pair holds the accepted step, wherever the last evaluation was', () => {
-  // No point of a kink satisfies the curvature condition: the step that is taken is the best, not the last one tried.
+  // No point near a kink satisfies the curvature condition, so the step takes the best point and not the last one.
   let others = 0;
   for (let start = 0.5; start < 6; start += 0.25) {
     const [x, grads] = [f32(start), f32(0)];

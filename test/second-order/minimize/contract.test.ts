@@ -214,7 +214,7 @@ describe('minimize', () => {
   });
 
   test('it backs off from values and gradients that are not finite, and counts them', () => {
-    // −log has an end at 0 that the first steps go beyond.
+    // −log ends at 0, and the first steps overshoot it.
     const barrier = (inGrad: boolean, bad: number) => (x: Numbers, grad: Numbers) => {
       if (x[0]! <= 0) {
         if (!inGrad) return bad;

@@ -1,5 +1,5 @@
-// SFO and minimize's method 'sfo': every option, every way to end, every error in the library's one shape, and where the
-// params are by then.
+// SFO and method 'sfo' of minimize: every option, every way to end, every error in the library's error shape, and the
+// params afterwards.
 import { describe, expect, test } from 'vitest';
 import { minimize, SFO, type SFOOptions } from '../../../lib/index.js';
 import { bytes, f32, f64 } from '../../support/arrays.js';
@@ -20,7 +20,7 @@ function bowl(i: number, x: Numbers, grad: Numbers): number {
   return value;
 }
 const bowls = (N: number) => ({ N, f: bowl });
-/** The mean of sin(i + k): where the sum of N bowls is least. */
+/** The mean of sin(i + k), which is the minimum of the sum of N bowls. */
 const lowest = (N: number, k: number) =>
   Array.from({ length: N }, (_, i) => Math.sin(i + k) / N).reduce((a, b) => a + b);
 
@@ -201,7 +201,7 @@ describe('SFO', () => {
         const points = way(options).points.map((p) => p.split(',').map(Number));
         return points.slice(1).map((p, k) => Math.hypot(...p.map((v, j) => v - points[k]![j]!)));
       };
-      // A step that failed is taken back first.
+      // A failed step is undone first.
       expect(lengths({ minStep: 0.01 }).filter((length) => length < 0.01 * (1 - 1e-9)).length).toBeLessThan(4);
       expect(lengths({}).filter((length) => length < 0.01).length).toBeGreaterThan(4);
     });

@@ -1,5 +1,5 @@
-// SFO beside truths of its own: known minima, the curves of other methods, dense matrices that are built the plain way, and
-// what must hold after every step.
+// SFO against independent truths: known minima, the curves of other methods, dense matrices built directly, and
+// conditions that must hold after every step.
 import { Matrix } from 'ml-matrix';
 import { describe, expect, test } from 'vitest';
 import { minimize, SFO } from '../../../lib/index.js';
@@ -46,7 +46,7 @@ describe('sums of quadratics reach the known minimum', () => {
 
 describe('effective passes', () => {
   const firstOrder = ['sgd', 'momentum', 'adagrad', 'adam'] as const;
-  /** The least of the curves after a pass: the best step size is another one for each pass. */
+  /** The lowest of the curves after a pass. The best step size differs from pass to pass. */
   const best = (curves: readonly Curve[], pass: number) =>
     Math.min(...curves.map((curve) => curve[pass - 1] ?? Number.POSITIVE_INFINITY));
   const from = (first: number, last: number) => Array.from({ length: last - first + 1 }, (_, k) => first + k);
@@ -75,7 +75,7 @@ describe('effective passes', () => {
     };
     const sfo = curve(sum.start, { method: 'sfo' });
     const { softmax: row } = recorded;
-    // Rounding makes two ways of one in the end; both end where the function does.
+    // Rounding lets two runs diverge in the end. Both reach the minimum.
     for (const pass of from(1, 3)) expect(sfo[pass - 1]! / row.sfo[pass - 1]!).toBeCloseTo(1, 2);
     expect(sfo.at(-1)! - row.least).toBeLessThan(1e-3);
     const lbfgs = curve(sum.start, { method: 'lbfgs' });
@@ -101,7 +101,7 @@ describe('effective passes', () => {
 });
 
 describe('after every step', () => {
-  /** Runs steps on a sum, and gives what is to be looked at after each. */
+  /** Runs steps on a sum, and calls `look` after each. */
   function steps(
     sum: Sum,
     count: number,
@@ -120,7 +120,7 @@ describe('after every step', () => {
         last.set(i, { at: Float64Array.from(theta), grad: Float64Array.from(grad) });
         return value;
       });
-      // After a failed step the last evaluation need not be the one that holds.
+      // After a failed step the last evaluation need not be at the params.
       if (failed) last.delete(term);
       look(model, { last, failed });
     }
@@ -146,7 +146,7 @@ describe('after every step', () => {
         expect(away(inFull(model, model.terms[i]!.grad), grad)).toBeLessThan(1e-9);
       }
     });
-    // It was full, and was squeezed.
+    // The subspace was full and collapsed.
     expect(counts).toContain(20);
   });
 
@@ -158,7 +158,8 @@ describe('after every step', () => {
         const { step, grad } = changes[0]!;
         const product = new Float64Array(step.length);
         addProduct(hessian, step, product);
-        // A collapse cuts off what of an old change is in no term's point or gradient; that of the term's own newest stays.
+        // A collapse drops the part of an old change that is in no term's point or gradient. The newest change of a
+        // term stays.
         if (away(product, grad) / Math.hypot(...grad) < 1e-6) looked++;
         for (const { b, sign } of hessian.columns) expect(hessian.diagonal + sign * dot(b, b)).toBeGreaterThan(0);
       }
@@ -174,7 +175,7 @@ describe('after every step', () => {
         sum,
         count,
         (model, { failed }) => {
-          /** The gradient of the sum of the models, and the lengths of what it is added up from. */
+          /** The gradient of the sum of the models, and the lengths of its summands. */
           const slope = (theta: Float64Array) => {
             const z = model.subspace.project(theta);
             const gradient = new Float64Array(z.length);
@@ -203,7 +204,7 @@ describe('after every step', () => {
     };
     for (let seed = 0; seed < 8; seed++) check(quadratics(8, 12), 8, seed);
     expect(looked).toBeGreaterThan(16);
-    // Through collapses of the subspace.
+    // This holds through collapses of the subspace.
     check(quadratics(6, 60), 60, 0);
   });
 

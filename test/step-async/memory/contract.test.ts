@@ -7,7 +7,7 @@ import { allocate } from '../../../lib/index.js';
 import { type Any, type Case, classes, numbers, type Options, snapshot } from '../../support/rig.js';
 import { engines, pin, pinned, rejected, rowsOf } from '../../support/step-async.js';
 
-// The types of Node alone do not name it.
+// @types/node does not declare WebAssembly.
 const { WebAssembly } = globalThis as Any;
 
 describe.each(engines.map((e) => [e.name, e] as const))('%s', (_, over) => {

@@ -51,7 +51,7 @@ describe.each(engines.map((e) => [e.name, e] as const))('%s', (_, over) => {
     const begun = r.optimizer.stepAsync(grads(8), { signal: late.signal });
     late.abort();
     expect(await begun).toEqual({ applied: true });
-    // By its own schedule, as it begins.
+    // Aborted by the step's own schedule, as the step starts.
     const own = new AbortController();
     r.optimizer.lr = () => {
       own.abort();
@@ -116,7 +116,7 @@ describe.each(engines.map((e) => [e.name, e] as const))('%s', (_, over) => {
     for (const signal of [null, 5, 'x', {}, new EventTarget(), Object.create(AbortSignal.prototype)] as Any[])
       await rejected(TypeError, expected, () => r.optimizer.stepAsync(grads(3), { signal }));
     expect(r.seen()).toBe(before);
-    // Whatever they say, the step is done or taken back, and the optimizer is free again.
+    // Whatever the signal claims, the step is done or canceled, and the optimizer is free again.
     const fail = () => {
       throw new Error('mine');
     };
@@ -136,7 +136,7 @@ describe.each(engines.map((e) => [e.name, e] as const))('%s', (_, over) => {
         r.optimizer.stepAsync(grads(seed), i === 0 ? {} : { signal: control.signal }),
       );
       const done = r.optimizer.stepAsync(grads(6), { signal: new AbortController().signal });
-      control.signal.dispatchEvent(new Event('abort')); // says so, and is not
+      control.signal.dispatchEvent(new Event('abort')); // an abort event without an abort
       control.abort('enough');
       const ends = await Promise.allSettled([...pending, done]);
       expect(ends.map((end) => (end.status === 'rejected' ? end.reason : end.value.applied))).toEqual([
@@ -147,7 +147,7 @@ describe.each(engines.map((e) => [e.name, e] as const))('%s', (_, over) => {
       ]);
       expect(r.optimizer.stepCount).toBe(count + 2);
     }
-    // One that changes the optimizer as it is read.
+    // A signal whose getter changes the optimizer.
     const free = rigOf();
     const signal = Object.defineProperty(new AbortController().signal, 'aborted', {
       get: () => free.optimizer.addParamGroup({ params: { c: new Float32Array(3) } }),

@@ -18,7 +18,9 @@ type Name = keyof typeof factories;
 
 const names = Object.keys(factories) as Name[];
 
-/** Arguments that reach all of a formula. The bits of TensorFlow.js are ours where no power of a beta is in it. */
+/**
+ * Arguments that reach every part of a formula. `exact`: the bits are equal, because no power of a beta is involved.
+ */
 const cases: readonly [factory: Name, args: readonly unknown[], exact: boolean][] = [
   ['sgd', [0.1], true],
   ['momentum', [0.1, 0.9], true],
@@ -45,7 +47,7 @@ const make = (factory: Name, args: readonly unknown[]): ours.TrainOptimizer =>
 const theirs = (factory: Name, args: readonly unknown[]): tf.Optimizer =>
   (tf.train[factory] as Any)(...args) as tf.Optimizer;
 
-/** What of a step's size two results may be apart: TensorFlow.js has powers of beta in float32. */
+/** Two results may differ by this share of a step, because TensorFlow.js computes powers of beta in float32. */
 const closeTo = (a: number[], b: number[], size = 1): void => {
   expect(a.length).toBe(b.length);
   for (const [i, x] of a.entries()) expect(Math.abs(x - b[i]!)).toBeLessThanOrEqual(2e-5 * size);
@@ -58,7 +60,7 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
   onBackend(name);
 
   describe.each(cases)('%s %j', (factory, args, exact) => {
-    /** Two variables of each; `steps` steps with the same gradients, some of them null. */
+    /** Two variables for each optimizer, after `steps` steps with the same gradients, some of them null. */
     function pair(steps: number, mine = make(factory, args), other = theirs(factory, args)) {
       const start = [numbers(12, 1), numbers(5, 2)];
       const of = (who: string) => [variable(start[0]!, [4, 3], `${who}0`), variable(start[1]!, [5], `${who}1`)];
@@ -88,14 +90,14 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
     });
 
     test('weights can be moved from an optimizer of tf.train and back', async () => {
-      if (factory === 'adamax') return; // TensorFlow.js refuses
+      if (factory === 'adamax') return; // TensorFlow.js cannot
       const { mine, other, a, b } = pair(5);
       const [w1, w2] = [await mine.getWeights(), await other.getWeights()];
       expect(w1.map(({ name: id, tensor }) => [id.replace(/^a/, 'b'), tensor.shape, tensor.dtype])).toEqual(
         w2.map(({ name: id, tensor }) => [id, tensor.shape, tensor.dtype]),
       );
       for (const [i, { tensor }] of w1.entries()) closeTo(values(tensor), values(w2[i]!.tensor));
-      // Two new ones go on, each with the other's state.
+      // Two new optimizers continue, each with the other's state.
       const [next, nextOther] = [make(factory, args), theirs(factory, args)];
       const copy = (weights: typeof w1) => weights.map((w) => ({ ...w, tensor: tf.clone(w.tensor) }));
       const [forMine, forOther] = [copy(w2), copy(w1)];
@@ -136,7 +138,7 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
         expect(values(v)).toEqual(end);
         expect(resumed.iterations).toBe(8);
       }
-      // And into one that runs.
+      // Also into an optimizer that has taken steps.
       v.assign(tf.tensor(middle, [2, 3]));
       await mine.setWeights(saved);
       for (let s = 4; s < 8; s++) step(mine, s);
@@ -147,7 +149,7 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
       const v = variable([1, 2]);
       const gradients = { [v.name]: tf.tensor([1, 2]) };
       const before = { ...tf.memory() };
-      /** The tensors and bytes that a first step leaves behind. */
+      /** The tensors and bytes that a first step allocates. */
       const added = (optimizer: tf.Optimizer): number[] => {
         const { numTensors, numBytes } = tf.memory();
         optimizer.applyGradients(gradients);
@@ -156,7 +158,7 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
       const [mine, other] = [make(factory, args), theirs(factory, args)];
       expect(added(mine)).toEqual(added(other));
       other.dispose();
-      // What its Momentum forgets.
+      // The bytes that TensorFlow.js's momentum does not free.
       (other as unknown as { c?: tf.Tensor }).c?.dispose();
       for (let i = 0; i < 3; i++) await mine.getWeights();
       mine.applyGradients(gradients);
@@ -346,7 +348,7 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
         expect(await lossesOf(loaded, 2)).toEqual(await lossesOf(net, 2));
         ours.unpatch(tf);
         ours.unpatch(tf);
-        // Elsewhere, TensorFlow.js's own takes the file.
+        // On other backends, TensorFlow.js's own optimizer loads the file.
         const plain = await layers.loadLayersModel(tf.io.fromMemory(artifacts));
         expect(plain.optimizer).not.toBeInstanceOf(ours.AdamOptimizer);
         expect(plain.optimizer.iterations).toBe(8);

@@ -154,7 +154,7 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
         'a step with NaN must be skipped',
       ).toBe(false);
       expect(w.arraySync()).toEqual([1, 2]);
-      if (name === 'elsewhere') expect(w.dataId).toBe(dataId); // not even assigned
+      if (name === 'elsewhere') expect(w.dataId).toBe(dataId); // the variable is not assigned
       expect([adam.iterations, adam.optimizer.skippedSteps]).toEqual([0, 1]);
       expect(
         adam.applyGradients({ [w.name]: tf.tensor([1, 1]) }).applied,
@@ -202,7 +202,7 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
       const before = tf.memory().numTensors;
       const losses = await lossesOf(net, 20);
       expect(losses.at(-1)).toBeLessThan(0.5 * (first as number));
-      expect(tf.memory().numTensors - before).toBeLessThan(50); // what fit itself and inputs() leave behind, not 80 steps
+      expect(tf.memory().numTensors - before).toBeLessThan(50); // from fit itself and inputs(), not from 80 steps
     });
 
     test('a model that is saved and loaded with its optimizer continues bit for bit', async () => {

@@ -6,7 +6,7 @@ import * as training from '../../../lib/training/index.js';
 import { f32 } from '../../support/arrays.js';
 import { detached, thrown } from '../../support/bad-input.js';
 
-// What TypeScript would refuse is half of what is tested here.
+// Half of the tests pass values that TypeScript refuses.
 // biome-ignore lint/suspicious/noExplicitAny: see above
 const { GradAccumulator } = training as any;
 
@@ -106,7 +106,7 @@ describe('GradAccumulator', () => {
   });
 
   test('a sum that the caller detached is an error', () => {
-    // The addon's memory can't be given away.
+    // The addon's memory cannot be transferred.
     const sum = withEngine(referenceEngine, () => new GradAccumulator([f32(1), f32(1, 2)]));
     sum.add([f32(1), f32(1, 1)]);
     const { buffer } = sum.grads[1];

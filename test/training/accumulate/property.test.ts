@@ -23,7 +23,7 @@ describe('GradAccumulator', () => {
           ]),
         ];
         const single = new GradAccumulator(params[0] as Float32Array);
-        // The second time, after a reset, nothing is left of the first.
+        // In the second round, after a reset, nothing remains of the first.
         for (const round of [first, second]) {
           for (const given of round) {
             const grads = given.map((g) => g && Float32Array.from(g));

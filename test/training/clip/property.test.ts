@@ -37,7 +37,7 @@ describe('clipGradNorm', () => {
         const norm = clipGradNorm(grads, max);
         new Class(other, { lr: 0.1 }).step(grads);
         expect(norm).toBe(gradNorm);
-        // A NaN may come in other bits.
+        // A NaN may have other bits.
         expect(other.map((a) => [...a])).toEqual(one.map((a) => [...a]));
       }),
     );

@@ -26,7 +26,7 @@ describe('groupBy', () => {
         (names, stream) => {
           const params = Object.fromEntries(names.map((name) => [name, new Float32Array(1)]));
           const kindOf = Object.fromEntries(names.map((name) => [name, stream.next().value as number]));
-          // A new object each time, and in another order of its names: equal, not the same.
+          // A new object each time with its names in another order: equal, but not identical.
           const options = (name: string) => {
             const kind = kinds[kindOf[name] as number];
             const entries: [string, unknown][] = Object.entries(kind ?? {}).map(([k, v]) => [

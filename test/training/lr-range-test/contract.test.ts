@@ -5,7 +5,7 @@ import * as training from '../../../lib/training/index.js';
 import { f32 } from '../../support/arrays.js';
 import { notNumbers, thrown } from '../../support/bad-input.js';
 
-// What TypeScript would refuse is half of what is tested here.
+// Half of the tests pass values that TypeScript refuses.
 // biome-ignore lint/suspicious/noExplicitAny: see above
 const { lrRangeTest } = training as any;
 
@@ -106,12 +106,12 @@ describe('lrRangeTest', () => {
       expect(look()).toEqual(before);
 
       const later = lrRangeTest(adam, async (i: number) => fail(i));
-      expect(adam.paramGroups[0]?.lr).toBe(1e-7); // under way
+      expect(adam.paramGroups[0]?.lr).toBe(1e-7); // during the test
       expect(adam.stepCount).toBe(2);
       await expect(later).rejects.toBe(fault);
       expect(look()).toEqual(before);
 
-      // One that promises at first and throws later on.
+      // A trainStep that returns a Promise first and throws later.
       await expect(lrRangeTest(adam, (i: number) => (i < 2 ? Promise.resolve(train()) : fail(3)))).rejects.toBe(fault);
       expect(look()).toEqual(before);
     }

@@ -44,12 +44,12 @@ describe('lrRangeTest', () => {
     };
     const { lrs, losses, suggestion } = lrRangeTest(sgd, step, { from: 1e-4, to: 100, steps: 120 });
     let x = 2;
-    // Each step rounds x by half an ulp of float32, and its error is carried along.
+    // Each step rounds x by half an ulp of float32, and the error propagates.
     losses.forEach((loss, i) => {
       expect(Math.abs(loss / (x ** 2 / 2) - 1)).toBeLessThan(1e-4);
       x *= 1 - (lrs[i] as number);
     });
-    expect(lrs.at(-1)).toBeGreaterThan(2); // where gradient descent ceases to converge
+    expect(lrs.at(-1)).toBeGreaterThan(2); // where gradient descent stops converging
     expect(lrs.length).toBeLessThan(120);
     // Σ lr ≈ lr/ln(growth) has reached about 1/2 there: the loss falls by the factor e^(−2Σlr).
     expect(suggestion / Math.log(10 ** (6 / 119))).toBeGreaterThan(0.1);
@@ -103,7 +103,7 @@ describe('lrRangeTest', () => {
         { length: 200 },
         (_, i) => base + 0.3 * Math.abs(base) * next() + (i > 100 ? Math.abs(base) * 1.1 ** (i - 100) : 0),
       );
-      // Σ 0.9^(n−i)·lossᵢ / Σ 0.9^(n−i), each anew.
+      // Σ 0.9^(n−i)·lossᵢ / Σ 0.9^(n−i), computed from scratch for each n.
       const smoothed = losses.map((_, n) => {
         const weights = losses.slice(0, n + 1).map((_, i) => 0.9 ** (n - i));
         return (

@@ -96,7 +96,7 @@ describe('lrRangeTest', () => {
         const options = { steps: losses.length };
         const atOnce = lrRangeTest(sgd, (i) => losses[i] as number, options);
         expect(await lrRangeTest(sgd, async (i) => losses[i] as number, options)).toEqual(atOnce);
-        // Now and then a Promise.
+        // Some losses are Promises.
         const mixed = lrRangeTest(
           sgd,
           (i) => (i % 3 ? (losses[i] as number) : Promise.resolve(losses[i] as number)),

@@ -5,7 +5,7 @@ import * as training from '../../../lib/training/index.js';
 import { f32 } from '../../support/arrays.js';
 import { notNumbers, thrown } from '../../support/bad-input.js';
 
-// What TypeScript would refuse is half of what is tested here.
+// Half of the tests pass values that TypeScript refuses.
 // biome-ignore lint/suspicious/noExplicitAny: see above
 const { ReduceOnPlateau } = training as any;
 
@@ -159,7 +159,7 @@ describe('ReduceOnPlateau', () => {
     expect(thrown(() => plateau.loadStateDict(null))).toMatch(
       `TypeError: ${who}: options: null, expected an object with mode, `,
     );
-    // A copy in both directions.
+    // The state is copied in both directions.
     const min = [0, 0];
     plateau.loadStateDict({ ...state, min });
     min[0] = 9;

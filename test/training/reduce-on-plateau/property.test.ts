@@ -25,7 +25,7 @@ describe('ReduceOnPlateau', () => {
         const dict = plateau.stateDict();
         const lrs = straight.paramGroups.map(({ lr }) => lr);
         for (const state of [structuredClone(dict), JSON.parse(JSON.stringify(dict))]) {
-          // JSON knows no infinity: a metric that was one is the best, of 'max', for good.
+          // JSON has no infinity: with 'max' an infinite metric would be the best one forever.
           if (Math.abs(dict.best as number) === Number.POSITIVE_INFINITY && state.best === null) continue;
           const fresh = { paramGroups: lrs.map((lr) => ({ lr })) };
           const resumed = new ReduceOnPlateau(fresh);

@@ -6,7 +6,7 @@ import { type Any, detached, notNumbers, thrown } from '../../../support/bad-inp
 import { rosenbrock } from '../../../support/second-order/functions.js';
 import { AnyLBFGS, setup } from '../../../support/second-order/lbfgs.js';
 
-/** A closure that does `what` in place of its `at`-th call, and knows the lowest loss so far. */
+/** A closure that does `what` from its `at`-th call on, and records the lowest loss so far. */
 function failing(at: number, what: () => unknown) {
   const { x, grads, lbfgs } = setup({ maxIterations: 100, maxEvaluations: 100 });
   const state = { calls: 0, lowest: Number.POSITIVE_INFINITY };
@@ -37,7 +37,7 @@ test('it throws: the error passes through', () => {
     if (at === 1) expect([...x]).toEqual([...f32(-1.2, 1)]);
     else expect(lossAt(x)).toBeLessThanOrEqual(lossAt(f32(-1.2, 1)));
     expect(state.calls).toBe(at);
-    // It can go on.
+    // It can continue.
     expect(lbfgs.step(() => rosenbrock(x, setup().grads)).evaluations).toBeGreaterThan(0);
   }
 });

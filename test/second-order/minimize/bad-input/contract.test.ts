@@ -90,7 +90,7 @@ test('options must be an object of known options', () => {
   expect(thrown(() => anyMinimize(bowl, at, { gradtol: 1 }))).toMatch(
     /^TypeError: minimize: gradtol: unknown option, expected gradTol \(it has /,
   );
-  // Options of terms and of first-order methods, where they mean nothing.
+  // Options of terms and of first-order methods are refused where they do not apply.
   for (const option of ['passes', 'onPass', 'seed', 'lr']) {
     expect(thrown(() => anyMinimize(bowl, at, { [option]: 1 }))).toMatch(
       `TypeError: minimize: ${option}: unknown option`,
@@ -118,7 +118,7 @@ test("method must be 'lbfgs', 'sfo' or a class that computes in the type of x0",
   expect(thrown(() => anyMinimize(bowl, at, { method: 'adam' }))).toBe(
     'TypeError: minimize: x0: Float64Array(2), expected a Float32Array (method "adam" computes in float32)',
   );
-  // The class speaks for its own options.
+  // The class checks its own options.
   expect(thrown(() => anyMinimize(bowl, f32(1), { method: 'sgd' }))).toMatch(/^TypeError: SGD: lr: undefined/);
   expect(thrown(() => anyMinimize(bowl, f32(1), { method: 'adam', lrr: 1 }))).toMatch(
     'TypeError: Adam: lrr: unknown option, expected lr',

@@ -85,7 +85,7 @@ test('a first-order class uses one term per step', () => {
     f32(0),
     { method: 'adam', lr: 0.1, betas: [0.5, 0.9], passes: 3, onPass: (x) => void points.push(x[0]!) },
   );
-  // Three passes, and a last look at all terms.
+  // Three passes, and a final evaluation of all terms.
   expect(result).toMatchObject({ iterations: 12, evaluations: 16, reason: 'evaluations', converged: false });
   for (let pass = 0; pass < 3; pass++) expect(order.slice(4 * pass, 4 * pass + 4).sort()).toEqual([0, 1, 2, 3]);
   expect(order.slice(12)).toEqual([0, 1, 2, 3]);

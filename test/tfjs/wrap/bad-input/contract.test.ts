@@ -119,7 +119,7 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
     );
     expect(adam.stateDict()).toEqual(dict);
 
-    // Where the variables are not known yet, it shows in the step.
+    // If the variables are not known yet, the step throws.
     const other = wrap(Adam, { lr: 1 });
     other.loadStateDict({
       ...dict,

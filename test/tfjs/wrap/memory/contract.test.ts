@@ -15,7 +15,7 @@ interface WasmBackend {
 const heap = (): Uint8Array => (tf.backend() as unknown as WasmBackend).wasm.HEAPU8;
 const offset = (x: tf.Tensor): number => (tf.backend() as unknown as WasmBackend).dataIdMap.get(x.dataId).memoryOffset;
 
-/** Does something that takes memory for good, until the heap has grown; returns how often. */
+/** Repeats an action that allocates memory until the heap has grown; returns how often. */
 function untilGrown(action: () => void): number {
   const before = heap().buffer;
   let times = 0;
@@ -124,7 +124,7 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
       [-2, -1],
       [-3, -2],
     ]);
-    d.assign(a); // as a target network takes its weights
+    d.assign(a); // as a target network copies weights
     step();
     expect([a, b, c, d].map((v) => v.arraySync())).toEqual([
       [-1, 0],
@@ -192,7 +192,7 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
       step();
       const before = name === 'wasm' ? places() : [];
       for (const [k, v] of [a, b, c, a].entries()) tf.tidy(() => v.assign(tf.fill([n], 10 * k + i)));
-      // Else this tests less than it says.
+      // Otherwise this tests less than its title says.
       if (name === 'wasm') expect(places().filter((place) => before.includes(place)).length).toBeGreaterThan(1);
     }
     step();
@@ -233,7 +233,7 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
     for (let i = 0; i < 3; i++) {
       outputs();
       sgd.applyGradients(ones);
-      const down = i + 1; // by which each weight went down, and the bias up
+      const down = i + 1; // each weight decreased by this, and the bias increased
       const [product, pixel] = [
         [4 - 2 * down, 6 - 2 * down],
         [1 - down, 2 - down],
