@@ -1,4 +1,4 @@
-// Classes that hold averaged weights beside the params: averagedParams, and ScheduleFree's two modes.
+// Classes that keep averaged weights beside the params: averagedParams, and the two modes of ScheduleFree.
 import { describe, expect, test } from 'vitest';
 import { allocate, ScheduleFreeAdamW, ScheduleFreeSGD } from '../../lib/index.js';
 import {
@@ -17,14 +17,14 @@ import {
 const averaging = classes.filter(({ declaration }) => /^(ASGD|ScheduleFree)/.test(declaration.name));
 const scheduleFree = averaging.filter(({ declaration }) => declaration.name !== 'ASGD');
 
-test('those that have it are known', () => {
+test('the classes with averagedParams are known', () => {
   const having = classes.filter(({ make }) => 'averagedParams' in make(new Float32Array(1)));
   expect(having.map(({ title }) => title)).toEqual(averaging.map(({ title }) => title));
   expect(averaging).toHaveLength(3);
 });
 
 describe.each(titled(averaging))('%s', (_, c) => {
-  test('averagedParams: live arrays, in the structure of the gradients', () => {
+  test('averagedParams are live arrays in the structure of the gradients', () => {
     const single = c.make(numbers(4, 1)) as Any;
     expect(single.averagedParams).toBeInstanceOf(Float32Array);
     const list = c.make([numbers(4, 1), numbers(2, 2)]) as Any;
@@ -43,12 +43,12 @@ describe.each(titled(averaging))('%s', (_, c) => {
     expect(() => (named.averagedParams.a = a)).toThrow(TypeError);
   });
 
-  test('averagedParams begin with a param’s first update', () => {
+  test('averagedParams start with the first update of a param', () => {
     const [a, b] = [numbers(4, 1), numbers(4, 2)];
     const optimizer = c.make({ a, b }) as Any;
     optimizer.step({ a: numbers(4, 3), b: null });
     expect(bits(optimizer.averagedParams.b)).toBe(bits(new Float32Array(4)));
-    a.set(numbers(4, 9)); // what is set from outside before a param's first update counts
+    a.set(numbers(4, 9)); // an assignment before the first update of a param counts
     b.set(numbers(4, 9));
     optimizer.step({ a: null, b: new Float32Array(4) });
     for (const [i, x] of (optimizer.averagedParams.b as Float32Array).entries()) expect(x).toBeCloseTo(b[i]!, 4);
@@ -91,7 +91,7 @@ describe.each(titled(scheduleFree))('%s', (_, c) => {
     expect(snapshot(optimizer, params)).toBe(snapshot(twin.optimizer, twin.params));
   });
 
-  test('no step in evaluation mode', async () => {
+  test('a step in evaluation mode is refused', async () => {
     const { optimizer, params } = model();
     optimizer.eval();
     const before = snapshot(optimizer, params);
@@ -105,7 +105,7 @@ describe.each(titled(scheduleFree))('%s', (_, c) => {
     expect(optimizer.step(grads(1))).toEqual({ applied: true });
   });
 
-  test('params without an update so far stay as they are', () => {
+  test('params without an update stay unchanged', () => {
     const { optimizer, params } = model({}, 0);
     optimizer.step({ a: numbers(5, 1), b: null });
     const b = bits(params[1]!);
@@ -115,7 +115,7 @@ describe.each(titled(scheduleFree))('%s', (_, c) => {
     }
   });
 
-  test('saved in either mode, it goes on as if nothing had been', () => {
+  test('saving and loading in either mode changes nothing', () => {
     for (const evaluating of [false, true]) {
       const straight = model();
       const saved = model();
@@ -129,7 +129,7 @@ describe.each(titled(scheduleFree))('%s', (_, c) => {
     }
   });
 
-  test('no change of mode while memory is gone, in the middle of a call, or with a step in flight', async () => {
+  test('the mode cannot change while memory is detached, another call is running, or a step is pending', async () => {
     for (const mode of ['eval', 'train'] as const) {
       const lost = model();
       structuredClone(lost.params[0]!.buffer, { transfer: [lost.params[0]!.buffer as ArrayBuffer] });
@@ -151,7 +151,7 @@ describe.each(titled(scheduleFree))('%s', (_, c) => {
       const step = flying.stepAsync(allocate(1000).fill(1));
       try {
         flying[mode]();
-        expect(flying.stepCount).toBe(1); // without an addon the step is done at once
+        expect(flying.stepCount).toBe(1); // without an addon the step is synchronous
       } catch (error) {
         expect((error as Error).message).toMatch(/this: an optimizer with a step in flight/);
       }
@@ -159,7 +159,7 @@ describe.each(titled(scheduleFree))('%s', (_, c) => {
     }
   });
 
-  test('warm-up: the first step is lr / warmupSteps', () => {
+  test('the first step of a warmup has lr / warmupSteps', () => {
     const of = (options: Options): string => {
       const w = numbers(9, 1);
       (c as Case).make(w, { weightLrPower: 0, ...options }).step(numbers(9, 2));
@@ -169,7 +169,7 @@ describe.each(titled(scheduleFree))('%s', (_, c) => {
     expect(of({ lr: 0.5, warmupSteps: 1 })).toBe(of({ lr: 0.5 }));
   });
 
-  test('an lr of 0: nothing moves, nothing is NaN', () => {
+  test('an lr of 0 moves nothing and gives no NaN', () => {
     const [w, start] = [numbers(9, 1), numbers(9, 1)];
     const optimizer = c.make(w, { lr: 0 }) as Any;
     for (let s = 0; s < 3; s++) optimizer.step(numbers(9, s));
@@ -179,7 +179,7 @@ describe.each(titled(scheduleFree))('%s', (_, c) => {
   });
 });
 
-test('a class without modes has none', () => {
+test('a class without modes has no train() and eval()', () => {
   const modes = variants.filter(({ make }) => 'train' in make(new Float32Array(1)));
   expect([...new Set(modes.map(({ declaration }) => declaration.name))]).toEqual([
     ScheduleFreeSGD.optimizerName,

@@ -8,7 +8,7 @@ describe.each(titled(classes))('%s', (_, c) => {
 
   const w = () => numbers(4, 1);
 
-  test('dispose: twice is fine, all else throws or rejects', async () => {
+  test('dispose may be called twice, and every other member throws or rejects afterwards', async () => {
     const { optimizer, a } = rig(c, { ema: 0.5 });
     const group = optimizer.paramGroups[0] as Any;
     optimizer.dispose();
@@ -42,11 +42,14 @@ describe.each(titled(classes))('%s', (_, c) => {
         }),
     );
     expect(a).toEqual(after);
-    // A member that is added later must be named here too.
+    // A new member must be named here too.
     const prototype = Object.getOwnPropertyNames(Object.getPrototypeOf(Object.getPrototypeOf(optimizer)));
     const hooks = ['constructor', 'constants', 'kernel', 'initial', 'start', 'scalarsAfter', 'conflict', 'dispose'];
     hooks.push('stateArrays', 'forEachParam');
     const named = ['stepAsync', ...members.map(([name]) => name.split(' ')[0])];
-    expect(prototype.filter((name) => !hooks.includes(name) && !named.includes(name))).toEqual([]);
+    expect(
+      prototype.filter((name) => !hooks.includes(name) && !named.includes(name)),
+      'members of Optimizer that this test does not name',
+    ).toEqual([]);
   });
 });

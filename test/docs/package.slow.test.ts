@@ -32,7 +32,7 @@ describe('the site', () => {
     expect(stdout + stderr).not.toMatch(/\[(warning|error)\]/);
   });
 
-  test('every link and file of every page is there, and no path of this machine', () => {
+  test('every link and file of every page exists, and no path of this machine appears', () => {
     const pages = filesIn(site, '.html');
     expect(pages.length).toBeGreaterThan(100);
     for (const page of pages) {
@@ -75,7 +75,7 @@ describe.skipIf(executablePath === undefined)('in a browser, without network', {
   }, 120_000);
   afterAll(async () => browser?.close());
 
-  /** Opens a page, and collects what goes wrong on it. */
+  /** Opens a page, and collects its problems. */
   async function open(file: string): Promise<{ page: Page; problems: string[] }> {
     const page = await context.newPage();
     const problems: string[] = [];
@@ -110,11 +110,11 @@ describe.skipIf(executablePath === undefined)('in a browser, without network', {
         .locator('img')
         .evaluateAll((all) => all.map((img) => (img as unknown as { naturalWidth: number }).naturalWidth));
       for (const width of pictures) expect(width).toBeGreaterThan(0);
-      expect(problems).toEqual([]);
+      expect(problems, 'problems on the page').toEqual([]);
       await page.close();
     });
 
-    test('its search finds a class, and leads to it', async () => {
+    test('its search finds a class and opens its page', async () => {
       const { page, problems } = await open(join(site, 'index.html'));
       await page.locator('#tsd-search-trigger').click();
       await page.locator('#tsd-search-input').fill('Adam');
@@ -122,7 +122,7 @@ describe.skipIf(executablePath === undefined)('in a browser, without network', {
       await found.waitFor();
       await found.click();
       await page.waitForURL('**/classes/schuss.Adam.html');
-      expect(problems).toEqual([]);
+      expect(problems, 'problems on the page').toEqual([]);
       await page.close();
     });
   });
@@ -163,10 +163,10 @@ describe.skipIf(executablePath === undefined)('in a browser, without network', {
         expect(height, figure).toBeGreaterThan(50);
         expect(marks, figure).toBeGreaterThan(5);
       }
-      expect(problems).toEqual([]);
+      expect(problems, 'problems on the page').toEqual([]);
     });
 
-    test('each legend brings out its lines, and lets go of them', async () => {
+    test('each legend highlights its lines, and stops doing so', async () => {
       const sections = page.locator('section:has(.legend button)');
       const count = await sections.count();
       expect(count).toBeGreaterThan(5);
@@ -186,7 +186,7 @@ describe.skipIf(executablePath === undefined)('in a browser, without network', {
         expect(await button.getAttribute('aria-pressed'), id).toBe('false');
         await expect.poll(drawing, { message: id }).toBe(before);
       }
-      expect(problems).toEqual([]);
+      expect(problems, 'problems on the page').toEqual([]);
     });
   });
 });

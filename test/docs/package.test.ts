@@ -10,7 +10,7 @@ import { filesIn, read, root } from '../support/root.js';
 const guide = join(root, 'docs', 'guide');
 
 describe('the guide', () => {
-  test('choosing-an-optimizer has every class, with the bytes of its state', () => {
+  test('choosing-an-optimizer lists every class with the bytes of its state', () => {
     const rows = read('docs', 'guide', 'choosing-an-optimizer.md')
       .split('\n')
       .map((line) => line.split('|').map((cell) => cell.trim()));
@@ -22,7 +22,7 @@ describe('the guide', () => {
     }
   });
 
-  test('schedules has every schedule, with its formula and its plot', () => {
+  test('schedules lists every schedule with its formula and its plot', () => {
     const text = read('docs', 'guide', 'schedules.md');
     const plots = readFileSync(plotsPath, 'utf8');
     for (const name of Object.keys(schedules)) {
@@ -44,7 +44,7 @@ describe('links', () => {
   );
   const pages = [...own, ...filesIn(join(root, 'docs'), '.md'), ...filesIn(join(root, 'examples'), '.md')];
 
-  /** As GitHub and TypeDoc make them. */
+  /** The anchors that GitHub and TypeDoc make of headings. */
   const anchorsOf = (page: string): string[] =>
     [...readFileSync(page, 'utf8').matchAll(/^#+ (.+)$/gm)].map(([, heading]) =>
       heading!
@@ -53,7 +53,7 @@ describe('links', () => {
         .replaceAll(' ', '-'),
     );
 
-  test.each(pages.map((page) => relative(root, page)))('of %s lead somewhere', (name) => {
+  test.each(pages.map((page) => relative(root, page)))('in %s lead to existing files and headings', (name) => {
     const page = join(root, name);
     const text = readFileSync(page, 'utf8')
       .replace(/^```.*?^```/gms, '')

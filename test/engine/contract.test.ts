@@ -1,5 +1,5 @@
-// Which engine runs, what the environment may ask for, and what happens without an addon. What depends on the
-// environment runs in processes of its own, over a copy of lib compiled file by file.
+// Which engine runs, what environment variables select, and what happens without an addon. Tests that depend on the
+// environment run in other processes, with a copy of lib/ compiled by esbuild.
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
@@ -23,7 +23,7 @@ const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 const isas = ['avx512', 'avx2', 'sse2', 'neon', 'scalar'] as const;
 const here = loadAddon().isas;
 
-test('the native engine runs, on the widest instruction set', () => {
+test('the native engine runs on the widest instruction set', () => {
   expect(process.env['SCHUSS_BACKEND'] ?? '').not.toBe('js');
   const { name, isa, threads, version: own } = backend();
   expect(name).toBe('native');
@@ -34,7 +34,7 @@ test('the native engine runs, on the widest instruction set', () => {
   expect([...here]).toEqual(isas.filter((i) => here.includes(i)));
 });
 
-test('allocate: zeros, aligned, of the length asked for', () => {
+test('allocate returns aligned zeros of the requested length', () => {
   for (const length of [0, 1, 3, 16, 1000, 1 << 20]) {
     const array = allocate(length);
     expect([array.length, array.every((x) => x === 0)]).toEqual([length, true]);
@@ -47,7 +47,7 @@ test('allocate: zeros, aligned, of the length asked for', () => {
   expect(allocate(64).buffer).not.toBe(allocate(64).buffer);
 });
 
-test('setThreads', () => {
+test('setThreads accepts integers from 1 to 1024', () => {
   const { threads } = backend();
   setThreads(3);
   expect(backend().threads).toBe(3);
@@ -59,7 +59,7 @@ test('setThreads', () => {
   withEngine(referenceEngine, () => expect(backend()).toEqual({ name: 'js', isa: 'scalar', threads: 1, version }));
 });
 
-describe('handshake', () => {
+describe('the loader compares the addon with the declarations', () => {
   const altered: Record<string, Any> = {
     'state in another order': { state: ['expAvgSq', 'expAvg'] },
     'a state missing': { state: ['expAvg'] },
@@ -69,7 +69,7 @@ describe('handshake', () => {
     'constants in another order': { constants: [...adam.kernels.adam.constants].reverse() },
     'a constant too many': { constants: [...adam.kernels.adam.constants, 'more'] },
   };
-  test.each(Object.entries(altered))('%s is refused, by the class too', (_, change) => {
+  test.each(Object.entries(altered))('%s is refused, also by the class', (_, change) => {
     const mine = { ...adam.kernels.adam, ...change };
     expect(() => engine().confirm('adam', mine)).toThrow(
       /^schuss: the addon's kernel "adam" holds state \(expAvg, expAvgSq\) and constants \(beta1, .*\), expected state .*build it again$/,
@@ -86,11 +86,11 @@ describe('handshake', () => {
     expect(() => new Altered(numbers(4, 1))).toThrow(/kernel "adam" holds/);
   });
 
-  test('a kernel that the addon lacks', () => {
+  test('a kernel that the addon lacks is refused', () => {
     expect(() => engine().confirm('adamant', adam.kernels.adam)).toThrow(/kernel "adamant" is missing, expected state/);
   });
 
-  test('an addon of another version, which lacks a function', () => {
+  test('an addon of another version, which lacks a function, is refused', () => {
     const addon = loadAddon();
     const [isa] = addon.isas;
     const made = addon.engine(isa!) as Any;
@@ -106,7 +106,7 @@ describe('handshake', () => {
       expect(() => nativeEngine({ ...addon, [name]: undefined }, isa!)).toThrow(`the addon lacks "${name}"`);
   });
 
-  test.each([...here])('every kernel of the table, on %s', (isa) => {
+  test.each([...here])('every kernel of the table matches its declaration on %s', (isa) => {
     const native = nativeEngine(loadAddon(), isa);
     for (const { kernels } of declarations)
       for (const [name, k] of Object.entries(kernels)) expect(() => native?.confirm(name, k)).not.toThrow();
@@ -168,7 +168,7 @@ function run(place: string, environment: Record<string, string> = {}) {
   return { ...(JSON.parse(stdout) as Any), warnings: stderr };
 }
 
-describe('the environment', () => {
+describe('environment variables', () => {
   test.each(
     sample<[Record<string, string>, Record<string, unknown>]>(
       [
@@ -233,7 +233,7 @@ describe('the environment', () => {
 });
 
 describe('without an addon', () => {
-  test('the reference runs after one warning, with the same results', () => {
+  test('the JS backend runs after one warning, with the same bits', () => {
     const { name, isa, threads, bits, warnings } = run(bare);
     expect([name, isa, threads]).toEqual(['js', 'scalar', 1]);
     expect(warnings.match(/SchussWarning/g)).toHaveLength(1);
@@ -243,14 +243,14 @@ describe('without an addon', () => {
     expect(bits).toEqual(run(full).bits);
   });
 
-  test('a clone is told how a clone builds', () => {
+  test('the warning in a clone names the build command of a clone', () => {
     const file = join(bare, 'binding.gyp');
     writeFileSync(file, '{}');
     expect(run(bare).warnings).toMatch(/no native addon .*`npm run build`/);
     rmSync(file);
   });
 
-  test('asked for, it needs no warning; native and an instruction set throw', () => {
+  test('SCHUSS_BACKEND=js gives no warning, and asking for native or for an instruction set throws', () => {
     expect(run(bare, { SCHUSS_BACKEND: 'js' })).toMatchObject({ name: 'js', warnings: '' });
     expect(run(bare, { SCHUSS_BACKEND: 'native' })).toMatchObject({
       error: 'Error',
@@ -263,7 +263,7 @@ describe('without an addon', () => {
   });
 });
 
-test('an optimizer keeps the engine that it was made with', () => {
+test('an optimizer keeps the engine that it was created with', () => {
   for (const c of classes) {
     const [native, js] = [rig(c), withEngine(referenceEngine, () => rig(c))];
     for (const r of [native, js]) r.step();

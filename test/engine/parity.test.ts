@@ -6,13 +6,13 @@ import { random } from '../support/random.js';
 
 const lengths = [0, 1, 15, 16, 17, 31, 1000, 16383, 16384, 16385, 100_003];
 
-test('the addon is there, or the tests below would compare the reference with itself', () => {
+test('the addon is loaded, so these tests do not compare the reference with itself', () => {
   expect(backend().name).toBe('native');
   expect(nativeEngines.map(({ isa }) => isa)).toContain('scalar');
   expect(nativeEngines.length).toBeGreaterThan(1);
 });
 
-if (!nativeEngines.some(({ isa }) => isa === 'avx512')) test.skip('avx512: this CPU has none', () => {});
+if (!nativeEngines.some(({ isa }) => isa === 'avx512')) test.skip('avx512: this CPU lacks it', () => {});
 
 describe.each(nativeEngines.map((engine) => [engine.isa, engine] as const))('%s', (_isa, engine) => {
   test.each(lengths)('sumSquares of %i', (length) => {
@@ -22,13 +22,13 @@ describe.each(nativeEngines.map((engine) => [engine.isa, engine] as const))('%s'
     expect(Math.abs(engine.sumSquares(x) - exact)).toBeLessThanOrEqual(1e-12 * exact);
   });
 
-  test('sumSquares overflows for no finite input, and shows NaN and Inf', () => {
+  test('sumSquares never overflows for finite input, and passes on NaN and Inf', () => {
     expect(engine.sumSquares(new Float32Array(1000).fill(3.4028234e38))).toBeLessThan(Number.POSITIVE_INFINITY);
     for (const bad of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
       for (const at of [0, 15, 16, 98]) {
         const x = new Float32Array(99).fill(1);
         x[at] = bad;
-        expect(Number.isFinite(engine.sumSquares(x))).toBe(false);
+        expect(Number.isFinite(engine.sumSquares(x)), 'sumSquares must show NaN and Inf').toBe(false);
       }
     }
   });
@@ -46,7 +46,10 @@ describe.each(nativeEngines.map((engine) => [engine.isa, engine] as const))('%s'
       const x = engine.allocate(length);
       expect(x.length).toBe(length);
       expect(engine.address(x) % 64).toBe(0);
-      expect(x.every((v) => v === 0)).toBe(true);
+      expect(
+        x.every((v) => v === 0),
+        'all elements must be 0',
+      ).toBe(true);
     }
   });
 });

@@ -4,7 +4,7 @@ import * as ensembles from '../../lib/ensembles/index.js';
 import { f32 } from '../support/arrays.js';
 import { detached, thrown } from '../support/bad-input.js';
 
-// What TypeScript would refuse is half of what is tested here.
+// Half of the tests pass values that TypeScript refuses.
 // biome-ignore lint/suspicious/noExplicitAny: see above
 const e = ensembles as any;
 
@@ -12,7 +12,7 @@ const a = f32(1, 2, 3, 4, 5, 6);
 
 const b = f32(6, 5, 4, 3, 2, 1);
 
-test('the names are those of the contract', () => {
+test('the public names are known', () => {
   expect(Object.keys(ensembles).sort()).toEqual([
     'Ensemble',
     'WeightAverage',
@@ -53,11 +53,11 @@ const takeWeights: [string, string, (options: Options) => unknown][] = [
 ];
 
 describe.each(takeWeights)('%s: weights', (name, each, call) => {
-  test.each(noWeights)('refused %#', (weights, message) => {
+  test.each(noWeights)('invalid argument %# is refused', (weights, message) => {
     expect(thrown(() => call({ weights }))).toBe(message.replace('$', name).replace('%', each));
   });
 
-  test('numbers in any list', () => {
+  test('weights may be any list of numbers', () => {
     for (const weights of [[1, 0], f32(1, 0), Float64Array.of(0, 1e-300), Uint8Array.of(1, 2), undefined])
       expect(thrown(() => call({ weights }))).toBe('nothing was thrown');
   });
@@ -90,7 +90,7 @@ describe.each(takeMembers)('%s: members', (name, call) => {
       [a, detached(6)],
       'TypeError: $: members[1]: a detached Float32Array, expected a Float32Array (its buffer was transferred, resized or grown)',
     ],
-  ])('refused %#', (members, message) => {
+  ])('invalid argument %# is refused', (members, message) => {
     expect(thrown(() => call(members))).toBe(message.replace('$', name));
   });
 });
@@ -106,16 +106,19 @@ describe('options', () => {
     ['distillationLoss', (o) => e.distillationLoss(a, b, o), ['temprature', 'temperature']],
   ];
 
-  test.each(calls)('%s: an unknown one, and what is no bag of them', (name, call, [wrong, right]) => {
-    const message = thrown(() => call({ [wrong]: 1 }));
-    expect(message).toMatch(new RegExp(`^TypeError: ${name}: ${wrong}: unknown option, expected ${right} `));
-    for (const options of [null, 5, [], 'classes'])
-      expect(thrown(() => call(options))).toMatch(
-        new RegExp(`^TypeError: ${name}: options: .*, expected an object with `),
-      );
-  });
+  test.each(calls)(
+    '%s: an unknown option is refused, and so are options that are not an object',
+    (name, call, [wrong, right]) => {
+      const message = thrown(() => call({ [wrong]: 1 }));
+      expect(message).toMatch(new RegExp(`^TypeError: ${name}: ${wrong}: unknown option, expected ${right} `));
+      for (const options of [null, 5, [], 'classes'])
+        expect(thrown(() => call(options))).toMatch(
+          new RegExp(`^TypeError: ${name}: options: .*, expected an object with `),
+        );
+    },
+  );
 
-  test.each(['majorityVote', 'WeightAverage', 'distillationLoss'])('%s needs some', (name) => {
+  test.each(['majorityVote', 'WeightAverage', 'distillationLoss'])('%s requires options', (name) => {
     const call = calls.find(([n]) => n === name)![1];
     expect(thrown(() => call(undefined))).toMatch(new RegExp(`^TypeError: ${name}: options: undefined, `));
     expect(thrown(() => call({}))).toMatch(new RegExp(`^TypeError: ${name}: (classes|decay): undefined, expected `));
@@ -140,7 +143,7 @@ describe('classes', () => {
     for (const n of [1, 2, 3, 6]) expect(thrown(() => call(n))).toBe('nothing was thrown');
   });
 
-  test('are needed with logits', () => {
+  test('classes is required with logits', () => {
     const message = 'classes: undefined, expected an integer in [1, inf)';
     expect(thrown(() => e.averagePredictions([a], { from: 'logits' }))).toBe(
       `TypeError: averagePredictions: ${message}`,
@@ -152,7 +155,7 @@ describe('classes', () => {
     );
   });
 
-  test('from is one of its names', () => {
+  test('from must be one of its choices', () => {
     expect(thrown(() => e.averagePredictions([a], { from: 'logit' }))).toBe(
       'RangeError: averagePredictions: from: "logit", expected "probabilities" or "logits"',
     );
@@ -187,7 +190,7 @@ describe('out and grad', () => {
 
   test.each(calls)('%s: %s against %s', (name, out, member, call) => {
     const overlap = `RangeError: ${name}: ${out}: memory that overlaps ${member} in part, expected the same memory or separate memory`;
-    memory.fill(0.25); // what is no probability would be refused itself
+    memory.fill(0.25); // a value that is not a probability would be refused first
     expect(thrown(() => call(first, shifted))).toBe(overlap);
     expect(thrown(() => call(shifted, first))).toBe(overlap);
     expect(thrown(() => call(behind, shifted))).toBe(overlap);
@@ -196,7 +199,10 @@ describe('out and grad', () => {
       `TypeError: ${name}: ${out}: Float64Array(6), expected a Float32Array (convert it with Float32Array.from(…))`,
     );
     expect(thrown(() => call(a, null))).toBe(`TypeError: ${name}: ${out}: null, expected a Float32Array`);
-    expect(memory.every((v) => v === 0.25)).toBe(true);
+    expect(
+      memory.every((v) => v === 0.25),
+      'a refused call must write nothing',
+    ).toBe(true);
     expect(thrown(() => call(first, behind))).toBe('nothing was thrown');
     memory.fill(0.25);
     expect(thrown(() => call(behind, first))).toBe('nothing was thrown');
@@ -204,7 +210,7 @@ describe('out and grad', () => {
     expect(thrown(() => call(first, memory.subarray(0, 6)))).toBe('nothing was thrown');
   });
 
-  test('grad and labels are apart', () => {
+  test('grad and labels must not share memory', () => {
     const buffer = new ArrayBuffer(64);
     const [labels, grad] = [new Int32Array(buffer, 0, 2), new Float32Array(buffer, 0, 6)];
     expect(thrown(() => e.distillationLoss(a, b, { classes: 3, labels, grad }))).toBe(
@@ -217,7 +223,7 @@ describe('out and grad', () => {
   });
 });
 
-test('memory that is shared, and views into the midst of it', () => {
+test('arrays may be views of a SharedArrayBuffer', () => {
   const shared = new Float32Array(new SharedArrayBuffer(64), 16, 2).fill(4);
   expect([...ensembles.averageLogits([shared, f32(0, 2)], { out: shared })]).toEqual([2, 3]);
   const average = new ensembles.WeightAverage(shared, { mode: 'swa' });

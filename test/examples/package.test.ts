@@ -8,12 +8,12 @@ import { examples } from '../support/examples.js';
 
 const require = createRequire(__filename);
 
-test('there are examples in the README and in the docstrings', () => {
+test('the README and the docstrings contain examples', () => {
   expect(examples.filter(({ name }) => name.startsWith('README')).length).toBeGreaterThanOrEqual(4);
   expect(examples.length).toBeGreaterThan(30);
 });
 
-test('the table of optimizers in the README is that of the declarations', () => {
+test('the table of optimizers in the README matches the declarations', () => {
   const readme = readFileSync(readmePath, 'utf8');
   const missing = optimizerTable()
     .split('\n')
@@ -25,7 +25,7 @@ test('the table of optimizers in the README is that of the declarations', () => 
   expect(withTable(readme)).toBe(readme);
 });
 
-test('the first sh blocks of the README are the two commands', () => {
+test('the README starts with the two commands', () => {
   const blocks = [...readFileSync(readmePath, 'utf8').matchAll(/^```sh\n([\s\S]*?)\n```/gm)].map(([, block]) => block);
   expect(blocks.slice(0, 2)).toEqual(['npm ci && npm run study', 'npm ci && npm test']);
 });

@@ -6,11 +6,11 @@ import { afterAll, expect, test } from 'vitest';
 import { examples } from '../support/examples.js';
 import { root } from '../support/root.js';
 
-// Inside the checkout, so that packages resolve; in an ignored folder.
+// An ignored folder inside the checkout, so that packages resolve.
 const folder = join(root, 'build', 'examples');
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-test('all compile', () => {
+test('every example compiles', () => {
   mkdirSync(folder, { recursive: true });
   const files = examples.map(({ code }, i) => {
     const file = join(folder, `example-${i}.mts`);

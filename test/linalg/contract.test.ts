@@ -36,7 +36,7 @@ const treacherous = (): Float64Array[] => {
   });
 };
 
-/** Each operation with good arguments. */
+/** Valid arguments of each operation. */
 const calls: { readonly [K in keyof Linalg]: () => Any[] } = {
   dot: () => [doubles(4), doubles(4)],
   axpby: () => [1, doubles(4), 2, doubles(4), doubles(4), doubles(4)],
@@ -81,11 +81,11 @@ const otherArrays: readonly Any[] = [
 ];
 
 describe.each(names)('%s', (name) => {
-  test('takes what is right', () => {
+  test('accepts valid arguments', () => {
     expect(() => call(name, calls[name]())).not.toThrow();
   });
 
-  test('refuses anything else in the place of each argument', () => {
+  test('refuses an invalid value for each argument', () => {
     for (const [i, good] of calls[name]().entries()) {
       const isNumber = typeof good === 'number';
       const isOptional = name === 'axpby' && i === 5;
@@ -97,7 +97,7 @@ describe.each(names)('%s', (name) => {
       ];
       for (const value of bad) {
         const isEmptyList = Array.isArray(good) && Array.isArray(value) && value.length === 0;
-        // The only vector of its call may have any length.
+        // A vector that is the only one of its call may have any length.
         const isAlone = name === 'maxAbs' && ArrayBuffer.isView(value) && /Float/.test(value.constructor.name);
         if (isEmptyList || isAlone) continue;
         const args = calls[name]();
@@ -109,13 +109,13 @@ describe.each(names)('%s', (name) => {
     }
   });
 
-  test('too few arguments, or none', () => {
+  test('refuses missing arguments', () => {
     const args = calls[name]();
     const needed = name === 'axpby' ? args.length - 1 : args.length;
     for (let count = 0; count < needed; count++) expect(() => call(name, args.slice(0, count))).toThrow(/^schuss: /);
   });
 
-  test('columns that are none, of other lengths, of float32, detached, or that detach each other', () => {
+  test('refuses invalid, detached, float32 and unequal columns', () => {
     for (const [i, good] of calls[name]().entries()) {
       if (!Array.isArray(good)) continue;
       const others: Any[] = [
@@ -152,59 +152,65 @@ describe.each(names)('%s', (name) => {
     }
   });
 
-  test('nothing at all is little, but right', () => {
+  test('accepts empty arrays', () => {
     const empty = calls[name]().map((arg) => (Array.isArray(arg) ? [] : typeof arg === 'number' ? arg : doubles(0)));
     expect([undefined, 0]).toContain(call(name, empty));
   });
 });
 
-test('gemmInPlace: more rows than columns, and rows of another length than there are columns', () => {
+test('gemmInPlace refuses matrices of other sizes', () => {
   expect(() => native.gemmInPlace([doubles(4)], [doubles(1), doubles(1)])).toThrow(RangeError);
   expect(() => native.gemmInPlace([doubles(4), doubles(4)], [doubles(4)])).toThrow(RangeError);
   expect(() => native.gemmInPlace([doubles(4), doubles(4)], [doubles(1)])).toThrow(RangeError);
 });
 
-test.each([Float32Array, Float64Array])('minimize: a function that gives an earlier x or gradient away, %o', (kind) => {
-  // Short ones are the reference's, which checks nothing.
-  for (const length of [20, 200])
-    for (const which of [0, 1])
-      for (const when of [3, 4, 6, 7]) {
-        let calls = 0;
-        const seen: Any[] = [];
-        const f = (x: Any, grad: Any) => {
-          let value = 0;
-          for (let i = 0; i < x.length; i++) {
-            grad[i] = (i + 1) * (x[i] - 1) + x[i] ** 3;
-            value += ((i + 1) * (x[i] - 1) ** 2) / 2 + x[i] ** 4 / 4;
-          }
-          seen.push([x, grad][which]);
-          const earlier = seen.find((vector) => vector !== x && vector !== grad);
-          if (++calls === when) structuredClone(undefined, { transfer: [earlier.buffer] });
-          return value;
-        };
-        const refused = /^minimize: (x|grad) of fn(\.f\(0\))?: length 0, expected \d+, as it was given/;
-        expect(() => minimize(f, new kind(length).fill(2))).toThrow(refused);
-        if (which === 1) continue; // of a term there is one
-        calls = 0;
-        seen.length = 0;
-        expect(() => minimize({ N: 1, f: (_i, x, grad) => f(x, grad) }, new kind(length).fill(2))).toThrow(refused);
-      }
-});
+test.each([Float32Array, Float64Array])(
+  'minimize: a function that detaches an earlier x or gradient is refused: %o',
+  (kind) => {
+    // Short vectors go to the reference, which checks nothing.
+    for (const length of [20, 200])
+      for (const which of [0, 1])
+        for (const when of [3, 4, 6, 7]) {
+          let calls = 0;
+          const seen: Any[] = [];
+          const f = (x: Any, grad: Any) => {
+            let value = 0;
+            for (let i = 0; i < x.length; i++) {
+              grad[i] = (i + 1) * (x[i] - 1) + x[i] ** 3;
+              value += ((i + 1) * (x[i] - 1) ** 2) / 2 + x[i] ** 4 / 4;
+            }
+            seen.push([x, grad][which]);
+            const earlier = seen.find((vector) => vector !== x && vector !== grad);
+            if (++calls === when) structuredClone(undefined, { transfer: [earlier.buffer] });
+            return value;
+          };
+          const refused = /^minimize: (x|grad) of fn(\.f\(0\))?: length 0, expected \d+, as it was given/;
+          expect(() => minimize(f, new kind(length).fill(2))).toThrow(refused);
+          if (which === 1) continue; // a term has one gradient only
+          calls = 0;
+          seen.length = 0;
+          expect(() => minimize({ N: 1, f: (_i, x, grad) => f(x, grad) }, new kind(length).fill(2))).toThrow(refused);
+        }
+  },
+);
 
-test.each([Float32Array, Float64Array])('minimize: a function that gives x or its gradient away, %o', (kind) => {
-  for (const which of [0, 1])
-    for (const when of [1, 2, 5]) {
-      let calls = 0;
-      const run = () =>
-        minimize((x: Any, grad: Any) => {
-          let value = 0;
-          for (let i = 0; i < x.length; i++) {
-            grad[i] = (i + 1) * (x[i] - 1) + x[i] ** 3;
-            value += ((i + 1) * (x[i] - 1) ** 2) / 2 + x[i] ** 4 / 4;
-          }
-          if (++calls === when) structuredClone(undefined, { transfer: [(which === 0 ? x : grad).buffer] });
-          return value;
-        }, new kind(200).fill(2));
-      expect(run).toThrow(/^minimize: (x|grad) of fn: length 0, expected 200, as it was given/);
-    }
-});
+test.each([Float32Array, Float64Array])(
+  'minimize: a function that detaches the current x or gradient is refused: %o',
+  (kind) => {
+    for (const which of [0, 1])
+      for (const when of [1, 2, 5]) {
+        let calls = 0;
+        const run = () =>
+          minimize((x: Any, grad: Any) => {
+            let value = 0;
+            for (let i = 0; i < x.length; i++) {
+              grad[i] = (i + 1) * (x[i] - 1) + x[i] ** 3;
+              value += ((i + 1) * (x[i] - 1) ** 2) / 2 + x[i] ** 4 / 4;
+            }
+            if (++calls === when) structuredClone(undefined, { transfer: [(which === 0 ? x : grad).buffer] });
+            return value;
+          }, new kind(200).fill(2));
+        expect(run).toThrow(/^minimize: (x|grad) of fn: length 0, expected 200, as it was given/);
+      }
+  },
+);

@@ -1,4 +1,5 @@
-// Operations on vectors of float32 and float64, computed in float64: their definition, written out here, and the same bits
+// Operations on vectors of float32 and float64, computed in float64: their definition, written out here, and the same
+// bits
 // from every engine, length and number of threads.
 import { afterAll, describe, expect, test } from 'vitest';
 import type { Linalg, Vector } from '../../lib/engine/linalg.js';
@@ -56,7 +57,7 @@ function dotAsDefined(x: Vector, y: Vector, chunk = 16384): number {
 const defined: Omit<Linalg, 'project' | 'addCombination' | 'gemmInPlace' | 'gram'> = {
   dot: (x, y) => dotAsDefined(x, y),
   axpby(a, x, b, y, out, z) {
-    out.set(Float64Array.from(out, (_, i) => a * x[i]! + b * y[i]!)); // rounded here, and nowhere else
+    out.set(Float64Array.from(out, (_, i) => a * x[i]! + b * y[i]!)); // the only rounding
     return z === undefined ? 0 : dotAsDefined(out, z);
   },
   multiply: (factor, x, out) => out.set(Float64Array.from(x, (v) => factor * v)),
@@ -66,9 +67,9 @@ const defined: Omit<Linalg, 'project' | 'addCombination' | 'gemmInPlace' | 'gram
 
 type Operation = {
   readonly name: string;
-  /** Runs it on vectors that it may change, and returns the number that it finds. */
+  /** Runs the operation on vectors that it may change, and returns its result. */
   readonly run: (v: typeof defined, x: Vector, y: Vector, out: Vector, z: Vector) => number | undefined;
-  /** How many of the four vectors it takes; the others need no second kind. */
+  /** Which of the four vectors it uses. The others need no second type. */
   readonly takes: readonly boolean[];
 };
 const operations: readonly Operation[] = [
@@ -96,7 +97,7 @@ const operations: readonly Operation[] = [
   },
 ];
 
-/** All kinds that an operation may meet. */
+/** All combinations of types that an operation may get. */
 function mixtures({ takes }: Operation): (readonly Kind[])[] {
   return takes.reduce<(readonly Kind[])[]>(
     (all, isTaken) => all.flatMap((some) => (isTaken ? kinds : kinds.slice(0, 1)).map((kind) => [...some, kind])),
@@ -110,7 +111,7 @@ interface Outcome {
   readonly vectors: readonly Vector[];
 }
 
-/** What an implementation finds and writes, over mixtures of kinds: all of them where vectors are short. */
+/** What an implementation returns and writes, for mixtures of types. Short vectors get all mixtures. */
 function outcomes(operation: Operation, implementation: typeof defined, length: number): Outcome[] {
   const all = mixtures(operation);
   const some = length < 1000 ? all : [all[0]!, all.at(-1)!];
@@ -135,7 +136,7 @@ function expectOutcomes(actual: readonly Outcome[], expected: readonly Outcome[]
 }
 
 describe.each(operations)('$name', (operation) => {
-  test('the reference is its definition', () => {
+  test('the reference matches the definition', () => {
     for (const length of lengths)
       expectOutcomes(outcomes(operation, referenceLinalg, length), outcomes(operation, defined, length));
   });
@@ -157,7 +158,7 @@ describe.each(operations)('$name', (operation) => {
   });
 });
 
-test('what is written may be what is read', () => {
+test('outputs may alias inputs', () => {
   const all: [string, Linalg][] = [...addon.isas.map((isa): [string, Linalg] => [isa, addon.engine(isa)!])];
   for (const [name, vectors] of [...all, ['js', referenceLinalg] as const])
     for (const kind of kinds)
@@ -178,11 +179,11 @@ test('what is written may be what is read', () => {
       }
 });
 
-test('a float32 is rounded once, and what is summed is what was stored', () => {
+test('a float32 is rounded once, and dot products use the stored values', () => {
   const x = Float32Array.of(1, 1 + 2 ** -23);
   for (const linalg of [referenceLinalg, ...addon.isas.map((isa) => addon.engine(isa)!)]) {
     const out = new Float32Array(2);
-    // In float32 2⁻²⁴ would be lost before the second product is added.
+    // In float32 the term 2⁻²⁴ would be lost before the second product is added.
     const product = linalg.axpby(1, x, 2 ** -24 + 2 ** -40, Float32Array.of(1, 1), out, Float32Array.of(1, 0));
     expect(out[0]).toBe(1 + 2 ** -23);
     expect(product).toBe(1 + 2 ** -23);
@@ -190,7 +191,7 @@ test('a float32 is rounded once, and what is summed is what was stored', () => {
   }
 });
 
-test('maxAbs: one NaN is found wherever it is, and an infinity is none', () => {
+test('maxAbs returns NaN for one NaN anywhere, and not for an infinity', () => {
   for (const linalg of [referenceLinalg, ...addon.isas.map((isa) => addon.engine(isa)!)])
     for (const length of [1, 4, 33, 100])
       for (let at = 0; at < length; at++) {
@@ -203,7 +204,7 @@ test('maxAbs: one NaN is found wherever it is, and an infinity is none', () => {
       }
 });
 
-test('the engine changes from JavaScript to the addon, and nobody sees it', () => {
+test('short vectors use JavaScript and long ones the addon, with the same bits', () => {
   const calls: number[] = [];
   const spy = new Proxy(referenceLinalg, {
     get: (target, name: keyof Linalg) =>
@@ -228,7 +229,7 @@ function columnsOf(rows: number, count: number, seed: number, wild = false): Flo
   return Array.from({ length: count }, () => numbers(Float64Array, rows, next, wild) as Float64Array);
 }
 
-/** What each operation on a tall matrix makes of the same numbers. */
+/** The results of each operation on a tall matrix, from the same numbers. */
 function tallResults(v: Linalg, rows: number, count: number, wild: boolean): Record<string, Float64Array[]> {
   const P = columnsOf(rows, count, rows + count, wild);
   const [x] = columnsOf(rows, 1, 3, wild) as [Float64Array];
@@ -266,8 +267,8 @@ const shapes = [...Array.from({ length: 10 }, (_, count) => [41, count] as const
 ] as never) as (readonly [number, number])[];
 
 describe('tall matrices', () => {
-  test('what is written may be what is read', () => {
-    // As many rows as columns, so that any vector may stand anywhere; more than a block of gemmInPlace.
+  test('outputs may alias inputs', () => {
+    // A square matrix, so that any vector fits anywhere. It is larger than a block of gemmInPlace.
     const size = 300;
     const run = (v: Linalg): Float64Array[] => {
       const [a, b, c, d] = [1, 2, 3, 4].map((seed) => columnsOf(size, size, seed)) as [
@@ -291,7 +292,7 @@ describe('tall matrices', () => {
     }
   });
 
-  test('the reference is its definition', () => {
+  test('the reference matches the definition', () => {
     for (const [rows, count] of shapes) {
       const P = columnsOf(rows, count, rows + count);
       const [x] = columnsOf(rows, 1, 3) as [Float64Array];
@@ -325,7 +326,7 @@ describe('tall matrices', () => {
     }
   });
 
-  test.each([...addon.isas])('%s: equal to the reference', (isa) => {
+  test.each([...addon.isas])('%s gives the bits of the reference', (isa) => {
     for (const [rows, count] of shapes)
       for (const wild of [false, true]) {
         const expected = tallResults(referenceLinalg, rows, count, wild);
@@ -333,7 +334,7 @@ describe('tall matrices', () => {
       }
   });
 
-  test('1, 2 and 3 threads', () => {
+  test('1, 2 and 3 threads give the same bits', () => {
     const expected = tallResults(referenceLinalg, 50_000, 5, false);
     for (const threads of [1, 2, 3]) {
       addon.setThreads(threads, true);
@@ -342,6 +343,6 @@ describe('tall matrices', () => {
   });
 });
 
-test('both engines offer them', () => {
+test('both engines offer linear algebra', () => {
   expect(reference.linalg).toBe(referenceLinalg);
 });

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 
-test('nothing of this crashes the process', () => {
+test('no call of crash.ts crashes the process', () => {
   const script = join(__dirname, 'crash.ts');
   const { stdout, stderr, status, signal } = spawnSync(process.execPath, ['--expose-gc', '--import', 'tsx', script], {
     encoding: 'utf8',

@@ -19,7 +19,7 @@ import {
   variants,
 } from '../support/rig.js';
 
-// The types of Node alone do not name it.
+// @types/node does not declare WebAssembly.
 const { WebAssembly } = globalThis as Any;
 
 const detach = (array: Float32Array) => void structuredClone(array.buffer, { transfer: [array.buffer as ArrayBuffer] });
@@ -73,7 +73,7 @@ describe.each(titled(classes))('%s', (_, c) => {
     ['another realm', (n, s) => runInNewContext('Float32Array.from(x)', { x: Array.from(numbers(n, s)) })],
     ['a false length', (n, s) => Object.defineProperty(numbers(n, s), 'length', { value: 2 })],
     ['a false constructor', (n, s) => Object.defineProperty(numbers(n, s), 'constructor', { value: null })],
-  ])('%s as params and as gradients', (_, make) => {
+  ])('%s gives the same bits as params and as gradients', (_, make) => {
     for (const engine of ['native', 'js']) {
       const run = (of: (length: number, seed: number) => Float32Array) => {
         const params = [of(21, 1), of(5, 2)];
@@ -93,7 +93,7 @@ describe.each(titled(classes))('%s', (_, c) => {
     }
   });
 
-  test('length 0', () => {
+  test('arrays of length 0 are allowed', () => {
     const w = numbers(4, 1);
     const optimizer = c.make([new Float32Array(0), w, new Float32Array(0), new Float32Array(w.buffer, 8, 0)], {
       ema: 0.5,
@@ -107,7 +107,7 @@ describe.each(titled(classes))('%s', (_, c) => {
 
   // ---- Memory that is gone ----
 
-  test('a param or gradient over a detached buffer', () => {
+  test('a detached param or gradient is refused', () => {
     const gone = numbers(4, 1);
     detach(gone);
     refused(TypeError, /params: a detached Float32Array/, () => c.make(gone));
@@ -120,7 +120,7 @@ describe.each(titled(classes))('%s', (_, c) => {
     );
   });
 
-  test('a gradient that the plan knows, detached or shrunk since', () => {
+  test('a known gradient that was detached or shrunk is refused', () => {
     const { optimizer, params } = rig(c);
     const known = numbers(5, 1);
     const [grown, resize] = resizable(18, 2);
@@ -138,7 +138,7 @@ describe.each(titled(classes))('%s', (_, c) => {
     expect(snapshot(optimizer, params)).toBe(before);
   });
 
-  /** What may be asked of an optimizer whose memory is gone: clear errors, no crash; and state can still be saved. */
+  /** Calls to an optimizer with detached memory: they give clear errors, and state can still be saved. */
   function survives(optimizer: Optimizer, path: RegExp, kind: typeof TypeError | typeof RangeError): void {
     refused(kind, path, () => optimizer.step([numbers(8, 2), numbers(8, 3)]));
     refused(kind, path, () => optimizer.addParamGroup({ params: numbers(4, 1) }));
@@ -146,7 +146,7 @@ describe.each(titled(classes))('%s', (_, c) => {
     const dict = optimizer.stateDict();
     optimizer.loadStateDict(dict);
     expect(optimizer.toString()).toContain(who);
-    // Flags that choose another kernel register the memory again.
+    // Flags that select another kernel register the memory again.
     for (const [name, h] of Object.entries(c.declaration.hyperParameters)) {
       if (typeof h.default !== 'boolean') continue;
       const group = optimizer.paramGroups[0] as Any;
@@ -160,7 +160,7 @@ describe.each(titled(classes))('%s', (_, c) => {
     }
   }
 
-  test('a param detached after the first step', () => {
+  test('a param that is detached after the first step is refused', () => {
     const [w, v] = [numbers(8, 1), numbers(8, 2)];
     const optimizer = c.make([w, v], { ema: 0.5 });
     optimizer.step([numbers(8, 2), numbers(8, 3)]);
@@ -170,7 +170,7 @@ describe.each(titled(classes))('%s', (_, c) => {
     expect(bits(v)).toBe(before);
   });
 
-  test('memory.grow under an optimizer', () => {
+  test('a param that memory.grow detached is refused, and shared memory may grow', () => {
     const memory = new WebAssembly.Memory({ initial: 1, maximum: 8 });
     const optimizer = c.make([wasm(8, 1, memory), numbers(8, 2)]);
     optimizer.step([numbers(8, 2), numbers(8, 3)]);
@@ -182,7 +182,7 @@ describe.each(titled(classes))('%s', (_, c) => {
     expect(lasting.step([numbers(8, 2)])).toEqual({ applied: true });
   });
 
-  test('a param whose buffer shrinks, and grows again', () => {
+  test('a param whose buffer shrinks is refused until it grows again', () => {
     const [w, resize] = resizable(8, 1);
     const v = numbers(8, 2);
     const optimizer = c.make([w, v]);
@@ -197,7 +197,7 @@ describe.each(titled(classes))('%s', (_, c) => {
     expect(bits(v)).toBe(bits(twin.paramGroups.flatMap((g) => g.params as Any)[1]));
   });
 
-  test('a param that tracks the length of its buffer', () => {
+  test('a param that tracks the length of its buffer must keep its length', () => {
     const buffer = new (ArrayBuffer as Any)(32, { maxByteLength: 4096 });
     const w = new Float32Array(buffer);
     const optimizer = c.make([w]);
@@ -206,8 +206,8 @@ describe.each(titled(classes))('%s', (_, c) => {
     refused(RangeError, /grads\[0\]: length 16, expected 8/, () => optimizer.step([numbers(16, 2)]));
   });
 
-  test('emaParams that are gone', () => {
-    // The library's own memory can't be transferred in every Node; the reference's can.
+  test('detached emaParams are refused', () => {
+    // The addon's memory cannot be transferred in every version of Node. The reference's memory can.
     withEngine(referenceEngine, () => {
       const w = numbers(8, 1);
       const optimizer = c.make(w, { ema: 0.5 });
@@ -224,7 +224,7 @@ describe.each(titled(classes))('%s', (_, c) => {
 
   // ---- Memory of another ----
 
-  test('the same or overlapping memory twice as params', () => {
+  test('params must not share memory', () => {
     const w = numbers(8, 1);
     const own = /memory shared with params/;
     refused(RangeError, own, () => c.make([w, w]));
@@ -244,7 +244,7 @@ describe.each(titled(classes))('%s', (_, c) => {
     }
   });
 
-  test('a gradient that overlaps a param', () => {
+  test('a gradient must not share memory with a param', () => {
     const { optimizer, a, b, params } = rig(c);
     const before = snapshot(optimizer, params);
     for (const grads of [
@@ -257,7 +257,7 @@ describe.each(titled(classes))('%s', (_, c) => {
         refused(RangeError, /grads\["[ab]"\]: memory shared with params\["[ab]"\]/, () => optimizer.step(grads));
     }
     expect(snapshot(optimizer, params)).toBe(before);
-    // A gradient that was known before the param came.
+    // A gradient that was known before the param was added.
     const pool = numbers(8, 5);
     optimizer.step({ a: pool.subarray(0, 5), b: null });
     const known = pool.subarray(2, 7);
@@ -268,7 +268,7 @@ describe.each(titled(classes))('%s', (_, c) => {
     );
   });
 
-  test('gradients that overlap each other: fine, but not with zeroGrads', () => {
+  test('gradients may overlap each other, except with zeroGrads', () => {
     const pool = numbers(9, 3);
     const grads = () => [pool, pool.subarray(0, 4), pool.subarray(3, 9)];
     const make = (more = {}) => c.make([numbers(9, 1), numbers(4, 2), numbers(6, 4)], more);
@@ -284,7 +284,7 @@ describe.each(titled(classes))('%s', (_, c) => {
     refused(RangeError, /grads\[[0-2]\]: memory shared with grads/, () => zeroing.step(grads()));
     expect(snapshot(zeroing, zeroing.paramGroups[0]!.params as Float32Array[])).toBe(before);
     expect(bits(pool)).toBe(bytes);
-    // Each alone is known to the plan already.
+    // The plan knows each gradient already.
     const g = numbers(4, 3);
     const two = c.make([numbers(4, 1), numbers(4, 2)], { zeroGrads: true });
     two.step([g, null]);
@@ -296,7 +296,7 @@ describe.each(titled(classes))('%s', (_, c) => {
 
   const good = () => ({ a: numbers(5, 3), b: numbers(18, 4) });
 
-  test('getters that detach or shrink what was read before them', () => {
+  test('getters that detach or shrink earlier values leave no trace', () => {
     const g = { a: numbers(5, 3) };
     harmless(c, TypeError, /grads\["a"\]: a detached/, ({ optimizer }) =>
       optimizer.step({
@@ -332,7 +332,7 @@ describe.each(titled(classes))('%s', (_, c) => {
     expect([bits(b), optimizer.stepCount]).toEqual([before, 3]);
   });
 
-  test('getters of params and of group options that detach a param', () => {
+  test('getters of params and group options that detach a param are detected', () => {
     const [first, second] = [numbers(4, 1), numbers(4, 2)];
     refused(TypeError, /params\["a"\]: a detached/, () =>
       c.make({
@@ -366,7 +366,7 @@ describe.each(titled(classes))('%s', (_, c) => {
     ['loads a state', ({ optimizer }) => optimizer.loadStateDict(optimizer.stateDict())],
   ];
 
-  test.each(inside)('a Schedule, a getter or a proxy that %s', (_, act) => {
+  test.each(inside)('a Schedule, a getter or a proxy that %s is refused', (_, act) => {
     const middle = /this: an optimizer in the middle of a call/;
     let victim: Rig | undefined;
     const lr = () => {
@@ -429,7 +429,7 @@ describe.each(titled(classes))('%s', (_, c) => {
     });
   });
 
-  test('a Schedule that detaches or resizes a param', () => {
+  test('a Schedule that detaches or resizes a param is detected', () => {
     for (const engine of ['native', 'js']) {
       const run = () => {
         const [w, v] = [numbers(8, 1), numbers(8, 2)];
@@ -452,7 +452,7 @@ describe.each(titled(classes))('%s', (_, c) => {
   });
 });
 
-test.each(titled(variants))('%s: a change of kernel while memory is gone changes nothing', (_, c) => {
+test.each(titled(variants))('%s: a kernel cannot change while memory is detached', (_, c) => {
   const [w, resize] = resizable(8, 1);
   const optimizer = c.make([w]);
   optimizer.step([numbers(8, 2)]);
@@ -466,7 +466,7 @@ test.each(titled(variants))('%s: a change of kernel while memory is gone changes
     for (const change of [() => (group[name] = !value), () => optimizer.loadStateDict(other)]) {
       try {
         change();
-        group[name] = value; // the same kernel: nothing to register
+        group[name] = value; // the same kernel, so nothing is registered
       } catch (error) {
         expect([TypeError, RangeError]).toContain((error as Error).constructor);
         expect(snapshot(optimizer, [])).toBe(before);

@@ -1,11 +1,12 @@
-// Run in a process of its own by test/memory/contract.test.ts: what would take it down if it went wrong.
+// Run in another process by test/memory/contract.slow.test.ts. Each of these calls would crash the process on a
+// mistake.
 import { Worker } from 'node:worker_threads';
 import { Adam, allocate, SGD } from '../../lib/index.js';
 import type { Any } from '../support/rig.js';
 
 const collect = (globalThis as Any).gc as () => void;
 
-// Sizes around the limits of Node and of V8: an array or an error.
+// Sizes around the limits of Node and of V8 give an array or an error.
 for (const length of [0, 1, 2 ** 30 + 1, 2 ** 31, 2 ** 32]) {
   try {
     const array = allocate(length);
@@ -34,7 +35,7 @@ for (const length of [0, 1, 2 ** 30 + 1, 2 ** 31, 2 ** 32]) {
   }
 }
 
-// Memory that is let go of while a plan knows its address.
+// Memory that is released while a plan knows its address.
 {
   const adam = new Adam([new Float32Array(1e6), new Float32Array(4)]);
   let grad: Float32Array | null = new Float32Array(1e6);
@@ -56,7 +57,7 @@ for (const length of [0, 1, 2 ** 30 + 1, 2 ** 31, 2 ** 32]) {
   collect();
 }
 
-// Deep and endless structures, and recursion through a schedule.
+// Deep and circular structures, and recursion through a schedule.
 {
   let deep: unknown = new Float32Array(1);
   for (let i = 0; i < 1e5; i++) deep = [deep];
@@ -77,7 +78,7 @@ for (const length of [0, 1, 2 ** 30 + 1, 2 ** 31, 2 ** 32]) {
   }
 }
 
-// Workers that end in the middle of their steps, over memory that others use too.
+// Workers that end during their steps, over memory that other workers use too.
 const memory = new SharedArrayBuffer(4e6);
 const source = `
   require(${JSON.stringify(require.resolve('tsx/cjs'))});

@@ -1,4 +1,4 @@
-// What every class promises alike: structures of params and gradients, the order within a step, members, tables.
+// The contract of every class: structures of params and gradients, the order within a step, members, tables.
 import { inspect } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { commonHyperParameters, optimizerHyperParameters } from '../../lib/core/declaration.js';
@@ -64,7 +64,7 @@ describe.each(titled(classes))('%s', (_, c) => {
       const [first, second] = Array.isArray(ema) ? ema : [ema.a, ema.b];
       return [a, b, first, second].map(bits);
     });
-    // A shape must not matter, but where the formula is of rows and columns.
+    // A shape must not matter, unless the formula uses rows and columns.
     const isFactored = declaration.denseOnly !== undefined && Object.values(declaration.kernels).some((k) => k.layout);
     for (const [i, result] of results.entries())
       if (!(isFactored && String(structures[i]![1]).includes('shaped')))
@@ -77,7 +77,7 @@ describe.each(titled(classes))('%s', (_, c) => {
     expect(list.emaParams).toHaveLength(1);
   });
 
-  test('options of a group override; what it leaves open is inherited', () => {
+  test('options of a group override those of the optimizer, and the others are inherited', () => {
     const [w, v] = [numbers(9, 1), numbers(9, 1)];
     const optimizer = c.make([{ params: w, lr: 0.3, clipValue: 0.1 }, { params: v }], { lr: 0.2, maximize: true });
     expect(optimizer.paramGroups.map((g) => [g.lr, g.maximize, g['clipValue']])).toEqual([
@@ -89,7 +89,7 @@ describe.each(titled(classes))('%s', (_, c) => {
     expect(bits(v)).toBe(after(c, { lr: 0.2, maximize: true }, [numbers(9, 2)]));
   });
 
-  test.skipIf(hasClockOfItsOwn(c))('a null gradient: param, state and t as if the step had not been', () => {
+  test.skipIf(hasClockOfItsOwn(c))('a null gradient leaves param, state and t as if there had been no step', () => {
     const [a, b] = [numbers(7, 1), numbers(7, 5)];
     const fresh = b.slice();
     const options = { ema: 0.5, ...decay(c, 0.1) };
@@ -110,21 +110,21 @@ describe.each(titled(classes))('%s', (_, c) => {
 
   // ---- The order within a step ----
 
-  // Two gradients of different scales: some formulas forget the scale of a single one.
+  // Two gradients of different scales, because some formulas do not depend on the scale of a single one.
   const gs = [numbers(40, 6), numbers(40, 7).map((x) => f(x / 8))];
   const scaled = (by: number, from = gs) => from.map((g) => g.map((x) => f(f(by) * x)));
   const clamped = (by: number, from = gs) => from.map((g) => g.map((x) => Math.max(-f(by), Math.min(f(by), x))));
 
-  test('gradScale, then clipValue, then maximize, then decay', () => {
+  test('the order is gradScale, clipValue, maximize, decay', () => {
     expect(after(c, {}, gs, { gradScale: 0.3 })).toBe(after(c, {}, scaled(0.3)));
     expect(after(c, { clipValue: 0.2 }, gs)).toBe(after(c, {}, clamped(0.2)));
     expect(after(c, { clipValue: 0.2 }, gs, { gradScale: 3 })).toBe(after(c, {}, clamped(0.2, scaled(3))));
     if (declaration.name !== 'Rprop') {
-      // whose steps follow the signs alone
+      // its steps depend on signs only
       expect(after(c, { clipValue: 0.2 }, gs, { gradScale: 3 })).not.toBe(after(c, {}, scaled(3, clamped(0.2))));
     }
     expect(after(c, { maximize: true }, gs)).toBe(after(c, {}, scaled(-1)));
-    // Decay is neither clipped nor turned around.
+    // Decay is neither clipped nor negated.
     const decaying = decay(c, 0.5);
     expect(after(c, { ...decaying, clipValue: 0.2, maximize: true }, gs, { gradScale: 3 })).toBe(
       after(c, decaying, scaled(-1, clamped(0.2, scaled(3)))),
@@ -139,7 +139,7 @@ describe.each(titled(classes))('%s', (_, c) => {
     expect(after(c, decaying, gs)).not.toBe(after(c, { weightDecay: 0 }, gs));
   });
 
-  test("clipNorm is PyTorch's, over all tensors, after gradScale", () => {
+  test('clipNorm works as in PyTorch, over all tensors and after gradScale', () => {
     const [big, small] = [numbers(1000, 3), numbers(3, 4)];
     const norm = Math.sqrt([...big, ...small].reduce((sum, x) => sum + x * x, 0));
     for (const [max, scale] of [
@@ -153,7 +153,7 @@ describe.each(titled(classes))('%s', (_, c) => {
       const coefficient = f(scale * Math.min(1, max / (total + 1e-6)));
       const [w, v] = [numbers(1000, 1), numbers(3, 2)];
       const optimizer = c.make([w, v], { clipNorm: max });
-      optimizer.step([new Float32Array(1000), new Float32Array(3).fill(1e-4)]); // below the bound: as it is
+      optimizer.step([new Float32Array(1000), new Float32Array(3).fill(1e-4)]); // below the bound: unchanged
       const { gradNorm } = optimizer.step([big, small], { gradScale: scale });
       expect(Math.abs(gradNorm! / total - 1)).toBeLessThan(1e-12);
       const [x, y] = [numbers(1000, 1), numbers(3, 2)];
@@ -162,7 +162,7 @@ describe.each(titled(classes))('%s', (_, c) => {
       plain.step([big.map((e) => f(coefficient * e)), small.map((e) => f(coefficient * e))]);
       expect([w, v].map(bits)).toEqual([x, y].map(bits));
     }
-    // A null gradient counts for nothing; clipValue acts on what the norm has left.
+    // A null gradient does not count, and clipValue acts after the norm.
     const w = numbers(3, 2);
     expect(c.make([numbers(1000, 1), w], { clipNorm: 1e-3 }).step([null, small]).gradNorm).toBeCloseTo(
       Math.sqrt(small.reduce((s, x) => s + x * x, 0)),
@@ -182,7 +182,7 @@ describe.each(titled(classes))('%s', (_, c) => {
     );
   });
 
-  test('gradNorm is there when it is asked for, and true beyond the range of floats', () => {
+  test('gradNorm is reported on request, and correct beyond the range of float32', () => {
     const huge = new Float32Array(50).fill(3e38);
     for (const [options, asked] of [
       [{}, false],
@@ -202,7 +202,7 @@ describe.each(titled(classes))('%s', (_, c) => {
     ).toBe(Number.POSITIVE_INFINITY);
   });
 
-  test('skipNonFinite: such a step changes nothing, is counted, and zeroGrads zeroes all the same', () => {
+  test('skipNonFinite: a skipped step changes nothing and is counted, and zeroGrads still zeroes', () => {
     for (const bad of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
       for (const at of [0, 17]) {
         const options = { skipNonFinite: true, zeroGrads: true, ema: 0.5, clipNorm: 1 };
@@ -212,20 +212,23 @@ describe.each(titled(classes))('%s', (_, c) => {
         grads.b[at] = bad;
         expect(optimizer.step(grads)).toMatchObject({ applied: false });
         expect([optimizer.skippedSteps, optimizer.stepCount]).toEqual([1, 3]);
-        expect([...grads.a, ...grads.b].every((x) => Object.is(x, 0))).toBe(true);
+        expect(
+          [...grads.a, ...grads.b].every((x) => Object.is(x, 0)),
+          'zeroGrads must zero the gradients of a skipped step',
+        ).toBe(true);
         expect(seen().replace('"skippedSteps": 1', '"skippedSteps": 0').replace(/^ 1,$/m, ' 0,')).toBe(before);
         expect(optimizer.stateDict().skippedSteps).toBe(1);
         for (const r of [{ step }, twin]) r.step();
         expect(params.map(bits)).toEqual(twin.params.map(bits));
       }
     }
-    // The largest floats are finite, and so is the sum of their squares; without the option nothing is skipped.
+    // The largest floats and the sum of their squares are finite. Without the option nothing is skipped.
     const optimizer = c.make(numbers(1000, 1), { skipNonFinite: true });
     expect(optimizer.step(new Float32Array(1000).fill(3.4e38))).toMatchObject({ applied: true });
     expect(c.make(numbers(2, 1)).step(new Float32Array([Number.NaN, 1]))).toEqual({ applied: true });
   });
 
-  test('zeroGrads: gradients are zeroed after use, else left as they are; null is fine', () => {
+  test('zeroGrads zeroes gradients after use; without it they stay as they are', () => {
     for (const zeroGrads of [true, false]) {
       const grads = { a: numbers(5, 1), b: numbers(18, 2) };
       const { optimizer, params } = rig(c, { zeroGrads });
@@ -233,7 +236,11 @@ describe.each(titled(classes))('%s', (_, c) => {
       optimizer.step(grads);
       plain.optimizer.step({ a: numbers(5, 1), b: numbers(18, 2) });
       expect(params.map(bits)).toEqual(plain.params.map(bits));
-      if (zeroGrads) expect([...grads.a, ...grads.b].every((x) => Object.is(x, 0))).toBe(true);
+      if (zeroGrads)
+        expect(
+          [...grads.a, ...grads.b].every((x) => Object.is(x, 0)),
+          'zeroGrads must zero the gradients',
+        ).toBe(true);
       else expect([grads.a, grads.b]).toEqual([numbers(5, 1), numbers(18, 2)]);
       const kept = numbers(5, 4);
       optimizer.step({ a: kept, b: null });
@@ -245,7 +252,7 @@ describe.each(titled(classes))('%s', (_, c) => {
     const w = numbers(9, 1);
     const optimizer = c.make(w, { ema: 0.75 });
     const ema = optimizer.emaParams as Float32Array;
-    w.set(numbers(9, 8)); // such as loading weights after the optimizer was made
+    w.set(numbers(9, 8)); // such as loading weights after construction
     let expected = w.slice();
     for (let s = 0; s < 4; s++) {
       optimizer.step(numbers(9, s));
@@ -264,12 +271,12 @@ describe.each(titled(classes))('%s', (_, c) => {
 
   // ---- Members ----
 
-  test('paramGroups: sealed, reads what was set, holds from the next step', () => {
+  test('paramGroups are sealed, and assignments take effect at the next step', () => {
     const w = numbers(4, 1);
     const lr = () => 0.125;
     const { optimizer } = { optimizer: c.make(w, { lr }) };
     const group = optimizer.paramGroups[0] as Any;
-    expect(Object.isSealed(group)).toBe(true);
+    expect(Object.isSealed(group), 'a param group must be sealed').toBe(true);
     expect(Object.keys(group)).toEqual([
       'params',
       ...Object.keys(declaration.hyperParameters),
@@ -289,12 +296,12 @@ describe.each(titled(classes))('%s', (_, c) => {
       group.betas = given;
       given[0] = 7;
       expect(group.betas).toEqual(expected);
-      expect(Object.isFrozen(group.betas)).toBe(true);
+      expect(Object.isFrozen(group.betas), 'betas must be frozen').toBe(true);
       expect(() => (group.betas[0] = 0.1)).toThrow(TypeError);
     }
   });
 
-  test('lr: reads the number of the next step, sets all groups; schedules are called with stepCount + 1', () => {
+  test('lr reads the value of the next step and sets all groups, and schedules get stepCount + 1', () => {
     const asked: number[] = [];
     const askedForAll: number[] = [];
     const optimizer = c.make(
@@ -315,7 +322,7 @@ describe.each(titled(classes))('%s', (_, c) => {
     optimizer.step([null, null]);
     optimizer.step([nan, numbers(4, 1)]);
     optimizer.step([numbers(4, 1), numbers(4, 1)]);
-    expect(asked).toEqual([1, 2, 3, 3]); // a skipped step is asked again
+    expect(asked).toEqual([1, 2, 3, 3]); // a schedule is called again after a skipped step
     expect(askedForAll).toEqual([1, 2, 3, 3]);
     expect(optimizer.lr).toBe(0.4);
     optimizer.lr = 0.25;
@@ -325,7 +332,7 @@ describe.each(titled(classes))('%s', (_, c) => {
     expect([optimizer.lr, optimizer.paramGroups[1]!.lr]).toEqual([0.5, schedule]);
   });
 
-  test('addParamGroup after steps: as if the new params had slept', () => {
+  test('params added after some steps behave as if their gradients had been null', () => {
     const [a, b] = [numbers(5, 1), numbers(6, 2)];
     const optimizer = c.make({ a }, { lr: 0.1 });
     for (let s = 0; s < 3; s++) optimizer.step({ a: numbers(5, s) });
@@ -338,7 +345,7 @@ describe.each(titled(classes))('%s', (_, c) => {
     expect(snapshot(optimizer, [a, b])).toBe(snapshot(whole, [x, y]));
   });
 
-  test('toString, statics, tables', () => {
+  test('toString, static members and tables match the declaration', () => {
     const { optimizer } = rig(c, {
       lr: function warm() {
         return 0.5;
@@ -351,7 +358,7 @@ describe.each(titled(classes))('%s', (_, c) => {
     for (const name of Object.keys(declaration.hyperParameters)) expect(text).toContain(`    ${name}: `);
     const Class = classOf(declaration) as Any;
     expect(Class.optimizerName).toBe(declaration.name);
-    expect(Object.isFrozen(Class.defaults)).toBe(true);
+    expect(Object.isFrozen(Class.defaults), 'defaults must be frozen').toBe(true);
     const tables = { ...declaration.hyperParameters, ...commonHyperParameters, ...optimizerHyperParameters } as Any;
     expect(Class.defaults).toEqual(
       Object.fromEntries(
@@ -360,11 +367,11 @@ describe.each(titled(classes))('%s', (_, c) => {
           .map(([name, h]) => [name, h.default]),
       ),
     );
-    // The defaults written out are the defaults left out.
+    // Passing the defaults is the same as leaving them out.
     const w = numbers(8, 1);
     new Class(w, { ...Class.defaults, ...needed(declaration) }).step(numbers(8, 2));
     expect(bits(w)).toBe(after(c, {}, [numbers(8, 2)]));
-    if (!declarations.includes(declaration)) return; // TensorFlow.js's: for the adapter alone
+    if (!declarations.includes(declaration)) return; // TensorFlow.js's classes belong to schuss/tfjs only
     expect(Class.name).toBe(declaration.name);
     for (const name of [declaration.name, declaration.name.toLowerCase(), declaration.name.toUpperCase()]) {
       expect(createOptimizer(name, numbers(4, 1), needed(declaration))).toBeInstanceOf(Class);
@@ -372,14 +379,14 @@ describe.each(titled(classes))('%s', (_, c) => {
   });
 });
 
-test('optimizers: a frozen record of lower-cased names', () => {
-  expect(Object.isFrozen(optimizers)).toBe(true);
+test('optimizers is a frozen record by lower-cased name', () => {
+  expect(Object.isFrozen(optimizers), 'optimizers must be frozen').toBe(true);
   expect(Object.keys(optimizers)).toEqual(declarations.map(({ name }) => name.toLowerCase()));
   expect(() => ((optimizers as Any).mine = class {})).toThrow(TypeError);
   expect(optimizers).not.toHaveProperty('lbfgs');
 });
 
-test.each(titled(variants))('%s: the reference gives the same bits, all options at once', (_, c) => {
+test.each(titled(variants))('%s: the reference gives the same bits with all options at once', (_, c) => {
   const run = (): [string, Optimizer] => {
     const r = rig(c, {
       ema: (s: number) => 1 - 1 / (s + 1),

@@ -1,5 +1,6 @@
-// Random calls in random order, right and wrong ones: only the errors that the contract names, and after each of them
-// nothing has changed. A twin hears only the calls that were accepted, and must be equal in the end.
+// Random valid and invalid calls in random order. Only documented errors are thrown, and a refused call changes
+// nothing.
+// A twin gets only the accepted calls, and must be equal in the end.
 import { expect, test } from 'vitest';
 import { withEngine } from '../../lib/engine/backend.js';
 import { referenceEngine } from '../../lib/engine/reference.js';
@@ -14,7 +15,7 @@ interface World {
   saved: Any;
 }
 
-/** A call, made from numbers alone, so that it can be made again on a twin. */
+/** A call that depends on the seed alone, so that it can be repeated on a twin. */
 type Call = (world: World) => unknown;
 
 function calls(c: Case, next: () => number): Call {
@@ -49,7 +50,7 @@ function calls(c: Case, next: () => number): Call {
   const option = pick([...Object.keys(c.declaration.hyperParameters), 'maximize', 'clipValue', 'clipNorm', 'nonsense']);
   const value = next() < 0.5 ? pick([0, 0.1, 0.5, 0.9, true, false, [0.5, 0.9], () => 0.3]) : pick(junk);
 
-  /** The gradient of some rows of a param: of any length that divides it, named more than once, or not its rows at all. */
+  /** A sparse gradient: rows of any length that divides the param, repeated rows, or invalid rows. */
   const ofRows = (length: number): unknown => {
     const size = [4, 3, 2, 1].find((n) => length % n === 0 && n <= 1 + (seed % 4)) as number;
     const last = length / size - 1;
@@ -159,7 +160,7 @@ test.each(titled(variants))('%s', (_, c) => {
     const subject = world(c, seed);
     const twins = [world(c, seed), withEngine(referenceEngine, () => world(c, seed))];
     for (let n = 0; n < 60; n++) {
-      // The same numbers make the same call for each.
+      // The same seed makes the same call for each.
       const call = () => calls(c, random(seed * 1000 + n));
       const title = `seed ${seed}, call ${n}`;
       const before = snapshot(subject.optimizer, subject.params);

@@ -1,4 +1,4 @@
-/** What every class does around its formula: gradScale -> norm and clipNorm -> clipValue -> maximize -> L2; then ema. */
+/** The steps of every class around its formula: gradScale, norm and clipNorm, clipValue, maximize, L2, and then ema. */
 
 import {
   Adadelta,
@@ -38,7 +38,7 @@ function clamp(g: number, h: Hyper): number {
   return Math.min(Math.max(g, -h.clipValue), h.clipValue);
 }
 
-/** The prologue in another order; all of these runs maximize, and decay by L2. */
+/** The prologue in another order. All of these runs use maximize and L2 decay. */
 function ordered(gradient: (raw: number, w: number, scale: number, coefficient: number, h: Hyper) => number): Wrong {
   return {
     reference: class extends Reference {
@@ -157,7 +157,7 @@ const everything: Options = { maximize: true, clipNorm: 5, clipValue: 0.1, ema: 
 /** Norms on both sides of clipNorm. */
 const gradScale = (step: number): number => (step % 3 === 0 ? 1 / 64 : 0.75);
 
-/** All of the common options, and gradients left out. */
+/** All common options at once, with missing gradients. */
 function withEverything(formula: truth.Formula, options: Options, wrong: Record<string, Wrong> = {}): Run {
   return {
     formula,
@@ -270,7 +270,7 @@ golden('every common option at once', (params, options) => new ScheduleFreeAdamW
   ScheduleFreeAdamW: withEverything(truth.scheduleFreeAdamw, { warmupSteps: 5, eps: 0.01 }),
 });
 
-// 1e-6 beside a norm of 10 is less than a rounding of float32
+// 1e-6 added to a norm of 10 is less than a rounding of float32
 const {
   'no 1e-6': noTiny,
   '1e-6 in the wrong place': tinyMisplaced,

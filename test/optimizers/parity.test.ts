@@ -1,4 +1,4 @@
-// The same bits from the JavaScript reference and from every instruction set of this machine.
+// The JavaScript reference and every instruction set of this machine give the same bits.
 import { describe, expect, test } from 'vitest';
 import type { Declaration } from '../../lib/core/declaration.js';
 import type { Engine } from '../../lib/engine/engine.js';
@@ -20,7 +20,7 @@ type Options = Readonly<Record<string, unknown>>;
 
 const halving = (step: number): number => 0.1 / step;
 
-/** Options that reach each kernel of each class; that none is missed is a test. */
+/** Options that reach each kernel of each class. A test below checks that no kernel is missed. */
 const variants: Readonly<Record<string, readonly Options[]>> = {
   SGD: [
     { lr: 0.1 },
@@ -73,7 +73,7 @@ const variants: Readonly<Record<string, readonly Options[]>> = {
   ],
 };
 
-/** What all classes share, each alone and all together. */
+/** Options of all classes, each alone and all together. */
 const shared: readonly Options[] = [
   {},
   { weightDecay: 0.01 },
@@ -84,13 +84,14 @@ const shared: readonly Options[] = [
   { weightDecay: 0.01, clipValue: 0.5, maximize: true, ema: 0.99, zeroGrads: true, clipNorm: 3, gradNorm: true },
 ];
 
-/** A class's own options with the shared ones, of which it may lack weightDecay. */
+/** The options of a class combined with the shared ones. Some classes have no weightDecay. */
 function casesOf({ name, hyperParameters }: Declaration): Options[] {
   const known = (options: Options): Options =>
     Object.fromEntries(
       Object.entries(options).filter(([key]) => key !== 'weightDecay' || 'weightDecay' in hyperParameters),
     );
-  // What is shared is the same code around every formula: each alone with the first, none and all of it with the others.
+  // Shared options are the same code around every formula. The first variant gets each of them, the others none and
+  // all.
   return (variants[name] ?? [{}]).flatMap((own, i) =>
     (i === 0 ? shared : [shared[0] as Options, shared.at(-1) as Options]).map((common) =>
       known({ ...common, ...own, ...('weightDecay' in common ? common : {}) }),
@@ -105,13 +106,13 @@ const lengths = [0, 1, 3, 4, 5, 7, 8, 9, 15, 16, 17, 1000];
 
 type ShapeOf = (length: number) => [number, number] | undefined;
 
-/** Rows and columns of a param of this length: of one element, of a few, of many. */
+/** Rows and columns of a param of this length. */
 function shapeOf(length: number): [number, number] | undefined {
   const columns = [2003, 125, 7, 3, 2].find((c) => length % c === 0) ?? 1;
   return [length / columns, columns];
 }
 
-/** Several steps over tensors of these lengths, and all that is left behind. */
+/** Takes several steps over tensors of these lengths, and returns all results. */
 function run(
   engine: Engine,
   optimizer: OptimizerClass,
@@ -163,56 +164,59 @@ describe.each(allClasses.map(([optimizer, declaration]) => [declaration.name, op
       }
     });
 
-    // Where the shape chooses the kernel, or shapes the state.
+    // For classes whose kernel or state depends on the shape.
     const forms = Object.values(declaration.kernels);
     const shapes = forms.some(({ layout }) => layout !== undefined);
-    test.runIf(shapes && declaration.denseOnly !== undefined)('params with and without a shape', () => {
-      const flat = (): undefined => undefined;
-      for (const options of cases)
-        for (const wild of [false, true]) {
-          const expected = run(reference, optimizer, options, lengths, wild, 3, flat);
-          for (const engine of parityEngines) {
-            const where = `${engine.isa} ${String(Object.entries(options))}`;
-            expectEqual(run(engine, optimizer, options, lengths, wild, 3, flat), expected, where);
+    test.runIf(shapes && declaration.denseOnly !== undefined)(
+      'params with and without a shape give the bits of the reference',
+      () => {
+        const flat = (): undefined => undefined;
+        for (const options of cases)
+          for (const wild of [false, true]) {
+            const expected = run(reference, optimizer, options, lengths, wild, 3, flat);
+            for (const engine of parityEngines) {
+              const where = `${engine.isa} ${String(Object.entries(options))}`;
+              expectEqual(run(engine, optimizer, options, lengths, wild, 3, flat), expected, where);
+            }
+          }
+        // One row, one column, rows that end within a vector, a piece or a chunk, more rows than a chunk has elements.
+        for (const [rows, columns] of [
+          [1, 7],
+          [7, 1],
+          [3, 5],
+          [125, 8],
+          [8, 125],
+          [70, 131],
+          [20_000, 3],
+          [3, 20_000],
+          [20_000, 1],
+          [1, 20_000],
+          [3, 0],
+          [0, 3],
+        ] as const) {
+          const shape = (): [number, number] => [rows, columns];
+          // Without the largest floats, whose squares would make all means infinite.
+          const moderate: typeof floats = (...args) => floats(...args).map((v) => Math.max(-1e4, Math.min(1e4, v)));
+          for (const options of variants[name] ?? [{}]) {
+            const more = { ...options, ema: 0.9, zeroGrads: true };
+            const expected = run(reference, optimizer, more, [rows * columns], false, 3, shape, moderate);
+            const where = `${rows}×${columns} ${String(Object.entries(options))}`;
+            expect(
+              expected.arrays.every((array) => array.every(Number.isFinite)),
+              where,
+            ).toBe(true);
+            for (const engine of parityEngines)
+              expectEqual(
+                run(engine, optimizer, more, [rows * columns], false, 3, shape, moderate),
+                expected,
+                `${engine.isa} ${where}`,
+              );
           }
         }
-      // One row, one column, rows that end within a vector, a piece or a chunk, more rows than a chunk has elements.
-      for (const [rows, columns] of [
-        [1, 7],
-        [7, 1],
-        [3, 5],
-        [125, 8],
-        [8, 125],
-        [70, 131],
-        [20_000, 3],
-        [3, 20_000],
-        [20_000, 1],
-        [1, 20_000],
-        [3, 0],
-        [0, 3],
-      ] as const) {
-        const shape = (): [number, number] => [rows, columns];
-        // Without the largest floats, whose squares would make all means infinite.
-        const moderate: typeof floats = (...args) => floats(...args).map((v) => Math.max(-1e4, Math.min(1e4, v)));
-        for (const options of variants[name] ?? [{}]) {
-          const more = { ...options, ema: 0.9, zeroGrads: true };
-          const expected = run(reference, optimizer, more, [rows * columns], false, 3, shape, moderate);
-          const where = `${rows}×${columns} ${String(Object.entries(options))}`;
-          expect(
-            expected.arrays.every((array) => array.every(Number.isFinite)),
-            where,
-          ).toBe(true);
-          for (const engine of parityEngines)
-            expectEqual(
-              run(engine, optimizer, more, [rows * columns], false, 3, shape, moderate),
-              expected,
-              `${engine.isa} ${where}`,
-            );
-        }
-      }
-    });
+      },
+    );
 
-    test('over several chunks', () => {
+    test('a param of several chunks gives the bits of the reference', () => {
       for (const own of variants[name] ?? [{}]) {
         const options = { ...own, clipNorm: 1, ema: 0.9 };
         const length = all ? 100_150 : 33_000;

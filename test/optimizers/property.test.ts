@@ -1,4 +1,4 @@
-// What holds for all params, gradients and options, for every class in every form.
+// Properties of all params, gradients and options, for every class in every form.
 
 import { describe, expect, test } from 'vitest';
 import fc from '../support/property.js';
@@ -14,7 +14,7 @@ import {
 } from '../support/rig.js';
 import { check, floats, optionsOf, withoutNorm } from '../support/step-property.js';
 
-/** One run: a weight vector, its gradients step by step, and where it is cut into params. */
+/** One run: a weight vector, its gradients for each step, and the cuts that make params of it. */
 const runOf = (c: Case) =>
   fc.integer({ min: 1, max: 40 }).chain((length) =>
     fc.record({
@@ -48,7 +48,7 @@ describe.each(titled(variants))('%s', (_, c) => {
     );
   });
 
-  // Norms of the whole param are others for its pieces.
+  // Norms of a whole param differ from those of its pieces.
   test.skipIf(c.declaration.denseOnly !== undefined)(
     'cutting params into lists, records and groups gives the bits of one flat array',
     () => {
@@ -98,7 +98,7 @@ describe.each(titled(variants))('%s', (_, c) => {
     );
   });
 
-  test('gradScale s with gradients g is gradients fround(s · g)', () => {
+  test('gradScale s with gradients g equals gradients fround(s · g)', () => {
     check(
       fc.property(run, fc.float({ noNaN: true, min: -8, max: 8 }), ({ w, gs, options }, scale) => {
         const [x, y] = [w.slice(), w.slice()];
@@ -128,7 +128,7 @@ describe.each(titled(variants))('%s', (_, c) => {
     );
   });
 
-  test('saved and loaded at a random point, it goes on as if nothing had been', () => {
+  test('saving and loading at a random step changes nothing', () => {
     check(
       fc.property(run, fc.nat(4), ({ w, gs, cuts, options }, at) => {
         const pieces = parts(w, cuts);
@@ -143,7 +143,7 @@ describe.each(titled(variants))('%s', (_, c) => {
             optimizer = c.make(pieces, options);
             optimizer.loadStateDict(dict);
           }
-          // One param in three sits out.
+          // One param in three has no gradient.
           const grads = () => parts(g, cuts).map((x, p) => ((p + i) % 3 === 0 ? null : x));
           optimizer.step(grads());
           straight.step(grads());

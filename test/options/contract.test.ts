@@ -37,7 +37,7 @@ function badNumbers({ range = '(-inf, inf)', integer }: HyperParameter): Bad[] {
   return outside.map((value) => [RangeError, value]);
 }
 
-/** All that a hyper-parameter must refuse. */
+/** Every value that a hyper-parameter must refuse. */
 function badValues(h: HyperParameter): Bad[] {
   const types = wrongTypes.map((value): Bad => [TypeError, value]);
   if (typeof h.default === 'boolean') return [null, 0, 1, 'true', {}, () => true].map((value) => [TypeError, value]);
@@ -100,7 +100,7 @@ describe.each(titled(classes))('%s', (_, c) => {
       }
     });
 
-    test('undefined is as if it were not given', () => {
+    test('undefined means that the option is not given', () => {
       if (h.required)
         return refused(TypeError, `${who}: ${name}: undefined`, () => c.make(numbers(4, 1), { [name]: undefined }));
       const plain = c.make(numbers(4, 1));
@@ -127,33 +127,36 @@ describe.each(titled(classes))('%s', (_, c) => {
     Array.isArray(h.default) ? h.default.map((_, i): Spot => [`${name}[${i}]`, name, h, i]) : [[name, name, h, -1]],
   );
 
-  test.each(spots)('a Schedule of %s that returns nonsense', (path, name, h, index) => {
-    const good = index < 0 ? (h.default ?? 0.5) : (h.default as Any)[index];
-    const wrong = [
-      ...badNumbers(h),
-      ...[undefined, null, '1', true, 1n, [1], () => 1].map((value): Bad => [TypeError, value]),
-    ];
-    for (const [kind, value] of sample(wrong, 4)) {
-      let spoilt = false;
-      const schedule = () => (spoilt ? value : good);
-      const option = index < 0 ? schedule : Object.assign([...(h.default as Any)], { [index]: schedule });
-      const attack = ({ step }: { step: () => void }) => {
-        spoilt = true;
-        try {
-          step();
-        } finally {
-          spoilt = false;
-        }
-      };
-      harmless(c, kind, `${who}: ${path}: `, attack, {
-        ...company[name],
-        [name]: option,
-        ema: name === 'ema' ? schedule : 0.9,
-      });
-    }
-  });
+  test.each(spots)(
+    'a Schedule of %s that returns an invalid value fails the step and changes nothing',
+    (path, name, h, index) => {
+      const good = index < 0 ? (h.default ?? 0.5) : (h.default as Any)[index];
+      const wrong = [
+        ...badNumbers(h),
+        ...[undefined, null, '1', true, 1n, [1], () => 1].map((value): Bad => [TypeError, value]),
+      ];
+      for (const [kind, value] of sample(wrong, 4)) {
+        let spoilt = false;
+        const schedule = () => (spoilt ? value : good);
+        const option = index < 0 ? schedule : Object.assign([...(h.default as Any)], { [index]: schedule });
+        const attack = ({ step }: { step: () => void }) => {
+          spoilt = true;
+          try {
+            step();
+          } finally {
+            spoilt = false;
+          }
+        };
+        harmless(c, kind, `${who}: ${path}: `, attack, {
+          ...company[name],
+          [name]: option,
+          ema: name === 'ema' ? schedule : 0.9,
+        });
+      }
+    },
+  );
 
-  test('a Schedule that throws', () => {
+  test('a Schedule that throws fails the step and changes nothing', () => {
     let spoilt = false;
     const lr = () => {
       if (spoilt) throw new Error('mine');
@@ -168,7 +171,7 @@ describe.each(titled(classes))('%s', (_, c) => {
     expect(victim.seen()).toBe(twin.seen());
   });
 
-  test("one group's good Schedule before another's bad one: neither param moves", () => {
+  test('a bad Schedule in one group leaves the params of all groups unchanged', () => {
     const [a, b] = groups() as Any[];
     let bad = 0.1;
     const optimizer = c.make([
@@ -187,7 +190,7 @@ describe.each(titled(classes))('%s', (_, c) => {
 
   // ---- Options ----
 
-  test('options of the optimizer alone are refused in a group, and wrong values of them everywhere', () => {
+  test('options of the whole optimizer are refused in a group, and invalid values of them everywhere', () => {
     for (const [name, h] of Object.entries<HyperParameter>(optimizerHyperParameters)) {
       const good = h.default ?? 0.5;
       refused(TypeError, `${name}: an option of the optimizer as a whole`, () =>
@@ -210,14 +213,14 @@ describe.each(titled(classes))('%s', (_, c) => {
     ['params', /params: unknown option/],
     ['__proto__x', /__proto__x: unknown option/],
   ])('unknown option %s', (name, message) => {
-    // Rprop and FTRL have nothing that is near to it.
+    // Rprop and FTRL have no similar option to suggest.
     const isNear = name !== 'weightdecay' || 'weightDecay' in decay(c, 0);
     refused(TypeError, isNear ? message : /weightdecay: unknown option/, () => c.make(numbers(4, 1), { [name]: 1 }));
     if (name !== 'params')
       refused(TypeError, `${name}: unknown option`, () => c.make([{ params: numbers(4, 1), [name]: 1 }]));
   });
 
-  test('an unknown option of a step, an unknown member of a group', () => {
+  test('an unknown option of step() and an unknown property of a group are refused', () => {
     harmless(c, TypeError, `${who}.step: gradscale: unknown option, expected gradScale`, ({ optimizer }) =>
       optimizer.step({ a: null, b: null }, { gradscale: 1 } as Any),
     );
@@ -237,12 +240,12 @@ describe.each(titled(classes))('%s', (_, c) => {
     expect(() => delete (optimizer.paramGroups[0] as Any).lr).toThrow(TypeError);
   });
 
-  test.each([[null], [1], ['x'], [[]], [() => 1]])('%s for options', (options) => {
+  test.each([[null], [1], ['x'], [[]], [() => 1]])('options must be an object: %s is refused', (options) => {
     refused(TypeError, `${who}: options: `, () => new (classOf(c.declaration) as Any)(numbers(4, 1), options));
   });
 });
 
-test('what has no default must be given', () => {
+test('an option without a default must be given', () => {
   for (const { declaration } of classes) {
     const required = Object.keys(needed(declaration));
     const Class = classOf(declaration) as Any;
@@ -262,7 +265,7 @@ test('what has no default must be given', () => {
   expect(Object.keys(needed(classes[0]!.declaration))).toEqual(['lr']);
 });
 
-test('createOptimizer: an unknown name', () => {
+test('createOptimizer refuses an unknown name', () => {
   refused(TypeError, /^createOptimizer: name: "adm", expected "adam"/, () => createOptimizer('adm', numbers(4, 1)));
   refused(TypeError, /^createOptimizer: name: "zzzzzzzzzz", expected one of sgd, adagrad/, () =>
     createOptimizer('zzzzzzzzzz', numbers(4, 1)),

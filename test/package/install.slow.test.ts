@@ -1,4 +1,4 @@
-// The package as its users get it: installed by npm without a network, bundled, without its prebuild, built from source.
+// The package as users get it: installed by npm without a network, bundled, without a prebuild, and built from source.
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -14,7 +14,7 @@ import { root } from '../support/root.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'schuss-install-'));
 const app = join(folder, 'app');
-const bare = join(folder, 'bare app'); // with a space, which make can't have in a path
+const bare = join(folder, 'bare app'); // with a space, which make does not accept in a path
 const prebuild = prebuildPath(currentTarget());
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -35,7 +35,7 @@ const node = (args: readonly string[], options = {}): { out: string; err: string
 const schuss = (args: readonly string[], options = {}): { out: string; err: string } =>
   run('npx', ['--offline', 'schuss', ...args], options);
 
-/** The dependencies, and theirs: npm finds them among the tarballs that it is given. */
+/** The dependencies and their dependencies. npm finds them among the tarballs. */
 function closure(names: readonly string[], found = new Set<string>()): Set<string> {
   for (const name of names) {
     if (found.has(name)) continue;
@@ -54,7 +54,7 @@ let tarballs: string[];
 function install(place: string, ...options: string[]): void {
   mkdirSync(place);
   writeFileSync(join(place, 'package.json'), '{ "name": "app", "private": true }');
-  // A cache of its own, which is empty.
+  // An empty cache, so that nothing comes from elsewhere.
   run('npm', ['install', '--offline', '--cache', join(folder, 'cache'), '--no-audit', ...options, ...tarballs], {
     cwd: place,
   });
@@ -64,7 +64,7 @@ beforeAll(() => {
   const clone = join(folder, 'clone');
   for (const name of ['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md', 'binding.gyp', 'native', 'dist', 'test'])
     cpSync(join(root, name), join(clone, name), { recursive: true });
-  // As prebuildify would: the addon of this checkout, without its symbols.
+  // As prebuildify does: the addon of this checkout without its symbols.
   mkdirSync(dirname(join(clone, prebuild)), { recursive: true });
   cpSync(join(root, findAddon().file), join(clone, prebuild));
   if (process.platform === 'linux') run('strip', ['--strip-all', join(clone, prebuild)], { cwd: clone });
@@ -77,25 +77,28 @@ beforeAll(() => {
   run('npm', [...pack, ...dependencies], { cwd: join(root, 'node_modules') });
   tarballs = readdirSync(packs).map((name) => join(packs, name));
   install(app);
-  // One that nothing was built for.
+  // An app on a platform without a prebuild.
   install(bare, '--ignore-scripts');
   rmSync(join(bare, 'node_modules', 'schuss', 'prebuilds'), { recursive: true });
 }, 300_000);
 
-test('the tarball holds the prebuild, and the sources of a build where no package manager looks for them', () => {
+test('the tarball contains the prebuild, and build sources where no package manager looks for them', () => {
   const files = packed.files.map(({ path }) => path);
   expect(files).toEqual(
     expect.arrayContaining([prebuild, 'native/kernels/adam.h', 'native/isa/targets.gypi', 'dist/addon/binding.gyp']),
   );
   expect(files).toContain('dist/addon/node-addon-api/napi.h');
   expect(files).not.toContain('binding.gyp');
-  expect(files.filter((file) => file.startsWith('test/') || file.includes('node_modules'))).toEqual([]);
+  expect(
+    files.filter((file) => file.startsWith('test/') || file.includes('node_modules')),
+    'files that do not belong into the tarball',
+  ).toEqual([]);
   console.log(`tarball with one prebuild: ${packed.size} bytes, unpacked ${packed.unpackedSize}`);
   expect(packed.size).toBeLessThan(2 ** 20);
 });
 
 describe('installed', () => {
-  test('nothing but the package and its dependencies', () => {
+  test('installs only the package and its dependencies', () => {
     const { packages } = JSON.parse(readFileSync(join(app, 'package-lock.json'), 'utf8')) as {
       packages: Record<string, { hasInstallScript?: boolean }>;
     };
@@ -110,7 +113,7 @@ describe('installed', () => {
     expect(node(args)).toEqual({ out: 'native\n', err: '' });
   });
 
-  test('info says what runs', () => {
+  test('info shows the backend', () => {
     const { out } = schuss(['info']);
     expect(out).toMatch(/^backend +native$/m);
     expect(out).toMatch(new RegExp(`^addon +${prebuild}$`, 'm'));
@@ -139,10 +142,10 @@ describe('bundled', () => {
       outfile: options.format === 'esm' ? outfile : outfile.replace('.mjs', '.cjs'),
       ...options,
     });
-    expect(warnings).toEqual([]);
+    expect(warnings, 'warnings of esbuild').toEqual([]);
     return options.format === 'esm' ? outfile : outfile.replace('.mjs', '.cjs');
   }
-  // Whatever CommonJS package uses Node's own modules needs it in a bundle that is an ES module.
+  // CommonJS code that requires Node's modules needs this banner in a bundle that is an ES module.
   const banner = {
     js: "import { createRequire } from 'node:module'; import { dirname } from 'node:path'; import { fileURLToPath } from 'node:url'; const require = createRequire(import.meta.url), __filename = fileURLToPath(import.meta.url), __dirname = dirname(__filename);",
   };
@@ -173,13 +176,16 @@ describe('bundled', () => {
       ),
     );
     const { errors = [], warnings = [] } = stats.toJson({ errors: true, warnings: true });
-    expect(errors).toEqual([]);
-    // This tarball holds one prebuild, a published one all.
-    expect(warnings.filter(({ message }) => !/Can't resolve '\.\.\/\.\.\/prebuilds\//.test(message))).toEqual([]);
+    expect(errors, 'errors of webpack').toEqual([]);
+    // This tarball contains one prebuild; a published one contains all.
+    expect(
+      warnings.filter(({ message }) => !/Can't resolve '\.\.\/\.\.\/prebuilds\//.test(message)),
+      'warnings of webpack',
+    ).toEqual([]);
     expect(node([join(path, 'app.cjs')], elsewhere)).toEqual(native);
   });
 
-  test('the addon lost on the way, and none to begin with: the reference runs', () => {
+  test('the JS backend runs if the bundle loses the addon or there was none', () => {
     const file = bundle('lost', app, { loader: { '.node': 'copy' } });
     for (const name of readdirSync(dirname(file))) if (name.endsWith('.node')) rmSync(join(dirname(file), name));
     expect(node([file], elsewhere)).toEqual(onReference);
@@ -202,20 +208,23 @@ describe('without its prebuild', () => {
   const bits = (options = {}): string =>
     node([join(root, 'test', 'package', 'bits.cjs'), join(bare, 'node_modules', 'schuss')], options).out;
 
-  test.each(['require', 'import'])('%s: the reference runs after one warning, which names the build', (form) => {
-    const code =
-      "const { Adam, backend } = await load('schuss'); new Adam(new Float32Array(1)); console.log(backend().name);";
-    const load =
-      form === 'require'
-        ? "import { createRequire } from 'node:module'; const load = createRequire(process.cwd() + '/');"
-        : 'const load = (name) => import(name);';
-    const { out, err } = node(['--input-type=module', '-e', load + code], { cwd: bare });
-    expect(out).toBe('js\n');
-    expect(err).toMatch(warning);
-    expect(err.match(/SchussWarning/g)).toHaveLength(1);
-  });
+  test.each(['require', 'import'])(
+    '%s: the JS backend runs after one warning, which names the build command',
+    (form) => {
+      const code =
+        "const { Adam, backend } = await load('schuss'); new Adam(new Float32Array(1)); console.log(backend().name);";
+      const load =
+        form === 'require'
+          ? "import { createRequire } from 'node:module'; const load = createRequire(process.cwd() + '/');"
+          : 'const load = (name) => import(name);';
+      const { out, err } = node(['--input-type=module', '-e', load + code], { cwd: bare });
+      expect(out).toBe('js\n');
+      expect(err).toMatch(warning);
+      expect(err.match(/SchussWarning/g)).toHaveLength(1);
+    },
+  );
 
-  test('info says why', () => {
+  test('info shows the reason', () => {
     expect(schuss(['info'], { cwd: bare }).out).toMatch(new RegExp(`^why not native +no ${prebuild}$`, 'm'));
     const { fallback } = JSON.parse(schuss(['info', '--json'], { cwd: bare }).out) as { fallback: string };
     expect(fallback).toBe(`no ${prebuild}`);
@@ -224,7 +233,7 @@ describe('without its prebuild', () => {
     expect(err).not.toContain('    at ');
   });
 
-  test('one that does not load: the reason is the system’s', () => {
+  test("info shows the system's reason for an addon that does not load", () => {
     const file = join(bare, 'node_modules', 'schuss', prebuild);
     mkdirSync(dirname(file), { recursive: true });
     writeFileSync(file, 'not an addon');
@@ -233,12 +242,12 @@ describe('without its prebuild', () => {
     );
   });
 
-  test.skipIf(process.platform === 'win32')('build says what is missing', () => {
+  test.skipIf(process.platform === 'win32')('build names the missing tool', () => {
     const refused = (environment: Record<string, string>): string =>
       node([join(bare, 'node_modules', '.bin', 'schuss'), 'build'], { cwd: bare, status: 1, ...environment }).err;
     expect(refused({ CXX: 'none' })).toMatch(/^schuss build: no C\+\+17 compiler among none\. .*comes with\n\n {2}\S/);
     expect(refused({ MAKE: 'none' })).toMatch(/^schuss build: no make\./);
-    // A folder with nothing but a compiler in it.
+    // A folder that contains only a compiler and make.
     const path = join(folder, 'path');
     mkdirSync(path);
     for (const name of ['g++', 'make'])
@@ -248,7 +257,7 @@ describe('without its prebuild', () => {
 
   test('build finds node-gyp inside npm, and without one prints the line that installs it', () => {
     expect(nodeGyp({ npm_config_node_gyp: __filename }, '/nowhere/bin/node')).toMatch(/node-gyp\.js$/);
-    // From the app, where no folder above holds one.
+    // From the app, because no folder above it contains node-gyp.
     const code = `require('schuss/package.json'); const { nodeGyp } = require('./node_modules/schuss/dist/cli/build.js');
       try { nodeGyp({}, '/nowhere/bin/node') } catch (error) { console.log(error.message) }
       console.log(nodeGyp({ npm_config_node_gyp: process.execPath }, '/nowhere/bin/node') === process.execPath);`;
@@ -258,7 +267,7 @@ describe('without its prebuild', () => {
     );
   });
 
-  test('build makes one that gives the same bits', { timeout: 300_000 }, () => {
+  test('build compiles an addon that gives the same bits', { timeout: 300_000 }, () => {
     const reference = bits({ SCHUSS_BACKEND: 'js' });
     const { out } = schuss(['build'], { cwd: bare });
     expect(out).toMatch(/^Built .+\.node$/m);

@@ -1,4 +1,4 @@
-// The object files of the kernels as the CPU sees them: no instruction that rounds otherwise, or that a CPU lacks.
+// The instructions of the kernels: none rounds differently, and none is missing on a supported CPU.
 import { describe, expect, test } from 'vitest';
 import { has, lines, objects } from '../support/objects.js';
 
@@ -8,36 +8,54 @@ describe.skipIf(!has('objdump') || process.platform !== 'linux')('instructions',
   const mnemonics = (text: string[]): Set<string> =>
     new Set(text.flatMap((line) => /^ +[0-9a-f]+:\t(\S+)/.exec(line)?.[1] ?? []));
 
-  test.each(objects)('$isa: no fused multiply-add, which rounds once where the formula rounds twice', ({ isa }) => {
+  test.each(objects)('$isa: has no fused multiply-add, which rounds once where the formula rounds twice', ({ isa }) => {
     const found = mnemonics(disassemble(isa));
     expect(found.size).toBeGreaterThan(10);
-    expect([...found].filter((name) => /^(vfn?m|fn?m(add|sub|la|ls))/.test(name))).toEqual([]);
+    expect(
+      [...found].filter((name) => /^(vfn?m|fn?m(add|sub|la|ls))/.test(name)),
+      'fused multiply-adds',
+    ).toEqual([]);
   });
 
   describe.skipIf(process.arch !== 'x64')('x64', () => {
-    test.each(['scalar', 'sse2'])('%s: nothing that a CPU without AVX lacks', (isa) => {
+    test.each(['scalar', 'sse2'])('%s: has no instruction that a CPU without AVX lacks', (isa) => {
       const text = disassemble(isa);
-      expect([...mnemonics(text)].filter((name) => name.startsWith('v'))).toEqual([]);
-      expect(text.filter((line) => /%[yz]mm/.test(line))).toEqual([]);
+      expect(
+        [...mnemonics(text)].filter((name) => name.startsWith('v')),
+        'AVX instructions',
+      ).toEqual([]);
+      expect(
+        text.filter((line) => /%[yz]mm/.test(line)),
+        'uses of AVX registers',
+      ).toEqual([]);
     });
 
-    test('avx2: nothing that a CPU without AVX-512 lacks', () => {
-      expect(disassemble('avx2').filter((line) => /%zmm|%[xy]mm(1[6-9]|2\d|3[01])\b|%k[0-7]\b/.test(line))).toEqual([]);
+    test('avx2: has no instruction that a CPU without AVX-512 lacks', () => {
+      expect(
+        disassemble('avx2').filter((line) => /%zmm|%[xy]mm(1[6-9]|2\d|3[01])\b|%k[0-7]\b/.test(line)),
+        'uses of AVX-512 registers',
+      ).toEqual([]);
     });
 
     test.each([
       ['sse2', 'sqrtps', 'divps', '%xmm'],
       ['avx2', 'vsqrtps', 'vdivps', '%ymm'],
       ['avx512', 'vsqrtps', 'vdivps', '%zmm'],
-    ])('%s: Adam takes roots and quotients of whole registers', (isa, root, quotient, register) => {
+    ])('%s: Adam divides and takes roots of whole registers', (isa, root, quotient, register) => {
       const text = disassemble(isa);
       const start = text.findIndex((line) =>
         line.endsWith(`<void ${isa}::run<${isa}::Adam>(Pass const&, float const*, Span const&)>:`),
       );
       expect(start).toBeGreaterThan(0);
       const adam = text.slice(start, text.indexOf('', start)).filter((line) => line.includes(register));
-      expect(adam.some((line) => line.includes(root))).toBe(true);
-      expect(adam.some((line) => line.includes(quotient))).toBe(true);
+      expect(
+        adam.some((line) => line.includes(root)),
+        'the code of Adam must contain a packed root',
+      ).toBe(true);
+      expect(
+        adam.some((line) => line.includes(quotient)),
+        'the code of Adam must contain a packed division',
+      ).toBe(true);
     });
   });
 });

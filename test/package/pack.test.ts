@@ -8,7 +8,7 @@ import { packed } from '../support/tarball.js';
 const { installed, files, run } = packed();
 
 describe('content', () => {
-  test('code, native sources, and the papers', () => {
+  test('it contains the code, the native sources and the documents', () => {
     const needed = [
       'dist/index.js',
       'dist/index.mjs',
@@ -21,14 +21,17 @@ describe('content', () => {
     expect(files).toEqual(expect.arrayContaining([...needed, 'README.md', 'LICENSE', 'CHANGELOG.md', 'package.json']));
   });
 
-  // npm would start a build of its own, and npm 12 blocks it.
-  test('nothing that runs at install', () => {
+  // npm would start a build for a root binding.gyp, and npm 12 blocks install scripts.
+  test('nothing runs at install', () => {
     expect(files).not.toContain('binding.gyp');
-    expect(manifest.gypfile).toBe(false);
-    expect(Object.keys(manifest.scripts).filter((name) => /^(pre|post)?install$/.test(name))).toEqual([]);
+    expect(manifest.gypfile, 'gypfile in package.json must be false').toBe(false);
+    expect(
+      Object.keys(manifest.scripts).filter((name) => /^(pre|post)?install$/.test(name)),
+      'scripts that npm would run at install',
+    ).toEqual([]);
   });
 
-  test('nothing but the product', () => {
+  test('it contains nothing but the product', () => {
     expect(
       files.filter((file) => /^(native\/)?(test|bench|scripts|build)\/|(^|\/)node_modules\/|\.tsbuildinfo$/.test(file)),
     ).toEqual([]);
@@ -53,7 +56,7 @@ describe('loading', () => {
     const [cjs, esm, different] = JSON.parse(run('--input-type=module', '-e', code));
     expect(cjs.length).toBeGreaterThan(0);
     expect(esm).toEqual(cjs);
-    expect(different).toEqual([]);
+    expect(different, 'names that differ between require and import').toEqual([]);
   });
 
   test('a step runs without a binary', () => {
@@ -65,12 +68,12 @@ describe('loading', () => {
     expect(run('-e', code)).toBe(`js ${manifest.version} 0.5 2.5 3\n`);
   });
 
-  test('the command answers', () => {
+  test('the command runs', () => {
     expect(run(join(installed, 'dist', 'cli', 'main.js'), '--version').trim()).toBe(manifest.version);
   });
 });
 
 test('publint finds nothing', async () => {
   const { messages } = await publint({ pkgDir: installed, pack: false, strict: true });
-  expect(messages).toEqual([]);
+  expect(messages, 'messages of publint').toEqual([]);
 });

@@ -29,8 +29,8 @@ describe('types', () => {
     expect(check(code)).toBe('');
   });
 
-  // Whose own types don't pass a check without the DOM's.
-  test("those for TensorFlow.js, beside TensorFlow.js's", () => {
+  // With skipLibCheck, because TensorFlow.js's types need those of the DOM.
+  test('the types of schuss/tfjs work beside those of TensorFlow.js', () => {
     const code = `
       import type { Optimizer } from '@tensorflow/tfjs-core';
       import { Adam } from 'schuss';
@@ -48,7 +48,7 @@ describe('types', () => {
 
   test('arethetypeswrong finds nothing', async () => {
     const result = await checkPackage(createPackageFromTarballData(readFileSync(tarball)));
-    // node10: TypeScript's resolution from before "exports", which Node 20 has long had.
+    // node10 is TypeScript's resolution without "exports", which every supported Node reads.
     const problems = result.types ? result.problems : ['no types'];
     expect(
       problems.filter((p) => !(typeof p === 'object' && 'resolutionKind' in p && p.resolutionKind === 'node10')),

@@ -1,4 +1,5 @@
-// Options that change between steps: another kernel with the same gradient arrays, and options that go off again.
+// Options that change between steps: another kernel with the same gradient arrays, and options that are switched off
+// again.
 import { describe, expect, test } from 'vitest';
 import { rebind } from '../../lib/core/optimizer.js';
 import { Adam, type Optimizer, RMSprop, SGD } from '../../lib/index.js';
@@ -11,7 +12,7 @@ const changes: [string, (w: Float32Array) => Optimizer, (group: Record<string, u
 ];
 
 describe.each(changes)('%s', (_name, make, change) => {
-  test('the step after it uses the gradient, the same array or an equal one', () => {
+  test('the next step uses the gradient, whether it is the same array or an equal one', () => {
     const results = [true, false].map((same) => {
       const w = new Float32Array(length).fill(1);
       const g = new Float32Array(length).fill(0.5);
@@ -27,7 +28,7 @@ describe.each(changes)('%s', (_name, make, change) => {
   });
 });
 
-test('a param that moved takes the same gradient array', () => {
+test('a param that moved to other memory accepts the same gradient array', () => {
   const [w, moved, g] = [new Float32Array(length), new Float32Array(length), new Float32Array(length).fill(1)];
   const sgd = new SGD({ w }, { lr: 1 });
   sgd.step({ w: g });

@@ -1,4 +1,5 @@
-// Params and gradients of every class: each wrong argument is refused in the library's error shape, and changes nothing.
+// Params and gradients of every class: each wrong argument is refused in the library's error shape, and changes
+// nothing.
 import { describe, expect, test } from 'vitest';
 import { type Any, type Case, classes, harmless, numbers, refused, snapshot, titled } from '../support/rig.js';
 
@@ -50,7 +51,7 @@ describe.each(titled(classes))('%s', (_, c) => {
     refused(kind, message, () => c.make(params));
   });
 
-  test('addParamGroup: all or nothing', () => {
+  test('addParamGroup adds the whole group or nothing', () => {
     const attack = (kind: typeof TypeError | typeof RangeError, message: RegExp, group: (a: Float32Array) => unknown) =>
       harmless(c, kind, message, ({ optimizer, a }) => optimizer.addParamGroup(group(a) as Any), { ema: 0.9 });
     attack(TypeError, /group: undefined/, () => undefined);
@@ -128,7 +129,7 @@ describe.each(titled(classes))('%s', (_, c) => {
     expect(snapshot(optimizer, params)).toBe(before);
   });
 
-  test('grads of a single param', () => {
+  test('gradients of a single param are checked', () => {
     const param = numbers(4, 1);
     const optimizer = c.make(param);
     const before = snapshot(optimizer, [param]);
@@ -140,7 +141,7 @@ describe.each(titled(classes))('%s', (_, c) => {
   });
 });
 
-test('errors survive what is awkward to print', () => {
+test('values that are hard to print still give an error', () => {
   const circular: unknown[] = [];
   circular.push(circular);
   const { proxy, revoke } = Proxy.revocable({}, {});

@@ -3,7 +3,7 @@ import { power } from '../../lib/core/power.js';
 import fc from '../support/property.js';
 import { all } from '../support/sample.js';
 
-// Each squaring doubles the relative error, so that of base^n is at most about n ulp.
+// Each squaring doubles the relative error, so the error of base^n is at most about n ulp.
 test('power is base^exponent, and 0 below 1e-100', () => {
   fc.assert(
     fc.property(
@@ -21,7 +21,7 @@ test('power is base^exponent, and 0 below 1e-100', () => {
   );
 });
 
-test('the ends', () => {
+test('the limits of base and exponent', () => {
   expect([power(0, 0), power(0, 7), power(1, 2 ** 40), power(0.5, 10), power(0.9, 2 ** 40)]).toEqual([
     1,
     0,

@@ -1,5 +1,5 @@
-// The runtimes and the test runners that users have, each on a program of theirs, against the built package in a folder of
-// their own. `npm ci --prefix test/runtimes` brings those that are not here already.
+// Runtimes and test runners of users, each with a small program, against the built package in a separate folder.
+// `npm ci --prefix test/runtimes` installs them.
 import { execFile } from 'node:child_process';
 import {
   cpSync,
@@ -47,7 +47,7 @@ const exists = (path: string, command: string[]): string[] | undefined => (exist
 const deno = join(installed, 'deno', 'bin.cjs');
 const nodeOf = (alias: string): string => join(installed, alias, 'bin', 'node');
 
-/** How each is run; undefined where it is not here. */
+/** The command of each runtime; undefined if it is not installed. */
 const runtimes: Readonly<Record<string, string[] | undefined>> = {
   'this Node': [process.execPath],
   'Node 22': exists(nodeOf('node-22'), [nodeOf('node-22')]),
@@ -67,7 +67,7 @@ describe('the smoke program gives the same bits', () => {
   const reportOf = async (command: readonly string[], backend: string): Promise<Report> =>
     JSON.parse(await outputOf([...command, 'smoke.mjs'], { SCHUSS_BACKEND: backend }));
   const reference = reportOf([process.execPath], 'js');
-  reference.catch(() => {}); // the tests say so
+  reference.catch(() => {}); // the tests report it
 
   for (const [name, command] of Object.entries(runtimes)) {
     test.skipIf(command === undefined).each(['native', 'js'])(`in ${name}, %s`, async (backend) => {
@@ -81,7 +81,7 @@ describe('the smoke program gives the same bits', () => {
 describe("a user's tests pass", () => {
   const program = readFileSync(join(__dirname, 'training.cjs'), 'utf8');
 
-  /** A project with the user's tests, and a config if the runner wants one. */
+  /** A project with a user's tests, and a config if the runner needs one. */
   function project(name: string, files: Readonly<Record<string, string>>): string {
     const path = join(folder, name);
     mkdirSync(path);

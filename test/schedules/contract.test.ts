@@ -2,13 +2,13 @@ import { describe, expect, test } from 'vitest';
 import * as schedules from '../../lib/schedules/index.js';
 import { thrown } from '../support/bad-input.js';
 
-// What TypeScript would refuse is half of what is tested here.
+// Half of the tests pass values that TypeScript refuses.
 // biome-ignore lint/suspicious/noExplicitAny: see above
 const s = schedules as unknown as Record<string, (...args: any[]) => (step: number) => number>;
 
 const one = () => 1;
 
-/** A good call of each function; the tables below spoil one argument of it at a time. */
+/** A valid call of each function. The tests below make one argument of it invalid. */
 const good: Record<string, unknown[]> = {
   constant: [1],
   cosine: [1, { steps: 10 }],
@@ -32,7 +32,7 @@ const good: Record<string, unknown[]> = {
 };
 const names = Object.keys(good);
 
-/** Every numeric argument: its range, and whether it is an integer. */
+/** Every numeric argument with its range, and whether it is an integer. */
 const numbers: [name: string, argument: string, range: string, kind?: 'integer'][] = [
   ['constant', 'lr', '[0, inf)'],
   ['stepDecay', 'lr', '[0, inf)'],
@@ -87,7 +87,7 @@ const numbers: [name: string, argument: string, range: string, kind?: 'integer']
   ['warmupStableDecay', 'min', '[0, inf)'],
   ['nesterovMomentum', 'max', '[0, 1)'],
 ];
-/** Those that are an argument of their own; the others are options. */
+/** Positional arguments with their positions. The others are options. */
 const positions: Record<string, Record<string, number>> = {
   oneCycle: { max: 0 },
   perEpoch: { schedule: 0, stepsPerEpoch: 1 },
@@ -95,7 +95,7 @@ const positions: Record<string, Record<string, number>> = {
   warmup: { schedule: 0 },
 };
 
-/** Calls `name` as in `good`, with one argument or option changed. */
+/** Calls `name` as in `good`, with one argument or option replaced. */
 function call(name: string, argument: string, value: unknown): (step: number) => number {
   const args = [...(good[name] as unknown[])];
   const position = argument === 'lr' ? 0 : positions[name]?.[argument];
@@ -104,7 +104,7 @@ function call(name: string, argument: string, value: unknown): (step: number) =>
   return (s[name] as (typeof s)[string])(...args);
 }
 
-test('the table is whole: every export is called here, and every good call gives a function of the step', () => {
+test('every export has a row in the table, and every valid call returns a function of the step', () => {
   expect(Object.keys(schedules).sort()).toEqual([...names].sort());
   for (const name of names)
     expect((s[name] as (typeof s)[string])(...(good[name] as unknown[]))(1), name).toBeTypeOf('number');
@@ -128,7 +128,7 @@ describe.each(numbers)('%s: %s in %s', (name, argument, range, kind) => {
     }
   });
 
-  test('what is not finite or lies outside is a RangeError', () => {
+  test('a value that is not finite or out of range is a RangeError', () => {
     const [low, high] = range.slice(1, -1).split(', ').map(Number) as [number, number];
     const outside = [
       Number.NaN,
@@ -149,7 +149,7 @@ describe.each(numbers)('%s: %s in %s', (name, argument, range, kind) => {
 describe('options', () => {
   const bags = names.filter((name) => !['constant', 'multiply', 'perEpoch'].includes(name));
 
-  test.each(bags)('%s refuses an unknown one, and what is no bag of options', (name) => {
+  test.each(bags)('%s refuses an unknown option and options that are not an object', (name) => {
     expect(thrown(() => call(name, 'zzz', 1))).toMatch(
       new RegExp(`^TypeError: ${name}: zzz: unknown option, expected `),
     );
@@ -212,7 +212,7 @@ describe('options', () => {
     expect(call(name, 'max', base)(1)).toBe(base);
   });
 
-  test('undefined is the default', () => {
+  test('undefined means the default', () => {
     expect(s.cosine?.(1, { steps: 10, min: undefined })(11)).toBe(0);
     expect(s.linear?.(1, undefined)(6)).toBe(1);
     expect(s.exponentialDecay?.(1, { gamma: undefined, rate: 0 })(6)).toBe(1);
@@ -233,7 +233,7 @@ describe('options', () => {
   });
 });
 
-describe('two ways to say it', () => {
+describe('two spellings, of which exactly one must be given', () => {
   test('exponentialDecay: rate or gamma', () => {
     expect(thrown(() => s.exponentialDecay?.(1, { gamma: 0.9, rate: 0.1 }))).toBe(
       'TypeError: exponentialDecay: rate: 0.1, expected no rate beside gamma',
@@ -267,7 +267,7 @@ describe('two ways to say it', () => {
     expect(thrown(() => piecewiseConstant?.(-1, { boundaries, values: [3, 2, 1] }))).toBe(
       'RangeError: piecewiseConstant: lr: -1, expected [0, inf)',
     );
-    // Without values lr can't be left out: nothing else says how high.
+    // Without `values` lr is required, because nothing else sets the height.
     expect(thrown(() => piecewiseConstant?.({ boundaries, factor: 0.5 }))).toBe(
       'TypeError: piecewiseConstant: lr: undefined, expected a number in [0, inf)',
     );

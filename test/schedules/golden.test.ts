@@ -200,7 +200,8 @@ const cases: [name: string, schedule: (step: number) => number, truth: Values][]
     oneCycleMomentum({ totalSteps: 1000 }),
     torch.oneCycleLR([0.95, 0.85, 0.95], 0.3, 1000, 'cos'),
   ],
-  // The phases end between steps (0.37·41 is none), before the first step (0), and at the last one (1); two phases overlap (0.7).
+  // The phases end between steps (0.37·41 is none), before the first step (0), and at the last one (1); two phases
+  // overlap (0.7).
   ...[0, 0.1, 0.37, 0.5, 0.7, 1].flatMap((pctStart) =>
     (['cos', 'linear'] as const).flatMap((anneal): typeof cases => {
       const shape = { totalSteps: 41, pctStart, anneal };
@@ -263,7 +264,7 @@ describe('PyTorch, to 1e-9 of the peak', () => {
     },
   );
 
-  test('mutants of the formulas that are easily written instead are seen', () => {
+  test('common mistakes in the formulas are detected', () => {
     const { PI, cos, min } = Math;
     const truth = torch.cosineAnnealingLR(0.1, 100, 0.01, 100);
     expect(deviation((step) => 0.01 + (0.09 * (1 + cos((PI * min(step - 1, 99)) / 99))) / 2, truth)).toBeGreaterThan(
@@ -281,7 +282,7 @@ describe('PyTorch, to 1e-9 of the peak', () => {
   });
 });
 
-describe('beyond its end a schedule holds its last value, where PyTorch does not', () => {
+describe('a schedule holds its last value beyond its end, where PyTorch does not', () => {
   test('cosine: PyTorch rises again', () => {
     expect(torch.cosineAnnealingLR(0.1, 10, 0.02, 20)[20]).toBeCloseTo(0.1, 12);
     for (const step of [11, 12, 21, 1e6]) expect(cosine(0.1, { steps: 10, min: 0.02 })(step)).toBe(0.02);
@@ -379,7 +380,7 @@ describe('values by hand', () => {
     );
   });
 
-  test('oneCycle: a rise of no length begins at the peak (PyTorch divides by 0)', () => {
+  test('oneCycle with a rise of zero steps starts at the peak (PyTorch divides by 0)', () => {
     expect(torch.oneCycleLR([0.04, 1, 4e-6], 0.1, 10, 'cos')[0]).toBeNaN();
     expect(oneCycle(1, { totalSteps: 10, pctStart: 0.1 })(1)).toBe(1);
     expect(oneCycle(1, { totalSteps: 1, pctStart: 1 })(1)).toBe(1);

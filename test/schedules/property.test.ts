@@ -23,7 +23,7 @@ import {
 } from '../../lib/schedules/index.js';
 import fc from '../support/property.js';
 
-/** A schedule made anew at each call, the bounds of its values, and the step from which it stays where it is. */
+/** How to create a schedule, the bounds of its values, and the step from which its value stays the same. */
 interface Sample {
   make: () => Schedule;
   low: number;
@@ -161,7 +161,7 @@ const samples: Record<string, fc.Arbitrary<Sample>> = {
   })),
 };
 
-/** Those that never come to rest; every other sample names its end. */
+/** Schedules without an end. Every other sample names its end. */
 const endless = [
   'stepDecay',
   'exponentialDecay gamma',
@@ -236,7 +236,7 @@ describe('combinators', () => {
     );
   });
 
-  test('multiply does not mind the order; a sequence of one schedule is that schedule', () => {
+  test('multiply is commutative, and a sequence of one schedule is that schedule', () => {
     fc.assert(
       fc.property(value, value, steps, step, (a, b, n, t) => {
         const [one, other] = [cosine(a, { steps: n }), inverseTimeDecay(b, { rate: 0.1 })];
@@ -246,7 +246,7 @@ describe('combinators', () => {
     );
   });
 
-  test('piecewiseConstant with a factor does not mind the order of its boundaries', () => {
+  test('piecewiseConstant with a factor accepts boundaries in any order', () => {
     fc.assert(
       fc.property(boundaries, step, (at, t) => {
         const sorted = [...at].sort((a, b) => a - b);
@@ -255,7 +255,7 @@ describe('combinators', () => {
     );
   });
 
-  test("what becomes of the caller's arrays and options later does not matter", () => {
+  test("later changes to the caller's arrays and options have no effect", () => {
     const [at, values, parts] = [[10], [1, 2], [count, constant(7)]];
     const options = { steps: 10, min: 0 };
     const schedules = [

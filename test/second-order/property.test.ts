@@ -8,8 +8,8 @@ import type { Numbers } from '../support/second-order/problems.js';
 type Objective = (x: Numbers, grad: Numbers) => number;
 
 /**
- * Functions with a minimum, seldom convex: Σ cᵢ·(xᵢ − mᵢ)² + waves·cos(xᵢ + xᵢ₊₁), and not finite beyond a wall where there
- * is one.
+ * Functions with a minimum, most of them not convex: Σ cᵢ·(xᵢ − mᵢ)² + waves·cos(xᵢ + xᵢ₊₁). Some are not finite beyond
+ * a wall.
  */
 const problem = fc
   .record({
@@ -43,7 +43,7 @@ const problem = fc
 const kind = fc.constantFrom(Float32Array, Float64Array);
 
 describe('minimize', () => {
-  test('never goes uphill, leaves x0, ends, and says truly where', () => {
+  test('it never goes uphill, keeps x0, ends, and reports the end correctly', () => {
     fc.assert(
       fc.property(problem, kind, fc.integer({ min: 1, max: 12 }), ({ f, start }, Kind, historySize) => {
         const x0 = Kind.from(start);
@@ -67,7 +67,7 @@ describe('minimize', () => {
     );
   });
 
-  test('gives the same bits again, with or without somebody who watches', () => {
+  test('it gives the same bits again, with and without a callback', () => {
     fc.assert(
       fc.property(problem, kind, ({ f, start }, Kind) => {
         const run = (options: object) => minimize<Numbers>(f, Kind.from(start), { maxIterations: 50, ...options });
@@ -78,7 +78,7 @@ describe('minimize', () => {
     );
   });
 
-  test('more evaluations never end higher', () => {
+  test('a run with more evaluations never ends higher', () => {
     fc.assert(
       fc.property(problem, kind, fc.integer({ min: 1, max: 40 }), ({ f, start }, Kind, most) => {
         const run = (maxEvaluations: number) => minimize<Numbers>(f, Kind.from(start), { maxEvaluations });
@@ -89,10 +89,10 @@ describe('minimize', () => {
     );
   });
 
-  test('a sum of terms is the function', () => {
+  test('a sum of terms gives the same run as its function', () => {
     fc.assert(
       fc.property(problem, fc.integer({ min: 1, max: 5 }), fc.nat(), ({ f, start }, N, at) => {
-        // All but one are 0: adding them up rounds nothing.
+        // All terms but one are 0, so their sum is exact.
         const term = (i: number, x: Numbers, grad: Numbers) => (i === at % N ? f(x, grad) : 0);
         const [whole, sum] = [minimize(f, start), minimize({ N, f: term }, start)];
         expect(bytes(sum.x)).toEqual(bytes(whole.x));
@@ -110,7 +110,7 @@ describe('LBFGS', () => {
     return { x, lbfgs, step };
   };
 
-  test('a step never ends higher than it began', () => {
+  test('a step never ends higher than it started', () => {
     fc.assert(
       fc.property(problem, fc.integer({ min: 1, max: 5 }), ({ f, start }, historySize) => {
         const { x, step } = setup(f, start, { historySize });
@@ -126,7 +126,7 @@ describe('LBFGS', () => {
     );
   });
 
-  test('a run that is cut in two goes on bit for bit', () => {
+  test('a run that is saved and resumed continues bit for bit', () => {
     fc.assert(
       fc.property(problem, fc.integer({ min: 0, max: 8 }), ({ f, start }, cut) => {
         const one = setup(f, start);
@@ -166,7 +166,7 @@ describe('LBFGS', () => {
 describe('vectors', () => {
   const numbers = fc.array(fc.double({ min: -1e6, max: 1e6, noNaN: true }), { maxLength: 70 });
 
-  test('sums', () => {
+  test('dot products and sums agree with float64', () => {
     fc.assert(
       fc.property(numbers, kind, ([...list], Kind) => {
         const x = Kind.from(list);
@@ -180,7 +180,7 @@ describe('vectors', () => {
     );
   });
 
-  test('norms without overflow or underflow; NaN and infinities show', () => {
+  test('norms neither overflow nor underflow, and pass on NaN and infinities', () => {
     expect(norm(Float64Array.of(3e200, 4e200))).toBeCloseTo(5e200, -190);
     expect(norm(Float64Array.of(3e-200, 4e-200)) / 5e-200).toBeCloseTo(1, 14);
     expect(norm(new Float64Array(3))).toBe(0);

@@ -1,4 +1,4 @@
-// Sparse gradients: what a step on some rows of a table does, and that the other rows stay as they are.
+// Sparse gradients: a step updates the named rows, and leaves the other rows unchanged.
 import { describe, expect, test } from 'vitest';
 import { type Any, bits, decay, hasClockOfItsOwn, numbers, refused, rowForms, titled } from '../support/rig.js';
 import { onEach, rigOf, sparse, sparseGrad } from '../support/sparse.js';
@@ -23,7 +23,7 @@ describe.each(titled(sparse))('%s', (_, c) => {
     });
   });
 
-  test('the other rows, their state and their averages stay as they are, to the bit', () => {
+  test('other rows, their state and their averages keep their bits', () => {
     onEach(() => {
       for (const more of [
         decay(c, 0.5),
@@ -51,7 +51,7 @@ describe.each(titled(sparse))('%s', (_, c) => {
     });
   });
 
-  test('all rows in any order are a dense gradient, to the bit', () => {
+  test('all rows in any order give the bits of a dense gradient', () => {
     onEach(() => {
       for (const more of [{}, { ema: 0.9, clipValue: 0.3, maximize: true, zeroGrads: true, ...decay(c, 0.1) }]) {
         const [r, twin] = [rigOf(c, more), rigOf(c, more)];
@@ -67,7 +67,7 @@ describe.each(titled(sparse))('%s', (_, c) => {
     });
   });
 
-  test('a row that is named twice has the sum of its gradients, made in the order given', () => {
+  test('a row named twice gets the sum of its gradients, added in the given order', () => {
     onEach(() => {
       const [r, twin] = [rigOf(c), rigOf(c)];
       const values = numbers(12, 3);
@@ -82,7 +82,7 @@ describe.each(titled(sparse))('%s', (_, c) => {
     });
   });
 
-  test('null, dense, of some rows and of none, in turn: t counts all but null', () => {
+  test('t counts dense gradients and sparse ones of some or no rows, but not null', () => {
     onEach(() => {
       const w = numbers(12, 1);
       const optimizer = c.make({ w }, { ema: 0.5 });
@@ -107,7 +107,7 @@ describe.each(titled(sparse))('%s', (_, c) => {
     });
   });
 
-  test.skipIf(hasClockOfItsOwn(c))('no rows at all: an update of the param that changes no row', () => {
+  test.skipIf(hasClockOfItsOwn(c))('a sparse gradient without rows is an update that changes no row', () => {
     onEach(() => {
       for (const rows of [new Int32Array(0), new Uint32Array(0)]) {
         const r = rigOf(c, { ...decay(c, 0.5), gradNorm: true });
@@ -119,7 +119,7 @@ describe.each(titled(sparse))('%s', (_, c) => {
         expect(after.step).toBe(state.step + 1);
         for (const [name, array] of Object.entries(state))
           if (array instanceof Float32Array) expect(bits(after[name])).toBe(bits(array));
-        // The next update is the one after: as of a param that was told so by its state.
+        // The next update has the next t, as in a param that loaded this t.
         const twin = rigOf(c, { ...decay(c, 0.5), gradNorm: true });
         const dict = structuredClone(twin.optimizer.stateDict()) as Any;
         dict.state.table = after;
@@ -127,7 +127,7 @@ describe.each(titled(sparse))('%s', (_, c) => {
         for (const { optimizer } of [r, twin]) optimizer.step({ ...rest, table: sparseGrad([1, 3], 3, 5) });
         expect(bits(r.table)).toBe(bits(twin.table));
       }
-      // Of a param that has no elements.
+      // A param without elements.
       const empty = c.make([new Float32Array(0), { data: new Float32Array(0), shape: [0, 4] }], {
         ema: 0.5,
         zeroGrads: true,
@@ -142,12 +142,12 @@ describe.each(titled(sparse))('%s', (_, c) => {
     });
   });
 
-  test('ema: the first update makes a copy of the whole param, whichever rows it names', () => {
+  test('ema: the first update copies the whole param, whichever rows it names', () => {
     onEach(() => {
       for (const first of [sparseGrad([1], 4), sparseGrad([], 0)]) {
         const w = numbers(12, 1);
         const optimizer = c.make({ w }, { ema: 0.75 });
-        w.set(numbers(12, 2)); // as if it had been loaded after the optimizer was made
+        w.set(numbers(12, 2)); // as if weights were loaded after construction
         const before = w.slice();
         optimizer.step({ w: first });
         const ema = (optimizer.emaParams as Any).w as Float32Array;
@@ -161,7 +161,7 @@ describe.each(titled(sparse))('%s', (_, c) => {
     });
   });
 
-  test('zeroGrads zeroes values, all of them, also in a step that is skipped, and never rows', () => {
+  test('zeroGrads zeroes all values, also in a skipped step, and never the row numbers', () => {
     onEach(() => {
       for (const bad of [1, Number.NaN]) {
         const r = rigOf(c, { zeroGrads: true, skipNonFinite: true });
@@ -177,7 +177,7 @@ describe.each(titled(sparse))('%s', (_, c) => {
     });
   });
 
-  test('clipNorm, gradNorm: of the rows as they are summed, over all params', () => {
+  test('clipNorm and gradNorm use the summed rows, over all params', () => {
     onEach(() => {
       const table = { rows: Int32Array.of(1, 3, 1), values: Float32Array.of(1, 2, 3, 4, 5, 6, -1, -2, -3) };
       const dense = Float32Array.of(1, 1, 1, 1, 1);
@@ -192,13 +192,13 @@ describe.each(titled(sparse))('%s', (_, c) => {
         expect(gradNorm).toBeCloseTo(norm * Math.abs(scale), 12);
         const coefficient = scale * Math.min(1, max / (norm * Math.abs(scale) + 1e-6));
         twin.optimizer.step({ table, flat: null, dense }, { gradScale: coefficient });
-        // But for the two earlier steps, of which only one is clipped.
+        // Apart from the two earlier steps, of which only one is clipped.
         if (max === 100) expect(r.seen().replaceAll('"clipNorm": 100', '')).toBe(twin.seen());
       }
     });
   });
 
-  test('skipNonFinite: NaN and Inf in values, also where only their sum is', () => {
+  test('skipNonFinite finds NaN and Inf in values, and in sums of finite values', () => {
     const [nan, inf] = [Number.NaN, Number.POSITIVE_INFINITY];
     for (const [a, b] of [
       [nan, 1],
@@ -213,14 +213,14 @@ describe.each(titled(sparse))('%s', (_, c) => {
           const table = sparseGrad([1, 0, 1], 3);
           [table.values[1], table.values[7]] = [a, b];
           const { applied, gradNorm } = r.optimizer.step({ table, flat: sparseGrad([0], 2), dense: numbers(5, 1) });
-          expect(applied).toBe(false);
-          expect(Number.isFinite(gradNorm)).toBe(false);
+          expect(applied, 'a step with non-finite gradients must be skipped').toBe(false);
+          expect(Number.isFinite(gradNorm), 'gradNorm must show that it is not finite').toBe(false);
           expect([r.optimizer.skippedSteps, r.optimizer.stepCount]).toEqual([1, steps]);
           expect(r.seen().replace('"skippedSteps": 1', '"skippedSteps": 0').replace(/^ 1,$/m, ' 0,')).toBe(twin.seen());
         }
       });
     }
-    // Numbers that are too large alone, and not together, are no reason.
+    // Values that overflow alone but not in their sum are not skipped.
     onEach(() => {
       const r = rigOf(c, { skipNonFinite: true });
       const table = { rows: Int32Array.of(1, 1), values: Float32Array.of(3e38, 0, 0, -3e38, 0, 0) };
@@ -228,7 +228,7 @@ describe.each(titled(sparse))('%s', (_, c) => {
     });
   });
 
-  test('maximize turns the sum; clipValue clamps the sum, not its parts', () => {
+  test('maximize negates the sum, and clipValue clamps the sum and not its parts', () => {
     onEach(() => {
       const [r, twin] = [rigOf(c, { clipValue: 0.5, maximize: true }), rigOf(c, { clipValue: 0.5, maximize: true })];
       r.optimizer.step({
@@ -246,7 +246,7 @@ describe.each(titled(sparse))('%s', (_, c) => {
     });
   });
 
-  test('saved and loaded between sparse steps, it goes on as if nothing had been', () => {
+  test('saving and loading between sparse steps changes nothing', () => {
     onEach(() => {
       const straight = rigOf(c, { ema: 0.9 }, 4);
       const first = rigOf(c, { ema: 0.9 });
@@ -259,7 +259,7 @@ describe.each(titled(sparse))('%s', (_, c) => {
   });
 });
 
-test.each(titled(rowForms))('%s: a step on rows is a step on a param that consists of them', (_, c) => {
+test.each(titled(rowForms))('%s: a step on rows equals a step on a param that consists of these rows', (_, c) => {
   onEach(() => {
     const [rows, size] = [8, 4];
     const w = numbers(rows * size, 1);
@@ -270,7 +270,7 @@ test.each(titled(rowForms))('%s: a step on rows is a step on a param that consis
       const dict = structuredClone(optimizer.stateDict()) as Any;
       const values = numbers(names.length * size, 3 + n);
       const [before, state] = [w.slice(), dict.state[0]];
-      // A number for each element, or for each row.
+      // State has one number per element or per row.
       const pick = (array: Float32Array) => {
         const width = array.length / rows;
         return Float32Array.from(names.flatMap((row) => Array.from(array.subarray(row * width, (row + 1) * width))));

@@ -1,6 +1,6 @@
 /**
- * Gradients of some rows against float64, with FORMULAS.md's lazy semantics: a step touches only the rows that are named,
- * a row named twice has the sum of its gradients, decay is for touched rows, t counts the param's steps.
+ * Sparse gradients against float64, with lazy semantics: a step touches only the rows that are named,
+ * a row named twice gets the sum of its gradients, decay applies to touched rows, and t counts the param's steps.
  */
 
 import { describe, expect, it } from 'vitest';
@@ -34,7 +34,7 @@ interface Rows {
   readonly values: Float32Array;
 }
 type Given = Float32Array | Rows | null;
-/** Row -> its gradient. */
+/** The gradient of each row. */
 type Gathered = Map<number, number[]>;
 
 const rowWise: Formula = {
@@ -86,7 +86,7 @@ class Lazy extends Reference {
     }
   }
 
-  /** What a formula remembers of the steps alone, as NAdam the product of its momenta, is the param's as t is. */
+  /** State that depends on the steps alone, such as NAdam's product of momenta, belongs to the param, as t does. */
   private keepTime(p: number, rows: Gathered, h: Hyper, t: number): void {
     const letters = Object.entries(this.formula.stateNames).filter(([, name]) => name === null);
     if (letters.length === 0) return;
@@ -104,7 +104,7 @@ class Lazy extends Reference {
     return (this.params[p] ?? []).slice(row * size, (row + 1) * size);
   }
 
-  /** The sums of rows that are named twice; all rows of a dense gradient. */
+  /** The summed gradient of each named row, or all rows of a dense gradient. */
   protected gather(grad: Float32Array | Rows, p: number): Gathered {
     const size = this.columns[p] ?? Number.NaN;
     const [names, values] =
@@ -124,7 +124,7 @@ class Lazy extends Reference {
     return sum.map((x, k) => x + (part[k] ?? Number.NaN));
   }
 
-  /** What the norm is taken of. */
+  /** The values that enter the norm. */
   protected measured(_grad: Float32Array | Rows, rows: Gathered, _p: number): number[] {
     return [...rows.values()].flat();
   }
@@ -154,7 +154,7 @@ function together(join: (sum: number[], part: number[]) => number[]): Truth {
   };
 }
 
-/** Those whose formula has no t. */
+/** Classes whose formula has no t. */
 const timeless = [
   'SGD',
   'SGD, momentum',
@@ -168,7 +168,7 @@ const timeless = [
   'FTRL',
 ];
 
-/** With the classes in which it can't show. */
+/** Each mistake with the classes in which it cannot show. */
 const mistakes: Record<string, readonly [Truth, ...blind: string[]]> = {
   'a row named twice has its last gradient': [together((_, part) => part)],
   'a row named twice has its first gradient': [together((sum) => sum)],
@@ -184,7 +184,7 @@ const mistakes: Record<string, readonly [Truth, ...blind: string[]]> = {
         return new Map(Array.from({ length: count }, (_, row) => [row, rows.get(row) ?? new Array(size).fill(0)]));
       }
     },
-    'FTRL', // whose gradient of 0 keeps w
+    'FTRL', // a gradient of 0 keeps w
   ],
   'decay is for all rows': [
     class extends Lazy {
@@ -362,7 +362,7 @@ const shapes: [rows: number, columns: number][] = [
 const columns = shapes.map(([, size]) => size);
 const STEPS = 20;
 
-/** Rows drawn by chance, named up to three times; sometimes all elements, no rows, or nothing. */
+/** Random rows, named up to three times, and sometimes a dense, empty or null gradient. */
 function givenAt(step: number): Given[] {
   return shapes.map(([rows, size], p) => {
     const form = (step + 2 * p) % 9;
@@ -397,7 +397,7 @@ function record(run: Run): Recording {
   );
   const seen = Array.from({ length: STEPS }, (_, k) => {
     const { applied, gradNorm } = optimizer.step(givenAt(k + 1), { gradScale });
-    expect(applied).toBe(true);
+    expect(applied, 'every step must be applied').toBe(true);
     const now = new Map<string, number[]>([['gradNorm', [gradNorm ?? Number.NaN]]]);
     for (const [p, param] of live.entries()) {
       now.set(`w[${p}]`, Array.from(param));
@@ -413,8 +413,8 @@ function record(run: Run): Recording {
 }
 
 /**
- * The first difference from a reference. error-bound.ts shows for each formula that float32 stays within 16 roundings a
- * step of what a number is and of the way that it has gone; a step adds a sum of up to three gradients.
+ * The first difference from a reference. error-bound.ts shows for each formula that float32 stays within 16 roundings
+ * per step of a number and of its path. A step here adds a sum of up to three gradients.
  */
 function mismatch(run: Run, { params, seen }: Recording, Kind: Truth = Lazy): string | undefined {
   const reference = new Kind(run.formula, optionsOf(run), params, columns);
@@ -427,9 +427,9 @@ function mismatch(run: Run, { params, seen }: Recording, Kind: Truth = Lazy): st
     for (const [p, cells] of reference.params.entries()) {
       const [rows, size] = shapes[p] as [number, number];
       started[p] ||= givenAt(k + 1)[p] !== null;
-      if (!started[p]) continue; // its state and its average begin with its first update
+      if (!started[p]) continue; // its state and its average start with its first update
       for (const letter of ['w', 'ema', ...Object.keys(run.formula.stateNames)]) {
-        // Of a state that is one number a row, the first.
+        // State with one number per row shows its first cell.
         const isOfRow = run.formula.measure !== undefined && letter === 's';
         const of = isOfRow ? Array.from({ length: rows }, (_, row) => cells[row * size]) : cells;
         expected.set(
@@ -457,7 +457,7 @@ function mismatch(run: Run, { params, seen }: Recording, Kind: Truth = Lazy): st
 
 // --- Tests -----------------------------------------------------------------------------------------------------------
 
-it('every class that takes rows is here', () => {
+it('every class that accepts sparse gradients has a case', () => {
   const here = [...new Set(Object.keys(runs).map((title) => title.split(/[ ,]/)[0]))];
   const wanted: readonly string[] = declarations.filter((d) => d.denseOnly === undefined).map(({ name }) => name);
   expect(
@@ -470,7 +470,7 @@ it('every class that takes rows is here', () => {
   ).toEqual([]);
 });
 
-it('the gradients name rows twice and thrice, none, all, and leave some out', () => {
+it('the test gradients repeat rows, and name no row, some rows and all rows', () => {
   const all = Array.from({ length: STEPS }, (_, k) => givenAt(k + 1)).flat();
   const rows = all.filter((grad): grad is Rows => grad !== null && 'rows' in grad);
   const most = rows.map((grad) =>
@@ -534,7 +534,7 @@ describe('Adagrad { rowWise }', () => {
   });
 });
 
-it('a table of one row wise accumulator, by hand', () => {
+it('rowWise keeps one accumulator per row, worked by hand', () => {
   // mean(3², 4²) = 12.5; w = -0.1·(3, 4)/√12.5. Then row 1 twice, (1, 1) + (0, 2): mean(1, 9) = 5; w = -0.1·(1, 3)/√5
   const data = new Float32Array(4);
   const adagrad = new Adagrad([{ data, shape: [2, 2] }], { lr: 0.1, rowWise: true });

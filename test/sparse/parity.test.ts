@@ -1,5 +1,5 @@
-// Gradients of some rows, and one number a row: the same bits from the JavaScript reference, from every instruction set and
-// for any number of threads, the norm included.
+// Sparse gradients, also with one number per row: the JavaScript reference, every instruction set and any number of
+// threads give the same bits, including the norm.
 import { afterAll, describe, expect, test } from 'vitest';
 import type { Engine } from '../../lib/engine/engine.js';
 import { backend, setThreads } from '../../lib/index.js';
@@ -18,7 +18,7 @@ import { type Case, decay, type Options, rowForms, titled } from '../support/rig
 const { threads: before } = backend();
 afterAll(() => setThreads(before));
 
-/** The columns of each table: one element, less than a register, several, a piece of a measure and more than that. */
+/** The columns of each table: from one element to several registers and several pieces of a measure. */
 const sizes = [1, 3, 16, 64, 1000, 2003];
 
 interface Shape {
@@ -32,7 +32,7 @@ interface Shape {
 
 type Grads = readonly (Float32Array | { rows: Int32Array | Uint32Array; values: Float32Array } | null)[];
 
-/** Tables, and steps in which each has some rows, all its elements, nothing or no rows at all. */
+/** Tables, and steps with sparse, dense, null and empty gradients for each. */
 function inputsOf({ rows, names, wild, steps }: Shape): { tables: Float32Array[]; grads: Grads[] } {
   const next = random(11);
   const tables = sizes.map((size) => floats(rows(size) * size, next, wild));
@@ -52,7 +52,7 @@ function inputsOf({ rows, names, wild, steps }: Shape): { tables: Float32Array[]
 
 type Inputs = ReturnType<typeof inputsOf>;
 
-/** What the steps leave behind. */
+/** The results of the steps. */
 function run(engine: Engine, c: Case, more: Options, inputs: Inputs): Trace {
   return withEngine(engine, () => {
     const tables = inputs.tables.map((table) => table.slice());
@@ -86,9 +86,9 @@ const wildly = inputsOf({ ...small, wild: true });
 const tamely = inputsOf({ ...small, wild: false });
 
 describe.each(titled(rowForms))('%s', (_, c) => {
-  test('every instruction set equals the reference', () => {
+  test('every instruction set gives the bits of the reference', () => {
     const all = { clipValue: 0.5, maximize: true, ema: 0.99, zeroGrads: true, clipNorm: 3, ...decay(c, 0.01) };
-    // With a norm that is NaN, clipping would make NaN of everything.
+    // With a NaN norm, clipping would turn everything into NaN.
     for (const [more, inputs] of [
       [{ gradNorm: true }, wildly],
       [all, tamely],
@@ -100,7 +100,7 @@ describe.each(titled(rowForms))('%s', (_, c) => {
   });
 });
 
-// A partial sum covers 16384 elements: as many whole rows as fit, one at least.
+// A partial sum covers up to 16384 elements in whole rows, and at least one row.
 const large = inputsOf({
   rows: (size) => Math.ceil(40_000 / size),
   names: (size) => Math.ceil(45_000 / size),
@@ -115,7 +115,7 @@ const titles = [
 ];
 const some = rowForms.filter(({ title }) => titles.includes(title));
 
-test('none of them has another title', () => {
+test('the cases over many chunks have the titles listed here', () => {
   expect(some.map(({ title }) => title).sort()).toEqual(titles);
 });
 
@@ -123,7 +123,7 @@ describe.each(titled(some))('%s over many chunks', (_, c) => {
   const more = { clipNorm: 1, ema: 0.9, zeroGrads: true };
   const expected = run(reference, c, more, large);
 
-  test('the norm is of all rows, and clips', () => {
+  test('the norm is over all rows and clips', () => {
     for (const norm of expected.norms) expect(norm).toBeGreaterThan(1);
   });
 
@@ -138,7 +138,7 @@ describe.each(titled(some))('%s over many chunks', (_, c) => {
   );
 });
 
-test('what these tests compare shows the order in which rows are summed, and of partial sums', () => {
+test('the comparison detects another order of rows and of partial sums', () => {
   const next = random(3);
   const values = Float32Array.from({ length: 64 * 300 }, next);
   const rows = Int32Array.from({ length: 300 }, (_, i) => i % 100);

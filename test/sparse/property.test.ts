@@ -1,11 +1,11 @@
-// What holds for all gradients of some rows, for every class in every form.
+// Properties of all sparse gradients, for every class in every form.
 
 import { describe, expect, test } from 'vitest';
 import fc from '../support/property.js';
 import { type Any, bits, type Case, rowForms, snapshot, titled } from '../support/rig.js';
 import { check, floats, optionsOf, withoutNorm } from '../support/step-property.js';
 
-/** A table, and gradients of some of its rows, step by step; a row may be named several times. */
+/** A table, and a sparse gradient for each step. A row may be named several times. */
 const runOf = (c: Case) =>
   fc.record({ rows: fc.integer({ min: 1, max: 12 }), size: fc.integer({ min: 1, max: 20 }) }).chain(({ rows, size }) =>
     fc.record({
@@ -38,7 +38,7 @@ function merged({ names, values }: Step, size: number): Step {
   return { names: [...sums.keys()], values: concat([...sums.values()]) };
 }
 
-/** All that steps with these gradients leave behind, but for the gradients themselves. */
+/** The results of steps with these gradients, without the gradients themselves. */
 function after(c: Case, { rows, size, w, options }: Run, steps: readonly (Step | Float32Array)[]): string {
   const data = w.slice();
   const optimizer = c.make([{ data, shape: [rows, size] }], options);
@@ -51,7 +51,7 @@ function after(c: Case, { rows, size, w, options }: Run, steps: readonly (Step |
 }
 
 describe.each(titled(rowForms))('%s', (_, c) => {
-  test('naming a row several times is naming it once with the sum', () => {
+  test('a row named several times counts once, with the sum of its gradients', () => {
     check(
       fc.property(runOf(c), (r) => {
         expect(after(c, r, r.steps)).toBe(
@@ -94,7 +94,7 @@ describe.each(titled(rowForms))('%s', (_, c) => {
     );
   });
 
-  test('the rows that no step names stay as they are, but for what begins in the first', () => {
+  test('rows that no step names stay unchanged, except for state that starts with the first step', () => {
     check(
       fc.property(runOf(c), (r) => {
         const data = r.w.slice();
@@ -121,7 +121,7 @@ describe.each(titled(rowForms))('%s', (_, c) => {
     );
   });
 
-  test('a step on rows is the step on a param of them alone, with their state and its t', () => {
+  test('a step on rows equals a step on a param of these rows alone, with their state and t', () => {
     check(
       fc.property(runOf(c), (r) => {
         const data = r.w.slice();
@@ -148,16 +148,16 @@ describe.each(titled(rowForms))('%s', (_, c) => {
   });
 });
 
-// Where a gradient of 0 changes neither a weight nor its state, and there is no decay: for all others lazy and dense differ.
+// Forms without decay in which a gradient of 0 changes neither a weight nor its state. For others lazy and dense differ.
 const inert = rowForms.filter(
   ({ declaration: { name }, options }) => name === 'Adagrad' || (name === 'SGD' && options['momentum'] === 0),
 );
 
-test.each(titled(inert))('%s: rows that are not named have a gradient of 0', (_, c) => {
+test.each(titled(inert))('%s: rows that are not named act as rows with a gradient of 0', (_, c) => {
   expect(inert.length).toBeGreaterThan(2);
   check(
     fc.property(runOf(c), (r) => {
-      // A zero of the other sign is not worth a condition: w - lr * 0 makes 0 of -0.
+      // The sign of zero does not count: w - lr * 0 turns -0 into 0.
       const run = {
         ...r,
         w: r.w.map((x) => x + 0),
@@ -174,7 +174,7 @@ test.each(titled(inert))('%s: rows that are not named have a gradient of 0', (_,
   );
 });
 
-test('for a class whose state fades they have not: lazy is not dense', () => {
+test('a class whose state decays differs: a sparse step is lazy and not a dense one', () => {
   const adam = rowForms.find(({ declaration }) => declaration.name === 'Adam') as Case;
   const run = { rows: 2, size: 2, w: Float32Array.of(1, 2, 3, 4), options: {} } as Run;
   const first = Float32Array.of(1, 1, 1, 1);

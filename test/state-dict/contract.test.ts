@@ -21,7 +21,7 @@ import {
 } from '../support/rig.js';
 import { all, sample } from '../support/sample.js';
 
-/** Options around a variant: those that hold state of their own, and those that change from step to step. */
+/** Options combined with a variant: options with state, and options that change from step to step. */
 function surroundings(c: Case): [string, Options][] {
   const { declaration, options } = c;
   const momentum = (step: number) => [0.5, 0.9, 0.3, 0, 0.99][step % 5] as number;
@@ -42,7 +42,7 @@ const steps = 7;
 const shapes: Record<string, () => { params: unknown; arrays: Float32Array[]; grads: (step: number) => unknown }> = {
   named() {
     const [a, b, c] = [numbers(5, 1), numbers(18, 2), numbers(3, 3)];
-    // Each param sits out other steps: their t differ.
+    // Each param skips other steps, so their t differ.
     return {
       params: [{ params: { a, b } }, { params: { c }, lr: 0.3 }],
       arrays: [a, b, c],
@@ -60,12 +60,12 @@ const shapes: Record<string, () => { params: unknown; arrays: Float32Array[]; gr
 };
 
 describe.each(titled(variants))('%s', (_, c) => {
-  test.each(surroundings(c))('resumes bit for bit after any number of steps: %s', (_, more) => {
+  test.each(surroundings(c))('a resumed run continues bit for bit after any number of steps: %s', (_, more) => {
     for (const make of sample(Object.values(shapes), 1)) {
       const run = make();
       const whole = c.make(run.params, more);
       for (let saved = 0; saved < steps; saved++) {
-        // As from a file: a new optimizer over copies of the params, which took steps of its own.
+        // As from a file: a new optimizer over copies of the params, which has taken other steps before.
         const dict = structuredClone(whole.stateDict());
         const again = make();
         const resumed = c.make(again.params, more);
@@ -84,7 +84,7 @@ describe.each(titled(variants))('%s', (_, c) => {
 describe.each(titled(classes))('%s', (_, c) => {
   const who = c.declaration.name;
 
-  test('what a dict holds', () => {
+  test('a state dict has the documented form', () => {
     const lr = (step: number) => 0.1 / step;
     const { optimizer } = rig(c, { lr, ema: 0.5, clipValue: 2 });
     const dict = optimizer.stateDict() as Any;
@@ -109,7 +109,7 @@ describe.each(titled(classes))('%s', (_, c) => {
     ]);
   });
 
-  test('arrays are copies, both ways', () => {
+  test('saving and loading copy the arrays', () => {
     const { optimizer, step, seen } = rig(c, { ema: 0.5 });
     const dict = optimizer.stateDict();
     const text = JSON.stringify(dict);
@@ -122,7 +122,7 @@ describe.each(titled(classes))('%s', (_, c) => {
     expect(seen()).toBe(before);
   });
 
-  test('numbers and flags are taken over, a live Schedule is kept', () => {
+  test('loading restores numbers and flags, and keeps a live Schedule', () => {
     const lr = () => 0.25;
     const from = rig(c, { lr: 0.5, clipValue: 3, maximize: true }).optimizer;
     const to = rig(c, { lr }).optimizer;
@@ -141,7 +141,7 @@ describe.each(titled(classes))('%s', (_, c) => {
     }
   });
 
-  test('flags of the dict choose the kernel', () => {
+  test('loading flags switches the kernel', () => {
     for (const form of variants.filter(({ declaration }) => declaration === c.declaration)) {
       const [source, target] = [rig(form), rig(c)];
       for (const [i, array] of source.params.entries()) target.params[i]!.set(array);
@@ -152,7 +152,7 @@ describe.each(titled(classes))('%s', (_, c) => {
     }
   });
 
-  test('momentum switched off and on again: as after saving and loading in between', () => {
+  test('switching momentum off and on again gives the bits of saving and loading in between', () => {
     if (!('momentum' in c.declaration.hyperParameters)) return;
     const [live, saved] = [rig(c, { momentum: 0.9 }), rig(c, { momentum: 0 })];
     (live.optimizer.paramGroups[0] as Any).momentum = 0;
@@ -232,12 +232,12 @@ describe.each(titled(classes))('%s', (_, c) => {
     harmless(c, kind, message, load(spoil), { ema: 0.5 });
   });
 
-  test('made with ema, loaded without, and the other way round', () => {
+  test('a dict with ema does not fit an optimizer without it, and vice versa', () => {
     harmless(c, TypeError, /ema: unknown option/, ({ optimizer }) => optimizer.loadStateDict(dictOf({ ema: 0.5 })), {});
     harmless(c, TypeError, /ema: undefined/, ({ optimizer }) => optimizer.loadStateDict(dictOf({})), { ema: 0.5 });
   });
 
-  test('a getter that detaches what was read before it', () => {
+  test('a getter in a dict may detach arrays that were read before it', () => {
     const attack = load((dict) => {
       const { a, b } = dict.state;
       dict.state = {
@@ -260,7 +260,7 @@ describe.each(titled(classes))('%s', (_, c) => {
         return b;
       },
     };
-    optimizer.loadStateDict(dict); // it was whole when it was read
+    optimizer.loadStateDict(dict); // the arrays were intact when they were read
     expect(bits((optimizer.emaParams as Any).a)).toBe(expected);
     expect(bits((optimizer.emaParams as Any).b)).toBe(bits(b.ema));
   });
@@ -310,7 +310,7 @@ const damages: Record<string, (holder: Any, key: string | number) => void> = {
 };
 
 test.each(titled(variants))(
-  '%s: a dict with any one field damaged is refused and changes nothing, or is a good one',
+  '%s: a dict with one damaged field is refused and changes nothing, unless it is still valid',
   (_, c) => {
     const good = rig(c, { ema: 0.5, clipValue: 1 }, 5).optimizer.stateDict();
     const { optimizer, params, step } = rig(c, { ema: 0.5, clipValue: 1 });
@@ -342,7 +342,7 @@ test.each(titled(variants))(
           expect(error.message, title).toMatch(shape);
           expect(snapshot(optimizer, params), title).toBe(before);
         } else {
-          // What is taken is an option that is left out or is allowed, or a count that is a count.
+          // A dict that is accepted lacks an option or has a valid one, or has another valid count.
           const [top, , option] = path;
           if (top === 'paramGroups') expect(Object.keys(table), title).toContain(option);
           else
@@ -361,7 +361,7 @@ test.each(titled(variants))(
   },
 );
 
-test('a dict of another class', () => {
+test('a dict of another class is refused', () => {
   for (const from of classes) {
     for (const to of sample(classes, 3)) {
       if (from === to) continue;
@@ -376,7 +376,7 @@ test('a dict of another class', () => {
   }
 });
 
-test('names that JavaScript knows', () => {
+test('params may have names such as constructor and __proto__', () => {
   const names = ['__proto__', 'constructor', 'toString', 'hasOwnProperty', 'valueOf', '0', ''];
   for (const c of classes) {
     const of = (seed: number) => Object.fromEntries(names.map((name, i) => [name, numbers(3, seed + i)]));

@@ -1,4 +1,5 @@
-// stepAsync of every class: the bits of step, in order. Every error is a rejection, and a rejected step changes nothing.
+// stepAsync of every class: the bits of step, in order. Every error is a rejection, and a rejected step changes
+// nothing.
 import { describe, expect, test } from 'vitest';
 import { withEngine } from '../../lib/engine/backend.js';
 import type { StepResult } from '../../lib/index.js';
@@ -18,11 +19,11 @@ import {
 
 describe.each(engines.flatMap((e) => classes.map((c) => [e.name, c.title, e, c] as const)))('%s %s', (...given) => {
   const [, , over, { declaration }] = given;
-  // An optimizer keeps the engine with which it was made.
+  // An optimizer keeps the engine that it was created with.
   const c: Case = { ...given[3], make: (...args) => withEngine(over, () => given[3].make(...args)) };
   const sparse = declaration.denseOnly === undefined;
 
-  describe('the same as step', () => {
+  describe('gives the bits of step', () => {
     const forms: [string, Options][] = [
       ['plain', {}],
       ['ema', { ema: 0.9 }],
@@ -32,7 +33,7 @@ describe.each(engines.flatMap((e) => classes.map((c) => [e.name, c.title, e, c] 
       ['schedule, clipValue, maximize', { lr: (step: number) => 0.1 / step, clipValue: 0.3, maximize: true }],
     ];
 
-    /** Five steps and what is given in each: a null, a gradScale, an infinity, and rows. */
+    /** The arguments of five steps: with a null, a gradScale, an infinity, and sparse rows. */
     function inputs(): [Any, Any?][] {
       const infinite = grads(6);
       infinite.b[3] = Number.POSITIVE_INFINITY;
@@ -51,7 +52,7 @@ describe.each(engines.flatMap((e) => classes.map((c) => [e.name, c.title, e, c] 
         Object.values(g).map((grad: Any) => grad && bits(grad instanceof Float32Array ? grad : grad.values)),
       );
 
-    test.each(forms)('%s: one at a time, and several pending', async (_, more) => {
+    test.each(forms)('%s: one at a time, and with several steps pending', async (_, more) => {
       const twin = rig(c, more);
       const [one, several] = [rig(c, more), rig(c, more)];
       const [used, usedByOne, usedBySeveral] = [inputs(), inputs(), inputs()];
@@ -75,7 +76,7 @@ describe.each(engines.flatMap((e) => classes.map((c) => [e.name, c.title, e, c] 
       expect(all(usedBySeveral)).toEqual(all(used));
     });
 
-    test('step and stepAsync in turn, with the same gradient', async () => {
+    test('step and stepAsync in turn, with the same gradient array', async () => {
       const [mixed, twin] = [rig(c), rig(c)];
       const known = grads(4);
       for (let i = 0; i < 3; i++) {
@@ -87,7 +88,7 @@ describe.each(engines.flatMap((e) => classes.map((c) => [e.name, c.title, e, c] 
     });
   });
 
-  test('hyper-parameters are read when the step begins, and schedules called with its number', async () => {
+  test('hyper-parameters are read and schedules are called when the step starts', async () => {
     const asked: number[] = [];
     const [r, twin] = [rig(c), rig(c)];
     const first = r.optimizer.stepAsync(grads(3));
@@ -97,7 +98,7 @@ describe.each(engines.flatMap((e) => classes.map((c) => [e.name, c.title, e, c] 
       asked.push(step);
       return 0.01 * step;
     };
-    expect(asked).toEqual([]);
+    expect(asked, 'steps that the schedule was called for before any step started').toEqual([]);
     await Promise.all([first, ...pending]);
     expect(asked).toEqual([4, 5, 6]);
     twin.optimizer.step(grads(3));
@@ -109,7 +110,7 @@ describe.each(engines.flatMap((e) => classes.map((c) => [e.name, c.title, e, c] 
 
   // ---- What is refused ----
 
-  test('what step throws is a rejection of the same words', async () => {
+  test('every error of step is a rejection with the same message', async () => {
     const overlap = (r: Rig) => ({ a: r.params[1]!.subarray(0, 5), b: pinned(18, 1) });
     const row = (r: Any) => ({ a: null, b: r });
     const bad: ((r: Rig) => [Any, Any?])[] = [
@@ -155,7 +156,7 @@ describe.each(engines.flatMap((e) => classes.map((c) => [e.name, c.title, e, c] 
     });
   });
 
-  test('another this, and a disposed optimizer', async () => {
+  test('another `this` and a disposed optimizer are rejected', async () => {
     const { optimizer } = rig(c);
     const away = optimizer.stepAsync.call({} as Any, grads(1));
     await expect(away).rejects.toBeInstanceOf(TypeError);
@@ -190,7 +191,7 @@ describe.each(engines.flatMap((e) => classes.map((c) => [e.name, c.title, e, c] 
     expect(r.seen()).toBe(twin.seen());
   });
 
-  test.runIf(sparse)('a row that is none: a rejection, and nothing changes', async () => {
+  test.runIf(sparse)('a row number out of range is rejected and changes nothing', async () => {
     const more = { zeroGrads: true, ema: 0.9 };
     const values = pinned(6, 1);
     const unchanged = bits(values);
@@ -205,7 +206,7 @@ describe.each(engines.flatMap((e) => classes.map((c) => [e.name, c.title, e, c] 
       },
       more,
     );
-    // It turns bad while the step waits.
+    // A row number becomes invalid while the step waits.
     const [victim, twin] = [rig(c, more), rig(c, more)];
     const rows = rowsOf(0, 3);
     const good = victim.optimizer.stepAsync(grads(3));
@@ -221,7 +222,7 @@ describe.each(engines.flatMap((e) => classes.map((c) => [e.name, c.title, e, c] 
 
   // ---- While a step is in flight ----
 
-  test('calls that need it to have ended are refused, and leave all as it was', async () => {
+  test('calls that would conflict with a pending step are refused and change nothing', async () => {
     const more = { ema: 0.9 };
     const [r, twin] = [rig(c, more), rig(c, more)];
     const { optimizer } = r;
@@ -237,7 +238,7 @@ describe.each(engines.flatMap((e) => classes.map((c) => [e.name, c.title, e, c] 
       () => optimizer[Symbol.dispose](),
     ];
     for (const attack of attacks) refused(TypeError, queue, attack);
-    // Flags and choices that need another kernel; of those that need none, the change holds.
+    // Flags and choices that need another kernel are refused. Others take effect.
     for (const [name, { default: value, choices }] of Object.entries(declaration.hyperParameters)) {
       const group = optimizer.paramGroups[0] as Any;
       for (const other of choices ?? (typeof value === 'boolean' ? [!value] : [])) {
@@ -266,7 +267,7 @@ describe.each(engines.flatMap((e) => classes.map((c) => [e.name, c.title, e, c] 
     optimizer.dispose();
   });
 
-  test('another optimizer on the same params', async () => {
+  test('another optimizer on the same params must wait', async () => {
     const [a, b] = [pinned(18, 1), pinned(5, 2)];
     const [first, other, apart] = [c.make([a, b]), c.make({ x: a.subarray(7, 9) }), c.make(a.slice())];
     const shared = /params\["x"\]: the memory of a step in flight, expected to await the pending stepAsync\(\) first/;
@@ -281,14 +282,14 @@ describe.each(engines.flatMap((e) => classes.map((c) => [e.name, c.title, e, c] 
     await pending[1];
     expect(other.step({ x: pinned(2, 1) })).toEqual({ applied: true });
     expect(await other.stepAsync({ x: pinned(2, 1) })).toEqual({ applied: true });
-    // The one that was refused gives nothing free that it does not hold.
+    // The refused step releases no memory that it does not hold.
     const own = first.stepAsync([pinned(18, 1), null]);
     await rejected(TypeError, shared, () => other.stepAsync({ x: pinned(2, 1) }));
     refused(TypeError, shared, () => other.step({ x: pinned(2, 1) }));
     await own;
   });
 
-  test('user code in the middle of a call', async () => {
+  test('user code that runs during a call cannot call the optimizer', async () => {
     const acts: ((r: Rig) => unknown)[] = [
       (r) => r.optimizer.step(grads(1)),
       (r) => r.optimizer.dispose(),
@@ -330,7 +331,7 @@ describe.each(engines.flatMap((e) => classes.map((c) => [e.name, c.title, e, c] 
         for (const attack of attacks) await rejected(TypeError, middle, () => r.optimizer.stepAsync(...attack));
       }
     });
-    // stepAsync itself throws nothing into that code: the step inside is refused, the one outside goes on.
+    // stepAsync throws nothing into that code. The inner step is rejected, and the outer one continues.
     const [r, twin] = [rig(c), rig(c)];
     const inside: Promise<unknown>[] = [];
     const act = () => {

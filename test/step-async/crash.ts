@@ -1,5 +1,5 @@
-// Run in processes of their own by step-async.test.ts: what would take one down if a step on another thread ever used
-// memory that is gone. The last scenario says 'alive'.
+// Run in other processes by fuzz.slow.test.ts. Each scenario would crash its process if a step on another thread used
+// freed memory. The last scenario prints 'alive'.
 import { join } from 'node:path';
 import { MessageChannel, markAsUntransferable, Worker } from 'node:worker_threads';
 import { Adam, allocate, SGD, setThreads } from '../../lib/index.js';
@@ -8,11 +8,11 @@ import type { Any } from '../support/rig.js';
 const collect = (globalThis as Any).gc as () => void;
 const { WebAssembly } = globalThis as Any;
 
-/** Large enough that a step still runs when it is attacked: its first one also gets the memory from the system. */
+/** Large enough that a step still runs when it is attacked. The first step also allocates its memory. */
 const size = Number(process.env['FUZZ_SIZE'] ?? 1_000_000);
 
 const tick = () => new Promise((resolve) => setImmediate(resolve));
-/** Several rounds of garbage collection, and new memory in the place of the old. */
+/** Collects garbage several times, and allocates new memory in place of the old. */
 async function churn(): Promise<void> {
   for (let i = 0; i < 3; i++) {
     collect();
@@ -59,14 +59,14 @@ async function grown(): Promise<void> {
     for (let i = 0; i < 20; i++) memory.grow(1);
     return pending;
   };
-  // Nobody but the step holds the memory, and its arrays are detached.
+  // Only the step still holds the memory. Its arrays are detached.
   const [ran, waited] = begin();
   await churn();
   await ran;
   expect((await waited).includes('a detached Float32Array'), 'the second is refused');
 }
 
-/** All ways to take a buffer away; a mark of ours or of Node's does not stop all of them. */
+/** Every way to detach a buffer. Marking it as untransferable does not stop all of them. */
 async function takeAway(buffer: Any): Promise<void> {
   const ways = [
     () => structuredClone(buffer, { transfer: [buffer] }),
@@ -89,7 +89,7 @@ async function takeAway(buffer: Any): Promise<void> {
     try {
       await way();
     } catch {
-      // Not here, or not any more.
+      // This way does not exist here, or the buffer is detached already.
     }
   }
 }
@@ -107,11 +107,11 @@ async function transferred(): Promise<void> {
   }
 }
 
-/** Memory that may be moved, in all disguises: refused, or it stays. */
+/** Memory that may be moved, in every disguise, is refused or stays in place. */
 async function movable(): Promise<void> {
   const held = shared(size);
   for (const isParam of [true, false]) {
-    const plain = new ArrayBuffer(Math.ceil((4 * size) / 65536) * 65536); // as large as memory of WebAssembly can be
+    const plain = new ArrayBuffer(Math.ceil((4 * size) / 65536) * 65536); // a size that a WebAssembly.Memory can have
     markAsUntransferable(plain);
     const marked = new Float32Array(plain, 0, size);
     const pending = messageOf(new Adam(isParam ? marked : held).stepAsync(isParam ? held : marked));
@@ -119,7 +119,7 @@ async function movable(): Promise<void> {
     await churn();
     expect((await pending).includes('allocate(length)'), 'a marked buffer is refused');
   }
-  // Empty at the call, full when the step begins, gone while it runs.
+  // Empty at the call, filled when the step starts, freed while it runs.
   const [rows, values] = [1e6, 4 * size].map((maxByteLength) => new (ArrayBuffer as Any)(0, { maxByteLength }));
   const adam = new Adam(held);
   const before = adam.stepAsync(shared(size));
@@ -134,7 +134,7 @@ async function movable(): Promise<void> {
   expect((await pending).includes('allocate(length)'), 'a growing buffer is refused');
 }
 
-/** Another thread writes nonsense over row numbers all the time: no step may leave the memory of its param. */
+/** Another thread keeps overwriting row numbers with random values. No step may leave the memory of its param. */
 async function overwritten(): Promise<void> {
   const [count, columns, table] = [2000, 8, 50_000];
   const rows = new Int32Array(new SharedArrayBuffer(4 * count));
@@ -160,7 +160,7 @@ async function overwritten(): Promise<void> {
   const adam = new Adam(w, { zeroGrads: true, clipNorm: 1, ema: 0.9 });
   const values = shared(count * columns).fill(1);
   for (let i = 0; i < 200; i++) {
-    // What is right at the call may be wrong when the second begins.
+    // Valid row numbers at the call may be invalid when the second step starts.
     const messages = await Promise.all([1, 2].map(() => messageOf(adam.stepAsync({ rows, values }))));
     for (const message of messages) expect(message === '' || message.includes('grads.rows['), message);
   }
@@ -191,7 +191,7 @@ const worker = (code: string, kind: number) =>
 
 const rounds = Number(process.env['FUZZ_WORKERS'] ?? 16);
 
-/** Workers that end in mid-step. */
+/** Workers that end during a step. */
 async function ended(): Promise<void> {
   const code = 'for (let i = 0; i < 5; i++) adam.stepAsync(g); parentPort.postMessage(0);';
   const last = (w: Worker) => new Promise((resolve) => w.once('exit', resolve));
@@ -205,7 +205,7 @@ async function ended(): Promise<void> {
   for (let i = 0; i < rounds; i += 8) await Promise.all(Array.from({ length: 8 }, (_, k) => end(i + k)));
 }
 
-/** Many at once, on changing numbers of threads, beside steps on this one. */
+/** Many workers at once, with changing numbers of threads, beside steps on this thread. */
 async function crowd(): Promise<void> {
   const code = '(async () => { for (;;) { await adam.stepAsync(g); setThreads(1 + (adam.stepCount % 3)); } })()';
   const workers = [0, 1].map((kind) => worker(code, kind));
@@ -235,7 +235,7 @@ async function crowd(): Promise<void> {
   expect(tiny.stepCount === 3000, 'all tiny steps are done');
 }
 
-/** The process ends in mid-step, here and in workers. */
+/** The process ends during a step, here and in workers. */
 async function exit(): Promise<void> {
   const workers = [0, 1].map((kind) => worker('adam.stepAsync(g); parentPort.postMessage(0);', kind));
   await Promise.all(workers.map((w) => new Promise((resolve) => w.once('message', resolve))));
@@ -244,14 +244,14 @@ async function exit(): Promise<void> {
   process.exit(0);
 }
 
-/** It ends when nothing is left to do, and not before. */
+/** The process ends when nothing is pending, and not before. */
 async function last(): Promise<void> {
   void new Adam(allocate(size)).stepAsync(allocate(size)).then(() => console.log('alive'));
 }
 
 const scenarios = [dropped, grown, transferred, movable, overwritten, crowd, ended, exit, last];
 
-/** Runs those that the arguments name. */
+/** Runs the scenarios that the arguments name. */
 async function main(): Promise<void> {
   for (const name of process.argv.slice(2)) {
     const begin = performance.now();

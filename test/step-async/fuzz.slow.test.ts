@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 
-/** Runs scenarios of step-async-crash.ts in a process of its own. */
+/** Runs scenarios of crash.ts in another process. */
 function run(scenarios: readonly string[]): Promise<unknown> {
   return new Promise((resolve) => {
     const script = join(__dirname, 'crash.ts');
@@ -15,12 +15,12 @@ function run(scenarios: readonly string[]): Promise<unknown> {
   });
 }
 
-describe.concurrent('the process lives', () => {
+describe.concurrent('the process survives', () => {
   const alive = { status: 0, signal: null, out: expect.stringMatching(/^alive$/m), errors: '' };
-  test('memory that goes; other threads; its end in mid-step', async ({ expect }) => {
+  test('freed memory, other threads, and its own end during a step', async ({ expect }) => {
     expect(await run(['dropped', 'grown', 'transferred', 'movable', 'overwritten', 'crowd', 'exit'])).toEqual(alive);
   });
-  test('workers that end in mid-step; its end when all is done', async ({ expect }) => {
+  test('workers that end during a step, and its own end when all is done', async ({ expect }) => {
     expect(await run(['ended', 'last'])).toEqual(alive);
   });
 });

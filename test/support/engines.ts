@@ -34,7 +34,7 @@ export function firstDifference(a: Float32Array, b: Float32Array): number {
   return -1;
 }
 
-/** What a run leaves behind. */
+/** The results of a run. */
 export interface Trace {
   readonly arrays: readonly Float32Array[];
   readonly norms: readonly (number | undefined)[];

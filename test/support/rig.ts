@@ -1,5 +1,5 @@
-// What the contract, property and fuzz tests share: every class in every form of its flags, and a way to compare
-// everything that an optimizer and its params hold, to the bit.
+// Shared by contract, property and fuzz tests: every class in every form of its flags, and a way to compare
+// everything that an optimizer and its params hold, bit for bit.
 import { expect } from 'vitest';
 import type { Declaration, HyperParameter } from '../../lib/core/declaration.js';
 import type { Grads, Optimizer, OptimizerClass } from '../../lib/index.js';
@@ -20,7 +20,7 @@ export interface Case {
 
 const declarations = allClasses.map(([, declaration]) => declaration);
 
-/** The options without which a class can't be made. */
+/** The options that a class requires. */
 export function needed({ hyperParameters }: Declaration): Options {
   return Object.fromEntries(
     Object.entries(hyperParameters)
@@ -29,7 +29,7 @@ export function needed({ hyperParameters }: Declaration): Options {
   );
 }
 
-/** `weightDecay` for a class that has it; nothing for one that has penalties of its own, or none. */
+/** `weightDecay` for a class that has it, and nothing for others. */
 export function decay({ declaration }: Case, weightDecay: unknown): Options {
   return 'weightDecay' in declaration.hyperParameters ? { weightDecay } : {};
 }
@@ -44,7 +44,7 @@ export function classOf(declaration: Declaration): OptimizerClass {
   return (allClasses.find(([, known]) => known === declaration) as (typeof allClasses)[number])[0];
 }
 
-/** What a flag, a choice or a momentum can be; other numbers stay at their default. */
+/** The values that a flag, a choice or momentum is tested with. Other numbers keep their default. */
 function forms(name: string, h: HyperParameter): readonly unknown[] {
   if (typeof h.default === 'boolean') return [h.default, !h.default];
   if (h.choices !== undefined) return h.choices;
@@ -69,14 +69,14 @@ function caseOf(declaration: Declaration, options: Options): Case {
   };
 }
 
-/** Classes whose t counts the optimizer's steps, not the param's updates: those of TensorFlow.js that have a t. */
+/** Classes whose t counts the optimizer's steps and not the param's updates: TensorFlow.js's classes with a t. */
 export const hasClockOfItsOwn = ({ declaration: { name } }: Case): boolean =>
   name === 'AdamOptimizer' || name === 'AdamaxOptimizer';
 
 /** Every class with its defaults. */
 export const classes: readonly Case[] = declarations.map((d) => ({ ...caseOf(d, {}), title: d.name }));
 
-/** Every class in every form that its options allow together. */
+/** Every class in every valid combination of its flags. */
 export const variants: readonly Case[] = declarations.flatMap((d) =>
   product(Object.entries(d.hyperParameters).map(([name, h]) => [name, forms(name, h)] as const))
     .map((options) => caseOf(d, options))
@@ -85,12 +85,12 @@ export const variants: readonly Case[] = declarations.flatMap((d) =>
         make(new Float32Array(1));
         return true;
       } catch {
-        return false; // dampening or Nesterov without what they need
+        return false; // dampening or Nesterov without momentum
       }
     }),
 );
 
-/** Every class in every form that takes gradients of some rows, those for params with a shape alone too. */
+/** Every form of every class that accepts sparse gradients, including forms that require a shape. */
 export const rowForms: readonly Case[] = [
   ...variants.filter(({ declaration }) => declaration.denseOnly === undefined),
   ...declarations
@@ -101,12 +101,12 @@ export const rowForms: readonly Case[] = [
 /** Cases as arguments of `test.each`, with their titles first. */
 export const titled = <C extends Case>(cases: readonly C[]) => cases.map((c) => [c.title, c] as const);
 
-/** The bits of an array, so that NaN and −0 count; of NaN there is one, as its sign is the machine's. */
+/** The bits of an array, so that NaN and −0 count. All NaNs are equal, because their sign depends on the machine. */
 export function bits(array: Float32Array): string {
   return Buffer.from(array.map((x) => (Number.isNaN(x) ? Number.NaN : x)).buffer).toString('hex');
 }
 
-/** Everything that can be seen of an optimizer and its params, as one string. */
+/** Everything visible of an optimizer and its params, as one string. */
 export function snapshot(optimizer: Optimizer, params: readonly Float32Array[]): string {
   const functions = new Map<unknown, number>();
   const replacer = (_: string, value: unknown): unknown => {
@@ -126,7 +126,7 @@ export function snapshot(optimizer: Optimizer, params: readonly Float32Array[]):
   );
 }
 
-/** A named optimizer of two params that has taken a few steps, one of them without "b". */
+/** An optimizer of two named params after a few steps, one of them without a gradient for "b". */
 export interface Rig {
   readonly optimizer: Optimizer;
   readonly a: Float32Array;
@@ -152,7 +152,7 @@ export const shape = new RegExp(`^(${names})(\\.\\w+)?: .+: .+, expected .+`, 's
 
 export type Kind = typeof TypeError | typeof RangeError;
 
-/** Runs what must fail, and returns the error: of the kind, in the one shape, and matching `message`. */
+/** Runs an action that must throw an error of this kind, in the library's shape, that matches `message`; returns it. */
 export function refused(kind: Kind, message: RegExp | string, action: () => unknown): Error {
   let error: unknown;
   try {
@@ -169,8 +169,8 @@ export function refused(kind: Kind, message: RegExp | string, action: () => unkn
 }
 
 /**
- * Runs an attack that must be refused, and shows that it changed nothing: neither what can be seen, nor what a twin that
- * was never attacked computes in the next steps.
+ * Runs an attack that must be refused, and checks that it changed nothing: neither the visible state nor the next steps,
+ * compared with a twin.
  */
 export function harmless(
   c: Case,

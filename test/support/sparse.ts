@@ -35,7 +35,7 @@ export interface Rig {
   seen(): string;
 }
 
-/** A table of 6 rows of 3, a flat param of 12 and a dense one of 5, after so many steps. */
+/** A table of 6 rows of 3, a flat param of 12 and a dense one of 5, after `steps` steps. */
 export function rigOf(c: Case, more: Options = {}, steps = 2): Rig {
   const [table, flat, dense] = [numbers(18, 1), numbers(12, 2), numbers(5, 3)];
   const params = [table, flat, dense];
@@ -50,7 +50,7 @@ export function rigOf(c: Case, more: Options = {}, steps = 2): Rig {
   return { optimizer, table, flat, dense, params, step, seen: () => snapshot(optimizer, params) };
 }
 
-/** An attack on every engine, on a new optimizer and on one that has taken steps, that must leave no trace. */
+/** Runs an attack on every engine, on a new optimizer and after steps, and checks that it leaves no trace. */
 export function harmless(
   c: Case,
   kind: Kind,

@@ -8,7 +8,7 @@ import { type Any, type Case, type Kind, numbers, type Options, shape, snapshot 
 const native = engine();
 export const engines: readonly Engine[] = native.name === 'js' ? [native] : [native, referenceEngine];
 
-/** A copy in memory that stays. */
+/** A copy in memory that stays in place. */
 export function pin(array: Float32Array): Float32Array {
   const pinned = new Float32Array(new SharedArrayBuffer(array.byteLength));
   pinned.set(array);
@@ -21,7 +21,7 @@ export const rowsOf = (...rows: number[]) => {
   return array;
 };
 
-/** A named optimizer of two params in memory that stays, that has taken two steps. */
+/** An optimizer of two named params in memory that stays in place, after two steps. */
 export interface Rig {
   readonly optimizer: Optimizer;
   readonly params: readonly Float32Array[];
@@ -36,14 +36,14 @@ export function rig(c: Case, more: Options = {}): Rig {
   return { optimizer, params, seen: () => snapshot(optimizer, params) };
 }
 
-/** New gradients for a rig; one of three is without "a". */
+/** New gradients for a rig. Every third one has no gradient for "a". */
 export function grads(seed: number): Any {
   return { a: seed % 3 === 2 ? null : pinned(5, seed), b: pinned(18, seed + 1) };
 }
 
-/** The reason for which a promise rejects, in the shape of all errors. */
+/** The reason of a rejected promise, in the library's error shape. */
 export async function rejected(kind: Kind, message: RegExp, call: () => Promise<unknown>): Promise<Error> {
-  const promise = call(); // what it throws at once fails the test
+  const promise = call(); // a synchronous throw fails the test
   expect(promise).toBeInstanceOf(Promise);
   const error = await promise.then(
     () => undefined,
@@ -55,7 +55,7 @@ export async function rejected(kind: Kind, message: RegExp, call: () => Promise<
   return error as Error;
 }
 
-/** Awaits an attack, and shows that a twin without it comes to the same. */
+/** Awaits an attack, and checks that a twin without it gives the same bits. */
 export async function harmless(c: Case, attack: (r: Rig) => Promise<unknown>, more: Options = {}): Promise<void> {
   const [victim, twin] = [rig(c, more), rig(c, more)];
   await attack(victim);

@@ -6,7 +6,9 @@ import { afterAll, expect } from 'vitest';
 import manifest from '../../package.json';
 import { root } from './root.js';
 
-/** What `npm pack` makes of this checkout, extracted beside links to its dependencies as an install would lay it out. */
+/**
+ * What `npm pack` makes of this checkout, extracted beside links to its dependencies as an install would lay it out.
+ */
 export function packed() {
   const folder = mkdtempSync(join(tmpdir(), 'schuss-pack-'));
   afterAll(() => rmSync(folder, { recursive: true, force: true }));

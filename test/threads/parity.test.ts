@@ -1,4 +1,4 @@
-// The same bits for any number of threads; several workers at once; threads that end with their last worker.
+// Any number of threads gives the same bits, several workers can step at once, and threads end with their last worker.
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { afterAll, describe, expect, test } from 'vitest';
@@ -28,7 +28,7 @@ function run(optimizer: OptimizerClass, threads: number): { arrays: Float32Array
   ] as const;
   const params = shapes.map(([rows, columns]) => floats(rows * columns, next));
   const shaped = params.map((data, i) => ({ data, shape: shapes[i] as readonly [number, number] }));
-  // A class may want it.
+  // MomentumOptimizer requires it.
   const momentum = optimizer.optimizerName === 'MomentumOptimizer' ? { momentum: 0.9 } : {};
   const instance = new optimizer(shaped, { ...momentum, lr: 0.1, clipNorm: 1, ema: 0.9, zeroGrads: true });
   const norms = [1, 2, 3].map((step) => {
@@ -55,7 +55,7 @@ describe.each(allClasses.map(([optimizer]) => [optimizer.optimizerName, optimize
   },
 );
 
-/** A worker that steps a param large enough for threads again and again, and tells what came out. */
+/** A worker that keeps stepping a param large enough for threads, and posts the result of the first steps. */
 const code = `
   const { parentPort } = require('node:worker_threads');
   const { Adam, setThreads } = require(${JSON.stringify(join(root, 'dist', 'index.js'))});
@@ -69,7 +69,7 @@ const code = `
   again();
 `;
 
-test('several workers step at once, and may be terminated in the middle of it', async () => {
+test('several workers may step at once, and be terminated during a step', async () => {
   const sums = await Promise.all(
     [1, 2, 3].map(
       () =>
@@ -81,6 +81,6 @@ test('several workers step at once, and may be terminated in the middle of it', 
     ),
   );
   expect(new Set(sums).size).toBe(1);
-  // The pool starts anew for the next one.
+  // The pool starts again for the next step.
   expect(run(optimizers.sgd, 2).norms).toEqual(run(optimizers.sgd, 1).norms);
 });

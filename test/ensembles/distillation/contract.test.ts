@@ -4,7 +4,7 @@ import * as ensembles from '../../../lib/ensembles/index.js';
 import { f32 } from '../../support/arrays.js';
 import { detached, thrown } from '../../support/bad-input.js';
 
-// What TypeScript would refuse is half of what is tested here.
+// Half of the tests pass values that TypeScript refuses.
 // biome-ignore lint/suspicious/noExplicitAny: see above
 const e = ensembles as any;
 
@@ -50,7 +50,10 @@ describe('distillationLoss', () => {
     ],
   ])('%s %o', (_name, options, message) => {
     expect(thrown(() => call({ ...options, grad }))).toBe(message.replace('$', 'distillationLoss'));
-    expect(grad.every((g) => g === 9)).toBe(true);
+    expect(
+      grad.every((g) => g === 9),
+      'grad must keep its values',
+    ).toBe(true);
   });
 
   test.each<[unknown, string]>([
@@ -91,7 +94,10 @@ describe('distillationLoss', () => {
     ],
   ])('teacher %#', (teacher, message) => {
     expect(thrown(() => call({ grad }, teacher))).toBe(message.replace('$', 'distillationLoss'));
-    expect(grad.every((g) => g === 9)).toBe(true);
+    expect(
+      grad.every((g) => g === 9),
+      'grad must keep its values',
+    ).toBe(true);
   });
 
   test.each<[unknown, string]>([
@@ -106,7 +112,7 @@ describe('distillationLoss', () => {
     expect(thrown(() => e.distillationLoss(student, b, { classes: 3 }))).toBe(message.replace('$', 'distillationLoss'));
   });
 
-  test('alpha is 1 without labels and 0.5 with', () => {
+  test('alpha defaults to 1 without labels and to 0.5 with labels', () => {
     const labels = Int32Array.of(0, 1);
     expect(call({})).toBe(call({ alpha: 1 }));
     expect(call({ labels })).toBe(call({ labels, alpha: 0.5 }));
@@ -115,7 +121,7 @@ describe('distillationLoss', () => {
     expect(call({ labels, alpha: undefined, temperature: undefined, grad: undefined })).toBe(call({ labels }));
   });
 
-  test('nothing that is given is changed', () => {
+  test('no argument but grad is changed', () => {
     const before = [a, b].map((array) => [...array]);
     const labels = Int32Array.of(0, 1);
     call({ labels, temperature: 3, grad: new Float32Array(6) }, [b, b]);

@@ -90,17 +90,17 @@ describe('distillationLoss', () => {
     });
   }
 
-  test.each(Object.keys(cases))('%s: the loss', (name) => {
-    expect(close(call(cases[name]!), truth(cases[name]!))).toBe(true);
+  test.each(Object.keys(cases))('%s: the loss agrees with float64', (name) => {
+    expect(close(call(cases[name]!), truth(cases[name]!)), 'the loss must be that of the formula').toBe(true);
   });
 
-  test.each(Object.keys(cases))('%s: the gradient is that of the loss', (name) => {
+  test.each(Object.keys(cases))('%s: the gradient is the derivative of the loss', (name) => {
     const c = cases[name]!;
     const grad = new Float32Array(student.length).fill(Number.NaN);
     const loss = call(c, student, grad);
     expect(loss).toBe(call(c)); // grad changes nothing
     const numeric = differences(c);
-    expect(agrees(grad, numeric, 1e-9)).toBe(true);
+    expect(agrees(grad, numeric, 1e-9), 'grad must be the derivative of the loss').toBe(true);
     for (const factor of [4, 1 / 4, 2.5, 1 / 2.5, -1])
       expect(
         agrees(
@@ -112,7 +112,7 @@ describe('distillationLoss', () => {
       ).toBe(false);
   });
 
-  test('another formula is told apart', () => {
+  test('a wrong formula is detected', () => {
     const c = cases['several teachers and labels']!;
     const wrong: Record<string, Partial<Formula>> = {
       'no T²': { tSquared: () => 1 },
@@ -125,11 +125,12 @@ describe('distillationLoss', () => {
       'the sum over the batch': { divide: () => 1 },
       'the mean over elements': { divide: (rows) => rows * classes },
     };
-    expect(close(call(c), truth(c))).toBe(true);
-    for (const [name, formula] of Object.entries(wrong)) expect(close(call(c), truth(c, formula)), name).toBe(false);
+    expect(close(call(c), truth(c)), 'the loss must be that of the formula').toBe(true);
+    for (const [name, formula] of Object.entries(wrong))
+      expect(close(call(c), truth(c, formula)), `the library must differ from a wrong formula: ${name}`).toBe(false);
   });
 
-  test('by hand', () => {
+  test('examples worked by hand', () => {
     // KL(¼, ¾ ‖ ½, ½) = ¼·ln ½ + ¾·ln 3/2
     const kl = 0.13081203594113694;
     const z = f32(0, 0);
@@ -150,7 +151,7 @@ describe('distillationLoss', () => {
     expect([...wide]).toEqual([0.125, -0.125, 0, 0]);
   });
 
-  test('large logits', () => {
+  test('large logits do not overflow', () => {
     const grad = f32(0, 0);
     const [z, t] = [f32(1e4, -1e4), f32(-1e4, 1e4)];
     expect(distillationLoss(z, t, { classes: 2, grad })).toBe(2e4);
@@ -164,7 +165,7 @@ describe('distillationLoss', () => {
     expect(distillationLoss(z, t, { classes: 2, alpha: 0, labels: Int32Array.of(0) })).toBe(0);
   });
 
-  test('where the teacher is sure, and where it has no share', () => {
+  test('a teacher with one probability of 1, and a teacher without a share', () => {
     const grad = f32(0, 0);
     expect(distillationLoss(f32(0, 0), { probabilities: f32(1, 0) }, { classes: 2, grad })).toBeCloseTo(Math.LN2, 15);
     expect([...grad]).toEqual([-0.5, 0.5]);
@@ -188,18 +189,21 @@ describe('distillationLoss', () => {
     expect([...grad]).toEqual([Number.NaN, Number.NaN]);
   });
 
-  test('a student that is its teacher has loss and gradient 0', () => {
+  test('a student equal to its teacher has loss 0 and gradient 0', () => {
     for (const teacher of [student, [student]]) {
       const grad = new Float32Array(student.length).fill(1);
       expect(distillationLoss(student, teacher, { classes, temperature: 3, grad })).toBe(0);
-      expect(grad.every((g) => g === 0)).toBe(true);
+      expect(
+        grad.every((g) => g === 0),
+        'grad must be 0 everywhere',
+      ).toBe(true);
     }
   });
 
   test('probabilities that do not sum to 1 are used as they are, and so is their gradient', () => {
     const c: Case = { teacher: { probabilities: given.probabilities.map((p) => p * 3) }, temperature: 2 };
     const grad = new Float32Array(student.length);
-    expect(close(call(c, student, grad), truth(c))).toBe(true);
-    expect(agrees(grad, differences(c), 1e-9)).toBe(true);
+    expect(close(call(c, student, grad), truth(c)), 'the loss must be that of the formula').toBe(true);
+    expect(agrees(grad, differences(c), 1e-9), 'grad must be the derivative of the loss').toBe(true);
   });
 });

@@ -46,7 +46,7 @@ describe('distillationLoss', () => {
       }),
     ));
 
-  test('the order of the teachers is of no account; one in a list is one alone', () =>
+  test('the order of the teachers does not matter, and a list of one is that teacher', () =>
     fc.assert(
       fc.property(sample, ({ student, teachers, ...options }) => {
         const loss = distillationLoss(student, teachers, options);
@@ -57,7 +57,7 @@ describe('distillationLoss', () => {
       }),
     ));
 
-  test('several alike are one; alpha mixes in a straight line', () =>
+  test('equal teachers count as one, and alpha mixes linearly', () =>
     fc.assert(
       fc.property(sample, ({ student, teachers: [one], ...options }) => {
         const at = (alpha: number, teacher: Float32Array | Float32Array[] = one!) =>
@@ -67,7 +67,7 @@ describe('distillationLoss', () => {
       }),
     ));
 
-  test('grad may be the memory of the student or of a teacher', () =>
+  test('grad may share the memory of the student or of a teacher', () =>
     fc.assert(
       fc.property(sample, fc.nat(3), ({ student, teachers, ...options }, which) => {
         const grad = new Float32Array(student.length);

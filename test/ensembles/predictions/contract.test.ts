@@ -4,13 +4,13 @@ import * as ensembles from '../../../lib/ensembles/index.js';
 import { f32 } from '../../support/arrays.js';
 import { detached, thrown } from '../../support/bad-input.js';
 
-// What TypeScript would refuse is half of what is tested here.
+// Half of the tests pass values that TypeScript refuses.
 // biome-ignore lint/suspicious/noExplicitAny: see above
 const e = ensembles as any;
 
 const a = f32(1, 2, 3, 4, 5, 6);
 
-test('majorityVote: NaN has no place in an order', () => {
+test('majorityVote refuses NaN, which has no order', () => {
   const nan = f32(1, 2, 3, 1, Number.NaN, 3);
   expect(thrown(() => e.majorityVote([a, nan], { classes: 3 }))).toBe(
     'RangeError: majorityVote: members[1]: NaN in row 1, expected values to compare',
@@ -24,11 +24,11 @@ describe('Ensemble', () => {
     [[], 'RangeError: Ensemble: members: nothing, expected at least one function'],
     [[() => a, a], 'TypeError: Ensemble: members[1]: Float32Array(6), expected a function (x) => Float32Array'],
     [[() => a, ,], 'TypeError: Ensemble: members[1]: undefined, expected a function (x) => Float32Array'],
-  ])('refused %#', (members, message) => {
+  ])('invalid argument %# is refused', (members, message) => {
     expect(thrown(() => new e.Ensemble(members))).toBe(message);
   });
 
-  test('vote is true or false', () => {
+  test('vote must be true or false', () => {
     expect(thrown(() => new e.Ensemble([() => a], { vote: 'hard', classes: 3 }))).toBe(
       'TypeError: Ensemble: vote: "hard", expected true or false',
     );
@@ -37,7 +37,7 @@ describe('Ensemble', () => {
   const rejected = async (members: unknown[], options = {}) =>
     String(await new e.Ensemble(members, options).predict(a).catch((error: unknown) => error));
 
-  test('what a member gives is looked at, and the member named', async () => {
+  test('an invalid prediction of a member is refused, and the error names the member', async () => {
     expect(await rejected([() => a, () => [1, 2]])).toBe(
       'TypeError: Ensemble: members[1](x): [1, 2], expected a Float32Array (convert it with Float32Array.from(…))',
     );
@@ -64,7 +64,7 @@ describe('Ensemble', () => {
     );
   });
 
-  test('an error of a member comes through as it is, and never as a throw; no other rejection is left alone', async () => {
+  test('an error of a member rejects predict() as it is, and no other rejection stays unhandled', async () => {
     const error = new Error('out of memory');
     const unhandled: unknown[] = [];
     const listen = (reason: unknown) => unhandled.push(reason);
@@ -79,10 +79,10 @@ describe('Ensemble', () => {
     await expect(new e.Ensemble([...members].reverse()).predict(a)).rejects.toBe(error);
     await new Promise((resolve) => setTimeout(resolve, 5));
     process.off('unhandledRejection', listen);
-    expect(unhandled).toEqual([]);
+    expect(unhandled, 'unhandled rejections').toEqual([]);
   });
 
-  test('later changes to the lists that it was made from are of no account', async () => {
+  test('later changes to the lists of members and weights have no effect', async () => {
     const members = [() => f32(1), () => f32(3)];
     const weights = [1, 3];
     const ensemble = new ensembles.Ensemble(members, { weights });
@@ -91,7 +91,7 @@ describe('Ensemble', () => {
     expect([...(await ensemble.predict(a))]).toEqual([2.5]);
   });
 
-  test('the type of the prediction follows the option vote, that of x the members', () => {
+  test('types: the prediction follows the option vote, and x follows the members', () => {
     expectTypeOf(new ensembles.Ensemble([(x) => x]).predict).toEqualTypeOf<
       (x: Float32Array) => Promise<Float32Array>
     >();

@@ -28,12 +28,15 @@ describe('averages of predictions', () => {
   };
   const kinds = Object.keys(truth) as (keyof typeof truth)[];
 
-  test.each(kinds)('%s: within half an ulp', (kind) => {
-    expect(agrees(library[kind](), truth[kind](even), 1e-14)).toBe(true);
-    expect(agrees(library[kind](weights), truth[kind](weights), 1e-14)).toBe(true);
+  test.each(kinds)('%s: agrees with float64 within half an ulp', (kind) => {
+    expect(agrees(library[kind](), truth[kind](even), 1e-14), 'the plain mean must agree with float64').toBe(true);
+    expect(
+      agrees(library[kind](weights), truth[kind](weights), 1e-14),
+      'the weighted mean must agree with float64',
+    ).toBe(true);
   });
 
-  test.each(kinds)('%s: another formula is told apart', (kind) => {
+  test.each(kinds)('%s: a wrong formula is detected', (kind) => {
     const wrong = {
       'weights not normalised': truth[kind](weights).map((v) => v * sum(weights)),
       'weights left out': truth[kind](even),
@@ -52,13 +55,16 @@ describe('averages of predictions', () => {
       }),
     };
     for (const [name, values] of Object.entries(wrong))
-      expect(agrees(library[kind](weights), values, 1e-14), name).toBe(false);
+      expect(
+        agrees(library[kind](weights), values, 1e-14),
+        `the library must differ from a wrong formula: ${name}`,
+      ).toBe(false);
   });
 
-  test('softmax comes before the mean, and is taken row by row', () => {
+  test('softmax is applied before the mean, to each matrix row', () => {
     const actual = averagePredictions(logits, { from: 'logits', classes });
     const product = softmax(averageLogits(logits), classes);
-    expect(agrees(actual, product, 1e-3)).toBe(false);
+    expect(agrees(actual, product, 1e-3), 'the mean must differ from a product of probabilities').toBe(false);
     expect(
       agrees(
         actual,
@@ -68,10 +74,11 @@ describe('averages of predictions', () => {
         ),
         1e-3,
       ),
+      'the mean must differ from a softmax over several matrix rows',
     ).toBe(false);
   });
 
-  test('by hand', () => {
+  test('examples worked by hand', () => {
     expect([...averagePredictions([f32(0.5, 0.25, 0.25), f32(0, 0.75, 0.25)])]).toEqual([0.25, 0.5, 0.25]);
     expect([...averagePredictions([f32(1, 0), f32(0, 1)], { weights: [6, 2] })]).toEqual([0.75, 0.25]);
     expect([...averagePredictions([f32(3, 3, -50, -50), f32(0, 0, 9, 9)], { from: 'logits', classes: 2 })]).toEqual([
@@ -81,33 +88,33 @@ describe('averages of predictions', () => {
     expect(p).toBeCloseTo(0.25, 7);
     expect(q).toBeCloseTo(0.75, 7);
     expect([...averageLogits([f32(4, -2), f32(0, 2)])]).toEqual([2, 0]);
-    expect([...averagePredictions([f32(), f32()])]).toEqual([]);
+    expect([...averagePredictions([f32(), f32()])], 'the mean of empty arrays').toEqual([]);
   });
 
-  test('large logits', () => {
+  test('large logits do not overflow', () => {
     const big = [f32(1e4, -1e4, 0), f32(-1e4, 1e4, 1e4), f32(3e38, -3e38, 3e38)];
     expect([...averagePredictions(big.slice(0, 1), { from: 'logits', classes: 3 })]).toEqual([1, 0, 0]);
     expect([...averagePredictions(big.slice(1, 2), { from: 'logits', classes: 3 })]).toEqual([0, 0.5, 0.5]);
     expect([...averagePredictions(big.slice(2), { from: 'logits', classes: 3 })]).toEqual([0.5, 0, 0.5]);
     expect([...averagePredictions([f32(-1e4, -1e4)], { from: 'logits', classes: 2 })]).toEqual([0.5, 0.5]);
     expect([...averageLogits([f32(3e38), f32(3e38)])]).toEqual([Math.fround(3e38)]);
-    // A masked class has probability 0, and a row of only such has none.
+    // A masked class has probability 0. A matrix row of masked classes has no probabilities.
     expect([...averagePredictions([f32(Number.NEGATIVE_INFINITY, 0)], { from: 'logits', classes: 2 })]).toEqual([0, 1]);
     expect([...averagePredictions([f32(Number.NEGATIVE_INFINITY)], { from: 'logits', classes: 1 })]).toEqual([
       Number.NaN,
     ]);
   });
 
-  test('a sum in float32 would lose the small ones', () => {
+  test('small terms are not lost, as they would be in a float32 sum', () => {
     expect(averageLogits([f32(2 ** 25), f32(1), f32(1), f32(-(2 ** 25))])[0]).toBe(0.5);
   });
 
-  test('weights that would overflow or vanish in their sum', () => {
+  test('very large and very small weights are normalised without overflow', () => {
     expect([...averageLogits([f32(1), f32(3)], { weights: [1e308, 1e308] })]).toEqual([2]);
     expect([...averageLogits([f32(1), f32(3)], { weights: [5e-324, 5e-324] })]).toEqual([2]);
   });
 
-  test('NaN goes through, but for a member of weight 0', () => {
+  test('NaN passes through, except from a member of weight 0', () => {
     expect([...averagePredictions([f32(Number.NaN, 1), f32(0, 1)])]).toEqual([Number.NaN, 1]);
     expect([...averagePredictions([f32(Number.NaN, 1), f32(0, 0.5)], { weights: [0, 1] })]).toEqual([0, 0.5]);
     expect([...averagePredictions([f32(Number.NaN, 1, 0, 0)], { from: 'logits', classes: 2 })]).toEqual([
@@ -118,9 +125,12 @@ describe('averages of predictions', () => {
     ]);
   });
 
-  test('more elements than a block', () => {
+  test('arrays may be longer than a block', () => {
     const long = [4, 5].map((seed) => numbers(2500, seed));
-    expect(agrees(averageLogits(long), weighted(long, [1, 1]), 1e-15)).toBe(true);
+    expect(
+      agrees(averageLogits(long), weighted(long, [1, 1]), 1e-15),
+      'the mean of long arrays must agree with float64',
+    ).toBe(true);
   });
 });
 
@@ -129,7 +139,7 @@ describe('majorityVote', () => {
     ...majorityVote(members, { classes: n, weights: w }),
   ];
 
-  test('by hand', () => {
+  test('examples worked by hand', () => {
     const a = f32(0.5, 0.3, 0.2, 0.1, 0.2, 0.7);
     const b = f32(0.1, 0.8, 0.1, 0.3, 0.3, 0.4);
     const c = f32(-1, 4, 2, 9, 8, 7);
@@ -140,11 +150,11 @@ describe('majorityVote', () => {
     expect(vote([a, b, c], 3, [1, 1, 2])).toEqual([1, 0]); // 2 : 2 in the second row
     expect(vote([f32(Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY)], 2)).toEqual([0]);
     expect(vote([f32(-5, -3, Number.POSITIVE_INFINITY)], 3)).toEqual([2]);
-    expect(vote([f32()], 3)).toEqual([]);
+    expect(vote([f32()], 3), 'the vote over empty arrays').toEqual([]);
     expect(majorityVote([a], { classes: 3 })).toBeInstanceOf(Int32Array);
   });
 
-  test('is not the likeliest class of the mean', () => {
+  test('the vote may differ from the most likely class of the mean', () => {
     const members = [f32(0.6, 0.4), f32(0.6, 0.4), f32(0, 1)];
     expect(vote(members, 2)).toEqual([0]);
     const average = averagePredictions(members);
@@ -153,7 +163,7 @@ describe('majorityVote', () => {
 });
 
 describe('Ensemble', () => {
-  test('is the average, or the vote, of what its members give', async () => {
+  test("predict() is the average or the vote of its members' predictions", async () => {
     const members = logits.map((z, i) => (i === 1 ? async () => z : () => z));
     expect(await new Ensemble(members).predict(f32())).toEqual(averageLogits(logits));
     expect(await new Ensemble(members, { from: 'logits', classes, weights }).predict(f32())).toEqual(
@@ -164,7 +174,7 @@ describe('Ensemble', () => {
     );
   });
 
-  test('all members are called with the same x, before the first has answered', async () => {
+  test('all members are called with the same x before the first one answers', async () => {
     const seen: unknown[] = [];
     let answer = (_: Float32Array) => {};
     const first = (x: unknown) => {
@@ -186,7 +196,7 @@ describe('Ensemble', () => {
     expect([...(await prediction)]).toEqual([2]);
   });
 
-  test('members may write to one array', async () => {
+  test('members may return the same array', async () => {
     const shared = f32(0);
     const member = (value: number) => () => shared.fill(value);
     const ensemble = new Ensemble([member(1), member(3), async () => f32(5)]);

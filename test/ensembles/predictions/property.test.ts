@@ -13,7 +13,7 @@ const averages: Record<string, (s: Sample, out?: Float32Array) => Float32Array> 
 };
 
 describe.each(Object.entries(averages))('%s', (_name, average) => {
-  test('weights are normalised: their scale is of no account', () =>
+  test('the scale of the weights does not matter', () =>
     fc.assert(
       fc.property(ensemble, fc.integer({ min: -40, max: 40 }), (sample, exponent) => {
         const scaled = { ...sample, weights: sample.weights.map((w) => w * 2 ** exponent) };
@@ -21,7 +21,7 @@ describe.each(Object.entries(averages))('%s', (_name, average) => {
       }),
     ));
 
-  test('equal weights are no weights', () =>
+  test('equal weights give the plain mean', () =>
     fc.assert(
       fc.property(ensemble, weight, (sample, w) => {
         const none = { ...sample, weights: undefined as unknown as number[] };
@@ -29,11 +29,14 @@ describe.each(Object.entries(averages))('%s', (_name, average) => {
       }),
     ));
 
-  test('the order of the members is of no account, within rounding', () =>
+  test('the order of the members does not matter, up to rounding', () =>
     fc.assert(
       fc.property(ensemble, (sample) => {
         const turned = { ...sample, members: [...sample.members].reverse(), weights: [...sample.weights].reverse() };
-        expect(near(average(turned), average(sample), largest(sample.members) + 1)).toBe(true);
+        expect(
+          near(average(turned), average(sample), largest(sample.members) + 1),
+          'another order of the members must give the same mean up to rounding',
+        ).toBe(true);
       }),
     ));
 
@@ -46,7 +49,7 @@ describe.each(Object.entries(averages))('%s', (_name, average) => {
       }),
     ));
 
-  test('members alike give what one gives, to the bit', () =>
+  test('equal members give the bits of one', () =>
     fc.assert(
       fc.property(ensemble, (sample) => {
         const one = { ...sample, members: sample.members.slice(0, 1), weights: [1] };
@@ -56,7 +59,7 @@ describe.each(Object.entries(averages))('%s', (_name, average) => {
       }),
     ));
 
-  test('lies between the members, element by element', () =>
+  test('each element lies between those of the members', () =>
     fc.assert(
       fc.property(ensemble, (sample) => {
         const alone = sample.members.map((m) => average({ ...sample, members: [m], weights: [1] }));
@@ -69,7 +72,7 @@ describe.each(Object.entries(averages))('%s', (_name, average) => {
       }),
     ));
 
-  test('out may be any of the members; no other is changed', () =>
+  test('out may be any member, and no other member changes', () =>
     fc.assert(
       fc.property(ensemble, fc.nat(4), (sample, which) => {
         const expected = bits(average(sample));
@@ -94,13 +97,16 @@ test('probabilities from logits sum to 1', () =>
       );
       for (let begin = 0; begin < p.length; begin += classes) {
         const row = p.subarray(begin, begin + classes);
-        expect(row.every((v) => v >= 0 && v <= 1)).toBe(true);
+        expect(
+          row.every((v) => v >= 0 && v <= 1),
+          'probabilities must be in [0, 1]',
+        ).toBe(true);
         expect(Math.abs(row.reduce((a, b) => a + b, 0) - 1)).toBeLessThanOrEqual(classes * half);
       }
     }),
   ));
 
-test('a logit that is added to a whole row changes no probability', () =>
+test('a constant added to all logits of a matrix row changes no probability', () =>
   fc.assert(
     fc.property(ensemble, fc.integer({ min: -500, max: 500 }), ({ members, classes }, shift) => {
       const coarse = members.map((m) => m.map((z) => Math.round(z)));
@@ -112,7 +118,7 @@ test('a logit that is added to a whole row changes no probability', () =>
   ));
 
 describe('majorityVote', () => {
-  // Few values make ties.
+  // Few different values make ties likely.
   const tied = fc
     .record({
       count: fc.integer({ min: 1, max: 6 }),
@@ -127,7 +133,7 @@ describe('majorityVote', () => {
     );
   const choice = (row: Float32Array) => row.indexOf(Math.max(...row));
 
-  test('is the lowest of the classes with the most votes', () =>
+  test('a tie goes to the lowest class', () =>
     fc.assert(
       fc.property(tied, ({ members, classes }) => {
         const votes = majorityVote(members, { classes });
@@ -135,12 +141,15 @@ describe('majorityVote', () => {
           const choices = members.map((m) => choice(m.subarray(row * classes, (row + 1) * classes)));
           const count = (c: number) => choices.filter((v) => v === c).length;
           for (let c = 0; c < classes; c++)
-            expect(c < winner ? count(c) < count(winner) : count(c) <= count(winner)).toBe(true);
+            expect(
+              c < winner ? count(c) < count(winner) : count(c) <= count(winner),
+              'no other class may have more votes than the winner',
+            ).toBe(true);
         });
       }),
     ));
 
-  test('the order of the members is of no account; a weight is so many members', () =>
+  test('the order of the members does not matter, and a weight of n counts as n members', () =>
     fc.assert(
       fc.property(tied, list(6, fc.integer({ min: 1, max: 4 })), ({ members, classes }, weights) => {
         const used = weights.slice(0, members.length);

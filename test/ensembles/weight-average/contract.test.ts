@@ -5,7 +5,7 @@ import * as schuss from '../../../lib/index.js';
 import { f32 } from '../../support/arrays.js';
 import { detached, thrown } from '../../support/bad-input.js';
 
-// What TypeScript would refuse is half of what is tested here.
+// Half of the tests pass values that TypeScript refuses.
 // biome-ignore lint/suspicious/noExplicitAny: see above
 const e = ensembles as any;
 
@@ -35,7 +35,7 @@ describe('averageWeights', () => {
       [[a], [detached(6)]],
       'TypeError: averageWeights: models[1][0]: a detached Float32Array, expected a Float32Array (its buffer was transferred, resized or grown)',
     ],
-  ])('refused %#', (models, message) => {
+  ])('invalid argument %# is refused', (models, message) => {
     expect(thrown(() => e.averageWeights(models))).toBe(message);
   });
 });
@@ -79,7 +79,7 @@ describe('WeightAverage', () => {
     expect(thrown(() => new e.WeightAverage(params, { mode: 'swa' }))).toMatch(new RegExp(`^${message}`));
   });
 
-  test('takes any structure of params, groups with options too, and gives them in order', () => {
+  test('it accepts every structure of params, including groups with options, and keeps their order', () => {
     const [x, y] = [f32(1, 2), f32(3)];
     const structures: ConstructorParameters<typeof WeightAverage>[0][] = [
       [x, y],
@@ -92,7 +92,7 @@ describe('WeightAverage', () => {
     expect(new WeightAverage(x, { decay: 0.5 }).params).toEqual([x]);
   });
 
-  test('before the first update: count 0, the weights at construction, nothing to swap', () => {
+  test('before the first update count is 0, params are the initial weights, and swap is refused', () => {
     for (const options of [{ mode: 'swa' as const }, { decay: 0.5 }, { decay: 0.5, debias: true }]) {
       const w = f32(1, 2);
       const average = new WeightAverage(w, options);
@@ -106,7 +106,7 @@ describe('WeightAverage', () => {
     }
   });
 
-  test('update reads the params alone, and params are always the same arrays', () => {
+  test('update changes no param, and `params` is always the same arrays', () => {
     for (const options of [{ mode: 'swa' as const }, { decay: 0.5 }, { decay: 0.5, debias: true }]) {
       const w = f32(1, 2);
       const average = new WeightAverage(w, options);
@@ -116,11 +116,11 @@ describe('WeightAverage', () => {
       expect(w).toEqual(f32(1, 2));
       expect(average.params[0]).toBe(params[0]);
       expect(average.params[0]).not.toBe(w);
-      expect(Object.isFrozen(params)).toBe(true);
+      expect(Object.isFrozen(params), 'params must be frozen').toBe(true);
     }
   });
 
-  test('while swapped, update, stateDict and loadStateDict are refused', () => {
+  test('update, stateDict and loadStateDict are refused while the weights are swapped', () => {
     const w = f32(1);
     const average = new WeightAverage(w, { decay: 0.5, debias: true });
     average.update();
@@ -144,7 +144,7 @@ describe('WeightAverage', () => {
     expect(average.params[0]![0]).toBe(5); // (1/4 + 7/2) / (3/4)
   });
 
-  test('memory that is gone is refused before anything changes', () => {
+  test('detached memory is refused before anything changes', () => {
     const buffers = new ArrayBuffer(8);
     const [x, y] = [f32(1), new Float32Array(buffers)];
     const average = new WeightAverage([x, y], { decay: 0.5 });
@@ -189,14 +189,14 @@ describe('WeightAverage', () => {
     test('takes over the decay, the count and the arrays', () => {
       const other = new WeightAverage({ y: f32(0), x: f32(0, 0) }, { decay: 0.1, debias: true });
       other.update();
-      expect(other.params).toEqual([f32(0), f32(0, 0)]); // what was read is not kept
+      expect(other.params).toEqual([f32(0), f32(0, 0)]); // the arrays of the dict are not kept
       other.loadStateDict(make({ decay: 0.75, debias: true }).stateDict());
       expect(other.count).toBe(1);
       expect(other.params).toEqual([f32(3), f32(1, 2)]); // by name
       other.update();
       expect(other.stateDict()).toMatchObject({ count: 2, decay: 0.75 });
       other.loadStateDict(new WeightAverage({ x: f32(1, 2), y: f32(3) }, { decay: 0.75, debias: true }).stateDict());
-      expect(other.params).toEqual([f32(0), f32(0, 0)]); // nothing averaged: the weights
+      expect(other.params).toEqual([f32(0), f32(0, 0)]); // nothing is averaged yet: the weights
     });
 
     test.each<[string, object, string]>([

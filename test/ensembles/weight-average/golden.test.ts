@@ -14,15 +14,22 @@ describe('averageWeights', () => {
       ),
     );
 
-  test('within half an ulp', () => {
-    averageWeights(models).forEach((array, i) => void expect(agrees(array, truth([1, 1, 1])[i]!, 1e-15)).toBe(true));
-    averageWeights(models, { weights }).forEach(
-      (array, i) => void expect(agrees(array, truth(weights)[i]!, 1e-15)).toBe(true),
+  test('it agrees with float64 within half an ulp', () => {
+    averageWeights(models).forEach(
+      (array, i) =>
+        void expect(agrees(array, truth([1, 1, 1])[i]!, 1e-15), 'each array must agree with float64').toBe(true),
     );
-    expect(agrees(averageWeights(models, { weights })[0]!, truth([1, 1, 1])[0]!, 1e-15)).toBe(false);
+    averageWeights(models, { weights }).forEach(
+      (array, i) =>
+        void expect(agrees(array, truth(weights)[i]!, 1e-15), 'each array must agree with float64').toBe(true),
+    );
+    expect(
+      agrees(averageWeights(models, { weights })[0]!, truth([1, 1, 1])[0]!, 1e-15),
+      'a weighted mean must differ from the plain one',
+    ).toBe(false);
   });
 
-  test('by hand, in new arrays', () => {
+  test('examples worked by hand, in new arrays', () => {
     const [a, b] = [
       [f32(1, 2), f32(3)],
       [f32(3, 6), f32(5)],
@@ -57,13 +64,13 @@ describe('WeightAverage', () => {
   }
 
   /**
-   * An update is three float32 operations on numbers up to 2·2, and its rate is rounded: at most 4 roundings of 4, and
-   * the average forgets earlier errors at least as fast as it forgets weights, so n updates add up to n of them at most.
-   * The wrong formulas below are more than 1000 times farther away.
+   * An update is three float32 operations on numbers up to 2·2, and its rate is rounded: at most 4 roundings of 4. The
+   * average forgets earlier errors at least as fast as weights, so n updates add up to at most n times that. The wrong
+   * formulas below are more than 1000 times farther away.
    */
   const bound = 4 * 4 * half * n;
   const truths = {
-    // Unrolled: what stays of w₁ and then of each later one.
+    // Unrolled: the share that remains of w₁ and of each later weight.
     ema: (i: number, d: number, m = n) =>
       sum(
         at(i)
@@ -84,58 +91,25 @@ describe('WeightAverage', () => {
     swa: (i: number, m = n) => mean(at(i).slice(0, m)),
   };
   const values = (truth: (i: number) => number) => Array.from(walk[0]!, (_, i) => truth(i));
+  const expectTruth = (average: Float32Array, truth: (i: number) => number, slack = bound) =>
+    expect(agrees(average, values(truth), slack), 'the average must agree with float64').toBe(true);
 
-  test.each([0, 0.5, 0.9, 0.999])('EMA with decay %d', (decay) => {
-    expect(
-      agrees(
-        run({ decay }),
-        values((i) => truths.ema(i, decay)),
-        bound,
-      ),
-    ).toBe(true);
-    expect(
-      agrees(
-        run({ decay }, 3),
-        values((i) => truths.ema(i, decay, 3)),
-        bound,
-      ),
-    ).toBe(true);
+  test.each([0, 0.5, 0.9, 0.999])('an EMA with decay %d agrees with float64', (decay) => {
+    expectTruth(run({ decay }), (i) => truths.ema(i, decay));
+    expectTruth(run({ decay }, 3), (i) => truths.ema(i, decay, 3));
   });
 
-  test.each([0, 0.5, 0.9, 0.999, 0.999999])('debiased EMA with decay %d', (decay) => {
-    expect(
-      agrees(
-        run({ decay, debias: true }),
-        values((i) => truths.debiased(i, decay)),
-        bound,
-      ),
-    ).toBe(true);
-    expect(
-      agrees(
-        run({ decay, debias: true }, 3),
-        values((i) => truths.debiased(i, decay, 3)),
-        bound,
-      ),
-    ).toBe(true);
+  test.each([0, 0.5, 0.9, 0.999, 0.999999])('a debiased EMA with decay %d agrees with float64', (decay) => {
+    expectTruth(run({ decay, debias: true }), (i) => truths.debiased(i, decay));
+    expectTruth(run({ decay, debias: true }, 3), (i) => truths.debiased(i, decay, 3));
   });
 
-  test('SWA', () => {
-    expect(
-      agrees(
-        run({ mode: 'swa' }),
-        values((i) => truths.swa(i)),
-        bound,
-      ),
-    ).toBe(true);
-    expect(
-      agrees(
-        run({ mode: 'swa' }, 1),
-        values((i) => truths.swa(i, 1)),
-      ),
-    ).toBe(true);
+  test('SWA agrees with float64', () => {
+    expectTruth(run({ mode: 'swa' }), (i) => truths.swa(i));
+    expectTruth(run({ mode: 'swa' }, 1), (i) => truths.swa(i, 1), 0);
   });
 
-  test('another formula is told apart', () => {
+  test('a wrong formula is detected', () => {
     const decay = 0.9;
     const zeroed = (i: number) => truths.debiased(i, decay) * (1 - decay ** n);
     const emas = {
@@ -147,24 +121,30 @@ describe('WeightAverage', () => {
       debiased: values((i) => truths.debiased(i, decay)),
       'one update fewer': values((i) => truths.ema(i, decay, n - 1)),
     };
-    for (const [name, wrong] of Object.entries(emas)) expect(agrees(run({ decay }), wrong, bound), name).toBe(false);
+    for (const [name, wrong] of Object.entries(emas))
+      expect(agrees(run({ decay }), wrong, bound), `the library must differ from a wrong formula: ${name}`).toBe(false);
     const debiaseds = {
       'no division': values(zeroed),
       'd^(n-1)': values((i) => zeroed(i) / (1 - decay ** (n - 1))),
       'started at the first weights': values((i) => truths.ema(i, decay)),
     };
     for (const [name, wrong] of Object.entries(debiaseds))
-      expect(agrees(run({ decay, debias: true }), wrong, bound), name).toBe(false);
+      expect(
+        agrees(run({ decay, debias: true }), wrong, bound),
+        `the library must differ from a wrong formula: ${name}`,
+      ).toBe(false);
     const swas = {
       '1/(n+2)': values((i) => (truths.swa(i) * n) / (n + 1)),
       'all but the first': values((i) => mean(at(i).slice(1))),
       'the last weights': [...walk[n - 1]!],
     };
     for (const [name, wrong] of Object.entries(swas))
-      expect(agrees(run({ mode: 'swa' }), wrong, bound), name).toBe(false);
+      expect(agrees(run({ mode: 'swa' }), wrong, bound), `the library must differ from a wrong formula: ${name}`).toBe(
+        false,
+      );
   });
 
-  test('the first update copies to the bit, as do all with decay 0', () => {
+  test('the first update copies the bits, and so does every update with decay 0', () => {
     const w = f32(1e8);
     const ema = new WeightAverage(w, { decay: 0.25 });
     w[0] = 1;
@@ -179,7 +159,7 @@ describe('WeightAverage', () => {
     expect(none.params[0]![0]).toBe(1);
   });
 
-  test('by hand', () => {
+  test('examples worked by hand', () => {
     const w = f32(8);
     const all = {
       ema: new WeightAverage(w, { decay: 0.75 }),

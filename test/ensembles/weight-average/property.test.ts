@@ -45,7 +45,7 @@ describe('WeightAverage', () => {
     return { w, average };
   }
 
-  test('swap exchanges the contents, and twice restores the bits, of any float', () =>
+  test('swap exchanges the contents, and a second swap restores the bits of any float', () =>
     fc.assert(
       fc.property(steps(anyFloat), options, (walk, how) => {
         const { w, average } = averaged(walk, how);
@@ -60,7 +60,7 @@ describe('WeightAverage', () => {
       }),
     ));
 
-  test('swap moves long arrays whole', () => {
+  test('swap exchanges long arrays completely', () => {
     const length = 40_001; // more than two chunks
     const w = Float32Array.from({ length }, (_, i) => i);
     const average = new WeightAverage([f32(-1), w], { mode: 'swa' });
@@ -69,11 +69,17 @@ describe('WeightAverage', () => {
       w[i] = -i;
     });
     average.swap();
-    expect(w.every((v, i) => v === i)).toBe(true);
-    expect(average.params[1]!.every((v, i) => v === -i)).toBe(true);
+    expect(
+      w.every((v, i) => v === i),
+      'the weights must be back',
+    ).toBe(true);
+    expect(
+      average.params[1]!.every((v, i) => v === -i),
+      'the average must be back',
+    ).toBe(true);
   });
 
-  test('swapping in between changes no later average', () =>
+  test('swapping twice between updates changes no later average', () =>
     fc.assert(
       fc.property(steps(logit), steps(logit), options, (first, later, how) => {
         const walk = [...first, ...later.map((w) => Float32Array.from(first[0]!, (_, i) => w[i % w.length]!))];
@@ -91,7 +97,7 @@ describe('WeightAverage', () => {
       }),
     ));
 
-  test('weights that stay are their own average', () =>
+  test('constant weights are their own average', () =>
     fc.assert(
       fc.property(array(5), fc.integer({ min: 1, max: 30 }), options, (w, count, how) => {
         const { average } = averaged(
@@ -100,7 +106,11 @@ describe('WeightAverage', () => {
         );
         const result = Float32Array.from(average.params.flatMap((a) => [...a]));
         // Without debias w − avg is 0 throughout; with it each update rounds anew.
-        if ('debias' in how && how.debias) expect(near(result, w, count * largest([w]))).toBe(true);
+        if ('debias' in how && how.debias)
+          expect(
+            near(result, w, count * largest([w])),
+            'the debiased average of constant weights must be these weights up to rounding',
+          ).toBe(true);
         else expect([...result].map((v) => v + 0)).toEqual([...w].map((v) => v + 0)); // -0 may become 0
       }),
     ));
@@ -115,7 +125,7 @@ describe('WeightAverage', () => {
       }),
     ));
 
-  test('a loaded state goes on to the bit, after structuredClone', () =>
+  test('a loaded state continues bit for bit, also after structuredClone', () =>
     fc.assert(
       fc.property(steps(logit), options, fc.integer({ min: 0, max: 6 }), (walk, how, cut) => {
         const straight = averaged(walk, how).average;

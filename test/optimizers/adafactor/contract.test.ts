@@ -1,4 +1,4 @@
-// What Adafactor alone promises: state by shape, and a rate without lr.
+// Adafactor: state by shape, and a learning rate without lr.
 import { describe, expect, test } from 'vitest';
 import { Adafactor } from '../../../lib/index.js';
 import { numbers, refused } from '../../support/rig.js';
@@ -16,7 +16,7 @@ const lengthsOf = (optimizer: Adafactor, key: string) =>
   );
 
 describe('state', () => {
-  test('one number a row and a column with a shape, one an element without; beta1 adds an average', () => {
+  test('state has one number per matrix row and column with a shape, and one per element without; beta1 adds an average', () => {
     const params = { table: shaped(3, 5), bias: numbers(4, 2) };
     const optimizer = new Adafactor(params, { ema: 0.5 });
     expect(lengthsOf(optimizer, 'table')).toEqual({ step: 0, rowAvg: 3, colAvg: 5, ema: 15 });
@@ -29,7 +29,7 @@ describe('state', () => {
     expect(optimizer.stateDict().state['table']!['rowAvg']).toEqual(before);
   });
 
-  test('saved and loaded with a shape: the same bits; state of another shape is refused', () => {
+  test('saving and loading with a shape keeps the bits, and state of another shape is refused', () => {
     const [a, b] = [shaped(3, 5), shaped(3, 5)];
     const [first, second] = [new Adafactor(a, { beta1: 0.5 }), new Adafactor(b, { beta1: 0.5 })];
     first.step(numbers(15, 2));
@@ -42,16 +42,16 @@ describe('state', () => {
     refused(RangeError, /rowAvg: length 3, expected 5/, () => turned.loadStateDict(first.stateDict()));
   });
 
-  test('params without elements', () => {
+  test('params without elements are allowed', () => {
     const params = [shaped(0, 3), shaped(3, 0), shaped(2, 2)];
     const optimizer = new Adafactor(params);
     optimizer.step(params.map(({ data }) => data.slice()));
-    expect(params[2]!.data.every(Number.isFinite)).toBe(true);
+    expect(params[2]!.data.every(Number.isFinite), 'the params must be finite').toBe(true);
   });
 });
 
 describe('lr', () => {
-  test('none: the rate of relativeStep, which lr shows', () => {
+  test('without lr the rate of relativeStep is used, and lr shows it', () => {
     const optimizer = new Adafactor(numbers(4, 1));
     expect([optimizer.lr, optimizer.paramGroups[0]!.lr]).toEqual([1e-2, undefined]);
     optimizer.paramGroups[0]!.warmupInit = true;
@@ -60,7 +60,7 @@ describe('lr', () => {
     expect(optimizer.lr).toBe(2e-6);
   });
 
-  test('a given one takes its place, a schedule too', () => {
+  test('a given lr or schedule replaces relativeStep', () => {
     const w = new Float32Array([1, 1, 1, 1]);
     const optimizer = new Adafactor(w, { scaleParameter: false });
     optimizer.lr = 0.5;
@@ -73,7 +73,7 @@ describe('lr', () => {
     expect(optimizer.lr).toBe(1e-2);
   });
 
-  test('neither lr nor relativeStep is refused', () => {
+  test('an optimizer without lr and relativeStep is refused', () => {
     const make = () => new Adafactor(numbers(4, 1), { relativeStep: false });
     refused(RangeError, /^Adafactor: lr: undefined, expected a number or a Schedule, or relativeStep$/, make);
     const optimizer = new Adafactor(numbers(4, 1), { relativeStep: false, lr: 0.1 });

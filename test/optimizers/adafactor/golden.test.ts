@@ -19,7 +19,7 @@ const SHAPED = [1, 7, 9, 15, 1003];
 type Cell = truth.Cell<'V' | 'u' | 'alpha'>;
 type Factored = truth.Cell<'V' | 'u' | 'alpha' | 'R' | 'C'>;
 
-/** Another V of a flat param. */
+/** A formula with another V of a flat param. */
 function squares(of: (x: Cell, h: truth.Hyper, t: number) => number): Wrong {
   return {
     formula: {
@@ -32,7 +32,7 @@ function squares(of: (x: Cell, h: truth.Hyper, t: number) => number): Wrong {
   };
 }
 
-/** Another V from R and C. */
+/** A formula with another V from R and C. */
 function product(of: (x: Factored, mean: number, h: truth.Hyper) => number): Wrong {
   return {
     formula: {
@@ -46,7 +46,7 @@ function product(of: (x: Factored, mean: number, h: truth.Hyper) => number): Wro
   };
 }
 
-/** What follows from V, done otherwise: `rate` and `excess` of all elements. */
+/** A formula with another update from V: `rate` and `excess` of all elements. */
 function update(
   formula: truth.Formula,
   of: (param: readonly Cell[], h: truth.Hyper, t: number) => { alpha?: number; excess?: number },
@@ -68,7 +68,7 @@ function update(
   };
 }
 
-/** The t of the optimizer, which measures too. */
+/** The t of the optimizer instead of the param. */
 const stepMistake: Record<string, Wrong> = {
   't of the optimizer, not of the param': {
     reference: class extends Reference {

@@ -8,7 +8,7 @@ describe('Adagrad { rowWise }', () => {
   const table = (seed = 1) => ({ data: numbers(12, seed), shape: [3, 4] as const });
   const sumOf = (optimizer: Optimizer) => optimizer.stateDict().state['0']!['sum'] as Float32Array;
 
-  test('one sum a row, of the mean of its squares, dense and sparse', () => {
+  test('each matrix row has one sum, of the mean of its squares, for dense and sparse gradients', () => {
     onEach(() => {
       const w = table();
       const optimizer = new Adagrad([w], { lr: 0.5, eps: 0.25, rowWise: true, initialAccumulatorValue: 2 });
@@ -26,7 +26,7 @@ describe('Adagrad { rowWise }', () => {
     });
   });
 
-  test('with one column it is plain Adagrad, to the bit', () => {
+  test('with one column it gives the bits of plain Adagrad', () => {
     onEach(() => {
       const results = [false, true].map((rowWise) => {
         const data = numbers(40, 1);
@@ -41,7 +41,7 @@ describe('Adagrad { rowWise }', () => {
     });
   });
 
-  test('a param without a shape is refused, in each way that leads there, and nothing has changed', () => {
+  test('a param without a shape is refused in every way, and nothing changes', () => {
     onEach(() => {
       const message =
         /^Adagrad: (params|paramGroups)\S*: a param without a shape, expected one with rows: \{ data, shape: \[rows, columns\] \}/;
@@ -62,7 +62,7 @@ describe('Adagrad { rowWise }', () => {
     });
   });
 
-  test('set and taken back by assignment: the sum begins anew, t goes on; the same value changes nothing', () => {
+  test('assigning rowWise restarts the sum and keeps t, and assigning the same value changes nothing', () => {
     onEach(() => {
       const w = table();
       const optimizer = new Adagrad([w], { initialAccumulatorValue: 0.5, lrDecay: 0.1 });
@@ -78,7 +78,7 @@ describe('Adagrad { rowWise }', () => {
         group.rowWise = rowWise;
         expect(sumOf(optimizer)).toEqual(new Float32Array(rowWise ? 3 : 12).fill(0.5));
         expect(optimizer.stateDict().state['0']!.step).toBe(4 * n + 2);
-        // As an optimizer that was made so, with that state.
+        // It behaves as an optimizer that was created so, with that state.
         const data = w.data.slice();
         const twin = new Adagrad([{ data, shape: [3, 4] }], { initialAccumulatorValue: 0.5, lrDecay: 0.1, rowWise });
         twin.loadStateDict(structuredClone(optimizer.stateDict()));
@@ -88,7 +88,7 @@ describe('Adagrad { rowWise }', () => {
     });
   });
 
-  test('saved and loaded: sum has one entry a row; of the other form, only with its options', () => {
+  test('a state dict has one entry per matrix row, and is loaded together with its options', () => {
     onEach(() => {
       const make = (rowWise: boolean) => {
         const w = table(2);
@@ -108,7 +108,7 @@ describe('Adagrad { rowWise }', () => {
         mixed.paramGroups[0].rowWise = !rowWise;
         refused(RangeError, /state\[0\]\.sum: length (12|3), expected (3|12)/, () => r.optimizer.loadStateDict(mixed));
         expect(r.seen()).toBe(before);
-        // The options come with the dict: an optimizer of the other form becomes one of this.
+        // The dict contains the options: an optimizer of the other form takes over this form.
         const other = new Adagrad([table(2)], { rowWise: !rowWise, ema: 0.5 });
         other.loadStateDict(dict);
         expect(other.paramGroups[0]!.rowWise).toBe(rowWise);

@@ -8,7 +8,7 @@ const adam: Create = (params, options) => new Adam(params, options as never);
 const adamW: Create = (params, options) => new AdamW(params, options as never);
 
 const decaying = (step: number): number => 0.1 / step;
-// Small steps, and an eps as large as the decay, keep weights that decay alone moves from overshooting 0 (see run.ts).
+// Small steps and an eps as large as the decay keep weights that only decay moves from overshooting 0 (see data.ts).
 const decayingFromLess = (step: number): number => 1e-3 / step;
 
 const momentMistakes: Record<string, Wrong> = {

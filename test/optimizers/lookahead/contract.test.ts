@@ -1,4 +1,4 @@
-// Lookahead against a loop written out by hand, to the bit, and as a wrapper that hides nothing of the optimizer inside.
+// Lookahead gives the bits of a loop written out by hand, and passes on every other member of the inner optimizer.
 import { describe, expect, test } from 'vitest';
 import { Adam, allocate, createOptimizer, Lookahead, optimizers, SGD } from '../../../lib/index.js';
 import { f32 } from '../../support/arrays.js';
@@ -42,7 +42,7 @@ describe.each(Object.keys(optimizers).filter((name) => !scheduleFree(name)))('%s
       const lookahead = new Lookahead(createOptimizer(name, w, { lr: 0.1 }), { k, alpha });
       for (let step = 1; step <= 11; step++) lookahead.step(grad(step, 4));
       expect(w).toEqual(byHand(name, k, alpha, 11));
-      // With alpha 1 the slow weights are the fast ones; below it, k must matter.
+      // With alpha 1 the slow weights are the fast ones. Otherwise k must matter.
       if (alpha < 1) expect(w).not.toEqual(byHand(name, k + 1, alpha, 11));
     }
   });
@@ -61,7 +61,7 @@ test.each(Object.keys(optimizers).filter(scheduleFree))(
   },
 );
 
-test('several steps in flight give what the same steps give one by one', async () => {
+test('several pending steps give the bits of the same steps one by one', async () => {
   const w = allocate(4);
   w.set([1, -2, 3, 0.5]);
   const lookahead = new Lookahead(new Adam(w, { lr: 0.1 }), { k: 2 });
@@ -72,11 +72,14 @@ test('several steps in flight give what the same steps give one by one', async (
       return lookahead.stepAsync(g);
     }),
   );
-  expect(results.every(({ applied }) => applied)).toBe(true);
+  expect(
+    results.every(({ applied }) => applied),
+    'every step must be applied',
+  ).toBe(true);
   expect(w).toEqual(byHand('adam', 2, 0.5, 5));
 });
 
-test('the slow weights start at the first step of their param, not at the wrapping', () => {
+test('the slow weights start at the first step of their param, not at construction', () => {
   const [a, b] = [f32(1), f32(1)];
   const lookahead = new Lookahead(new SGD([a, b], { lr: 1 }), { k: 2, alpha: 0.5 });
   a[0] = 10;
@@ -86,7 +89,7 @@ test('the slow weights start at the first step of their param, not at the wrappi
   expect([a[0], b[0]]).toEqual([9, 18]);
 });
 
-test('steps that were taken before the wrapping are not looked back on', () => {
+test('steps before the wrapping do not count', () => {
   const w = f32(1);
   const sgd = new SGD(w, { lr: 1 });
   sgd.step(f32(-9)); // 10
@@ -95,7 +98,7 @@ test('steps that were taken before the wrapping are not looked back on', () => {
   expect(w[0]).toBe(9);
 });
 
-test('a skipped step counts nowhere', () => {
+test('a skipped step does not count', () => {
   const w = f32(4);
   const lookahead = new Lookahead(new SGD(w, { lr: 1, skipNonFinite: true }), { k: 2, alpha: 0.5 });
   lookahead.step(f32(1));
@@ -105,7 +108,7 @@ test('a skipped step counts nowhere', () => {
   expect(w[0]).toBe(3);
 });
 
-test('a resumed run goes on with the same bits', () => {
+test('a resumed run continues bit for bit', () => {
   const [w, resumed] = [f32(1, -2, 3, 0.5), f32(0, 0, 0, 0)];
   const make = (x: Float32Array): Lookahead<Adam> => new Lookahead(new Adam({ x }, { lr: 0.1 }), { k: 3 });
   const first = make(w);
@@ -119,7 +122,7 @@ test('a resumed run goes on with the same bits', () => {
   expect(second.stateDict()).toEqual(first.stateDict());
 });
 
-test('it is the optimizer inside, apart from the state', () => {
+test('all members but the state are those of the inner optimizer', () => {
   const adam = new Adam([f32(1)], { lr: 0.1, ema: 0.5 });
   const lookahead = new Lookahead(adam);
   expect(lookahead.optimizer).toBe(adam);
@@ -135,7 +138,7 @@ test('it is the optimizer inside, apart from the state', () => {
   refused(TypeError, /^Adam: this: a disposed optimizer/, () => lookahead.step([f32(1), f32(1)]));
 });
 
-test('bad input', () => {
+test('invalid arguments are refused', () => {
   const adam = (): Adam => new Adam(f32(1));
   refused(TypeError, /^Lookahead: optimizer: an object, expected an optimizer/, () => new Lookahead({} as Any));
   refused(TypeError, /^Lookahead: K: unknown option, expected k/, () => new Lookahead(adam(), { K: 1 } as Any));

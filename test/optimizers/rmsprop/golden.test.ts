@@ -5,7 +5,7 @@ import { type Create, golden, LONG, miswritten } from '../../support/golden/run.
 const create: Create = (params, options) => new RMSprop(params, options as never);
 
 const decaying = (step: number): number => 0.1 / step;
-// Small steps, and an eps as large as the decay, keep weights that decay alone moves from overshooting 0 (see run.ts).
+// Small steps and an eps as large as the decay keep weights that only decay moves from overshooting 0 (see data.ts).
 const decayingFromLess = (step: number): number => 1e-3 / step;
 
 golden('RMSprop', create, {

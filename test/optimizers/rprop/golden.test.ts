@@ -6,7 +6,7 @@ import { type Create, golden, LONG, miswritten } from '../../support/golden/run.
 const create: Create = (params, options) => new Rprop(params, options as never);
 const decaying = (step: number): number => 0.1 / step;
 
-/** The update with other step sizes, and another gradient where the sign has turned. */
+/** The update with other step sizes, and another gradient after a change of sign. */
 function stepping(
   next: (step: number, agreement: number, h: truth.Hyper) => number,
   turned: (g: number) => number = () => 0,

@@ -8,7 +8,7 @@ const create: Create = (params, options) => new SGD(params, options as never);
 const decaying = (step: number): number => 0.1 / step;
 const growing = (step: number): number => 1 - 1 / (step + 1); // 1/2, 2/3, 3/4, ...
 
-/** Off in every fourth step: an engine that then runs plain SGD forgets the velocity. */
+/** Momentum is 0 in every fourth step. An engine that then ran plain SGD would lose the velocity. */
 const intermittent = (step: number): number => (step % 4 === 0 ? 0 : 0.9);
 
 const lrMistakes: Record<string, Wrong> = {
@@ -121,7 +121,7 @@ golden('SGD with a momentum that is 0 in some steps', create, {
   },
 });
 
-/** Takes the momentum of the step before, whether the param was updated in it or not. */
+/** Uses the momentum of the previous step, even if the param was not updated in it. */
 class MomentumOfTheStepBefore extends Reference {
   protected override update(x: truth.Cell<string>, h: truth.Hyper, t: number): void {
     super.update(x, { ...h, previousMomentum: this.stepCount > 1 ? growing(this.stepCount - 1) : 0 }, t);
@@ -217,7 +217,7 @@ golden('SGD with momentum, buffer form', create, {
   'dampening, momentum that grows': {
     formula: truth.buffer,
     options: { lr: decaying, momentum: growing, dampening: 0.3, momentumForm: 'buffer' },
-    skips: (step, param) => param === 1 && step < 5, // whose first gradient is not that of step 1
+    skips: (step, param) => param === 1 && step < 5, // its first gradient comes after step 1
     wrong: {
       'no dampening': { options: { dampening: 0 } },
       'dampening of the first gradient': miswritten(truth.buffer, (x, { lr, momentum, dampening }) => {

@@ -22,7 +22,7 @@ import {
 
 const of = (...values: number[]): Float32Array => Float32Array.from(values);
 
-/** Relative to the largest number of the case; none has more than 16 roundings. */
+/** Compares relative to the largest number of the case. No case has more than 16 roundings. */
 function near(actual: Float32Array | undefined, expected: number[]): void {
   expect(actual).toHaveLength(expected.length);
   const tolerance = 16 * 2 ** -24 * Math.max(...expected.map(Math.abs));
@@ -62,7 +62,7 @@ describe('SGD', () => {
     follows((w) => new SGD(w, { lr: 0.1, weightDecay: 0.5 }), [2], [0.75], 1);
   });
 
-  it('maximizes: turns the gradient, not the decay', () => {
+  it('maximizes: negates the gradient, not the decay', () => {
     // g = -2 + 0.5*1 = -1.5; 1 + 0.1*1.5 = 1.15
     follows((w) => new SGD(w, { lr: 0.1, weightDecay: 0.5, maximize: true }), [2], [1.15], 1);
   });
@@ -151,9 +151,9 @@ describe('RMSprop', () => {
   });
 
   it('stays finite where a centered square is negative by rounding', () => {
-    // the same gradient for ever: s and a² tend to the same number
+    // with a constant gradient, s and a² tend to the same number
     const w = follow((w) => new RMSprop(w, { alpha: 0.1, centered: true }), new Array(50).fill(0.7));
-    expect(Array.from(w).every(Number.isFinite)).toBe(true);
+    expect(Array.from(w).every(Number.isFinite), 'the weights must be finite').toBe(true);
   });
 
   it('has momentum, lr outside', () => {
@@ -164,7 +164,7 @@ describe('RMSprop', () => {
     follows((w) => new RMSprop(w, options), [2, 1], [-0.2, -0.22]);
   });
 
-  it('has both', () => {
+  it('combines centering and momentum', () => {
     // b = 2/1, w = -0.2; b = 0.5*2 + 1.5/0.75 = 3, w = -0.2 - 0.3
     const options = { lr: 0.1, alpha: 0.5, centered: true, momentum: 0.5 };
     follows((w) => new RMSprop(w, options), [2, 1.5], [-0.2, -0.5]);
@@ -181,7 +181,8 @@ describe('Adam', () => {
 
   it('corrects the bias of the second step', () => {
     // m = 0.5, s = 0.25; m̂ = 0.5/0.5 = 1, ŝ = 0.25/0.25 = 1; w = -0.1
-    // m = 0.25 - 0.5 = -0.25, s = 0.1875 + 0.25 = 0.4375; m̂ = -0.25/0.75 = -1/3, ŝ = 0.4375/0.4375 = 1; w = -0.1 + 0.1/3
+    // m = 0.25 - 0.5 = -0.25, s = 0.1875 + 0.25 = 0.4375; m̂ = -0.25/0.75 = -1/3, ŝ = 0.4375/0.4375 = 1; w = -0.1 +
+    // 0.1/3
     follows((w) => new Adam(w, { lr: 0.1, betas: [0.5, 0.75] }), [1, -1], [-0.1, -0.1 + 0.1 / 3]);
   });
 
@@ -190,7 +191,7 @@ describe('Adam', () => {
     follows((w) => new Adam(w, { lr: 0.1, betas: [0.5, 0.75], eps: 1 }), [1], [-0.05]);
   });
 
-  it('does without bias correction', () => {
+  it('works without bias correction', () => {
     // m = 0.25, s = 0.25; w = -0.1*0.25/0.5
     follows((w) => new Adam(w, { lr: 0.1, betas: [0.75, 0.75], biasCorrection: false }), [1], [-0.05]);
   });
@@ -256,7 +257,7 @@ describe('NAdam', () => {
 });
 
 describe('RAdam', () => {
-  it('begins with momentum', () => {
+  it('starts with momentum alone', () => {
     // m = 0.5*2, m̂ = 2, w = -0.1*2; m = 0.5 + 0.5*(-1) = 0, w = -0.2
     follows((w) => new RAdam(w, { lr: 0.1, betas: [0.5, 0.999] }), [2, -1], [-0.2, -0.2]);
   });
@@ -344,7 +345,7 @@ describe('FTRL', () => {
     follows((w) => new FTRL(w, { lr: 0.5, initialAccumulatorValue: 0, l2: 2 }), [3], [-0.3]);
   });
 
-  it('lets a NaN through', () => {
+  it('passes NaN on', () => {
     expect(follow((w) => new FTRL(w, { l1: 1 }), [Number.NaN])[0]).toBeNaN();
   });
 });
@@ -403,7 +404,7 @@ describe('ScheduleFree', () => {
   });
 });
 
-describe('what all share', () => {
+describe('options of all optimizers', () => {
   it('scales, then clips by the norm over all params and groups', () => {
     // 1e-6*(3, 4): norm 5e-6, coefficient 1e-6/(5e-6 + 1e-6) = 1/6; -1*3e-6/6 and -2*4e-6/6
     const a = of(0);

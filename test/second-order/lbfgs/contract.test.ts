@@ -7,13 +7,13 @@ import { type Any, thrown } from '../../support/bad-input.js';
 import { rosenbrock } from '../../support/second-order/functions.js';
 import { AnyLBFGS, setup } from '../../support/second-order/lbfgs.js';
 
-test('the public names', () => {
+test('LBFGS and minimize are exported', () => {
   for (const name of ['LBFGS', 'minimize']) expect(library).toHaveProperty(name);
   expect(library.optimizers).not.toHaveProperty('lbfgs');
   expect(LBFGS.optimizerName).toBe('LBFGS');
 });
 
-test('takes params as one, with a shape, in a list, in a record; the same bits in all of them', () => {
+test('every structure of params gives the same bits', () => {
   const one = setup();
   one.lbfgs.step(one.closure);
   const pieces = [f32(-1.2), f32(1)] as const;
@@ -45,7 +45,7 @@ test('takes params as one, with a shape, in a list, in a record; the same bits i
   expect(bytes(shaped)).toEqual(bytes(one.x));
 });
 
-test('a step: params and gradients in place, and what is reported of them', () => {
+test('a step updates params and gradients in place, and reports them', () => {
   const { x, grads, lbfgs, closure } = setup();
   const result = lbfgs.step(closure);
   expect(Object.keys(result).sort()).toEqual(
@@ -60,7 +60,7 @@ test('a step: params and gradients in place, and what is reported of them', () =
   expect(lbfgs.stepCount).toBe(1);
 });
 
-test('the gradients are those at the params, wherever the last call was', () => {
+test('after a step the gradients belong to the params, wherever the last evaluation was', () => {
   for (let maxEvaluations = 1; maxEvaluations < 30; maxEvaluations++) {
     const { x, grads, lbfgs, closure } = setup({ maxEvaluations, maxIterations: 100 });
     let lowest = Number.POSITIVE_INFINITY;
@@ -77,8 +77,8 @@ test('the gradients are those at the params, wherever the last call was', () => 
   }
 });
 
-test('a pair is the step as it was taken, wherever the last call was', () => {
-  // No point of a kink satisfies the curvature condition: the step that is taken is the best, not the last one tried.
+test('a pair holds the accepted step, wherever the last evaluation was', () => {
+  // No point near a kink satisfies the curvature condition, so the step takes the best point and not the last one.
   let others = 0;
   for (let start = 0.5; start < 6; start += 0.25) {
     const [x, grads] = [f32(start), f32(0)];
@@ -96,7 +96,7 @@ test('a pair is the step as it was taken, wherever the last call was', () => {
   expect(others).toBeGreaterThan(0);
 });
 
-test('not while a step is in flight on the same params', async () => {
+test('a step is refused while a stepAsync of another optimizer on the same params is pending', async () => {
   const [x, grads] = [library.allocate(2), library.allocate(2)];
   const adam = new Adam(x);
   const lbfgs = new LBFGS(x, { grads });
@@ -105,10 +105,10 @@ test('not while a step is in flight on the same params', async () => {
     'TypeError: LBFGS: params: the memory of a step in flight, expected to await the pending stepAsync() first',
   );
   await queue;
-  expect(lbfgs.step(() => rosenbrock(x, grads)).applied).toBe(true);
+  expect(lbfgs.step(() => rosenbrock(x, grads)).applied, 'a step must run once the pending one is done').toBe(true);
 });
 
-test('steps go on where the last one ended, with its pairs', () => {
+test('a step continues where the last one ended, with its pairs', () => {
   const { x, lbfgs, closure } = setup();
   let reason = '';
   for (let i = 0; i < 10 && reason !== 'gradient'; i++) reason = lbfgs.step(closure).reason;
@@ -127,7 +127,7 @@ test('the params may be changed between steps', () => {
 });
 
 describe('options', () => {
-  test('maxIterations and maxEvaluations', () => {
+  test('maxIterations and maxEvaluations limit a step', () => {
     expect(setup({ maxIterations: 2 }).lbfgs.step).toBeTypeOf('function');
     const two = setup({ maxIterations: 2 });
     expect(two.lbfgs.step(two.closure)).toMatchObject({ iterations: 2, reason: 'iterations' });
@@ -141,7 +141,7 @@ describe('options', () => {
     expect(all.x[0]).toBeCloseTo(1, 6);
   });
 
-  test('toleranceGrad', () => {
+  test('toleranceGrad ends a step at a small gradient', () => {
     const { x, lbfgs, closure } = setup({ toleranceGrad: 1, maxIterations: 100 });
     expect(lbfgs.step(closure).reason).toBe('gradient');
     const grad = f32(0, 0);
@@ -149,14 +149,14 @@ describe('options', () => {
     expect(Math.max(...grad.map(Math.abs))).toBeLessThanOrEqual(1);
   });
 
-  test('toleranceChange: of the params and of the loss', () => {
+  test('toleranceChange ends a step at a small change of the params or of the loss', () => {
     const wide = setup({ toleranceChange: 0.5, maxIterations: 100 });
     expect(['step', 'function']).toContain(wide.lbfgs.step(wide.closure).reason);
     const exact = setup({ toleranceChange: 0, toleranceGrad: 0, maxIterations: 200 });
     expect(exact.lbfgs.step(exact.closure).loss).toBe(0);
   });
 
-  test('lr: the first step to try, and its schedule', () => {
+  test('lr scales the first trial step, and may be a schedule', () => {
     const first = (lr: unknown) => {
       const { x, lbfgs, closure } = setup({ lr, maxEvaluations: 2 });
       const seen: number[] = [];
@@ -181,7 +181,7 @@ describe('options', () => {
     expect(lbfgs.lr).toBe(0.125);
   });
 
-  test("lineSearch 'none': lr is the step, whatever the loss", () => {
+  test("lineSearch 'none' takes lr as the step, whatever the loss", () => {
     const { x, lbfgs, closure } = setup({ lineSearch: 'none', lr: 10, maxIterations: 1 });
     const grad = f32(0, 0);
     const before = rosenbrock(x, grad);
@@ -192,7 +192,7 @@ describe('options', () => {
     expect(x[0]).toBeCloseTo(-1.2 - (10 * grad[0]!) / size, 4);
   });
 
-  test('historySize', () => {
+  test('historySize limits the number of pairs', () => {
     for (const historySize of [1, 3]) {
       const { lbfgs, closure } = setup({ historySize, maxIterations: 5 });
       lbfgs.step(closure);

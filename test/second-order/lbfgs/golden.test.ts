@@ -1,5 +1,5 @@
-// L-BFGS beside SciPy's L-BFGS-B on the standard problems, and beside truths of its own: a dense inverse Hessian, the
-// textbook's iteration, the rounding of float32.
+// L-BFGS against SciPy's L-BFGS-B on the standard problems, and against independent truths: a dense inverse Hessian,
+// the textbook iteration, and the rounding of float32.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test, vi } from 'vitest';
@@ -13,7 +13,7 @@ import { type Numbers, type Objective, problems, scattered } from '../../support
 const names = Object.keys(problems);
 /** Without the largest problem in `npm test`. */
 const solved = names.filter((name) => all || name !== 'softmax-digits');
-test('the problems are those of lbfgsb.py', () => {
+test('the problems are the same as in lbfgsb.py', () => {
   expect(Object.keys(recorded.problems)).toEqual(names);
   for (const [name, { f, start }] of Object.entries(problems)) {
     const grad = new Float64Array(start.length);
@@ -23,9 +23,9 @@ test('the problems are those of lbfgsb.py', () => {
   }
 });
 
-describe('no more evaluations than SciPy to a relative gap of 1e-8', () => {
+describe('at most as many evaluations as SciPy to a relative gap of 1e-8', () => {
   const table: string[] = [];
-  // For whoever wants to see it: SCHUSS_TABLE=1 npx vitest run test/second-order/lbfgs
+  // To print the table: SCHUSS_TABLE=1 npx vitest run test/second-order/lbfgs
   afterAll(() => process.env['SCHUSS_TABLE'] && console.log(table.join('\n')));
 
   test.each(solved)('%s', (name) => {
@@ -42,8 +42,9 @@ describe('no more evaluations than SciPy to a relative gap of 1e-8', () => {
     expect(mean).toBeLessThan(1);
   });
 
-  // The last digits of Math.exp, and so a count, may differ between versions of Node: SciPy's are compared, and the order.
-  test('docs/guide/second-order.md shows them all', () => {
+  // Counts may differ between versions of Node, because the last digits of Math.exp do. Only SciPy's counts are
+  // compared.
+  test('docs/guide/second-order.md lists all problems', () => {
     const page = readFileSync(join(__dirname, '..', '..', '..', 'docs', 'guide', 'second-order.md'), 'utf8');
     const rows = [...page.matchAll(/^\| ([\w-]+) \| (\d+) \| (\d+) \| (\d+) \|$/gm)];
     expect(rows.map(([, name, variables, , scipy]) => [name, Number(variables), Number(scipy)])).toEqual(
@@ -52,14 +53,14 @@ describe('no more evaluations than SciPy to a relative gap of 1e-8', () => {
     for (const [, name, , ours, scipy] of rows) expect(Number(ours), name).toBeLessThanOrEqual(Number(scipy));
   });
 
-  // A wrong algorithm converges, too, only later: each of these must lose somewhere.
+  // A wrong algorithm converges too, only later. Each mistake must lose on some problem.
   describe('what a mistake costs', () => {
     const sample = ['rosenbrock-2', 'powell-singular', 'wood', 'quadratic-1e3', 'broyden-tridiagonal-10', 'box-3d'];
     const folder = '../../../lib/second-order';
 
     type Mutation = (module: Record<string, unknown>) => Record<string, unknown>;
 
-    /** The evaluations that the sample takes when a module's exports are replaced. */
+    /** The evaluations that the sample needs with replaced exports of a module. */
     async function counts(file: string, mutate: Mutation): Promise<Readonly<Record<string, number>>> {
       vi.resetModules();
       vi.doMock(`${folder}/lbfgs/${file}.js`, async (original) => {
@@ -86,8 +87,8 @@ describe('no more evaluations than SciPy to a relative gap of 1e-8', () => {
         .map(([name]) => name);
     }
 
-    test('none, if nothing is changed', async () => {
-      expect(await lost('two-loop', () => ({}))).toEqual([]);
+    test('an unchanged algorithm loses nowhere', async () => {
+      expect(await lost('two-loop', () => ({})), 'problems that need more evaluations than SciPy').toEqual([]);
     });
 
     type Loop = typeof twoLoop;
@@ -96,7 +97,7 @@ describe('no more evaluations than SciPy to a relative gap of 1e-8', () => {
       for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!;
       return sum;
     };
-    /** The two loops, with what a slip of the pen may change. */
+    /** The two loops, with a slip that changes something. */
     const slipped =
       (slip: { first?: number; second?: number; weight?: number; gamma?: boolean; order?: boolean }): Loop =>
       (pairs, gamma, grad, direction, weights) => {
@@ -126,10 +127,13 @@ describe('no more evaluations than SciPy to a relative gap of 1e-8', () => {
         () => ({ nextStep: (best: { step: number }, trial: { step: number }) => (best.step + trial.step) / 2 }),
       ],
     ] as const)('%s', async (_, file, mutate) => {
-      expect(await lost(file, mutate as Mutation)).not.toEqual([]);
+      expect(
+        await lost(file, mutate as Mutation),
+        'problems that need more evaluations than SciPy with this mistake',
+      ).not.toEqual([]);
     });
 
-    test('plain pairs are what SciPy has; what is made of them here pays', async () => {
+    test('corrected pairs need fewer evaluations than the plain pairs of SciPy', async () => {
       const ours = await counts('two-loop', () => ({}));
       const meanCurvature = await counts('curvature', () => ({ correctCurvature: () => {} }));
       expect(meanCurvature['wood']).toBeGreaterThan(1.05 * ours['wood']!);
@@ -145,13 +149,16 @@ describe('no more evaluations than SciPy to a relative gap of 1e-8', () => {
       expect(apart['quadratic-1e3']).toBeGreaterThan(1.3 * ours['quadratic-1e3']!);
     });
 
-    test('the two loops of this test, unchanged, are the right ones', async () => {
-      expect(await lost('two-loop', () => ({ twoLoop: slipped({}) }))).toEqual([]);
+    test('the two loops written in this test are correct without a slip', async () => {
+      expect(
+        await lost('two-loop', () => ({ twoLoop: slipped({}) })),
+        'problems that need more evaluations than SciPy',
+      ).toEqual([]);
     });
   });
 });
 
-test('with the defaults of minimize every problem ends by itself, within the gap', () => {
+test('every problem converges within the gap with the defaults of minimize', () => {
   for (const name of solved) {
     const { f, start } = problems[name]!;
     const { least, startValue } = rowOf(name);
@@ -161,7 +168,7 @@ test('with the defaults of minimize every problem ends by itself, within the gap
   }
 });
 
-test('a constant that hides the last digits of the value does not keep the gradient from its tolerance', () => {
+test('the gradient reaches its tolerance even if a constant hides the last digits of the value', () => {
   for (const name of ['rosenbrock-2', 'wood', 'beale', 'penalty-1-10', 'box-3d', 'helical-valley', 'biggs-exp6']) {
     const { f, start } = problems[name]!;
     const run = (constant: number) =>
@@ -173,7 +180,7 @@ test('a constant that hides the last digits of the value does not keep the gradi
 });
 
 describe('the two loops', () => {
-  test('are the dense BFGS update, applied', () => {
+  test('apply the dense BFGS inverse Hessian', () => {
     const n = 7;
     const next = random(1);
     const vector = () => Float64Array.from({ length: n }, () => next() - 0.5);
@@ -221,7 +228,7 @@ describe('each iteration', () => {
           grad.reduce((sum, g, i) => sum + g * (x[i]! - before[i]!), 0),
         ) as [number, number];
         expect(slope, `${iteration}`).toBeLessThan(0);
-        // The slopes are those along the step as it was rounded, not along the direction.
+        // The slopes are along the rounded step, not along the direction.
         expect(value - old, `${iteration}`).toBeLessThanOrEqual(1e-4 * slope * (1 - 1e-6));
         expect(Math.abs(slopeAfter), `${iteration}`).toBeLessThanOrEqual(-0.9 * slope * (1 + 1e-6));
         before = x;
@@ -230,7 +237,9 @@ describe('each iteration', () => {
   });
 });
 
-/** PyTorch's LBFGS without a line search, with its rules for the first step and for pairs, on dense vectors of float64. */
+/**
+ * PyTorch's LBFGS without a line search, with its rules for the first step and for pairs, on dense vectors of float64.
+ */
 function textbook(
   f: Objective,
   start: Float64Array,
@@ -289,7 +298,7 @@ describe("lineSearch: 'none' is the textbook's iteration with PyTorch's first st
       const error = Math.max(...point.map((v, i) => Math.abs(v - x[i]!)));
       expect(error / scale).toBeLessThan(2e-3);
     }
-    // A plain gradient step of the same size, or a history that is not used, ends elsewhere.
+    // A plain gradient step of the same size or an unused history would end elsewhere.
     const other = textbook(f, start, iterations, options.lr, 1).at(-1) as Float64Array;
     const end = truth.at(-1) as Float64Array;
     expect(Math.max(...end.map((v, i) => Math.abs(v - other[i]!)))).toBeGreaterThan(
@@ -300,8 +309,8 @@ describe("lineSearch: 'none' is the textbook's iteration with PyTorch's first st
 
 describe("float32 reaches float32's own floor", () => {
   /**
-   * The gap that the least point has when it is rounded to float32, in units of that at the start. It can be 0 where the
-   * least point is a whole number: then what float32 iterates, which have 24 bits, can be asked for is 1e-12.
+   * The gap of the minimum rounded to float32, relative to the gap at the start. It is 0 if the minimum is a whole
+   * number. Then 1e-12 is the floor of float32 iterates, which have 24 bits.
    */
   function floorOf(name: string): { readonly floor: number; readonly gap: (value: number) => number } {
     const { f, start } = problems[name]!;

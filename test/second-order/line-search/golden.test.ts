@@ -1,4 +1,5 @@
-// The line search tries the steps that SciPy's DCSRCH tries, a translation of MINPACK-2 by other hands: scipy.json, from
+// The line search tries the steps that SciPy's DCSRCH tries, a translation of MINPACK-2 by other hands: scipy.json,
+// from
 // lbfgsb.py.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -54,7 +55,7 @@ function search(line: Line, first: number) {
 describe.each(Object.keys(recorded))('function %s', (name) => {
   test.each(recorded[name]!.map((steps) => [steps[0]!, steps] as const))('from %f', (first, truth) => {
     const { steps, found } = search(lines[name]!, first);
-    // Where the bracket becomes too narrow SciPy gives up, and evaluates the best step once more.
+    // If the bracket becomes too narrow SciPy gives up, and evaluates the best step once more.
     const expected = truth.filter((step, i) => truth.indexOf(step) === i);
     expect(steps).toHaveLength(expected.length);
     for (const [i, step] of steps.entries()) expect(step / expected[i]!).toBeCloseTo(1, 6);
@@ -67,9 +68,9 @@ describe.each(Object.keys(recorded))('function %s', (name) => {
 });
 
 describe('beyond what DCSRCH does', () => {
-  test('it never goes back to where it was not finite, nor beyond', () => {
+  test('it never returns to a point that was not finite, or beyond it', () => {
     for (const wall of [0.3, 0.9, 1e-3]) {
-      // It falls all the way to the wall.
+      // The function decreases up to the wall.
       const { steps, found } = search((a) => (a < wall ? [-a, -1] : [Number.NaN, Number.NaN]), 1);
       let ceiling = Number.POSITIVE_INFINITY;
       for (const step of steps) {

@@ -9,7 +9,7 @@ import type { Numbers } from '../../support/second-order/problems.js';
 const anyMinimize = minimize as Any;
 
 describe('minimize', () => {
-  test('finds the minimum, in the type of x0, which stays as it is', () => {
+  test('it finds the minimum in the type of x0, and does not change x0', () => {
     for (const x0 of [f64(-1.2, 1), f32(-1.2, 1)]) {
       const before = bytes(x0);
       const result = minimize<Numbers>(rosenbrock, x0);
@@ -28,7 +28,7 @@ describe('minimize', () => {
     }
   });
 
-  test('fn gets arrays of the type of x0, a gradient of zeros, and is called as often as evaluations says', () => {
+  test('fn gets arrays of the type of x0 and a zeroed gradient, and is called `evaluations` times', () => {
     for (const x0 of [f64(3, 4, 5), f32(3, 4, 5)]) {
       let calls = 0;
       const { evaluations } = minimize<Numbers>((x, grad) => {
@@ -41,7 +41,7 @@ describe('minimize', () => {
     }
   });
 
-  test('at a minimum already, and with nothing to minimise', () => {
+  test('a start at the minimum and an empty x0 end at once', () => {
     expect(minimize(bowl, f64(1, 1))).toMatchObject({ iterations: 0, evaluations: 1, reason: 'gradient', value: 0 });
     expect(minimize(bowl, f64())).toMatchObject({ iterations: 0, evaluations: 1, reason: 'gradient', x: f64() });
   });
@@ -71,7 +71,7 @@ describe('minimize', () => {
       for (const fall of falls.slice(0, -1)) expect(fall).toBeGreaterThan(1e-4);
     });
 
-    test('function, too: where rounding hides whether there is a lower point', () => {
+    test('function: rounding hides whether there is a lower point', () => {
       const high = (x: Numbers, grad: Numbers) => {
         grad[0] = Math.exp(x[0]!) - 3;
         return 1e9 + Math.exp(x[0]!) - 3 * x[0]!;
@@ -81,7 +81,7 @@ describe('minimize', () => {
       expect(result.x[0]).toBeCloseTo(Math.log(3), 6);
     });
 
-    test('funTol 0 lets a run go on where the value stays the same', () => {
+    test('funTol 0 lets a run continue while the value stays the same', () => {
       const high = (x: Numbers, grad: Numbers) => {
         grad[0] = Math.exp(x[0]!) - 3;
         return 1e9 + Math.exp(x[0]!) - 3 * x[0]!;
@@ -103,7 +103,7 @@ describe('minimize', () => {
       expect(moves.at(-1)).toBeLessThanOrEqual(0.05 * Math.max(1, ...result.x.map(Math.abs)));
     });
 
-    test('iterations', () => {
+    test('iterations: the limit is reached', () => {
       expect(minimize(rosenbrock, f64(-1.2, 1), { maxIterations: 3 })).toMatchObject({
         reason: 'iterations',
         iterations: 3,
@@ -112,7 +112,7 @@ describe('minimize', () => {
       expect(minimize(rosenbrock, f64(-1.2, 1), { maxIterations: Number.POSITIVE_INFINITY }).reason).toBe('gradient');
     });
 
-    test('evaluations: never one more; the lowest point counts, in the middle of a line search too', () => {
+    test('evaluations: the limit is never exceeded, and the lowest point is returned, also during a line search', () => {
       for (let most = 1; most < 45; most++) {
         let lowest = Number.POSITIVE_INFINITY;
         let calls = 0;
@@ -150,7 +150,7 @@ describe('minimize', () => {
       expect([...result.x]).toEqual([-1.2, 1]);
     });
 
-    test('aborted: at the next evaluation, wherever that is, with the best so far', () => {
+    test('aborted: the run ends at the next evaluation, with the best point so far', () => {
       for (let at = 1; at < 40; at++) {
         const controller = new AbortController();
         let [calls, lowest] = [0, Number.POSITIVE_INFINITY];
@@ -166,7 +166,7 @@ describe('minimize', () => {
       }
     });
 
-    test('aborted: the callback returns true; nothing else ends the run', () => {
+    test('aborted: only a callback that returns true ends the run', () => {
       const run = (answer: unknown) =>
         anyMinimize(rosenbrock, f64(-1.2, 1), {
           callback: ({ iteration }: MinimizeProgress) => iteration === 4 && answer,
@@ -213,8 +213,8 @@ describe('minimize', () => {
     });
   });
 
-  test('backs off from values and gradients that are not finite, and counts them', () => {
-    // −log has an end at 0 that the first steps go beyond.
+  test('it backs off from values and gradients that are not finite, and counts them', () => {
+    // −log ends at 0, and the first steps overshoot it.
     const barrier = (inGrad: boolean, bad: number) => (x: Numbers, grad: Numbers) => {
       if (x[0]! <= 0) {
         if (!inGrad) return bad;
@@ -234,7 +234,7 @@ describe('minimize', () => {
     }
   });
 
-  test('a function that overflows far away', () => {
+  test('a function that overflows far from its minimum is minimized', () => {
     const steep = (x: Numbers, grad: Numbers) => {
       grad[0] = Math.exp(x[0]!) - 1;
       return Math.exp(x[0]!) - x[0]!;
@@ -244,7 +244,7 @@ describe('minimize', () => {
     expect(x[0]).toBeCloseTo(0, 6);
   });
 
-  test('a function without a minimum ends by a limit, or where it is no longer finite', () => {
+  test('a function without a minimum ends at a limit or where it is no longer finite', () => {
     const line = (x: Numbers, grad: Numbers) => {
       grad[0] = 1;
       return x[0]!;
@@ -254,7 +254,7 @@ describe('minimize', () => {
     expect(value).toBeLessThan(-1e12);
   });
 
-  test('historySize: one pair is less than ten', () => {
+  test('historySize: one pair needs more evaluations than ten', () => {
     const chain = (x: Numbers, grad: Numbers) => {
       let value = 0;
       for (let i = 0; i + 1 < x.length; i++) {
@@ -270,7 +270,7 @@ describe('minimize', () => {
     expect(run(1)).toBeGreaterThan(run(10));
   });
 
-  test('callback: after each iteration, with a copy of the point', () => {
+  test('callback gets a copy of the point after each iteration', () => {
     const seen: MinimizeProgress<Float64Array>[] = [];
     const { iterations, x, value, gradNorm, evaluations } = minimize(rosenbrock, f64(-1.2, 1), {
       callback(progress) {
@@ -283,7 +283,7 @@ describe('minimize', () => {
     expect(x[0]).toBeCloseTo(1, 6);
   });
 
-  test('what fn or callback throws comes out as it is', () => {
+  test('an error of fn or of a callback passes through', () => {
     const error = new Error('mine');
     const throwing = () => {
       throw error;

@@ -1,5 +1,5 @@
-// SFO and minimize's method 'sfo': every option, every way to end, every error in the library's one shape, and where the
-// params are by then.
+// SFO and method 'sfo' of minimize: every option, every way to end, every error in the library's error shape, and the
+// params afterwards.
 import { describe, expect, test } from 'vitest';
 import { minimize, SFO, type SFOOptions } from '../../../lib/index.js';
 import { bytes, f32, f64 } from '../../support/arrays.js';
@@ -20,7 +20,7 @@ function bowl(i: number, x: Numbers, grad: Numbers): number {
   return value;
 }
 const bowls = (N: number) => ({ N, f: bowl });
-/** The mean of sin(i + k): where the sum of N bowls is least. */
+/** The mean of sin(i + k), which is the minimum of the sum of N bowls. */
 const lowest = (N: number, k: number) =>
   Array.from({ length: N }, (_, i) => Math.sin(i + k) / N).reduce((a, b) => a + b);
 
@@ -29,7 +29,7 @@ function run(sfo: { step(): unknown }, steps: number): void {
 }
 
 describe('SFO', () => {
-  test('finds the minimum of the sum, in place', () => {
+  test('it finds the minimum of the sum, in place', () => {
     const x = f32(3, -3, 1);
     const sfo = new SFO(x, bowls(10));
     run(sfo, 200);
@@ -37,13 +37,13 @@ describe('SFO', () => {
     expect(SFO.optimizerName).toBe('SFO');
   });
 
-  test('one term, and one element', () => {
+  test('it works with one term and one element', () => {
     const x = f32(3);
     run(new SFO(x, bowls(1)), 50);
     expect(x[0]).toBeCloseTo(0, 5);
   });
 
-  test('params as one, with a shape, in a list, in a record: f gets them as given, and zeros like them', () => {
+  test('f gets the params in the structure given, and zeroed gradients of the same structure', () => {
     const flat = f32(1, 2, 3, 4);
     run(new SFO(flat, bowls(5)), 40);
     const [a, b] = [f32(1, 2), f32(3, 4)];
@@ -89,7 +89,10 @@ describe('SFO', () => {
       const { term, value, gradNorm, evaluations, failed, nonFinite, applied, active } = sfo.step();
       expect(evaluations).toBe(calls.length);
       expect(new Set(calls.map(({ i }) => i))).toEqual(new Set([term]));
-      expect(calls.some((call) => call.value === value && Math.abs(call.norm - gradNorm) < 1e-6)).toBe(true);
+      expect(
+        calls.some((call) => call.value === value && Math.abs(call.norm - gradNorm) < 1e-6),
+        'the reported value and gradNorm must be those of an evaluation',
+      ).toBe(true);
       expect([failed ? calls.length > 1 : calls.length === 1, nonFinite]).toEqual([true, 0]);
       expect(applied).toBe(bytes(x).join() !== before.join());
       expect(active).toBeGreaterThanOrEqual(2);
@@ -98,7 +101,7 @@ describe('SFO', () => {
     expect(sfo.stepCount).toBeGreaterThan(5);
   });
 
-  test('the same seed gives the same bits, another one another way', () => {
+  test('the same seed gives the same bits, and another seed another path', () => {
     const end = (seed?: number) => {
       const x = f32(3, -3, 1);
       run(new SFO(x, { ...bowls(10), ...(seed === undefined ? {} : { seed }) }), 15);
@@ -118,7 +121,7 @@ describe('SFO', () => {
     for (let k = 0; k < 24; k++) expect(x[k]).toBeCloseTo(lowest(6, k), 3);
   });
 
-  test('replace: a term that has become another one', () => {
+  test('replace tells SFO that a term has changed', () => {
     const x = f32(3, -3);
     let shift = 0;
     const f = (i: number, at: Numbers, grads: Numbers) => bowl(i === 2 ? i + shift : i, at, grads);
@@ -169,7 +172,7 @@ describe('SFO', () => {
       expect(first(1e3) / first(1e4)).toBeCloseTo(10, 6);
     });
 
-    test('initialActive: all from the start', () => {
+    test('initialActive: all terms may be active from the start', () => {
       const sfo = new SFO(f32(1, 2), { ...bowls(6), initialActive: 5 });
       expect(sfo.step().active).toBe(5);
       expect(new SFO(f32(1, 2), { ...bowls(6), initialActive: 100 }).step().active).toBe(6);
@@ -193,17 +196,17 @@ describe('SFO', () => {
       expect(way({ [option]: value }).points).not.toEqual(way({}).points);
     });
 
-    test('minStep: no step is shorter; maxStepRatio: none much longer than the mean', () => {
+    test('no step is shorter than minStep or much longer than maxStepRatio times the mean', () => {
       const lengths = (options: object) => {
         const points = way(options).points.map((p) => p.split(',').map(Number));
         return points.slice(1).map((p, k) => Math.hypot(...p.map((v, j) => v - points[k]![j]!)));
       };
-      // A step that failed is taken back first.
+      // A failed step is undone first.
       expect(lengths({ minStep: 0.01 }).filter((length) => length < 0.01 * (1 - 1e-9)).length).toBeLessThan(4);
       expect(lengths({}).filter((length) => length < 0.01).length).toBeGreaterThan(4);
     });
 
-    test('maxGradientNoise 0 and Infinity: terms join at once, or late', () => {
+    test('maxGradientNoise decides whether terms join early or late', () => {
       const active = (maxGradientNoise: number) => {
         const sfo = new SFO(f32(3, -3), { ...bowls(20), maxGradientNoise });
         run(sfo, 15);
@@ -229,7 +232,7 @@ describe('SFO', () => {
       return { x, sfo, points, heal: () => (isHealed = true) };
     };
 
-    test.each([1, 2, 5, 9])('it throws, at call %i: the error itself comes out, and it goes on from there', (from) => {
+    test.each([1, 2, 5, 9])('it throws at call %i: the error passes through, and the run can continue', (from) => {
       const oops = new Error('oops');
       const { x, sfo, points, heal } = failing(from, () => {
         throw oops;
@@ -266,11 +269,11 @@ describe('SFO', () => {
         return value;
       };
       const result = minimize({ N: 4, f }, x, { method: 'sfo', passes: 20 });
-      expect([...result.x].every(Number.isFinite)).toBe(true);
-      expect(Number.isFinite(result.value)).toBe(true);
+      expect([...result.x].every(Number.isFinite), 'the params must be finite').toBe(true);
+      expect(Number.isFinite(result.value), 'the value must be finite').toBe(true);
     });
 
-    test('its gradient is NaN', () => {
+    test('its gradient is NaN: the step fails', () => {
       const { x, sfo } = failing(1, (grad, value) => {
         grad[1] = Number.NaN;
         return value;
@@ -279,7 +282,7 @@ describe('SFO', () => {
       expect([...x]).toEqual([3, -3]);
     });
 
-    test('one value that is not finite is a step too far: taken back, and counted', () => {
+    test('one value is not finite: the step is undone and counted', () => {
       let calls = 0;
       const x = f32(3, -3);
       const sfo = new SFO(x, { N: 4, f: (i, at, g) => (++calls === 6 ? Number.NaN : bowl(i, at, g)) });
@@ -289,7 +292,7 @@ describe('SFO', () => {
       expect(x[0]).toBeCloseTo(lowest(4, 0), 4);
     });
 
-    test('a wall that is not finite is never stood in', () => {
+    test('a region that is not finite is never entered for good', () => {
       const x = f32(3, -3);
       const f = (i: number, at: Numbers, g: Numbers) => (at[0]! < 1 ? Number.NaN : bowl(i, at, g));
       const sfo = new SFO(x, { N: 4, f });
@@ -300,7 +303,7 @@ describe('SFO', () => {
       }
     });
 
-    test('it returns what is no number', () => {
+    test('it returns something other than a number: the step fails', () => {
       for (const [value, shown] of [
         [undefined, 'undefined, expected the value, a number'],
         ['1', '"1", expected the value, a number'],
@@ -314,7 +317,7 @@ describe('SFO', () => {
       }
     });
 
-    test('it calls the optimizer, or takes the memory of its gradient away', () => {
+    test('it calls the optimizer or detaches its gradient: the step fails', () => {
       const x = f32(3, -3);
       const inner: string[] = [];
       const sfo: { step(): unknown; replace(i: number): void } = new SFO(x, {
@@ -342,10 +345,10 @@ describe('SFO', () => {
     });
   });
 
-  describe('bad input', () => {
+  describe('invalid arguments are refused', () => {
     const make = (options: object) => thrown(() => new AnySFO(f32(1, 2), { ...bowls(3), ...options }));
 
-    test('N and f', () => {
+    test('N must be an integer and f a function', () => {
       expect(make({ N: 0 })).toBe('RangeError: SFO: N: 0, expected an integer in [1, inf)');
       expect(make({ N: -1 })).toBe('RangeError: SFO: N: -1, expected an integer in [1, inf)');
       expect(make({ N: 1.5 })).toBe('RangeError: SFO: N: 1.5, expected an integer in [1, inf)');
@@ -378,19 +381,19 @@ describe('SFO', () => {
       expect(make({ [option]: undefined })).toBe('nothing was thrown');
     });
 
-    test('selection and hessianUpdate', () => {
+    test('selection and hessianUpdate must be one of their choices', () => {
       expect(make({ selection: 'far' })).toBe(
         'RangeError: SFO: selection: "far", expected "distance" or "random" or "cyclic"',
       );
       expect(make({ hessianUpdate: 1 })).toBe('TypeError: SFO: hessianUpdate: 1, expected "bfgs" or "rank1"');
     });
 
-    test('unknown options', () => {
+    test('unknown options are refused', () => {
       expect(make({ histroySize: 1 })).toMatch('TypeError: SFO: histroySize: unknown option, expected historySize');
       expect(make({ lr: 1 })).toMatch('TypeError: SFO: lr: unknown option');
     });
 
-    test('params', () => {
+    test('params must be valid', () => {
       const of = (params: unknown) => thrown(() => new AnySFO(params, bowls(3)));
       expect(of([1, 2])).toMatch(/^TypeError: SFO: params/);
       expect(of(f64(1))).toMatch('TypeError: SFO: params: Float64Array(1), expected a Float32Array');
@@ -409,7 +412,7 @@ describe('SFO', () => {
 });
 
 describe("minimize, method 'sfo'", () => {
-  test('finds the minimum, in the type of x0, which stays as it is', () => {
+  test('it finds the minimum in the type of x0, and does not change x0', () => {
     for (const x0 of [f64(3, -3, 1), f32(3, -3, 1)]) {
       const before = bytes(x0);
       const result = minimize<Numbers>(bowls(10), x0, { method: 'sfo', passes: 20 });
@@ -420,7 +423,7 @@ describe("minimize, method 'sfo'", () => {
     }
   });
 
-  test('passes, ten by default, maxEvaluations and maxIterations; the value is looked at in the end', () => {
+  test('passes (ten by default), maxEvaluations and maxIterations limit a run, and the value is evaluated at the end', () => {
     expect(minimize(bowls(5), f64(1, 2), { method: 'sfo' })).toMatchObject({ evaluations: 55, reason: 'evaluations' });
     let calls = 0;
     const counted = {
@@ -438,7 +441,7 @@ describe("minimize, method 'sfo'", () => {
     });
   });
 
-  test('onPass: after every N evaluations, with a copy', () => {
+  test('onPass gets a copy of the point after every N evaluations', () => {
     const passes: number[][] = [];
     const { x } = minimize(bowls(5), f64(1, 2), {
       method: 'sfo',
@@ -452,7 +455,7 @@ describe("minimize, method 'sfo'", () => {
     expect(x[0]).not.toBe(0);
   });
 
-  test('callback and signal end it', () => {
+  test('callback and signal end a run', () => {
     const ended = minimize(bowls(5), f64(1, 2), { method: 'sfo', callback: ({ iteration }) => iteration === 4 });
     expect(ended).toMatchObject({ iterations: 4, reason: 'aborted' });
     const aborted = minimize(bowls(5), f64(1, 2), { method: 'sfo', signal: AbortSignal.abort() });
@@ -465,7 +468,7 @@ describe("minimize, method 'sfo'", () => {
     });
   });
 
-  test('non-finite: at x0, and there alone is one', () => {
+  test('a value that is not finite at x0 ends the run', () => {
     const never = { N: 3, f: () => Number.NaN };
     expect(minimize(never, f64(1, 2), { method: 'sfo' })).toMatchObject({ reason: 'non-finite', x: f64(1, 2) });
     const start = { N: 3, f: (i: number, x: Numbers, g: Numbers) => (x[0] === 1 ? bowl(i, x, g) : Number.NaN) };
@@ -475,7 +478,7 @@ describe("minimize, method 'sfo'", () => {
     expect(result.nonFinite).toBeGreaterThan(3);
   });
 
-  test('what f throws comes out as it is', () => {
+  test('an error of f passes through', () => {
     const oops = new Error('oops');
     const throwing = () => {
       throw oops;
@@ -483,7 +486,7 @@ describe("minimize, method 'sfo'", () => {
     expect(() => minimize({ N: 2, f: throwing }, f64(1), { method: 'sfo' })).toThrow(oops);
   });
 
-  test('bad input', () => {
+  test('invalid arguments are refused', () => {
     const of = (options: object, fn: unknown = bowls(3), x0: Numbers = f64(1, 2)) =>
       thrown(() => anyMinimize(fn, x0, { method: 'sfo', ...options }));
     const needs = 'expected { N, f } (method "sfo" works on a sum of terms)';

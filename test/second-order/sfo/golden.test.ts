@@ -1,5 +1,5 @@
-// SFO beside truths of its own: known minima, the curves of other methods, dense matrices that are built the plain way, and
-// what must hold after every step.
+// SFO against independent truths: known minima, the curves of other methods, dense matrices built directly, and
+// conditions that must hold after every step.
 import { Matrix } from 'ml-matrix';
 import { describe, expect, test } from 'vitest';
 import { minimize, SFO } from '../../../lib/index.js';
@@ -21,7 +21,7 @@ const vector = (length: number, u: () => number) => Float64Array.from({ length }
 const dot = (x: Float64Array, y: Float64Array) => x.reduce((sum, v, k) => sum + v * y[k]!, 0);
 const away = (x: Float64Array, y: Float64Array) => Math.hypot(...x.map((v, k) => v - y[k]!));
 
-describe('sums of quadratics: the known minimum', () => {
+describe('sums of quadratics reach the known minimum', () => {
   test.each([
     [30, 1],
     [30, 5],
@@ -35,7 +35,7 @@ describe('sums of quadratics: the known minimum', () => {
     for (let k = 0; k < length; k++) expect(x[k]).toBeCloseTo(sum.solution[k]!, 7);
   });
 
-  test('in float32, to its rounding', () => {
+  test('in float32, up to its rounding', () => {
     const sum = quadratics(10, 40);
     const x = Float32Array.from(sum.start);
     const sfo = new SFO(x, { N: 10, f: (i, at, grads) => sum.f(i, at, grads) });
@@ -46,7 +46,7 @@ describe('sums of quadratics: the known minimum', () => {
 
 describe('effective passes', () => {
   const firstOrder = ['sgd', 'momentum', 'adagrad', 'adam'] as const;
-  /** The least of the curves after a pass: the best step size is another one for each pass. */
+  /** The lowest of the curves after a pass. The best step size differs from pass to pass. */
   const best = (curves: readonly Curve[], pass: number) =>
     Math.min(...curves.map((curve) => curve[pass - 1] ?? Number.POSITIVE_INFINITY));
   const from = (first: number, last: number) => Array.from({ length: last - first + 1 }, (_, k) => first + k);
@@ -64,7 +64,7 @@ describe('effective passes', () => {
     },
   );
 
-  test.runIf(all)('softmax, again', () => {
+  test.runIf(all)('the recorded curves of softmax are reproduced', () => {
     const passes = 15;
     const sum = softmax();
     const curve = (x0: Numbers, options: object): number[] => {
@@ -75,7 +75,7 @@ describe('effective passes', () => {
     };
     const sfo = curve(sum.start, { method: 'sfo' });
     const { softmax: row } = recorded;
-    // Rounding makes two ways of one in the end; both end where the function does.
+    // Rounding lets two runs diverge in the end. Both reach the minimum.
     for (const pass of from(1, 3)) expect(sfo[pass - 1]! / row.sfo[pass - 1]!).toBeCloseTo(1, 2);
     expect(sfo.at(-1)! - row.least).toBeLessThan(1e-3);
     const lbfgs = curve(sum.start, { method: 'lbfgs' });
@@ -101,7 +101,7 @@ describe('effective passes', () => {
 });
 
 describe('after every step', () => {
-  /** Runs steps on a sum, and gives what is to be looked at after each. */
+  /** Runs steps on a sum, and calls `look` after each. */
   function steps(
     sum: Sum,
     count: number,
@@ -120,7 +120,7 @@ describe('after every step', () => {
         last.set(i, { at: Float64Array.from(theta), grad: Float64Array.from(grad) });
         return value;
       });
-      // After a failed step the last evaluation need not be the one that holds.
+      // After a failed step the last evaluation need not be at the params.
       if (failed) last.delete(term);
       look(model, { last, failed });
     }
@@ -131,7 +131,7 @@ describe('after every step', () => {
     return x;
   };
 
-  test('the subspace is orthonormal, is no larger than it may be, and holds where each term was looked at', () => {
+  test('the subspace is orthonormal, within its size limit, and contains the last point of each term', () => {
     const sum = quadratics(6, 60);
     const counts = new Set<number>();
     steps(sum, 120, (model, { last }) => {
@@ -146,7 +146,7 @@ describe('after every step', () => {
         expect(away(inFull(model, model.terms[i]!.grad), grad)).toBeLessThan(1e-9);
       }
     });
-    // It was full, and was squeezed.
+    // The subspace was full and collapsed.
     expect(counts).toContain(20);
   });
 
@@ -158,7 +158,8 @@ describe('after every step', () => {
         const { step, grad } = changes[0]!;
         const product = new Float64Array(step.length);
         addProduct(hessian, step, product);
-        // A collapse cuts off what of an old change is in no term's point or gradient; that of the term's own newest stays.
+        // A collapse drops the part of an old change that is in no term's point or gradient. The newest change of a
+        // term stays.
         if (away(product, grad) / Math.hypot(...grad) < 1e-6) looked++;
         for (const { b, sign } of hessian.columns) expect(hessian.diagonal + sign * dot(b, b)).toBeGreaterThan(0);
       }
@@ -166,7 +167,7 @@ describe('after every step', () => {
     expect(looked).toBeGreaterThan(200);
   });
 
-  test('a step goes straight to the minimiser of the sum of the models, all the way while none is shortened', () => {
+  test('a step leads to the minimizer of the sum of the models, unless it is shortened', () => {
     let looked = 0;
     const check = (sum: Sum, count: number, seed: number) => {
       let isShortened = false;
@@ -174,7 +175,7 @@ describe('after every step', () => {
         sum,
         count,
         (model, { failed }) => {
-          /** The gradient of the sum of the models, and the lengths of what it is added up from. */
+          /** The gradient of the sum of the models, and the lengths of its summands. */
           const slope = (theta: Float64Array) => {
             const z = model.subspace.project(theta);
             const gradient = new Float64Array(z.length);
@@ -203,11 +204,11 @@ describe('after every step', () => {
     };
     for (let seed = 0; seed < 8; seed++) check(quadratics(8, 12), 8, seed);
     expect(looked).toBeGreaterThan(16);
-    // Through collapses of the subspace.
+    // This holds through collapses of the subspace.
     check(quadratics(6, 60), 60, 0);
   });
 
-  test('what a term has learnt is true of it, from its first change on', () => {
+  test('the model of a term matches its values and gradients from its first change on', () => {
     const sum = quadratics(8, 12);
     let looked = 0;
     steps(sum, 60, ({ terms }) => {
@@ -221,7 +222,7 @@ describe('after every step', () => {
     expect(looked).toBeGreaterThan(200);
   });
 
-  test('a step that failed ends at the lower one of what was tried last and where it began', () => {
+  test('a failed step ends at the lower of its start and the last point tried', () => {
     const sum = quadratics(6, 5);
     const waves: Sum = {
       ...sum,
@@ -353,7 +354,7 @@ describe('the Hessian of one term', () => {
   });
 });
 
-describe('the products', () => {
+describe('the matrix products', () => {
   const u = random(5);
   const columns = () => Array.from({ length: 7 }, () => vector(600, u));
 

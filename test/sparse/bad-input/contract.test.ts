@@ -6,7 +6,7 @@ import { type Any, bits, classes, type Kind, numbers, refused, snapshot, titled 
 import { sample } from '../../support/sample.js';
 import { detach, engines, harmless, onEach, type Rig, rigOf, sparse, sparseGrad } from '../../support/sparse.js';
 
-/** Calls like a subclass may make them: nothing of this is an array's own. */
+/** Overridden members of arrays, which the library must never call. */
 const hostile = () => {
   throw new Error('user code in the middle of a step');
 };
@@ -153,7 +153,7 @@ describe.each(titled(sparse))('%s', (_, c) => {
     }
   });
 
-  test('refused: rows that do not divide a flat param; any that do are taken', () => {
+  test('the length of a row must divide a flat param', () => {
     harmless(
       c,
       RangeError,
@@ -172,7 +172,7 @@ describe.each(titled(sparse))('%s', (_, c) => {
     }
   });
 
-  test('refused: one bad gradient beside good ones, before and after it; not even theirs are zeroed', () => {
+  test('one bad gradient refuses the step, and no gradient is zeroed', () => {
     const bad = [sparseGrad([0, 99], 3), sparseGrad([0, 1], 2)];
     for (const table of bad) {
       const good = { flat: sparseGrad([1, 1], 4), dense: numbers(5, 8) };
@@ -187,7 +187,7 @@ describe.each(titled(sparse))('%s', (_, c) => {
     }
   });
 
-  test('refused: memory of a param, for values and for rows', () => {
+  test('values and rows must not share memory with a param', () => {
     const own =
       /grads\["(table|flat)"\]\.(values|rows): memory shared with params\["(table|flat|dense)"\], expected separate memory/;
     const view = (array: Float32Array, from: number, length: number) =>
@@ -202,12 +202,12 @@ describe.each(titled(sparse))('%s', (_, c) => {
     ];
     for (const make of attacks) {
       harmless(c, RangeError, own, (r) => {
-        // Twice: what was refused is no more welcome for being known.
+        // Twice: a refused gradient is not accepted later because the plan knows it.
         refused(RangeError, own, () => r.optimizer.step({ ...rest, table: make(r) }));
         r.optimizer.step({ ...rest, table: make(r) });
       });
     }
-    // Another buffer over the same memory; the reference can't know.
+    // Another buffer over the same memory. Only the addon can detect it.
     withEngine(engines[0]!, () => {
       const memory = new SharedArrayBuffer(18 * 4);
       const optimizer = c.make([new Float32Array(memory)]);
@@ -222,9 +222,9 @@ describe.each(titled(sparse))('%s', (_, c) => {
     });
   });
 
-  test('gradients that share memory: fine, but not with zeroGrads', () => {
+  test('gradients may share memory, except with zeroGrads', () => {
     const pool = numbers(24, 5);
-    const names = new Int32Array(pool.buffer, 0, 3).fill(2); // denormal numbers, as floats
+    const names = new Int32Array(pool.buffer, 0, 3).fill(2); // subnormal numbers if read as floats
     const shares: ((rig: Rig) => Any)[] = [
       () => ({
         ...rest,
@@ -260,13 +260,13 @@ describe.each(titled(sparse))('%s', (_, c) => {
       );
       expect(bits(pool)).toBe(before);
     }
-    // The same rows for two tables are only read.
+    // Two tables may share row numbers, which are only read.
     const { optimizer } = rigOf(c, { zeroGrads: true });
     const rows = Int32Array.of(0, 2);
     expect(
       optimizer.step({ table: { rows, values: numbers(6, 1) }, flat: { rows, values: numbers(8, 1) }, dense: null }),
     ).toMatchObject({ applied: true });
-    // A dense gradient that is known already, and a sparse one beside it.
+    // A known dense gradient beside a sparse one.
     const known = numbers(5, 1);
     const two = rigOf(c, { zeroGrads: true });
     two.optimizer.step({ table: sparseGrad([1], 3), flat: null, dense: known });
@@ -275,7 +275,7 @@ describe.each(titled(sparse))('%s', (_, c) => {
     );
   });
 
-  test('the structure decides what is a gradient: params called rows and values, one param, a list', () => {
+  test('the structure of the params decides what is a gradient, also for params named rows and values', () => {
     onEach(() => {
       const [rows, values] = [numbers(6, 1), numbers(6, 2)];
       const named = c.make({ rows, values });
@@ -305,7 +305,7 @@ describe.each(titled(sparse))('%s', (_, c) => {
     });
   });
 
-  test('rows and values are read once each, in a call that nobody can enter', () => {
+  test('rows and values are read once each, and their getters cannot call the optimizer', () => {
     onEach(() => {
       const r = rigOf(c);
       const twin = rigOf(c);
@@ -342,7 +342,7 @@ describe.each(titled(sparse))('%s', (_, c) => {
     });
   });
 
-  test('getters that throw, detach, or change what was read before them', () => {
+  test('getters that throw, detach or change earlier values leave no trace', () => {
     const mine = (r: Rig, grads: Any) => expect(() => r.optimizer.step(grads)).toThrow('mine');
     const throws = () => {
       throw new Error('mine');
@@ -410,7 +410,7 @@ describe.each(titled(sparse))('%s', (_, c) => {
     });
   });
 
-  test('arrays with members of their own give the same bits, and none of these is called', () => {
+  test('overridden members of arrays are never called', () => {
     onEach(() => {
       const plain = rigOf(c, { zeroGrads: true, ema: 0.5, gradNorm: true });
       const r = rigOf(c, { zeroGrads: true, ema: 0.5, gradNorm: true });
@@ -442,7 +442,7 @@ describe.each(titled(sparse))('%s', (_, c) => {
   });
 });
 
-test('a class that needs whole gradients says so, and takes dense ones', () => {
+test('a class that needs dense gradients refuses sparse ones with the reason', () => {
   const dense = classes.filter(({ declaration }) => declaration.denseOnly !== undefined);
   expect(dense.map(({ title }) => title)).toEqual(expect.arrayContaining(['LARS', 'LAMB']));
   for (const c of dense) {
@@ -468,14 +468,14 @@ test('a class that needs whole gradients says so, and takes dense ones', () => {
   }
 });
 
-// Seen without its sign, the most negative row would be one of these.
-test('a table of more than 2^31 rows takes no signed row numbers', () => {
+// Read as an unsigned number, the most negative row number would be in range.
+test('a table of more than 2^31 rows refuses signed row numbers', () => {
   const length = 2 ** 31 + 2;
   let w: Float32Array;
   try {
-    w = new Float32Array(new SharedArrayBuffer(length * 4)); // pages that nobody touches cost nothing
+    w = new Float32Array(new SharedArrayBuffer(length * 4)); // untouched pages cost nothing
   } catch {
-    return; // this machine has no such memory
+    return; // this machine cannot allocate so much
   }
   withEngine(engines[0]!, () => {
     const sgd = new SGD(w, { lr: 1 });
@@ -488,7 +488,7 @@ test('a table of more than 2^31 rows takes no signed row numbers', () => {
     }
     sgd.step({ rows: Uint32Array.of(2 ** 31, 1), values: Float32Array.of(1, 2) });
     expect([w[2 ** 31], w[1], w[0]]).toEqual([-1, -2, 0]);
-    sgd.step({ rows: Int32Array.of(3), values: Float32Array.of(1, 2) }); // half as many
+    sgd.step({ rows: Int32Array.of(3), values: Float32Array.of(1, 2) }); // rows of 2: half as many rows
     expect([w[6], w[7]]).toEqual([-1, -2]);
   });
 });

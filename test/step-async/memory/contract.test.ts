@@ -7,7 +7,7 @@ import { allocate } from '../../../lib/index.js';
 import { type Any, type Case, classes, numbers, type Options, snapshot } from '../../support/rig.js';
 import { engines, pin, pinned, rejected, rowsOf } from '../../support/step-async.js';
 
-// The types of Node alone do not name it.
+// @types/node does not declare WebAssembly.
 const { WebAssembly } = globalThis as Any;
 
 describe.each(engines.map((e) => [e.name, e] as const))('%s', (_, over) => {
@@ -152,7 +152,7 @@ describe.each(engines.map((e) => [e.name, e] as const))('%s', (_, over) => {
     expect(movable.step([pinned(3, 1), pinned(18, 1)])).toEqual({ applied: true });
   });
 
-  test('empty arrays: fine, but not where their buffer may grow while the step waits', async () => {
+  test('empty arrays are allowed, unless their buffer may grow while the step waits', async () => {
     const empty = () => new Float32Array(0);
     const optimizer = make([pinned(18, 1), empty()]);
     const rows = new Int32Array(0);
@@ -168,7 +168,7 @@ describe.each(engines.map((e) => [e.name, e] as const))('%s', (_, over) => {
     expect(optimizer.stepCount).toBe(2);
   });
 
-  test('memory that goes while a step waits', async () => {
+  test('memory that is freed while a step waits rejects that step', async () => {
     const memory = new WebAssembly.Memory({ initial: 1, maximum: 8 });
     const g = new Float32Array(memory.buffer, 0, 4);
     const w = pinned(4, 1);

@@ -12,7 +12,7 @@ describe.each(engines.map((e) => [e.name, e] as const))('%s', (_, over) => {
 
   const rigOf = () => rig({ ...c, make });
 
-  test('a signal that is aborted already', async () => {
+  test('an aborted signal rejects the step with its reason', async () => {
     const r = rigOf();
     const before = r.seen();
     const reason = { my: 'reason' };
@@ -24,7 +24,7 @@ describe.each(engines.map((e) => [e.name, e] as const))('%s', (_, over) => {
     expect(await r.optimizer.stepAsync(grads(3), { signal: undefined })).toEqual({ applied: true });
   });
 
-  test('aborted while it waits: the others keep their order; after it began: no effect', async () => {
+  test('aborting cancels a waiting step and keeps the order of the others; a started step is not affected', async () => {
     const [r, twin] = [rigOf(), rigOf()];
     const control = new AbortController();
     const { signal } = control;
@@ -51,7 +51,7 @@ describe.each(engines.map((e) => [e.name, e] as const))('%s', (_, over) => {
     const begun = r.optimizer.stepAsync(grads(8), { signal: late.signal });
     late.abort();
     expect(await begun).toEqual({ applied: true });
-    // By its own schedule, as it begins.
+    // Aborted by the step's own schedule, as the step starts.
     const own = new AbortController();
     r.optimizer.lr = () => {
       own.abort();
@@ -66,7 +66,7 @@ describe.each(engines.map((e) => [e.name, e] as const))('%s', (_, over) => {
     expect(r.seen()).toBe(twin.seen());
   });
 
-  test('listeners are let go; many steps with one signal make no noise', async () => {
+  test('listeners are removed, and many steps with one signal give no warning', async () => {
     const warnings: unknown[] = [];
     const listen = (warning: unknown) => warnings.push(warning);
     process.on('warning', listen);
@@ -77,8 +77,8 @@ describe.each(engines.map((e) => [e.name, e] as const))('%s', (_, over) => {
     await Promise.all(all);
     await new Promise((resolve) => setImmediate(resolve));
     process.off('warning', listen);
-    expect(warnings).toEqual([]);
-    expect(getEventListeners(signal, 'abort')).toEqual([]);
+    expect(warnings, 'warnings about listeners').toEqual([]);
+    expect(getEventListeners(signal, 'abort'), 'listeners left on the signal').toEqual([]);
     const control = new AbortController();
     const taken = [3, 4, 5].map((seed) => some[0]!.optimizer.stepAsync(grads(seed), { signal: control.signal }));
     control.abort();
@@ -87,10 +87,10 @@ describe.each(engines.map((e) => [e.name, e] as const))('%s', (_, over) => {
       'rejected',
       'rejected',
     ]);
-    expect(getEventListeners(control.signal, 'abort')).toEqual([]);
+    expect(getEventListeners(control.signal, 'abort'), 'listeners left on the signal').toEqual([]);
   });
 
-  test('Lookahead: the same as step; wrapped around no step in flight', async () => {
+  test('Lookahead gives the bits of step, and refuses to wrap an optimizer with a pending step', async () => {
     const of = (r: Rig) => new Lookahead(r.optimizer, { k: 2 });
     const [r, twin] = [rigOf(), rigOf()];
     const pending = r.optimizer.stepAsync(grads(3));
@@ -109,14 +109,14 @@ describe.each(engines.map((e) => [e.name, e] as const))('%s', (_, over) => {
     await expect(slow.stepAsync.call({} as Any, grads(1))).rejects.toBeInstanceOf(TypeError);
   });
 
-  test('what is no signal, and signals with methods of their own', async () => {
+  test('a value that is not an AbortSignal is refused, and overridden methods of a signal are not called', async () => {
     const r = rigOf();
     const before = r.seen();
     const expected = /^Adam\.stepAsync: signal: .+, expected an AbortSignal/;
     for (const signal of [null, 5, 'x', {}, new EventTarget(), Object.create(AbortSignal.prototype)] as Any[])
       await rejected(TypeError, expected, () => r.optimizer.stepAsync(grads(3), { signal }));
     expect(r.seen()).toBe(before);
-    // Whatever they say, the step is done or taken back, and the optimizer is free again.
+    // Whatever the signal claims, the step is done or canceled, and the optimizer is free again.
     const fail = () => {
       throw new Error('mine');
     };
@@ -136,7 +136,7 @@ describe.each(engines.map((e) => [e.name, e] as const))('%s', (_, over) => {
         r.optimizer.stepAsync(grads(seed), i === 0 ? {} : { signal: control.signal }),
       );
       const done = r.optimizer.stepAsync(grads(6), { signal: new AbortController().signal });
-      control.signal.dispatchEvent(new Event('abort')); // says so, and is not
+      control.signal.dispatchEvent(new Event('abort')); // an abort event without an abort
       control.abort('enough');
       const ends = await Promise.allSettled([...pending, done]);
       expect(ends.map((end) => (end.status === 'rejected' ? end.reason : end.value.applied))).toEqual([
@@ -147,7 +147,7 @@ describe.each(engines.map((e) => [e.name, e] as const))('%s', (_, over) => {
       ]);
       expect(r.optimizer.stepCount).toBe(count + 2);
     }
-    // One that changes the optimizer as it is read.
+    // A signal whose getter changes the optimizer.
     const free = rigOf();
     const signal = Object.defineProperty(new AbortController().signal, 'aborted', {
       get: () => free.optimizer.addParamGroup({ params: { c: new Float32Array(3) } }),

@@ -9,7 +9,7 @@ describe('stepAsync', () => {
     array.set(values);
     return array;
   };
-  /** Row numbers in memory of each kind that stays in place. */
+  /** Row numbers in each kind of memory that stays in place. */
   const places: [string, (names: readonly number[]) => Int32Array | Uint32Array][] = [
     ['a SharedArrayBuffer', (names) => new Int32Array(new SharedArrayBuffer(names.length * 4))],
     ['memory of allocate', (names) => new Int32Array(allocate(names.length).buffer, 0, names.length)],
@@ -20,7 +20,7 @@ describe('stepAsync', () => {
     ],
   ];
 
-  test.each(places)('rows in %s: the bits of a step', async (_, make) => {
+  test.each(places)('rows in %s give the bits of step', async (_, make) => {
     const names = [4, 1, 4];
     const rows = make(names);
     rows.set(names);
@@ -31,8 +31,8 @@ describe('stepAsync', () => {
     expect(bits(w)).toBe(bits(v));
   });
 
-  test('rejects what step throws, and memory that may move; nothing has changed', async () => {
-    const w = owned(numbers(18, 1)).fill(0, 0, 2); // rows too, read as integers
+  test('it rejects what step refuses and memory that may move, and changes nothing', async () => {
+    const w = owned(numbers(18, 1)).fill(0, 0, 2); // also valid row numbers if read as integers
     const adam = new Adam([{ data: w, shape: [6, 3] }], { zeroGrads: true });
     const before = snapshot(adam, [w]);
     const rows = new Int32Array(new SharedArrayBuffer(8));
@@ -74,7 +74,7 @@ describe('stepAsync', () => {
     expect(bits(values)).toBe(bits(new Float32Array(6)));
   });
 
-  test('rows that go bad between the call and the step: it rejects, and the steps after it run', async () => {
+  test('rows that become invalid before the step starts reject it, and later steps run', async () => {
     const w = owned(numbers(12, 1));
     const sgd = new SGD([w], { lr: 1 });
     const rows = new Int32Array(new SharedArrayBuffer(4));
@@ -84,7 +84,7 @@ describe('stepAsync', () => {
     const third = sgd.stepAsync([{ rows, values }]);
     rows[0] = 4;
     const [a, b, c] = await Promise.allSettled([first, second, third]);
-    // The first may have begun already; the third can't have.
+    // The first step may have started already. The third cannot have.
     expect(['fulfilled', 'rejected']).toContain(a.status);
     expect(b).toEqual({ status: 'fulfilled', value: { applied: true } });
     expect(c).toMatchObject({

@@ -14,7 +14,7 @@ export function shapeOf(length: number): readonly [rows: number, columns: number
 
 /**
  * A third of the weights is 0: there no |w| hides an error of the update. The others keep away from it: where decay
- * alone drives a weight through 0, the sign of the next normalised step hangs on a rounding, and no bound holds.
+ * alone drives a weight through 0, the sign of the next normalized step depends on a rounding, and no bound holds.
  */
 export function weights(length: number, seed: number): Float32Array {
   const next = random(seed);
@@ -26,8 +26,8 @@ export function weights(length: number, seed: number): Float32Array {
 }
 
 /**
- * 'plain': around 1, with zeros. 'wild': also from 1.3e-19 to 1e18, all that float32 can square (FORMULAS.md's golden
- * range), some elements from one end to the other between steps.
+ * 'plain': around 1, with zeros. 'wild': also from 1.3e-19 to 1e18, which is all that float32 can square,
+ * and some elements move from one end to the other between steps.
  */
 export type Kind = 'plain' | 'wild';
 
@@ -35,7 +35,7 @@ export function gradient(length: number, seed: number, kind: Kind, magnitude: nu
   const next = random(seed);
   const power = (from: number, to: number): number => (next() < 0.5 ? -1 : 1) * 10 ** (from + (to - from) * next());
   const wild = kind === 'wild';
-  // Ten elements of a kind each against three scales of weights: every pair occurs. The first one is ordinary.
+  // Ten kinds of elements meet three scales of weights, so that every pair occurs. The first kind is ordinary.
   const element = (i: number): number => {
     switch (i % 10) {
       case 4:

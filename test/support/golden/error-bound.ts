@@ -81,7 +81,7 @@ class Ball {
     return new Ball(Math.abs(this.exact), this.radius);
   }
 
-  /** Not rounded; moves by no more than its operands do. */
+  /** Exact: the result errs by at most as much as its operands. */
   max(b: Ball): Ball {
     if (this.exact - this.radius >= b.exact + b.radius) return this;
     if (b.exact - b.radius >= this.exact + this.radius) return b;
@@ -92,7 +92,7 @@ class Ball {
     return this.negated().max(b.negated()).negated();
   }
 
-  /** Where float32 may see another sign than float64, any sign is allowed from here on, and `doubt` is told. */
+  /** If float32 may see another sign than float64, any sign is allowed from here on, and `doubt` is called. */
   sign(doubt: () => void): Ball {
     const exact = Math.sign(this.exact);
     if (Math.abs(this.exact) > this.radius || this.isZero) return new Ball(exact, 0);
@@ -100,7 +100,10 @@ class Ball {
     return new Ball(exact, 1 + Math.abs(exact));
   }
 
-  /** |x| ≤ limit ? 0 : x − sign(x)·limit: no jump at the limit, so that a comparison that goes the other way costs nothing. */
+  /**
+   * |x| ≤ limit ? 0 : x − sign(x)·limit: no jump at the limit, so that a comparison that goes the other way costs
+   * nothing.
+   */
   shrink(limit: Ball): Ball {
     if (Math.abs(this.exact) + this.radius <= limit.exact - limit.radius) return ZERO;
     if (limit.isZero) return this;
@@ -114,7 +117,7 @@ class Ball {
     return new Ball(exact, Math.max(this.radius, limit.radius));
   }
 
-  /** The same quantity in another order of operations; an implementation may choose. */
+  /** The same quantity in another order of operations. An implementation may use either. */
   or(b: Ball): Ball {
     return new Ball(this.exact, Math.max(this.radius, b.radius + Math.abs(this.exact - b.exact)));
   }
@@ -122,7 +125,7 @@ class Ball {
 
 const ZERO = new Ball(0, 0);
 const ONE = new Ball(1, 0);
-/** A hyper-parameter that the options lack: to use it is a RangeError of `rounded`. */
+/** A missing hyper-parameter. Using it is a RangeError of `rounded`. */
 const NOT_GIVEN = new Ball(Number.NaN, 0);
 
 function rounded(exact: number, radius: number): Ball {
@@ -131,21 +134,21 @@ function rounded(exact: number, radius: number): Ball {
   return new Ball(exact, radius + U * largest + TINY);
 }
 
-/** A number of float64, rounded once into a kernel's constant; 0 and 1 are exact. */
+/** A float64 number that is rounded once to a kernel's constant. 0 and 1 are exact. */
 function scalar(exact: number): Ball {
   if (exact === 0) return ZERO;
   if (exact === 1) return ONE;
   return Number.isNaN(exact) ? NOT_GIVEN : rounded(exact, 0);
 }
 
-/** A formula touches the state of its own `stateNames` alone. */
+/** A formula changes only the state that its `stateNames` names. */
 type Letter =
   | ('w' | 'g' | 'ema' | 'v' | 'b' | 's' | 'a' | 'm' | 'sMax' | 'u' | 'slow' | 'z' | 'n')
   | ('previous' | 'step' | 'product' | 'ax' | 'eta' | 'mu' | 'x' | 'lrMax' | 'sum')
   | ('ratio' | 'R' | 'C' | 'V' | 'alpha');
 type BallCell = Record<Letter, Ball> & Record<string, Ball>;
 /**
- * The constants of a step, and what is measured of the whole param; then the update of every element. `doubt` is called
+ * The constants of a step and the measures of the whole param, then the update of every element. `doubt` is called
  * where a sign is not certain.
  */
 type Bound = (h: Hyper, t: number, param: readonly BallCell[]) => (x: BallCell, doubt: () => void) => void;
@@ -607,7 +610,10 @@ export class ErrorBound {
   gradNorm = 0;
   /** Of the last step's norm: float64 sums of squares, each of which rounds at most once an element. */
   gradNormError = 0;
-  /** Of each param, the elements with a sign that float32 may see otherwise: their bound holds, but is as wide as a step. */
+  /**
+   * Of each param, the elements with a sign that float32 may see otherwise: their bound holds, but is as wide as a
+   * step.
+   */
   readonly doubtful: Set<number>[];
   private readonly bound: Bound;
   /** Only for its clip coefficient: the norm is summed in float64 and rounds nothing worth counting. */
@@ -634,7 +640,9 @@ export class ErrorBound {
     this.previousMomentum = params.map(() => 0);
   }
 
-  /** State that does not begin as 0 is computed in float64, from w and from constants that may be rounded, then rounded. */
+  /**
+   * State that does not start at 0 is computed in float64, from w and from constants that may be rounded, then rounded.
+   */
   private start(x: BallCell, h: Hyper): void {
     for (const [letter, value = Number.NaN] of Object.entries(this.formula.start?.(h, x.w.exact) ?? {})) {
       const isKept = this.formula.stateNames[letter] !== null;

@@ -3,7 +3,7 @@ import type { Cell, Gradient, Hyper } from './reference.js';
 import { Reference } from './reference.js';
 import type { Wrong } from './run.js';
 
-/** A null gradient must leave state and t alone; for runs that leave gradients out. */
+/** For runs with missing gradients: a null gradient must not change state and t. */
 export const nullMistake: Record<string, Wrong> = {
   'null as a gradient of 0': {
     reference: class extends Reference {
@@ -17,7 +17,7 @@ export const nullMistake: Record<string, Wrong> = {
   },
 };
 
-/** The same for formulas with a t. */
+/** The same mistakes for formulas with a t. */
 export const stepMistakes: Record<string, Wrong> = {
   ...nullMistake,
   't of the optimizer, not of the param': {

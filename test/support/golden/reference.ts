@@ -1,6 +1,6 @@
 /**
- * The float64 truth of the optimizers, written from FORMULAS.md and API.md alone.
- * It must never import from lib/, nor be adjusted to what lib/ does: independence is its worth.
+ * The float64 truth of the optimizers, written from the papers and the documentation alone.
+ * It must never import from lib/ or be adjusted to lib/, because its value is its independence.
  */
 
 import { shapeOf } from './data.js';
@@ -54,7 +54,7 @@ export interface Options {
   warmupInit?: boolean;
 }
 
-/** The numbers of one step; NaN where neither the options nor the defaults have one, so that a wrong use shows. */
+/** The hyper-parameters of one step. A missing one is NaN, so that a wrong use shows. */
 export interface Hyper {
   lr: number;
   weightDecay: number;
@@ -91,7 +91,7 @@ export interface Hyper {
   trustCoefficient: number;
   /** LAMB's */
   clamp: number;
-  /** Adafactor's; its lr is NaN where there is none */
+  /** Adafactor's; lr is NaN if it is not given */
   eps1: number;
   eps2: number;
   clipThreshold: number;
@@ -100,22 +100,22 @@ export interface Hyper {
   warmupInit: boolean;
 }
 
-/** One element: weight, gradient (after the common prologue), average of the weights, and the state by name. */
+/** One element: weight, gradient (after the common prologue), average of the weights, and state by name. */
 export type Cell<State extends string = never> = Record<'w' | 'g' | 'ema', number> & Record<State, number>;
 
 export interface Formula<State extends string = string> {
   defaults: Partial<Hyper>;
-  /** In formula: the update itself holds it. */
+  /** 'in formula': the update itself decays. */
   decay: 'L2' | 'decoupled' | 'in formula' | 'none';
-  /** State in the formula's letters -> its name in stateDict; null: not an array there, only remembered here. */
+  /** The names in stateDict of the formula's letters. null: not an array there. */
   stateNames: Readonly<Record<State, string | null>>;
-  /** State that is not one number an element: the elements of a param, of this length, whose cells hold its numbers. */
+  /** For state without one number per element: the elements of a param of this length whose cells hold its numbers. */
   elements?: Partial<Record<State, (length: number) => number[]>>;
   /** The state that averagedParams shows. */
   averaged?: State;
-  /** What state begins as that does not begin as 0, in a param's first step. */
+  /** Initializes state that does not start at 0, in the first step of a param. */
   start?(h: Hyper, w: number): Partial<Record<State, number>>;
-  /** Of a formula with norms of the whole param, which it leaves in each element's state: before the updates. */
+  /** For a formula with norms of the whole param: runs before the updates, and stores the norms in each element. */
   measure?(param: readonly Cell<State>[], h: Hyper, t: number): void;
   update(x: Cell<State>, h: Hyper, t: number): void;
 }
@@ -142,7 +142,7 @@ export const momentum: Formula<'v'> = {
   },
 };
 
-/** The table's line; for a constant momentum. */
+/** The documented line for a constant momentum. */
 export const nesterov: Formula<'v'> = {
   ...momentum,
   update(x, { lr, momentum: mu }) {
@@ -152,7 +152,7 @@ export const nesterov: Formula<'v'> = {
   },
 };
 
-/** "Momentum that changes": the velocity decays by the old momentum, the look-ahead goes by the new one. */
+/** Changing momentum: the velocity decays by the old momentum, and the look-ahead uses the new one. */
 export const nesterovChanging: Formula<'v'> = {
   ...momentum,
   update(x, { lr, momentum: mu, previousMomentum }) {
@@ -695,7 +695,7 @@ export const adafactorFactoredWithMomentum: Formula<Adafactor | 'R' | 'C' | 'm'>
   update: adafactorMomentum,
 };
 
-// --- What all of them share -----------------------------------------------------------------------------------------
+// --- Options of all optimizers -----------------------------------------------------------------------------------------
 
 /** The hyper-parameters of a step: schedules are called with the step, 1, 2, ... */
 export function hyperAt(step: number, options: Options, defaults: Partial<Hyper>): Hyper {
@@ -744,7 +744,7 @@ export function hyperAt(step: number, options: Options, defaults: Partial<Hyper>
 
 export type Gradient = ArrayLike<number> | null;
 
-/** One optimizer over several params, with API.md's "order in a step". Wrong orders override its methods. */
+/** One optimizer over several params, with the documented order of a step. Wrong orders override its methods. */
 export class Reference {
   readonly params: Cell<string>[][];
   /** Norm of the last step: after gradScale, before clipping. */
@@ -761,7 +761,7 @@ export class Reference {
     const state = Object.fromEntries(Object.keys(formula.stateNames).map((name) => [name, 0]));
     this.params = params.map((param) => Array.from(param, (w) => ({ ...state, w, g: 0, ema: w })));
     this.updates = params.map(() => 0);
-    this.previousMomentum = params.map(() => 0); // the first one meets a velocity of 0
+    this.previousMomentum = params.map(() => 0); // the first velocity is 0
   }
 
   step(grads: readonly Gradient[], gradScale = 1): void {
@@ -769,7 +769,7 @@ export class Reference {
     const h = hyperAt(this.stepCount, this.options, this.formula.defaults);
     const coefficients = this.coefficients(grads, gradScale);
     grads.forEach((grad, p) => {
-      if (grad === null) return; // param, state and t stay
+      if (grad === null) return; // param, state and t do not change
       const t = (this.updates[p] ?? 0) + 1;
       this.updates[p] = t;
       h.previousMomentum = this.previousMomentum[p] ?? 0;
@@ -805,7 +805,7 @@ export class Reference {
     return g;
   }
 
-  /** What clipNorm multiplies each param's gradient by: the same for all, from the norm over all. */
+  /** The clip coefficient of each param: the same for all, from the norm over all. */
   coefficients(grads: readonly Gradient[], gradScale: number): number[] {
     this.gradNorm = norm(grads, gradScale);
     const coefficient =

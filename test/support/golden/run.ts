@@ -1,11 +1,11 @@
-/** A golden run: the library, the reference (true, or wrong on purpose) and the error bound over the same gradients. */
+/** A golden run: the library, a correct or wrong reference, and the error bound over the same gradients. */
 
 import { describe, expect, it } from 'vitest';
 import { gradient, type Kind, weights } from './data.js';
 import { ErrorBound } from './error-bound.js';
 import { type Formula, type Options, Reference, type Scalar } from './reference.js';
 
-/** What golden runs use of the library's optimizers. */
+/** The members of an optimizer that golden runs use. */
 export interface Stepper {
   step(grads: (Float32Array | null)[], options?: { gradScale?: number }): { applied: boolean; gradNorm?: number };
   readonly emaParams?: unknown;
@@ -27,11 +27,11 @@ export interface Run {
   skips?: (step: number, param: number) => boolean;
   /** One optimizer over params of these lengths. */
   lengths?: readonly number[];
-  /** Name -> a reference that is wrong on purpose; the library must be found to differ from it. */
+  /** References that are wrong on purpose, by name. The library must differ from each. */
   wrong?: Record<string, Wrong>;
 }
 
-/** What a wrong reference does differently: its formula, its options, or the order of the step. */
+/** The mistake of a wrong reference: in its formula, its options, or the order of the step. */
 export interface Wrong {
   formula?: Formula;
   options?: Options;
@@ -53,7 +53,7 @@ export function miswritten<State extends string>(
 
 // --- The comparison --------------------------------------------------------------------------------------------------
 
-/** All that a step lets us see, by name. */
+/** Everything visible after a step, by name. */
 type Seen = Map<string, ArrayLike<number>>;
 
 export interface Mismatch {
@@ -81,7 +81,7 @@ export function compare(actual: Seen, expected: Seen, tolerance: Seen): Mismatch
   return undefined;
 }
 
-/** Letter and name of the state that a user sees. */
+/** Letter and name of each state array that users see. */
 function arraysOf({ stateNames }: Formula): [letter: string, name: string][] {
   return Object.entries(stateNames).filter((entry): entry is [string, string] => entry[1] !== null);
 }
@@ -98,7 +98,7 @@ interface Step {
   grads: (Float32Array | null)[];
   gradScale: number;
   actual: Seen;
-  /** The bound's own float64 values: the formulas written a second time. */
+  /** The float64 values of the error bound, in which the formulas are written a second time. */
   centre: Seen;
   tolerance: Seen;
 }
@@ -122,7 +122,7 @@ function record(run: Run, create: Create): Recording {
   const optimizer = create(live, run.options);
   const bound = new ErrorBound(run.formula, run.options, params);
   const paths = params.map((param) => Array.from(param, () => 0));
-  const started = params.map(() => false); // the average begins with a param's first update
+  const started = params.map(() => false); // the average starts with the first update of a param
   const steps: Step[] = [];
 
   for (let step = 1; step <= STEPS; step += 1) {
@@ -132,7 +132,7 @@ function record(run: Run, create: Create): Recording {
     const gradScale = at(step, run.gradScale);
     const before = live.map((param) => param.slice());
     const result = optimizer.step(grads, gradScale === 1 ? {} : { gradScale });
-    expect(result.applied).toBe(true);
+    expect(result.applied, 'every step must be applied').toBe(true);
     bound.step(grads, gradScale);
 
     const [actual, centre, tolerance]: [Seen, Seen, Seen] = [new Map(), new Map(), new Map()];
@@ -178,7 +178,7 @@ function record(run: Run, create: Create): Recording {
   return { params, steps, paths, doubtful: bound.doubtful };
 }
 
-/** The first difference of a recording from a reference; undefined when they agree at every step. */
+/** The first difference of a recording from a reference; undefined if they agree at every step. */
 function mismatch(
   run: Run,
   { params, steps }: Recording,
@@ -204,7 +204,7 @@ function mismatch(
       expects(`step ${step}: w[${p}]`, p, 'w');
       expects(`step ${step}: ema[${p}]`, p, 'ema');
       if (run.formula.averaged !== undefined) expects(`step ${step}: averaged[${p}]`, p, run.formula.averaged);
-      // A wrong reference must show in what a user sees, the weights; the true one holds for the state too
+      // A wrong reference must show in the weights. The correct one must agree with the state too.
       if (wrong !== undefined) return;
       for (const [letter, name] of arraysOf(run.formula)) expects(`state[${p}].${name}`, p, letter);
     });
@@ -216,7 +216,7 @@ function mismatch(
 
 // --- Tests -----------------------------------------------------------------------------------------------------------
 
-/** The library agrees with the formula of every run, and with none of its wrong ones. */
+/** Tests that the library agrees with the formula of every run, and with none of the wrong ones. */
 export function golden(name: string, create: Create, runs: Record<string, Run>): void {
   describe(name, () => {
     for (const [title, run] of Object.entries(runs)) {
@@ -229,7 +229,8 @@ export function golden(name: string, create: Create, runs: Record<string, Run>):
         const library = ({ actual, tolerance }: Step): [Seen, Seen] => [actual, tolerance];
 
         it('agrees with float64', () => {
-          expect(mismatch(run, recorded(), undefined, library)).toBeUndefined();
+          const found = mismatch(run, recorded(), undefined, library);
+          expect(found, 'the first value that is further from float64 than the error bound').toBeUndefined();
         });
 
         it('has a bound of the same formula', () => {
@@ -239,7 +240,8 @@ export function golden(name: string, create: Create, runs: Record<string, Run>):
               Array.from(tolerance, ([where, radii]) => [where, Array.from(radii, (radius) => radius * 2 ** -16)]),
             ),
           ];
-          expect(mismatch(run, recorded(), undefined, centre)).toBeUndefined();
+          const found = mismatch(run, recorded(), undefined, centre);
+          expect(found, 'the first value in which the reference and the error bound differ').toBeUndefined();
         });
 
         it('has a bound that is worth something: 16 roundings a step, of |w| and of its path', () => {
@@ -247,7 +249,7 @@ export function golden(name: string, create: Create, runs: Record<string, Run>):
           const [doubts, elements] = [doubtful, params].map((lists) =>
             lists.reduce((sum, list) => sum + ('size' in list ? list.size : list.length), 0),
           ) as [number, number];
-          expect(doubts).toBeLessThanOrEqual(elements / 20);
+          expect(doubts, 'elements whose sign was not certain in some step').toBeLessThanOrEqual(elements / 20);
           params.forEach((_, p) => {
             const where = `step ${STEPS}: w[${p}]`;
             const last = steps.at(-1);
@@ -262,7 +264,8 @@ export function golden(name: string, create: Create, runs: Record<string, Run>):
 
         for (const [what, wrong] of Object.entries(run.wrong ?? {})) {
           it(`differs from: ${what}`, () => {
-            expect(mismatch(run, recorded(), wrong, library)).toBeDefined();
+            const found = mismatch(run, recorded(), wrong, library);
+            expect(found, `a difference between the library and a formula with this mistake: ${what}`).toBeDefined();
           });
         }
       });

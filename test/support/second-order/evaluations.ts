@@ -1,16 +1,16 @@
-// How many evaluations a method takes on the standard problems, counted as lbfgsb.py counts SciPy's.
+// The number of evaluations of a method on the standard problems, counted as lbfgsb.py counts SciPy's.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { minimize } from '../../../lib/index.js';
 import type { Objective } from './problems.js';
 
-/** What lbfgsb.py has recorded of a problem. */
+/** The record of lbfgsb.py for a problem. */
 export interface Row {
   readonly least: number;
   readonly startValue: number;
   readonly startGradNorm: number;
   readonly evaluations: number;
-  /** From starts nearby; null where it did not get there. */
+  /** From nearby starts; null if SciPy did not reach the gap. */
   readonly scattered: readonly (number | null)[];
 }
 
@@ -25,8 +25,8 @@ export const rowOf = (name: string): Row => recorded.problems[name] as Row;
 class Reached extends Error {}
 
 /**
- * Calls, up to and with the first whose value satisfies f − f* ≤ gap·(f₀ − f*), f₀ the value at the start and f* the least
- * one. Infinity if a run ends before.
+ * The number of calls up to the first whose value satisfies f − f* ≤ gap·(f₀ − f*), where f₀ is the value at the start
+ * and f* the minimum. Infinity if the run ends before.
  */
 export function evaluations(f: Objective, start: Float64Array, least: number, run = minimize): number {
   let calls = 0;

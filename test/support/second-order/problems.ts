@@ -16,7 +16,7 @@ export interface Problem {
   readonly start: Float64Array;
 }
 
-/** A sum of squares, from m residuals: each one, and its derivatives in x. */
+/** A sum of squares of m residuals, from each residual and its derivatives. */
 function residuals(m: number, residual: (x: Numbers, i: number, derivatives: Float64Array) => number): Objective {
   return (x, grad) => {
     const derivatives = new Float64Array(x.length);
@@ -248,7 +248,7 @@ export const problems: Readonly<Record<string, Problem>> = {
   'softmax-digits': { f: digits(30, 1e-3), start: new Float64Array(7850) },
 };
 
-/** The start, each coordinate moved by up to a tenth of its size and at least of 1. */
+/** The start with each coordinate moved at random, by up to a tenth of max(1, |x|). */
 export function scattered(start: Float64Array, seed: number): Float64Array {
   const u = random(seed);
   return start.map((v) => v + 0.1 * Math.max(1, Math.abs(v)) * (2 * u() - 1));

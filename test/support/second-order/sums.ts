@@ -1,18 +1,18 @@
-// Sums of functions with N = 30 terms: what SFO is compared on. scripts/sfo-curves.ts and sfo.test.ts share them.
+// Sums of functions with N = 30 terms, on which SFO is compared. scripts/sfo-curves.ts and the tests of SFO share them.
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { random } from '../random.js';
 import type { Numbers } from './problems.js';
 
-/** A sum of functions, as `minimize` takes it, and where to begin. */
+/** A sum of functions, as `minimize` accepts it, and a starting point. */
 export interface Sum {
   readonly N: number;
   readonly f: (i: number, x: Numbers, grad: Numbers) => number;
   readonly start: Float64Array;
 }
 
-/** ∑ values of the terms, and the gradient of that. */
+/** The sum of the terms and its gradient. */
 export function total({ N, f }: Sum, x: Numbers, grad: Float64Array = new Float64Array(x.length)): number {
   const one = new Float64Array(x.length);
   let value = 0;
@@ -108,8 +108,8 @@ export function softmax(): Sum {
 }
 
 /**
- * The authors' demonstration on digits of 14 × 14: a sigmoid autoencoder with tied weights and 16 hidden units, the mean
- * squared distance of a minibatch of 20 digits.
+ * The demonstration of SFO's authors on digits of 14 × 14: a sigmoid autoencoder with tied weights and 16 hidden units.
+ * A term is the mean squared distance of a minibatch of 20 digits.
  */
 export function autoencoder(): Sum {
   const [visible, hidden, N] = [196, 16, 30];

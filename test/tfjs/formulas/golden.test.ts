@@ -1,5 +1,5 @@
 // TensorFlow.js's formulas. Its momentum is golden with SGD's, and its centered RMSProp, which is NaN for an element
-// without gradient, is compared with TensorFlow.js itself (adapters/tfjs-train.test.ts).
+// without gradient, is compared with TensorFlow.js itself in test/tfjs/train.
 import { allClasses } from '../../support/classes.js';
 import { lrMistakes } from '../../support/golden/mistakes.js';
 import * as truth from '../../support/golden/reference.js';
@@ -46,7 +46,7 @@ golden('AdadeltaOptimizer', creator('AdadeltaOptimizer'), {
   'lr 0.1/t': {
     formula: truth.tfAdadelta,
     options: { lr: decaying, rho: 0.8, eps: 1e-3 },
-    // Not of rho: from a start at 0, u and s are the same number in each step, and Δ is g.
+    // rho cannot show: from a start at 0, u and s are equal in each step, and Δ is g.
     wrong: lrMistakes(decaying),
   },
 });

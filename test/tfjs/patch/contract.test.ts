@@ -10,7 +10,7 @@ const { sgd, momentum, adagrad, adadelta, adam, adamax, rmsprop } = ours;
 
 const factories = { sgd, momentum, adagrad, adadelta, adam, adamax, rmsprop };
 
-test('patch and unpatch of namespaces that share a map, in any order', () => {
+test('namespaces that share a map can be patched and unpatched in any order', () => {
   const map = tf.serialization.SerializationMap.getMap().classNameMap;
   const before = { ...map };
   const other = { train: { ...factories }, serialization: tf.serialization };
@@ -28,7 +28,7 @@ test('patch and unpatch of namespaces that share a map, in any order', () => {
 });
 
 describe('other builds of TensorFlow.js', () => {
-  test('a namespace of ES modules, which is frozen, and layers beside it', () => {
+  test('a frozen ES module namespace can be patched, together with layers', () => {
     const dist = dirname(require.resolve('@tensorflow/tfjs-core'));
     const layersDist = dirname(require.resolve('@tensorflow/tfjs-layers'));
     const [file] = buildSync({

@@ -1,4 +1,4 @@
-// TensorFlow.js's own specs of its optimizers, untouched, on ours.
+// TensorFlow.js's own specs of its optimizers, unchanged, on schuss's optimizers.
 import '@tensorflow/tfjs-backend-cpu';
 import '@tensorflow/tfjs-backend-wasm';
 import * as tf from '@tensorflow/tfjs-core';
@@ -20,7 +20,7 @@ const { sgd, momentum, adagrad, adadelta, adam, adamax, rmsprop } = ours;
 const factories = { sgd, momentum, adagrad, adadelta, adam, adamax, rmsprop };
 type Name = keyof typeof factories;
 
-/** Classes that count what is made of them and the steps that those take. */
+/** Classes that count their instances and the steps of these. */
 function counting(count: { made: number; steps: number }): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(classes).map(([name, Class]) => [
@@ -39,7 +39,7 @@ function counting(count: { made: number; steps: number }): Record<string, unknow
   );
 }
 
-/** Specs that need no step: how many there are. */
+/** Specs that take no step. */
 const withoutSteps = /serialization round-trip|must define learning rate|instanceof Optimizer|throws error/;
 
 test('runs on the native backend', () => expect(backend().name).toBe('native'));
@@ -49,7 +49,7 @@ describe.each(['cpu', 'wasm'])('on %s', (name) => {
   afterAll(() => tf.engine().reset());
 
   describe('with tf.train patched', () => {
-    // Factories as patch puts them, and classes that count.
+    // Factories as patch installs them, and classes that count.
     const count = { made: 0, steps: 0 };
     const counted = counting(count);
     const of: Record<Name, string> = {
@@ -64,7 +64,7 @@ describe.each(['cpu', 'wasm'])('on %s', (name) => {
     beforeAll(() => ours.patch(tf));
     afterAll(() => ours.unpatch(tf));
     beforeEach(() => void Object.assign(count, { made: 0, steps: 0 }));
-    // What tf.train makes is ours, and counted.
+    // The optimizers of tf.train are schuss's, and counted.
     const train = new Proxy(tf.train, {
       get(target, key: Name) {
         return (...args: never[]) => {
@@ -76,20 +76,20 @@ describe.each(['cpu', 'wasm'])('on %s', (name) => {
       },
     });
     const suites = specFiles.map((file) => [file, specsOf(file, { classes: counted, train })] as const);
-    test('there are 32', () => expect(suites.flatMap(([, specs]) => specs).length).toBe(32));
+    test('there are 32 specs', () => expect(suites.flatMap(([, specs]) => specs).length).toBe(32));
     describe.each(suites)('%s', (_, specs) => {
       beforeAll(() => startBackend(name));
       test.each(specs)('$name', async (spec) => {
         await runSpec(spec);
-        // The spec has run on our classes.
+        // The spec has used schuss's classes.
         if (!spec.name.includes('must define')) expect(count.made).toBeGreaterThan(0);
         if (!withoutSteps.test(spec.name)) expect(count.steps).toBeGreaterThan(0);
       });
     });
   });
 
-  describe('as it is', () => {
-    // No Proxy, no class of the test between: the factories and the classes alone.
+  describe('without patching', () => {
+    // The factories and classes themselves, without a Proxy or a counting class.
     const subject: Subject = {
       classes,
       train: factories,
@@ -100,8 +100,8 @@ describe.each(['cpu', 'wasm'])('on %s', (name) => {
     });
   });
 
-  // The specs are no proof if they pass for a wrong formula.
-  describe('finds out', () => {
+  // The specs prove something only if they fail for a wrong formula.
+  describe('the specs detect a wrong formula', () => {
     const wrong: Record<string, (...args: never[]) => object> = {
       sgd: (lr: number) => ours.sgd(lr * 1.1),
       momentum: (lr: number, mu: number, nesterov: boolean) => ours.momentum(lr, mu, !nesterov),

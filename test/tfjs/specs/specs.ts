@@ -1,5 +1,5 @@
-// Runs the specs of TensorFlow.js's own optimizers, as @tensorflow/tfjs-core ships them, on other optimizers. They are
-// written for Jasmine and import from their own tree: here they get what they import from us, and are not changed.
+// Runs the specs of TensorFlow.js's optimizers, as @tensorflow/tfjs-core ships them, on other optimizers. The specs are
+// written for Jasmine and import from their own tree. Here their imports are replaced, and the specs are unchanged.
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
@@ -7,7 +7,9 @@ import '@tensorflow/tfjs-layers'; // registers the gradients of operations
 import { buildSync, transformSync } from 'esbuild';
 import { expect } from 'vitest';
 
-/** What stands in for TensorFlow.js's optimizers: classes by their names there, and factories by theirs in `tf.train`. */
+/**
+ * The replacements of TensorFlow.js's optimizers: classes by their names, and factories by their names in `tf.train`.
+ */
 export interface Subject {
   readonly classes: Readonly<Record<string, unknown>>;
   readonly train: object;
@@ -22,8 +24,8 @@ const dist = dirname(require.resolve('@tensorflow/tfjs-core'));
 const folder = join(dist, 'optimizers');
 export const specFiles = readdirSync(folder).filter((file) => file.endsWith('_test.js'));
 
-// Specs write x.square(), which @tensorflow/tfjs brings and its core alone does not: methods of the one Tensor class that
-// all copies share, as they share the engine.
+// Specs call x.square(), which @tensorflow/tfjs adds to the Tensor class and its core does not. All copies share
+// that class and the engine.
 const [chainedOps] = buildSync({
   entryPoints: [join(dist, 'public', 'chained_ops', 'register_all_chained_ops.js')],
   bundle: true,

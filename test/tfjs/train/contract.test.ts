@@ -18,7 +18,9 @@ type Name = keyof typeof factories;
 
 const names = Object.keys(factories) as Name[];
 
-/** Arguments that reach all of a formula. The bits of TensorFlow.js are ours where no power of a beta is in it. */
+/**
+ * Arguments that reach every part of a formula. `exact`: the bits are equal, because no power of a beta is involved.
+ */
 const cases: readonly [factory: Name, args: readonly unknown[], exact: boolean][] = [
   ['sgd', [0.1], true],
   ['momentum', [0.1, 0.9], true],
@@ -45,7 +47,7 @@ const make = (factory: Name, args: readonly unknown[]): ours.TrainOptimizer =>
 const theirs = (factory: Name, args: readonly unknown[]): tf.Optimizer =>
   (tf.train[factory] as Any)(...args) as tf.Optimizer;
 
-/** What of a step's size two results may be apart: TensorFlow.js has powers of beta in float32. */
+/** Two results may differ by this share of a step, because TensorFlow.js computes powers of beta in float32. */
 const closeTo = (a: number[], b: number[], size = 1): void => {
   expect(a.length).toBe(b.length);
   for (const [i, x] of a.entries()) expect(Math.abs(x - b[i]!)).toBeLessThanOrEqual(2e-5 * size);
@@ -58,7 +60,7 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
   onBackend(name);
 
   describe.each(cases)('%s %j', (factory, args, exact) => {
-    /** Two variables of each; `steps` steps with the same gradients, some of them null. */
+    /** Two variables for each optimizer, after `steps` steps with the same gradients, some of them null. */
     function pair(steps: number, mine = make(factory, args), other = theirs(factory, args)) {
       const start = [numbers(12, 1), numbers(5, 2)];
       const of = (who: string) => [variable(start[0]!, [4, 3], `${who}0`), variable(start[1]!, [5], `${who}1`)];
@@ -87,15 +89,15 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
       expect(mine.getConfig()).toEqual(other.getConfig());
     });
 
-    test("weights go over from tf.train's and back", async () => {
-      if (factory === 'adamax') return; // TensorFlow.js refuses
+    test('weights can be moved from an optimizer of tf.train and back', async () => {
+      if (factory === 'adamax') return; // TensorFlow.js cannot
       const { mine, other, a, b } = pair(5);
       const [w1, w2] = [await mine.getWeights(), await other.getWeights()];
       expect(w1.map(({ name: id, tensor }) => [id.replace(/^a/, 'b'), tensor.shape, tensor.dtype])).toEqual(
         w2.map(({ name: id, tensor }) => [id, tensor.shape, tensor.dtype]),
       );
       for (const [i, { tensor }] of w1.entries()) closeTo(values(tensor), values(w2[i]!.tensor));
-      // Two new ones go on, each with the other's state.
+      // Two new optimizers continue, each with the other's state.
       const [next, nextOther] = [make(factory, args), theirs(factory, args)];
       const copy = (weights: typeof w1) => weights.map((w) => ({ ...w, tensor: tf.clone(w.tensor) }));
       const [forMine, forOther] = [copy(w2), copy(w1)];
@@ -114,7 +116,7 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
       for (const [i, v] of a.entries()) closeTo(values(v), values(b[i]!));
     });
 
-    test('its own weights continue bit for bit; so does a state dict', async () => {
+    test('getWeights and state dicts continue bit for bit', async () => {
       const mine = make(factory, args);
       const v = variable(numbers(6, 1), [2, 3], 'v');
       const step = (optimizer: tf.Optimizer, s: number) =>
@@ -136,18 +138,18 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
         expect(values(v)).toEqual(end);
         expect(resumed.iterations).toBe(8);
       }
-      // And into one that runs.
+      // Also into an optimizer that has taken steps.
       v.assign(tf.tensor(middle, [2, 3]));
       await mine.setWeights(saved);
       for (let s = 4; s < 8; s++) step(mine, s);
       expect(values(v)).toEqual(end);
     });
 
-    test('tf.memory() counts its state as that of tf.train; dispose frees all', async () => {
+    test('tf.memory() counts its state as that of tf.train, and dispose frees it', async () => {
       const v = variable([1, 2]);
       const gradients = { [v.name]: tf.tensor([1, 2]) };
       const before = { ...tf.memory() };
-      /** The tensors and bytes that a first step leaves behind. */
+      /** The tensors and bytes that a first step allocates. */
       const added = (optimizer: tf.Optimizer): number[] => {
         const { numTensors, numBytes } = tf.memory();
         optimizer.applyGradients(gradients);
@@ -156,7 +158,7 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
       const [mine, other] = [make(factory, args), theirs(factory, args)];
       expect(added(mine)).toEqual(added(other));
       other.dispose();
-      // What its Momentum forgets.
+      // The bytes that TensorFlow.js's momentum does not free.
       (other as unknown as { c?: tf.Tensor }).c?.dispose();
       for (let i = 0; i < 3; i++) await mine.getWeights();
       mine.applyGradients(gradients);
@@ -172,7 +174,7 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
   });
 
   test.skipIf(name === 'elsewhere')(
-    'no tensor is lost in thousands of steps of a model',
+    'thousands of steps of a model leak no tensor',
     () => {
       const x = tf.tensor(numbers(20, 2), [5, 4]);
       const w = variable(numbers(12, 1), [4, 3]);
@@ -213,7 +215,7 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
       expect(values(w)[0]).toBeCloseTo(-3);
     });
 
-    test('learningRate and momentum may be set', () => {
+    test('learningRate and momentum can be set', () => {
       const w = variable([0]);
       const step = (optimizer: tf.Optimizer) => optimizer.applyGradients({ [w.name]: tf.tensor([1]) });
       const one = momentum(1, 0.5);
@@ -231,7 +233,7 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
       expect(one.learningRate).toBe(4);
     });
 
-    test('minimize gives the cost if asked, and trains what it is told', () => {
+    test('minimize returns the cost on request, and trains the variables of varList', () => {
       const [a, b] = [variable([2]), variable([3])];
       const loss = () => tf.sum(tf.add(tf.square(a), tf.square(b))) as tf.Scalar;
       expect(sgd(0.25).minimize(loss)).toBe(null);
@@ -289,7 +291,7 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
       return artifacts as tf.io.ModelArtifacts;
     };
 
-    test.each(sample(cases, 4))('fit, and save and load with the optimizer: %s %j', async (factory, args) => {
+    test.each(sample(cases, 4))('fit, saving and loading with the optimizer: %s %j', async (factory, args) => {
       if (factory === 'rmsprop' && args[4] === true) return; // TensorFlow.js's NaN, see the docs
       const net = model(make(factory, args));
       const reference = factory === 'adamax' ? undefined : model(theirs(factory, args));
@@ -303,7 +305,7 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
       expect(loaded.getWeights().map(values)).toEqual(net.getWeights().map(values));
     });
 
-    test('a callback anneals', async () => {
+    test('a callback can anneal the learning rate', async () => {
       const net = model(sgd(0.1));
       const rates: number[] = [];
       await lossesOf(net, 3, {
@@ -318,7 +320,7 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
       expect(rates).toEqual([0.05, 0.025, 0.0125]);
     });
 
-    test('patched: compile by name, save under standard names, load as ours; unpatched: as it was', async () => {
+    test("patch: models compile by name, save under standard names and load with schuss's classes; unpatch undoes it", async () => {
       const before = Object.getOwnPropertyDescriptors(tf.train);
       const map = tf.serialization.SerializationMap.getMap().classNameMap;
       const registered = { ...map };
@@ -346,7 +348,7 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
         expect(await lossesOf(loaded, 2)).toEqual(await lossesOf(net, 2));
         ours.unpatch(tf);
         ours.unpatch(tf);
-        // Elsewhere, TensorFlow.js's own takes the file.
+        // On other backends, TensorFlow.js's own optimizer loads the file.
         const plain = await layers.loadLayersModel(tf.io.fromMemory(artifacts));
         expect(plain.optimizer).not.toBeInstanceOf(ours.AdamOptimizer);
         expect(plain.optimizer.iterations).toBe(8);
@@ -384,7 +386,7 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
   });
 });
 
-test.each(cases)('setWeights by position: %s %j', async (factory, args) => {
+test.each(cases)('setWeights works by position: %s %j', async (factory, args) => {
   await tf.setBackend('cpu');
   const w = tf.variable(tf.tensor([1, 2]));
   const start = w.dataSync();
@@ -406,7 +408,7 @@ test.each(cases)('setWeights by position: %s %j', async (factory, args) => {
   w.dispose();
 });
 
-test("epsilon is the backend's where it is not given", async () => {
+test('epsilon defaults to that of the backend', async () => {
   class Half extends MathBackendCPU {
     override epsilon(): number {
       return 1e-4;
@@ -424,7 +426,7 @@ test("epsilon is the backend's where it is not given", async () => {
   tf.removeBackend('half');
 });
 
-test('a backend whose memory is out of reach is told of once, and the step is right', async () => {
+test('a backend with inaccessible memory gives one warning, and correct steps', async () => {
   vi.resetModules();
   const fresh = (await import('../../../lib/tfjs/index.js')) as typeof ours;
   const warn = vi.spyOn(console, 'warn').mockImplementation(() => {});
@@ -443,7 +445,7 @@ test('a backend whose memory is out of reach is told of once, and the step is ri
   warn.mockRestore();
 });
 
-test('there is a factory for each of tf.train', () => {
+test('every factory of tf.train has a counterpart', () => {
   const static_ = Object.getOwnPropertyNames(tf.train).filter((n) => !['length', 'name', 'prototype'].includes(n));
   expect(static_.sort()).toEqual([...names].sort());
 });

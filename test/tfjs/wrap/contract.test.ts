@@ -11,7 +11,7 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
   onBackend(name);
 
   describe('variables', () => {
-    test('state goes by name: variables that come later, stay away, or come back', () => {
+    test('state belongs to the name of a variable, which may appear late, be absent, or return', () => {
       const plain = { a: Float32Array.of(1, 2), b: Float32Array.of(3, 4, 5), c: Float32Array.of(6) };
       const v = {
         a: variable(plain.a.slice(), [2], 'a'),
@@ -37,7 +37,7 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
       expect(adam.optimizer.paramGroups.map(({ params }) => Object.keys(params))).toEqual([['a'], ['b'], ['c']]);
     });
 
-    test('a variable that appears later takes the options that group 0 has then', () => {
+    test('a variable that appears later gets the current options of group 0', () => {
       const [a, b] = [variable([1], [1], 'a'), variable([1], [1], 'b')];
       const sgd = wrap(SGD, { lr: 0.1 });
       const ones = tf.ones([1]);
@@ -51,7 +51,7 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
       expect(b.dataSync()[0]).toBeCloseTo(0.25);
     });
 
-    test('one that is disposed and made again under its name goes on with its state; its memory may go to another', () => {
+    test('a variable that is disposed and recreated under its name keeps its state, even if its memory was reused', () => {
       const n = 10_000;
       const make = (): tf.Variable => tf.tidy(() => variable(new Float32Array(n).fill(1), [n], 'w'));
       const w = make();
@@ -73,7 +73,7 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
       expect(other.dataSync()[0]).not.toBe(0);
     });
 
-    test('scalars, empty variables, and names like numbers or members of objects', () => {
+    test('scalars, empty variables and unusual names work', () => {
       const [s, e, n, t] = [
         variable([2], []),
         variable([], [0, 3]),
@@ -91,7 +91,7 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
       expect([s, e, n, t].map((v) => v.arraySync())).toEqual([1, [], [-1], [-1]]);
     });
 
-    test('minimize trains what varList names', () => {
+    test('minimize trains the variables of varList', () => {
       const [a, b] = [variable([1]), variable([1])];
       const sgd = wrap(SGD, { lr: 0.5 });
       const cost = sgd.minimize(() => tf.sum(tf.add(tf.square(a), tf.square(b))) as tf.Scalar, true, [b]);
@@ -108,7 +108,7 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
   });
 
   describe('options', () => {
-    test('schedules are asked for the step; learningRate reads and sets, before the first step too', () => {
+    test('schedules get the step, and learningRate can be read and set, also before the first step', () => {
       const w = variable([0]);
       const sgd = wrap(SGD, { lr: (step) => step });
       expect(sgd.learningRate).toBe(1);
@@ -125,7 +125,7 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
       expect(later.optimizer.paramGroups[0]).toMatchObject({ lr: 4, momentum: 0.5 });
     });
 
-    test('an option that changes the formula holds from the next step on, with the same gradient tensor too', () => {
+    test('an option that changes the formula takes effect at the next step, also for the same gradient tensor', () => {
       const w = variable([0]);
       const sgd = wrap(SGD, { lr: 1 });
       const gradients = { [w.name]: tf.ones([1]) };
@@ -135,7 +135,7 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
       expect(w.dataSync()[0]).toBe(-3.5);
     });
 
-    test('clipNorm clips over all variables and the norm is reported', () => {
+    test('clipNorm clips over all variables, and the norm is reported', () => {
       const [a, b] = [variable([0]), variable([0])];
       const sgd = wrap(SGD, { lr: 1, clipNorm: 1 });
       expect(sgd.applyGradients({ [a.name]: tf.tensor([30]), [b.name]: tf.tensor([40]) })).toEqual({
@@ -145,19 +145,25 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
       expect([a.dataSync()[0], b.dataSync()[0]]).toEqual([expect.closeTo(-0.6), expect.closeTo(-0.8)]);
     });
 
-    test('skipNonFinite leaves variables, state and iterations', () => {
+    test('skipNonFinite leaves variables, state and iterations unchanged', () => {
       const w = variable([1, 2]);
       const adam = wrap(Adam, { skipNonFinite: true });
       const { dataId } = w;
-      expect(adam.applyGradients({ [w.name]: tf.tensor([Number.NaN, 1]) }).applied).toBe(false);
+      expect(
+        adam.applyGradients({ [w.name]: tf.tensor([Number.NaN, 1]) }).applied,
+        'a step with NaN must be skipped',
+      ).toBe(false);
       expect(w.arraySync()).toEqual([1, 2]);
-      if (name === 'elsewhere') expect(w.dataId).toBe(dataId); // not even assigned
+      if (name === 'elsewhere') expect(w.dataId).toBe(dataId); // the variable is not assigned
       expect([adam.iterations, adam.optimizer.skippedSteps]).toEqual([0, 1]);
-      expect(adam.applyGradients({ [w.name]: tf.tensor([1, 1]) }).applied).toBe(true);
+      expect(
+        adam.applyGradients({ [w.name]: tf.tensor([1, 1]) }).applied,
+        'a step with finite gradients must be applied',
+      ).toBe(true);
       expect(adam.iterations).toBe(1);
     });
 
-    test('ema is there by variable name', () => {
+    test('emaParams is a record by variable name', () => {
       const w = variable([1], [1], 'w');
       const sgd = wrap(SGD, { lr: 1, ema: 0.5 });
       sgd.applyGradients({ w: tf.ones([1]) });
@@ -190,16 +196,16 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
       return (await net.fit(a, b, { epochs, batchSize: 8, shuffle: false, verbose: 0 })).history['loss'] as number[];
     };
 
-    test('fit lowers the loss, and loses no tensor', async () => {
+    test('fit lowers the loss and leaks no tensor', async () => {
       const net = model(wrap(AdamW, { lr: 0.02 }));
       const [first] = await lossesOf(net, 1);
       const before = tf.memory().numTensors;
       const losses = await lossesOf(net, 20);
       expect(losses.at(-1)).toBeLessThan(0.5 * (first as number));
-      expect(tf.memory().numTensors - before).toBeLessThan(50); // what fit itself and inputs() leave behind, not 80 steps
+      expect(tf.memory().numTensors - before).toBeLessThan(50); // from fit itself and inputs(), not from 80 steps
     });
 
-    test('a model saved with its optimizer continues bit for bit, beside the first', async () => {
+    test('a model that is saved and loaded with its optimizer continues bit for bit', async () => {
       const net = model(wrap(Adam, { lr: 0.01, weightDecay: 0.01 }));
       await lossesOf(net, 2);
       let artifacts: tf.io.ModelArtifacts | undefined;

@@ -41,7 +41,7 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
       for (const key of entries) expect(bitsOf(values(variables[key]))).toEqual(bitsOf(plain[key] as Float32Array));
     }
     expect(loss().dataSync()[0]).toBeLessThan(first);
-    // Matrices have their shape, which some optimizers use.
+    // Matrices keep their shape, which some optimizers use.
     expect(wrapped.optimizer.paramGroups[0]?.params).toMatchObject({
       kernel: { shape: [8, 5] },
       bias: expect.any(Float32Array),

@@ -6,7 +6,7 @@ import * as training from '../../../lib/training/index.js';
 import { f32 } from '../../support/arrays.js';
 import { detached, thrown } from '../../support/bad-input.js';
 
-// What TypeScript would refuse is half of what is tested here.
+// Half of the tests pass values that TypeScript refuses.
 // biome-ignore lint/suspicious/noExplicitAny: see above
 const { GradAccumulator } = training as any;
 
@@ -17,7 +17,7 @@ const gone = ' (its buffer was transferred, resized or grown)';
 const sparse = { rows: new Int32Array([0]), values: f32(1) };
 
 describe('GradAccumulator', () => {
-  test('params as an optimizer takes them', () => {
+  test('it accepts and refuses params as an optimizer does', () => {
     for (const [bad, message] of [
       [
         undefined,
@@ -48,7 +48,7 @@ describe('GradAccumulator', () => {
     }
   });
 
-  test('add refuses what does not fit, and has added nothing then', () => {
+  test('add refuses gradients that do not fit, and then adds nothing', () => {
     const sum = new GradAccumulator({ w: f32(1, 2), 'fc.bias': f32(3) });
     sum.add({ w: f32(1, 1), 'fc.bias': null });
     const good = f32(5, 5);
@@ -88,7 +88,7 @@ describe('GradAccumulator', () => {
     }
   });
 
-  test('lists and single gradients', () => {
+  test('lists and single gradients must fit the params', () => {
     const list = new GradAccumulator([f32(1), f32(1, 2)]);
     expect(thrown(() => list.add([f32(1)]))).toBe('RangeError: GradAccumulator: grads: 1 gradient(s), expected 2');
     expect(thrown(() => list.add(f32(1)))).toBe(
@@ -105,8 +105,8 @@ describe('GradAccumulator', () => {
     expect([list.count, list.grads, single.count, single.grads]).toEqual([0, [null, null], 0, null]);
   });
 
-  test('a sum whose memory the caller gave away is an error', () => {
-    // The addon's memory can't be given away.
+  test('a sum that the caller detached is an error', () => {
+    // The addon's memory cannot be transferred.
     const sum = withEngine(referenceEngine, () => new GradAccumulator([f32(1), f32(1, 2)]));
     sum.add([f32(1), f32(1, 1)]);
     const { buffer } = sum.grads[1];

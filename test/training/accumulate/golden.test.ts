@@ -25,7 +25,7 @@ describe('GradAccumulator', () => {
     }
   });
 
-  test('four small batches and a gradScale of 1 / count step as their mean', () => {
+  test('four small batches with a gradScale of 1 / count step as their mean', () => {
     const [one, other] = [new Float32Array([1, 2]), new Float32Array([1, 2])];
     const batches = [
       [1, -8],

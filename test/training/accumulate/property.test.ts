@@ -11,7 +11,7 @@ describe('GradAccumulator', () => {
   });
   const names = ['a', 'b', 'c'];
 
-  test('a param has the sum of its gradients, or null if it got none; every structure gives the same', () => {
+  test('each param gets the sum of its gradients, or null without any, in every structure', () => {
     fc.assert(
       fc.property(rounds, rounds, (first, second) => {
         const params = names.map(() => new Float32Array(2));
@@ -23,7 +23,7 @@ describe('GradAccumulator', () => {
           ]),
         ];
         const single = new GradAccumulator(params[0] as Float32Array);
-        // The second time, after a reset, nothing is left of the first.
+        // In the second round, after a reset, nothing remains of the first.
         for (const round of [first, second]) {
           for (const given of round) {
             const grads = given.map((g) => g && Float32Array.from(g));
@@ -52,7 +52,7 @@ describe('GradAccumulator', () => {
     );
   });
 
-  test('its arrays are its own, and the same each time', () => {
+  test('its arrays are its own and stay the same', () => {
     const params = [new Float32Array([1, 2]), new Float32Array([3])];
     const sum = new GradAccumulator(params);
     const grads = [new Float32Array([4, 5]), new Float32Array([6])];
@@ -68,7 +68,7 @@ describe('GradAccumulator', () => {
     expect([...params, ...grads].map((x) => [...x])).toEqual([[1, 2], [3], [4, 5], [6]]);
   });
 
-  test('it takes the paramGroups of an optimizer, and what it gives steps that optimizer', () => {
+  test("it accepts the paramGroups of an optimizer, and its sums fit that optimizer's step", () => {
     const [w, b] = [new Float32Array([1]), new Float32Array([1])];
     for (const params of [w, [w, b], { w, b }, [{ params: { w } }, { params: { b }, lr: 2 }]]) {
       w.fill(1);

@@ -4,7 +4,7 @@ import * as training from '../../../lib/training/index.js';
 import { f32 } from '../../support/arrays.js';
 import { detached, notNumbers, thrown } from '../../support/bad-input.js';
 
-// What TypeScript would refuse is half of what is tested here.
+// Half of the tests pass values that TypeScript refuses.
 // biome-ignore lint/suspicious/noExplicitAny: see above
 const { clipGradNorm, clipGradValue } = training as any;
 
@@ -24,7 +24,7 @@ describe('clipGradNorm and clipGradValue', () => {
     ['clipGradValue', (grads: unknown, bound: unknown) => clipGradValue(grads, bound), 'value'],
   ] as const;
 
-  test.each(both)('%s: its bound is a positive number', (name, clip, argument) => {
+  test.each(both)('%s: the bound must be a positive number', (name, clip, argument) => {
     const grad = f32(3, 4);
     for (const [value, shown] of noNumbers) {
       expect(thrown(() => clip(grad, value))).toBe(
@@ -72,7 +72,7 @@ describe('clipGradNorm and clipGradValue', () => {
     },
   );
 
-  test.each(both)('%s: as a whole, one gradient, null, a list or a record', (name, clip) => {
+  test.each(both)('%s: grads must be a gradient, null, a list or a record', (name, clip) => {
     const all = 'a Float32Array, null, or a list or a record of them';
     for (const [bad, shown] of [
       [undefined, 'undefined'],
@@ -92,7 +92,7 @@ describe('clipGradNorm and clipGradValue', () => {
     }
   });
 
-  test('clipGradNorm: p is positive, or Infinity', () => {
+  test('clipGradNorm: p must be positive or Infinity', () => {
     const grad = f32(3, 4);
     for (const [value, shown] of noNumbers.slice(1)) {
       expect(thrown(() => clipGradNorm(grad, 1, { p: value }))).toBe(
@@ -119,7 +119,7 @@ describe('clipGradNorm and clipGradValue', () => {
     expect(clipGradNorm(grad, 10, { p: undefined })).toBe(5);
   });
 
-  test('where the factor is 1 no bit changes, not even of a subnormal or of −0', () => {
+  test('a factor of 1 changes no bit, not even of a subnormal or of −0', () => {
     const grad = new Float32Array(new Uint32Array([1, 0x80000000, 0x3f000000]).buffer);
     for (const p of [2, 1, Number.POSITIVE_INFINITY]) expect(clipGradNorm(grad, 1, { p })).toBeCloseTo(0.5, 10);
     expect([...new Uint32Array(grad.buffer)]).toEqual([1, 0x80000000, 0x3f000000]);

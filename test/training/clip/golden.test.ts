@@ -28,7 +28,7 @@ describe('clipGradNorm', () => {
   const orders = [2, 1, 0.5, 3, 10, 100, inf];
   const scales = { ordinary: 1, tiny: 1e-37, huge: 3e38 };
 
-  test.each(orders)('p = %d: the norm, and each gradient times its factor', (p) => {
+  test.each(orders)('p = %d: the norm agrees with float64, and each gradient is multiplied by the factor', (p) => {
     const next = random(1);
     for (const scale of Object.values(scales)) {
       for (const lengths of [[1], [5, 0, 17], scale === 1 ? [16384, 16385, 3] : [100, 200]]) {
@@ -60,18 +60,18 @@ describe('clipGradNorm', () => {
     closeNorm(clipGradNorm([new Float32Array([3, 0]), null, new Float32Array([-4])], 100, { p }), expected);
   });
 
-  test('sums of whole numbers are exact at p = 1', () => {
+  test('sums of integers are exact at p = 1', () => {
     expect(clipGradNorm(new Float32Array([1, 2, 3]), 100, { p: 1 })).toBe(6);
     expect(clipGradNorm(new Float32Array([7, -5, 100]), 1e9, { p: 1 })).toBe(112);
   });
 
-  test.each(orders)('p = %d: zeros have norm 0 and stay', (p) => {
+  test.each(orders)('p = %d: zeros have norm 0 and stay 0', (p) => {
     const grad = new Float32Array([0, -0]);
     expect(clipGradNorm(grad, 1, { p })).toBe(0);
     expect([...grad]).toEqual([0, -0]);
   });
 
-  test('powers that would overflow or vanish do not', () => {
+  test('powers neither overflow nor vanish', () => {
     closeNorm(clipGradNorm(new Float32Array([3e38, -3e38]), 1, { p: 10 }), Math.fround(3e38) * 2 ** 0.1);
     closeNorm(clipGradNorm(new Float32Array([1e-40, -1e-40]), 1, { p: 10 }), Math.fround(1e-40) * 2 ** 0.1);
     closeNorm(clipGradNorm(new Float32Array([3e38, -3e38]), 1), Math.fround(3e38) * Math.SQRT2);
@@ -106,12 +106,12 @@ describe('clipGradNorm', () => {
   test('one NaN makes all gradients NaN', () => {
     const grads = { a: new Float32Array([1, 2]), b: new Float32Array([nan]), c: null };
     expect(clipGradNorm(grads, 1)).toBeNaN();
-    expect([...grads.a, ...grads.b].every(Number.isNaN)).toBe(true);
+    expect([...grads.a, ...grads.b].every(Number.isNaN), 'all gradients must be NaN').toBe(true);
   });
 });
 
 describe('clipGradValue', () => {
-  test('clamps to ±value; NaN passes', () => {
+  test('values are clamped to ±value, and NaN passes through', () => {
     const grads = [new Float32Array([3, -3, 0.5, -0.5, 0, -0]), null, new Float32Array([nan, inf, -inf])];
     clipGradValue(grads, 1);
     expect(grads.map((g) => g && [...g])).toEqual([[1, -1, 0.5, -0.5, 0, -0], null, [nan, 1, -1]]);

@@ -29,7 +29,7 @@ const order = fc.oneof(
 );
 
 describe('clipGradNorm', () => {
-  test("a step after it is a step with the optimizer's clipNorm, to the bit, and so is the norm", () => {
+  test("clipping before a step gives the bits and the norm of the optimizer's clipNorm", () => {
     fc.assert(
       fc.property(arraysOf(anyFloat), positive, fc.constantFrom(SGD, Adam, RMSprop), (grads, max, Class) => {
         const [one, other] = [zeros(grads), zeros(grads)];
@@ -37,13 +37,13 @@ describe('clipGradNorm', () => {
         const norm = clipGradNorm(grads, max);
         new Class(other, { lr: 0.1 }).step(grads);
         expect(norm).toBe(gradNorm);
-        // A NaN may come in other bits.
+        // A NaN may have other bits.
         expect(other.map((a) => [...a])).toEqual(one.map((a) => [...a]));
       }),
     );
   });
 
-  test('the norm is then at most max; what was within it keeps its bits', () => {
+  test('the norm is at most max afterwards, and gradients within it keep their bits', () => {
     fc.assert(
       fc.property(arraysOf(float), positive, order, (grads, max, p) => {
         const before = copy(grads);
@@ -56,7 +56,7 @@ describe('clipGradNorm', () => {
     );
   });
 
-  test('norms of a higher order are no larger', () => {
+  test('norms of a higher order are not larger', () => {
     fc.assert(
       fc.property(arraysOf(float), order, order, (grads, p, q) => {
         const [low, high] = p < q ? [p, q] : [q, p];
@@ -66,7 +66,7 @@ describe('clipGradNorm', () => {
     );
   });
 
-  test('the structure does not matter, nor do nulls', () => {
+  test('neither the structure of the gradients nor nulls matter', () => {
     fc.assert(
       fc.property(arraysOf(float), positive, order, (grads, max, p) => {
         const [list, record] = [copy(grads), copy(grads)];
@@ -81,7 +81,7 @@ describe('clipGradNorm', () => {
     );
   });
 
-  test('memory that several gradients lie on counts for each of them and is scaled once', () => {
+  test('memory shared by several gradients counts for each of them and is scaled once', () => {
     const memory = fc.array(float, { minLength: 1, maxLength: 30 });
     const span = fc.tuple(fc.nat(29), fc.nat(29));
     fc.assert(
@@ -101,7 +101,7 @@ describe('clipGradNorm', () => {
 });
 
 describe('clipGradValue', () => {
-  test("a step after it is a step with the optimizer's clipValue, to the bit", () => {
+  test("clipping before a step gives the bits of the optimizer's clipValue", () => {
     fc.assert(
       fc.property(arraysOf(anyFloat), positive, (grads, value) => {
         const [one, other] = [zeros(grads), zeros(grads)];

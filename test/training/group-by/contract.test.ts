@@ -5,14 +5,14 @@ import * as training from '../../../lib/training/index.js';
 import { f32 } from '../../support/arrays.js';
 import { thrown } from '../../support/bad-input.js';
 
-// What TypeScript would refuse is half of what is tested here.
+// Half of the tests pass values that TypeScript refuses.
 // biome-ignore lint/suspicious/noExplicitAny: see above
 const { groupBy } = training as any;
 
 const schedule = () => 0.1;
 
 describe('groupBy', () => {
-  test('params are a record', () => {
+  test('params must be a record', () => {
     const record = 'a record of params by name';
     for (const [bad, shown] of [
       [f32(1), 'Float32Array(1)'],
@@ -30,7 +30,7 @@ describe('groupBy', () => {
     expect(thrown(() => groupBy(undefined, schedule))).toMatch(/^TypeError: groupBy: params: undefined, expected /);
   });
 
-  test('options is a function to an object or undefined', () => {
+  test('options must be a function that returns an object or undefined', () => {
     const params = { 'fc.bias': f32(1) };
     for (const [bad, shown] of [
       [undefined, 'undefined'],
@@ -63,13 +63,13 @@ describe('groupBy', () => {
     ).toThrow(fault);
   });
 
-  test('the options themselves are checked by the optimizer', () => {
+  test('the optimizer checks the options of the groups', () => {
     expect(thrown(() => new Adam(groupBy({ w: f32(1) }, () => ({ weightDeca: 0 }))))).toBe(
       'TypeError: Adam: weightDeca: unknown option, expected weightDecay (it has lr, betas, eps, amsgrad, biasCorrection, weightDecay, maximize, clipValue)',
     );
   });
 
-  test('the function sees the name and the param', () => {
+  test('the function gets the name and the param', () => {
     const params = { w: f32(1), b: { data: f32(1, 2), shape: [2, 1] } };
     const seen: unknown[] = [];
     groupBy(params, (...args: unknown[]) => void seen.push(args));

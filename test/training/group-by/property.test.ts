@@ -15,7 +15,7 @@ describe('groupBy', () => {
     { lr: 0.1, weightDecay: 0 },
   ];
 
-  test('every param is in one group, with its options, in order; no two groups have the same', () => {
+  test('every param is in one group with its options, in order, and no two groups have equal options', () => {
     fc.assert(
       fc.property(
         fc.uniqueArray(
@@ -26,7 +26,7 @@ describe('groupBy', () => {
         (names, stream) => {
           const params = Object.fromEntries(names.map((name) => [name, new Float32Array(1)]));
           const kindOf = Object.fromEntries(names.map((name) => [name, stream.next().value as number]));
-          // A new object each time, and in another order of its names: equal, not the same.
+          // A new object each time with its names in another order: equal, but not identical.
           const options = (name: string) => {
             const kind = kinds[kindOf[name] as number];
             const entries: [string, unknown][] = Object.entries(kind ?? {}).map(([k, v]) => [
@@ -55,7 +55,7 @@ describe('groupBy', () => {
     );
   });
 
-  test('no decay on biases: each param steps as with an optimizer of its own', () => {
+  test('without decay on biases, each param steps as with a separate optimizer', () => {
     const make = () => ({ 'fc.weight': new Float32Array([1, -2]), 'fc.bias': new Float32Array([3]) });
     const [together, apart] = [make(), make()];
     const grads = { 'fc.weight': new Float32Array([0.5, 0.25]), 'fc.bias': new Float32Array([-1]) };

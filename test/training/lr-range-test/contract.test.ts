@@ -5,7 +5,7 @@ import * as training from '../../../lib/training/index.js';
 import { f32 } from '../../support/arrays.js';
 import { notNumbers, thrown } from '../../support/bad-input.js';
 
-// What TypeScript would refuse is half of what is tested here.
+// Half of the tests pass values that TypeScript refuses.
 // biome-ignore lint/suspicious/noExplicitAny: see above
 const { lrRangeTest } = training as any;
 
@@ -30,7 +30,7 @@ describe('lrRangeTest', () => {
     return { w, adam, look, train };
   };
 
-  test('arguments', () => {
+  test('every invalid argument is refused, and everything is restored', () => {
     const { adam, look, train } = setup();
     const before = look();
     const run = (options: unknown) => thrown(() => lrRangeTest(adam, train, options));
@@ -73,18 +73,21 @@ describe('lrRangeTest', () => {
     expect(run({})).toBe('TypeError: Adam: this: a disposed optimizer, expected one that is not disposed');
   });
 
-  test.each(noNumbers)('%s is no loss; all is put back, now or later', async (value, shown) => {
-    const { adam, look, train } = setup();
-    const before = look();
-    const message = `lrRangeTest: trainStep(1): ${shown}, expected the loss, a number`;
-    const trainStep = (i: number) => [train(), value][i];
-    expect(thrown(() => lrRangeTest(adam, trainStep))).toBe(`TypeError: ${message}`);
-    expect(look()).toEqual(before);
-    await expect(lrRangeTest(adam, async (i: number) => trainStep(i))).rejects.toThrow(new TypeError(message));
-    expect(look()).toEqual(before);
-  });
+  test.each(noNumbers)(
+    '%s is refused as a loss, and everything is restored, for a sync and an async trainStep',
+    async (value, shown) => {
+      const { adam, look, train } = setup();
+      const before = look();
+      const message = `lrRangeTest: trainStep(1): ${shown}, expected the loss, a number`;
+      const trainStep = (i: number) => [train(), value][i];
+      expect(thrown(() => lrRangeTest(adam, trainStep))).toBe(`TypeError: ${message}`);
+      expect(look()).toEqual(before);
+      await expect(lrRangeTest(adam, async (i: number) => trainStep(i))).rejects.toThrow(new TypeError(message));
+      expect(look()).toEqual(before);
+    },
+  );
 
-  test('what trainStep throws or rejects with comes out, and all is put back', async () => {
+  test('an error or rejection of trainStep passes through, and everything is restored', async () => {
     const { adam, look, train } = setup();
     const before = look();
     for (const fault of [new Error('no more data'), 'a string', undefined]) {
@@ -103,18 +106,18 @@ describe('lrRangeTest', () => {
       expect(look()).toEqual(before);
 
       const later = lrRangeTest(adam, async (i: number) => fail(i));
-      expect(adam.paramGroups[0]?.lr).toBe(1e-7); // under way
+      expect(adam.paramGroups[0]?.lr).toBe(1e-7); // during the test
       expect(adam.stepCount).toBe(2);
       await expect(later).rejects.toBe(fault);
       expect(look()).toEqual(before);
 
-      // One that promises at first and throws later on.
+      // A trainStep that returns a Promise first and throws later.
       await expect(lrRangeTest(adam, (i: number) => (i < 2 ? Promise.resolve(train()) : fail(3)))).rejects.toBe(fault);
       expect(look()).toEqual(before);
     }
   });
 
-  test('an error of the step itself comes out too', () => {
+  test("an error of the optimizer's step passes through too", () => {
     const { adam, look, train } = setup();
     const before = look();
     let i = 0;
@@ -125,7 +128,7 @@ describe('lrRangeTest', () => {
     expect(look()).toEqual(before);
   });
 
-  test('weights whose memory went away in the meantime are named', () => {
+  test('the error names weights that were detached during the test', () => {
     const { w, adam } = setup();
     const steal = () => {
       structuredClone(w, { transfer: [w.buffer as ArrayBuffer] });
@@ -136,7 +139,7 @@ describe('lrRangeTest', () => {
     );
   });
 
-  test('trainStep is told the number of the step', () => {
+  test('trainStep gets the number of the step', () => {
     const { adam } = setup();
     const seen: unknown[] = [];
     lrRangeTest(adam, (...args: unknown[]) => seen.push(args) * 0 + 1, { steps: 3 });

@@ -29,12 +29,12 @@ describe('lrRangeTest', () => {
     }
   });
 
-  test('with the defaults: 100 steps from 1e-7 to 10', () => {
+  test('the defaults are 100 steps from 1e-7 to 10', () => {
     const { lrs } = lrRangeTest(fake(), () => 1);
     expect([lrs.length, lrs[0], lrs[99]]).toEqual([100, 1e-7, 10]);
   });
 
-  test('the losses of gradient descent on a parabola, and a stop once they blow up', () => {
+  test('it records the losses of gradient descent on a parabola, and stops when they diverge', () => {
     const w = new Float32Array([2]);
     const sgd = new SGD(w, { lr: 1 });
     const step = () => {
@@ -44,19 +44,19 @@ describe('lrRangeTest', () => {
     };
     const { lrs, losses, suggestion } = lrRangeTest(sgd, step, { from: 1e-4, to: 100, steps: 120 });
     let x = 2;
-    // Each step rounds x by half an ulp of float32, and its error is carried along.
+    // Each step rounds x by half an ulp of float32, and the error propagates.
     losses.forEach((loss, i) => {
       expect(Math.abs(loss / (x ** 2 / 2) - 1)).toBeLessThan(1e-4);
       x *= 1 - (lrs[i] as number);
     });
-    expect(lrs.at(-1)).toBeGreaterThan(2); // where gradient descent ceases to converge
+    expect(lrs.at(-1)).toBeGreaterThan(2); // where gradient descent stops converging
     expect(lrs.length).toBeLessThan(120);
     // Σ lr ≈ lr/ln(growth) has reached about 1/2 there: the loss falls by the factor e^(−2Σlr).
     expect(suggestion / Math.log(10 ** (6 / 119))).toBeGreaterThan(0.1);
     expect(suggestion).toBeLessThan(1);
   });
 
-  test('the suggestion is the turning point of an S-shaped loss, its noise and an explosion notwithstanding', () => {
+  test('the suggestion is the inflection point of an S-shaped loss, in spite of noise and a divergence', () => {
     const next = random(4);
     for (const turn of [-5, -4, -3, -2]) {
       for (const noise of [0, 0.02, 0.1]) {
@@ -78,7 +78,7 @@ describe('lrRangeTest', () => {
     }
   });
 
-  test('a steeper fall after the lowest point is a loss that blew up, and is not suggested', () => {
+  test('a steeper fall after the lowest point belongs to a diverged loss, and is not suggested', () => {
     const losses = [
       ...Array(20).fill(1),
       ...Array.from({ length: 10 }, (_, i) => 1 - (i + 1) / 20),
@@ -103,7 +103,7 @@ describe('lrRangeTest', () => {
         { length: 200 },
         (_, i) => base + 0.3 * Math.abs(base) * next() + (i > 100 ? Math.abs(base) * 1.1 ** (i - 100) : 0),
       );
-      // Σ 0.9^(n−i)·lossᵢ / Σ 0.9^(n−i), each anew.
+      // Σ 0.9^(n−i)·lossᵢ / Σ 0.9^(n−i), computed from scratch for each n.
       const smoothed = losses.map((_, n) => {
         const weights = losses.slice(0, n + 1).map((_, i) => 0.9 ** (n - i));
         return (
@@ -121,7 +121,7 @@ describe('lrRangeTest', () => {
     }
   });
 
-  test.each([nan, inf, -inf])('%d ends it, and does not count', (last) => {
+  test.each([nan, inf, -inf])('a loss of %d ends the test and is not recorded', (last) => {
     const losses = [3, 3, 3, 2, 1, 1, 1, last, 0, 0];
     const result = lrRangeTest(fake(), (i) => losses[i] as number, { from: 1, to: 1000, steps: 10 });
     expect(result.losses).toEqual(losses.slice(0, 8));

@@ -23,7 +23,7 @@ describe('lrRangeTest', () => {
     adamw: (p) => new AdamW(p, { betas: [half, 0.99], weightDecay: half, zeroGrads: true }),
   };
 
-  test.each(Object.entries(optimizers))('%s: training goes on as if there had been no test', async (_, make) => {
+  test.each(Object.entries(optimizers))('%s: training continues as if the test had not run', async (_, make) => {
     await fc.assert(
       fc.asyncProperty(
         fc.nat(3),
@@ -77,7 +77,7 @@ describe('lrRangeTest', () => {
     );
   });
 
-  test('emaParams come back too', () => {
+  test('emaParams are restored too', () => {
     const w = new Float32Array([1, 2]);
     const sgd = new SGD(w, { lr: 0.1, ema: 0.5 });
     sgd.step(new Float32Array([1, 1]));
@@ -89,14 +89,14 @@ describe('lrRangeTest', () => {
     expect(bits([sgd.emaParams as Float32Array])).toEqual(before);
   });
 
-  test('losses that come at once and losses that come later give the same', async () => {
+  test('synchronous and asynchronous losses give the same result', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.double(), { minLength: 3, maxLength: 60 }), async (losses) => {
         const sgd = new SGD(new Float32Array(1), { lr: 1 });
         const options = { steps: losses.length };
         const atOnce = lrRangeTest(sgd, (i) => losses[i] as number, options);
         expect(await lrRangeTest(sgd, async (i) => losses[i] as number, options)).toEqual(atOnce);
-        // Now and then a Promise.
+        // Some losses are Promises.
         const mixed = lrRangeTest(
           sgd,
           (i) => (i % 3 ? (losses[i] as number) : Promise.resolve(losses[i] as number)),
@@ -107,7 +107,7 @@ describe('lrRangeTest', () => {
     );
   });
 
-  test('the suggestion is an lr of the test, or NaN; a scaled loss has the same', () => {
+  test('the suggestion is an lr of the test or NaN, and scaling the loss does not change it', () => {
     fc.assert(
       fc.property(
         fc.array(fc.integer({ min: 1, max: 1000 }), { minLength: 3, maxLength: 120 }),

@@ -5,7 +5,7 @@ import * as training from '../../../lib/training/index.js';
 import { f32 } from '../../support/arrays.js';
 import { notNumbers, thrown } from '../../support/bad-input.js';
 
-// What TypeScript would refuse is half of what is tested here.
+// Half of the tests pass values that TypeScript refuses.
 // biome-ignore lint/suspicious/noExplicitAny: see above
 const { ReduceOnPlateau } = training as any;
 
@@ -16,7 +16,7 @@ const noNumbers = [[undefined, 'undefined'], [schedule, 'function schedule'], ..
 describe('ReduceOnPlateau', () => {
   const optimizer = () => ({ paramGroups: [{ lr: 1 }, { lr: 0.5 }] });
 
-  test('the optimizer has groups with a numeric lr', () => {
+  test('the optimizer must have groups with a numeric lr', () => {
     for (const [bad, shown] of [
       [undefined, 'undefined'],
       [null, 'null'],
@@ -51,7 +51,7 @@ describe('ReduceOnPlateau', () => {
     ['eps', '[0, inf)', [-1e-9, Number.POSITIVE_INFINITY]],
   ] as const;
 
-  test.each(numbers)('%s in %s', (name, range, outside) => {
+  test.each(numbers)('%s must be in %s', (name, range, outside) => {
     const number = range.startsWith('an integer') ? range : `a number in ${range}`;
     for (const [value, shown] of noNumbers.slice(1)) {
       if (name === 'min' && Array.isArray(value)) continue;
@@ -66,7 +66,7 @@ describe('ReduceOnPlateau', () => {
     }
   });
 
-  test('its names and lists', () => {
+  test('names and lists are checked', () => {
     const make = (options: unknown) => thrown(() => new ReduceOnPlateau(optimizer(), options));
     expect(make({ mode: 'low' })).toBe('RangeError: ReduceOnPlateau: mode: "low", expected "min" or "max"');
     expect(make({ mode: 1 })).toBe('TypeError: ReduceOnPlateau: mode: 1, expected "min" or "max"');
@@ -106,10 +106,10 @@ describe('ReduceOnPlateau', () => {
     groups.pop();
     expect(plateau.stateDict()).toEqual(state);
     expect(it).toEqual(optimizer());
-    expect(plateau.update(2)).toBe(true);
+    expect(plateau.update(2), 'the update must reduce the lr').toBe(true);
   });
 
-  test('groups that are added later share a single min', () => {
+  test('groups that are added later use a single min too', () => {
     const it = optimizer();
     const plateau = new ReduceOnPlateau(it, { patience: 0, min: 0.2 });
     it.paramGroups.push({ lr: 0.1 });
@@ -159,7 +159,7 @@ describe('ReduceOnPlateau', () => {
     expect(thrown(() => plateau.loadStateDict(null))).toMatch(
       `TypeError: ${who}: options: null, expected an object with mode, `,
     );
-    // A copy in both directions.
+    // The state is copied in both directions.
     const min = [0, 0];
     plateau.loadStateDict({ ...state, min });
     min[0] = 9;

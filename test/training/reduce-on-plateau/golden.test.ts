@@ -106,7 +106,7 @@ describe('ReduceOnPlateau', () => {
     expect(falls).toBeGreaterThan(combinations.length);
   });
 
-  test('with the defaults: the eleventh update in a row that is not better by 1e-4 of the best', () => {
+  test('by default the lr falls at the eleventh update in a row that does not improve the best by 1e-4', () => {
     const sgd = new SGD(new Float32Array(1), { lr: 0.5 });
     const plateau = new ReduceOnPlateau(sgd);
     plateau.update(1);
@@ -116,7 +116,7 @@ describe('ReduceOnPlateau', () => {
     expect(sgd.lr).toBe(0.05);
   });
 
-  test('by hand', () => {
+  test('an example worked by hand', () => {
     const adam = new Adam(new Float32Array(1), { lr: 1 });
     const plateau = new ReduceOnPlateau(adam, {
       mode: 'max',

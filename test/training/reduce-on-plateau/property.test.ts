@@ -16,7 +16,7 @@ describe('ReduceOnPlateau', () => {
   });
   const groups = () => ({ paramGroups: [{ lr: 1 }, { lr: 0.5 }] });
 
-  test('one that resumes from a state, through JSON or a structured clone, goes on as if nothing had been', () => {
+  test('a resumed run continues as if it had not been interrupted, through JSON and structuredClone', () => {
     fc.assert(
       fc.property(options, fc.array(metric), fc.array(metric), (settings, before, after) => {
         const straight = groups();
@@ -25,7 +25,7 @@ describe('ReduceOnPlateau', () => {
         const dict = plateau.stateDict();
         const lrs = straight.paramGroups.map(({ lr }) => lr);
         for (const state of [structuredClone(dict), JSON.parse(JSON.stringify(dict))]) {
-          // JSON knows no infinity: a metric that was one is the best, of 'max', for good.
+          // JSON has no infinity: with 'max' an infinite metric would be the best one forever.
           if (Math.abs(dict.best as number) === Number.POSITIVE_INFINITY && state.best === null) continue;
           const fresh = { paramGroups: lrs.map((lr) => ({ lr })) };
           const resumed = new ReduceOnPlateau(fresh);
@@ -48,7 +48,7 @@ describe('ReduceOnPlateau', () => {
     );
   });
 
-  test('lr never rises, nor falls below min', () => {
+  test('lr never rises and never falls below min', () => {
     fc.assert(
       fc.property(options, fc.array(metric, { maxLength: 50 }), (settings, metrics) => {
         const optimizer = groups();

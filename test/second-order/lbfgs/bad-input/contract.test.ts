@@ -7,7 +7,7 @@ import { AnyLBFGS, setup } from '../../../support/second-order/lbfgs.js';
 
 const make = (options: object) => () => new AnyLBFGS(f32(1, 2), { grads: f32(0, 0), ...options });
 
-test('params', () => {
+test('params must be a Float32Array, { data, shape }, or a list or record of them', () => {
   const allowed = 'a Float32Array, { data, shape }, a list or a record of them';
   expect(thrown(() => new AnyLBFGS(undefined, { grads: f32(1) }))).toBe(
     `TypeError: LBFGS: params: undefined, expected ${allowed}`,
@@ -24,7 +24,7 @@ test('params', () => {
   );
 });
 
-test('grads', () => {
+test('grads must fit the params', () => {
   expect(thrown(() => new AnyLBFGS(f32(1)))).toMatch(/^TypeError: LBFGS: options: undefined, expected an object/);
   expect(thrown(() => new AnyLBFGS(f32(1), {}))).toBe(
     'TypeError: LBFGS: grads: undefined, expected the gradients that the closure fills',
@@ -48,14 +48,14 @@ test('grads', () => {
   );
 });
 
-test('unknown options', () => {
+test('unknown options are refused', () => {
   expect(thrown(make({ histroySize: 3 }))).toMatch(
     'TypeError: LBFGS: histroySize: unknown option, expected historySize',
   );
   expect(thrown(make({ weightDecay: 3 }))).toMatch('TypeError: LBFGS: weightDecay: unknown option');
 });
 
-test.each(['historySize', 'maxIterations', 'maxEvaluations'])('%s is a whole number from 1 on', (option) => {
+test.each(['historySize', 'maxIterations', 'maxEvaluations'])('%s must be an integer of at least 1', (option) => {
   for (const [value, shown] of notNumbers)
     expect(thrown(make({ [option]: value }))).toBe(
       `TypeError: LBFGS: ${option}: ${shown}, expected an integer in [1, inf)`,
@@ -66,7 +66,7 @@ test.each(['historySize', 'maxIterations', 'maxEvaluations'])('%s is a whole num
     );
 });
 
-test.each(['toleranceGrad', 'toleranceChange'])('%s is not negative', (option) => {
+test.each(['toleranceGrad', 'toleranceChange'])('%s must not be negative', (option) => {
   for (const [value, shown] of notNumbers)
     expect(thrown(make({ [option]: value }))).toBe(
       `TypeError: LBFGS: ${option}: ${shown}, expected a number in [0, inf)`,
@@ -75,7 +75,7 @@ test.each(['toleranceGrad', 'toleranceChange'])('%s is not negative', (option) =
     expect(thrown(make({ [option]: value }))).toBe(`RangeError: LBFGS: ${option}: ${value}, expected [0, inf)`);
 });
 
-test('lr', () => {
+test('lr must be positive, and so must the values of its schedule', () => {
   for (const [value, shown] of notNumbers)
     expect(thrown(make({ lr: value }))).toBe(`TypeError: LBFGS: lr: ${shown}, expected a number in (0, inf)`);
   for (const value of [0, -1, Number.NaN])
@@ -96,7 +96,7 @@ test('lr', () => {
   expect([...x]).toEqual([...f32(-1.2, 1)]);
 });
 
-test('lineSearch', () => {
+test('lineSearch must be one of its choices', () => {
   expect(thrown(make({ lineSearch: 'wolfe' }))).toBe(
     'RangeError: LBFGS: lineSearch: "wolfe", expected "strong-wolfe" or "none"',
   );
@@ -105,7 +105,7 @@ test('lineSearch', () => {
   );
 });
 
-test('closure', () => {
+test('closure must be a function', () => {
   const { lbfgs } = setup();
   for (const [bad, shown] of [
     [undefined, 'undefined'],

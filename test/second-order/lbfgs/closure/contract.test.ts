@@ -6,7 +6,7 @@ import { type Any, detached, notNumbers, thrown } from '../../../support/bad-inp
 import { rosenbrock } from '../../../support/second-order/functions.js';
 import { AnyLBFGS, setup } from '../../../support/second-order/lbfgs.js';
 
-/** A closure that does `what` in place of its `at`-th call, and knows the lowest loss so far. */
+/** A closure that does `what` from its `at`-th call on, and records the lowest loss so far. */
 function failing(at: number, what: () => unknown) {
   const { x, grads, lbfgs } = setup({ maxIterations: 100, maxEvaluations: 100 });
   const state = { calls: 0, lowest: Number.POSITIVE_INFINITY };
@@ -20,7 +20,7 @@ function failing(at: number, what: () => unknown) {
 }
 const lossAt = (x: Float32Array) => rosenbrock(x, f32(0, 0));
 
-test('it throws: the error itself comes out', () => {
+test('it throws: the error passes through', () => {
   const error = new Error('mine');
   for (const at of [1, 2, 3, 10, 30]) {
     const { x, lbfgs, closure, state } = failing(at, () => {
@@ -37,12 +37,12 @@ test('it throws: the error itself comes out', () => {
     if (at === 1) expect([...x]).toEqual([...f32(-1.2, 1)]);
     else expect(lossAt(x)).toBeLessThanOrEqual(lossAt(f32(-1.2, 1)));
     expect(state.calls).toBe(at);
-    // It can go on.
+    // It can continue.
     expect(lbfgs.step(() => rosenbrock(x, setup().grads)).evaluations).toBeGreaterThan(0);
   }
 });
 
-test('it returns NaN or an infinity from some call on', () => {
+test('it returns NaN or an infinity from some call on: the step fails', () => {
   for (const bad of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
     const first = failing(1, () => bad);
     expect(thrown(() => first.lbfgs.step(first.closure))).toBe(
@@ -62,7 +62,7 @@ test('it returns NaN or an infinity from some call on', () => {
   }
 });
 
-test('it fills the gradient with NaN', () => {
+test('it fills the gradient with NaN: the step fails', () => {
   const { x, lbfgs, closure, grads } = failing(1, () => {
     grads.fill(Number.NaN);
     return 1;
@@ -73,7 +73,7 @@ test('it fills the gradient with NaN', () => {
   expect([...x]).toEqual([...f32(-1.2, 1)]);
 });
 
-test('one value that is not finite is backed off from, and counted', () => {
+test('it returns one value that is not finite: the step backs off and counts it', () => {
   const [x, grads] = [f32(1.5), f32(0)];
   const lbfgs = new LBFGS(x, { grads, maxIterations: 100 });
   const result = lbfgs.step(() => {
@@ -84,7 +84,7 @@ test('one value that is not finite is backed off from, and counted', () => {
   expect(x[0]).toBeCloseTo(0.01, 4);
 });
 
-test('it puts a gradient of another length, or what is none, in place of its own', () => {
+test('it replaces a gradient by an invalid one: the step fails', () => {
   for (const [bad, text] of [
     [f32(1), 'RangeError: LBFGS: grads["w"]: length 1, expected 2 ("w")'],
     [detached(), 'TypeError: LBFGS: grads["w"]: a detached Float32Array, expected a Float32Array'],
@@ -107,12 +107,12 @@ test('it puts a gradient of another length, or what is none, in place of its own
       if (at === 1) expect([...w]).toEqual([...f32(-1.2, 1)]);
       else expect(lossAt(w)).toBeLessThan(lossAt(f32(-1.2, 1)));
       grads['w'] = good;
-      expect(lbfgs.step(closure).applied).toBe(true);
+      expect(lbfgs.step(closure).applied, 'a valid closure must run after the failed step').toBe(true);
     }
   }
 });
 
-test('another array of the right length is taken', () => {
+test('it replaces a gradient by another array of its length: the step uses it', () => {
   const w = f32(-1.2, 1);
   const grads = { w: f32(0, 0) };
   const lbfgs = new LBFGS({ w }, { grads, maxIterations: 100 });
@@ -123,7 +123,7 @@ test('another array of the right length is taken', () => {
   expect(w[0]).toBeCloseTo(1, 6);
 });
 
-test('it returns what is no number', () => {
+test('it returns something other than a number: the step fails', () => {
   for (const [bad, shown] of [[undefined, 'undefined'], ...notNumbers] as const) {
     const { x, lbfgs, closure } = failing(3, () => bad);
     expect(thrown(() => lbfgs.step(closure))).toBe(`TypeError: LBFGS: closure: ${shown}, expected the loss, a number`);
@@ -135,7 +135,7 @@ test('it returns what is no number', () => {
   );
 });
 
-test('it calls the optimizer', () => {
+test('it calls the optimizer: the call is refused', () => {
   const { lbfgs, closure, x } = setup();
   for (const call of [
     () => lbfgs.step(closure),
@@ -155,7 +155,7 @@ test('it calls the optimizer', () => {
   }
 });
 
-test('it takes the memory of a param away', () => {
+test('it detaches a param: the step fails', () => {
   const { lbfgs, x, grads } = setup();
   const closure = () => {
     const loss = rosenbrock(x, grads);

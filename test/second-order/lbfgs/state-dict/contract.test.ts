@@ -6,7 +6,7 @@ import { type Any, thrown } from '../../../support/bad-input.js';
 import { bowl } from '../../../support/second-order/functions.js';
 import { setup } from '../../../support/second-order/lbfgs.js';
 
-test('a resumed run goes on bit for bit, through structuredClone', () => {
+test('a resumed run continues bit for bit, through structuredClone', () => {
   for (const options of [
     { maxIterations: 3 },
     { maxIterations: 2, historySize: 2 },
@@ -25,7 +25,7 @@ test('a resumed run goes on bit for bit, through structuredClone', () => {
   }
 });
 
-test('its form', () => {
+test('a state dict has the documented form', () => {
   const { lbfgs, closure } = setup({ maxIterations: 4, lr: () => 1 });
   expect(lbfgs.stateDict()).toEqual({
     version: 1,
@@ -55,7 +55,7 @@ test('its form', () => {
   expect((lbfgs.stateDict() as Any).state[0].oldStps).not.toEqual(dict.state[0].oldStps);
 });
 
-test('the pairs of several params are kept apart', () => {
+test('each param has its part of the pairs', () => {
   const [a, b, empty] = [f32(2), f32(3, 4), f32()];
   const grads = { a: f32(0), empty: f32(), b: f32(0, 0) };
   const lbfgs = new LBFGS({ a, empty, b }, { grads, maxIterations: 3, toleranceGrad: 0 });
@@ -71,7 +71,7 @@ test('the pairs of several params are kept apart', () => {
   expect([state.a.oldDirs.length, state.empty.oldDirs.length, state.b.oldDirs.length]).toEqual([3, 0, 6]);
 });
 
-test('options are taken over, a live Schedule is kept', () => {
+test('loading restores the options, and keeps a live Schedule', () => {
   const { lbfgs, closure } = setup({ maxIterations: 4, lr: 0.5, historySize: 3 });
   lbfgs.step(closure);
   const dict = lbfgs.stateDict();
@@ -87,7 +87,7 @@ test('options are taken over, a live Schedule is kept', () => {
   expect(marked.lbfgs.lr).toBe(0.25);
 });
 
-test('a dict that does not fit changes nothing', () => {
+test('a dict that does not fit is refused and changes nothing', () => {
   const { lbfgs, closure } = setup({ maxIterations: 4 });
   lbfgs.step(closure);
   const dict = lbfgs.stateDict() as Any;
@@ -130,7 +130,7 @@ test('a dict that does not fit changes nothing', () => {
   }
 });
 
-test('dispose: twice is fine, anything else is an error', () => {
+test('dispose may be called twice, and every other call afterwards is an error', () => {
   const { lbfgs, closure } = setup();
   lbfgs.dispose();
   lbfgs[Symbol.dispose]();
@@ -146,7 +146,7 @@ test('dispose: twice is fine, anything else is an error', () => {
   }
 });
 
-test('toString', () => {
+test('toString shows the options', () => {
   expect(String(setup({ lr: () => 1 }).lbfgs)).toBe(
     'LBFGS (\n  1 param(s), 2 elements\n    lr: schedule\n    historySize: 10\n    lineSearch: strong-wolfe\n' +
       '    maxIterations: 20\n    maxEvaluations: 25\n    toleranceGrad: 1e-7\n    toleranceChange: 1e-9\n)',

@@ -10,7 +10,7 @@ const anyMinimize = minimize as Any;
 
 const at = f64(1, 2);
 
-test('fn', () => {
+test('fn must be a function or { N, f }', () => {
   for (const [bad, shown] of [
     [undefined, 'undefined'],
     [null, 'null'],
@@ -36,7 +36,7 @@ test('fn', () => {
   );
 });
 
-test('what fn returns', () => {
+test('fn must return a number', () => {
   const returns = (value: unknown) => thrown(() => anyMinimize(() => value, at));
   for (const [bad, shown] of [[undefined, 'undefined'], ...notNumbers] as const) {
     expect(returns(bad)).toBe(`TypeError: minimize: fn: ${shown}, expected the value, a number`);
@@ -48,7 +48,7 @@ test('what fn returns', () => {
   expect(term).toBe('TypeError: minimize: fn.f(2): "x", expected the value, a number');
 });
 
-test('a gradient that fn has taken away', () => {
+test('fn must not detach its gradient', () => {
   const taken = (_: Numbers, grad: Numbers) => {
     structuredClone(grad, { transfer: [grad.buffer as ArrayBuffer] });
     return 1;
@@ -61,7 +61,7 @@ test('a gradient that fn has taken away', () => {
   );
 });
 
-test('x0', () => {
+test('x0 must be a finite Float32Array or Float64Array', () => {
   const expected = 'expected a Float32Array or a Float64Array';
   for (const [bad, shown] of [
     [undefined, 'undefined'],
@@ -83,14 +83,14 @@ test('x0', () => {
   }
 });
 
-test('options as a whole', () => {
+test('options must be an object of known options', () => {
   for (const bad of [null, 5, 'lbfgs', []]) {
     expect(thrown(() => anyMinimize(bowl, at, bad))).toMatch(/^TypeError: minimize: options: .*, expected an object/);
   }
   expect(thrown(() => anyMinimize(bowl, at, { gradtol: 1 }))).toMatch(
     /^TypeError: minimize: gradtol: unknown option, expected gradTol \(it has /,
   );
-  // Options of terms and of first-order methods, where they mean nothing.
+  // Options of terms and of first-order methods are refused where they do not apply.
   for (const option of ['passes', 'onPass', 'seed', 'lr']) {
     expect(thrown(() => anyMinimize(bowl, at, { [option]: 1 }))).toMatch(
       `TypeError: minimize: ${option}: unknown option`,
@@ -100,10 +100,13 @@ test('options as a whole', () => {
   expect(thrown(() => anyMinimize(bowl, f32(1), { method: 'adam', passes: 1 }))).toMatch(
     'TypeError: Adam: passes: unknown option',
   );
-  expect(minimize(bowl, at, { maxIterations: undefined, callback: undefined, signal: undefined }).converged).toBe(true);
+  expect(
+    minimize(bowl, at, { maxIterations: undefined, callback: undefined, signal: undefined }).converged,
+    'undefined options must be the defaults',
+  ).toBe(true);
 });
 
-test('method', () => {
+test("method must be 'lbfgs', 'sfo' or a class that computes in the type of x0", () => {
   expect(thrown(() => anyMinimize(bowl, at, { method: 'lbgfs' }))).toBe(
     'RangeError: minimize: method: "lbgfs", expected "lbfgs"',
   );
@@ -115,14 +118,14 @@ test('method', () => {
   expect(thrown(() => anyMinimize(bowl, at, { method: 'adam' }))).toBe(
     'TypeError: minimize: x0: Float64Array(2), expected a Float32Array (method "adam" computes in float32)',
   );
-  // The class speaks for its own options.
+  // The class checks its own options.
   expect(thrown(() => anyMinimize(bowl, f32(1), { method: 'sgd' }))).toMatch(/^TypeError: SGD: lr: undefined/);
   expect(thrown(() => anyMinimize(bowl, f32(1), { method: 'adam', lrr: 1 }))).toMatch(
     'TypeError: Adam: lrr: unknown option, expected lr',
   );
 });
 
-test.each(['gradTol', 'funTol', 'stepTol'])('%s is not negative', (option) => {
+test.each(['gradTol', 'funTol', 'stepTol'])('%s must not be negative', (option) => {
   for (const [value, shown] of notNumbers) {
     expect(thrown(() => anyMinimize(bowl, at, { [option]: value }))).toBe(
       `TypeError: minimize: ${option}: ${shown}, expected a number in [0, inf)`,
@@ -135,7 +138,7 @@ test.each(['gradTol', 'funTol', 'stepTol'])('%s is not negative', (option) => {
   }
 });
 
-test.each(['maxIterations', 'maxEvaluations', 'historySize'])('%s is a whole number from 1 on', (option) => {
+test.each(['maxIterations', 'maxEvaluations', 'historySize'])('%s must be an integer of at least 1', (option) => {
   for (const [value, shown] of notNumbers) {
     expect(thrown(() => anyMinimize(bowl, at, { [option]: value }))).toBe(
       `TypeError: minimize: ${option}: ${shown}, expected an integer in [1, inf)`,
@@ -148,7 +151,7 @@ test.each(['maxIterations', 'maxEvaluations', 'historySize'])('%s is a whole num
   }
 });
 
-test('callback, onPass, signal, passes, seed', () => {
+test('callback, onPass, signal, passes and seed are checked', () => {
   const terms = { N: 1, f: (_: number, x: Numbers, grad: Numbers) => bowl(x, grad) };
   expect(thrown(() => anyMinimize(terms, at, { callback: 5 }))).toBe(
     'TypeError: minimize: callback: 5, expected a function',

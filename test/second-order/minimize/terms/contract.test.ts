@@ -17,7 +17,7 @@ const squares = (bias = 0) => ({
   },
 });
 
-test("'lbfgs' works on their sum; each term is an evaluation", () => {
+test("'lbfgs' minimizes the sum, and each term is an evaluation", () => {
   let calls = 0;
   const { f, N } = squares();
   const counted = {
@@ -48,7 +48,7 @@ test('f is called as a method', () => {
   expect([...minimize(new Problem(), f64(0)).x]).toEqual([3]);
 });
 
-test("onPass and passes, with 'lbfgs': after each evaluation of the sum, the lowest point so far", () => {
+test("with 'lbfgs', onPass gets the lowest point so far after each evaluation of the sum", () => {
   const seen: number[] = [];
   const onPass = (x: Numbers) => {
     seen.push(x[0]!);
@@ -60,7 +60,7 @@ test("onPass and passes, with 'lbfgs': after each evaluation of the sum, the low
   expect(seen.at(-1)).toBe(result.x[0]);
 });
 
-test("onPass, with 'lbfgs', never shows a higher point than before", () => {
+test("with 'lbfgs', onPass never gets a higher point than before", () => {
   const values: number[] = [];
   const { evaluations, value } = minimize({ N: 1, f: (_, x, grad) => rosenbrock(x, grad) }, f64(-1.2, 1), {
     onPass: (x) => void values.push(rosenbrock(x, f64(0, 0))),
@@ -70,7 +70,7 @@ test("onPass, with 'lbfgs', never shows a higher point than before", () => {
   expect(values.at(-1)).toBe(value);
 });
 
-test('a first-order class takes one term a step', () => {
+test('a first-order class uses one term per step', () => {
   const order: number[] = [];
   const { f, N } = squares();
   const points: number[] = [];
@@ -85,7 +85,7 @@ test('a first-order class takes one term a step', () => {
     f32(0),
     { method: 'adam', lr: 0.1, betas: [0.5, 0.9], passes: 3, onPass: (x) => void points.push(x[0]!) },
   );
-  // Three passes, and a last look at all terms.
+  // Three passes, and a final evaluation of all terms.
   expect(result).toMatchObject({ iterations: 12, evaluations: 16, reason: 'evaluations', converged: false });
   for (let pass = 0; pass < 3; pass++) expect(order.slice(4 * pass, 4 * pass + 4).sort()).toEqual([0, 1, 2, 3]);
   expect(order.slice(12)).toEqual([0, 1, 2, 3]);
@@ -103,14 +103,14 @@ test('a first-order class takes one term a step', () => {
   expect(result.value).toBe(data.reduce((sum, v) => sum + (x[0]! - v) ** 2 / 2, 0));
 });
 
-test('seed chooses the order; the same seed gives the same bits', () => {
+test('seed chooses the order of the terms, and the same seed gives the same bits', () => {
   const run = (seed?: number) => minimize(squares(), f32(0), { method: 'sgd', lr: 0.1, seed }).x[0];
   expect(run()).toBe(run(0));
   expect(run(1)).toBe(run(1));
   expect(run(1)).not.toBe(run(0));
 });
 
-test('ten passes by default, and its other limits', () => {
+test('ten passes are the default, and the other limits hold', () => {
   const run = (options: object) => anyMinimize(squares(), f32(0), { method: 'sgd', lr: 0.1, ...options });
   expect(run({})).toMatchObject({ iterations: 40, reason: 'evaluations' });
   expect(run({ maxIterations: 5 })).toMatchObject({ iterations: 5, reason: 'iterations' });
@@ -130,7 +130,7 @@ test('ten passes by default, and its other limits', () => {
   });
 });
 
-test('a first-order class on one function', () => {
+test('a first-order class minimizes one function', () => {
   const result = minimize(bowl, f32(3, 4), { method: 'sgd', lr: 0.5, gradTol: 1e-3 });
   expect(result).toMatchObject({ reason: 'gradient', converged: true });
   expect(minimize(bowl, f32(3, 4), { method: 'sgd', lr: 1e-5 })).toMatchObject({
@@ -139,7 +139,7 @@ test('a first-order class on one function', () => {
   });
 });
 
-test('a term that is not finite ends a first-order run at the last point where one was', () => {
+test('a term that is not finite ends a first-order run at the last finite point', () => {
   let calls = 0;
   let last: number[] = [];
   const result = minimize(

@@ -38,7 +38,7 @@ describe('errors', () => {
     [() => ours.unpatch(undefined as never), /^unpatch: tf: undefined/],
   ])('%s', (action, error) => expect(action).toThrow(error as Error));
 
-  test('of a rate that is set, and of weights: nothing has changed', async () => {
+  test('an invalid learning rate and invalid weights are refused and change nothing', async () => {
     const w = tf.variable(tf.tensor([1, 2]));
     const one = adam(0.1);
     one.applyGradients({ [w.name]: tf.tensor([1, 2]) });

@@ -10,7 +10,7 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
 
   const ones = (): tf.Tensor => tf.ones([2]);
 
-  test('of options come from wrap', () => {
+  test('wrap refuses invalid options', () => {
     expect(() => wrap(Adam, { zeroGrads: true } as object)).toThrow(
       TypeError(
         'Adam: zeroGrads: true, expected false (in TensorFlow.js other tensors may share the memory of a gradient)',
@@ -101,7 +101,7 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
     expect(w.arraySync()).toEqual([0, 1]);
   });
 
-  test('of state that does not fit change nothing', async () => {
+  test('state that does not fit is refused and changes nothing', async () => {
     const w = variable([1, 2], [2], 'w');
     const adam = wrap(Adam, { lr: 1 });
     adam.applyGradients({ w: ones() });
@@ -119,7 +119,7 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
     );
     expect(adam.stateDict()).toEqual(dict);
 
-    // Where the variables are not known yet, it shows in the step.
+    // If the variables are not known yet, the step throws.
     const other = wrap(Adam, { lr: 1 });
     other.loadStateDict({
       ...dict,
@@ -136,7 +136,7 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
     expect(w.arraySync()).toEqual(before);
   });
 
-  test('what needs variables says so before the first step, and everything after dispose', () => {
+  test('members that need variables throw before the first step, and all members throw after dispose', () => {
     const w = variable([1, 2], [2], 'w');
     const sgd = wrap(SGD, { lr: 1 });
     expect(() => sgd.optimizer).toThrow(/^SGD: optimizer: not available before the first step/);

@@ -15,7 +15,7 @@ interface WasmBackend {
 const heap = (): Uint8Array => (tf.backend() as unknown as WasmBackend).wasm.HEAPU8;
 const offset = (x: tf.Tensor): number => (tf.backend() as unknown as WasmBackend).dataIdMap.get(x.dataId).memoryOffset;
 
-/** Does something that takes memory for good, until the heap has grown; returns how often. */
+/** Repeats an action that allocates memory until the heap has grown; returns how often. */
 function untilGrown(action: () => void): number {
   const before = heap().buffer;
   let times = 0;
@@ -30,7 +30,7 @@ const growHeap = (): void => void untilGrown(() => tf.zeros([2 ** 18]));
 describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
   onBackend(name);
 
-  test.skipIf(name === 'elsewhere')('variables stay where they are from the second step on', () => {
+  test.skipIf(name === 'elsewhere')('variables stay in place from the second step on', () => {
     const w = variable(numbers(10, 1));
     const sgd = wrap(SGD, { lr: 0.1 });
     const place = (): unknown =>
@@ -44,7 +44,7 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
     expect(values(w)).toEqual(value.map((x) => Math.fround(x - Math.fround(0.1))));
   });
 
-  test("the user's array is left alone", () => {
+  test("the user's array does not change", () => {
     const array = Float32Array.of(1, 2, 3);
     const w = variable(array);
     wrap(SGD, { lr: 1 }).applyGradients({ [w.name]: tf.ones([3]) });
@@ -52,13 +52,13 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
     expect(values(w)).toEqual(Float32Array.of(0, 1, 2));
   });
 
-  test('what dataSync returns looks like any Float32Array', () => {
+  test('dataSync returns an ordinary Float32Array', () => {
     const w = variable([1, 2]);
     wrap(SGD, { lr: 1 }).applyGradients({ [w.name]: tf.ones([2]) });
     expect(w.dataSync()).toStrictEqual(Float32Array.of(0, 1));
   });
 
-  test('what was read keeps its values, as do tensors that are made of it', async () => {
+  test('values that were read do not change, nor do tensors made of them', async () => {
     const w = variable([1, 2]);
     const sgd = wrap(SGD, { lr: 1 });
     const step = (): unknown => sgd.applyGradients({ [w.name]: tf.ones([2]) });
@@ -104,7 +104,7 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
     expect(values(w)).toEqual(Float32Array.of(-1, 0, 1, 2));
   });
 
-  test('two variables of one array, one tensor, or assigned from each other are independent', () => {
+  test('two variables made of one array or tensor, or assigned from each other, are independent', () => {
     const array = Float32Array.of(1, 2);
     const shared = tf.tensor(array);
     const [a, b, c, d] = [variable(array), tf.variable(shared), tf.variable(shared), variable([0, 0])];
@@ -124,7 +124,7 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
       [-2, -1],
       [-3, -2],
     ]);
-    d.assign(a); // as a target network takes its weights
+    d.assign(a); // as a target network copies weights
     step();
     expect([a, b, c, d].map((v) => v.arraySync())).toEqual([
       [-1, 0],
@@ -135,7 +135,7 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
     expect(shared.arraySync()).toEqual([1, 2]);
   });
 
-  test('a variable made from what dataSync returned is independent', () => {
+  test('a variable made from the result of dataSync is independent', () => {
     const a = variable([1, 2]);
     const sgd = wrap(SGD, { lr: 1 });
     sgd.applyGradients({ [a.name]: tf.ones([2]) });
@@ -164,7 +164,7 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
     expect([a, b, c].map(values)).toEqual(plain);
   });
 
-  test('a variable may be a gradient: its own, and of another', () => {
+  test('a variable may be its own gradient and that of another', () => {
     const [a, b] = [variable([1, 2]), variable([3, 4])];
     const sgd = wrap(SGD, { lr: 0.5 });
     for (let i = 0; i < 2; i++) sgd.applyGradients({ [a.name]: a, [b.name]: a });
@@ -174,14 +174,14 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
     ]);
   });
 
-  test('what dataSync returned may be a gradient', () => {
+  test('the result of dataSync may be a gradient', () => {
     const a = variable([1, 2]);
     const sgd = wrap(SGD, { lr: 0.5 });
     for (let i = 0; i < 3; i++) sgd.applyGradients({ [a.name]: tf.tensor(a.dataSync()) });
     expect(a.arraySync()).toEqual([0.125, 0.25]);
   });
 
-  test('values that the user assigns count, also where variables take over memory from each other', () => {
+  test("values that the user assigns are used, also where variables take over each other's memory", () => {
     const n = 50_000;
     const [a, b, c] = [0, 1, 2].map(() => variable(new Float32Array(n))) as [tf.Variable, tf.Variable, tf.Variable];
     const [zeros, ones] = [tf.zeros([n]), tf.ones([n])];
@@ -192,14 +192,14 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
       step();
       const before = name === 'wasm' ? places() : [];
       for (const [k, v] of [a, b, c, a].entries()) tf.tidy(() => v.assign(tf.fill([n], 10 * k + i)));
-      // Else this tests less than it says.
+      // Otherwise this tests less than its title says.
       if (name === 'wasm') expect(places().filter((place) => before.includes(place)).length).toBeGreaterThan(1);
     }
     step();
     expect([a, b, c].map((v) => v.dataSync()[n - 1])).toEqual([33, 13, 24]);
   });
 
-  test('no tensor is lost in hundreds of steps', () => {
+  test('hundreds of steps leak no tensor', () => {
     const [w, b] = [variable(numbers(12, 1), [4, 3], 'w'), variable([0, 0, 0], [3], 'b')];
     const x = tf.tensor(numbers(20, 2), [5, 4]);
     const adam = wrap(Adam, { lr: 0.01 });
@@ -217,7 +217,7 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
     expect(adam.optimizer.stepCount).toBe(steps);
   });
 
-  test('weights that matMul and conv2d have seen are seen anew after a step', () => {
+  test('matMul and conv2d use the new weights after a step', () => {
     const w = variable([1, 2, 3, 4], [2, 2], 'w');
     const filter = variable([1, 2], [1, 1, 1, 2], 'filter');
     const bias = variable([0, 0], [2], 'bias');
@@ -233,7 +233,7 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
     for (let i = 0; i < 3; i++) {
       outputs();
       sgd.applyGradients(ones);
-      const down = i + 1; // by which each weight went down, and the bias up
+      const down = i + 1; // each weight decreased by this, and the bias increased
       const [product, pixel] = [
         [4 - 2 * down, 6 - 2 * down],
         [1 - down, 2 - down],
@@ -254,7 +254,7 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
     }
   });
 
-  test.runIf(name === 'wasm')('the heap may grow between steps and under variables that take no part', () => {
+  test.runIf(name === 'wasm')('the heap may grow between steps and under variables without gradients', () => {
     const [a, b] = [variable(numbers(100, 1), [100], 'a'), variable(numbers(100, 2), [100], 'b')];
     const plain = { a: values(a), b: values(b) };
     const adam = wrap(Adam, { lr: 0.1 });
@@ -286,7 +286,7 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
     expect([a.arraySync(), b.dataSync()[size - 1]]).toEqual([[-steps, -steps], -steps]);
   });
 
-  test.runIf(name === 'wasm')('the heap may grow while a step makes separate memory for a variable', () => {
+  test.runIf(name === 'wasm')('the heap may grow while a step allocates memory for a variable', () => {
     const size = 2 ** 18;
     const [a, b] = [variable([0, 0], [2], 'a'), variable(new Float32Array(size), [size], 'b')];
     const sgd = wrap(SGD, { lr: 1 });

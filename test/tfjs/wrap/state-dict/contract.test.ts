@@ -12,7 +12,7 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
   const [x, y] = [numbers(40, 1), numbers(20, 2)];
   const cases = [
     ['Adam', Adam, { amsgrad: true, ema: 0.9 }],
-    // Its state holds a number beside the count: the last momentum, not a float32.
+    // Its state has a number beside the count: the last momentum, in float64.
     ['SGD', SGD, { lr: 0.1, momentum: (step: number) => 0.9 - 0.1 / step, nesterov: true }],
   ] as unknown as [string, typeof Adam, object][];
   const train = (optimizer: tf.Optimizer, w: tf.Variable, b: tf.Variable, steps: number): void => {
@@ -28,7 +28,7 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
     }
   };
 
-  /** Trains ten steps, and rewinds to the fifth: w and b as they were, and what they became. */
+  /** Trains ten steps and returns w and b after the fifth and after the tenth. */
   function run(Class: typeof Adam, options: object) {
     const [w, b] = [variable(numbers(8, 3), [4, 2], 'w'), variable([0, 0], [2], 'b')];
     const optimizer = wrap(Class, options);
@@ -63,7 +63,7 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
       const resumed = wrap(Class, options);
       await resumed.setWeights(saved);
       expect(resumed.iterations).toBe(5);
-      // Saved again before it trained.
+      // Saved again before training.
       const again = await resumed.getWeights();
       expect(again.map(({ name, tensor }) => [name, values(tensor)])).toEqual(
         saved.map(({ name, tensor }) => [name, values(tensor)]),
@@ -91,7 +91,7 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
     expect(resumed.optimizer.skippedSteps).toBe(3);
   });
 
-  test('state that was loaded waits for a variable that comes later', () => {
+  test('loaded state is kept for a variable that is created later', () => {
     const ones = tf.ones([1]);
     const [a, b] = [variable([1], [1], 'a'), variable([1], [1], 'b')];
     const first = wrap(Adam, { lr: 0.1 });
@@ -112,7 +112,7 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
     expect(a.dataSync()[0]).toBeCloseTo(0.8);
   });
 
-  test('getWeights may be called often: its tensors stay the same, and go with dispose', async () => {
+  test('getWeights returns the same tensors each time, and dispose frees them', async () => {
     const { optimizer } = run(Adam, {});
     const first = await optimizer.getWeights();
     const before = tf.memory().numTensors;
@@ -123,7 +123,7 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
     expect(tf.memory().numTensors).toBe(before - first.length);
   });
 
-  test('getConfig makes the same optimizer again; a schedule becomes its number', () => {
+  test('getConfig recreates the optimizer, with the number in place of a schedule', () => {
     const w = variable([1]);
     const adam = wrap(Adam, { lr: (step) => 1 / step, betas: [0.5, (step) => 0.9 + step / 100], clipNorm: 2 });
     adam.applyGradients({ [w.name]: tf.ones([1]) });
