@@ -36,6 +36,9 @@ export interface LoadOptions {
   readonly schedules?: 'check' | 'keep' | undefined;
 }
 
+/** Step counts that float64 holds exactly. */
+const countRange = '[0, 9007199254740991]';
+
 const scheduleMark = Object.freeze({ schedule: true });
 
 function isMark(value: unknown): boolean {
@@ -142,7 +145,7 @@ export function loadParam(
   const path = `state[${JSON.stringify(param.key)}]`;
   if (typeof dict !== 'object' || dict === null) throw typeError(who, path, show(dict), 'the state of that param');
   checkOptions(`${who}: ${path}`, dict, ['step', ...scalars, ...arrays.map(([name]) => name)]);
-  const step = checkInteger(who, `${path}.step`, dict['step'], '[0, inf)');
+  const step = checkInteger(who, `${path}.step`, dict['step'], countRange);
   const numbers = scalars.map((name) => checkNumber(who, `${path}.${name}`, dict[name]));
   const sources = arrays.map(([name, length]) => {
     const array = checkFloat32(who, `${path}.${name}`, dict[name]);
@@ -177,8 +180,8 @@ export function checkFrame(
   const { version, optimizer: name, stepCount, skippedSteps, options, mode, paramGroups, state } = dict;
   if (version !== 1) throw rangeError(who, 'version', show(version), '1');
   if (name !== optimizer) throw typeError(who, 'optimizer', show(name), `"${optimizer}"`);
-  checkInteger(who, 'stepCount', stepCount, '[0, inf)');
-  checkInteger(who, 'skippedSteps', skippedSteps, '[0, inf)');
+  checkInteger(who, 'stepCount', stepCount, countRange);
+  checkInteger(who, 'skippedSteps', skippedSteps, countRange);
   if (!Array.isArray(paramGroups)) throw typeError(who, 'paramGroups', show(paramGroups), 'a list');
   if (paramGroups.length !== groups)
     throw rangeError(who, 'paramGroups', `${paramGroups.length} group(s)`, String(groups));
