@@ -6,7 +6,7 @@
       'sources': ["<!@(node -p \"['native/engine', 'native/binding'].flatMap((d) => require('fs').readdirSync(d).filter((f) => f.endsWith('.cpp')).map((f) => d + '/' + f)).join(' ')\")"],
       'include_dirs': ["<!(node -p \"require('node-addon-api').include_dir\")"],
       'defines': ['NAPI_VERSION=8', 'NAPI_DISABLE_CPP_EXCEPTIONS', 'NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS'],
-      # The kernels do without exceptions; a thread that can't be had is one.
+      # Only the kernels are compiled without exceptions: std::thread and the STL throw.
       'cflags_cc!': ['-fno-exceptions'],
       'xcode_settings': {'GCC_ENABLE_CPP_EXCEPTIONS': 'YES', 'OTHER_CPLUSPLUSFLAGS': ['-fexceptions']},
       'msvs_settings': {'VCCLCompilerTool': {'ExceptionHandling': 1}},
@@ -29,7 +29,7 @@
         },
         {
           'target_name': 'kernels_avx512', 'type': 'static_library', 'sources': ['native/isa/avx512.cpp'],
-          # GCC 12 takes its own _mm512_undefined_ps for a use of uninitialised memory (GCC bug 105593).
+          # GCC 12 warns of uninitialized memory in its own _mm512_undefined_ps (GCC bug 105593).
           'cflags_cc': ['-mavx512f', '-Wno-uninitialized', '-Wno-maybe-uninitialized'],
           'xcode_settings': {'OTHER_CPLUSPLUSFLAGS': ['-mavx512f']},
           'msvs_settings': {'VCCLCompilerTool': {'EnableEnhancedInstructionSet': '6'}},

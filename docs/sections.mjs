@@ -1,4 +1,4 @@
-// A plugin of TypeDoc: what stands where in the site, and what the options of a class may be.
+// TypeDoc plugin: sorts pages and exports into sections, links names, and shows the default and range of each option.
 import { relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Comment, CommentTag, Converter, PageEvent, ReflectionKind } from 'typedoc';
@@ -6,7 +6,7 @@ import ts from 'typescript';
 
 const lib = fileURLToPath(new URL('../lib', import.meta.url));
 
-/** The pages of docs/guide, in the order in which one may read them. */
+/** The pages of docs/guide, in reading order. */
 export const guide = [
   'getting-started',
   'installation',
@@ -20,7 +20,7 @@ export const guide = [
   'from-optax',
 ];
 
-/** Where the exports of `schuss` stand: in the section of the first path here that their file begins with. */
+/** Section of each export of `schuss`: the first entry whose path is a prefix of the export's file. */
 const sections = [
   ['optimizers/', 'Optimizers'],
   ['schedules/', 'Schedules'],
@@ -28,8 +28,7 @@ const sections = [
   ['training/', 'Training'],
   ['ensembles/', 'Ensembles'],
   ['second-order/', 'Second order'],
-  ['core/backend.ts', 'Backend'],
-  ['core/engine.ts', 'Backend'],
+  ['engine/', 'Backend'],
   ['core/optimizer.ts', 'Optimizers'],
   ['core/', 'Params, steps and state'],
 ];
@@ -65,7 +64,7 @@ export function load(app) {
     }
   });
 
-  // TypeDoc sorts by kind and name: the pages of the guide get their own order back.
+  // TypeDoc sorts by kind and name. This restores the order of the guide's pages.
   app.converter.on(
     Converter.EVENT_RESOLVE_END,
     ({ project }) => {
@@ -81,18 +80,18 @@ export function load(app) {
     -1000,
   );
 
-  // Each page holds the icons, by a script. A browser that has it from a file does not let it reach into another.
+  // A script puts the icons into each page. From a file: URL, a browser refuses to load them from another file.
   app.renderer.on(PageEvent.END, (page) => {
     page.contents = page.contents?.replace(/href="[^"]*\/icons\.svg#/g, 'href="#');
   });
 }
 
-/** The heading of a page is what it is called. */
+/** The title of a page is its first heading. */
 function headingOf({ content, name }) {
   return /^# (.+)$/m.exec(content.map(({ text }) => text).join(''))?.[1] ?? name;
 }
 
-/** Names of exports that stand in the text as code become links. */
+/** Turns names of exports that the text formats as code into links. */
 function linkNames(parts, exported) {
   for (const [i, { kind, text }] of parts.entries()) {
     const target = kind === 'code' ? exported.get(text) : undefined;
@@ -101,13 +100,13 @@ function linkNames(parts, exported) {
 }
 
 function putInto(reflection, section) {
-  // The comment of a function is that of its signatures.
+  // TypeDoc keeps the comment of a function with its signatures.
   const documented = reflection.signatures?.[0] ?? reflection;
   documented.comment ??= new Comment();
   documented.comment.blockTags.push(new CommentTag('@category', [{ kind: 'text', text: section }]));
 }
 
-/** The default and the range of an option, which a declaration states: `lr: { default: 1e-3, range: '[0, inf)', … }`. */
+/** Adds the default and the range of an option, as its declaration gives them: `lr: { default: 1e-3, range: '[0, inf)', … }`. */
 function showAllowed(property, { initializer }) {
   const stated = new Map();
   if (ts.isObjectLiteralExpression(initializer))
@@ -115,10 +114,10 @@ function showAllowed(property, { initializer }) {
       if (ts.isPropertyAssignment(entry)) stated.set(entry.name.getText(), entry.initializer.getText());
   property.defaultValue = stated.get('default');
   const facts = [];
-  if (stated.has('required')) facts.push('It must be given.');
+  if (stated.has('required')) facts.push('Required.');
   if (stated.has('range')) facts.push(`In ${stated.get('range').slice(1, -1)}.`);
   if (stated.has('choices')) facts.push(`One of ${stated.get('choices').slice(1, -1)}.`);
-  if (stated.has('fixed')) facts.push('It shapes the state: it cannot be a schedule.');
+  if (stated.has('fixed')) facts.push('Shapes the state, so it cannot be a schedule.');
   if (facts.length === 0) return;
   property.comment ??= new Comment();
   property.comment.summary.push({ kind: 'text', text: ` ${facts.join(' ')}` });

@@ -1,4 +1,4 @@
-// Options of TypeDoc for `npm run docs`: the guide and the reference, as pages that need no network and no server.
+// TypeDoc options for `npm run docs`: guide and reference as pages that need neither network nor server.
 import { guide, load, order } from './sections.mjs';
 
 export default {
@@ -22,7 +22,7 @@ export default {
   treatWarningsAsErrors: true,
   treatValidationWarningsAsErrors: true,
   validation: { notExported: true, invalidLink: true, invalidPath: true, rewrittenLink: true, notDocumented: false },
-  // What the types of options are made of: the pages of the options show what comes out.
+  // Building blocks of the option types. The pages of the options show the resulting types.
   intentionallyNotExported: ['Declaration', 'SettingsFrom', 'GroupOptionsOf', 'KnownNames', 'Tunable'],
   excludeInternal: true,
   excludePrivate: true,

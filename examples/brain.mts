@@ -1,23 +1,23 @@
-// brain.js trained by an optimizer of schuss: the network is brain.js's, its weights and gradients lie in arrays of ours.
+// Trains a brain.js network with an optimizer of schuss. Our arrays hold the weights and the gradients of the network.
 //
 // npx tsx examples/brain.mts
 import brain from 'brain.js';
 import { Adam, type Optimizer } from 'schuss';
 
-/** What brain.js keeps, by layer; layer 0 is the input and has no weights. */
+/** The data of a brain.js network, by layer. Layer 0 is the input and has no weights. */
 interface Layers {
   readonly sizes: number[];
-  /** Of each node, its weights. */
+  /** The weights of each node. */
   readonly weights: Float32Array[][];
   readonly biases: Float32Array[];
   readonly outputs: ArrayLike<number>[];
-  /** Of each node, (target − output)·slope: minus the gradient for its sum. */
+  /** (target − output)·slope of each node: minus the gradient with respect to its weighted sum. */
   readonly deltas: Float32Array[];
 }
 
 type Arrays = Record<string, Float32Array>;
 
-/** Gives a network, which `initialize` has made, one array for the weights of each layer, and returns all arrays by name. */
+/** Moves the weights of each layer of an initialized network into one array. Returns all arrays by name. */
 function adopt(net: Layers): Arrays {
   const params: Arrays = {};
   for (let layer = 1; layer < net.sizes.length; layer++) {
@@ -25,7 +25,7 @@ function adopt(net: Layers): Arrays {
     const all = new Float32Array(net.sizes[layer]! * width);
     for (const [node, own] of net.weights[layer]!.entries()) {
       all.set(own, node * width);
-      net.weights[layer]![node] = all.subarray(node * width, (node + 1) * width); // brain.js reads and writes it as before
+      net.weights[layer]![node] = all.subarray(node * width, (node + 1) * width); // brain.js uses the view as before
     }
     params[`${layer}.weight`] = all;
     params[`${layer}.bias`] = net.biases[layer]!;
@@ -33,7 +33,7 @@ function adopt(net: Layers): Arrays {
   return params;
 }
 
-/** Takes the place of brain.js's way to learn: sums gradients, and steps after each batch. */
+/** Replaces the learning rule of brain.js: sums the gradients and steps after each batch. */
 function trainWith(net: brain.NeuralNetwork, create: (params: Arrays) => Optimizer, batch: number): void {
   const inner = net as unknown as Layers & { initialize(): void; adjustWeights(): void };
   let optimizer: Optimizer;
@@ -60,7 +60,7 @@ function trainWith(net: brain.NeuralNetwork, create: (params: Arrays) => Optimiz
   };
 }
 
-// Parity of four bits: not for a network of one layer, and slow for plain gradient descent.
+// The parity of four bits: impossible for a network of one layer, and slow for plain gradient descent.
 const data = Array.from({ length: 16 }, (_, i) => {
   const bits = [i & 1, (i >> 1) & 1, (i >> 2) & 1, (i >> 3) & 1];
   return { input: bits, output: [bits.reduce((sum, bit) => sum ^ bit, 0)] };

@@ -1,4 +1,4 @@
-// jax-js for the gradients, schuss for the steps: a polynomial is fitted, with jit and value-and-gradient on wasm.
+// Fits a polynomial: jax-js computes value and gradient (jit, on wasm), schuss takes the steps.
 //
 // npx tsx examples/jax.mts
 import { defaultDevice, init, type Array as JaxArray, jit, numpy as np, tree, valueAndGrad } from '@jax-js/jax';
@@ -15,7 +15,7 @@ const features = Float32Array.from({ length: 3 * xs.length }, (_, k) => xs[Math.
 const X = np.array(features).reshape([xs.length, 3]);
 const y = np.array(xs.map((x) => 0.5 - 2 * x + 3 * x ** 3));
 
-// An array that is used again is passed as `.ref`: jax-js counts references.
+// jax-js counts references: pass `.ref` of an array that is used again.
 const loss = jit(
   valueAndGrad(({ weight, bias }: Params) => np.mean(np.square(np.dot(X.ref, weight).add(bias).sub(y.ref)))),
 );
@@ -24,11 +24,11 @@ const weights = { weight: new Float32Array(3), bias: new Float32Array(1) };
 const adam = new Adam(weights, { lr: cosine(0.1, { steps }) });
 for (let step = 1; step <= steps; step++) {
   const [value, grads] = loss({ weight: np.array(weights.weight), bias: np.array(weights.bias) });
-  // Arrays of jax-js are immutable: gradients are read out, the weights stay here and are passed in again.
+  // jax-js arrays are immutable. So the weights live here, and each step passes them in and reads the gradients out.
   const [weight, bias] = await Promise.all([grads.weight.data(), grads.bias.data()]);
   adam.step({ weight: weight as Float32Array, bias: bias as Float32Array });
   const mean = await value.data();
   if (step % 100 === 0) console.log(`step ${step}: loss ${mean[0]!.toExponential(2)}`);
 }
 tree.dispose([X, y]);
-console.log(`found ${[...weights.bias, ...weights.weight].map((v) => v.toFixed(3)).join(', ')}; made of 0.5, -2, 0, 3`);
+console.log(`found ${[...weights.bias, ...weights.weight].map((v) => v.toFixed(3)).join(', ')}; exact 0.5, -2, 0, 3`);

@@ -1,4 +1,4 @@
-// A network of two layers with a gradient written by hand, on plain Float32Arrays: three arms of a spiral, told apart.
+// A two-layer network with a hand-written gradient, on plain Float32Arrays, learns to tell the three arms of a spiral apart.
 //
 // npx tsx examples/typed-arrays.mts
 import { AdamW, cosine, groupBy } from 'schuss';
@@ -6,7 +6,7 @@ import { AdamW, cosine, groupBy } from 'schuss';
 const [classes, perClass, hidden, steps] = [3, 100, 64, 400];
 const n = classes * perClass;
 
-// Numbers that look random, the same in each run (mulberry32).
+// Pseudo-random numbers, the same in each run (mulberry32).
 let seed = 1;
 function random(): number {
   seed = (seed + 0x6d2b79f5) | 0;
@@ -36,7 +36,7 @@ const grads = {
   'out.bias': new Float32Array(classes),
 };
 
-/** Adds the gradient of the mean cross-entropy to `grads`. Returns the loss, and how many are right. */
+/** Adds the gradient of the mean cross-entropy to `grads`. Returns the loss and the number of correct predictions. */
 function lossAndGradient(): { loss: number; right: number } {
   const { 'hidden.weight': w1, 'hidden.bias': b1, 'out.weight': w2, 'out.bias': b2 } = weights;
   const { 'hidden.weight': g1, 'hidden.bias': gb1, 'out.weight': g2, 'out.bias': gb2 } = grads;
@@ -74,7 +74,7 @@ function lossAndGradient(): { loss: number; right: number } {
   return { loss, right };
 }
 
-// No decay on biases. zeroGrads: gradients are zeroed in the walk that reads them, ready for the next sum.
+// No decay on biases. zeroGrads sets the gradients to 0 in the pass that reads them, ready for the next sum.
 const adamw = new AdamW(
   groupBy(weights, (name) => (name.endsWith('.bias') ? { weightDecay: 0 } : undefined)),
   { lr: cosine(0.02, { steps }), clipNorm: 1, zeroGrads: true },

@@ -1,25 +1,32 @@
-// What a kernel is, whatever its algorithm and its instruction set. Plain data: no code with external linkage, no STL,
-// so that the linker can't pick one instruction set's copy of an inline function for every CPU.
+// The interface of a kernel, the same for every algorithm and every instruction set. Plain data only: no code with
+// external linkage and no STL. Otherwise the linker could keep one instruction set's copy of an inline function for
+// every CPU.
 #pragma once
 #include <stddef.h>
 
-/// What all optimizers share, applied around their formula in one walk over memory. A row of constants begins with it.
+/// The prologue and epilogue that all optimizers share, applied around the formula in one walk over memory. Each
+/// constants row starts with it. The order is the one of `Pass` in lib/engine/engine.ts.
 struct Pass {
-  float gradScale;  ///< grad = gradScale * grad; maximize is its sign, the coefficient of clipNorm is folded in
-  float clipValue;  ///< grad = clamp(grad, -clipValue, clipValue); infinite: not at all
-  float l2;         ///< grad = grad + l2 * param; 0: not at all, for 0 * inf is NaN
-  float decayFactor;       ///< param = decayFactor * param: decoupled weight decay
-  float emaRate;    ///< ema = ema + emaRate * (param - ema), after the update
-  float emaStart;   ///< not 0: ema starts as a copy of param in this step
+  float gradScale;    ///< grad = gradScale * grad; negative for maximize; includes the coefficient of clipNorm
+  float clipValue;    ///< grad = clamp(grad, -clipValue, clipValue); skipped if infinite
+  float l2;           ///< grad = grad + l2 * param; skipped if 0, because 0 * inf is NaN
+  float decayFactor;  ///< param = decayFactor * param: decoupled weight decay
+  float emaRate;      ///< ema = ema + emaRate * (param - ema), after the update
+  float emaStart;     ///< not 0: in this step the ema starts as a copy of the param before the update
 };
 constexpr size_t kPassFloats = sizeof(Pass) / sizeof(float);
 
-/// How many numbers a state buffer holds: one an element, a row or a column of the param.
+// Partial sums cover fixed lengths. These are part of the definition of a result, so the JavaScript reference has the
+// same numbers: chunkLength and pieceLength in lib/engine/engine.ts.
+constexpr size_t kChunk = 16384;  ///< elements of a tensor or a vector
+constexpr size_t kPiece = 1024;   ///< elements of a matrix row, or matrix rows in a product of columns
+
+/// The numbers that a state buffer holds: one per element, per matrix row or per matrix column of the param.
 enum Layout : unsigned char { kElement, kRow, kColumn };
 
 constexpr size_t kMaxState = 4;
 constexpr size_t kMaxConstants = 16;
-/// Columns that are summed together, so that each line of memory is read once.
+/// Columns that are summed together, so that each cache line is read once.
 constexpr size_t kColumnGroup = 64;
 
 /// The memory of one tensor, or of a part of it.
@@ -29,53 +36,72 @@ struct Span {
   float* ema;  ///< or null
   float* state[kMaxState];
   size_t length;
-  bool zeroGrad;  ///< whether the gradient is set to 0 in the same walk
+  bool zeroGrad;  ///< set the gradient to 0 in the same walk
 };
 
-/// One algorithm for one instruction set.
+/// One algorithm for one instruction set: a table row of kernels/all.h.
 struct Kernel {
   const char* name;
-  const char* state;      ///< the names of its state buffers, in order
-  const char* constants;  ///< the names of its constants, in order
+  const char* state;      ///< names of the state buffers, in order
+  const char* constants;  ///< names of the constants, in order
+  size_t stateCount;
   Layout layout[kMaxState];
-  bool perRow;  ///< it takes means itself: a span is one whole row, where others are content with a part of one
+  bool perRow;  ///< a span must be one whole matrix row; other kernels accept any part of a tensor
   void (*run)(const Pass& pass, const float* constants, const Span& span);
-  /// Of a kernel that needs two norms of the whole tensor, a first walk over each part of it: adds the sums of squares.
-  /// Null for all others.
+
+  // Measured walks only; null for all other kernels.
+
+  /// First walk over each part of a tensor: adds the sums of squares of two vectors to `sums[0]` and `sums[1]`.
   void (*measure)(const Pass& pass, const float* constants, const Span& span, double* sums);
-  /// Turns both norms, and the length of the tensor, into constants.
+  /// Computes constants from both L2 norms of the whole tensor and its length.
   void (*resolve)(float* constants, double first, double second, size_t length);
-  /// Of a kernel that needs the means of all rows and columns before it measures: takes the mean square of the gradient
-  /// over one whole row into its state. Null for all others.
+
+  // Kernels with state per matrix row and per matrix column only; null for all other kernels.
+
+  /// Before `measure`: accumulates the mean square of the gradient of one whole matrix row in its state.
   void (*accumulateRow)(const Pass& pass, const float* constants, const Span& span);
-  /// The same for columns, kColumnGroup at most: the span is their part of the first row.
+  /// The same for at most kColumnGroup columns. The span is their part of the first matrix row.
   void (*accumulateColumns)(const Pass& pass, const float* constants, const Span& span, size_t rows, size_t columns);
-  /// Turns the mean of the rows' state into constants.
+  /// Computes constants from the mean of the state of all matrix rows.
   void (*resolveMean)(float* constants, double mean);
 };
 
-/// What the numbers of a vector are stored as.
+/// The element type of a vector. The first two values index the tables of Float64Kernels.
 enum Element : unsigned char { kFloat, kDouble, kNoElement };
 
-/// Operations on vectors of floats or doubles, computed in double precision; by the Element of each vector.
-/// kernels/linalg.h says what they do.
+/// The operands of out = a * x + b * y and, if there is a z, of the dot product of out and z.
+struct AxpbyOperands {
+  double a;
+  const void* x;
+  double b;
+  const void* y;
+  void* out;
+  const void* z;
+};
+
+/// Some rows of a matrix: `length` rows, the first of them `begin`.
+struct RowRange {
+  size_t begin, length;
+};
+
+/// Operations on vectors of float32 or float64, computed in float64. Each table is indexed by the Element of each
+/// vector. kernels/linalg.h defines the operations.
 struct Float64Kernels {
   double (*dot[2][2])(const void* x, const void* y, size_t length);
-  double (*axpby[2][2][2][3])(double a, const void* x, double b, const void* y, void* out, const void* z,
-                                size_t length);
+  double (*axpby[2][2][2][3])(const AxpbyOperands& operands, size_t length);
   void (*multiply[2][2])(double factor, const void* x, void* out, size_t length);
   double (*maxAbs[2])(const void* x, size_t length);
   double (*maxAbsDifference[2][2])(const void* x, const void* y, size_t length);
-  void (*addColumns)(const double* const* columns, const double* weights, size_t count, size_t begin, double* x,
-                     size_t length);
+  /// `count` is a multiple of 4.
+  void (*addColumns)(const double* const* columns, const double* weights, size_t count, RowRange rows, double* x);
 };
 
-/// All that was compiled for one instruction set.
+/// All code that is compiled for one instruction set.
 struct KernelSet {
   const char* isa;
   const Kernel* kernels;
   size_t count;
-  /// The sum of squares in double precision, in an order that is the same for every instruction set.
+  /// Sum of squares in float64, added in the same order by every instruction set.
   double (*sumSquares)(const float* x, size_t length);
   /// target = target + rate * (source - target)
   void (*lerp)(float* target, const float* source, float rate, size_t length);
@@ -86,9 +112,9 @@ struct KernelSet {
   Float64Kernels float64;
 };
 
-/// State and constants are spelled once; the loader compares the spelling with the TypeScript declaration.
+// A kernel spells its state and its constants. The loader compares the spelling with the TypeScript declaration.
 #define STATE(...) static constexpr char kState[] = #__VA_ARGS__;
-/// For kernels whose state is not one number an element throughout.
+/// Only for a kernel with state per matrix row or column.
 #define LAYOUT(...) static constexpr Layout kLayout[] = {__VA_ARGS__};
 #define CONSTANTS(...) \
   float __VA_ARGS__;   \

@@ -1,5 +1,5 @@
-// What `schuss build` needs beside native/ goes into dist/addon: a binding.gyp at the top of an installed package would
-// make package managers build unasked, and node-addon-api is a development dependency.
+// Copies what `schuss build` needs besides native/ into dist/addon. A binding.gyp at the root of an installed package would make
+// package managers build the addon unasked, and node-addon-api is a development dependency.
 import { cpSync, mkdirSync } from 'node:fs';
 
 const folder = 'dist/addon';

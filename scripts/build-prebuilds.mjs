@@ -1,4 +1,4 @@
-// The addon of this machine, or of another by `--arch`, into prebuilds/, as prebuildify lays it out: `npm run build:prebuilds`.
+// `npm run build:prebuilds` compiles the addon of this machine, or of another `--arch`, into prebuilds/ in prebuildify's layout.
 import { parseArgs } from 'node:util';
 import prebuildify from 'prebuildify';
 
@@ -10,9 +10,9 @@ prebuildify(
     ...values,
     napi: true,
     strip: true,
-    // prebuildify would tag macOS and Windows with glibc, too.
+    // prebuildify would also tag macOS and Windows with glibc.
     tagLibc: linux,
-    // The headers of the Node that runs this, not those of the newest one.
+    // The headers of the running Node, not those of the newest.
     targets: [process.versions.node],
   },
   (error) => {

@@ -1,4 +1,4 @@
-// Before a release: every prebuild that the package looks for is there, is of its platform, and runs where Node 20 runs.
+// Before a release: checks that every prebuild the package looks for exists, matches its platform, and runs wherever Node 20 runs.
 import { existsSync, readFileSync } from 'node:fs';
 
 const formats = {
@@ -8,13 +8,15 @@ const formats = {
   'darwin-arm64': (file) => file.readUInt32LE(0) === 0xfeedfacf && file.readUInt32LE(4) === 0x0100000c,
   'win32-x64': (file) => file.readUInt16BE(0) === 0x4d5a && file.readUInt16LE(file.readUInt32LE(60) + 4) === 0x8664,
 };
-// What Node 20 itself needs: RHEL 8's.
+// The newest library versions that Node 20 itself needs: those of RHEL 8.
 const newest = { GLIBC: '2.28', GLIBCXX: '3.4.25', CXXABI: '1.3.11' };
 
 const compare = (a, b) => a.localeCompare(b, 'en', { numeric: true });
 const problems = [];
-const paths = [...readFileSync('dist/core/prebuilds.js', 'utf8').matchAll(/require\('\.\.\/\.\.\/(prebuilds\/.+)'\)/g)];
-// Those named on the command line, or all.
+const paths = [
+  ...readFileSync('dist/engine/prebuilds.js', 'utf8').matchAll(/require\('\.\.\/\.\.\/(prebuilds\/.+)'\)/g),
+];
+// The files named on the command line, or all.
 for (const path of process.argv.length > 2 ? process.argv.slice(2) : paths.map(([, path]) => path)) {
   if (!existsSync(path)) {
     problems.push(`${path} is missing`);

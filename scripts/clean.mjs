@@ -1,4 +1,4 @@
-// What was compiled from files that are no more would be published with the rest.
+// Otherwise the package would contain the output of deleted sources.
 import { rmSync } from 'node:fs';
 
 rmSync(new URL('../dist', import.meta.url), { recursive: true, force: true });

@@ -1,4 +1,4 @@
-// Inside a git checkout, commits format the files that they stage.
+// In a git checkout, sets the hooks that format the staged files of each commit.
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 

@@ -1,11 +1,11 @@
-// Draws docs/guide/schedules.svg, a small plot of each schedule; a test compares the two.
+// Draws docs/guide/schedules.svg, a small plot of each schedule. A test compares the file with this script's output.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as s from '../lib/schedules/index.js';
 
 export const plotsPath = join(__dirname, '..', 'docs', 'guide', 'schedules.svg');
 
-/** What is drawn, over steps 1 to 100: all of lib/schedules but what only joins others in an obvious way. */
+/** The schedules to draw, over steps 1 to 100. */
 const drawn: Readonly<Record<string, (step: number) => number>> = {
   constant: s.constant(1),
   stepDecay: s.stepDecay(1, { every: 25, factor: 0.5 }),
@@ -22,7 +22,7 @@ const drawn: Readonly<Record<string, (step: number) => number>> = {
   warmupStableDecay: s.warmupStableDecay(1, { warmup: 10, stable: 60, decay: 30 }),
   cyclicMomentum: s.cyclicMomentum({ stepsUp: 25, base: 0.6, max: 0.95 }),
   oneCycleMomentum: s.oneCycleMomentum({ totalSteps: 100, base: 0.6 }),
-  nesterovMomentum: (step) => s.nesterovMomentum()(step * 50), // it takes thousands of steps
+  nesterovMomentum: (step) => s.nesterovMomentum()(step * 50), // in steps of 50, because it changes over thousands
   multiply: s.multiply(s.cosine(1, { steps: 100 }), s.stepDecay(1, { every: 50, factor: 0.5 })),
   sequence: s.sequence([s.constant(0.5), s.cosine(1, { steps: 60 })], { boundaries: [40] }),
   perEpoch: s.perEpoch(s.exponentialDecay(1, { gamma: 0.7 }), 10),
@@ -40,7 +40,7 @@ function panel(name: string, schedule: (step: number) => number, i: number): str
   return `<g transform="translate(${x} ${y})"><text y="-7">${name}</text><path d="M0 0V${height}H${width}"/><polyline points="${points.join(' ')}"/></g>`;
 }
 
-/** The plots as an SVG whose colours suit a light and a dark page. */
+/** The plots as an SVG, with colours that suit both light and dark pages. */
 export function schedulePlots(): string {
   const panels = Object.entries(drawn).map(([name, schedule], i) => panel(name, schedule, i));
   const size = [columns * (width + margin) + margin, Math.ceil(panels.length / columns) * (height + 36) + 10];

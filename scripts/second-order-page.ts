@@ -1,10 +1,11 @@
-// Writes what docs/guide/second-order.md shows: the table of evaluations, ours counted now and SciPy's as recorded, and the
-// curves of sfo-curves.json as second-order.svg.
+// Updates docs/guide/second-order.md: counts our evaluations for its table (SciPy's are recorded), and draws the curves of
+// sfo-curves.json as second-order.svg.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { drawer, look } from '../bench/speed/plot.js';
-import { evaluations, recorded, rowOf } from '../test/golden/second-order/evaluations.js';
-import { problems } from '../test/golden/second-order/problems.js';
+import { draw } from '../bench/report/draw.js';
+import { look } from '../bench/speed/plot.js';
+import { evaluations, recorded, rowOf } from '../test/support/second-order/evaluations.js';
+import { problems } from '../test/support/second-order/problems.js';
 
 const root = join(__dirname, '..');
 const page = join(root, 'docs', 'guide', 'second-order.md');
@@ -18,7 +19,7 @@ interface Sum {
 }
 
 const curves = JSON.parse(
-  readFileSync(join(root, 'test', 'golden', 'second-order', 'sfo-curves.json'), 'utf8'),
+  readFileSync(join(root, 'test', 'support', 'second-order', 'sfo-curves.json'), 'utf8'),
 ) as Readonly<Record<'softmax' | 'autoencoder', Sum>>;
 
 function table(): string {
@@ -38,7 +39,7 @@ const labels = {
   adam: 'Adam',
 };
 
-/** The curve of a method; of one that has a grid, that which ends lowest. */
+/** The curve of a method. Of a method with a grid of step sizes: the curve that ends lowest. */
 function curveOf(sum: Sum, method: string): readonly number[] {
   const given = sum[method] as readonly number[] | Readonly<Record<string, readonly (number | null)[]>>;
   if (Array.isArray(given)) return given;
@@ -62,7 +63,7 @@ function plot(name: 'softmax' | 'autoencoder', title: string): object {
       y: {
         field: 'gap',
         type: 'quantitative',
-        title: 'loss above the least one',
+        title: 'loss above the minimum',
         scale: { type: 'log' },
         axis: { format: '.0e', tickCount: 6 },
       },
@@ -86,13 +87,12 @@ async function main(): Promise<void> {
   writeFileSync(page, `${text.slice(0, before + start.length)}\n${table()}\n${text.slice(after)}`);
 
   const { width: _, ...shared } = look(
-    'SFO and L-BFGS beside the first order',
-    'Sums of 30 mini-batches of digits. First-order methods with the best of eight step sizes each.',
+    'SFO and L-BFGS against first-order methods',
+    'Sums of 30 minibatches of digits. Each first-order method has the best of eight step sizes.',
   );
-  const draw = await drawer();
   const both = { ...shared, hconcat: [plot('softmax', 'Softmax regression'), plot('autoencoder', 'Autoencoder')] };
   writeFileSync(join(root, 'docs', 'guide', 'second-order.svg'), `${await draw(both)}\n`);
-  console.log(`written with the numbers of SciPy ${recorded.scipy}`);
+  console.log(`written; the recorded numbers are those of SciPy ${recorded.scipy}`);
 }
 
 void main();

@@ -1,11 +1,11 @@
-// What test/golden/second-order/sfo-curves.json holds: the mean of the terms after each effective pass (N evaluations of
-// terms), for SFO and L-BFGS as they are, and for the first-order methods with every step size of a grid.
+// Computes test/support/second-order/sfo-curves.json: the mean of the terms after each effective pass (N evaluations of terms). SFO
+// and L-BFGS run with their defaults, the first-order methods with every step size of a grid.
 //
-// npx tsx scripts/sfo-curves.ts takes some minutes; with names of methods behind it only those are run again.
+// npx tsx scripts/sfo-curves.ts takes some minutes. Followed by names of methods, it runs only those again.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { minimize } from '../lib/index.js';
-import { autoencoder, type Sum, softmax, total } from '../test/golden/second-order/sums.js';
+import { autoencoder, type Sum, softmax, total } from '../test/support/second-order/sums.js';
 
 const passes = 30;
 const grid = (least: number): number[] =>
@@ -20,7 +20,7 @@ const firstOrder = {
 type Curve = (number | null)[];
 type Curves = Readonly<Record<string, unknown>>;
 
-/** The mean of the terms after each pass, to six digits; null where it is not finite. A run that overflows ends early. */
+/** Mean of the terms after each pass, to six digits, or null where it is not finite. A run that overflows ends early. */
 function curveOf(sum: Sum, run: (onPass: (x: Float32Array | Float64Array) => void) => void): Curve {
   const curve: Curve = [];
   run((x) => {
@@ -46,7 +46,7 @@ function curves(sum: Sum, recorded: Curves): Curves {
   return Object.fromEntries(Object.entries(runs).map(([name, run]) => [name, isWanted(name) ? run() : recorded[name]]));
 }
 
-const file = join(__dirname, '../test/golden/second-order/sfo-curves.json');
+const file = join(__dirname, '../test/support/second-order/sfo-curves.json');
 const before = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Record<string, Curves>) : {};
 const all = {
   passes,

@@ -1,5 +1,6 @@
-// What memory allows: each kernel against loops that read and write as many streams and compute next to nothing, on one
-// thread, alternated in one run. Prints medians: ns per parameter, GB/s, and the ratio to the limit of that round.
+// Compares each kernel with the limit of memory bandwidth: a loop over the same number of arrays that computes next to
+// nothing. Both run on one thread, alternately. Prints medians: ns per parameter, GB/s, and the ratio to the limit of
+// the same round.
 //   limit [isa] [elements ...]
 #include <math.h>
 #include <stdio.h>
@@ -14,7 +15,7 @@
 #include "../../native/engine/dispatch.h"
 
 namespace {
-// reads `streams` arrays (the gradient among them) and writes all but the gradient
+// Reads the param, the gradient and kState state buffers. Writes all but the gradient.
 template <size_t kState>
 void touch(const Span& span) {
   float* __restrict param = span.param;
@@ -35,10 +36,6 @@ void limit(size_t states, const Span& span) {
   if (states == 1) touch<1>(span);
   if (states == 2) touch<2>(span);
   if (states == 3) touch<3>(span);
-}
-
-size_t namesIn(const char* list) {
-  return *list == '\0' ? 0 : 1 + static_cast<size_t>(std::count(list, list + strlen(list), ','));
 }
 
 template <class F>
@@ -78,15 +75,15 @@ int main(int argc, char** argv) {
     for (size_t i = 0; i < kMaxState; ++i) span.state[i] = memory[2 + i];
     span.length = n;
     const Pass pass = {1, INFINITY, 0, 1, 0, 0};
-    // Small steps and averages that stay of the gradient's size: no denormals, no overflow.
+    // Small steps, and averages of the size of the gradient: no denormal numbers, no overflow.
     const float constants[kMaxConstants] = {0.9f, 0.1f, 0.999f, 0.001f, 1e-6f, 1.0f, 1e-8f};
     for (size_t k = 0; k < set->count; ++k) {
       const Kernel& kernel = set->kernels[k];
-      const size_t states = namesIn(kernel.state);
+      const size_t states = kernel.stateCount;
       const size_t repeats = std::max<size_t>(1, 4000000 / n);
       std::vector<double> ours, limits, ratios;
       for (int round = 0; round < 21; ++round) {
-        // SGD with lr 0.9 on a constant gradient runs away within float range: these rounds are few.
+        // SGD with lr 0.9 on a constant gradient diverges, but these rounds are too few to overflow.
         for (size_t i = 0; i < 2; ++i) std::fill(memory[i], memory[i] + n, 0.01f);
         for (size_t i = 2; i < memory.size(); ++i) std::fill(memory[i], memory[i] + n, 0.02f);
         limits.push_back(seconds(repeats, [&] { limit(states, span); }));

@@ -1,4 +1,4 @@
-/** The look of the reports. */
+/** The CSS shared by all pages. */
 export const style = `
 :root { color-scheme: light; --ink: #1b1f24; --soft: #57606a; --line: #dfe3e8; --accent: #0072B2; }
 * { box-sizing: border-box; }

@@ -1,5 +1,5 @@
-import { allocate } from '../../lib/engine/backend.js';
-import { alternate, type Contender } from './alternate.js';
+import { allocate } from '../common/schuss.js';
+import { alternate, type Contender, secondsOf } from './alternate.js';
 import type { Context } from './context.js';
 import { Limit } from './limit.js';
 import { oursOn } from './ours.js';
@@ -7,7 +7,6 @@ import { peers } from './peers/index.js';
 import { everyNth, type Peer, type Runner } from './peers/peer.js';
 import type { PeerRow, Results, Skipped } from './results.js';
 import type { Settings } from './settings.js';
-import { secondsOf } from './small.js';
 import { ratioOf, scaled } from './statistics.js';
 import { checkMemory, fillStart, type Method, methods, type Task } from './task.js';
 
@@ -16,7 +15,7 @@ export interface LoadedPeer {
   readonly version: string | Skipped;
 }
 
-/** Readies the peers that were asked for; one that can't take part stays in the list with the reason. */
+/** Loads the peers that were asked for. A peer that cannot take part stays in the list with the reason. */
 export async function loadPeers(settings: Settings): Promise<LoadedPeer[]> {
   const loaded: LoadedPeer[] = [];
   for (const peer of peers) {
@@ -34,7 +33,7 @@ function oneLine(error: unknown): string {
   return (error as Error).message.replace(/\s+/g, ' ').trim();
 }
 
-/** A task, and the peers that it is for: all that have the method, or these. */
+/** A task and its peers: all that implement the method, or only those listed. */
 interface Cell {
   readonly task: Task;
   readonly only?: readonly string[];
@@ -54,7 +53,7 @@ function cellsOf({ sizes, classes, special }: Settings): Cell[] {
   return cells;
 }
 
-/** Peers beside schuss and the limit, all of them in one alternation for each task. */
+/** Peers beside schuss and the limit loop, alternated on each task. */
 export async function againstPeers(
   { settings, say }: Context,
   loaded: readonly LoadedPeer[],
@@ -99,7 +98,7 @@ async function oneTask(task: Task, taking: readonly LoadedPeer[], settings: Sett
   const outcomes = await alternate(contenders, settings.pace);
   ours.dispose();
   for (const { runner } of runners) {
-    // A runner whose heap is broken can't give anything back.
+    // A runner whose heap is broken may throw here too.
     try {
       await runner.dispose();
     } catch {}
@@ -120,9 +119,9 @@ async function oneTask(task: Task, taking: readonly LoadedPeer[], settings: Sett
 }
 
 const checkedSteps = 3;
-// A prime to both periods of the tasks' values, so that all of these are looked at.
+// Coprime to both periods of the tasks' values, so that all of them are checked.
 const checkedStride = 997;
-/** Of the largest change that the steps made: formulas may add eps elsewhere and round elsewhere. */
+/** Tolerance as a fraction of the largest change: formulas may add eps, and round, in other places. */
 const tolerance = 1e-3;
 
 interface Expectation {
@@ -130,9 +129,9 @@ interface Expectation {
   readonly error: number;
 }
 
-/** What three steps of schuss make of the task's weights. */
+/** The task's weights after three steps of schuss, and the tolerance. */
 function expectation(task: Task): Expectation {
-  // Elements are independent of each other and values repeat: a short tensor has all of them.
+  // Elements are independent and their values repeat, so that a short tensor has all of them.
   const n = task.n / task.tensors;
   const ours = oursOn({ ...task, tensors: 1, n: Math.min(n, 200_000) });
   const before = fillStart(allocate(ours.params[0]!.length));
@@ -142,7 +141,7 @@ function expectation(task: Task): Expectation {
   return { values: everyNth(ours.params[0]!, checkedStride), error: tolerance * change };
 }
 
-/** @throws Error if a peer computes something else */
+/** @throws Error if a peer does not compute the same weights */
 async function check(runner: Runner, { values, error }: Expectation): Promise<void> {
   await runner.run(checkedSteps);
   const theirs = await runner.sample(checkedStride);

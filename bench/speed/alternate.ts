@@ -1,28 +1,29 @@
-/** One of those that are compared. */
+/** One of the implementations compared. */
 export interface Contender {
   readonly name: string;
-  /** Takes so many steps, and tells how many seconds they took. */
+  /** Takes this many steps and returns the seconds that they took. */
   run(steps: number): number | Promise<number>;
 }
 
+/** How long a comparison takes. */
 export interface Pace {
   readonly rounds: number;
-  /** How long a sample lasts: as many steps as fit, one at least. */
+  /** Duration of a sample in seconds. A sample has as many steps as fit, and at least one. */
   readonly seconds: number;
-  /** How long a contender runs before it is measured. */
+  /** Seconds that a contender runs before it is measured. */
   readonly warmup: number;
 }
 
-/** What a contender did: the seconds of a step in each round that it took part in, or why it has none. */
+/** The seconds of a contender's step, one value for each round it took part in, or the reason why there are none. */
 export type Outcome = { readonly seconds: readonly number[] } | { readonly failed: string };
 
-// Whoever is slow drops out when this many times its share of the time is spent, but not before so many rounds.
+// A slow contender drops out once it has spent `patience` times its share of the time, but not before `fewest` rounds.
 const patience = 10;
 const fewest = 3;
-/** Seconds of a step that is not worth repeating to find out how long it takes. */
+/** A first step of this many seconds counts as warm-up. */
 const slow = 0.5;
 
-/** A contender that steps in this process; `before` is not timed. */
+/** A contender that steps in this thread. `before` runs once before the steps and is not timed. */
 export function stepping(name: string, step: () => void, before?: () => void): Contender {
   return {
     name,
@@ -35,7 +36,7 @@ export function stepping(name: string, step: () => void, before?: () => void): C
   };
 }
 
-/** As {@link stepping}, but `before` comes before each step: for steps that take microseconds at least. */
+/** Like {@link stepping}, but `before` runs before each step. For steps of at least some microseconds. */
 export function preparedStepping(name: string, step: () => void, before: () => void): Contender {
   return {
     name,
@@ -52,12 +53,12 @@ export function preparedStepping(name: string, step: () => void, before: () => v
   };
 }
 
-/** Warms up, and finds how many steps make a sample. */
+/** Warms up, and returns the number of steps in a sample. */
 async function stepsOfSample(contender: Contender, { seconds, warmup }: Pace): Promise<number> {
-  // The very first step touches memory for the first time: it may take ten times as long as the next.
+  // The first step touches memory for the first time and may take ten times as long as the next one.
   let last = await contender.run(1);
   let steps = 1;
-  // Loops in JavaScript are compiled and compiled again as they go on.
+  // V8 compiles loops again as they run.
   for (let spent = last > slow ? last : 0; spent < warmup; spent += last) {
     last = await contender.run(steps);
     if (spent + last < warmup) steps *= 2;
@@ -66,8 +67,8 @@ async function stepsOfSample(contender: Contender, { seconds, warmup }: Pace): P
 }
 
 /**
- * Measures contenders in turn, A B C A B C …: whatever else the machine does meanwhile, it does to all of them. One that
- * throws is left out from there on.
+ * Measures contenders in turn, A B C A B C …, so that other load on the machine affects all of them alike. A contender that
+ * throws is left out from then on.
  */
 export async function alternate(contenders: readonly Contender[], pace: Pace): Promise<Map<string, Outcome>> {
   const entries = contenders.map((contender) => ({ contender, steps: 1, spent: 0, seconds: [] as number[] }));
@@ -92,8 +93,8 @@ export async function alternate(contenders: readonly Contender[], pace: Pace): P
       if ('failed' in (outcomes.get(contender.name) as Outcome)) continue;
       if (round >= fewest && entry.spent > patience * pace.rounds * pace.seconds) continue;
       await attempt(contender.name, async () => {
-        // The others have been in the cache meanwhile, and to drive them out takes several steps. (A step that fills a
-        // sample alone has no place in a cache.)
+        // The others have filled the cache in the meantime, so the first steps are not timed. (A sample of one step is too
+        // large for a cache.)
         if (steps > 1) await contender.run(Math.ceil(steps / 3));
         const time = await contender.run(steps);
         entry.spent += time;
@@ -102,4 +103,11 @@ export async function alternate(contenders: readonly Contender[], pace: Pace): P
     }
   }
   return outcomes;
+}
+
+/** The seconds of a contender that must not fail, because it is our own. @throws Error if it did */
+export function secondsOf(outcomes: ReadonlyMap<string, Outcome>, name: string): readonly number[] {
+  const outcome = outcomes.get(name) as Outcome;
+  if ('failed' in outcome) throw new Error(`bench: ${name}: ${outcome.failed}`);
+  return outcome.seconds;
 }

@@ -1,18 +1,18 @@
-import { type OptimizerClass, optimizers } from '../../lib/optimizers/index.js';
+import { type OptimizerClass, optimizers } from '../common/schuss.js';
 
-/** A class with options: what is measured of the library itself. */
+/** A class with options, as the library's own classes are measured. */
 export interface Case {
   readonly label: string;
   readonly Class: OptimizerClass;
   readonly options: Readonly<Record<string, unknown>>;
 }
 
-// Options that choose another kernel, where that is worth a row of its own.
+// Options that select another kernel and deserve their own row.
 const variants: Readonly<Record<string, readonly { label: string; options: Readonly<Record<string, unknown>> }[]>> = {
   sgd: [{ label: 'SGD, momentum', options: { momentum: 0.9 } }],
 };
 
-/** Every class with its defaults, from the library's own table, and the variants. */
+/** Every class with its default options, and the variants. */
 export function casesOf(classes: readonly string[]): Case[] {
   return classes.flatMap((name) => {
     const Class = optimizers[name] as OptimizerClass;
@@ -25,7 +25,7 @@ export function casesOf(classes: readonly string[]): Case[] {
   });
 }
 
-/** How many arrays of the params' size an optimizer keeps, seen at a small one. */
+/** How many arrays of the params' size an optimizer keeps, counted after a step on a small param. */
 export function statesOf({ Class, options }: Case): number {
   const n = 4096;
   const optimizer = new Class({ data: new Float32Array(n), shape: [64, 64] }, options);

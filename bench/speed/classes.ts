@@ -1,10 +1,9 @@
-import { allocate, setThreads } from '../../lib/engine/backend.js';
-import { alternate, type Contender, stepping } from './alternate.js';
+import { allocate, setThreads } from '../common/schuss.js';
+import { alternate, type Contender, secondsOf, stepping } from './alternate.js';
 import { type Case, casesOf, statesOf } from './cases.js';
 import type { Context } from './context.js';
 import { bytesPerParam, Limit } from './limit.js';
 import type { ClassRow, Results } from './results.js';
-import { secondsOf } from './small.js';
 import { ratioOf, scaled } from './statistics.js';
 import { checkMemory, fillGrads, fillStart } from './task.js';
 
@@ -15,7 +14,7 @@ interface Memory {
   readonly limit: Limit | undefined;
 }
 
-/** Every class, size and thread count beside the limit loop of the same traffic. */
+/** Every class at every size and number of threads, beside the limit loop that moves as much memory. */
 export async function classRows({ settings, say }: Context): Promise<Results['classes']> {
   const rows: ClassRow[] = [];
   const leftOut: string[] = [];

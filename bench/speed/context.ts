@@ -1,8 +1,8 @@
 import type { Settings } from './settings.js';
 
-/** What every section of the benchmark is given. */
+/** What every section of the benchmark receives. */
 export interface Context {
   readonly settings: Settings;
-  /** Tells whoever waits what is being measured. */
+  /** Shows what is being measured. */
   say(what: string): void;
 }

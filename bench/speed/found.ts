@@ -2,18 +2,18 @@ import { size, times } from './format.js';
 import { fewerPasses, passes } from './fused.js';
 import { type ClassRow, isSkipped, type PeerRow, type Results } from './results.js';
 
-// What the goals are about, looked up in the results.
+// Looks up in the results what the goals are about.
 
-/** A measured number, with what else there is to say about it. */
+/** A measured number and a remark. */
 export interface Value {
   readonly value: number;
   readonly about: string;
 }
-/** A value, or why there is none. */
+/** A value, or the reason why there is none. */
 export type Found = Value | string;
 
-/** The value that decides: of all, the one furthest from the goal. */
-export function worst(values: readonly Value[], furthest: (...values: number[]) => number): Found {
+/** The value furthest from the goal. */
+function worst(values: readonly Value[], furthest: (...values: number[]) => number): Found {
   if (values.length === 0) return 'not in this run';
   const value = furthest(...values.map((v) => v.value));
   return values.find((v) => v.value === value) as Value;
@@ -35,7 +35,7 @@ export function found(results: Results, id: string, n: number, tensors = 1): Fou
   return isSkipped(row.measured) ? row.measured.skipped : (asValue(row)[0] as Value);
 }
 
-/** PyTorch has several ways; the goal is against the best of them. */
+/** PyTorch has several implementations; the goal is about the fastest. */
 export function fastestTorch(results: Results, n: number, tensors: number): Found {
   const ways = results.peers.filter(({ id }) => id.startsWith('torch')).map(({ id }) => found(results, id, n, tensors));
   const values = ways.filter((way): way is Value => typeof way !== 'string');
@@ -63,7 +63,7 @@ export function fusedRatio({ fused }: Results): Found {
     : { ...value, about: `${value.about}; against a step that clips, ${fewer.join(', ')}` };
 }
 
-/** The class that is furthest from the limit, of the rows that are wanted; and all others that are beyond the bound. */
+/** Of the rows wanted, the class furthest from the limit, and all others beyond the bound. */
 export function ofLimit({ classes }: Results, bound: number, wanted: (row: ClassRow) => boolean): Found {
   const values = classes.rows
     .filter(wanted)
@@ -74,13 +74,13 @@ export function ofLimit({ classes }: Results, bound: number, wanted: (row: Class
   if (typeof furthest === 'string') return furthest;
   const others = values.filter((value) => value !== furthest && value.value > bound);
   const beyond = others.map(({ value, about }) => `${about} ${times(value)}`).join(', ');
-  const rest = `${values.length - others.length - 1} of ${values.length} are nearer`;
+  const rest = `${values.length - others.length - 1} of ${values.length} are within it`;
   return others.length === 0
     ? furthest
     : { ...furthest, about: `${furthest.about}; beyond the goal also ${beyond}; ${rest}` };
 }
 
-/** The class that gains least from threads, of the rows that are wanted. */
+/** Of the rows wanted, the class that gains least from threads. */
 export function speedup({ classes }: Results, wanted: (row: ClassRow) => boolean): Found {
   const rows = classes.rows.filter(wanted);
   return worst(
@@ -89,7 +89,7 @@ export function speedup({ classes }: Results, wanted: (row: ClassRow) => boolean
   );
 }
 
-/** Adam at the size where a peer is nearest to us. */
+/** Adam at the size at which a peer is nearest to us. */
 export function nearest(results: Results, id: string, sizes: readonly number[]): Found {
   return worst(
     sizes.flatMap((n) => asValue(peer(results, id, n))),

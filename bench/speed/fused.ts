@@ -1,22 +1,18 @@
-import { allocate } from '../../lib/engine/backend.js';
-import { WeightAverage } from '../../lib/ensembles/index.js';
-import { Adam, type AdamOptions } from '../../lib/optimizers/index.js';
-import { clipGradNorm } from '../../lib/training/index.js';
-import { alternate, type Contender, preparedStepping } from './alternate.js';
+import { Adam, type AdamOptions, allocate, clipGradNorm, WeightAverage } from '../common/schuss.js';
+import { alternate, type Contender, preparedStepping, secondsOf } from './alternate.js';
 import type { Context } from './context.js';
-import type { PairRow } from './results.js';
-import { pair, secondsOf } from './small.js';
+import { type PairRow, pair } from './results.js';
 import { fillGrads, fillStart, fits } from './task.js';
 
 const maxNorm = 1;
 const decay = 0.999;
 
-/** A call for each: the gradient is walked over four times, the weights three times. */
+/** A separate call for each: the gradient is read four times, the weights three times. */
 export const passes = 'clipGradNorm, step, fill(0), WeightAverage';
-/** The step clips, as it does in one pass too; the rest by themselves. */
+/** The step clips, as the single pass does; the rest are separate calls. */
 export const fewerPasses = 'step with clipNorm, fill(0), WeightAverage';
 
-/** Clipping, Adam, zeroing the gradient and a moving average of the weights in one step, against several calls. */
+/** Clipping, Adam, zeroing the gradient and a moving average of the weights: in one step, against several calls. */
 export async function fused({ settings, say }: Context): Promise<PairRow[]> {
   const rows: PairRow[] = [];
   for (const n of settings.sizes.filter((n) => fits(n, 15))) {
@@ -31,7 +27,7 @@ export async function fused({ settings, say }: Context): Promise<PairRow[]> {
         adam.step(g);
         rest(g);
       };
-      // Zeroed gradients must be filled again, as a backward pass does; that is nobody's step.
+      // Zeroed gradients are filled again, as a backward pass would do. That is not part of a step.
       return preparedStepping(name, step, () => g.set(source));
     };
     const nothing = (): void => {};
@@ -60,7 +56,7 @@ export async function fused({ settings, say }: Context): Promise<PairRow[]> {
   return rows;
 }
 
-/** What is done beside the step. */
+/** The calls before and after the step. */
 interface Rest {
   before(g: Float32Array): void;
   rest(g: Float32Array): void;

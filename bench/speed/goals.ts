@@ -12,19 +12,19 @@ import {
 } from './found.js';
 import { type ClassRow, isSkipped, type Results } from './results.js';
 
-/** A row of the goals: what was wanted, what came out. */
+/** A goal and its measured value. */
 export interface Goal {
   readonly what: string;
   readonly goal: string;
   readonly measured: string;
-  /** Undefined where nothing was measured. */
+  /** Undefined if it was not measured. */
   readonly reached: boolean | undefined;
 }
 
 const inCache = (n: number): boolean => n >= 1e5 && n <= 1e6;
 const outOfCache = (n: number): boolean => n >= 1e7;
 
-/** All goals of the project for speed, in the order in which it states them. */
+/** All goals of the project for speed. */
 export function goalsOf(results: Results): Goal[] {
   const { sizes, threads } = results.settings;
   const most = Math.max(...threads);
@@ -45,19 +45,19 @@ export function goalsOf(results: Results): Goal[] {
       `the same with ${most} threads`,
       1.15,
       most === 1
-        ? 'one thread alone was asked for'
+        ? 'only one thread was asked for'
         : ofLimit(results, 1.15, (row) => row.threads === most && outOfCache(row.n)),
     ),
     atLeast(
       `${most} threads against one, n ≥ 1e7`,
       1.7,
       most === 1
-        ? 'one thread alone was asked for'
+        ? 'only one thread was asked for'
         : speedup(results, (row) => row.threads === most && outOfCache(row.n)),
     ),
-    atLeast('the same beside a burning process, means', 1, neighbourRatio(results)),
+    atLeast('the same beside a busy process, means', 1, neighbourRatio(results)),
     atMost(
-      'Adam, AdaGrad, RMSProp against the limit loop in cache, 1e5 to 1e6',
+      'Adam, Adagrad, RMSprop against the limit loop in cache, 1e5 to 1e6',
       1.25,
       ofLimit(results, 1.25, (row) => row.threads === 1 && inCache(row.n) && divides(row)),
     ),
@@ -126,7 +126,7 @@ function eventLoopGoal({ eventLoop }: Results): Goal {
   const found = ((): Found => {
     if (isSkipped(eventLoop)) return eventLoop.skipped;
     if (eventLoop.n < at) return `a quick run steps ${size(eventLoop.n)}`;
-    return { value: eventLoop.delayMs.p99, about: `a process at rest: ${eventLoop.idleDelayMs.p99} ms` };
+    return { value: eventLoop.delayMs.p99, about: `an idle process: ${eventLoop.idleDelayMs.p99} ms` };
   })();
   return judged(
     'event loop while stepAsync steps 1e8 parameters, delay p99',

@@ -1,9 +1,10 @@
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
-import { allocate } from '../../lib/engine/backend.js';
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import { allocate } from '../common/schuss.js';
 import type { Contender } from './alternate.js';
 
-/** bench/limit/limit.cpp. */
+/** limit/limit.cpp */
 interface Addon {
   readonly maxStates: number;
   limit(
@@ -15,19 +16,18 @@ interface Addon {
   ): number;
 }
 
-// The package's root is three folders up, from lib/cli/bench and from dist/cli/bench alike.
-const file = join(__dirname, '..', '..', '..', 'bench', 'limit', 'build', 'Release', 'limit.node');
+const require = createRequire(import.meta.url);
+const file = fileURLToPath(new URL('./limit/build/Release/limit.node', import.meta.url));
 
-/** Why there is no limit to compare with, where there is none. */
-export const noLimit =
-  'no limit column: it needs a loop built for this very CPU, which `npm run bench` makes in a clone of the repository';
+/** Why there is no column of the limit. */
+export const noLimit = 'no limit column: its loop is not built, which `npm run bench` does';
 
-/** The bytes that a step moves for each parameter: gradient read, param and states read and written. */
+/** Bytes that a step moves for each parameter: the gradient is read; the param and each state are read and written. */
 export function bytesPerParam(states: number): number {
   return (3 + 2 * states) * Float32Array.BYTES_PER_ELEMENT;
 }
 
-/** Loops that move as much memory as a step and compute one addition for each number. */
+/** Loops that move as much memory as a step, and compute one addition for each element of an array. */
 export class Limit {
   readonly #addon: Addon;
   readonly #arrays: Float32Array[] = [];
@@ -38,15 +38,15 @@ export class Limit {
     this.#n = n;
   }
 
-  /** The limit for n elements; undefined where its loop is not built. */
+  /** The limit for n elements; undefined if the loop is not built. */
   static of(n: number): Limit | undefined {
     return existsSync(file) ? new Limit(require(file) as Addon, n) : undefined;
   }
 
-  /** Undefined for an optimizer of more states than the loop knows. */
+  /** Undefined if the optimizer keeps more states than the loop supports. */
   contender(states: number, threads = 1, name = 'limit'): Contender | undefined {
     if (states > this.#addon.maxStates) return undefined;
-    // The same kind of memory as the optimizer's own.
+    // Allocated like the memory of the optimizer.
     while (this.#arrays.length < 2 + states) this.#arrays.push(allocate(this.#n).fill(1e-3));
     const [param, grad, ...others] = this.#arrays as [Float32Array, Float32Array, ...Float32Array[]];
     const state = others.slice(0, states);

@@ -1,8 +1,8 @@
-import { availableParallelism, cpus, release, totalmem, type } from 'node:os';
-import { versionOf } from '../../lib/cli/optional.js';
-import { backend } from '../../lib/engine/backend.js';
+import { availableParallelism, release, totalmem, type } from 'node:os';
+import { backend } from '../common/schuss.js';
+import { processorName } from '../report/machine.js';
 
-/** Where and when, for whoever compares results. */
+/** Where and when results were measured, for comparing them. */
 export interface Machine {
   readonly cpu: string;
   readonly cores: number;
@@ -17,15 +17,15 @@ export interface Machine {
 }
 
 export function machine(): Machine {
-  const { name, isa } = backend();
+  const { name, isa, version } = backend();
   return {
-    cpu: cpus()[0]?.model.trim() ?? 'unknown processor',
+    cpu: processorName(),
     cores: availableParallelism(),
     memoryGiB: Math.round(totalmem() / 2 ** 30),
     os: `${type()} ${release()}`,
     arch: process.arch,
     node: process.version,
-    schuss: versionOf('schuss'),
+    schuss: version,
     backend: name,
     isa,
     date: new Date().toISOString().slice(0, 10),

@@ -1,33 +1,27 @@
 import type * as tfjs from '@tensorflow/tfjs-core';
 import type * as tfjsLayers from '@tensorflow/tfjs-layers';
-import { loadOptional, requireOptional } from '../../lib/cli/optional.js';
-import { alternate, type Contender } from './alternate.js';
+import { alternate, type Contender, secondsOf } from './alternate.js';
 import type { Context } from './context.js';
-import type { Measured, PairRow } from './results.js';
-import { pair, secondsOf } from './small.js';
+import { type Measured, type PairRow, pair } from './results.js';
 import { fillGrads, fillStart } from './task.js';
 
 const backends = ['cpu', 'wasm'] as const;
 const batchSize = 32;
-/** Of an epoch, which is what is timed. */
+/** Batches in an epoch, the unit that is timed. */
 const batches = 4;
 const [inputs, outputs] = [784, 10];
 
-/** How far two models' losses may be apart: TensorFlow.js has powers of beta in float32. */
+/** The largest relative difference of the losses. It is not 0 because TensorFlow.js computes powers of beta in float32. */
 const tolerance = 1e-3;
 
-/** A whole `model.fit` of TensorFlow.js, with its Adam and with that of schuss/tfjs. */
+/** A whole `model.fit` of TensorFlow.js, with its own Adam and with that of schuss/tfjs. */
 export async function modelFit({ settings, say }: Context): Promise<Measured<{ rows: PairRow[] }>> {
   try {
-    const names = ['core', 'layers', ...backends.map((name) => `backend-${name}`)];
-    requireOptional(
-      'bench',
-      names.map((name) => `@tensorflow/tfjs-${name}`),
-    );
-    const tf = loadOptional<typeof tfjs>('bench', '@tensorflow/tfjs-core');
-    const layers = loadOptional<typeof tfjsLayers>('bench', '@tensorflow/tfjs-layers');
-    for (const backend of backends) loadOptional('bench', `@tensorflow/tfjs-backend-${backend}`);
-    const { adam } = await import('../../lib/tfjs/index.js');
+    const tf = await import('@tensorflow/tfjs-core');
+    const layers = await import('@tensorflow/tfjs-layers');
+    await import('@tensorflow/tfjs-backend-cpu');
+    await import('@tensorflow/tfjs-backend-wasm');
+    const { adam } = await import('../common/schuss-tfjs.js');
     tf.enableProdMode();
     const rows: PairRow[] = [];
     for (const backend of backends) {
@@ -35,14 +29,14 @@ export async function modelFit({ settings, say }: Context): Promise<Measured<{ r
         const shape = `${inputs}-${units}-${outputs}`;
         say(`model.fit on ${backend}, ${shape}`);
         await tf.setBackend(backend);
-        const ours = startOn(tf, layers, backend, units, 'ours', adam(1e-3));
-        const theirs = startOn(tf, layers, backend, units, 'theirs', tf.train.adam(1e-3));
+        const ours = startOn({ tf, layers, backend, units }, 'ours', adam(1e-3));
+        const theirs = startOn({ tf, layers, backend, units }, 'theirs', tf.train.adam(1e-3));
         const [a, b] = [await ours.loss(3), await theirs.loss(3)];
         if (!(Math.abs(a - b) <= tolerance * Math.abs(b)))
-          throw new Error(`tf.train.adam comes to a loss of ${b} on ${backend}, schuss/tfjs to ${a}`);
+          throw new Error(`tf.train.adam reaches a loss of ${b} on ${backend}, schuss/tfjs ${a}`);
         const outcomes = await alternate([ours, theirs], settings.pace);
         const what = `${backend}, ${shape}, batches of ${batchSize}`;
-        // Of a step, as in the other rows.
+        // Times of a step, as in the other rows.
         const ofStep = (name: string): number[] => secondsOf(outcomes, name).map((seconds) => seconds / batches);
         rows.push(pair(what, ours.params, ofStep('ours'), ofStep('theirs')));
         for (const contender of [ours, theirs]) contender.dispose();
@@ -56,20 +50,21 @@ export async function modelFit({ settings, say }: Context): Promise<Measured<{ r
 
 interface Fitting extends Contender {
   readonly params: number;
-  /** The loss after so many epochs more. */
+  /** The loss after this many more epochs. */
   loss(epochs: number): Promise<number>;
   dispose(): void;
 }
 
-/** A model of one hidden layer that is fitted epoch by epoch, the same for each optimizer. */
-function startOn(
-  tf: typeof tfjs,
-  layers: typeof tfjsLayers,
-  backend: string,
-  units: number,
-  name: string,
-  optimizer: tfjs.Optimizer,
-): Fitting {
+interface Place {
+  readonly tf: typeof tfjs;
+  readonly layers: typeof tfjsLayers;
+  readonly backend: string;
+  /** Width of the hidden layer. */
+  readonly units: number;
+}
+
+/** A model of one hidden layer that is fitted epoch by epoch. Its initial weights are the same for each optimizer. */
+function startOn({ tf, layers, backend, units }: Place, name: string, optimizer: tfjs.Optimizer): Fitting {
   const kernel = (seed: number) => layers.initializers.glorotUniform({ seed });
   const { dense } = layers.layers;
   const model = layers.sequential({

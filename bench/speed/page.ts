@@ -1,13 +1,13 @@
 import { escapeHtml } from '../report/html.js';
-import { style } from '../report/style.js';
+import { pageHtml } from '../report/page.js';
 import { goalsOf } from './goals.js';
 import type { Results } from './results.js';
 import { type Table, tablesOf } from './tables.js';
 
-/** The benchmark as one HTML page that needs nothing but itself. */
-export function pageHtml(results: Results, plots: readonly string[], command: string): string {
+/** The benchmark as one self-contained HTML page. */
+export function resultsHtml(results: Results, plots: readonly string[], command: string): string {
   const { machine, settings, peers, seconds } = results;
-  const made = {
+  const made: Readonly<Record<string, string>> = {
     Command: command,
     Machine: `${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB; ${machine.os} ${machine.arch}; Node ${machine.node}`,
     schuss: `${machine.schuss}, ${machine.backend} backend, ${machine.isa}`,
@@ -18,16 +18,28 @@ export function pageHtml(results: Results, plots: readonly string[], command: st
             `${label} ${typeof version === 'string' ? version : `(left out: ${version.skipped})`}`,
         )
         .join('; ') || 'none',
-    Rounds: `${settings.pace.rounds} of each comparison, in turn; ${seconds} s in all, on ${machine.date}`,
+    Rounds: `${settings.pace.rounds} of each comparison; ${seconds} s in all, on ${machine.date}`,
   };
-  return `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>What a step costs: the schuss benchmark</title>
-<link rel="icon" href="data:,">
-<style>${style}
+  return pageHtml({
+    title: 'What a step costs: the schuss benchmark',
+    heading: 'What a step costs',
+    lead: 'Time per parameter of one optimizer step: schuss, other libraries in JavaScript and Python, and the limit, which is a loop that only moves the same memory. All of them take turns in one run.',
+    quick: settings.quick
+      ? 'It has few rounds and short samples: it shows how the benchmark works and is not a result. <code>npm run bench</code> without <code>--quick</code> makes the full one.'
+      : undefined,
+    made: Object.entries(made),
+    main: `<section><div class="plots">${plots.map((svg) => `<div>${svg}</div>`).join('\n')}</div></section>
+${sectionOf(goalsTable(results), 'goals')}
+${tablesOf(results)
+  .map((table) => sectionOf(table))
+  .join('\n')}`,
+    footer:
+      'Made by <code>npm run bench</code>. Times are medians with quartiles; ratios are medians of the ratios within each round. <code>bench.json</code>, beside this file, has all numbers.',
+    css,
+  });
+}
+
+const css = `
 svg { max-width: 100%; height: auto; }
 .plots { display: grid; gap: 16px; grid-template-columns: repeat(2, minmax(0, 1fr)); }
 .plots > :nth-child(-n + 2) { grid-column: 1 / -1; }
@@ -36,34 +48,11 @@ svg { max-width: 100%; height: auto; }
 .wide .goals th, .wide .goals td { text-align: left; white-space: normal; }
 .goals td:last-child { font-weight: 600; }
 @media (max-width: 980px) { .plots { grid-template-columns: minmax(0, 1fr); } }
-</style>
-</head>
-<body>
-<header>
-<p class="brand">schuss</p>
-<h1>What a step costs</h1>
-<p class="lead">Time per parameter of one optimizer step, side by side in one process and in turn: schuss, other ways of doing the same in JavaScript and Python, and the limit: a loop that only moves the same memory.</p>
-${settings.quick ? '<p class="quick"><strong>Quick run.</strong> Few rounds and short samples: a look at how it works, not a result. <code>schuss bench</code> without <code>--quick</code> makes the whole one.</p>' : ''}
-<details open><summary>How this page was made</summary><dl>${Object.entries(made)
-    .map(([name, value]) => `<dt>${escapeHtml(name)}</dt><dd>${escapeHtml(value)}</dd>`)
-    .join('')}</dl></details>
-</header>
-<main>
-<section><div class="plots">${plots.map((svg) => `<div>${svg}</div>`).join('\n')}</div></section>
-${sectionOf(goalsTable(results), 'goals')}
-${tablesOf(results)
-  .map((table) => sectionOf(table))
-  .join('\n')}
-</main>
-<footer>Made by <code>schuss bench</code>. Times are medians, with quartiles; ratios are medians of the ratios within each round. The numbers behind all of it: <code>bench.json</code>, beside this file.</footer>
-</body>
-</html>
 `;
-}
 
 function goalsTable(results: Results): Table {
   return {
-    title: 'Goals, and what was measured',
+    title: 'Goals and measurements',
     head: ['what', 'goal', 'measured', 'reached'],
     rows: goalsOf(results).map(({ what, goal, measured, reached }) => [
       what,

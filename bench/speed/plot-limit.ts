@@ -1,8 +1,9 @@
+import { colors, type Spec } from '../report/charts.js';
 import { size } from './format.js';
-import { look, type Spec } from './plot.js';
+import { look } from './plot.js';
 import type { Results } from './results.js';
 
-/** How near every class comes to the limit at each size, one thread. */
+/** The time of every class relative to the limit at each size, one thread. */
 export function limitSpec({ classes }: Results): Spec | undefined {
   const points = classes.rows.flatMap((row) =>
     row.ofLimit === null || row.threads !== 1 ? [] : [{ optimizer: row.optimizer, n: size(row.n), ...row.ofLimit }],
@@ -21,7 +22,7 @@ export function limitSpec({ classes }: Results): Spec | undefined {
   const x = {
     field: 'median',
     type: 'quantitative',
-    title: 'our time over the time of a loop that moves the same memory and only adds',
+    title: 'our time / time of a loop that moves the same memory and only adds',
     scale: { type: 'log', domain: [least, most], nice: false },
     axis: { values: [0.1, 0.2, 0.5, 0.8, 1, 1.25, 1.5, 2, 3, 5, 10, 20, 50, 100], format: '~g', grid: false },
   };
@@ -30,7 +31,12 @@ export function limitSpec({ classes }: Results): Spec | undefined {
     type: 'nominal',
     sort: null,
     title: 'parameters',
-    scale: { domain: sizes, range: ['#CC79A7', '#E69F00', '#56B4E9', '#0072B2', '#009E73', '#D55E00', '#000000'] },
+    scale: {
+      domain: sizes,
+      range: ['purple', 'orange', 'sky', 'blue', 'green', 'vermilion', 'black'].map(
+        (name) => colors[name as keyof typeof colors],
+      ),
+    },
   };
   return {
     ...look(

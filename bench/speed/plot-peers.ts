@@ -1,17 +1,18 @@
+import { colors, decades, type Spec } from '../report/charts.js';
 import { number } from './format.js';
-import { look, type Spec } from './plot.js';
+import { look } from './plot.js';
 import { isSkipped, type PeerRow, type Results } from './results.js';
 import { type Method, methods } from './task.js';
 
-// Okabe and Ito's palette, told apart with every kind of colour vision; a peer and its variants share a hue.
+// A peer and its variants share a hue.
 const looks: Readonly<Record<string, { color: string; dash: readonly number[] }>> = {
-  limit: { color: '#000000', dash: [6, 4] },
-  schuss: { color: '#0072B2', dash: [1, 0] },
-  'schuss-tfjs': { color: '#0072B2', dash: [3, 3] },
+  limit: { color: colors.black, dash: [6, 4] },
+  schuss: { color: colors.blue, dash: [1, 0] },
+  'schuss-tfjs': { color: colors.blue, dash: [3, 3] },
   js: { color: '#B58900', dash: [1, 0] },
-  'tfjs-wasm': { color: '#D55E00', dash: [1, 0] },
-  'tfjs-cpu': { color: '#D55E00', dash: [4, 3] },
-  'jax-js': { color: '#009E73', dash: [1, 0] },
+  'tfjs-wasm': { color: colors.vermilion, dash: [1, 0] },
+  'tfjs-cpu': { color: colors.vermilion, dash: [4, 3] },
+  'jax-js': { color: colors.green, dash: [1, 0] },
   torch: { color: '#A0528A', dash: [1, 0] },
   'torch-foreach': { color: '#A0528A', dash: [4, 3] },
   'torch-fused': { color: '#A0528A', dash: [8, 3] },
@@ -48,10 +49,10 @@ function pointsOf(against: readonly PeerRow[], method: Method): Point[] {
 interface Label {
   readonly peer: string;
   readonly text: string;
-  /** Where its line ends. */
+  /** The end of its line. */
   readonly n: number;
   readonly ns: number;
-  /** Where it stands: its line's end, moved until no label lies on another. */
+  /** The label's position: the end of its line, moved so that labels do not overlap. */
   readonly y: number;
 }
 
@@ -60,13 +61,13 @@ const isOurs = ({ peer }: { readonly peer: string }): boolean => peer === 'schus
 const lineHeight = 17;
 const height = 400;
 
-/** A label for each line, at its end, with how many times our time it takes there. */
+/** A label at the end of each line, with the ratio of its time to ours there. */
 function labelsOf(points: readonly Point[], [low, high]: readonly [number, number]): Label[] {
   const last = new Map(points.map((point) => [point.peer, point]));
   const pixel = (ns: number): number => height * (1 - Math.log(ns / low) / Math.log(high / low));
   const value = (y: number): number => low * (high / low) ** (1 - y / height);
   const ends = [...last.values()].sort((a, b) => b.ns - a.ns).map((point) => ({ point, y: pixel(point.ns) }));
-  // Pushed down from the top, then what fell out at the bottom up again.
+  // Labels are pushed down from the top, then those below the bottom are pushed up.
   for (let i = 1; i < ends.length; i++) ends[i]!.y = Math.max(ends[i]!.y, ends[i - 1]!.y + lineHeight);
   for (let i = ends.length - 1; i >= 0; i--)
     ends[i]!.y = Math.min(ends[i]!.y, i === ends.length - 1 ? height : ends[i + 1]!.y - lineHeight);
@@ -85,13 +86,7 @@ function textOf({ peer, label, ofOurs }: Point): string {
   return `${label}  ${ofOurs < 10 ? ofOurs.toFixed(1) : number(Math.round(ofOurs)).replace(/\.0*$/, '')}×`;
 }
 
-/** 1, 10, 100, … from a value at or below to one at or above. */
-function decades(low: number, high: number): number[] {
-  const [from, to] = [Math.floor(Math.log10(low)), Math.ceil(Math.log10(high))];
-  return Array.from({ length: to - from + 1 }, (_, i) => 10 ** (from + i));
-}
-
-/** ns/param over n for schuss, its peers and the limit, at one method. */
+/** ns/param over n for one method: schuss, its peers and the limit. */
 export function peersSpec({ against, machine }: Results, method: Method): Spec | undefined {
   const points = pointsOf(against, method);
   if (points.length === 0) return undefined;
@@ -113,7 +108,6 @@ export function peersSpec({ against, machine }: Results, method: Method): Spec |
     legend: null,
     scale: scale(of),
   });
-  // Labels stand right of all lines.
   const x = {
     field: 'n',
     type: 'quantitative',
@@ -142,7 +136,7 @@ export function peersSpec({ against, machine }: Results, method: Method): Spec |
   return {
     ...look(
       `${methods[method].label}: what a step costs`,
-      `lower is better · one thread · ${machine.cpu}, ${machine.isa} · N× = times the time of schuss there`,
+      `lower is better · one thread · ${machine.cpu}, ${machine.isa} · N× = times the time of schuss at that size`,
     ),
     height,
     layer: [

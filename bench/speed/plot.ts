@@ -1,20 +1,9 @@
-import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
-import { packageFolder, requireOptional } from '../../lib/cli/optional.js';
+import { config, type Spec, schema } from '../report/charts.js';
 
-/** The packages that draw. */
-export const plotting = ['vega', 'vega-lite'] as const;
-
-/** A Vega-Lite specification; its own type needs the optional package. */
-export interface Spec {
-  readonly $schema: string;
-  readonly [key: string]: unknown;
-}
-
-/** What all plots share. */
+/** What all plots of the benchmark share. */
 export function look(title: string, subtitle: string): Spec {
   return {
-    $schema: 'https://vega.github.io/schema/vega-lite/v6.json',
+    $schema: schema,
     width: 560,
     background: 'white',
     padding: 12,
@@ -27,37 +16,6 @@ export function look(title: string, subtitle: string): Spec {
       subtitleColor: '#57606a',
       offset: 14,
     },
-    config: {
-      font: 'system-ui, -apple-system, "Segoe UI", Roboto, "Liberation Sans", sans-serif',
-      view: { stroke: null },
-      axis: {
-        labelFontSize: 12,
-        titleFontSize: 13,
-        titleFontWeight: 'normal',
-        gridColor: '#e6e6e6',
-        domainColor: '#888',
-        tickColor: '#888',
-      },
-    },
+    config: { ...config, axis: { ...config.axis, labelFontSize: 12, titleFontSize: 13 } },
   };
-}
-
-interface Vega {
-  parse(spec: unknown): unknown;
-  View: new (runtime: unknown, options: object) => { toSVG(): Promise<string> };
-}
-interface VegaLite {
-  compile(spec: unknown): { readonly spec: unknown };
-}
-
-/** Draws in this process: the pages need no script. */
-export async function drawer(): Promise<(spec: Spec) => Promise<string>> {
-  const vega = await load<Vega>('vega', 'build/vega.module.js');
-  const { compile } = await load<VegaLite>('vega-lite', 'build/index.js');
-  return (spec) => new vega.View(vega.parse(compile(spec).spec), { renderer: 'none' }).toSVG();
-}
-
-async function load<T>(name: string, file: string): Promise<T> {
-  requireOptional('bench', [name]);
-  return (await import(pathToFileURL(join(packageFolder(name) as string, file)).href)) as T;
 }

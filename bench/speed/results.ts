@@ -1,11 +1,11 @@
 import type { Machine } from './machine.js';
 import type { Settings } from './settings.js';
-import type { Summary } from './statistics.js';
+import { ratioOf, type Summary, scaled } from './statistics.js';
 import type { Method } from './task.js';
 
-// What is saved as JSON, and all that tables, goals and plots are made of. Times are nanoseconds.
+// The contents of bench.json, from which tables, goals and plots are made. Times are in nanoseconds.
 
-/** In place of a number that there is none of, the reason. */
+/** Stands in a result's place if there is none, with the reason. */
 export interface Skipped {
   readonly skipped: string;
 }
@@ -15,7 +15,7 @@ export function isSkipped<T extends object>(value: Measured<T>): value is Skippe
   return 'skipped' in value;
 }
 
-/** A class, with a kernel that its options choose, at one size and thread count. */
+/** A class with certain options, at one size and number of threads. */
 export interface ClassRow {
   readonly optimizer: string;
   readonly n: number;
@@ -23,15 +23,15 @@ export interface ClassRow {
   readonly bytesPerParam: number;
   readonly nsPerParam: Summary;
   readonly gbPerSecond: number;
-  /** The limit loop with as many threads; null where there is none. */
+  /** Time of the limit loop with as many threads; null if there is no such loop. */
   readonly limitNsPerParam: Summary | null;
-  /** Our time over the limit's, round by round. */
+  /** Our time divided by that of the limit, round by round. */
   readonly ofLimit: Summary | null;
-  /** One thread's time over this one's, round by round. */
+  /** The time of one thread divided by this time, round by round. */
   readonly speedup: Summary;
 }
 
-/** A peer, schuss or the limit at one task. */
+/** A peer, schuss or the limit loop on one task. */
 export interface PeerRow {
   readonly method: Method;
   readonly n: number;
@@ -40,20 +40,25 @@ export interface PeerRow {
   readonly label: string;
   readonly measured: Measured<{
     readonly nsPerParam: Summary;
-    /** Its time over ours, round by round. */
+    /** Its time divided by ours, round by round. */
     readonly ofOurs: Summary;
   }>;
 }
 
-/** Two ways of the same work. */
+/** Two ways to do the same work. */
 export interface PairRow {
   readonly what: string;
   readonly n: number;
-  /** Of a whole step. */
+  /** Time of a whole step, the first way. */
   readonly ns: Summary;
   readonly otherNs: Summary;
-  /** The other's time over ours, round by round. */
+  /** The other time divided by the first, round by round. */
   readonly ratio: Summary;
+}
+
+/** A row from the seconds of both ways. */
+export function pair(what: string, n: number, ours: readonly number[], others: readonly number[]): PairRow {
+  return { what, n, ns: scaled(ours, 1e9), otherNs: scaled(others, 1e9), ratio: ratioOf(others, ours) };
 }
 
 export interface FixedCostRow {
@@ -66,7 +71,7 @@ export interface NeighbourRow {
   readonly n: number;
   readonly threads: number;
   readonly neighbours: number;
-  /** Means, since a stall is rare and long. */
+  /** Means, because stalls are rare and long. */
   readonly oneThreadNs: number;
   readonly threadsNs: number;
   readonly ratio: number;
@@ -76,7 +81,7 @@ export interface EventLoop {
   readonly n: number;
   readonly steps: number;
   readonly msPerStep: number;
-  /** How late a timer of 1 ms came while steps ran, and in a process at rest. */
+  /** Delay of a 1 ms timer while steps ran, and in an idle process. */
   readonly delayMs: { readonly p50: number; readonly p99: number; readonly max: number };
   readonly idleDelayMs: { readonly p50: number; readonly p99: number; readonly max: number };
 }

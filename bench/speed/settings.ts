@@ -1,6 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { backend } from '../../lib/engine/backend.js';
-import { optimizers } from '../../lib/optimizers/index.js';
+import { backend, optimizers } from '../common/schuss.js';
 import type { Pace } from './alternate.js';
 import { peers } from './peers/index.js';
 
@@ -12,25 +11,26 @@ export interface BenchOptions {
   readonly threads?: readonly number[];
   readonly rounds?: number;
   readonly out: string;
-  /** How the command was typed, for the report. */
-  readonly command?: string;
+  /** The command line, for the report. */
+  readonly command: string;
 }
 
+/** The values of `--classes`. */
 export const classNames: readonly string[] = Object.keys(optimizers);
-/** `none` leaves all peers out. */
+/** The values of `--peers`. `none` leaves all peers out. */
 export const peerNames: readonly string[] = [...peers.map(({ id }) => id), 'none'];
 
-/** What is measured, and how long. */
+/** What is measured, and for how long. */
 export interface Settings {
   readonly quick: boolean;
-  /** Elements, ascending. */
+  /** Numbers of elements, ascending. */
   readonly sizes: readonly number[];
   readonly classes: readonly string[];
   readonly peers: readonly string[];
-  /** Thread counts of the classes' table, ascending; 1 is always there. */
+  /** Numbers of threads in the tables of classes, ascending; always includes 1. */
   readonly threads: readonly number[];
   readonly pace: Pace;
-  /** Elements of the rows that PERFORMANCE's goals name; smaller where it is about speed of the bench itself. */
+  /** Sizes that the goals name; smaller in a quick run. */
   readonly special: {
     readonly large: number | undefined;
     readonly eventLoop: number;
@@ -41,9 +41,9 @@ export interface Settings {
 
 const unique = (values: readonly number[]): number[] => [...new Set(values)].sort((a, b) => a - b);
 
-export function settingsOf(options: BenchOptions): Settings {
+export function settingsOf(options: Omit<BenchOptions, 'out' | 'command'>): Settings {
   const { quick = false } = options;
-  // The JavaScript engine has one thread.
+  // The JavaScript backend has one thread.
   const threads = backend().name === 'js' ? [] : (options.threads ?? [availableParallelism()]);
   return {
     quick,

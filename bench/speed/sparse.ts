@@ -1,27 +1,29 @@
-import { allocate } from '../../lib/engine/backend.js';
-import { Adam } from '../../lib/optimizers/index.js';
-import { alternate, stepping } from './alternate.js';
+import { Adam, allocate } from '../common/schuss.js';
+import { alternate, secondsOf, stepping } from './alternate.js';
 import type { Context } from './context.js';
-import type { Measured, PairRow } from './results.js';
-import { pair, secondsOf } from './small.js';
+import { type Measured, type PairRow, pair } from './results.js';
 import { checkMemory, fillGrads, fillStart } from './task.js';
 
 const columns = 64;
 
-/** Rows drawn without repetition: multiples of a number that has no divisor in common with the count. */
+/** Distinct table rows: multiples of 7919, a prime that does not divide the number of rows. */
 function someRows(total: number, touched: number, start: number): Int32Array {
   return Int32Array.from({ length: touched }, (_, i) => (start + i * 7919) % total);
 }
 
-/** The best loop by hand: Adam on the touched rows alone. */
-function loopOver(
-  w: Float32Array,
-  m: Float32Array,
-  v: Float32Array,
-  rows: Int32Array,
-  values: Float32Array,
-  t: number,
-): void {
+interface AdamState {
+  readonly w: Float32Array;
+  readonly m: Float32Array;
+  readonly v: Float32Array;
+}
+
+interface SparseRows {
+  readonly rows: Int32Array;
+  readonly values: Float32Array;
+}
+
+/** The best loop by hand: step t of Adam on the touched table rows only. */
+function loopOver({ w, m, v }: AdamState, { rows, values }: SparseRows, t: number): void {
   const stepSize = 1e-3 / (1 - 0.9 ** t);
   const correction = 1 / Math.sqrt(1 - 0.999 ** t);
   for (let r = 0, k = 0; r < rows.length; r++) {
@@ -37,7 +39,7 @@ function loopOver(
   }
 }
 
-/** An embedding table of which a step touches a few rows: against the dense step, and against a loop in JavaScript. */
+/** A step on a few rows of an embedding table, against the dense step and against a loop in JavaScript. */
 export async function sparse({ settings, say }: Context): Promise<Measured<{ rows: PairRow[] }>> {
   const { sparseRows, touchedRows } = settings.special;
   const n = sparseRows * columns;
@@ -48,21 +50,22 @@ export async function sparse({ settings, say }: Context): Promise<Measured<{ row
       data: fillStart(allocate(n)),
       shape: [sparseRows, columns],
     });
-    // Other rows in each step, as batches have them.
+    // Each step touches other table rows, as mini-batches do.
     const batches = Array.from({ length: 8 }, (_, i) => ({
       rows: someRows(sparseRows, touchedRows, 131 * i),
       values: fillGrads(allocate(touchedRows * columns)),
     }));
     let turn = 0;
-    const batch = (): (typeof batches)[number] => batches[turn++ % batches.length]!;
+    const batch = (): SparseRows => batches[turn++ % batches.length]!;
 
     const ours = table();
     const sparseAdam = new Adam(ours);
-    const [w, m, v] = [table().data, new Float32Array(n), new Float32Array(n)];
-    for (const [t, { rows, values }] of batches.entries()) {
-      sparseAdam.step({ rows, values });
-      loopOver(w, m, v, rows, values, t + 1);
+    const loop: AdamState = { w: table().data, m: new Float32Array(n), v: new Float32Array(n) };
+    for (const [t, gradient] of batches.entries()) {
+      sparseAdam.step(gradient);
+      loopOver(loop, gradient, t + 1);
     }
+    const { w } = loop;
     for (let i = 0; i < n; i++) {
       if (!(Math.abs(w[i]! - ours.data[i]!) <= 1e-5))
         throw new Error(`computes something else: ${ours.data[i]} where a loop in JavaScript has ${w[i]}`);
@@ -75,10 +78,7 @@ export async function sparse({ settings, say }: Context): Promise<Measured<{ row
       [
         stepping('sparse', () => sparseAdam.step(batch())),
         stepping('dense', () => denseAdam.step(grads)),
-        stepping('loop', () => {
-          const { rows, values } = batch();
-          loopOver(w, m, v, rows, values, ++t);
-        }),
+        stepping('loop', () => loopOver(loop, batch(), ++t)),
       ],
       settings.pace,
     );

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
-import { requireOptional } from '../../lib/cli/optional.js';
-import { setThreads } from '../../lib/engine/backend.js';
+import { setThreads } from '../common/schuss.js';
+import { draw } from '../report/draw.js';
 import { makeFolder, newTable } from '../report/output.js';
 import { againstPeers, loadPeers } from './against.js';
 import { classRows } from './classes.js';
@@ -12,8 +12,7 @@ import { goalsMarkdown } from './goals-markdown.js';
 import { machine } from './machine.js';
 import { modelFit } from './model-fit.js';
 import { besideNeighbour } from './neighbour.js';
-import { pageHtml } from './page.js';
-import { drawer, plotting } from './plot.js';
+import { resultsHtml } from './page.js';
 import { limitSpec } from './plot-limit.js';
 import { peersSpec } from './plot-peers.js';
 import type { Results } from './results.js';
@@ -23,37 +22,35 @@ import { sparse } from './sparse.js';
 import { type Table, tablesOf } from './tables.js';
 import { type Method, methods } from './task.js';
 
-/** Measures what a step costs, prints tables, and writes numbers, plots and the table of goals. */
+/** Measures the time of a step, prints tables, and writes numbers, plots and the table of goals. */
 export async function bench(options: BenchOptions): Promise<void> {
-  requireOptional('bench', [...plotting, 'cli-table3']);
   const settings = settingsOf(options);
-  // Now, and not after minutes of work.
+  // A folder that cannot be made is an error now, and not after minutes of work.
   const out = makeFolder('bench', options.out);
   const results = await measure({ settings, say: status });
   status('');
 
   for (const table of tablesOf(results)) print(table);
-  const draw = await drawer();
-  // The first one is the picture of the whole; the others stand in two columns.
+  // The page shows the first two plots in full width, the others in two columns.
   const [main, ...others] = (Object.keys(methods) as Method[]).map((method) => peersSpec(results, method));
   const plots: string[] = [];
   for (const spec of [main, limitSpec(results), ...others]) if (spec !== undefined) plots.push(await draw(spec));
   const files: Record<string, string> = {
     'bench.json': `${JSON.stringify(results, undefined, 1)}\n`,
-    'bench.html': pageHtml(results, plots, options.command ?? 'schuss bench'),
+    'bench.html': resultsHtml(results, plots, options.command),
     'goals.md': goalsMarkdown(results),
     ...(plots[0] !== undefined && { 'bench.svg': plots[0] }),
   };
   for (const [name, text] of Object.entries(files)) writeFileSync(join(out, name), text);
   console.log(
-    `${results.seconds} s${settings.quick ? ' (quick: few rounds, a look and not a result)' : ''}. Open ${relative('', join(out, 'bench.html'))}`,
+    `${results.seconds} s${settings.quick ? ' (quick: few rounds, not a result)' : ''}. Open ${relative('', join(out, 'bench.html'))}`,
   );
 }
 
 async function measure(context: Context): Promise<Results> {
   const start = performance.now();
   setThreads(1);
-  // What takes nanoseconds comes first: V8 makes the best of code that has seen few classes, as a training run does.
+  // Steps of nanoseconds come first: V8 optimizes code best that has seen few classes, as in a training run.
   const fixed = await fixedCost(context);
   const many = await manyTensors(context);
   const native = await nativeAgainstJs(context);
@@ -83,13 +80,13 @@ async function measure(context: Context): Promise<Results> {
   };
 }
 
-/** One line that is written over, on a terminal only. */
+/** Shows a line that the next one overwrites, only on a terminal. */
 function status(what: string): void {
   if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${what}`);
 }
 
 function print({ title, head, rows, notes }: Table): void {
-  const table = newTable('bench', [...head]);
+  const table = newTable(head);
   for (const row of rows) table.push([...row]);
   console.log([title, ...(rows.length === 0 ? [] : [table.toString()]), ...notes, ''].join('\n'));
 }

@@ -1,4 +1,4 @@
-/** A measured quantity: its median and its quartiles. */
+/** Median and quartiles of a measured quantity. */
 export interface Summary {
   readonly low: number;
   readonly median: number;
@@ -17,7 +17,7 @@ export function summaryOf(values: readonly number[]): Summary {
   return { low: digits(0.25), median: digits(0.5), high: digits(0.75) };
 }
 
-/** The ratio within each round, for the rounds that both have. */
+/** The ratio within each round that both have. */
 export function ratioOf(a: readonly number[], b: readonly number[]): Summary {
   const rounds = Math.min(a.length, b.length);
   return summaryOf(a.slice(0, rounds).map((value, i) => value / (b[i] as number)));

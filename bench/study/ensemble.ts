@@ -1,11 +1,11 @@
-import { averagePredictions, majorityVote } from '../../lib/index.js';
+import { averagePredictions, majorityVote } from '../common/schuss.js';
 import type { Data, Examples } from './data.js';
 import { score } from './experiment.js';
 import type { EnsembleFigure } from './figures.js';
 import type { Scores } from './job.js';
 import type { Results } from './pool.js';
 
-/** One bar of the ensemble's figure. A vote has no probabilities, and so no loss. */
+/** One bar of the ensemble's figure. A majority vote has no probabilities and therefore no loss. */
 export interface Bar {
   readonly label: string;
   readonly group: 'member' | 'combined' | 'student' | 'weights';
@@ -14,7 +14,7 @@ export interface Bar {
   readonly validationAccuracy: number;
 }
 
-/** Each member alone, and what can be made of them. Members that diverged are left out. */
+/** Bars for each member and each way to combine them. Members that diverged are left out. */
 export function ensembleBars(figure: EnsembleFigure, results: Results, data: Data): Bar[] {
   const bar = (label: string, group: Bar['group'], { train, validation }: Scores): Bar => ({
     label,
@@ -33,7 +33,7 @@ export function ensembleBars(figure: EnsembleFigure, results: Results, data: Dat
     const averaged = averagePredictions(alive.map(side), { from: 'logits', classes });
     const vote = majorityVote(alive.map(side), { classes });
     return {
-      // The logarithm of a probability is a logit: its softmax is the probability.
+      // Logarithms of probabilities are logits: their softmax is the probabilities.
       average: score(averaged.map(Math.log), examples, classes),
       vote: vote.filter((label, i) => label === examples.labels[i]).length / examples.labels.length,
     };

@@ -12,33 +12,29 @@ import {
   type Schedule,
   stepDecay,
   WeightAverage,
-} from '../../lib/index.js';
+} from '../common/schuss.js';
 import type { Data, Examples } from './data.js';
-import {
-  batchOf,
-  type Decay,
-  type DescentJob,
-  type DescentResult,
-  distillation,
-  emaDecay,
-  type Job,
-  type RangeJob,
-  type RangeResult,
-  type ResultOf,
-  type Score,
-  type Scores,
-  type Settings,
-  stepsOf,
-  stepsPerEpoch,
-  type TrainJob,
-  type TrainResult,
+import type {
+  Decay,
+  DescentJob,
+  DescentResult,
+  Job,
+  RangeJob,
+  RangeResult,
+  ResultOf,
+  Score,
+  Scores,
+  Settings,
+  TrainJob,
+  TrainResult,
 } from './job.js';
 import { methods, newOptimizer } from './methods.js';
 import { crossEntropy, externalLoss, Network } from './network.js';
 import { Random } from './random.js';
+import { batchOf, distillation, emaDecay, stepsOf, stepsPerEpoch } from './settings.js';
 import { meanOf, sums, type Vector } from './sums.js';
 
-/** What a job needs around it. */
+/** Everything that a job needs besides its own description. */
 export interface Context {
   readonly tf: typeof tfjs;
   readonly data: Data;
@@ -49,15 +45,15 @@ export interface Context {
   readonly onSteps?: (steps: number) => void;
 }
 
-/** The four decays, each over the whole run of `steps`. */
-export const decays: Record<Decay, (lr: number, steps: number) => Schedule> = {
+/** The four decay schedules, each spanning the whole run of `steps`. */
+const decays: Record<Decay, (lr: number, steps: number) => Schedule> = {
   step: (lr, steps) => stepDecay(lr, { every: Math.ceil(steps / 4), factor: 0.5 }),
   exponential: (lr, steps) => exponentialDecay(lr, { rate: 3 / steps }),
   '1/t': (lr, steps) => inverseTimeDecay(lr, { rate: 9 / steps }),
   cosine: (lr, steps) => cosine(lr, { steps }),
 };
 
-/** Does a job. The same job, data and settings give the same numbers, whichever worker does it. */
+/** Runs a job. The same job, data and settings give the same numbers in every worker. */
 export function perform<J extends Job>(job: J, context: Context): ResultOf<J> {
   const kinds = {
     train: () => train(job as TrainJob, context),
@@ -92,7 +88,7 @@ function train(job: TrainJob, context: Context): TrainResult {
       const current = scoresOf(logits, context);
       if (Number.isFinite(current.train.loss)) scores.push({ step, ...current });
       else divergedAt = step;
-      // The last part of the run only: the early weights are no good to average.
+      // Only the last part of the run is averaged: early weights would spoil the average.
       if (job.average && step >= 0.6 * steps) swa.update();
     }
     if (step === steps || divergedAt !== null) break;
@@ -147,7 +143,7 @@ function rangeTest(job: RangeJob, context: Context): RangeResult {
   return { kind: 'range', lrs: [...lrs], losses: [...losses], suggestion };
 }
 
-/** The weights of an optimizer that are to be used, where these are an average and not the params. */
+/** The averaged weights of an optimizer that keeps such an average; undefined for all others. */
 function averageOf(optimizer: Optimizer): readonly Float32Array[] | undefined {
   // Empty before the first step.
   return optimizer.stepCount > 0 && 'averagedParams' in optimizer
@@ -166,7 +162,7 @@ function descend({ problem, method, lr, passes }: DescentJob, { data, settings, 
     method === 'sfo' || method === 'lbfgs'
       ? { method, ...(method === 'sfo' && { seed: settings.seed }) }
       : { method: methods[method].key, ...methods[method].options?.(settings), lr, seed: settings.seed };
-  // First-order classes step in float32.
+  // First-order optimizers update float32 params.
   const x0 = lr === undefined ? start : Float32Array.from(start);
   minimize<Vector>(terms, x0, { ...options, passes, onPass } as MinimizeOptions<Vector>);
   onSteps?.(passes + 1 - values.length);
@@ -181,7 +177,7 @@ function newNetwork(member: number, { tf, data, settings }: Context): Network {
   );
 }
 
-/** Batches of every epoch's own order; the rest of an epoch that fills no batch is left out. */
+/** Mini-batches, in a new random order each epoch. Images left over at the end of an epoch are skipped. */
 function batches(
   { method, member }: Pick<TrainJob, 'method' | 'member'>,
   { data, settings }: Context,
@@ -238,7 +234,7 @@ function scoresOf(logits: Logits, { data: { train, validation, classes } }: Cont
   return { train: score(logits.train, train, classes), validation: score(logits.validation, validation, classes) };
 }
 
-/** Mean cross-entropy and accuracy of rows of logits. Ties go to the lowest class. */
+/** Mean cross-entropy and accuracy of logits, one matrix row for each example. The lowest class wins a tie. */
 export function score(logits: Float32Array, { labels }: Examples, classes: number): Score {
   let loss = 0;
   let right = 0;

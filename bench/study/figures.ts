@@ -1,32 +1,23 @@
-import {
-  batchOf,
-  type Decay,
-  type DescentJob,
-  emaDecay,
-  type Job,
-  type RangeJob,
-  type Settings,
-  settingsOf,
-  type TrainJob,
-} from './job.js';
-import { type Family, families, type Method, methods, middleOf, spread } from './methods.js';
+import type { Decay, DescentJob, Job, Method, RangeJob, Settings, TrainJob } from './job.js';
+import { type Family, families, methods, middleOf, spread } from './methods.js';
+import { batchOf, emaDecay, settingsOf } from './settings.js';
 import { hidden, imagesOfTerm, terms } from './sums.js';
 
-/** A line of a figure: what the legend calls it, and the run that it shows. */
+/** A line of a figure: its label in the legend, and its run. */
 export interface Line {
   readonly label: string;
   readonly job: TrainJob;
 }
 
 interface Common {
-  /** Names the figure in `--only` and in the page's addresses. */
+  /** The figure's name in `--only`, and its anchor in the page. */
   readonly id: string;
   readonly title: string;
-  /** What was done; never what came out. */
+  /** What was done; never the result. */
   readonly about: string;
 }
 
-/** Training loss, training and validation accuracy of several runs; `also` draws one thing more. */
+/** Training loss, training accuracy and validation accuracy of several runs; `also` adds one more panel. */
 export interface CurvesFigure extends Common {
   readonly kind: 'curves';
   readonly lines: readonly Line[];
@@ -42,18 +33,18 @@ export interface Sweep {
   readonly family: Family;
   readonly jobs: readonly TrainJob[];
 }
-/** `ranking`: all methods at a glance; `sweep`: those of a family, with the curves of each at its best learning rate. */
+/** `ranking` compares all methods. `sweep` shows one family, with the curves of each method at its best learning rate. */
 export interface SweepFigure extends Common {
   readonly kind: 'ranking' | 'sweep';
   readonly sweeps: readonly Sweep[];
 }
-/** Ways down sums of functions: of each method, its run with every learning rate. */
+/** Minimization of sums of functions: each method with every one of its learning rates. */
 export interface DescentFigure extends Common {
   readonly kind: 'descent';
   readonly problems: readonly {
     readonly title: string;
     readonly lines: readonly { readonly label: string; readonly jobs: readonly DescentJob[] }[];
-    /** A longer run, drawn nowhere: how low it is possible to come. */
+    /** A longer run that is not drawn. It bounds the lowest value that can be reached. */
     readonly reference: DescentJob;
   }[];
 }
@@ -64,7 +55,7 @@ export interface EnsembleFigure extends Common {
 }
 export type Figure = CurvesFigure | SweepFigure | RangeFigure | EnsembleFigure | DescentFigure;
 
-/** How a learning rate is written: 1e-4, 5e-3, but 1 and 30. */
+/** A learning rate as text: 1e-4, 5e-3, but 1 and 30. */
 export function rate(lr: number): string {
   return lr < 1 ? lr.toExponential() : String(lr);
 }
@@ -108,14 +99,14 @@ function familyFigures(settings: Settings): SweepFigure[] {
     const size = batchOf(settings, method);
     return size === settings.batch
       ? []
-      : `${methods[method].name}, a full-batch method, takes mini-batches of ${size}, and so fewer steps in its ${settings.epochs} epochs: it compares the signs of successive gradients, which small mini-batches turn at random.`;
+      : `${methods[method].name}, a full-batch method, uses mini-batches of ${size}, so that its ${settings.epochs} epochs have fewer steps. It compares the signs of successive gradients, which small mini-batches flip at random.`;
   });
   return [
     {
       id: 'ranking',
       kind: 'ranking',
       title: 'Every class, over learning rates',
-      about: `Every class of the library, and SGD with its two momentums, each at ${settings.rates} learning rates half a decade apart; the other options are the defaults, but that ASGD averages over the second half of its run. The highest validation accuracy chooses the best learning rate, which flatters each a little and all alike. A frame marks the best, a triangle the default. ${batches.join(' ')}`,
+      about: `Every class of the library, and SGD with momentum and Nesterov momentum, each at ${settings.rates} learning rates half a decade apart. All other options are the defaults, except that ASGD averages over the second half of its run. The best learning rate is the one with the highest validation accuracy, which favours every method slightly and equally. A frame marks the best learning rate, a triangle the default. ${batches.join(' ')}`,
       sweeps: all,
     },
     ...families.map(
@@ -123,7 +114,7 @@ function familyFigures(settings: Settings): SweepFigure[] {
         id: `family-${family.id}`,
         kind: 'sweep',
         title: family.title,
-        about: `${family.about} First the accuracy at the end of a run with each learning rate, then the curves of each at its best one, which stands behind the name.`,
+        about: `${family.about} First panel: the accuracy at the end of a run with each learning rate. Other panels: the curves of each method at its best learning rate, which follows the name.`,
         sweeps: sweepsOf(family, settings),
       }),
     ),
@@ -132,7 +123,7 @@ function familyFigures(settings: Settings): SweepFigure[] {
 
 function descentFigure(settings: Settings): DescentFigure {
   const { passes, rates } = settings;
-  // With the middles of their learning rates: these problems' gradients are smaller than the network's.
+  // Each with the middle of its learning rates: the gradients of these problems are smaller than those of the network.
   const firstOrder: [Method, number][] = [
     ['sgd', 0.3],
     ['momentum', 0.03],
@@ -144,7 +135,7 @@ function descentFigure(settings: Settings): DescentFigure {
     id: 'second-order',
     kind: 'descent',
     title: 'Second order: SFO and L-BFGS against first-order methods',
-    about: `Two sums of ${terms} functions, each the mean loss over a mini-batch of ${size} images at half their width: softmax regression with an L2 penalty, which is convex, and a sigmoid autoencoder with tied weights and ${hidden} hidden units, which is not. An effective pass is ${terms} evaluations of a function and its gradient. SFO takes one function at a time and models the curvature of each, L-BFGS takes the whole sum, the first-order methods step after each function. SFO and L-BFGS run as they come; each first-order method is given its best of ${rates} learning rates half a decade apart, the others are its faint lines. The gap is to the lowest value that any run found, among them L-BFGS over ${10 * passes} passes, which is not drawn.`,
+    about: `Two sums of ${terms} functions, each the mean loss over a mini-batch of ${size} images at half their width: softmax regression with an L2 penalty, which is convex, and a sigmoid autoencoder with tied weights and ${hidden} hidden units, which is not. An effective pass is ${terms} evaluations of a function and its gradient. SFO evaluates one function at a time and models the curvature of each. L-BFGS evaluates the whole sum. The first-order methods step after each function. SFO and L-BFGS run with their defaults. Each first-order method is drawn at the best of ${rates} learning rates half a decade apart, with the others as faint lines. The gap is the distance to the lowest value that any run found, including L-BFGS over ${10 * passes} passes, which is not drawn.`,
     problems: [
       { title: 'Softmax regression', problem: 'softmax' as const },
       { title: 'Autoencoder', problem: 'autoencoder' as const },
@@ -185,14 +176,14 @@ export function figures(settings: Settings): Figure[] {
       id: 'optimizers',
       kind: 'curves',
       title: 'Four optimizers, each at its own learning rate',
-      about: 'A learning rate that is usual for each; the number after the name is its learning rate.',
+      about: 'A usual learning rate for each optimizer; it follows the name.',
       lines: models({ sgd: 5e-3, momentum: 5e-3, rmsprop: 1e-4, adam: 1e-3 }),
     },
     {
       id: 'same-rate',
       kind: 'curves',
       title: 'Six optimizers at one learning rate',
-      about: 'The same four, all at 1e-3, with Nesterov momentum and Adagrad beside them.',
+      about: 'The same four optimizers, Nesterov momentum and Adagrad, all at 1e-3.',
       lines: models({ sgd: 1e-3, momentum: 1e-3, nesterov: 1e-3, adagrad: 1e-3, rmsprop: 1e-3, adam: 1e-3 }),
     },
     {
@@ -236,7 +227,7 @@ export function figures(settings: Settings): Figure[] {
       also: 'lr',
       title: 'Learning rate decay',
       about:
-        'SGD with momentum 0.9 from a learning rate of 1e-2: kept, or lowered along four schedules. k is the number of steps done.',
+        'SGD with momentum 0.9 and an initial learning rate of 1e-2: constant, or decayed by four schedules. k is the number of completed steps.',
       lines: decayLines('momentum', 1e-2),
     },
     {
@@ -244,7 +235,7 @@ export function figures(settings: Settings): Figure[] {
       kind: 'range',
       title: 'Learning rate range test',
       about:
-        'The learning rate grows geometrically from 1e-5 to 1 within 120 steps of one run. The vertical line is the learning rate that lrRangeTest suggests: where the loss falls fastest. The test ends once the loss has blown up; what lies above 1.5 times the first loss is cut off.',
+        'The learning rate grows geometrically from 1e-5 to 1 within 120 steps of one run. The vertical line is the suggestion of lrRangeTest: the learning rate at which the loss falls fastest. The test ends when the loss has exploded. Losses above 1.5 times the first one are cut off.',
       jobs: [rangeTest('sgd'), rangeTest('momentum'), rangeTest('adam')],
     },
     {
@@ -253,7 +244,7 @@ export function figures(settings: Settings): Figure[] {
       also: 'updates',
       title: 'Adam with and without bias correction',
       about:
-        'Adam at 1e-3. Its averages start at zero; bias correction divides by how much of them is filled. The first panel shows the size of each of the first steps: the root mean square, over all parameters, of what the step changed.',
+        'Adam at 1e-3. Its moving averages start at zero, and bias correction divides them by the sum of their weights so far. The first panel shows the size of the first steps: the root mean square change of all parameters.',
       lines: [
         { label: 'bias-corrected', job: train('adam', 1e-3) },
         { label: 'uncorrected', job: train('uncorrectedAdam', 1e-3) },
@@ -263,16 +254,16 @@ export function figures(settings: Settings): Figure[] {
       id: 'ensemble',
       kind: 'ensemble',
       title: 'Ensembles',
-      about: `${settings.members} networks trained with Adam at 1e-3 from their own initial weights and order of batches: each alone, the average of their predicted probabilities, their majority vote, and a student distilled from the average. SWA and EMA are running averages of the weights of member 1: SWA of those at each scoring in the last 40% of the run, EMA of every step's with decay ${emaDecay(settings)}.`,
+      about: `${settings.members} networks trained with Adam at 1e-3, each with its own initial weights and order of batches. The bars show each member alone, the average of their predicted probabilities, their majority vote, and a student distilled from the average. SWA and EMA are running averages of the weights of member 1. SWA averages the weights at each scoring in the last 40% of the run. EMA averages the weights after every step with decay ${emaDecay(settings)}.`,
       members,
-      // Its own initial weights, like one more member.
+      // It has its own initial weights, as if it were one more member.
       student: train('adam', 1e-3, { member: settings.members, teachers: members }),
     },
     descentFigure(settings),
   ];
 }
 
-/** The names that `--only` takes. */
+/** The values of `--only`. */
 export const figureIds: readonly string[] = figures(settingsOf({ seed: 0 })).map((figure) => figure.id);
 
 export function jobsOf(figure: Figure): readonly Job[] {

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
-import { CliError } from '../../lib/cli/cli-error.js';
+import { UserError } from '../common/user-error.js';
 
-/** A tensor of bytes, as the IDX format of MNIST and Fashion-MNIST holds it. */
+/** A tensor of bytes, read from an IDX file, the format of MNIST and Fashion-MNIST. */
 export interface Idx {
   readonly shape: readonly number[];
   readonly data: Uint8Array;
@@ -10,21 +10,24 @@ export interface Idx {
 
 const UNSIGNED_BYTE = 0x08;
 
-/** Reads an IDX file of unsigned bytes with `dimensions` dimensions, gzipped or not. @throws CliError naming the file and what is wrong with it. */
+/**
+ * Reads an IDX file of unsigned bytes with `dimensions` dimensions, gzipped or not.
+ * @throws UserError that names the file and the problem
+ */
 export function readIdx(path: string, dimensions: number): Idx {
   let bytes: Buffer;
   try {
     bytes = readFileSync(path);
   } catch (error) {
-    throw new CliError(`study: ${path}: ${(error as Error).message}`);
+    throw new UserError(`study: ${path}: ${(error as Error).message}`);
   }
   return parseIdx(bytes, path, dimensions);
 }
 
-/** As {@link readIdx}, from memory. http://yann.lecun.com/exdb/mnist describes the format. */
+/** Parses the contents of an IDX file, see {@link readIdx}. http://yann.lecun.com/exdb/mnist describes the format. */
 export function parseIdx(bytes: Buffer, file: string, dimensions: number): Idx {
   const refuse = (given: string, expected: string): never => {
-    throw new CliError(`study: ${file}: ${given}, expected ${expected}`);
+    throw new UserError(`study: ${file}: ${given}, expected ${expected}`);
   };
   if (bytes[0] === 0x1f && bytes[1] === 0x8b) {
     try {

@@ -1,26 +1,24 @@
-import { type Method, methods } from './methods.js';
-import type { Problem } from './sums.js';
+import type { StepsMethod } from '../common/schuss.js';
+
+/** A class of the library, or one of its variants in methods.ts. */
+export type Method = StepsMethod | 'momentum' | 'nesterov' | 'uncorrectedAdam';
+
+/** A sum of functions in sums.ts. */
+export type Problem = 'softmax' | 'autoencoder';
 
 export type Decay = 'step' | 'exponential' | '1/t' | 'cosine';
 
-/** How a student learns: from predictions softened by Hinton's temperature, and half from the labels. */
-export const distillation = { temperature: 2, alpha: 0.5 } as const;
-/** Of the running average of the weights: over about a quarter of the run. */
-export function emaDecay(settings: Settings): number {
-  return 1 - 4 / (settings.epochs * stepsPerEpoch(settings, 'adam'));
-}
-
-/** One training run. Plain data: it travels to a worker, and two figures that declare the same run share it. */
+/** One training run. Plain data, so that it can be sent to a worker. Figures that declare the same run share it. */
 export interface TrainJob {
   readonly kind: 'train';
   readonly method: Method;
   readonly lr: number;
   readonly decay?: Decay;
-  /** Which initial weights and batches: runs of one member start alike and see the same batches. */
+  /** Selects the initial weights and the order of batches: runs of one member start alike and see the same batches. */
   readonly member: number;
-  /** Also keep running averages of the weights. */
+  /** Also keeps running averages of the weights. */
   readonly average?: true;
-  /** Learn from the averaged predictions of these, and not from the labels alone. */
+  /** Runs whose averaged predictions this one learns from, beside the labels. */
   readonly teachers?: readonly TrainJob[];
 }
 
@@ -33,49 +31,45 @@ export interface RangeJob {
   readonly steps: number;
 }
 
-/** One run down a sum of functions. */
+/** One minimization of a sum of functions. */
 export interface DescentJob {
   readonly kind: 'descent';
   readonly problem: Problem;
   readonly method: 'sfo' | 'lbfgs' | Method;
-  /** Of a first-order method. */
+  /** Learning rate of a first-order method. */
   readonly lr?: number;
-  /** How often each term of the sum is evaluated. */
+  /** How many times each term of the sum is evaluated. */
   readonly passes: number;
 }
 
 export type Job = TrainJob | RangeJob | DescentJob;
 
-/** What holds for every run of a study. */
+/** Settings shared by all runs of a study. */
 export interface Settings {
   readonly seed: number;
   readonly quick: boolean;
+  /** Number of training images. */
   readonly train: number;
+  /** Number of validation images. */
   readonly validation: number;
   readonly batch: number;
   readonly epochs: number;
+  /** Number of ensemble members. */
   readonly members: number;
+  /** Widths of the hidden layers. */
   readonly hidden: readonly number[];
-  /** With how many learning rates each class is tried. */
+  /** Number of learning rates that each method is tried at. */
   readonly rates: number;
-  /** How often the second-order comparison goes over its sums. */
+  /** Passes over the data in the second-order comparison. */
   readonly passes: number;
-  /** Whole-set scores are taken so many times an epoch. */
+  /** How many times an epoch loss and accuracy are computed on the whole sets. */
   readonly scoresPerEpoch: number;
-}
-
-/** The settings of the study, whole or quick. */
-export function settingsOf({ quick = false, seed }: { readonly quick?: boolean; readonly seed: number }): Settings {
-  const sizes = quick
-    ? { train: 1000, validation: 500, batch: 50, epochs: 2, members: 3, rates: 3, passes: 10, scoresPerEpoch: 2 }
-    : { train: 4000, validation: 1000, batch: 100, epochs: 5, members: 5, rates: 5, passes: 30, scoresPerEpoch: 4 };
-  return { seed, quick, ...sizes, hidden: [100, 100, 100, 100, 100] };
 }
 
 export interface Score {
   /** Mean cross-entropy. */
   readonly loss: number;
-  /** 0 … 1. */
+  /** In [0, 1]. */
   readonly accuracy: number;
 }
 
@@ -86,16 +80,17 @@ export interface Scores {
 
 export interface TrainResult {
   readonly kind: 'train';
-  /** At each step, before it: the loss of its mini-batch, and the learning rate. */
+  /** For each step: the loss of its mini-batch before the update. */
   readonly losses: readonly number[];
+  /** For each step: the learning rate. */
   readonly lrs: readonly number[];
-  /** At each step: root mean square of the change of the parameters. */
+  /** For each step: root mean square of the parameters' change. */
   readonly updates: readonly number[];
-  /** On all training and validation images, after so many steps. */
+  /** Scores on all training and validation images, with the number of steps before them. */
   readonly scores: readonly (Scores & { readonly step: number })[];
-  /** The step at which the loss was no longer a finite number; the run ends there. */
+  /** The step at which the loss became infinite or NaN, which ends the run; null if there was none. */
   readonly divergedAt: number | null;
-  /** The last weights' logits; null for a run that diverged. */
+  /** Logits of the final weights; null for a run that diverged. */
   readonly logits: { readonly train: Float32Array; readonly validation: Float32Array } | null;
   readonly averages?: { readonly swa: Scores; readonly ema: Scores };
 }
@@ -109,29 +104,14 @@ export interface RangeResult {
 
 export interface DescentResult {
   readonly kind: 'descent';
-  /** The mean of the terms at the start and after each pass; a run that overflows or converges has fewer. */
+  /** Mean of the terms at the start and after each pass. A run that overflows or converges early has fewer. */
   readonly values: readonly number[];
 }
 
 export type Result = TrainResult | RangeResult | DescentResult;
 export type ResultOf<J extends Job> = Extract<Result, { kind: J['kind'] }>;
 
-/** Equal for two jobs exactly when their runs are the same; averaging only watches a run. */
+/** Equal for two jobs exactly when their runs are the same. `average` is ignored, because averaging does not alter a run. */
 export function keyOf(job: Job): string {
   return JSON.stringify(job, (name, value: unknown) => (name === 'average' ? undefined : value));
-}
-
-/** The examples of a step. */
-export function batchOf(settings: Settings, method: Method): number {
-  return Math.min(settings.train, settings.batch * (methods[method].batches ?? 1));
-}
-
-export function stepsPerEpoch(settings: Settings, method: Method): number {
-  return Math.floor(settings.train / batchOf(settings, method));
-}
-
-/** How many steps or passes a job takes, for the progress bar. */
-export function stepsOf(job: Job, settings: Settings): number {
-  if (job.kind === 'train') return settings.epochs * stepsPerEpoch(settings, job.method);
-  return job.kind === 'range' ? job.steps : job.passes;
 }

@@ -1,35 +1,26 @@
-import {
-  createOptimizer,
-  type Optimizer,
-  optimizers,
-  type Param,
-  type Schedule,
-  type StepsMethod,
-} from '../../lib/index.js';
-import type { Settings } from './job.js';
+import { createOptimizer, type Optimizer, optimizers, type Param, type Schedule } from '../common/schuss.js';
+import type { Method, Settings } from './job.js';
 
-/** How an optimizer takes part. */
+/** An optimizer of the study: a class of the library, or a variant of one. */
 export interface MethodSpec {
-  /** As the report calls it. */
+  /** The name in the report. */
   readonly name: string;
-  /** Its key in the library's table. */
+  /** The class's key in `optimizers`. */
   readonly key: string;
-  /** Of the class, beside lr; the others keep their defaults. */
+  /** Options of the class beside lr; all others keep their defaults. */
   readonly options?: (settings: Settings) => Readonly<Record<string, unknown>>;
-  /** About which its learning rates are spread: where left out, its default, or 0.01 for a class without one. */
+  /** The learning rate in the middle of those tried. Default: the default of the class, or 0.01 if it has none. */
   readonly middle?: number;
-  /** How many times larger than the others' its mini-batches are. */
+  /** Factor on the size of the mini-batches. Default: 1. */
   readonly batches?: number;
 }
 
-export type Method = StepsMethod | 'momentum' | 'nesterov' | 'uncorrectedAdam';
-
-// What is not a class as it comes, about its default lr.
+// Methods that are not a class with its default options and a grid around its default lr.
 const variants: { readonly [M in Method]?: Partial<MethodSpec> } = {
   momentum: { name: 'SGD + momentum', key: 'sgd', options: () => ({ momentum: 0.9 }) },
   nesterov: { name: 'SGD + Nesterov', key: 'sgd', options: () => ({ momentum: 0.9, nesterov: true }) },
   uncorrectedAdam: { name: 'Adam without bias correction', key: 'adam', options: () => ({ biasCorrection: false }) },
-  // Over the second half of the run. By default it averages from the millionth step on.
+  // Averages over the second half of the run. The default is from the millionth step on.
   asgd: { options: ({ train, batch, epochs }) => ({ t0: (epochs * train) / batch / 2 }) },
   lars: { middle: 1 },
   rmsprop: { middle: 3e-4 },
@@ -37,7 +28,7 @@ const variants: { readonly [M in Method]?: Partial<MethodSpec> } = {
   schedulefreesgd: { middle: 0.1 },
 };
 
-/** Every class of the library, in the order of its table, and after it its variants. */
+/** Every class of the library in the order of `optimizers`, each followed by its variants. */
 export const methods = Object.fromEntries(
   Object.entries(optimizers).flatMap(([key, { optimizerName: name }]) => [
     [key, { name, key, ...variants[key as Method] }],
@@ -48,7 +39,7 @@ export const methods = Object.fromEntries(
 export const defaultLr = (method: Method): number | undefined =>
   optimizers[methods[method].key]?.defaults['lr'] as number | undefined;
 
-/** Classes that are seen together. */
+/** Methods that share a figure. */
 export interface Family {
   readonly id: string;
   readonly title: string;
@@ -61,26 +52,26 @@ const named: readonly Family[] = [
     id: 'sgd',
     title: 'SGD, momentum and averages',
     about:
-      'One learning rate for all parameters. ASGD, over the second half of its run, and ScheduleFreeSGD are judged by their averaged weights.',
+      'One learning rate for all parameters. ASGD averages over the second half of its run. ASGD and ScheduleFreeSGD are scored with their averaged weights.',
     methods: ['sgd', 'momentum', 'nesterov', 'asgd', 'schedulefreesgd'],
   },
   {
     id: 'adagrad',
     title: 'Adagrad and its relatives',
-    about: 'Each parameter has its own learning rate, from the size of its gradients so far.',
+    about: 'Each parameter has its own learning rate, derived from the size of its past gradients.',
     methods: ['adagrad', 'rmsprop', 'adadelta', 'adafactor', 'ftrl'],
   },
   {
     id: 'adam',
     title: 'Adam and its relatives',
-    about: 'Both momentum and learning rates of their own. ScheduleFreeAdamW is judged by its averaged weights.',
+    about: 'Momentum and a learning rate for each parameter. ScheduleFreeAdamW is scored with its averaged weights.',
     methods: ['adam', 'adamw', 'adamax', 'nadam', 'radam', 'ademamix', 'schedulefreeadamw'],
   },
   {
     id: 'scale-free',
     title: 'Scale-free steps: layers and signs',
     about:
-      'The size of the gradient does not matter: LARS and LAMB scale the step of each layer, Lion and Rprop take signs.',
+      'The size of the gradient does not matter: LARS and LAMB scale the step of each layer, Lion and Rprop use signs.',
     methods: ['lars', 'lamb', 'lion', 'rprop'],
   },
 ];
@@ -88,14 +79,14 @@ const unnamed = (Object.keys(optimizers) as Method[]).filter(
   (name) => !named.some(({ methods }) => methods.includes(name)),
 );
 
-/** With a class that no family names yet, one more family. */
+/** The families above, and one more for classes that none of them names yet. */
 export const families: readonly Family[] =
   unnamed.length === 0 ? named : [...named, { id: 'others', title: 'Others', about: '', methods: unnamed }];
 
-/** 1 and 3 of each power of ten. */
+/** 1 and 3 times each power of ten. */
 const halfDecade = (h: number): number => Number(`${h % 2 === 0 ? 1 : 3}e${Math.floor(h / 2)}`);
 
-/** `count` learning rates, half a decade apart, about the middle. */
+/** `count` learning rates, half a decade apart, centred on `middle`. */
 export function spread(middle: number, count: number): number[] {
   const first = Math.round(2 * Math.log10(middle)) - Math.floor(count / 2);
   return Array.from({ length: count }, (_, i) => halfDecade(first + i));

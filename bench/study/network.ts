@@ -1,21 +1,19 @@
-import type * as tfjs from '@tensorflow/tfjs-core';
-import { loadOptional } from '../../lib/cli/optional.js';
-import type { Param } from '../../lib/index.js';
+import * as tfjs from '@tensorflow/tfjs-core';
+import '@tensorflow/tfjs-backend-wasm';
+import type { Param } from '../common/schuss.js';
 import type { Random } from './random.js';
 
 type Tf = typeof tfjs;
 type Matrix = tfjs.Tensor2D;
 
-/** A loss as a function of the logits: its value, differentiable. */
+/** A differentiable loss as a function of the logits. */
 export type Loss = (logits: Matrix) => tfjs.Scalar;
 
-/** TensorFlow.js on its WebAssembly backend, which computes the same numbers on every machine. */
+/** TensorFlow.js with its WebAssembly backend, which computes the same numbers on every machine. */
 export async function loadTensorFlow(): Promise<Tf> {
-  const tf = loadOptional<Tf>('study', '@tensorflow/tfjs-core');
-  loadOptional('study', '@tensorflow/tfjs-backend-wasm');
-  await tf.setBackend('wasm');
-  await tf.ready();
-  return tf;
+  await tfjs.setBackend('wasm');
+  await tfjs.ready();
+  return tfjs;
 }
 
 /**
@@ -27,7 +25,7 @@ export class Network {
   readonly #tf: Tf;
   readonly #sizes: readonly number[];
 
-  /** @param sizes - The widths, from the inputs to the classes. Weights are N(0, 0.05²), biases 0. */
+  /** @param sizes - Widths of the layers, from inputs to classes. Initial weights are drawn from N(0, 0.05²); biases are 0. */
   constructor(tf: Tf, sizes: readonly number[], random: Random) {
     this.#tf = tf;
     this.#sizes = sizes;
@@ -39,7 +37,7 @@ export class Network {
       ]);
   }
 
-  /** `params`, the weights with their shapes: for methods that treat rows and columns. */
+  /** `params`, with shapes on the weight matrices for optimizers that use rows and columns. */
   get shaped(): Param[] {
     return this.params.map((data, i) =>
       i % 2 === 1 ? data : { data, shape: [this.#sizes[i >> 1] as number, this.#sizes[(i >> 1) + 1] as number] },
@@ -50,7 +48,7 @@ export class Network {
   lossAndGradients(inputs: Float32Array, loss: Loss): { loss: number; gradients: Float32Array[] } {
     let value = Number.NaN;
     let gradients: Float32Array[] = [];
-    // What tidy returns it searches for tensors, element by element: arrays leave by the closure (it is 20 times faster).
+    // `tidy` searches its return value for tensors, element by element. Assigning to outer variables is 20 times faster.
     this.#tf.tidy(() => {
       const x = this.#tf.tensor2d(inputs, [inputs.length / (this.#sizes[0] as number), this.#sizes[0] as number]);
       const result = this.#tf.valueAndGrads((...params: tfjs.Tensor[]) => loss(this.#forward(x, params)))(
@@ -62,7 +60,7 @@ export class Network {
     return { loss: value, gradients };
   }
 
-  /** The logits of any number of rows, with these or other parameters. */
+  /** The logits of any number of examples, with the network's own or other parameters. */
   logits(inputs: Float32Array, params: readonly Float32Array[] = this.params): Float32Array {
     let logits = new Float32Array(0);
     this.#tf.tidy(() => {
@@ -94,7 +92,7 @@ export class Network {
   }
 }
 
-/** The layer whose inputs are data: nothing goes into their gradient. */
+/** The first layer. Its inputs are data, so no gradient is computed for them. */
 function firstLayer(tf: Tf, x: Matrix): (weight: Matrix, bias: tfjs.Tensor1D) => Matrix {
   return differentiable(tf, (weight: Matrix, bias: tfjs.Tensor1D) => {
     const value = tf.fused.matMul({ a: x, b: weight, bias, activation: 'relu' }) as Matrix;
@@ -109,8 +107,8 @@ function firstLayer(tf: Tf, x: Matrix): (weight: Matrix, bias: tfjs.Tensor1D) =>
   });
 }
 
-// TensorFlow.js's own gradient of a matrix product multiplies with a transposed operand, which its wasm backend does
-// in a plain loop; transposing first keeps to its fast path: a step takes 3 ms instead of 14.
+// TensorFlow.js computes the gradient of a matrix product with a transposed operand, for which its wasm backend has only a
+// plain loop. Transposing first uses the fast path: a step takes 3 ms instead of 14 ms.
 function denseLayer(tf: Tf, relu: boolean): (x: Matrix, weight: Matrix, bias: tfjs.Tensor1D) => Matrix {
   return differentiable(tf, (x: Matrix, weight: Matrix, bias: tfjs.Tensor1D) => {
     const value = tf.fused.matMul({ a: x, b: weight, bias, activation: relu ? 'relu' : 'linear' }) as Matrix;
@@ -140,7 +138,7 @@ export function crossEntropy(tf: Tf, labels: Int32Array): Loss {
   });
 }
 
-/** A loss computed outside of TensorFlow.js: `compute` gets the logits, fills their gradient and returns the value. */
+/** A loss computed outside TensorFlow.js: `compute` takes the logits, writes their gradient and returns the loss. */
 export function externalLoss(tf: Tf, compute: (logits: Float32Array, gradient: Float32Array) => number): Loss {
   return differentiable(tf, (logits: Matrix) => {
     const gradient = new Float32Array(logits.size);
@@ -151,13 +149,13 @@ export function externalLoss(tf: Tf, compute: (logits: Float32Array, gradient: F
 
 interface Differentiable<Out> {
   readonly value: Out;
-  /** What the backward pass needs kept. */
+  /** Tensors that the backward pass needs. */
   readonly saved: tfjs.Tensor[];
-  /** The gradients at the inputs, from the one at the value. */
+  /** Gradients of the inputs, from the gradient of the value. */
   backward(dy: Out, saved: Matrix[]): tfjs.Tensor[];
 }
 
-/** `tf.customGrad`, whose own types know neither the inputs nor what is saved. */
+/** `tf.customGrad` with types for the inputs and the saved tensors. */
 function differentiable<In extends tfjs.Tensor[], Out extends tfjs.Tensor>(
   tf: Tf,
   forward: (...inputs: In) => Differentiable<Out>,

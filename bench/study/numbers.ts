@@ -1,4 +1,4 @@
-import { optimizers } from '../../lib/index.js';
+import { optimizers } from '../common/schuss.js';
 import type { Bar } from './ensemble.js';
 import {
   type CurvesFigure,
@@ -9,11 +9,12 @@ import {
   type Sweep,
   type SweepFigure,
 } from './figures.js';
-import { type DescentJob, keyOf, type Settings, stepsPerEpoch, type TrainJob, type TrainResult } from './job.js';
-import { type Family, type Method, methods } from './methods.js';
+import { type DescentJob, keyOf, type Method, type Settings, type TrainJob, type TrainResult } from './job.js';
+import { type Family, methods } from './methods.js';
 import type { Results } from './pool.js';
+import { stepsPerEpoch } from './settings.js';
 
-/** One training run under the name that is unique in the study. */
+/** A training run with its name, which is unique in the study. */
 export interface Run {
   readonly name: string;
   readonly job: TrainJob;
@@ -27,10 +28,10 @@ export function nameOf(job: TrainJob): string {
   return `${methods[job.method].name}, lr ${rate(job.lr)}${decay}${member}${student}`;
 }
 
-/** A run that diverged is below all others. */
+/** The final validation accuracy; a run that diverged is below all others. */
 const merit = (result: TrainResult): number => finalOf(result)?.validation.accuracy ?? -1;
 
-/** The learning rate with the highest final validation accuracy; of equal ones that with the lower training loss. */
+/** The run with the highest final validation accuracy. The lower training loss breaks ties. */
 export function bestOf({ jobs }: Sweep, results: Results): TrainJob {
   const loss = (job: TrainJob): number => finalOf(results.get(job))?.train.loss ?? Infinity;
   return [...jobs].sort(
@@ -38,19 +39,19 @@ export function bestOf({ jobs }: Sweep, results: Results): TrainJob {
   )[0] as TrainJob;
 }
 
-/** A method over its learning rates. */
+/** A method's scores over its learning rates. */
 export interface Ranked {
   readonly method: Method;
   readonly name: string;
   readonly family: Family;
-  /** At each learning rate: null where the run diverged. */
+  /** The accuracy at each learning rate; null if the run diverged. */
   readonly scores: readonly { readonly lr: number; readonly accuracy: number | null }[];
   readonly best: { readonly lr: number; readonly accuracy: number };
-  /** The accuracies at the best learning rate and at those beside it; 0 where the run diverged. */
+  /** The accuracies at the best learning rate and its two neighbours; 0 if the run diverged. */
   readonly nearby: readonly number[];
 }
 
-/** The methods of a figure, the most accurate first. */
+/** The methods of a figure, most accurate first. */
 export function ranked({ sweeps }: SweepFigure, results: Results): Ranked[] {
   return sweeps
     .map((sweep): Ranked => {
@@ -74,7 +75,7 @@ export function ranked({ sweeps }: SweepFigure, results: Results): Ranked[] {
     .sort((a, b) => b.best.accuracy - a.best.accuracy);
 }
 
-/** Each method of a sweep at its best learning rate; any other figure as it is. */
+/** A sweep as curves, each method at its best learning rate. Any other figure is returned as it is. */
 export function atBest<F extends Figure>(figure: F, results: Results): Exclude<F, SweepFigure> | CurvesFigure {
   if (figure.kind !== 'ranking' && figure.kind !== 'sweep') return figure as Exclude<F, SweepFigure>;
   const lines = figure.sweeps.map((sweep) => {
@@ -85,13 +86,13 @@ export function atBest<F extends Figure>(figure: F, results: Results): Exclude<F
   return { id, title, about, kind: 'curves', lines };
 }
 
-/** Of a method's runs down a sum, the one that ends lowest; one that overflowed is above all others. */
+/** The run of a method that ends lowest. A run that overflowed is above all others. */
 export function lowestOf(jobs: readonly DescentJob[], results: Results): DescentJob {
   const end = (job: DescentJob): number => results.get(job).values.at(-1) ?? Infinity;
   return jobs.reduce((best, job) => (end(job) < end(best) ? job : best));
 }
 
-export type DescentProblem = DescentFigure['problems'][number];
+type DescentProblem = DescentFigure['problems'][number];
 
 /** The lowest value that any run of a problem found. */
 export function lowestValue({ lines, reference }: Omit<DescentProblem, 'title'>, results: Results): number {
@@ -99,7 +100,7 @@ export function lowestValue({ lines, reference }: Omit<DescentProblem, 'title'>,
   return Math.min(...jobs.flatMap((job) => results.get(job).values));
 }
 
-/** Every training run of the figures once, by method and learning rate. */
+/** Every training run of the figures once, ordered by method and learning rate. */
 export function runsOf(figures: readonly Figure[], results: Results): Run[] {
   const jobs = new Map(
     figures.flatMap(jobsOf).flatMap((job) => (job.kind === 'train' ? [[keyOf(job), job] as const] : [])),
@@ -117,17 +118,17 @@ export function runsOf(figures: readonly Figure[], results: Results): Run[] {
     );
 }
 
-/** The highest final validation accuracy; several runs may share it. */
+/** The highest final validation accuracy, which several runs may share. */
 export function bestAccuracy(runs: readonly Run[]): number {
   return Math.max(0, ...runs.map(({ result }) => merit(result)));
 }
 
-/** The last scores of a run that went to its end. */
+/** The last scores of a run; undefined if it diverged. */
 export function finalOf(result: TrainResult): TrainResult['scores'][number] | undefined {
   return result.divergedAt === null ? result.scores.at(-1) : undefined;
 }
 
-/** Everything that was measured, and nothing that changes from one run of the same command to the next. */
+/** Every measured number, and nothing that differs between two runs of the same command. */
 export function toJson(
   figures: readonly Figure[],
   results: Results,
@@ -182,7 +183,7 @@ export function toJson(
   return `${JSON.stringify({ data: dataName, settings, figures: contents, runs, rangeTests, descents, ensemble: bars }, undefined, 1)}\n`;
 }
 
-/** Long form: one value a row. */
+/** All training runs as CSV in long form: one value in each line. */
 export function toCsv(figures: readonly Figure[], results: Results, settings: Settings): string {
   const rows = ['run,quantity,step,epoch,value'];
   for (const { name, job, result } of runsOf(figures, results)) {
@@ -196,7 +197,7 @@ export function toCsv(figures: readonly Figure[], results: Results, settings: Se
       add('validation loss', step, validation.loss);
       add('validation accuracy', step, validation.accuracy);
     }
-    // A mini-batch is looked at before its step, the update is what the step does.
+    // The loss of a mini-batch is computed before its step; rate and update belong to the step itself.
     result.losses.forEach((loss, step) => {
       add('mini-batch loss', step, loss);
     });

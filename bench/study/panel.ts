@@ -1,5 +1,4 @@
-/** A Vega-Lite specification; its own type needs the optional package. */
-export type Spec = Readonly<Record<string, unknown>>;
+import { colors, config, type Spec, schema } from '../report/charts.js';
 
 /** One plot of a figure. */
 export interface Panel {
@@ -14,45 +13,35 @@ export interface LegendEntry {
   readonly diverged?: boolean;
 }
 
-// Okabe and Ito's palette, told apart with every kind of colour vision; without its yellow, too pale on white.
-// The dash patterns tell lines apart without any colour.
+// The dash patterns make lines distinguishable without colour.
 const styles: readonly { color: string; dash: readonly number[] }[] = [
-  { color: '#0072B2', dash: [1, 0] },
-  { color: '#D55E00', dash: [8, 3] },
-  { color: '#009E73', dash: [2, 2] },
-  { color: '#CC79A7', dash: [8, 3, 2, 3] },
-  { color: '#E69F00', dash: [12, 3, 2, 3, 2, 3] },
-  { color: '#000000', dash: [4, 4] },
-  { color: '#56B4E9', dash: [1, 0] },
+  { color: colors.blue, dash: [1, 0] },
+  { color: colors.vermilion, dash: [8, 3] },
+  { color: colors.green, dash: [2, 2] },
+  { color: colors.purple, dash: [8, 3, 2, 3] },
+  { color: colors.orange, dash: [12, 3, 2, 3, 2, 3] },
+  { color: colors.black, dash: [4, 4] },
+  { color: colors.sky, dash: [1, 0] },
 ];
 
 export function legendOf(labels: readonly string[]): LegendEntry[] {
   return labels.map((label, i) => ({ label, ...(styles[i % styles.length] as (typeof styles)[number]) }));
 }
 
-/** What all panels share: they fill their cell, and the page's legend sets `focus` to bring one line out. */
+/** What all panels share. They fill their cell of the page. */
 export const base = {
-  $schema: 'https://vega.github.io/schema/vega-lite/v6.json',
+  $schema: schema,
   width: 'container',
   height: 250,
   autosize: { type: 'fit', contains: 'padding' },
   background: 'transparent',
   config: {
-    font: 'system-ui, -apple-system, "Segoe UI", Roboto, "Liberation Sans", sans-serif',
-    view: { stroke: null },
-    axis: {
-      labelFontSize: 11,
-      titleFontSize: 12,
-      titleFontWeight: 'normal',
-      labelColor: '#444',
-      titleColor: '#222',
-      gridColor: '#e6e6e6',
-      domainColor: '#888',
-      tickColor: '#888',
-    },
+    ...config,
+    axis: { ...config.axis, labelFontSize: 11, titleFontSize: 12, labelColor: '#444', titleColor: '#222' },
   },
 } as const;
 
+/** The page's legend sets this signal to the line to highlight. */
 export const focus = { name: 'focus', value: '' };
 
 export const unlessFocused = (opacity: number, faded: number) => ({
@@ -66,11 +55,11 @@ export interface LinePanel {
   readonly x: { readonly title: string; readonly field: string; readonly scale?: object; readonly axis?: object };
   readonly y: { readonly title: string; readonly scale?: object; readonly axis?: object; readonly format: string };
   readonly points: readonly object[];
-  /** Noisy values, drawn as faint dots behind. */
+  /** Noisy values, drawn as faint dots behind the lines. */
   readonly dots?: readonly object[];
-  /** Where lines end because their run diverged. */
+  /** The ends of runs that diverged. */
   readonly crosses?: readonly object[];
-  /** Runs beside the lines, each a faint line of its own. */
+  /** Further runs, drawn as faint lines. */
   readonly faint?: readonly object[];
   readonly layers?: readonly object[];
 }
@@ -143,7 +132,7 @@ export function linePanel({
           encoding: { ...position, color, strokeDash, opacity: unlessFocused(1, 0.12) },
         },
         {
-          // Invisible, and the nearest one shows itself under the pointer.
+          // Points are invisible, except the one nearest to the pointer.
           data: { values: points },
           params: [{ name: 'near', select: { type: 'point', on: 'pointerover', clear: 'pointerout', nearest: true } }],
           mark: { type: 'point', filled: true, size: 50, clip: true },
@@ -176,17 +165,12 @@ export const scientific = {
   labelExpr: "datum.value === 0 || datum.value >= 1 ? format(datum.value, '~g') : format(datum.value, '~e')",
 };
 
-export function decades(from: number, to: number): number[] {
-  const [low, high] = [Math.ceil(Math.log10(from)), Math.floor(Math.log10(to))];
-  return Array.from({ length: high - low + 1 }, (_, i) => Number(`1e${low + i}`));
-}
-
-/** An axis of accuracies that does not waste its room on what lies far below the best. */
+/** An axis of accuracies from `floor` up, so that the best ones are far enough apart to see. */
 export const accuracyFrom = (floor: number) => ({
   title: `Accuracy (%)${floor === 0 ? '' : `, from ${floor}`}`,
   scale: { domain: [floor, 100], nice: false },
 });
 
-/** A round number, some way below all accuracies. */
+/** A multiple of ten, at least `margin` below all accuracies, but not below 0. */
 export const floorBelow = (accuracies: readonly number[], margin: number): number =>
   Math.max(0, 10 * Math.floor((Math.min(...accuracies) - margin) / 10));

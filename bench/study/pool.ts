@@ -1,11 +1,11 @@
-import { Worker } from 'node:worker_threads';
+import { startWorker } from '../common/start-worker.js';
 import type { Data } from './data.js';
 import { perform } from './experiment.js';
 import { type Job, keyOf, type Result, type ResultOf, type Settings, type TrainResult } from './job.js';
 import { loadTensorFlow } from './network.js';
 import type { Answer, Question, Start } from './worker.js';
 
-/** The results of a study's jobs, by job: equal jobs are one. */
+/** The results of a study by job. Jobs with the same key share one result. */
 export class Results {
   readonly #results = new Map<string, Result>();
 
@@ -19,30 +19,30 @@ export class Results {
     this.#results.set(keyOf(job), result);
   }
 
-  /** Training logits of the job's teachers; those that diverged have none. */
+  /** Training logits of the job's teachers, without those that diverged. */
   teachersOf(job: Job): Float32Array[] {
     const teachers = (job.kind === 'train' && job.teachers) || [];
     return teachers.flatMap((teacher) => (this.get(teacher) as TrainResult).logits?.train ?? []);
   }
 }
 
-/** Each different job once, in the order given, and the teachers that are not among them. */
+/** Each distinct job once, in the given order. A job's teachers come before it, and are added if they are missing. */
 export function plan(jobs: readonly Job[]): Job[] {
   const planned = new Map<string, Job>();
   for (const job of jobs.flatMap((job) => [...((job.kind === 'train' && job.teachers) || []), job])) {
-    // A figure may want running averages of a run that another figure only draws.
+    // One figure may need running averages of a run that another figure only plots.
     planned.set(keyOf(job), { ...planned.get(keyOf(job)), ...job });
   }
   return [...planned.values()];
 }
 
 export interface PoolOptions {
-  /** How many worker threads; 0 does the work in this one. */
+  /** Number of worker threads; 0 runs the jobs in the calling thread. */
   readonly workers: number;
   readonly onSteps: (steps: number) => void;
 }
 
-/** Does every job of a plan. A job's numbers depend neither on the number of workers nor on which of them does it. */
+/** Runs every job of a plan. Results do not depend on the number of workers, nor on which worker runs a job. */
 export async function performAll(
   jobs: readonly Job[],
   data: Data,
@@ -86,7 +86,9 @@ async function here(data: Data, settings: Settings, onSteps: (steps: number) => 
 }
 
 function elsewhere(data: Data, settings: Settings, onSteps: (steps: number) => void): Lane {
-  const worker = new Worker(require.resolve('./worker.js'), { workerData: { data, settings } satisfies Start });
+  const worker = startWorker(new URL('./worker.ts', import.meta.url), {
+    workerData: { data, settings } satisfies Start,
+  });
   return {
     ask: (question) =>
       new Promise((resolve, reject) => {

@@ -1,10 +1,10 @@
+import { colors, decades } from '../report/charts.js';
 import type { SweepFigure } from './figures.js';
 import { defaultLr } from './methods.js';
 import { ranked } from './numbers.js';
 import {
   accuracyFrom,
   base,
-  decades,
   floorBelow,
   focus,
   type LegendEntry,
@@ -16,13 +16,13 @@ import {
 } from './panel.js';
 import type { Results } from './pool.js';
 
-/** The families' colors, which the ranking shows. */
+/** The colour of each family. */
 export function familyLegend(figure: SweepFigure): LegendEntry[] {
   const titles = [...new Set(figure.sweeps.map(({ family }) => family.title))];
   return legendOf(titles).map((entry) => ({ ...entry, dash: [1, 0] }));
 }
 
-/** All classes, the best first: each one's accuracy at every learning rate, and how much a learning rate beside the best costs. */
+/** All methods, best first: the accuracy at each learning rate, and the loss of accuracy half a decade beside the best. */
 export function rankingPanels(figure: SweepFigure, results: Results): Panel[] {
   const rows = ranked(figure, results);
   const cells = rows.flatMap(({ name, family, best, scores }) =>
@@ -37,7 +37,7 @@ export function rankingPanels(figure: SweepFigure, results: Results): Panel[] {
       best: lr === best.lr,
     })),
   );
-  // Drawn last, so that no neighbour covers its frame.
+  // The best cell is drawn last, so that no neighbour covers its frame.
   cells.sort((a, b) => Number(a.best) - Number(b.best));
   const defaults = rows.flatMap(({ name, family, method }) => {
     const lr = defaultLr(method);
@@ -102,7 +102,7 @@ export function rankingPanels(figure: SweepFigure, results: Results): Panel[] {
                 field: 'accuracy',
                 type: 'quantitative',
                 legend: null,
-                // What lies near the top is told apart.
+                // The exponent spreads the colours of accuracies near 100%.
                 scale: { type: 'pow', exponent: 4, scheme: 'blues', domain: [0, 100] },
               },
               stroke: { condition: { test: 'datum.best', value: '#000' }, value: null },
@@ -122,14 +122,14 @@ export function rankingPanels(figure: SweepFigure, results: Results): Panel[] {
           },
           {
             data: { values: defaults },
-            mark: { type: 'point', shape: 'triangle-up', filled: true, color: '#D55E00', size: 32, yOffset: 8 },
+            mark: { type: 'point', shape: 'triangle-up', filled: true, color: colors.vermilion, size: 32, yOffset: 8 },
             encoding: { y, x: { ...x, field: 'lr' }, opacity: unlessFocused(1, 0.15) },
           },
         ],
       },
     },
     {
-      title: 'At the best learning rate, down to the worse of those beside it',
+      title: 'At the best learning rate, and at the worse of its two neighbours',
       spec: {
         ...shared,
         data: { values: dots },

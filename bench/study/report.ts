@@ -1,6 +1,6 @@
-import { readOptional } from '../../lib/cli/optional.js';
+import { readPackageFile } from '../common/packages.js';
 import { escapeHtml, inlineScript, prose, scriptJson } from '../report/html.js';
-import { style } from '../report/style.js';
+import { pageHtml } from '../report/page.js';
 import {
   chance,
   describeCurves,
@@ -26,13 +26,13 @@ import type { Bar } from './ensemble.js';
 import type { Figure } from './figures.js';
 import type { Settings } from './job.js';
 import { atBest, bestAccuracy, finalOf, type Run, runsOf } from './numbers.js';
-import { script } from './page.js';
+import { script } from './page-script.js';
 import type { LegendEntry, Panel } from './panel.js';
 import type { Results } from './pool.js';
 import { familyLegend, rankingPanels } from './ranking.js';
 
-/** The plotting libraries that the page carries in it. */
-export const plotting = {
+/** The plotting libraries that the page contains. */
+const plotting = {
   vega: 'build/vega.min.js',
   'vega-lite': 'build/vega-lite.min.js',
   'vega-embed': 'build/vega-embed.min.js',
@@ -43,13 +43,13 @@ export interface Report {
   readonly results: Results;
   readonly settings: Settings;
   readonly data: Data;
-  /** Empty where the ensemble was not asked for. */
+  /** Empty without the figure of the ensemble. */
   readonly bars: readonly Bar[];
-  /** How the page was made: name and value. */
+  /** How the page was made, as pairs of name and value. */
   readonly made: readonly (readonly [string, string])[];
 }
 
-/** The study as one HTML page that needs nothing but itself. */
+/** The study as one self-contained HTML page. */
 export function reportHtml({ figures, results, settings, data, bars, made }: Report): string {
   const specs: Panel['spec'][] = [];
   const sections = figures.map((figure, i) => {
@@ -71,44 +71,33 @@ ${legend.length === 0 ? '' : `<div class="legend" role="group" aria-label="Legen
     figures.map((figure) => atBest(figure, results)),
     results,
   );
-  // None where every run diverged, or where only the range test was asked for.
+  // There is none if every run diverged, or with --only range-test.
   const best = bestAccuracy(runs);
   const noise =
     best > 0
-      ? ` An accuracy of ${percent(best)} on ${validation.toLocaleString('en')} images is known to ± ${chance(best, validation)} (two standard errors): smaller differences may be chance.`
+      ? ` An accuracy of ${percent(best)} on ${validation.toLocaleString('en')} images has an uncertainty of ± ${chance(best, validation)} (two standard errors): smaller differences may be chance.`
       : '';
-  return `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Optimizers at work: the schuss study</title>
-<link rel="icon" href="data:,">
-<style>${style}</style>
-</head>
-<body>
-<header>
-<p class="brand">schuss</p>
-<h1>Optimizers at work</h1>
-<p class="lead">The optimizers of schuss, training the same network on the same images, from the same initial weights and with the same order of batches: ${train.toLocaleString('en')} training and ${validation.toLocaleString('en')} validation images, ${hidden.length} hidden ReLU layers of ${hidden[0]}, softmax and cross-entropy, mini-batches of ${batch}, ${epochs} epochs. TensorFlow.js computes the gradients, schuss does the updates.</p>
-${settings.quick ? '<p class="quick"><strong>Quick run.</strong> Fewer images, epochs, learning rates and ensemble members than the whole study: a look at how it works, not a result. <code>schuss study</code> without <code>--quick</code> makes the whole one.</p>' : ''}
-<details open><summary>How this page was made</summary><dl>${made.map(([name, value]) => `<dt>${escapeHtml(name)}</dt><dd>${escapeHtml(value)}</dd>`).join('')}</dl></details>
-<nav aria-label="Figures"><ol>${figures.map((figure) => `<li><a href="#${figure.id}">${escapeHtml(figure.title)}</a></li>`).join('')}${runs.length === 0 ? '' : '<li><a href="#numbers">Runs in numbers</a></li>'}</ol></nav>
-</header>
-<main>
-<p class="how">How to read the curves: lines are the loss and the accuracy on <em>all</em> training or validation images, ${settings.scoresPerEpoch} times an epoch; faint dots are the loss of each mini-batch. Point at a legend entry to bring out its line, click to keep it so; point at a line for its values.${noise}</p>
+  const images = `${train.toLocaleString('en')} training and ${validation.toLocaleString('en')} validation images`;
+  return pageHtml({
+    title: 'Optimizers at work: the schuss study',
+    heading: 'Optimizers at work',
+    lead: `Every optimizer of schuss trains the same network on the same images, from the same initial weights and with the same order of batches: ${images}, ${hidden.length} hidden ReLU layers of ${hidden[0]} units, softmax and cross-entropy, mini-batches of ${batch}, ${epochs} epochs. TensorFlow.js computes the gradients; schuss updates the weights.`,
+    quick: settings.quick
+      ? 'It has fewer images, epochs, learning rates and ensemble members than the full study: it shows how the study works and is not a result. <code>npm run study</code> without <code>--quick</code> makes the full one.'
+      : undefined,
+    made,
+    contents: `<nav aria-label="Figures"><ol>${figures.map((figure) => `<li><a href="#${figure.id}">${escapeHtml(figure.title)}</a></li>`).join('')}${runs.length === 0 ? '' : '<li><a href="#numbers">Runs in numbers</a></li>'}</ol></nav>`,
+    main: `<p class="how">How to read the curves: lines are the loss and the accuracy on <em>all</em> training or validation images, ${settings.scoresPerEpoch} times an epoch; faint dots are the loss of each mini-batch. Point at a legend entry to highlight its line; click to keep it highlighted. Point at a line for its values.${noise}</p>
 ${sections.join('\n')}
-${runs.length === 0 ? '' : numbersTable(runs)}
-</main>
-<footer>Made by <code>schuss study</code>. Beside this file: <code>numbers.json</code>, the numbers behind every plot, and <code>curves.csv</code>, every training run step by step. The same command gives the same numbers.</footer>
-${Object.entries(plotting)
-  .map(([name, file]) => inlineScript(readOptional('study', name, file)))
-  .join('\n')}
+${runs.length === 0 ? '' : numbersTable(runs)}`,
+    footer:
+      'Made by <code>npm run study</code>. Beside this file are <code>numbers.json</code>, the numbers behind every plot, and <code>curves.csv</code>, every training run step by step. The same command gives the same numbers.',
+    scripts: `${Object.entries(plotting)
+      .map(([name, file]) => inlineScript(readPackageFile(name, file)))
+      .join('\n')}
 <script type="application/json" id="specs">${scriptJson(specs)}</script>
-${inlineScript(script)}
-</body>
-</html>
-`;
+${inlineScript(script)}`,
+  });
 }
 
 function contentOf(
@@ -167,7 +156,7 @@ function numbersTable(runs: readonly Run[]): string {
   });
   return `<section id="numbers">
 <h2>Runs in numbers</h2>
-<p>Every run of the curves above, and each class at its best learning rate; <code>numbers.json</code> holds all. After the last step, on all training and all validation images. The highest validation accuracy is marked.</p>
+<p>Every run of the curves above, and each class at its best learning rate, scored after the last step on all training and all validation images. The highest validation accuracy is marked. <code>numbers.json</code> holds all runs.</p>
 <div class="wide"><table>
 <thead><tr><th scope="col">Run</th><th scope="col">Training loss</th><th scope="col">Training accuracy</th><th scope="col">Validation loss</th><th scope="col">Validation accuracy</th></tr></thead>
 <tbody>${rows.join('\n')}</tbody>

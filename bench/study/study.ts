@@ -1,18 +1,20 @@
 import { writeFileSync } from 'node:fs';
-import { availableParallelism, cpus } from 'node:os';
+import { availableParallelism } from 'node:os';
 import { join, relative } from 'node:path';
-import type * as CliProgress from 'cli-progress';
-import { loadOptional, requireOptional, versionOf } from '../../lib/cli/optional.js';
-import { backend } from '../../lib/index.js';
+import progress from 'cli-progress';
+import { versionOf } from '../common/packages.js';
+import { backend } from '../common/schuss.js';
+import { processorName } from '../report/machine.js';
 import { makeFolder, newTable } from '../report/output.js';
 import { percent, short } from './captions.js';
 import { loadDigits, loadFolder, split } from './data.js';
 import { ensembleBars } from './ensemble.js';
 import { type Figure, figures, jobsOf } from './figures.js';
-import { type Settings, settingsOf, stepsOf } from './job.js';
+import type { Settings } from './job.js';
 import { atBest, bestAccuracy, finalOf, type Run, runsOf, toCsv, toJson } from './numbers.js';
 import { performAll, plan } from './pool.js';
-import { plotting, reportHtml } from './report.js';
+import { reportHtml } from './report.js';
+import { settingsOf, stepsOf } from './settings.js';
 
 export interface StudyOptions {
   readonly data?: string;
@@ -21,24 +23,16 @@ export interface StudyOptions {
   readonly quick?: boolean;
   readonly only?: readonly string[];
   readonly workers?: number;
-  /** How the command was typed, for the report. */
-  readonly command?: string;
+  /** The command line, for the report. */
+  readonly command: string;
 }
 
-/** Trains every run of the study's figures, prints a table, and writes the report and its numbers. */
+/** Performs every run of the study's figures, prints a table, and writes the report and its numbers. */
 export async function study(options: StudyOptions): Promise<void> {
-  requireOptional('study', [
-    '@tensorflow/tfjs-core',
-    '@tensorflow/tfjs-backend-wasm',
-    ...Object.keys(plotting),
-    'cli-progress',
-    'cli-table3',
-    ...(options.data === undefined ? ['mnist'] : []),
-  ]);
   const started = performance.now();
   const settings = settingsOf(options);
   const data = split(options.data === undefined ? loadDigits() : loadFolder(options.data), settings);
-  // Now, and not after minutes of work.
+  // A folder that cannot be made is an error now, and not after minutes of work.
   const out = makeFolder('study', options.out);
 
   const chosen = figures(settings).filter((figure) => options.only === undefined || options.only.includes(figure.id));
@@ -74,20 +68,19 @@ export async function study(options: StudyOptions): Promise<void> {
   if (runs.length > 0) console.log(table(runs));
   if (bars.length > 0) console.log(barTable(bars));
   console.log(
-    `${jobs.length} runs in ${seconds.toFixed(0)} s${settings.quick ? ' (quick: fewer images, epochs, learning rates and members than the whole study)' : ''}. Open ${relative('', join(out, 'report.html'))}`,
+    `${jobs.length} runs in ${seconds.toFixed(0)} s${settings.quick ? ' (quick: fewer images, epochs, learning rates and members than the full study)' : ''}. Open ${relative('', join(out, 'report.html'))}`,
   );
 }
 
-/** Drawn on a terminal only. */
-function progressBar(total: number): CliProgress.SingleBar {
-  const { SingleBar, Presets } = loadOptional<typeof CliProgress>('study', 'cli-progress');
-  const bar = new SingleBar(
+/** A progress bar, which is drawn only on a terminal. */
+function progressBar(total: number): progress.SingleBar {
+  const bar = new progress.SingleBar(
     {
       format: 'training {bar} {percentage}% | {value}/{total} steps | {eta_formatted} left',
       hideCursor: true,
       clearOnComplete: true,
     },
-    Presets.shades_classic,
+    progress.Presets.shades_classic,
   );
   bar.start(total, 0);
   return bar;
@@ -95,7 +88,7 @@ function progressBar(total: number): CliProgress.SingleBar {
 
 function table(runs: readonly Run[]): string {
   const best = bestAccuracy(runs);
-  const rows = newTable('study', ['run', 'train loss', 'train acc', 'val acc', '']);
+  const rows = newTable(['run', 'train loss', 'train acc', 'val acc', '']);
   for (const { name, result } of runs) {
     const final = finalOf(result);
     rows.push(
@@ -115,7 +108,7 @@ function table(runs: readonly Run[]): string {
 
 function barTable(bars: ReturnType<typeof ensembleBars>): string {
   const best = Math.max(...bars.map((bar) => bar.validationAccuracy));
-  const rows = newTable('study', ['ensemble', 'train loss', 'train acc', 'val acc', '']);
+  const rows = newTable(['ensemble', 'train loss', 'train acc', 'val acc', '']);
   for (const { label, loss, trainAccuracy, validationAccuracy } of bars) {
     rows.push([
       label,
@@ -135,26 +128,25 @@ function madeOf(
   runs: number,
   seconds: number,
 ): [string, string][] {
-  const { name, isa, threads } = backend();
+  const { name, isa, threads, version } = backend();
   const packages = ['@tensorflow/tfjs-core', '@tensorflow/tfjs-backend-wasm', 'vega', 'vega-lite', 'vega-embed'];
-  const processors = cpus();
   return [
-    ['Command', options.command ?? 'schuss study'],
+    ['Command', options.command],
     [
       'Data',
-      `${dataName}; ${settings.train} training and ${settings.validation} validation images, drawn by the seed; pixels 0–255 minus the training mean`,
+      `${dataName}; ${settings.train} training and ${settings.validation} validation images, drawn at random by the seed; pixels 0–255 minus the training mean`,
     ],
-    ['Network', `five hidden ReLU layers of ${settings.hidden[0]}; weights N(0, 0.05²), biases 0`],
-    ['Seed', String(settings.seed)],
     [
-      'Updates',
-      `schuss ${versionOf('schuss')}, ${name} backend, ${isa}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`,
+      'Network',
+      `${settings.hidden.length} hidden ReLU layers of ${settings.hidden[0]} units; initial weights N(0, 0.05²), biases 0`,
     ],
+    ['Seed', String(settings.seed)],
+    ['Updates', `schuss ${version}, ${name} backend, ${isa}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`],
     ['Gradients', 'TensorFlow.js, WebAssembly backend'],
     ['Packages', packages.map((name) => `${name} ${versionOf(name)}`).join(', ')],
     [
       'Machine',
-      `${processors[0]?.model.trim() ?? 'unknown processor'}, ${availableParallelism()} cores; ${process.platform} ${process.arch}; Node ${process.version}`,
+      `${processorName()}, ${availableParallelism()} cores; ${process.platform} ${process.arch}; Node ${process.version}`,
     ],
     ['Time', `${runs} runs in ${seconds.toFixed(0)} s, on ${new Date().toISOString().slice(0, 10)}`],
   ];

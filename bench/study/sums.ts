@@ -1,27 +1,27 @@
 import type { Data } from './data.js';
-import type { Settings } from './job.js';
+import type { Problem, Settings } from './job.js';
 import { Random } from './random.js';
 
 export type Vector = Float32Array | Float64Array;
 
-/** A sum of N functions, as `minimize` takes it, and where to begin. */
+/** A sum of N functions in the form that `minimize` takes, and its starting point. */
 export interface Sum {
   readonly N: number;
   readonly f: (i: number, x: Vector, grad: Vector) => number;
   readonly start: Float64Array;
 }
 
-/** How many functions, and the images of each, where there are enough. */
+/** Number of functions in a sum. */
 export const terms = 30;
+/** Number of images in a term: 20, or 10 in a quick study, or fewer if there are fewer training images. */
 export const imagesOfTerm = (settings: Settings): number =>
   Math.floor(Math.min(settings.train, settings.quick ? 300 : 600) / terms);
-/** Of softmax regression: what holds its minimum in place. */
-export const decay = 1e-3;
-/** Of the autoencoder. */
+/** L2 penalty of softmax regression, which makes its minimum unique. */
+const decay = 1e-3;
+/** Number of hidden units of the autoencoder. */
 export const hidden = 16;
 
-export const sums = { softmax, autoencoder } satisfies Record<string, (data: Data, settings: Settings) => Sum>;
-export type Problem = keyof typeof sums;
+export const sums: Readonly<Record<Problem, (data: Data, settings: Settings) => Sum>> = { softmax, autoencoder };
 
 /** The mean of the terms. */
 export function meanOf({ N, f }: Pick<Sum, 'N' | 'f'>, x: Vector): number {
@@ -31,7 +31,7 @@ export function meanOf({ N, f }: Pick<Sum, 'N' | 'f'>, x: Vector): number {
   return sum / N;
 }
 
-/** The first training images in units of 255; square ones at half their side, so that a pass takes milliseconds. */
+/** The first training images, with pixels divided by 255. Square images are halved in width and height to make a pass fast. */
 function imagesOf({ inputs, train }: Data, count: number): Float64Array[] {
   const half = Math.sqrt(inputs) / 2;
   return Array.from({ length: count }, (_, image) => {
@@ -81,12 +81,15 @@ function softmax(data: Data, settings: Settings): Sum {
   return { N: terms, f, start: new Float64Array(biases + classes) };
 }
 
-/** SFO's authors' demonstration: a sigmoid autoencoder with tied weights, the mean squared distance of a mini-batch. */
+/**
+ * A sigmoid autoencoder with tied weights; the loss is the mean squared error of a mini-batch. The authors of SFO use it as
+ * their demonstration.
+ */
 function autoencoder(data: Data, settings: Settings): Sum {
   const size = imagesOfTerm(settings);
   const images = imagesOf(data, terms * size);
   const visible = images[0]!.length;
-  // x holds the weights (a row for each hidden unit), the hidden units' biases, the outputs' biases.
+  // x holds the weights (a matrix row for each hidden unit), then the biases of the hidden units, then those of the outputs.
   const weights = visible * hidden;
   const outputs = weights + hidden;
   const random = new Random(settings.seed, 'autoencoder');

@@ -4,15 +4,20 @@ import { perform } from './experiment.js';
 import type { Job, Result, Settings } from './job.js';
 import { loadTensorFlow } from './network.js';
 
-/** What a worker is started with, is asked, and answers. An error goes unanswered: it ends the worker, and its 'error' event tells. */
+/** What a worker starts with. */
 export interface Start {
   readonly data: Data;
   readonly settings: Settings;
 }
+
+/** A request to a worker. */
 export interface Question {
   readonly job: Job;
+  /** Training logits of the job's teachers. */
   readonly teachers: readonly Float32Array[];
 }
+
+/** A worker's reply: progress, then the result. An error is not a reply: it ends the worker and becomes its 'error' event. */
 export type Answer = { readonly steps: number } | { readonly result: Result };
 
 const { data, settings } = workerData as Start;

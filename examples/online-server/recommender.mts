@@ -1,10 +1,10 @@
-// Who likes what, learnt event by event: a vector for each user and each item, whose product says how likely a click is.
+// Learns from events which items a user likes. Each user and each item has a vector; their dot product predicts a click.
 import { readFile } from 'node:fs/promises';
 import { deserialize, serialize } from 'node:v8';
 import { Adagrad, allocate, type StateDict } from 'schuss';
 import { replaceFile } from './replace-file.mjs';
 
-/** One event: whether a user took an item that was shown. */
+/** One event: a user was shown an item, and clicked it or not. */
 export interface Event {
   readonly user: number;
   readonly item: number;
@@ -27,7 +27,7 @@ const batchSize = 256;
 
 const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
 
-/** Numbers in [0, 1) that look random, the same in each run (mulberry32). */
+/** Pseudo-random numbers in [0, 1), the same in each run (mulberry32). */
 function randomFrom(seed: number): () => number {
   let state = seed;
   return () => {
@@ -38,7 +38,7 @@ function randomFrom(seed: number): () => number {
   };
 }
 
-/** The gradient of some rows of a table, in memory that a step on another thread may read. */
+/** Buffers for a sparse gradient, in memory that a step on another thread may read. */
 function rowGrads(width: number) {
   const rows = new Int32Array(new SharedArrayBuffer(4 * batchSize));
   const values = allocate(batchSize * width);
@@ -70,21 +70,21 @@ export class Recommender {
     }
     this.#tables = { users: params.users.data, items: params.items.data, popularity: params.popularity.data };
     this.#grads = { users: rowGrads(width), items: rowGrads(width), popularity: rowGrads(1) };
-    // One accumulator a row; a step touches the rows of the batch alone, however long the tables are.
+    // One accumulator per row. A step touches only the rows of the batch, whatever the size of the tables.
     this.#optimizer = new Adagrad(params, { lr: 0.05, rowWise: true });
   }
 
-  /** Steps taken so far. */
+  /** The number of steps taken so far. */
   get steps(): number {
     return this.#optimizer.stepCount;
   }
 
-  /** A moving average of the loss of each event, as it was predicted before it was learnt. */
+  /** Moving average of the log loss of the events, each predicted before it was learnt. */
   get logLoss(): number {
     return this.#logLoss;
   }
 
-  /** How likely a user takes an item. While a step runs it may read a row that is half new: a prediction can live with that. */
+  /** The probability of a click. While a step runs, this may read a half-updated row, which is harmless for a prediction. */
   score(user: number, item: number): number {
     const { users, items, popularity } = this.#tables;
     const { width } = this.sizes;
@@ -93,14 +93,14 @@ export class Recommender {
     return sigmoid(sum);
   }
 
-  /** The items that a user likes most. */
+  /** The `count` items with the highest scores for a user. */
   recommend(user: number, count: number): { item: number; score: number }[] {
     return Array.from({ length: this.sizes.items }, (_, item) => ({ item, score: this.score(user, item) }))
       .sort((a, b) => b.score - a.score)
       .slice(0, count);
   }
 
-  /** Learns from events, batch by batch, on other threads: the event loop goes on serving. One call at a time. */
+  /** Learns from events, batch by batch, on other threads, so that the event loop keeps serving. One call at a time. */
   async learn(events: readonly Event[]): Promise<void> {
     for (let begin = 0; begin < events.length; begin += batchSize) {
       const batch = events.slice(begin, begin + batchSize);
@@ -117,7 +117,7 @@ export class Recommender {
     }
   }
 
-  /** The gradient of the log loss of one event, in place n of the batch. A row that is named twice gets the sum. */
+  /** Writes the gradient of one event's log loss at position n of the batch. The step adds gradients of the same row. */
   #writeGrads(n: number, { user, item, clicked }: Event): void {
     const { width } = this.sizes;
     const { users, items } = this.#tables;
@@ -134,13 +134,13 @@ export class Recommender {
     }
   }
 
-  /** Writes tables and optimizer to a file, the whole or nothing. Not while `learn` runs. */
+  /** Saves tables and optimizer to a file, atomically. Do not call it while `learn` runs. */
   async save(path: string): Promise<void> {
     const saved: Saved = { sizes: this.sizes, tables: this.#tables, optimizer: this.#optimizer.stateDict() };
     await replaceFile(path, serialize(saved));
   }
 
-  /** Goes on from what `save` wrote, to the bit. */
+  /** Loads what `save` wrote. Training then continues bit for bit. */
   async load(path: string): Promise<void> {
     const { sizes, tables, optimizer } = deserialize(await readFile(path)) as Saved;
     for (const key of ['users', 'items', 'width'] as const) {

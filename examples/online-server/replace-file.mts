@@ -1,7 +1,7 @@
 import { open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
-/** Puts a file in the place of another. A crash at any point leaves the old one or the new one, whole. */
+/** Replaces a file atomically: a crash at any point leaves either the old file or the new one, whole. */
 export async function replaceFile(path: string, data: Uint8Array): Promise<void> {
   const temporary = `${path}.${process.pid}.tmp`;
   try {
@@ -17,7 +17,7 @@ export async function replaceFile(path: string, data: Uint8Array): Promise<void>
     await rm(temporary, { force: true });
     throw error;
   }
-  if (process.platform === 'win32') return; // a folder can't be opened there
+  if (process.platform === 'win32') return; // Windows cannot open a folder
   const folder = await open(dirname(path));
   await folder.sync().finally(() => folder.close());
 }

@@ -1,5 +1,5 @@
-// An HTTP server that learns while it serves: events come in, are queued, and are learnt on other threads (stepAsync) from the
-// sparse gradients of the rows that they name; predictions are served meanwhile. Its state survives a restart.
+// An HTTP server that learns while it serves. It queues incoming events and learns them on other threads (stepAsync), with sparse
+// gradients for the rows that they name. Meanwhile it serves predictions. Its state survives a restart.
 //
 // PORT=3000 STATE=./recommender.state npx tsx examples/online-server/server.mts
 //
@@ -20,7 +20,7 @@ if (existsSync(STATE)) await model.load(STATE);
 
 const app = fastify({ logger: { level: 'warn' } });
 
-// What waits to be learnt, and the one run that learns it.
+// The events to learn, and the one run that learns them.
 let queue: Event[] = [];
 let learning: Promise<void> | undefined;
 let savedAt = Date.now();
@@ -91,7 +91,7 @@ app.get('/stats', async () => ({
   backend: backend(),
 }));
 
-// No new requests; what was taken is learnt; then all is saved.
+// On close, the server takes no new requests, learns the queued events, and saves everything.
 app.addHook('onClose', async () => {
   startLearning();
   await learning;

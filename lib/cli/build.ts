@@ -15,16 +15,17 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { currentTarget, ownBuild, prebuildPath, root } from '../engine/prebuilds.js';
 import { CliError } from './cli-error.js';
-import { packageFolder, requireOptional } from './optional.js';
+
+const { devDependencies } = require('../../package.json') as { devDependencies: Record<string, string> };
 
 export interface BuildOptions {
-  /** Shows what node-gyp and the compiler say. */
+  /** Show the output of node-gyp and the compiler. */
   readonly verbose?: boolean;
 }
 
 const windows = process.platform === 'win32';
 
-/** How a compiler and Python get onto this system. */
+/** The command that installs a compiler and Python on this system. */
 function toolchain(): string {
   if (process.platform === 'darwin') return 'xcode-select --install';
   if (existsSync('/etc/alpine-release')) return 'apk add python3 make g++';
@@ -43,13 +44,13 @@ function runs(program: string, args: readonly string[], input = ''): boolean {
   return spawnSync(program, args, { input }).status === 0;
 }
 
-/** The C++ compiler: the one asked for, or the first that knows C++17. */
+/** The C++ compiler: that of CXX, or the first that supports C++17. */
 function compiler(): string {
   const { CXX } = process.env;
   const candidates = CXX ? [CXX] : ['g++', 'c++', 'clang++'];
   const code = '#include <thread>\nstatic_assert(__cplusplus >= 201703L, "");\n';
   const found = candidates.find((candidate) => {
-    // It may have arguments of its own, as in CXX="ccache g++".
+    // CXX may have arguments, as in CXX="ccache g++".
     const [program, ...args] = candidate.trim().split(/\s+/) as [string, ...string[]];
     return runs(program, [...args, '-std=c++17', '-fsyntax-only', '-x', 'c++', '-'], code);
   });
@@ -57,7 +58,7 @@ function compiler(): string {
   return found;
 }
 
-/** What node-gyp would complain about at length. On Windows it looks for itself, in the registry. */
+/** Checks the tools, because node-gyp's own messages are long. On Windows node-gyp finds them in the registry. */
 function checkTools(): Record<string, string> {
   if (windows) return {};
   const CXX = compiler();
@@ -69,21 +70,30 @@ function checkTools(): Record<string, string> {
   return { CXX };
 }
 
-/** node-gyp: the user's own, the one inside the npm that runs this, or the one inside the npm beside Node. */
+/** The script of node-gyp: that of the user's project, of the npm that runs this, or of the npm beside Node. */
 export function nodeGyp(environment = process.env, node = process.execPath): string {
   const npm = windows ? join(dirname(node), 'node_modules') : join(dirname(dirname(node)), 'lib', 'node_modules');
-  const own = packageFolder('node-gyp');
-  const script = join('bin', 'node-gyp.js');
   const found = [
-    own === undefined ? undefined : join(own, script),
+    installedNodeGyp(),
     environment['npm_config_node_gyp'],
-    join(npm, 'npm', 'node_modules', 'node-gyp', script),
+    join(npm, 'npm', 'node_modules', 'node-gyp', 'bin', 'node-gyp.js'),
   ].find((file) => file !== undefined && existsSync(file));
-  if (found === undefined) requireOptional('build', ['node-gyp']);
-  return found as string;
+  if (found !== undefined) return found;
+  throw new CliError(
+    `schuss build needs node-gyp, which is not installed. Install it with\n\n  npm i -D node-gyp@${devDependencies['node-gyp']}\n`,
+  );
 }
 
-/** Node's headers, if they came with it: node-gyp would fetch the same from nodejs.org. */
+/** The node-gyp of the user's project: beside schuss, or in the working directory (npx, pnpm, a global install). */
+function installedNodeGyp(): string | undefined {
+  try {
+    return require.resolve('node-gyp/bin/node-gyp.js', { paths: [__dirname, process.cwd()] });
+  } catch {
+    return undefined;
+  }
+}
+
+/** The option for the headers installed with Node, if there are any. Otherwise node-gyp downloads them from nodejs.org. */
 function headers(): readonly string[] {
   const prefix = dirname(dirname(process.execPath));
   const file = join(prefix, 'include', 'node', 'node_version.h');
@@ -93,7 +103,7 @@ function headers(): readonly string[] {
   return version.join('.') === process.versions.node ? [`--nodedir=${prefix}`] : [];
 }
 
-/** The nearest folder that exists must be writable. */
+/** @throws CliError if the nearest existing folder above the file is not writable */
 function checkWritable(file: string): void {
   let folder = dirname(file);
   while (!existsSync(folder)) folder = dirname(folder);
@@ -104,7 +114,7 @@ function checkWritable(file: string): void {
   }
 }
 
-/** Compiles the sources in a folder of their own, whose path holds no space: make can't have one. */
+/** Compiles a copy of the sources in `folder`. Its path must not contain a space, which make does not support. */
 function compile(folder: string, environment: Record<string, string>, verbose: boolean): string {
   cpSync(join(root, 'native'), join(folder, 'native'), { recursive: true });
   cpSync(join(root, 'dist', 'addon', 'binding.gyp'), join(folder, 'binding.gyp'));
@@ -119,31 +129,31 @@ function compile(folder: string, environment: Record<string, string>, verbose: b
       env: { ...process.env, ...environment },
       encoding: 'utf8',
       stdio: verbose ? 'inherit' : 'pipe',
-      // A compiler's warnings may be many; beyond the default of 1 MiB the build would be killed.
+      // With the default of 1 MiB, many compiler warnings would kill the build.
       maxBuffer: Number.POSITIVE_INFINITY,
     },
   );
   if (status !== 0) {
     const what = `node-gyp failed (${error?.message ?? `exit ${status}`})${verbose ? '' : `:\n\n${stdout}${stderr}`}`;
-    // Elsewhere the tools have been looked at.
+    // On other systems the tools have been checked.
     throw windows ? missing(what) : new CliError(`schuss build: ${what}`);
   }
   return join(folder, 'build', 'Release', 'schuss.node');
 }
 
-/** Compiles the addon for this machine and puts it where the package looks for it. @throws CliError */
+/** Compiles the addon for this machine and installs it where the package looks for it. @throws CliError */
 export function build({ verbose = false }: BuildOptions = {}): void {
-  // A clone has a build folder of its own, which goes before the prebuilds.
+  // A clone has a build folder, which takes precedence over the prebuilds.
   const file = existsSync(join(root, 'binding.gyp')) ? ownBuild : join(root, prebuildPath(currentTarget()));
   checkWritable(file);
   const environment = checkTools();
-  console.log('Compiling the addon; half a minute or so …');
+  console.log('Compiling the addon, which takes about half a minute …');
   const folder = mkdtempSync(join(tmpdir(), 'schuss-build-'));
   try {
     const built = compile(folder, environment, verbose);
     const check = spawnSync(process.execPath, ['-p', 'require(process.argv[1]).isas', built], { encoding: 'utf8' });
     if (check.status !== 0) throw new CliError(`schuss build: the addon does not load:\n\n${check.stderr}`);
-    // Renamed into place: a program that has the old one open keeps it, and so does another project whose package
+    // The file is renamed into place: programs that have the old one open keep it, and so do other projects whose package
     // manager shares the file.
     mkdirSync(dirname(file), { recursive: true });
     const beside = `${file}.${process.pid}`;

@@ -1,4 +1,4 @@
-/** A mistake of the user or of their machine: the command prints its message, without a stack, and exits 1. */
+/** A mistake of the user or a problem of the machine. The command prints its message without a stack and exits with 1. */
 export class CliError extends Error {
   override readonly name = 'CliError';
 }

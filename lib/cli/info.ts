@@ -3,8 +3,8 @@ import { currentTarget, findAddon, targetName } from '../engine/prebuilds.js';
 import { type Backend, backend, optimizers } from '../index.js';
 import { CliError } from './cli-error.js';
 
-/** @throws CliError where the environment asks for what this machine hasn't. */
-function running(): Backend {
+/** The backend in use. @throws CliError if the environment demands one that this machine does not have */
+export function running(): Backend {
   try {
     return backend();
   } catch (error) {
@@ -12,7 +12,7 @@ function running(): Backend {
   }
 }
 
-/** What runs on this machine, and why if it is not the addon; for people or as JSON. */
+/** What runs on this machine, and why it is not the addon if it is not: as text or as JSON. */
 export function info({ json = false }: { readonly json?: boolean } = {}): string {
   const { name, isa, threads, version } = running();
   const addon = name === 'native' ? findAddon().file : undefined;

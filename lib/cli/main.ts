@@ -1,17 +1,18 @@
 #!/usr/bin/env node
 import { Command } from 'commander';
 import { CliError } from './cli-error.js';
-import { versionOf } from './optional.js';
+
+const { version } = require('../../package.json') as { version: string };
 
 const program = new Command('schuss')
   .description('Optimizers for training neural networks from Node.')
-  .version(versionOf('schuss'))
-  .showHelpAfterError('(schuss --help shows how)');
+  .version(version)
+  .showHelpAfterError('(schuss --help lists the commands)');
 
 program
   .command('info')
-  .description('what runs on this machine: the backend, its instruction set, the optimizers')
-  .option('--json', 'as JSON')
+  .description('show what runs on this machine: the backend, its instruction set, the optimizers')
+  .option('--json', 'print JSON')
   .action(async (options: { json?: boolean }) => {
     const { info } = await import('./info.js');
     console.log(info(options));
@@ -19,10 +20,8 @@ program
 
 program
   .command('build')
-  .description(
-    'compile the native addon for this machine, where no prebuilt one fits: needs Python 3 and a C++17 compiler',
-  )
-  .option('--verbose', 'show what node-gyp and the compiler say')
+  .description('compile the native addon for this machine if no prebuilt one fits: needs Python 3 and a C++17 compiler')
+  .option('--verbose', 'show the output of node-gyp and the compiler')
   .action(async (options: { verbose?: boolean }) => {
     const { build } = await import('./build.js');
     build(options);
@@ -30,8 +29,21 @@ program
     console.log(`\n${info()}`);
   });
 
+program
+  .command('bench')
+  .description(
+    'measure a step on this machine: the native backend beside the JavaScript backend and a plain loop, in under 30 seconds',
+  )
+  .option('--json', 'print JSON')
+  .option('--sizes <elements...>', 'numbers of parameters (default: 1e3 1e4 1e5 1e6 1e7)')
+  .addHelpText('after', '\nExamples:\n  schuss bench\n  schuss bench --sizes 1e6\n  schuss bench --json > bench.json')
+  .action(async (options: import('./bench.js').BenchOptions) => {
+    const { bench } = await import('./bench.js');
+    console.log(bench(options));
+  });
+
 program.parseAsync().catch((error: unknown) => {
-  // A mistake of the user's needs no stack; a mistake of ours does.
+  // A user's mistake needs no stack; a bug does.
   console.error(error instanceof CliError ? error.message : error);
   process.exitCode = 1;
 });

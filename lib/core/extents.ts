@@ -20,7 +20,7 @@ export function disjoint(who: string, extents: readonly Extent[]): Extent[] {
   for (let i = 1; i < sorted.length; i++) {
     const [before, here] = [sorted[i - 1]!, sorted[i]!];
     if (here.start < before.end)
-      throw rangeError(who, here.path, `memory shared with ${before.path}`, 'memory of its own');
+      throw rangeError(who, here.path, `memory shared with ${before.path}`, 'separate memory');
   }
   return sorted;
 }
@@ -28,7 +28,7 @@ export function disjoint(who: string, extents: readonly Extent[]): Extent[] {
 /** Refuses an extent that overlaps one of `sorted`, which are disjoint and in address order. @throws RangeError */
 export function checkApart(who: string, extent: Extent, sorted: readonly Extent[]): void {
   const other = overlapping(extent, sorted);
-  if (other !== undefined) throw rangeError(who, extent.path, `memory shared with ${other.path}`, 'memory of its own');
+  if (other !== undefined) throw rangeError(who, extent.path, `memory shared with ${other.path}`, 'separate memory');
 }
 
 /** The first of `extents` that overlaps one of `sorted`. */

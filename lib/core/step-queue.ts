@@ -17,7 +17,7 @@ export function checkSettled(who: string, params: readonly Extent[], own?: reado
   for (const others of pending) {
     const shared = others === own ? undefined : sharing(params, others);
     if (shared !== undefined)
-      throw typeError(who, shared.path, 'the memory of a step in flight', 'that its promise is awaited first');
+      throw typeError(who, shared.path, 'the memory of a step in flight', 'to await the pending stepAsync() first');
   }
 }
 

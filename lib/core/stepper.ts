@@ -229,7 +229,7 @@ export class Stepper {
   // ---- When a call is allowed ----
 
   checkNotDisposed(): void {
-    if (this.isDisposed) throw typeError(this.#name, 'this', 'a disposed optimizer', 'one in use');
+    if (this.isDisposed) throw typeError(this.#name, 'this', 'a disposed optimizer', 'one that is not disposed');
   }
 
   checkNotBusy(): void {
@@ -239,14 +239,19 @@ export class Stepper {
         this.#name,
         'this',
         'an optimizer in the middle of a call',
-        'a call after that one',
-        "or the call was interrupted, by vm's timeout: its params may be half updated, load a checkpoint into a new optimizer",
+        'to wait until that call has returned',
+        "or vm's timeout interrupted the call: the params may be half updated, so load a checkpoint into a new optimizer",
       );
   }
 
   checkNoPendingStep(): void {
     if (!this.#queue.isEmpty)
-      throw typeError(this.#name, 'this', 'an optimizer with a step in flight', 'that its promise is awaited first');
+      throw typeError(
+        this.#name,
+        'this',
+        'an optimizer with a step in flight',
+        'to await the pending stepAsync() first',
+      );
   }
 
   /** Refuses params that a pending step of another optimizer changes. @throws TypeError */

@@ -22,13 +22,10 @@ export const Control = {
 /** Index of each number at the start of a constants row: the order of `struct Pass` in native/kernel.h. */
 export const Pass = { gradScale: 0, clipValue: 1, l2: 2, decayFactor: 3, emaRate: 4, emaStart: 5, length: 6 } as const;
 
-/**
- * Elements that a partial sum covers. It is part of the definition of a sum: native/engine/plan.cpp has the same
- * number.
- */
+/** Elements that a partial sum covers. It is part of the definition of a sum: native/kernel.h has the same number. */
 export const chunkLength = 16384;
 
-/** The same for sums over one matrix row and for Gram matrices: native/kernels/loop.h has the same number. */
+/** The same for sums over one matrix row and for Gram matrices: native/kernel.h has the same number. */
 export const pieceLength = 1024;
 
 /** Row numbers of a sparse gradient. @inline */

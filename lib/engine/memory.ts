@@ -7,7 +7,7 @@ import type { Engine, Rows } from './engine.js';
 
 /** How errors describe memory that a step on another thread accepts. */
 export const pinned =
-  'memory that stays in place while a step runs on another thread: of allocate(length), a SharedArrayBuffer or a WebAssembly.Memory';
+  'memory that stays in place while a step runs on another thread: allocate(length), a SharedArrayBuffer or a WebAssembly.Memory';
 
 /**
  * Whether an array's memory can be neither freed nor moved from JavaScript while a step uses it. A plain ArrayBuffer

@@ -1,59 +1,44 @@
-import { closeSync, existsSync, openSync, readSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join, resolve } from 'node:path';
 
-/** The package's root, from lib/core and from dist/core alike. */
+/** Root folder of the package. The path is the same from lib/engine and from dist/engine. */
 export const root = join(__dirname, '..', '..');
 
 /** A `require` that bundlers leave alone, for absolute paths. */
 const requireFile = createRequire(process.execPath);
 
-/**
- * The C library of a Linux program: the head of its file names its loader, ld-musl-x86_64.so.1 or ld-linux-x86-64.so.2.
- */
-export function libcOf(program: string): 'glibc' | 'musl' {
-  const head = Buffer.alloc(4096);
-  try {
-    const file = openSync(program, 'r');
-    try {
-      readSync(file, head);
-    } finally {
-      closeSync(file);
-    }
-  } catch {
-    // Unreadable: what most have.
-  }
-  return head.includes('/ld-musl-') ? 'musl' : 'glibc';
-}
-
-/** What an addon is built for. */
+/** Platform that an addon is built for. */
 export interface Target {
   readonly platform: string;
   readonly arch: string;
-  /** On Linux alone. */
+  /** Only on Linux. */
   readonly libc?: 'glibc' | 'musl';
 }
 
 export function currentTarget(): Target {
-  const { platform, arch, execPath } = process;
-  return platform === 'linux' ? { platform, arch, libc: libcOf(execPath) } : { platform, arch };
+  const { platform, arch } = process;
+  if (platform !== 'linux') return { platform, arch };
+  // Loaded here, not at the top: it loads node:child_process, which adds a tenth to the time of require('schuss').
+  const { familySync } = require('detect-libc') as typeof import('detect-libc');
+  return { platform, arch, libc: familySync() === 'musl' ? 'musl' : 'glibc' };
 }
 
 export function targetName({ platform, arch, libc }: Target): string {
   return libc === undefined ? `${platform}-${arch}` : `${platform}-${arch}-${libc}`;
 }
 
-/** Where prebuildify puts the addon of a target, below the package's root. */
+/** Path of a target's addon below the root, in prebuildify's layout. */
 export function prebuildPath({ platform, arch, libc }: Target): string {
   return `prebuilds/${platform}-${arch}/${libc === undefined ? 'schuss' : `schuss.${libc}`}.node`;
 }
 
-/** Where a build in a clone leaves the addon. It goes before the prebuilds. */
+/** Path of the addon that a clone builds. It takes precedence over the prebuilds. */
 export const ownBuild = join(root, 'build', 'Release', 'schuss.node');
 
 /**
- * The prebuilds that are published. Bundlers follow a path only where it is spelled out, and do without its file only
- * where it stands inside a `try`.
+ * Loads a published prebuild. Each path is a literal, because bundlers follow only those. It is inside a `try`, because
+ * bundlers tolerate a missing file only there.
  */
 function published(name: string): unknown {
   try {
@@ -82,9 +67,8 @@ function published(name: string): unknown {
 }
 
 /**
- * The addon, from build/ or prebuilds/, and where it came from.
- * @throws Error whose message is the reason: there is none for this platform, or the system's word on why it does not
- *   load.
+ * Loads the addon from build/ or prebuilds/. Returns it with the path of its file.
+ * @throws Error that says why: there is none for this platform, or the system's reason why it does not load
  */
 export function findAddon(): { readonly addon: unknown; readonly file: string } {
   const target = currentTarget();
@@ -96,10 +80,10 @@ export function findAddon(): { readonly addon: unknown; readonly file: string } 
       return { addon: requireFile(ownBuild), file: where };
     }
     const found = published(targetName(target));
-    // esbuild's loader "file" and webpack's "asset/resource" give the name of the file that lies beside the bundle.
+    // esbuild's loader "file" and webpack's "asset/resource" return the name of a file beside the bundle.
     if (typeof found === 'string') return { addon: requireFile(resolve(__dirname, found)), file: found };
     if (found !== undefined) return { addon: found, file };
-    // What `schuss build` made on a platform without a published prebuild.
+    // `schuss build` puts an addon here on a platform without a published prebuild.
     if (existsSync(join(root, file))) return { addon: requireFile(join(root, file)), file };
   } catch (cause) {
     throw new Error(`${where} does not load: ${(cause as Error).message.split('\n')[0]}`, { cause });

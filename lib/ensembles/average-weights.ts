@@ -6,20 +6,21 @@ import { weightedMean } from './mean.js';
 
 /** Options of {@link averageWeights}. */
 export interface AverageWeightsOptions {
-  /** How much each model counts, each in [0, inf); divided by their sum. Default: all the same. */
+  /** Weight of each model, each in [0, inf). They are divided by their sum. Default: equal weights. */
   readonly weights?: ArrayLike<number> | undefined;
 }
 
 /**
- * The mean of the weights of several models of one architecture: a model soup.
+ * Averages the weights of several models of one architecture: a model soup.
  *
- * Formula: Σₖ aₖ·wₖ / Σₖ aₖ, array by array. Summed in float64, rounded once. A model of weight 0 takes no part.
+ * Formula: Σₖ aₖ·wₖ / Σₖ aₖ, array by array. The sum is float64, and the result is rounded once. A model of weight 0 is
+ * ignored.
  *
- * @param models the arrays of each model, in one order; not changed
- * @param options `weights`: {@link AverageWeightsOptions}
- * @returns new arrays, in the models' order
- * @throws TypeError for another type or an unknown option; RangeError for no models, other counts or lengths of arrays,
- *   weights that are negative, not finite or all 0
+ * @param models the arrays of each model, in the same order for all models. They do not change.
+ * @param options `weights` (each [0, ∞), equal by default): {@link AverageWeightsOptions}
+ * @returns new arrays, in the order of the arrays of each model
+ * @throws TypeError for a wrong type or an unknown option; RangeError for no models, models that differ in the number
+ *   or lengths of their arrays, or weights that are negative, not finite or all 0
  * @see Utans 1996, "Weight averaging for neural networks and local resampling schemes"; Wortsman et al. 2022,
  *   https://arxiv.org/abs/2203.05482
  * @example

@@ -3,53 +3,61 @@ import { checkInteger, checkNumber, checkOptions } from '../check/options.js';
 import { checkFloat32, checkLength, isFloat32, lengthOf } from '../check/typed-array.js';
 import { checkApart, extentOf } from '../core/extents.js';
 import { engine } from '../engine/backend.js';
-import { checkClasses, checkMembers, checkOut, checkRows } from './inputs.js';
+import { checkClasses, checkMatrixRows, checkMembers, checkOut } from './inputs.js';
 import { addAll } from './mean.js';
 import { addSoftmax, logSoftmax } from './softmax.js';
 
-/** Who teaches: logits, the logits of several members whose softmaxes are averaged, or probabilities used as they are. */
+/**
+ * A teacher: its logits, the logits of several models (their softmaxes are averaged), or probabilities (used
+ * unchanged).
+ */
 export type Teacher = Float32Array | readonly Float32Array[] | { readonly probabilities: Float32Array };
 
 /** Options of {@link distillationLoss}. */
 export interface DistillationOptions {
-  /** The length of a row. An integer in [1, inf). */
+  /** Number of classes: the length of a matrix row. An integer in [1, inf). */
   readonly classes: number;
-  /** What logits are divided by before they are compared. (0, inf), default 1. */
+  /** Temperature T: logits are divided by it before the softmax. (0, inf), default 1. */
   readonly temperature?: number | undefined;
-  /** The share of the teacher; the rest is the labels'. [0, 1], default 0.5 with labels and 1 without. */
+  /** Weight of the teacher in the loss; the labels have 1 − alpha. [0, 1], default 0.5 with labels and 1 without. */
   readonly alpha?: number | undefined;
-  /** The true class of each row. Needed with alpha below 1. */
+  /** The true class of each matrix row, each in [0, classes). Required if alpha is below 1. */
   readonly labels?: Int32Array | undefined;
-  /** Overwritten with the gradient for the student's logits; may be the same memory as those or as a teacher's. */
+  /**
+   * Receives the gradient with respect to the student's logits. May be the array of the student's or of a teacher's
+   * logits.
+   */
   readonly grad?: Float32Array | undefined;
 }
 
-/** Writes a row of the teacher's probabilities and their logarithms; returns what the row sums to. */
-type ReadTeacher = (begin: number, p: Float64Array, logP: Float64Array) => number;
+/** Writes one matrix row of the teacher's probabilities and their logarithms. Returns the sum of the probabilities. */
+type ReadTeacher = (offset: number, p: Float64Array, logP: Float64Array) => number;
 
 const teachers = 'a Float32Array of logits, a list of them, or { probabilities }';
 
 /**
- * How far a student's predictions are from a teacher's, and from the labels: the mean over the batch, with its gradient.
+ * The distillation loss: how far a student's predictions are from a teacher's and from the labels. Returns the mean
+ * over the batch, and writes its gradient to `grad`.
  *
  * ```
  * loss = mean over rows of  α·T²·KL(p ‖ softmax(z/T)) + (1−α)·(−log softmax(z)[label])
  * grad = (α·T·(softmax(z/T) − p) + (1−α)·(softmax(z) − onehot(label))) / rows
  * ```
- * z: the student's logits; p: softmax(teacher/T), its mean over several teachers, or the given probabilities, which are
- * neither softened nor normalised (of a row that does not sum to 1 it is (Σp)·softmax(z/T) − p). T² keeps the size of the
- * gradient when T changes. In float64 through log softmax: exact for logits of any size; grad is rounded once.
+ * z are the student's logits. p is softmax(teacher/T), its mean over several teachers, or the given probabilities.
+ * Those are neither softened nor normalised; if a matrix row does not sum to 1, the gradient has (Σp)·softmax(z/T) − p.
+ * The factor T² keeps the magnitude of the gradient independent of T. Arithmetic is float64 with log softmax, accurate
+ * for logits of any size; `grad` is rounded once.
  *
- * Options: `classes`, `temperature` (1, (0, ∞)), `alpha` ([0, 1], 0.5 with labels, 1 without), `labels`, `grad`.
- *
- * @param studentLogits rows × classes, at least one row; not changed, unless it is also `grad`
- * @param teacher of the same length: {@link Teacher}; not changed, unless it is also `grad`
- * @param options {@link DistillationOptions}
- * @returns the loss; NaN in the logits goes through
- * @throws TypeError for another type, an unknown option, or an alpha below 1 without labels; RangeError for other lengths,
- *   no rows, no teachers, a length that is no multiple of classes, labels of another count or not in [0, classes), a
- *   temperature or alpha out of range, a probability that is negative or not finite, a `grad` that overlaps the labels,
- *   or logits in part
+ * @param studentLogits a row-major matrix, batch × classes, with at least one matrix row. Changes only if it is also
+ *   `grad`.
+ * @param teacher of the same length: {@link Teacher}. Changes only if it is also `grad`.
+ * @param options `classes` (required), `temperature` (1, (0, ∞)), `alpha` ([0, 1], 0.5 with labels, 1 without),
+ *   `labels`, `grad`: {@link DistillationOptions}
+ * @returns the loss. NaN in the logits gives NaN.
+ * @throws TypeError for a wrong type, an unknown option, or an alpha below 1 without labels; RangeError for other
+ *   lengths, an empty batch, no teachers, a length that is not a multiple of classes, a wrong number of labels or a
+ *   label not in [0, classes), a temperature or alpha out of range, a probability that is negative or not finite, or a
+ *   `grad` that overlaps the labels, or overlaps logits in part
  * @see Hinton, Vinyals & Dean 2015, "Distilling the Knowledge in a Neural Network", https://arxiv.org/abs/1503.02531
  * @example
  * ```ts
@@ -86,16 +94,17 @@ export function distillationLoss(studentLogits: Float32Array, teacher: Teacher, 
   checkFloat32(who, 'studentLogits', studentLogits);
   const length = lengthOf(studentLogits);
   if (length === 0) throw rangeError(who, 'studentLogits', 'length 0', 'at least one row');
-  checkRows(who, 'studentLogits', studentLogits, classes);
+  checkMatrixRows(who, 'studentLogits', studentLogits, classes);
   const rows = length / classes;
   const { arrays, path, read } = checkTeacher(who, teacher, length, classes, temperature);
   if (labels !== undefined) checkLabels(who, labels, rows, classes);
   else if (alpha < 1) throw typeError(who, 'labels', 'undefined', 'an Int32Array', `alpha is ${alpha}, not 1`);
   if (grad !== undefined) {
-    checkOut(who, 'grad', grad, length, [studentLogits, ...arrays], (i) => (i === 0 ? 'studentLogits' : path(i - 1)));
+    const inputPath = (i: number) => (i === 0 ? 'studentLogits' : path(i - 1));
+    checkOut(who, 'grad', { out: grad, length, inputs: [studentLogits, ...arrays], inputPath });
     if (labels !== undefined) {
-      const memory = new Float32Array(labels.buffer, labels.byteOffset, labels.length);
-      checkApart(who, extentOf(engine(), grad, 'grad'), [extentOf(engine(), memory, 'labels')]);
+      const labelMemory = new Float32Array(labels.buffer, labels.byteOffset, labels.length);
+      checkApart(who, extentOf(engine(), grad, 'grad'), [extentOf(engine(), labelMemory, 'labels')]);
     }
   }
 
@@ -107,38 +116,41 @@ export function distillationLoss(studentLogits: Float32Array, teacher: Teacher, 
   ];
   let loss = 0;
   for (let row = 0; row < rows; row++) {
-    const begin = row * classes;
-    // A part that has no share is not computed: 0 · ∞ would be NaN.
-    let mass = 0;
+    const offset = row * classes;
+    // A part with weight 0 is skipped, because 0 · ∞ would be NaN.
+    let teacherSum = 0;
     if (alpha > 0) {
-      mass = read(begin, p, logP);
-      logSoftmax(studentLogits, begin, temperature, logQ);
+      teacherSum = read(offset, p, logP);
+      logSoftmax(studentLogits, offset, temperature, logQ);
       loss += alpha * temperature * temperature * divergence(p, logP, logQ);
     }
     const label = alpha < 1 ? labels![row]! : -1;
     if (label >= 0) {
-      logSoftmax(studentLogits, begin, 1, logQ1);
+      logSoftmax(studentLogits, offset, 1, logQ1);
       loss -= (1 - alpha) * logQ1[label]!;
     }
-    // The row was read in full: grad may be the memory that it came from.
+    // grad may be the memory of the logits, so the whole matrix row was read before this.
     if (grad === undefined) continue;
     for (let c = 0; c < classes; c++) {
-      const soft = alpha > 0 ? alpha * temperature * (mass * Math.exp(logQ[c]!) - p[c]!) : 0;
+      const soft = alpha > 0 ? alpha * temperature * (teacherSum * Math.exp(logQ[c]!) - p[c]!) : 0;
       const hard = label >= 0 ? (1 - alpha) * (Math.exp(logQ1[c]!) - (c === label ? 1 : 0)) : 0;
-      grad[begin + c] = (soft + hard) / rows;
+      grad[offset + c] = (soft + hard) / rows;
     }
   }
   return loss / rows;
 }
 
-/** KL(p ‖ q) = Σ p·(log p − log q); where p is 0, so is its term. */
+/** KL(p ‖ q) = Σ p·(log p − log q). A term with p = 0 is 0. */
 function divergence(p: Float64Array, logP: Float64Array, logQ: Float64Array): number {
   let sum = 0;
   for (let c = 0; c < p.length; c++) if (p[c] !== 0) sum += p[c]! * (logP[c]! - logQ[c]!);
   return sum;
 }
 
-/** The teacher's arrays, how errors call them, and what reads a row of them. @throws TypeError, RangeError */
+/**
+ * The teacher's arrays, their names in errors, and a function that reads one matrix row of them.
+ * @throws TypeError, RangeError
+ */
 function checkTeacher(
   who: string,
   teacher: Teacher,
@@ -153,7 +165,7 @@ function checkTeacher(
     return {
       arrays,
       path,
-      read: arrays.length === 1 ? ofLogits(arrays[0]!, temperature) : ofMembers(arrays, classes, temperature),
+      read: arrays.length === 1 ? readLogits(arrays[0]!, temperature) : readMembers(arrays, classes, temperature),
     };
   }
   if (typeof teacher === 'object' && teacher !== null && 'probabilities' in teacher) {
@@ -161,7 +173,7 @@ function checkTeacher(
     checkOptions(`${who}: teacher`, teacher, ['probabilities']);
     const probabilities = checkFloat32(who, path(), teacher.probabilities);
     checkLength(who, path(), probabilities, length);
-    // A negative one is most likely a logit.
+    // A negative number is most likely a logit.
     const bad = probabilities.findIndex((p) => !(p >= 0 && p < Number.POSITIVE_INFINITY));
     if (bad >= 0)
       throw rangeError(
@@ -171,38 +183,38 @@ function checkTeacher(
         '[0, inf)',
         'logits are given as a Float32Array alone',
       );
-    return { arrays: [probabilities], path, read: ofProbabilities(probabilities) };
+    return { arrays: [probabilities], path, read: readProbabilities(probabilities) };
   }
   if (!isFloat32(teacher) && !ArrayBuffer.isView(teacher)) throw typeError(who, 'teacher', show(teacher), teachers);
   const logits = checkFloat32(who, 'teacher', teacher, teachers);
   checkLength(who, 'teacher', logits, length);
-  return { arrays: [logits], path: () => 'teacher', read: ofLogits(logits, temperature) };
+  return { arrays: [logits], path: () => 'teacher', read: readLogits(logits, temperature) };
 }
 
-function ofLogits(logits: Float32Array, temperature: number): ReadTeacher {
-  return (begin, p, logP) => {
-    logSoftmax(logits, begin, temperature, logP);
+function readLogits(logits: Float32Array, temperature: number): ReadTeacher {
+  return (offset, p, logP) => {
+    logSoftmax(logits, offset, temperature, logP);
     for (let c = 0; c < p.length; c++) p[c] = Math.exp(logP[c]!);
     return 1;
   };
 }
 
-function ofMembers(members: readonly Float32Array[], classes: number, temperature: number): ReadTeacher {
-  const add = addSoftmax(classes, temperature);
+function readMembers(members: readonly Float32Array[], classes: number, temperature: number): ReadTeacher {
   const weights = new Float64Array(members.length).fill(1 / members.length);
-  return (begin, p, logP) => {
+  const mean = { members, weights, add: addSoftmax(classes, temperature) };
+  return (offset, p, logP) => {
     p.fill(0);
-    addAll(add, p, members, weights, begin, classes);
+    addAll(mean, p, offset, classes);
     for (let c = 0; c < classes; c++) logP[c] = Math.log(p[c]!);
     return 1;
   };
 }
 
-function ofProbabilities(probabilities: Float32Array): ReadTeacher {
-  return (begin, p, logP) => {
+function readProbabilities(probabilities: Float32Array): ReadTeacher {
+  return (offset, p, logP) => {
     let sum = 0;
     for (let c = 0; c < p.length; c++) {
-      p[c] = probabilities[begin + c]!;
+      p[c] = probabilities[offset + c]!;
       logP[c] = Math.log(p[c]!);
       sum += p[c]!;
     }
@@ -210,7 +222,7 @@ function ofProbabilities(probabilities: Float32Array): ReadTeacher {
   };
 }
 
-/** Refuses what is no Int32Array of a class for each row. @throws TypeError, RangeError */
+/** Refuses labels unless they are an Int32Array with a class for each matrix row. @throws TypeError, RangeError */
 function checkLabels(who: string, labels: Int32Array, rows: number, classes: number): void {
   if (!ArrayBuffer.isView(labels) || labels[Symbol.toStringTag] !== 'Int32Array') {
     throw typeError(

@@ -1,28 +1,32 @@
 import { checkBoolean, checkFunction, checkOptions } from '../check/options.js';
 import { checkFloat32, checkLength, isFloat32, lengthOf } from '../check/typed-array.js';
-import { checkClasses, checkList, checkRows, checkWeights } from './inputs.js';
+import { checkClasses, checkList, checkMatrixRows, checkWeights } from './inputs.js';
 import { type AveragePredictionsOptions, checkKind, meanOf, voteOf } from './predictions.js';
 
-/** A model as an ensemble sees it: from an input to probabilities or logits, at once or later. */
+/** A model of an ensemble: a function from an input to probabilities or logits, or to a Promise of them. */
 export type EnsembleMember<X = Float32Array> = (x: X) => Float32Array | PromiseLike<Float32Array>;
 
 /** Options of {@link Ensemble}. */
 export interface EnsembleOptions<Vote extends boolean = boolean>
   extends Pick<AveragePredictionsOptions, 'from' | 'classes' | 'weights'> {
-  /** Give the class that most members choose in place of mean probabilities. Needs `classes`. Default false. */
+  /**
+   * Whether to return the class that most members choose instead of mean probabilities. Requires `classes`. Default
+   * false.
+   */
   readonly vote?: Vote | undefined;
 }
 
 /**
- * Several models that predict as one: the mean of their probabilities, or their vote.
+ * Combines several models into one that predicts the mean of their probabilities, or their vote.
  *
- * Formula: that of `averagePredictions` or, with `vote`, of `majorityVote`.
+ * Formula: that of `averagePredictions`, or of `majorityVote` with `vote`.
  *
- * Options: `from` ('probabilities' | 'logits', default 'probabilities'), `classes` (an integer in [1, ∞), needed with
- * logits and with `vote`), `weights` (each [0, ∞), all the same by default), `vote` (false).
- *
- * @typeParam X what the members take
- * @throws TypeError for another type or an unknown option; RangeError for no members, or weights that are negative, not
+ * @typeParam X the input of the members
+ * @param members functions from an input to predictions: {@link EnsembleMember}
+ * @param options `from` ('probabilities' | 'logits', default 'probabilities'), `classes` (an integer in [1, ∞),
+ *   required with logits and with `vote`), `weights` (each [0, ∞), equal by default), `vote` (false):
+ *   {@link EnsembleOptions}
+ * @throws TypeError for a wrong type or an unknown option; RangeError for no members, or weights that are negative, not
  *   finite, all 0 or of another count
  * @see Hansen & Salamon 1990, "Neural Network Ensembles"
  * @example
@@ -58,29 +62,32 @@ export class Ensemble<X = Float32Array, Vote extends boolean = false> {
   }
 
   /**
-   * Gives `x` to every member, without waiting for one before the next is called, and combines what they return.
+   * Calls every member with `x`, all concurrently, and combines their predictions.
    *
-   * @param x handed to all members as it is
-   * @returns a Promise of a new array: rows × classes mean probabilities or, with `vote`, the class of each row. It
-   *   rejects with a member's own error; with a TypeError or RangeError that names the member if what it gave is no
-   *   Float32Array, or of another length than the first one's, or no multiple of classes, or with `vote` holds NaN.
-   *   A synchronous member may return the same array at each call (it is copied before the next member is called); an
-   *   asynchronous one must leave its array alone.
+   * A synchronous member may return the same array at each call, because it is copied before the next member is called.
+   * An asynchronous member must not change its array after it has resolved.
+   *
+   * @param x passed to all members unchanged
+   * @returns a Promise of a new array: batch × classes mean probabilities or, with `vote`, the class of each matrix
+   *   row. It rejects with a member's error. It rejects with a TypeError or RangeError that names the member if its
+   *   prediction is not a Float32Array, has another length than that of the first member, has a length that is not a
+   *   multiple of classes, or, with `vote`, holds NaN.
    */
   async predict(x: X): Promise<Vote extends true ? Int32Array : Float32Array> {
     type Result = Vote extends true ? Int32Array : Float32Array;
     const who = 'Ensemble';
     const path = (i: number) => `members[${i}](x)`;
-    // An async function makes a throw of one member a rejection, and so leaves no other member's Promise unhandled.
+    // The async callback turns an exception of one member into a rejection, so that the Promises of other members are
+    // handled.
     const predictions = await Promise.all(
       this.#members.map(async (member, i) => {
-        const given: unknown = member(x);
-        return new Float32Array(checkFloat32(who, path(i), isFloat32(given) ? given : await given));
+        const result: unknown = member(x);
+        return new Float32Array(checkFloat32(who, path(i), isFloat32(result) ? result : await result));
       }),
     );
     const first = predictions[0]!;
     for (const [i, prediction] of predictions.entries()) checkLength(who, path(i), prediction, lengthOf(first));
-    if (this.#classes !== undefined) checkRows(who, path(0), first, this.#classes);
+    if (this.#classes !== undefined) checkMatrixRows(who, path(0), first, this.#classes);
     if (this.#vote) return voteOf(who, predictions, this.#weights, this.#classes!, path) as Result;
     return meanOf(predictions, this.#weights, this.#softmaxOver, first) as Result;
   }

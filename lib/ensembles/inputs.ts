@@ -4,7 +4,7 @@ import { checkFloat32, checkLength, lengthOf } from '../check/typed-array.js';
 import { extentOf } from '../core/extents.js';
 import { engine } from '../engine/backend.js';
 
-/** `list` if it is a list with something in it. @throws TypeError, RangeError */
+/** Returns `list` if it is a list that is not empty. @throws TypeError, RangeError */
 export function checkList<T>(
   who: string,
   argument: string,
@@ -17,7 +17,10 @@ export function checkList<T>(
   return list;
 }
 
-/** A copy of `members` if they are Float32Arrays of one length, at least one. @throws TypeError, RangeError */
+/**
+ * Returns a copy of the list if it holds at least one Float32Array, all of the same length.
+ * @throws TypeError, RangeError
+ */
 export function checkMembers(who: string, argument: string, members: readonly Float32Array[]): readonly Float32Array[] {
   checkList(who, argument, members, 'Float32Array');
   const checked = Array.from(members, (member, i) => checkFloat32(who, `${argument}[${i}]`, member));
@@ -25,19 +28,19 @@ export function checkMembers(who: string, argument: string, members: readonly Fl
   return checked;
 }
 
-/** `classes` if it is a number of classes. @throws TypeError, RangeError */
+/** Returns `classes` if it is a number of classes. @throws TypeError, RangeError */
 export function checkClasses(who: string, classes: unknown): number {
   return checkInteger(who, 'classes', classes, '[1, inf)');
 }
 
-/** Refuses an array that does not hold whole rows of `classes`. @throws RangeError */
-export function checkRows(who: string, argument: string, array: Float32Array, classes: number): void {
+/** Refuses an array that does not consist of whole matrix rows of `classes` elements. @throws RangeError */
+export function checkMatrixRows(who: string, argument: string, array: Float32Array, classes: number): void {
   const length = lengthOf(array);
   if (length % classes !== 0)
     throw rangeError(who, argument, `length ${length}`, `a multiple of ${classes}`, 'rows of classes');
 }
 
-/** The weights of `count` members, a copy: all 1 where none are given. @throws TypeError, RangeError */
+/** Returns a copy of the weights of `count` members; all 1 if none are given. @throws TypeError, RangeError */
 export function checkWeights(
   who: string,
   weights: ArrayLike<number> | undefined,
@@ -56,31 +59,30 @@ export function checkWeights(
   return values;
 }
 
+/** An output array as the user gave it, and the inputs that it must not overlap in part. */
+interface Output {
+  readonly out: unknown;
+  readonly length: number;
+  readonly inputs: readonly Float32Array[];
+  /** The name of input i in errors. */
+  readonly inputPath: (i: number) => string;
+}
+
 /**
- * `out` if results may be written to it: its length fits, and each input is the same memory or apart from it. What is
- * written at an index is read no more; an input that is shifted against `out` would be overwritten before it is read.
+ * Returns `out` if results may be written to it: its length fits, and each input either starts at the same address or
+ * does not overlap it. An element is never read after the result at the same index was written. An input that overlaps
+ * `out` with a shift would be overwritten before it is read.
+ *
  * @throws TypeError, RangeError
  */
-export function checkOut(
-  who: string,
-  argument: string,
-  out: unknown,
-  length: number,
-  inputs: readonly Float32Array[],
-  path: (i: number) => string,
-): Float32Array {
+export function checkOut(who: string, argument: string, { out, length, inputs, inputPath }: Output): Float32Array {
   const array = checkFloat32(who, argument, out);
   checkLength(who, argument, array, length);
   const { start, end } = extentOf(engine(), array, argument);
   inputs.forEach((input, i) => {
-    const other = extentOf(engine(), input, path(i));
+    const other = extentOf(engine(), input, inputPath(i));
     if (other.start === start || other.end <= start || end <= other.start) return;
-    throw rangeError(
-      who,
-      argument,
-      `memory that overlaps ${other.path} in part`,
-      'the same memory or memory of its own',
-    );
+    throw rangeError(who, argument, `memory that overlaps ${other.path} in part`, 'the same memory or separate memory');
   });
   return array;
 }

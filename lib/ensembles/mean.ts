@@ -1,48 +1,56 @@
-/** Adds `weight` times `length` elements of a member, from `begin` on, to `sum`. */
-export type Add = (sum: Float64Array, member: Float32Array, begin: number, length: number, weight: number) => void;
+/** Adds `weight` times `length` elements of a member, starting at `offset`, to the first elements of `sum`. */
+export type Add = (sum: Float64Array, member: Float32Array, offset: number, length: number, weight: number) => void;
 
-const add: Add = (sum, member, begin, length, weight) => {
-  for (let i = 0; i < length; i++) sum[i] = sum[i]! + weight * member[begin + i]!;
+const addElements: Add = (sum, member, offset, length, weight) => {
+  for (let i = 0; i < length; i++) sum[i] = sum[i]! + weight * member[offset + i]!;
 };
 
-/** Adds the members' elements from `begin` on, each times its weight, in float64; one of weight 0 takes no part, NaN or not. */
+/** Members with their weights, and how to add one of them. */
+export interface WeightedSum {
+  readonly members: readonly Float32Array[];
+  readonly weights: Float64Array;
+  readonly add: Add;
+}
+
+/**
+ * Adds `length` elements of every member, starting at `offset`, to `sum`, in float64. Skips a member of weight 0, so
+ * its NaN does not count.
+ */
 export function addAll(
-  addOne: Add,
+  { members, weights, add }: WeightedSum,
   sum: Float64Array,
-  members: readonly Float32Array[],
-  weights: Float64Array,
-  begin: number,
+  offset: number,
   length: number,
 ): void {
   for (let m = 0; m < members.length; m++) {
-    if (weights[m] !== 0) addOne(sum, members[m]!, begin, length, weights[m]!);
+    if (weights[m] !== 0) add(sum, members[m]!, offset, length, weights[m]!);
   }
 }
 
-/** Few enough to stay in the first-level cache, many enough to make the calls cheap. */
+/** Small enough for the first-level cache, large enough to make the cost of a call negligible. */
 const defaultBlock = 1024;
 
 /**
- * Writes the weighted mean of the members to `out`, rounded once. A block is read from every member before it is
- * written, so `out` may be one of them.
+ * Writes the weighted mean of the members to `out`, rounded once. `out` may be one of the members, because each block
+ * is read from every member before it is written.
  */
 export function weightedMean(
   members: readonly Float32Array[],
   weights: Float64Array,
   out: Float32Array,
-  addOne = add,
+  add = addElements,
   block = defaultBlock,
 ): Float32Array {
-  // Against the largest, no sum overflows, and equal weights are exactly 1.
+  // Relative to the largest weight, no sum overflows, and equal weights are exactly 1.
   const largest = weights.reduce((a, b) => Math.max(a, b));
-  const values = weights.map((weight) => weight / largest);
-  const total = values.reduce((a, b) => a + b);
+  const relative = weights.map((weight) => weight / largest);
+  const total = relative.reduce((a, b) => a + b);
   const sum = new Float64Array(Math.min(block, out.length));
-  for (let begin = 0; begin < out.length; begin += block) {
-    const length = Math.min(block, out.length - begin);
+  for (let offset = 0; offset < out.length; offset += block) {
+    const length = Math.min(block, out.length - offset);
     sum.fill(0);
-    addAll(addOne, sum, members, values, begin, length);
-    for (let i = 0; i < length; i++) out[begin + i] = sum[i]! / total;
+    addAll({ members, weights: relative, add }, sum, offset, length);
+    for (let i = 0; i < length; i++) out[offset + i] = sum[i]! / total;
   }
   return out;
 }

@@ -1,34 +1,39 @@
 import { rangeError } from '../check/errors.js';
 import { checkOneOf, checkOptions } from '../check/options.js';
 import { lengthOf } from '../check/typed-array.js';
-import { checkClasses, checkMembers, checkOut, checkRows, checkWeights } from './inputs.js';
+import { checkClasses, checkMatrixRows, checkMembers, checkOut, checkWeights } from './inputs.js';
 import { weightedMean } from './mean.js';
 import { addSoftmax } from './softmax.js';
 
 /** Options of {@link averagePredictions}. */
 export interface AveragePredictionsOptions {
-  /** What the members hold; logits go through a softmax first. Default 'probabilities'. */
+  /** What the members hold. A softmax is applied to logits first. Default 'probabilities'. */
   readonly from?: 'probabilities' | 'logits' | undefined;
-  /** The length of a row. An integer in [1, inf), needed with logits. */
+  /** Number of classes: the length of a matrix row. An integer in [1, inf), required with logits. */
   readonly classes?: number | undefined;
-  /** How much each member counts, each in [0, inf); divided by their sum. Default: all the same. */
+  /** Weight of each member, each in [0, inf). They are divided by their sum. Default: equal weights. */
   readonly weights?: ArrayLike<number> | undefined;
-  /** Where the result is written; may be one of the members. Default: a new array. */
+  /** Receives the result. May be one of the members. Default: a new array. */
   readonly out?: Float32Array | undefined;
 }
 
 /**
- * The mean of the members' probabilities: what an ensemble of classifiers predicts.
+ * Averages the members' probabilities: the prediction of an ensemble of classifiers (soft voting).
  *
- * Formula: Σₖ aₖ·pₖ / Σₖ aₖ, with pₖ the member or, from logits, the softmax of each of its rows. Summed in float64,
- * rounded once. A member of weight 0 takes no part, whatever it holds; another member's NaN goes through.
+ * Formula: Σₖ aₖ·pₖ / Σₖ aₖ, where pₖ is member k or, from logits, the softmax of each of its matrix rows. The sum is
+ * float64, and the result is rounded once. A member of weight 0 is ignored, even if it holds NaN. Any other NaN appears
+ * in the result.
  *
- * @param members predictions of one length, rows × classes
- * @param options `from` ('probabilities'), `classes` (needed with logits), `weights`, `out`: {@link AveragePredictionsOptions}
- * @returns `out`, or a new array; the members are not changed, but for one that is `out`
- * @throws TypeError for another type or an unknown option; RangeError for no members, other lengths, a length that is no
- *   multiple of classes, weights that are negative, not finite or all 0, an `out` that overlaps a member in part
- * @see Hansen & Salamon 1990, "Neural Network Ensembles"; Lakshminarayanan et al. 2017, https://arxiv.org/abs/1612.01474
+ * @param members predictions of the same length: row-major matrices, batch × classes. A member changes only if it is
+ *   also `out`.
+ * @param options `from` ('probabilities' | 'logits', default 'probabilities'), `classes` (required with logits),
+ *   `weights` (each [0, ∞), equal by default), `out`: {@link AveragePredictionsOptions}
+ * @returns `out`, or a new array
+ * @throws TypeError for a wrong type or an unknown option; RangeError for no members, members of other lengths, a
+ *   length that is not a multiple of classes, weights that are negative, not finite or all 0, or an `out` that overlaps
+ *   a member in part
+ * @see Hansen & Salamon 1990, "Neural Network Ensembles"; Lakshminarayanan et al. 2017,
+ *   https://arxiv.org/abs/1612.01474
  * @example
  * ```ts
  * import { averagePredictions } from 'schuss';
@@ -48,12 +53,15 @@ export function averagePredictions(
   const { weights, out, ...kind } = options as AveragePredictionsOptions;
   const checked = checkMembers(who, 'members', members);
   const softmaxOver = checkKind(who, kind);
-  if (kind.classes !== undefined) checkRows(who, 'members[0]', checked[0]!, kind.classes);
+  if (kind.classes !== undefined) checkMatrixRows(who, 'members[0]', checked[0]!, kind.classes);
   const target = checkTarget(who, out, checked);
   return meanOf(checked, checkWeights(who, weights, checked.length, 'member'), softmaxOver, target);
 }
 
-/** The classes over which members are made probabilities, or undefined where they are. @throws TypeError, RangeError */
+/**
+ * The number of classes for the softmax, or undefined if the members hold probabilities.
+ * @throws TypeError, RangeError
+ */
 export function checkKind(
   who: string,
   { from = 'probabilities', classes }: Pick<AveragePredictionsOptions, 'from' | 'classes'>,
@@ -63,7 +71,9 @@ export function checkKind(
   return logits ? classes : undefined;
 }
 
-/** The weighted mean of what was checked, after a softmax over rows of `softmaxOver` if that is given. */
+/**
+ * The weighted mean of checked members. If `softmaxOver` is given, of the softmax of their matrix rows of that length.
+ */
 export function meanOf(
   members: readonly Float32Array[],
   weights: Float64Array,
@@ -74,27 +84,28 @@ export function meanOf(
   return weightedMean(members, weights, out, addSoftmax(softmaxOver, 1), softmaxOver);
 }
 
-/** `out`, checked, or a new array. @throws TypeError, RangeError */
+/** Returns `out` after checks, or a new array. @throws TypeError, RangeError */
 function checkTarget(who: string, out: Float32Array | undefined, members: readonly Float32Array[]): Float32Array {
   const length = lengthOf(members[0]!);
   return out === undefined
     ? new Float32Array(length)
-    : checkOut(who, 'out', out, length, members, (i) => `members[${i}]`);
+    : checkOut(who, 'out', { out, length, inputs: members, inputPath: (i) => `members[${i}]` });
 }
 
 /** Options of {@link averageLogits}. */
 export type AverageLogitsOptions = Pick<AveragePredictionsOptions, 'weights' | 'out'>;
 
 /**
- * The mean of the members' logits: after a softmax, the normalised geometric mean of their probabilities.
+ * Averages the members' logits. The softmax of the result is the normalised geometric mean of their probabilities.
  *
- * Formula: Σₖ aₖ·zₖ / Σₖ aₖ. Summed in float64, rounded once. A member of weight 0 takes no part.
+ * Formula: Σₖ aₖ·zₖ / Σₖ aₖ. The sum is float64, and the result is rounded once. A member of weight 0 is ignored.
  *
- * @param members logits of one length, rows × classes
- * @param options `weights`, `out`: as for {@link averagePredictions}
- * @returns `out`, or a new array; the members are not changed, but for one that is `out`
- * @throws TypeError for another type or an unknown option; RangeError for no members, other lengths, weights that are
- *   negative, not finite or all 0, an `out` that overlaps a member in part
+ * @param members logits of the same length: row-major matrices, batch × classes. A member changes only if it is also
+ *   `out`.
+ * @param options `weights` (each [0, ∞), equal by default), `out`: as for {@link averagePredictions}
+ * @returns `out`, or a new array
+ * @throws TypeError for a wrong type or an unknown option; RangeError for no members, members of other lengths, weights
+ *   that are negative, not finite or all 0, or an `out` that overlaps a member in part
  * @see Hinton 2002, "Training Products of Experts by Minimizing Contrastive Divergence"
  * @example
  * ```ts
@@ -114,23 +125,24 @@ export function averageLogits(members: readonly Float32Array[], options: Average
 
 /** Options of {@link majorityVote}. */
 export interface MajorityVoteOptions {
-  /** The length of a row. An integer in [1, inf). */
+  /** Number of classes: the length of a matrix row. An integer in [1, inf). */
   readonly classes: number;
-  /** How many votes each member has, each in [0, inf). Default: one. */
+  /** Number of votes of each member, each in [0, inf). Default: one. */
   readonly weights?: ArrayLike<number> | undefined;
 }
 
 /**
- * The class that most members find the likeliest, row by row.
+ * Returns the class that most members choose (hard voting), for each matrix row.
  *
- * Formula: argmax_c Σₖ aₖ·[argmax_j pₖⱼ = c]; ties, of a member's values and of the votes, go to the lowest class.
+ * Formula: argmax_c Σₖ aₖ·[argmax_j pₖⱼ = c]. Ties go to the lowest class, both among a member's values and among the
+ * votes.
  *
- * @param members probabilities or logits of one length, rows × classes; not changed
- * @param options `classes`, `weights` (one vote each): {@link MajorityVoteOptions}
- * @returns the class of each row
- * @throws TypeError for another type or an unknown option; RangeError for no members, other lengths, a length that is no
- *   multiple of classes, weights that are negative, not finite or all 0, NaN in a member whose weight is not 0: it is
- *   neither more nor less than another value, so its row has no likeliest class
+ * @param members probabilities or logits of the same length: row-major matrices, batch × classes. They do not change.
+ * @param options `classes` (required), `weights` (each [0, ∞), one vote by default): {@link MajorityVoteOptions}
+ * @returns the class of each matrix row
+ * @throws TypeError for a wrong type or an unknown option; RangeError for no members, members of other lengths, a
+ *   length that is not a multiple of classes, weights that are negative, not finite or all 0, or NaN in a member whose
+ *   weight is not 0. NaN cannot be compared, so such a matrix row has no most likely class.
  * @see Hansen & Salamon 1990, "Neural Network Ensembles"
  * @example
  * ```ts
@@ -146,11 +158,11 @@ export function majorityVote(members: readonly Float32Array[], options: Majority
   checkOptions(who, options, ['classes', 'weights'] satisfies (keyof MajorityVoteOptions)[]);
   const { classes, weights } = options as unknown as MajorityVoteOptions;
   const checked = checkMembers(who, 'members', members);
-  checkRows(who, 'members[0]', checked[0]!, checkClasses(who, classes));
+  checkMatrixRows(who, 'members[0]', checked[0]!, checkClasses(who, classes));
   return voteOf(who, checked, checkWeights(who, weights, checked.length, 'member'), classes);
 }
 
-/** The vote over what was checked. @throws RangeError for NaN */
+/** The vote of checked members. `path` names member i in errors. @throws RangeError for NaN */
 export function voteOf(
   who: string,
   members: readonly Float32Array[],
@@ -171,13 +183,13 @@ export function voteOf(
   });
 }
 
-/** The index of the first of the largest values, or -1 if one is NaN. */
-function argmax(values: Float32Array | Float64Array, begin: number, length: number): number {
+/** The index of the first maximum of `length` values from `offset` on, or -1 if one is NaN. */
+function argmax(values: Float32Array | Float64Array, offset: number, length: number): number {
   let best = 0;
   for (let c = 0; c < length; c++) {
-    const value = values[begin + c]!;
+    const value = values[offset + c]!;
     if (Number.isNaN(value)) return -1;
-    if (value > values[begin + best]!) best = c;
+    if (value > values[offset + best]!) best = c;
   }
   return best;
 }

@@ -1,33 +1,33 @@
 import type { Add } from './mean.js';
 
-// The largest logit is subtracted first: no exponential overflows, and one of them is 1. NaN, and a row without a finite
-// largest, give NaN, as in PyTorch.
-function largest(z: Float32Array, begin: number, length: number): number {
+// The largest logit is subtracted first, so that no exponential overflows and one of them is 1. As in PyTorch, a matrix
+// row with NaN, or without a finite maximum, gives NaN.
+function maximum(z: Float32Array, offset: number, length: number): number {
   let max = Number.NEGATIVE_INFINITY;
-  for (let i = begin; i < begin + length; i++) if (z[i]! > max) max = z[i]!;
+  for (let i = offset; i < offset + length; i++) if (z[i]! > max) max = z[i]!;
   return max;
 }
 
-/** Writes log softmax(z/T) of one row, in float64. */
-export function logSoftmax(z: Float32Array, begin: number, temperature: number, out: Float64Array): void {
-  const max = largest(z, begin, out.length);
+/** out ← log softmax(z/T) of the matrix row of z that starts at `offset`, in float64. */
+export function logSoftmax(z: Float32Array, offset: number, temperature: number, out: Float64Array): void {
+  const max = maximum(z, offset, out.length);
   let sum = 0;
   for (let c = 0; c < out.length; c++) {
-    out[c] = (z[begin + c]! - max) / temperature;
+    out[c] = (z[offset + c]! - max) / temperature;
     sum += Math.exp(out[c]!);
   }
   const logSum = Math.log(sum);
   for (let c = 0; c < out.length; c++) out[c] = out[c]! - logSum;
 }
 
-/** Adds softmax(z/T) of one row of `classes`, times a weight. */
+/** Returns a function that adds weight·softmax(z/T) of one matrix row of `classes` elements. */
 export function addSoftmax(classes: number, temperature: number): Add {
   const exponentials = new Float64Array(classes);
-  return (sum, z, begin, _length, weight) => {
-    const max = largest(z, begin, classes);
+  return (sum, z, offset, _length, weight) => {
+    const max = maximum(z, offset, classes);
     let total = 0;
     for (let c = 0; c < classes; c++) {
-      exponentials[c] = Math.exp((z[begin + c]! - max) / temperature);
+      exponentials[c] = Math.exp((z[offset + c]! - max) / temperature);
       total += exponentials[c]!;
     }
     const scale = weight / total;

@@ -7,54 +7,55 @@ import { power } from '../core/power.js';
 import { engine } from '../engine/backend.js';
 import { chunkLength, type Engine } from '../engine/engine.js';
 
-/** Options of a {@link WeightAverage} that forgets exponentially. */
+/** Options of a {@link WeightAverage} in mode 'ema', an exponential moving average. */
 export interface EmaOptions {
   readonly mode?: 'ema' | undefined;
-  /** How much of the average stays at an update. [0, 1). */
+  /** Factor of the old average at each update. [0, 1). Required. */
   readonly decay: number;
-  /** Start at 0 and correct for it, in place of starting at the first weights. Default false. */
+  /** Whether to start at 0 and correct the bias, instead of starting at the first weights. Default false. */
   readonly debias?: boolean | undefined;
 }
 
-/** Options of a {@link WeightAverage} in which all updates count the same. */
+/** Options of a {@link WeightAverage} in mode 'swa', in which all updates have the same weight. */
 export interface SwaOptions {
   readonly mode: 'swa';
 }
 
-/** What a resumed run needs of a {@link WeightAverage}; plain data that survives `structuredClone`. */
+/** Everything that a resumed run needs of a {@link WeightAverage}: plain data that survives `structuredClone`. */
 export type WeightAverageState = {
   readonly version: 1;
+  /** Number of updates. */
   readonly count: number;
-  /** The average of each param, by its name or index; with `debias` as it is before the division. */
+  /** The average of each param, by its name or index. With `debias`, before the division. */
   readonly params: { readonly [param: string]: Float32Array };
 } & ({ readonly mode: 'ema'; readonly decay: number; readonly debias: boolean } | { readonly mode: 'swa' });
 
-/** One param, and what is kept for it. */
-interface Slot extends Tensor {
+/** A param with its average. */
+interface AveragedParam extends Tensor {
   readonly length: number;
   readonly average: Float32Array;
-  /** What users see: the average itself or, with debias, its quotient. */
-  readonly shown: Float32Array;
+  /** The array in `params`: the average itself or, with debias, the average divided by its bias correction. */
+  readonly corrected: Float32Array;
 }
 
 const who = 'WeightAverage';
 
 /**
- * An average of the weights along a training run, which often predicts better than the last ones.
+ * Averages the weights during training. The average often predicts better than the final weights.
  *
  * ```
  * EMA:            avg ← w at the first update, then avg ← avg + (1−d)·(w − avg)
  * EMA, debias:    s ← s + (1−d)·(w − s) from s = 0;   avg = s / (1 − dⁿ)
- * SWA:            avg ← avg + (w − avg)/(n+1), the mean of the weights at all updates
+ * SWA:            avg ← avg + (w − avg)/n, the mean of the weights at all updates
  * ```
- * n counts updates. Each is one native pass in float32, the same bits on every machine.
+ * w are the weights, d is `decay`, and n is the number of updates, including the current one. Each update is one native
+ * pass in float32, with the same bits on every machine.
  *
- * Options: `decay` ([0, 1), needed but for SWA), `debias` (false), `mode` ('ema' | 'swa', default 'ema').
- *
- * The params, in any structure that an optimizer takes (options of groups are ignored), are read by `update` and written
- * by `swap` alone.
- *
- * @throws TypeError for another type or an unknown option; RangeError for a decay out of range or overlapping params
+ * @param params the params, in any structure that an optimizer takes; the options of groups are ignored. Only `swap`
+ *   changes them.
+ * @param options `mode` ('ema' | 'swa', default 'ema'); for 'ema' `decay` (required, [0, 1)), `debias` (false):
+ *   {@link EmaOptions}, {@link SwaOptions}
+ * @throws TypeError for a wrong type or an unknown option; RangeError for a decay out of range or overlapping params
  * @example
  * ```ts
  * import { SGD, WeightAverage } from 'schuss';
@@ -79,12 +80,12 @@ export class WeightAverage {
   readonly #engine: Engine = engine();
   readonly #mode: 'ema' | 'swa';
   readonly #debias: boolean;
-  readonly #slots: readonly Slot[];
+  readonly #averaged: readonly AveragedParam[];
   readonly #params: readonly Float32Array[];
   #decay: number;
   #count = 0;
-  /** The count at which the quotients were last taken. */
-  #shownCount = 0;
+  /** The count at the last bias correction. */
+  #correctedCount = 0;
   #swapped = false;
 
   constructor(params: Params<Readonly<Record<string, unknown>>>, options: EmaOptions | SwaOptions) {
@@ -105,41 +106,41 @@ export class WeightAverage {
       who,
       tensors.map(({ data, path }) => extentOf(this.#engine, data, path)),
     );
-    this.#slots = tensors.map((tensor) => {
+    this.#averaged = tensors.map((tensor) => {
       const length = lengthOf(tensor.data);
-      const shown = this.#engine.allocate(length);
-      shown.set(tensor.data);
-      return { ...tensor, length, shown, average: this.#debias ? this.#engine.allocate(length) : shown };
+      const corrected = this.#engine.allocate(length);
+      corrected.set(tensor.data);
+      return { ...tensor, length, corrected, average: this.#debias ? this.#engine.allocate(length) : corrected };
     });
-    this.#params = Object.freeze(this.#slots.map(({ shown }) => shown));
+    this.#params = Object.freeze(this.#averaged.map(({ corrected }) => corrected));
   }
 
-  /** The updates so far. */
+  /** Number of updates so far. */
   get count(): number {
     return this.#count;
   }
 
   /**
-   * The averaged weights, in the order of the params: always the same arrays, which `update` changes (with `debias`,
-   * reading this does). Before the first update they hold the weights as they were at construction; while swapped, what
-   * the params held. They are for reading: what is written to them goes into the average.
+   * The averaged weights, in the order of the params. Always the same arrays: `update` changes them in place or, with
+   * `debias`, reading this property does. Before the first update they hold the weights at construction; while swapped,
+   * the contents of the params. Do not write to them, because that changes the average.
    */
   get params(): readonly Float32Array[] {
-    this.#divide();
+    this.#correctBias();
     return this.#params;
   }
 
   /**
-   * Takes the present weights into the average.
+   * Adds the current weights to the average.
    *
-   * @throws TypeError while swapped, and where a param's memory is gone; RangeError where it has another length
+   * @throws TypeError while swapped, or if the buffer of a param is detached; RangeError if a param has another length
    */
   update(): void {
     this.#checkNotSwapped('update');
     this.#checkMemory();
     const rate = this.#rate();
-    for (const { data, average } of this.#slots) {
-      // At rate 1, s + 1·(w − s) would round twice on its way to w.
+    for (const { data, average } of this.#averaged) {
+      // At rate 1, copy: s + 1·(w − s) would be rounded twice.
       if (rate === 1) average.set(data);
       else this.#engine.lerp(average, data, rate);
     }
@@ -147,33 +148,34 @@ export class WeightAverage {
   }
 
   /**
-   * Exchanges the contents of the params and of the average, so that the model predicts with the averaged weights; a
-   * second call puts both back, to the bit.
+   * Swaps the contents of the params and of the average, so that the model predicts with the averaged weights. A second
+   * call restores both, bit for bit.
    *
-   * @throws TypeError before the first update, and where a param's memory is gone; RangeError where it has another length
+   * @throws TypeError before the first update, or if the buffer of a param is detached; RangeError if a param has
+   *   another length
    */
   swap(): void {
-    if (this.#count === 0) throw typeError(who, 'swap', 'no average yet', 'an update() before');
+    if (this.#count === 0) throw typeError(who, 'swap', 'no average yet', 'a call of update() first');
     this.#checkMemory();
-    this.#divide();
-    const longest = this.#slots.reduce((max, { length }) => Math.max(max, length), 0);
-    const kept = new Float32Array(Math.min(longest, chunkLength));
-    for (const { data, shown, length } of this.#slots) {
-      for (let begin = 0; begin < length; begin += kept.length) {
-        // Array by array, not number by number, which might change the bits of a NaN.
-        const chunk = data.subarray(begin, begin + kept.length);
-        kept.set(chunk);
-        chunk.set(shown.subarray(begin, begin + kept.length));
-        shown.set(kept.subarray(0, chunk.length), begin);
+    this.#correctBias();
+    const longest = this.#averaged.reduce((max, { length }) => Math.max(max, length), 0);
+    const buffer = new Float32Array(Math.min(longest, chunkLength));
+    for (const { data, corrected, length } of this.#averaged) {
+      for (let offset = 0; offset < length; offset += buffer.length) {
+        // Copies arrays, because copying single numbers could change the bits of a NaN.
+        const chunk = data.subarray(offset, offset + buffer.length);
+        buffer.set(chunk);
+        chunk.set(corrected.subarray(offset, offset + buffer.length));
+        corrected.set(buffer.subarray(0, chunk.length), offset);
       }
     }
     this.#swapped = !this.#swapped;
   }
 
-  /** A copy of everything that a resumed run needs, apart from the params. @throws TypeError while swapped */
+  /** Returns a copy of everything that a resumed run needs, apart from the params. @throws TypeError while swapped */
   stateDict(): WeightAverageState {
     this.#checkNotSwapped('stateDict');
-    const params = Object.fromEntries(this.#slots.map(({ key, average }) => [key, new Float32Array(average)]));
+    const params = Object.fromEntries(this.#averaged.map(({ key, average }) => [key, new Float32Array(average)]));
     const common = { version: 1, count: this.#count, params } as const;
     return this.#mode === 'swa'
       ? { ...common, mode: 'swa' }
@@ -181,10 +183,11 @@ export class WeightAverage {
   }
 
   /**
-   * Takes over a state that {@link stateDict} made, all or nothing: the count, the decay and the arrays, which are copied.
+   * Replaces the count, the decay and the averages by those of a state that {@link stateDict} returned. The arrays are
+   * copied. If it throws, nothing has changed.
    *
-   * @throws TypeError while swapped, for another version, mode, debias, names or types; RangeError for other lengths or
-   *   values
+   * @throws TypeError while swapped, or for another mode, debias, names or types; RangeError for another version, other
+   *   lengths or values out of range
    * @example
    * ```ts
    * import { WeightAverage } from 'schuss';
@@ -216,52 +219,52 @@ export class WeightAverage {
     checkOptions(
       `${where}: params`,
       params,
-      this.#slots.map(({ key }) => String(key)),
+      this.#averaged.map(({ key }) => String(key)),
     );
-    const sources = this.#slots.map(({ key, length }) => {
+    const sources = this.#averaged.map(({ key, length }) => {
       const path = `params[${JSON.stringify(key)}]`;
       const source = checkFloat32(where, path, params[key]);
       checkLength(where, path, source, length);
-      return new Float32Array(source); // what is read next might be a getter that changes it
+      return new Float32Array(source); // a copy, because a getter that is read later might change it
     });
     this.#checkNotSwapped('loadStateDict');
     this.#checkMemory();
 
-    this.#slots.forEach(({ average, shown, data }, i) => {
-      shown.set(data); // for debias at count 0, when there is no quotient
+    this.#averaged.forEach(({ average, corrected, data }, i) => {
+      corrected.set(data); // for debias at count 0, when there is no bias correction
       average.set(sources[i]!);
     });
     this.#decay = loadedDecay;
     this.#count = loadedCount;
-    this.#shownCount = Number.NaN;
+    this.#correctedCount = Number.NaN;
   }
 
-  /** What the next update moves the average by, as a share of the way to the weights. */
+  /** How far the next update moves the average towards the weights, as a fraction of the distance. */
   #rate(): number {
     if (this.#mode === 'swa') return 1 / (this.#count + 1);
     return this.#count === 0 && !this.#debias ? 1 : 1 - this.#decay;
   }
 
-  /** With `debias`, brings what users see up to date: at most once for each count, so never while swapped. */
-  #divide(): void {
-    if (!this.#debias || this.#count === 0 || this.#shownCount === this.#count) return;
+  /** With `debias`, updates the corrected averages. Runs at most once for each count, so never while swapped. */
+  #correctBias(): void {
+    if (!this.#debias || this.#count === 0 || this.#correctedCount === this.#count) return;
     const correction = 1 - power(this.#decay, this.#count);
-    for (const { average, shown } of this.#slots) {
-      for (let i = 0; i < shown.length; i++) shown[i] = average[i]! / correction;
+    for (const { average, corrected } of this.#averaged) {
+      for (let i = 0; i < corrected.length; i++) corrected[i] = average[i]! / correction;
     }
-    this.#shownCount = this.#count;
+    this.#correctedCount = this.#count;
   }
 
   #checkNotSwapped(argument: string): void {
-    if (this.#swapped) throw typeError(who, argument, 'the average is swapped in', 'swap() before');
+    if (this.#swapped) throw typeError(who, argument, 'the average is swapped in', 'a call of swap() first');
   }
 
-  /** Refuses arrays whose memory is gone or has changed its size. */
+  /** Refuses arrays that are detached or have changed their length. @throws TypeError, RangeError */
   #checkMemory(): void {
-    for (const { data, average, shown, path, length } of this.#slots) {
+    for (const { data, average, corrected, path, length } of this.#averaged) {
       checkLength(who, path, data, length);
       checkLength(who, `average of ${path}`, average, length);
-      checkLength(who, `average of ${path}`, shown, length);
+      checkLength(who, `average of ${path}`, corrected, length);
     }
   }
 }

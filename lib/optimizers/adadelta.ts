@@ -17,13 +17,13 @@ export const adadelta = {
   formula: ['s ← ρ·s + (1−ρ)·g²;  Δ ← g·√(u + ε) / √(s + ε)', 'u ← ρ·u + (1−ρ)·Δ²;  w ← w − η·Δ'],
   decay: 'l2',
   hyperParameters: {
-    /** Learning rate: a factor of the step that the method finds itself. */
+    /** Learning rate: multiplies the step that the method computes. */
     lr: { default: 1, range: '[0, inf)' },
     /** Decay rate of the moving averages of g² and Δ². */
     rho: { default: 0.9, range: '[0, 1)' },
-    /** Added under both roots: it makes the first steps possible. */
+    /** Added inside both square roots. With 0, every step is 0. */
     eps: { default: 1e-6, range: '[0, inf)' },
-    /** L2 penalty. */
+    /** L2 penalty: adds weightDecay · w to the gradient. */
     weightDecay: { default: 0, range: '[0, inf)' },
   },
   kernels: {
@@ -45,18 +45,21 @@ export const adadelta = {
 
 /** Options of {@link Adadelta}. @interface */
 export type AdadeltaOptions = OptionsOf<typeof adadelta>;
-type Now = ResolvedOf<typeof adadelta>;
+type Resolved = ResolvedOf<typeof adadelta>;
 
 /**
- * AdaDelta: the step is the gradient, times the root of a moving average of squared steps over one of squared gradients.
+ * Adadelta: multiplies the gradient by the ratio of two root mean squares, of past updates and of past gradients.
  *
  * ```
  * s ← ρ·s + (1−ρ)·g²;   Δ ← g·√(u + ε) / √(s + ε)
  * u ← ρ·u + (1−ρ)·Δ²;   w ← w − η·Δ
  * ```
- * Options: `lr` (1, [0, ∞)), `rho` (0.9, [0, 1)), `eps` (1e-6), `weightDecay` (0, L2), `maximize` (false), `clipValue`;
- * for all groups together `clipNorm`, `skipNonFinite`, `zeroGrads`, `ema`, `gradNorm`, `flushDenormals`. State:
- * `squareAvg`, `accDelta`.
+ * Options: `lr` (η, 1, [0, ∞)), `rho` (ρ, 0.9, [0, 1)), `eps` (ε, 1e-6, [0, ∞)), `weightDecay` (0, [0, ∞), L2).
+ *
+ * Common options: `maximize` (false) and `clipValue` per group; `clipNorm`, `skipNonFinite`, `zeroGrads`, `ema`,
+ * `gradNorm` and `flushDenormals` for the whole optimizer.
+ *
+ * State: `squareAvg` (s), `accDelta` (u). A step updates the params and the state in place.
  *
  * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params
  * @example
@@ -75,7 +78,7 @@ export class Adadelta extends Optimizer<typeof adadelta> {
     super(adadelta, params, options);
   }
 
-  protected override constants({ lr, rho, eps }: Now): number[] {
+  protected override constants({ lr, rho, eps }: Resolved): number[] {
     return [lr, rho, 1 - rho, eps];
   }
 }

@@ -12,8 +12,8 @@ import { kernel } from '../engine/kernel.js';
 
 const f = Math.fround;
 
-// All forms have the same, for params of both kinds may be in one group.
-const constants = [
+// All four kernels share one list, because a group may hold params with and without a shape.
+const constantNames = [
   'beta2',
   'oneMinusBeta2',
   'eps1',
@@ -28,15 +28,23 @@ const constants = [
   'beta1',
   'oneMinusBeta1',
 ] as const;
-type Numbers<C extends readonly string[]> = { readonly [K in keyof C]: number };
-type Constants = Numbers<typeof constants>;
+type NumbersFor<Names extends readonly string[]> = { readonly [I in keyof Names]: number };
+type Constants = NumbersFor<typeof constantNames>;
+
+/** A copy of a constants row with some values replaced. */
+function replaced(
+  constants: Constants,
+  values: { readonly [N in (typeof constantNames)[number]]?: number },
+): Constants {
+  return constantNames.map((name, i) => values[name] ?? constants[i]) as unknown as Constants;
+}
 
 function average([beta2, oneMinusBeta2, eps1]: Constants, square: number, before: number): number {
   return f(f(beta2 * before) + f(oneMinusBeta2 * f(square + eps1)));
 }
 
-/** The roots one by one: rowAvg · colAvg may leave the range of float32. */
-function factored({ 10: rootMean }: Constants, grad: number, rowAvg: number, colAvg: number): number {
+/** Takes the two roots separately, because rowAvg · colAvg may leave the range of float32. */
+function factoredDirection({ 10: rootMean }: Constants, grad: number, rowAvg: number, colAvg: number): number {
   return f(f(grad / f(Math.sqrt(colAvg))) * f(rootMean / f(Math.sqrt(rowAvg))));
 }
 
@@ -45,7 +53,7 @@ function step({ 8: decayFactor, 9: rate }: Constants, param: number, direction: 
 }
 
 function stepWithMomentum(
-  [, , , , , , , , decayFactor, rate, , beta1, oneMinusBeta1]: Constants,
+  { 8: decayFactor, 9: rate, 11: beta1, 12: oneMinusBeta1 }: Constants,
   param: number,
   direction: number,
   expAvg: Float32Array,
@@ -55,30 +63,22 @@ function stepWithMomentum(
   return f(decayFactor * param) - expAvg[i]!;
 }
 
-function resolve(of: Constants, weights: number, updates: number, length: number): Constants {
-  const [beta2, oneMinusBeta2, eps1, eps2, clipThreshold, weightDecay, scaleParameter, lr, , , ...rest] = of;
+function resolve(constants: Constants, paramNorm: number, updateNorm: number, length: number): Constants {
+  const [, , , eps2, clipThreshold, weightDecay, scaleParameter, lr] = constants;
   const root = Math.sqrt(length);
-  const rms = weights / root;
-  const excess = updates / root / clipThreshold;
-  const full = lr * (scaleParameter === 0 ? 1 : rms > eps2 ? rms : eps2);
-  const decayFactor = 1 - full * weightDecay;
-  const rate = excess > 1 ? full / excess : full;
-  return [beta2, oneMinusBeta2, eps1, eps2, clipThreshold, weightDecay, scaleParameter, lr, decayFactor, rate, ...rest];
-}
-
-function resolveMean(of: Constants, mean: number): Constants {
-  const [b2, c2, eps1, eps2, clipThreshold, weightDecay, scaleParameter, lr, decayFactor, rate, , b1, c1] = of;
-  const rootMean = Math.sqrt(mean);
-  return [b2, c2, eps1, eps2, clipThreshold, weightDecay, scaleParameter, lr, decayFactor, rate, rootMean, b1, c1];
+  const paramRms = paramNorm / root;
+  const excess = updateNorm / root / clipThreshold;
+  const alpha = lr * (scaleParameter === 0 ? 1 : paramRms > eps2 ? paramRms : eps2);
+  return replaced(constants, { decayFactor: 1 - alpha * weightDecay, rate: excess > 1 ? alpha / excess : alpha });
 }
 
 type Measure = (i: number, param: number, grad: number, out: Float64Array) => void;
 
-/** The first walk, whether the update is averaged or not: without a shape. */
+/** Norms of a param without a shape; its walk also updates squareAvg. */
 const elementNorms = {
-  measure(of: Constants, [squareAvg]: readonly [Float32Array, ...Float32Array[]]): Measure {
+  measure(constants: Constants, [squareAvg]: readonly [Float32Array, ...Float32Array[]]): Measure {
     return (i, param, grad, out) => {
-      squareAvg[i] = average(of, f(grad * grad), squareAvg[i]!);
+      squareAvg[i] = average(constants, f(grad * grad), squareAvg[i]!);
       out[0] = param;
       out[1] = grad / f(Math.sqrt(squareAvg[i]!));
     };
@@ -86,13 +86,13 @@ const elementNorms = {
   resolve,
 };
 
-/** The same with a shape. */
+/** Norms of a param with a shape, whose rowAvg and colAvg `accumulate` has updated. */
 const factoredNorms = {
-  resolveMean,
-  measure(of: Constants, [rowAvg, colAvg]: readonly [Float32Array, Float32Array, ...Float32Array[]]): Measure {
+  resolveMean: (constants: Constants, mean: number): Constants => replaced(constants, { rootMean: Math.sqrt(mean) }),
+  measure(constants: Constants, [rowAvg, colAvg]: readonly [Float32Array, Float32Array, ...Float32Array[]]): Measure {
     return (i, param, grad, out) => {
       out[0] = param;
-      out[1] = factored(of, grad, rowAvg[0]!, colAvg[i]!);
+      out[1] = factoredDirection(constants, grad, rowAvg[0]!, colAvg[i]!);
     };
   },
   resolve,
@@ -113,85 +113,82 @@ export const adafactor = {
   decay: 'none',
   denseOnly: 'Adafactor needs the norm of the whole update',
   hyperParameters: {
-    /** Learning rate; turns relativeStep off. */
+    /** Learning rate. Giving one turns relativeStep off. */
     lr: { range: '[0, inf)' },
     /** Added to g². */
     eps1: { default: 1e-30, range: '(0, inf)' },
-    /** The least that the root mean square of the weights counts as. */
+    /** Lower bound on RMS(w) when scaleParameter scales the rate. */
     eps2: { default: 1e-3, range: '[0, inf)' },
-    /** The most that the root mean square of the update may be. */
+    /** Upper bound on RMS(u), the root mean square of the update. */
     clipThreshold: { default: 1, range: '(0, inf)' },
-    /** Power of t in the decay rate of the averages of squares. */
-    decayRate: {
-      default: -0.8,
-      range: '(-inf, 0]',
-    },
-    /** Decay rate of the moving average of the update. */
+    /** Exponent of t in β₂ = 1 − t^decayRate, the decay rate of the averages of g². */
+    decayRate: { default: -0.8, range: '(-inf, 0]' },
+    /** Decay rate of the moving average of the update; without it there is no such average. */
     beta1: { range: '[0, 1)' },
-    /** Scale the rate by the root mean square of the weights. */
+    /** Multiply the rate by RMS(w), the root mean square of the weights. */
     scaleParameter: { default: true },
-    /** A rate of min(1e-2, 1/√t), as long as there is no lr. */
+    /** Without lr, use the rate min(1e-2, 1/√t). */
     relativeStep: { default: true },
-    /** Let that rate grow from 0, as 1e-6·t. */
+    /** Without lr, let the rate grow from 0: min(1e-6 · t, 1/√t). */
     warmupInit: { default: false },
-    /** Decoupled decay, by the full rate. */
+    /** Decoupled weight decay: multiplies w by 1 − α · weightDecay, where α is the full rate. */
     weightDecay: { default: 0, range: '[0, inf)' },
   },
   kernels: {
     adafactor: kernel({
       state: ['squareAvg'],
-      constants,
+      constants: constantNames,
       norms: elementNorms,
       reference:
-        (of, [squareAvg]) =>
+        (constants, [squareAvg]) =>
         (i, param, grad) =>
-          step(of, param, f(grad / f(Math.sqrt(squareAvg[i]!)))),
+          step(constants, param, f(grad / f(Math.sqrt(squareAvg[i]!)))),
     }),
     'adafactor-momentum': kernel({
       state: ['squareAvg', 'expAvg'],
-      constants,
+      constants: constantNames,
       norms: elementNorms,
       reference:
-        (of, [squareAvg, expAvg]) =>
+        (constants, [squareAvg, expAvg]) =>
         (i, param, grad) =>
-          stepWithMomentum(of, param, f(grad / f(Math.sqrt(squareAvg[i]!))), expAvg, i),
+          stepWithMomentum(constants, param, f(grad / f(Math.sqrt(squareAvg[i]!))), expAvg, i),
     }),
     'adafactor-factored': kernel({
       state: ['rowAvg', 'colAvg'],
       layout: { rowAvg: 'row', colAvg: 'column' },
-      constants,
-      accumulate: (of) => (meanSquare, before) => average(of, meanSquare, before),
+      constants: constantNames,
+      accumulate: (constants) => (meanSquare, before) => average(constants, meanSquare, before),
       norms: factoredNorms,
       reference:
-        (of, [rowAvg, colAvg]) =>
+        (constants, [rowAvg, colAvg]) =>
         (i, param, grad) =>
-          step(of, param, factored(of, grad, rowAvg[0]!, colAvg[i]!)),
+          step(constants, param, factoredDirection(constants, grad, rowAvg[0]!, colAvg[i]!)),
     }),
     'adafactor-factored-momentum': kernel({
       state: ['rowAvg', 'colAvg', 'expAvg'],
       layout: { rowAvg: 'row', colAvg: 'column' },
-      constants,
-      accumulate: (of) => (meanSquare, before) => average(of, meanSquare, before),
+      constants: constantNames,
+      accumulate: (constants) => (meanSquare, before) => average(constants, meanSquare, before),
       norms: factoredNorms,
       reference:
-        (of, [rowAvg, colAvg, expAvg]) =>
+        (constants, [rowAvg, colAvg, expAvg]) =>
         (i, param, grad) =>
-          stepWithMomentum(of, param, factored(of, grad, rowAvg[0]!, colAvg[i]!), expAvg, i),
+          stepWithMomentum(constants, param, factoredDirection(constants, grad, rowAvg[0]!, colAvg[i]!), expAvg, i),
     }),
   },
 } as const satisfies Declaration;
 
 /** Options of {@link Adafactor}. @interface */
 export type AdafactorOptions = OptionsOf<typeof adafactor>;
-type Now = ResolvedOf<typeof adafactor>;
+type Resolved = ResolvedOf<typeof adafactor>;
 
 function relativeRate(warmupInit: boolean, t: number): number {
   return Math.min(warmupInit ? 1e-6 * t : 1e-2, 1 / Math.sqrt(t));
 }
 
 /**
- * Adafactor: for a param with a shape, keeps the means of g² of each row and each column instead of one number an
- * element; its rate follows t and the size of the weights, and its update is clipped. Little memory for large matrices.
+ * Adafactor: keeps the mean of g² per row and per column of a matrix instead of per element. Saves memory on large
+ * matrices.
  *
  * ```
  * β₂ = 1 − t^decayRate;  q = g² + ε₁
@@ -200,15 +197,20 @@ function relativeRate(warmupInit: boolean, t: number): number {
  * u = g/√V;     u ← u/max(1, RMS(u)/clipThreshold)
  * α = ρ·max(ε₂, RMS(w));  w ← w·(1 − α·λ) − α·u
  * ```
- * ρ is lr where it is given; otherwise min(1e-2, 1/√t), or with `warmupInit` min(1e-6·t, 1/√t): t counts the param's
- * steps. Without `scaleParameter`, α is ρ. With `beta1`, w takes the moving average of α·u, which is one number an element.
- * Sparse gradients are refused: the means and norms are those of the whole param.
+ * ρ is `lr` if it is given. Otherwise it is the relative step min(1e-2, 1/√t), or min(1e-6·t, 1/√t) with `warmupInit`;
+ * t counts the param's own steps. `scaleParameter: false` sets α = ρ. With `beta1`, a moving average of α·u replaces
+ * α·u; it takes one number per element. The means and norms are those of the whole param, so sparse gradients are
+ * rejected.
  *
- * Options: `lr` (none, [0, ∞)), `eps1` (1e-30, (0, ∞)), `eps2` (1e-3), `clipThreshold` (1, (0, ∞)), `decayRate` (−0.8,
- * (−∞, 0]), `beta1` (none, [0, 1)), `scaleParameter` (true), `relativeStep` (true; off where lr is given), `warmupInit`
- * (false), `weightDecay` (0, decoupled, by the full rate α), `maximize` (false), `clipValue`; for all groups together
- * `clipNorm`, `skipNonFinite`, `zeroGrads`, `ema`, `gradNorm`, `flushDenormals`. State: `rowAvg` of the length of the rows and
- * `colAvg` of the columns, or without a shape `squareAvg`; with `beta1` `expAvg`.
+ * Options: `lr` (none, [0, ∞)), `eps1` (ε₁, 1e-30, (0, ∞)), `eps2` (ε₂, 1e-3, [0, ∞)), `clipThreshold` (1, (0, ∞)),
+ * `decayRate` (−0.8, (−∞, 0]), `beta1` (none, [0, 1)), `scaleParameter` (true), `relativeStep` (true; ignored if `lr`
+ * is given), `warmupInit` (false), `weightDecay` (λ, 0, [0, ∞), decoupled, by the full rate α).
+ *
+ * Common options: `maximize` (false) and `clipValue` per group; `clipNorm`, `skipNonFinite`, `zeroGrads`, `ema`,
+ * `gradNorm` and `flushDenormals` for the whole optimizer.
+ *
+ * State: with a shape `rowAvg` (R, one number per row) and `colAvg` (C, one per column), without `squareAvg` (V, one
+ * per element); `expAvg` with `beta1`. A step updates the params and the state in place.
  *
  * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range, overlapping params, or
  *   neither lr nor relativeStep
@@ -229,31 +231,31 @@ export class Adafactor extends Optimizer<typeof adafactor> {
     super(adafactor, params, options);
   }
 
-  /** ρ of group 0 in the next step: lr, or what relativeStep gives a param that has taken all steps. */
+  /** ρ of group 0 in the next step: `lr` if it is set, else the relative step of a param that took every step. */
   override get lr(): number {
-    const given = super.lr as number | undefined;
-    return given ?? relativeRate(this.paramGroups[0]!.warmupInit, this.stepCount + 1);
+    const lr = super.lr as number | undefined;
+    return lr ?? relativeRate(this.paramGroups[0]!.warmupInit, this.stepCount + 1);
   }
 
   override set lr(value: number | Schedule) {
     super.lr = value;
   }
 
-  protected override conflict({ lr, relativeStep }: Now): readonly [string, string, string] | undefined {
+  protected override conflict({ lr, relativeStep }: Resolved): readonly [string, string, string] | undefined {
     return lr === undefined && !relativeStep
       ? ['lr', 'undefined', 'a number or a Schedule, or relativeStep']
       : undefined;
   }
 
-  protected override kernel({ beta1 }: Now, hasShape: boolean): string {
+  protected override kernel({ beta1 }: Resolved, hasShape: boolean): string {
     return `adafactor${hasShape ? '-factored' : ''}${beta1 === undefined ? '' : '-momentum'}`;
   }
 
-  protected override constants(now: Now, t: number): number[] {
-    const { lr, eps1, eps2, clipThreshold, decayRate, beta1 = 0, scaleParameter, warmupInit, weightDecay } = now;
+  protected override constants(resolved: Resolved, t: number): number[] {
+    const { lr, eps1, eps2, clipThreshold, decayRate, beta1 = 0, scaleParameter, warmupInit, weightDecay } = resolved;
     const oneMinusBeta2 = t ** decayRate;
     const rho = lr ?? relativeRate(warmupInit, t);
-    const scale = scaleParameter ? 1 : 0;
+    // 1, 0, 0: placeholders for decayFactor, rate and rootMean, which resolve and resolveMean compute.
     return [
       1 - oneMinusBeta2,
       oneMinusBeta2,
@@ -261,7 +263,7 @@ export class Adafactor extends Optimizer<typeof adafactor> {
       eps2,
       clipThreshold,
       weightDecay,
-      scale,
+      scaleParameter ? 1 : 0,
       rho,
       1,
       0,

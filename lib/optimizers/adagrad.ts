@@ -25,15 +25,15 @@ export const adagrad = {
   hyperParameters: {
     /** Learning rate. */
     lr: { default: 1e-2, range: '[0, inf)' },
-    /** Added to the denominator, outside the root. */
+    /** Added to the denominator, outside the square root. */
     eps: { default: 1e-10, range: '[0, inf)' },
-    /** Lowers lr with the param's own steps. */
+    /** Divides lr by 1 + (t − 1) · lrDecay, where t counts the param's own steps. */
     lrDecay: { default: 0, range: '[0, inf)' },
-    /** What the sum of squares starts at. */
+    /** Initial value of the sum of squares. */
     initialAccumulatorValue: { default: 0, range: '[0, inf)', fixed: true },
-    /** One accumulator a row, of the mean of its squares; for params with a shape. */
+    /** Keep one accumulator per matrix row: the sum of the mean of g². Needs params with a shape. */
     rowWise: { default: false },
-    /** L2 penalty. */
+    /** L2 penalty: adds weightDecay · w to the gradient. */
     weightDecay: { default: 0, range: '[0, inf)' },
   },
   kernels: {
@@ -62,22 +62,28 @@ export const adagrad = {
 
 /** Options of {@link Adagrad}. @interface */
 export type AdagradOptions = OptionsOf<typeof adagrad>;
-type Now = ResolvedOf<typeof adagrad>;
+type Resolved = ResolvedOf<typeof adagrad>;
 
 /**
- * AdaGrad: each element's step shrinks with the root of the sum of its squared gradients.
+ * Adagrad: divides the gradient by the square root of the sum of its past squares, element by element.
  *
  * ```
  * s ← s + g²;   w ← w − η/(1 + (t−1)·lrDecay) · g / (√s + ε)
  * ```
- * With `rowWise`, each row of a param with a shape has one accumulator, `s ← s + mean(g²)`: half of the memory of an
- * embedding table, and less to read for each row that is touched.
+ * With `rowWise`, each matrix row of a param with a shape has one accumulator, `s ← s + mean(g²)`. For an embedding
+ * table this halves the memory, and each table row that is touched needs fewer reads.
  *
- * Options: `lr` (1e-2, [0, ∞)), `eps` (1e-10), `lrDecay` (0), `initialAccumulatorValue` (0, no Schedule), `rowWise`
- * (false), `weightDecay` (0, L2), `maximize` (false), `clipValue`; for all groups together `clipNorm`, `skipNonFinite`,
- * `zeroGrads`, `ema`, `gradNorm`, `flushDenormals`. State: `sum`, of the param's length or, with `rowWise`, of its rows.
+ * Options: `lr` (η, 1e-2, [0, ∞)), `eps` (ε, 1e-10, [0, ∞)), `lrDecay` (0, [0, ∞)), `initialAccumulatorValue` (0,
+ * [0, ∞), not a Schedule), `rowWise` (false), `weightDecay` (0, [0, ∞), L2).
  *
- * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params
+ * Common options: `maximize` (false) and `clipValue` per group; `clipNorm`, `skipNonFinite`, `zeroGrads`, `ema`,
+ * `gradNorm` and `flushDenormals` for the whole optimizer.
+ *
+ * State: `sum` (s), one number per element, or per row with `rowWise`. A step updates the params and the state in
+ * place.
+ *
+ * @throws TypeError for an unknown option, a wrong type, or `rowWise` without a shape; RangeError for a value out of
+ *   range or overlapping params
  * @example
  * ```ts
  * import { Adagrad } from 'schuss';
@@ -94,15 +100,15 @@ export class Adagrad extends Optimizer<typeof adagrad> {
     super(adagrad, params, options);
   }
 
-  protected override kernel({ rowWise }: Now): string {
+  protected override kernel({ rowWise }: Resolved): string {
     return rowWise ? 'adagrad-row-wise' : 'adagrad';
   }
 
-  protected override initial(_name: string, { initialAccumulatorValue }: Now): number {
+  protected override initial(_name: string, { initialAccumulatorValue }: Resolved): number {
     return initialAccumulatorValue;
   }
 
-  protected override constants({ lr, eps, lrDecay }: Now, t: number): number[] {
+  protected override constants({ lr, eps, lrDecay }: Resolved, t: number): number[] {
     return [lr / (1 + (t - 1) * lrDecay), eps];
   }
 }

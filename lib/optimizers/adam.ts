@@ -68,15 +68,15 @@ export const adam = {
   hyperParameters: {
     /** Learning rate. */
     lr: { default: 1e-3, range: '[0, inf)' },
-    /** Decay rates of the moving averages of g and of g². */
+    /** Decay rates of the moving averages of g and g². */
     betas: { default: [0.9, 0.999], range: '[0, 1)' },
-    /** Added to the denominator, outside the root. */
+    /** Added to the denominator, outside the square root. */
     eps: { default: 1e-8, range: '[0, inf)' },
-    /** Never let the denominator shrink. */
+    /** Use the running maximum of s in the denominator (AMSGrad). */
     amsgrad: { default: false },
-    /** Correct the averages for their start at 0. */
+    /** Apply bias correction to both averages. */
     biasCorrection: { default: true },
-    /** L2 penalty. */
+    /** L2 penalty: adds weightDecay · w to the gradient. */
     weightDecay: { default: 0, range: '[0, inf)' },
   },
   kernels,
@@ -91,11 +91,8 @@ export const adamw = {
   decay: 'decoupled',
   hyperParameters: {
     ...adam.hyperParameters,
-    /** Shrinks the weights by lr · weightDecay before each update. */
-    weightDecay: {
-      default: 1e-2,
-      range: '[0, inf)',
-    },
+    /** Decoupled weight decay: multiplies w by 1 − lr · weightDecay before each update. */
+    weightDecay: { default: 1e-2, range: '[0, inf)' },
   },
 } as const satisfies Declaration;
 
@@ -103,14 +100,14 @@ export const adamw = {
 export type AdamOptions = OptionsOf<typeof adam>;
 /** Options of {@link AdamW}. @interface */
 export type AdamWOptions = OptionsOf<typeof adamw>;
-type Now = ResolvedOf<typeof adam>;
+type Resolved = ResolvedOf<typeof adam>;
 
-function kernelOf({ amsgrad }: Now): string {
+function kernelOf({ amsgrad }: Resolved): string {
   return amsgrad ? 'adam-amsgrad' : 'adam';
 }
 
-function constantsOf({ lr, betas, eps, biasCorrection }: Now, t: number): number[] {
-  // Not destructured: the iterator costs as much as the rest.
+function constantsOf({ lr, betas, eps, biasCorrection }: Resolved, t: number): number[] {
+  // Array destructuring would run an iterator, which takes as long as the rest of this function.
   const beta1 = betas[0];
   const beta2 = betas[1];
   const biasCorrection1 = biasCorrection ? 1 - power(beta1, t) : 1;
@@ -119,18 +116,23 @@ function constantsOf({ lr, betas, eps, biasCorrection }: Now, t: number): number
 }
 
 /**
- * Adam: the step follows a moving average of the gradient, divided by the root of one of its square.
+ * Adam: divides a moving average of the gradient by the square root of a moving average of its square.
  *
  * ```
  * m ← β₁·m + (1−β₁)·g;   s ← β₂·s + (1−β₂)·g²
  * w ← w − η·(m/(1−β₁ᵗ)) / (√(s/(1−β₂ᵗ)) + ε)
  * ```
- * With `amsgrad`, `ŝ ← max(ŝ, s)` stands for s in the denominator. With `biasCorrection: false`, m and s are used as
- * they are.
+ * `amsgrad: true` computes `ŝ ← max(ŝ, s)` and uses ŝ instead of s in the denominator. `biasCorrection: false` uses m
+ * and s without the divisions by 1−βᵗ.
  *
- * Options: `lr` (1e-3, [0, ∞)), `betas` ([0.9, 0.999], each [0, 1)), `eps` (1e-8), `amsgrad` (false), `biasCorrection`
- * (true), `weightDecay` (0, L2), `maximize` (false), `clipValue`; for all groups together `clipNorm`, `skipNonFinite`,
- * `zeroGrads`, `ema`, `gradNorm`, `flushDenormals`. State: `expAvg`, `expAvgSq`, `maxExpAvgSq` (amsgrad).
+ * Options: `lr` (η, 1e-3, [0, ∞)), `betas` ([0.9, 0.999], each in [0, 1)), `eps` (ε, 1e-8, [0, ∞)), `amsgrad` (false),
+ * `biasCorrection` (true), `weightDecay` (0, [0, ∞), L2).
+ *
+ * Common options: `maximize` (false) and `clipValue` per group; `clipNorm`, `skipNonFinite`, `zeroGrads`, `ema`,
+ * `gradNorm` and `flushDenormals` for the whole optimizer.
+ *
+ * State: `expAvg` (m), `expAvgSq` (s), and `maxExpAvgSq` (ŝ) with `amsgrad`. A step updates the params and the state in
+ * place.
  *
  * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params
  * @example
@@ -151,22 +153,24 @@ export class Adam extends Optimizer<typeof adam> {
     super(adam, params, options);
   }
 
-  protected override kernel(options: Now): string {
-    return kernelOf(options);
+  protected override kernel(resolved: Resolved): string {
+    return kernelOf(resolved);
   }
 
-  protected override constants(options: Now, t: number): number[] {
-    return constantsOf(options, t);
+  protected override constants(resolved: Resolved, t: number): number[] {
+    return constantsOf(resolved, t);
   }
 }
 
 /**
- * AdamW: {@link Adam} with decoupled weight decay, which shrinks the weights directly instead of adding to the gradient.
+ * AdamW: {@link Adam} with decoupled weight decay, which shrinks the weights directly instead of adding to the
+ * gradient.
  *
  * ```
  * w ← w·(1 − η·λ), then Adam's update
  * ```
- * Options: those of {@link Adam}, with `weightDecay` (1e-2, decoupled). State: as {@link Adam}.
+ * Options: those of {@link Adam}, except that `weightDecay` (λ, 1e-2, [0, ∞)) is decoupled. State: that of
+ * {@link Adam}.
  *
  * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params
  * @example
@@ -185,11 +189,11 @@ export class AdamW extends Optimizer<typeof adamw> {
     super(adamw, params, options);
   }
 
-  protected override kernel(options: Now): string {
-    return kernelOf(options);
+  protected override kernel(resolved: Resolved): string {
+    return kernelOf(resolved);
   }
 
-  protected override constants(options: Now, t: number): number[] {
-    return constantsOf(options, t);
+  protected override constants(resolved: Resolved, t: number): number[] {
+    return constantsOf(resolved, t);
   }
 }

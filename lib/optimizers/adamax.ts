@@ -21,14 +21,11 @@ export const adamax = {
   hyperParameters: {
     /** Learning rate. */
     lr: { default: 2e-3, range: '[0, inf)' },
-    /** Decay rates of the moving average of g and of the largest |g|. */
-    betas: {
-      default: [0.9, 0.999],
-      range: '[0, 1)',
-    },
-    /** Added to |g|. */
+    /** Decay rates of the moving average of g and the running maximum of |g|. */
+    betas: { default: [0.9, 0.999], range: '[0, 1)' },
+    /** Added to |g| inside the maximum. */
     eps: { default: 1e-8, range: '[0, inf)' },
-    /** L2 penalty. */
+    /** L2 penalty: adds weightDecay · w to the gradient. */
     weightDecay: { default: 0, range: '[0, inf)' },
   },
   kernels: {
@@ -39,8 +36,8 @@ export const adamax = {
         ([beta1, oneMinusBeta1, beta2, stepSize, eps], [expAvg, expInf]) =>
         (i, param, grad) => {
           expAvg[i] = f(beta1 * expAvg[i]!) + f(oneMinusBeta1 * grad);
-          const [faded, size] = [f(beta2 * expInf[i]!), f(Math.abs(grad) + eps)];
-          expInf[i] = faded > size ? faded : size;
+          const [decayed, magnitude] = [f(beta2 * expInf[i]!), f(Math.abs(grad) + eps)];
+          expInf[i] = decayed > magnitude ? decayed : magnitude;
           return param - f(f(stepSize * expAvg[i]!) / expInf[i]!);
         },
     }),
@@ -49,18 +46,22 @@ export const adamax = {
 
 /** Options of {@link Adamax}. @interface */
 export type AdamaxOptions = OptionsOf<typeof adamax>;
-type Now = ResolvedOf<typeof adamax>;
+type Resolved = ResolvedOf<typeof adamax>;
 
 /**
- * AdaMax: {@link Adam} with the infinity norm: the step is divided by the largest of the recent gradients.
+ * Adamax: {@link Adam} with the infinity norm. Divides the averaged gradient by a decaying maximum of |g|.
  *
  * ```
  * m ← β₁·m + (1−β₁)·g;   u ← max(β₂·u, |g| + ε)
  * w ← w − η/(1−β₁ᵗ) · m / u
  * ```
- * Options: `lr` (2e-3, [0, ∞)), `betas` ([0.9, 0.999], each [0, 1)), `eps` (1e-8), `weightDecay` (0, L2), `maximize`
- * (false), `clipValue`; for all groups together `clipNorm`, `skipNonFinite`, `zeroGrads`, `ema`, `gradNorm`,
- * `flushDenormals`. State: `expAvg`, `expInf`.
+ * Options: `lr` (η, 2e-3, [0, ∞)), `betas` ([0.9, 0.999], each in [0, 1)), `eps` (ε, 1e-8, [0, ∞)), `weightDecay` (0,
+ * [0, ∞), L2).
+ *
+ * Common options: `maximize` (false) and `clipValue` per group; `clipNorm`, `skipNonFinite`, `zeroGrads`, `ema`,
+ * `gradNorm` and `flushDenormals` for the whole optimizer.
+ *
+ * State: `expAvg` (m), `expInf` (u). A step updates the params and the state in place.
  *
  * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params
  * @example
@@ -79,7 +80,7 @@ export class Adamax extends Optimizer<typeof adamax> {
     super(adamax, params, options);
   }
 
-  protected override constants({ lr, betas: [beta1, beta2], eps }: Now, t: number): number[] {
+  protected override constants({ lr, betas: [beta1, beta2], eps }: Resolved, t: number): number[] {
     return [beta1, 1 - beta1, beta2, lr / (1 - power(beta1, t)), eps];
   }
 }

@@ -21,35 +21,22 @@ export const ademamix = {
     'w ← w − η·((m₁/(1−β₁ᵗ) + α(t)·m₂) / (√(s/(1−β₂ᵗ)) + ε) + λ·w)',
     'α(t) = min(t·α/T, α) with T alphaSteps;  β₃(t) grows from β₁ to β₃ in beta3Steps, its half-life linearly',
   ],
-  // λ·w inside the brackets is w·(1 − η·λ) before them.
+  // η·λ·w inside the update equals w·(1 − η·λ) before it.
   decay: 'decoupled',
   hyperParameters: {
     /** Learning rate. */
     lr: { default: 1e-3, range: '[0, inf)' },
-    /** Decay rates of the fast average of g, of the one of g², and of the slow average of g. */
-    betas: {
-      default: [0.9, 0.999, 0.9999],
-      range: '[0, 1)',
-    },
-    /** Weight of the slow average. */
+    /** Decay rates of the fast average of g, the average of g², and the slow average of g. */
+    betas: { default: [0.9, 0.999, 0.9999], range: '[0, 1)' },
+    /** Weight of the slow average in the update. */
     alpha: { default: 5, range: '[0, inf)' },
-    /** The steps in which alpha grows from 0; 0: none. */
-    alphaSteps: {
-      default: 0,
-      range: '[0, inf)',
-      integer: true,
-      fixed: true,
-    },
-    /** The steps in which betas[2] grows from betas[0]; 0: none. */
-    beta3Steps: {
-      default: 0,
-      range: '[0, inf)',
-      integer: true,
-      fixed: true,
-    },
-    /** Added to the denominator, outside the root. */
+    /** Steps over which alpha grows linearly from 0; 0 disables the warm-up. */
+    alphaSteps: { default: 0, range: '[0, inf)', integer: true, fixed: true },
+    /** Steps over which β₃ grows from betas[0] to betas[2]; 0 disables the warm-up. */
+    beta3Steps: { default: 0, range: '[0, inf)', integer: true, fixed: true },
+    /** Added to the denominator, outside the square root. */
     eps: { default: 1e-8, range: '[0, inf)' },
-    /** Shrinks the weights by lr · weightDecay. */
+    /** Decoupled weight decay: multiplies w by 1 − lr · weightDecay before each update. */
     weightDecay: { default: 0, range: '[0, inf)' },
   },
   kernels: {
@@ -96,29 +83,33 @@ export const ademamix = {
 
 /** Options of {@link AdEMAMix}. @interface */
 export type AdEMAMixOptions = OptionsOf<typeof ademamix>;
-type Now = ResolvedOf<typeof ademamix>;
+type Resolved = ResolvedOf<typeof ademamix>;
 
-/** β₃ in step t: from β₁ on, with 1/ln β growing linearly. A decay rate of 0 has ln −∞, and stays right. */
-function slowBeta({ betas: [beta1, , beta3], beta3Steps }: Now, t: number): number {
+/** β₃ at step t: interpolates 1/ln β linearly from β₁ to β₃. A decay rate of 0 is correct too: its 1/ln β is −0. */
+function beta3At({ betas: [beta1, , beta3], beta3Steps }: Resolved, t: number): number {
   if (t >= beta3Steps) return beta3;
-  const x = t / beta3Steps;
-  return Math.min(Math.exp(1 / ((1 - x) / Math.log(beta1) + x / Math.log(beta3))), beta3);
+  const progress = t / beta3Steps;
+  return Math.min(Math.exp(1 / ((1 - progress) / Math.log(beta1) + progress / Math.log(beta3))), beta3);
 }
 
 /**
- * AdEMAMix: {@link AdamW} that adds a second, much slower average of the gradient, without bias correction.
+ * AdEMAMix: {@link AdamW} with a second, much slower average of the gradient, which has no bias correction.
  *
  * ```
  * m₁ ← β₁·m₁ + (1−β₁)·g;   m₂ ← β₃(t)·m₂ + (1−β₃(t))·g;   s ← β₂·s + (1−β₂)·g²
  * w ← w − η·((m₁/(1−β₁ᵗ) + α(t)·m₂) / (√(s/(1−β₂ᵗ)) + ε) + λ·w)
  * α(t) = min(t·α/T, α);   β₃(t) = min(exp(ln β₁·ln β₃ / ((1−t/T)·ln β₃ + (t/T)·ln β₁)), β₃)
  * ```
- * `alphaSteps` and `beta3Steps` are the T of α and of β₃, best the length of the whole run; 0: no warm-up.
+ * T is `alphaSteps` in α(t) and `beta3Steps` in β₃(t). Set both to the length of the run; 0 disables the warm-up.
  *
- * Options: `lr` (1e-3, [0, ∞)), `betas` ([0.9, 0.999, 0.9999], each [0, 1)), `alpha` (5, [0, ∞)), `alphaSteps` (0),
- * `beta3Steps` (0), `eps` (1e-8), `weightDecay` (0, decoupled), `maximize` (false), `clipValue`; for all groups
- * together `clipNorm`, `skipNonFinite`, `zeroGrads`, `ema`, `gradNorm`, `flushDenormals`. State: `expAvgFast`,
- * `expAvgSlow`, `expAvgSq`.
+ * Options: `lr` (η, 1e-3, [0, ∞)), `betas` ([0.9, 0.999, 0.9999], each in [0, 1)), `alpha` (α, 5, [0, ∞)), `alphaSteps`
+ * (0, an integer in [0, ∞)), `beta3Steps` (0, an integer in [0, ∞)), `eps` (ε, 1e-8, [0, ∞)), `weightDecay` (λ, 0,
+ * [0, ∞), decoupled). `alphaSteps` and `beta3Steps` cannot be Schedules.
+ *
+ * Common options: `maximize` (false) and `clipValue` per group; `clipNorm`, `skipNonFinite`, `zeroGrads`, `ema`,
+ * `gradNorm` and `flushDenormals` for the whole optimizer.
+ *
+ * State: `expAvgFast` (m₁), `expAvgSlow` (m₂), `expAvgSq` (s). A step updates the params and the state in place.
  *
  * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params
  * @example
@@ -138,11 +129,11 @@ export class AdEMAMix extends Optimizer<typeof ademamix> {
     super(ademamix, params, options);
   }
 
-  protected override constants(now: Now, t: number): number[] {
-    const { lr, alpha, alphaSteps, eps } = now;
-    const [beta1, beta2] = now.betas;
-    const beta3 = slowBeta(now, t);
-    const weight = t < alphaSteps ? (t * alpha) / alphaSteps : alpha;
+  protected override constants(resolved: Resolved, t: number): number[] {
+    const { lr, alpha, alphaSteps, eps } = resolved;
+    const [beta1, beta2] = resolved.betas;
+    const beta3 = beta3At(resolved, t);
+    const alphaT = t < alphaSteps ? (t * alpha) / alphaSteps : alpha;
     return [
       beta1,
       1 - beta1,
@@ -151,7 +142,7 @@ export class AdEMAMix extends Optimizer<typeof ademamix> {
       beta3,
       1 - beta3,
       lr / (1 - power(beta1, t)),
-      lr * weight,
+      lr * alphaT,
       1 / Math.sqrt(1 - power(beta2, t)),
       eps,
     ];

@@ -21,15 +21,15 @@ export const asgd = {
   ],
   decay: 'l2',
   hyperParameters: {
-    /** Learning rate: the first step size. */
+    /** Learning rate: the initial step size. */
     lr: { default: 1e-2, range: '[0, inf)' },
-    /** λₐ: decay of the weights, and of the step size. */
+    /** λₐ: decay rate of the weights and of the step size. */
     lambd: { default: 1e-4, range: '[0, inf)' },
-    /** Power of the step size's decay. */
+    /** Exponent of the step size's decay. */
     alpha: { default: 0.75, range: '[0, inf)' },
-    /** The steps before the averaging begins. */
+    /** Steps before averaging starts. */
     t0: { default: 1e6, range: '[0, inf)' },
-    /** L2 penalty. */
+    /** L2 penalty: adds weightDecay · w to the gradient. */
     weightDecay: { default: 0, range: '[0, inf)' },
   },
   kernels: {
@@ -45,26 +45,30 @@ export const asgd = {
         },
     }),
   },
-  // Of the next update: they follow from the lr of the one before it.
+  // For the next update, computed from the lr of the previous one.
   scalars: { eta: 0, mu: 1 },
 } as const satisfies Declaration;
 
 /** Options of {@link ASGD}. @interface */
 export type ASGDOptions = OptionsOf<typeof asgd>;
-type Now = ResolvedOf<typeof asgd>;
+type Resolved = ResolvedOf<typeof asgd>;
 
 /**
- * Averaged SGD: a step size η̃ that falls with the steps, and from step t0 on the average of the weights.
+ * Averaged SGD: decays the step size η̃ and, after `t0` steps, averages the weights.
  *
  * ```
  * w ← w·(1 − λₐ·η̃) − η̃·g;   ax ← ax + μ·(w − ax)
  * after it   η̃ ← η/(1 + λₐ·η·t)^α;   μ ← 1/max(1, t − t0);   first η̃ = η, μ = 1
  * ```
- * `averagedParams` holds ax. An lr that changes shows in the step after, as in PyTorch.
+ * `averagedParams` returns ax. As in PyTorch, a change of `lr` takes effect one step later.
  *
- * Options: `lr` (1e-2, [0, ∞)), `lambd` (λₐ, 1e-4, [0, ∞)), `alpha` (0.75, [0, ∞)), `t0` (1e6, [0, ∞)), `weightDecay` (0,
- * L2), `maximize` (false), `clipValue`; for all groups together `clipNorm`, `skipNonFinite`, `zeroGrads`, `ema`,
- * `gradNorm`, `flushDenormals`. State: `ax`, and the numbers `eta`, `mu`.
+ * Options: `lr` (η, 1e-2, [0, ∞)), `lambd` (λₐ, 1e-4, [0, ∞)), `alpha` (α, 0.75, [0, ∞)), `t0` (1e6, [0, ∞)),
+ * `weightDecay` (0, [0, ∞), L2).
+ *
+ * Common options: `maximize` (false) and `clipValue` per group; `clipNorm`, `skipNonFinite`, `zeroGrads`, `ema`,
+ * `gradNorm` and `flushDenormals` for the whole optimizer.
+ *
+ * State: `ax`, and the numbers `eta` (η̃) and `mu` (μ). A step updates the params and the state in place.
  *
  * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params
  * @example
@@ -73,7 +77,7 @@ type Now = ResolvedOf<typeof asgd>;
  * const w = new Float32Array([1, 2, 3]);
  * const asgd = new ASGD(w, { lr: 0.1, t0: 10 });
  * asgd.step(new Float32Array([0.5, 0, -0.5]));
- * const averaged = asgd.averagedParams as Float32Array; // so far a copy of w
+ * const averaged = asgd.averagedParams as Float32Array; // still a copy of w
  * ```
  * @see Polyak & Juditsky 1992, https://doi.org/10.1137/0330046
  */
@@ -85,17 +89,17 @@ export class ASGD extends Optimizer<typeof asgd> {
     super(asgd, params, options);
   }
 
-  /** The averaged weights: live arrays, in the structure in which gradients are given; 0 before a param's first update. */
+  /** The averaged weights: live arrays in the structure of the gradients. 0 before a param's first update. */
   get averagedParams(): Arrays {
     return this.stateArrays('ax');
   }
 
-  protected override constants({ lr, lambd }: Now, t: number, [next, mu]: readonly [number, number]): number[] {
-    const eta = t === 1 ? lr : next;
+  protected override constants({ lr, lambd }: Resolved, t: number, [nextEta, mu]: readonly [number, number]): number[] {
+    const eta = t === 1 ? lr : nextEta;
     return [1 - lambd * eta, eta, mu];
   }
 
-  protected override scalarsAfter({ lr, lambd, alpha, t0 }: Now, t: number): readonly number[] {
+  protected override scalarsAfter({ lr, lambd, alpha, t0 }: Resolved, t: number): readonly number[] {
     return [lr / (1 + lambd * lr * t) ** alpha, 1 / Math.max(1, t - t0)];
   }
 }

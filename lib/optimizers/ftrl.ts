@@ -21,15 +21,15 @@ export const ftrl = {
   ],
   decay: 'none',
   hyperParameters: {
-    /** Learning rate; above 0: the formula divides by it. */
+    /** Learning rate. Must be above 0, because the formula divides by it. */
     lr: { default: 0.05, range: '(0, inf)' },
-    /** Added to the root of the sum of squares. */
+    /** Added to the square root of the sum of squares. */
     beta: { default: 1, range: '[0, inf)' },
-    /** What the sum of squares starts at. */
+    /** Initial value of the sum of squares. */
     initialAccumulatorValue: { default: 0.1, range: '[0, inf)', fixed: true },
-    /** L1 penalty: makes weights 0. */
+    /** L1 penalty: makes weights exactly 0. */
     l1: { default: 0, range: '[0, inf)' },
-    /** L2 penalty. */
+    /** L2 penalty, inside the formula. */
     l2: { default: 0, range: '[0, inf)' },
   },
   kernels: {
@@ -43,6 +43,7 @@ export const ftrl = {
           n[i] = n[i]! + f(grad * grad);
           const after = f(Math.sqrt(n[i]!));
           z[i] = f(z[i]! + grad) - f(f(f(after - before) * inverseLr) * param);
+          // z − z is 0, or NaN where z is NaN: a NaN must not become a weight of 0.
           const pull = Math.abs(z[i]!) > l1 ? f(f(Math.sign(z[i]!) * l1) - z[i]!) : f(z[i]! - z[i]!);
           return pull / f(f(f(beta + after) * inverseLr) + l2);
         },
@@ -52,22 +53,28 @@ export const ftrl = {
 
 /** Options of {@link FTRL}. @interface */
 export type FTRLOptions = OptionsOf<typeof ftrl>;
-type Now = ResolvedOf<typeof ftrl>;
+type Resolved = ResolvedOf<typeof ftrl>;
 
 /**
- * FTRL-Proximal: the weights are at each step the best for all gradients so far and the penalties; those that the
- * gradients do not pull by more than `l1` are exactly 0.
+ * FTRL-Proximal: the weights minimize the linearized losses of all steps so far, a proximal term, and L1 and L2
+ * penalties.
  *
  * ```
  * n' ← n + g²;   σ = (√n' − √n)/η;   z ← z + g − σ·w
  * w ← |z| ≤ l1 ? 0 : −(z − sign(z)·l1) / ((β + √n')/η + l2)
  * ```
- * z starts at `−w·((β + √n₀)/η + l2) − sign(w)·l1`, so that a gradient of 0 keeps w. lr scales the weights themselves: an
- * lr that falls shrinks them, as in TensorFlow.
+ * A weight with |z| ≤ `l1` is exactly 0, so `l1` gives sparse weights.
  *
- * Options: `lr` (0.05, (0, ∞)), `beta` (1), `initialAccumulatorValue` (0.1, no Schedule), `l1` (0), `l2` (0),
- * `maximize` (false), `clipValue`; for all groups together `clipNorm`, `skipNonFinite`, `zeroGrads`, `ema`, `gradNorm`,
- * `flushDenormals`. State: `z`, `n`.
+ * z starts at `−w·((β + √n₀)/η + l2) − sign(w)·l1`, so that a gradient of 0 leaves w unchanged. `lr` scales the weights
+ * themselves: as in TensorFlow, lowering it shrinks them.
+ *
+ * Options: `lr` (η, 0.05, (0, ∞)), `beta` (β, 1, [0, ∞)), `initialAccumulatorValue` (n₀, 0.1, [0, ∞), not a Schedule),
+ * `l1` (0, [0, ∞)), `l2` (0, [0, ∞)).
+ *
+ * Common options: `maximize` (false) and `clipValue` per group; `clipNorm`, `skipNonFinite`, `zeroGrads`, `ema`,
+ * `gradNorm` and `flushDenormals` for the whole optimizer.
+ *
+ * State: `z`, `n`. A step updates the params and the state in place.
  *
  * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params
  * @example
@@ -86,12 +93,12 @@ export class FTRL extends Optimizer<typeof ftrl> {
     super(ftrl, params, options);
   }
 
-  protected override initial(name: string, { initialAccumulatorValue }: Now): number {
+  protected override initial(name: string, { initialAccumulatorValue }: Resolved): number {
     return name === 'n' ? initialAccumulatorValue : 0;
   }
 
   protected override start(
-    { lr, beta, l1, l2 }: Now,
+    { lr, beta, l1, l2 }: Resolved,
     param: Float32Array,
     { z, n }: Readonly<Record<'z' | 'n', Float32Array>>,
   ): void {
@@ -101,7 +108,7 @@ export class FTRL extends Optimizer<typeof ftrl> {
     }
   }
 
-  protected override constants({ lr, beta, l1, l2 }: Now): number[] {
+  protected override constants({ lr, beta, l1, l2 }: Resolved): number[] {
     return [1 / lr, beta, l1, l2];
   }
 }

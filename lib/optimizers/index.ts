@@ -21,7 +21,8 @@ import { Rprop, rprop } from './rprop.js';
 import { ScheduleFreeAdamW, ScheduleFreeSGD, scheduleFreeAdamw, scheduleFreeSgd } from './schedule-free.js';
 import { SGD, sgd } from './sgd.js';
 
-// THE TABLE: one line an optimizer. Docs, contract tests, parity tests and benches follow by enumeration.
+// THE TABLE: a new optimizer is its import, its row and its export in this file. Docs, contract tests, parity tests and
+// benchmarks enumerate the rows. Their order is that of `optimizers`, the README and error messages.
 const table = [
   [SGD, sgd],
   [Adagrad, adagrad],
@@ -44,19 +45,19 @@ const table = [
   [ScheduleFreeAdamW, scheduleFreeAdamw],
 ] as const;
 
-/** What all optimizer classes have in common, as values. */
+/** What all optimizer classes have in common: constructor, name and defaults. */
 export interface OptimizerClass {
-  // biome-ignore lint/suspicious/noExplicitAny: the options of a class that is known by name only at run time
+  // biome-ignore lint/suspicious/noExplicitAny: the options depend on the class, which is known only at run time
   new (params: Params<any>, options?: any): Optimizer;
   readonly optimizerName: string;
   readonly defaults: Readonly<Record<string, unknown>>;
 }
 
-/** Each class with its declaration, in the order of the table. @internal */
+/** Each class with its declaration, in table order. @internal */
 export const classes = table as unknown as readonly (readonly [OptimizerClass, Declaration])[];
 
 /**
- * The optimizer classes by their lower-cased names: `optimizers.adam === Adam`.
+ * All optimizer classes, keyed by their names in lower case: `optimizers.adam === Adam`. Frozen.
  *
  * @example
  * ```ts
@@ -71,10 +72,12 @@ export const optimizers = Object.freeze(
 >;
 
 /**
- * An optimizer by its class's name, in any case: for configuration files.
+ * Creates an optimizer from the name of its class, for example from a configuration file.
  *
- * @param name `'sgd'`, `'Adam'`, …: a key of {@link optimizers}.
- * @throws TypeError for an unknown name, with the nearest known; and as the class throws
+ * @param name A key of {@link optimizers} in upper or lower case: `'sgd'`, `'Adam'`, ….
+ * @param params The params, as the class takes them.
+ * @param options The options, as the class takes them.
+ * @throws TypeError for an unknown name, with the nearest known one in the message; otherwise as the class throws
  * @example
  * ```ts
  * import { createOptimizer } from 'schuss';

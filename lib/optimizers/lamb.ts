@@ -12,7 +12,7 @@ import { kernel } from '../engine/kernel.js';
 
 const f = Math.fround;
 
-/** Adam's direction with the decay beside it, in float32. */
+/** Adam's update direction plus weightDecay · w, in float32. */
 function direction(
   [, , , , inverseBiasCorrection1, inverseBiasCorrection2Sqrt, eps, weightDecay]: readonly number[],
   param: number,
@@ -37,15 +37,15 @@ export const lamb = {
   hyperParameters: {
     /** Learning rate. */
     lr: { default: 1e-3, range: '[0, inf)' },
-    /** Decay rates of the moving averages of g and of g². */
+    /** Decay rates of the moving averages of g and g². */
     betas: { default: [0.9, 0.999], range: '[0, 1)' },
-    /** Added to the denominator, outside the root. */
+    /** Added to the denominator, outside the square root. */
     eps: { default: 1e-6, range: '[0, inf)' },
-    /** The most that the norm of the weights counts as. */
+    /** Upper bound on ‖w‖ in the trust ratio. */
     clamp: { range: '(0, inf)' },
-    /** Correct the averages for their start at 0. */
+    /** Apply bias correction to both averages. */
     biasCorrection: { default: true },
-    /** Decay inside the formula, scaled with the update. */
+    /** Weight decay inside the formula: adds weightDecay · w before the trust ratio scales the update. */
     weightDecay: { default: 0, range: '[0, inf)' },
   },
   kernels: {
@@ -74,10 +74,11 @@ export const lamb = {
             out[1] = direction(constants, param, expAvg[i]!, expAvgSq[i]!);
           };
         },
-        resolve: (constants, weights, updates) => {
-          const [b1, c1, b2, c2, i1, i2, eps, weightDecay, clamp, lr] = constants;
-          const ratio = weights > 0 && updates > 0 ? (weights < clamp ? weights : clamp) / updates : 1;
-          return [b1, c1, b2, c2, i1, i2, eps, weightDecay, clamp, lr, lr * ratio];
+        resolve: (constants, paramNorm, updateNorm) => {
+          const { 8: clamp, 9: lr } = constants;
+          const clamped = paramNorm < clamp ? paramNorm : clamp;
+          const trustRatio = paramNorm > 0 && updateNorm > 0 ? clamped / updateNorm : 1;
+          return constants.with(10, lr * trustRatio) as unknown as typeof constants;
         },
       },
       reference: (constants, [expAvg, expAvgSq]) => {
@@ -90,28 +91,31 @@ export const lamb = {
 
 /** Options of {@link LAMB}. @interface */
 export type LAMBOptions = OptionsOf<typeof lamb>;
-type Now = ResolvedOf<typeof lamb>;
+type Resolved = ResolvedOf<typeof lamb>;
 
 /**
- * LAMB: Adam's direction, with a rate for each param in proportion to the ratio of the norms of its weights and of that
- * direction. For large batches.
+ * LAMB: scales {@link Adam}'s update of each param by the ratio of the norms of weights and update. For large batches.
  *
  * ```
  * m ← β₁·m + (1−β₁)·g;   s ← β₂·s + (1−β₂)·g²
  * u = (m/(1−β₁ᵗ)) / (√(s/(1−β₂ᵗ)) + ε) + λ·w
  * w ← w − η·min(‖w‖, clamp)/‖u‖ · u, the ratio 1 if a norm is 0
  * ```
- * The norms are those of the whole param: sparse gradients are refused.
+ * The norms are those of the whole param, so sparse gradients are rejected.
  *
- * Options: `lr` (1e-3, [0, ∞)), `betas` ([0.9, 0.999], each [0, 1)), `eps` (1e-6), `clamp` (none, (0, ∞)), `biasCorrection`
- * (true), `weightDecay` (0, in the formula), `maximize` (false), `clipValue`; for all groups together `clipNorm`,
- * `skipNonFinite`, `zeroGrads`, `ema`, `gradNorm`, `flushDenormals`. State: `expAvg`, `expAvgSq`.
+ * Options: `lr` (η, 1e-3, [0, ∞)), `betas` ([0.9, 0.999], each in [0, 1)), `eps` (ε, 1e-6, [0, ∞)), `clamp` (none,
+ * (0, ∞)), `biasCorrection` (true), `weightDecay` (λ, 0, [0, ∞), in the formula).
+ *
+ * Common options: `maximize` (false) and `clipValue` per group; `clipNorm`, `skipNonFinite`, `zeroGrads`, `ema`,
+ * `gradNorm` and `flushDenormals` for the whole optimizer.
+ *
+ * State: `expAvg` (m), `expAvgSq` (s). A step updates the params and the state in place.
  *
  * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params
  * @example
  * ```ts
  * import { LAMB } from 'schuss';
- * const w = new Float32Array([3, 4]); // its norm is 5, that of Adam's first direction √2
+ * const w = new Float32Array([3, 4]); // ‖w‖ is 5; Adam's first update has norm √2
  * new LAMB(w, { lr: 0.1 }).step(new Float32Array([0.5, -0.5])); // w is [2.646, 4.354]
  * ```
  * @see You et al. 2020, Algorithm 2, https://arxiv.org/abs/1904.00962
@@ -124,7 +128,7 @@ export class LAMB extends Optimizer<typeof lamb> {
     super(lamb, params, options);
   }
 
-  protected override constants({ lr, betas, eps, clamp, biasCorrection, weightDecay }: Now, t: number): number[] {
+  protected override constants({ lr, betas, eps, clamp, biasCorrection, weightDecay }: Resolved, t: number): number[] {
     const beta1 = betas[0];
     const beta2 = betas[1];
     const biasCorrection1 = biasCorrection ? 1 - power(beta1, t) : 1;

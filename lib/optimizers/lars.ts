@@ -21,14 +21,11 @@ export const lars = {
   hyperParameters: {
     /** Learning rate. */
     lr: { required: true, range: '[0, inf)' },
-    /** Decay rate of the momentum. */
+    /** Momentum factor; 0 disables momentum. */
     momentum: { default: 0.9, range: '[0, 1)' },
-    /** How far a step may change a weight's norm, as a share of it, at lr 1. */
-    trustCoefficient: {
-      default: 1e-3,
-      range: '(0, inf)',
-    },
-    /** L2 penalty, inside the formula. */
+    /** Relative size of a step: at lr 1 and without momentum, its norm is at most trustCoefficient · ‖w‖. */
+    trustCoefficient: { default: 1e-3, range: '(0, inf)' },
+    /** L2 penalty inside the formula: also lowers the trust ratio. */
     weightDecay: { default: 0, range: '[0, inf)' },
   },
   kernels: {
@@ -40,9 +37,10 @@ export const lars = {
           out[0] = param;
           out[1] = grad;
         },
-        resolve: ([lr, momentum, weightDecay, trustCoefficient], weights, grads) => {
-          const ratio = weights > 0 && grads > 0 ? (trustCoefficient * weights) / (grads + weightDecay * weights) : 1;
-          return [lr, momentum, weightDecay, trustCoefficient, lr * ratio];
+        resolve: ([lr, momentum, weightDecay, trustCoefficient], paramNorm, gradNorm) => {
+          const trustRatio =
+            paramNorm > 0 && gradNorm > 0 ? (trustCoefficient * paramNorm) / (gradNorm + weightDecay * paramNorm) : 1;
+          return [lr, momentum, weightDecay, trustCoefficient, lr * trustRatio];
         },
       },
       reference:
@@ -58,28 +56,33 @@ export const lars = {
 
 /** Options of {@link LARS}. @interface */
 export type LARSOptions = OptionsOf<typeof lars>;
-type Now = ResolvedOf<typeof lars>;
+type Resolved = ResolvedOf<typeof lars>;
 
 /**
- * LARS: momentum with a rate for each param, in proportion to the ratio of the norms of its weights and its gradient, so
- * that no layer's step is large for its weights. For large batches.
+ * LARS: momentum SGD that scales each param's step by the ratio of the norms of its weights and gradient. For large
+ * batches.
  *
  * ```
  * r = trustCoefficient·‖w‖ / (‖g‖ + λ·‖w‖), 1 if a norm is 0
  * v ← μ·v + η·r·(g + λ·w);   w ← w − v
  * ```
- * g is the gradient after clipping. The norms are those of the whole param: sparse gradients are refused.
+ * This keeps the step of every layer small relative to its weights. g is the gradient after clipping. The norms are
+ * those of the whole param, so sparse gradients are rejected.
  *
- * Options: `lr` (required, [0, ∞)), `momentum` (0.9, [0, 1)), `trustCoefficient` (1e-3, (0, ∞)), `weightDecay` (0, in the
- * formula), `maximize` (false), `clipValue`; for all groups together `clipNorm`, `skipNonFinite`, `zeroGrads`, `ema`,
- * `gradNorm`, `flushDenormals`. State: `momentumBuffer`.
+ * Options: `lr` (η, required, [0, ∞)), `momentum` (μ, 0.9, [0, 1)), `trustCoefficient` (1e-3, (0, ∞)), `weightDecay`
+ * (λ, 0, [0, ∞), in the formula).
+ *
+ * Common options: `maximize` (false) and `clipValue` per group; `clipNorm`, `skipNonFinite`, `zeroGrads`, `ema`,
+ * `gradNorm` and `flushDenormals` for the whole optimizer.
+ *
+ * State: `momentumBuffer` (v). A step updates the params and the state in place.
  *
  * @throws TypeError for an unknown option, a wrong type or a missing lr; RangeError for a value out of range or
  *   overlapping params
  * @example
  * ```ts
  * import { LARS } from 'schuss';
- * const w = new Float32Array([3, 4]); // its norm is 5
+ * const w = new Float32Array([3, 4]); // ‖w‖ is 5
  * new LARS(w, { lr: 1, momentum: 0 }).step(new Float32Array([0, 0.5])); // w is [3, 3.995]
  * ```
  * @see You, Gitman & Ginsburg 2017, Algorithm 1, https://arxiv.org/abs/1708.03888
@@ -92,7 +95,7 @@ export class LARS extends Optimizer<typeof lars> {
     super(lars, params, options);
   }
 
-  protected override constants({ lr, momentum, weightDecay, trustCoefficient }: Now): number[] {
+  protected override constants({ lr, momentum, weightDecay, trustCoefficient }: Resolved): number[] {
     return [lr, momentum, weightDecay, trustCoefficient, 0];
   }
 }

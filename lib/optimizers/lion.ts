@@ -18,21 +18,14 @@ export const lion = {
   formula: ['w ← w·(1 − η·λ);  c = β₁·m + (1−β₁)·g', 'w ← w − η·sign(c);  m ← β₂·m + (1−β₂)·g'],
   decay: 'decoupled',
   hyperParameters: {
-    /** Learning rate: the length of every step; a third to a tenth of AdamW's. */
-    lr: {
-      default: 1e-4,
-      range: '[0, inf)',
-    },
-    /** Decay rates of the average whose sign is taken, and of the one that is kept. */
-    betas: {
-      default: [0.9, 0.99],
-      range: '[0, 1)',
-    },
-    /** Shrinks the weights by lr · weightDecay before each update; three to ten times AdamW's. */
-    weightDecay: {
-      default: 0,
-      range: '[0, inf)',
-    },
+    /** Learning rate: how far each element moves in a step. Use a third to a tenth of AdamW's. */
+    lr: { default: 1e-4, range: '[0, inf)' },
+    /** Decay rates: β₁ mixes g into the update direction, β₂ into the stored moving average. */
+    betas: { default: [0.9, 0.99], range: '[0, 1)' },
+    /**
+     * Decoupled weight decay: multiplies w by 1 − lr · weightDecay before each update. Use three to ten times AdamW's.
+     */
+    weightDecay: { default: 0, range: '[0, inf)' },
   },
   kernels: {
     lion: kernel({
@@ -51,18 +44,21 @@ export const lion = {
 
 /** Options of {@link Lion}. @interface */
 export type LionOptions = OptionsOf<typeof lion>;
-type Now = ResolvedOf<typeof lion>;
+type Resolved = ResolvedOf<typeof lion>;
 
 /**
- * Lion: every element steps by lr, in the direction of the sign of a moving average that leans towards the new gradient.
+ * Lion: moves every element by `lr`, in the direction of the sign of an interpolation between momentum and gradient.
  *
  * ```
  * w ← w·(1 − η·λ);      c = β₁·m + (1−β₁)·g
  * w ← w − η·sign(c);    m ← β₂·m + (1−β₂)·g
  * ```
- * Options: `lr` (1e-4, [0, ∞)), `betas` ([0.9, 0.99], each [0, 1)), `weightDecay` (0, decoupled), `maximize` (false),
- * `clipValue`; for all groups together `clipNorm`, `skipNonFinite`, `zeroGrads`, `ema`, `gradNorm`, `flushDenormals`.
- * State: `expAvg`.
+ * Options: `lr` (η, 1e-4, [0, ∞)), `betas` ([0.9, 0.99], each in [0, 1)), `weightDecay` (λ, 0, [0, ∞), decoupled).
+ *
+ * Common options: `maximize` (false) and `clipValue` per group; `clipNorm`, `skipNonFinite`, `zeroGrads`, `ema`,
+ * `gradNorm` and `flushDenormals` for the whole optimizer.
+ *
+ * State: `expAvg` (m). A step updates the params and the state in place.
  *
  * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params
  * @example
@@ -81,7 +77,7 @@ export class Lion extends Optimizer<typeof lion> {
     super(lion, params, options);
   }
 
-  protected override constants({ lr, betas: [beta1, beta2] }: Now): number[] {
+  protected override constants({ lr, betas: [beta1, beta2] }: Resolved): number[] {
     return [lr, beta1, 1 - beta1, beta2, 1 - beta2];
   }
 }

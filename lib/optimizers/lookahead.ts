@@ -15,13 +15,13 @@ const who = 'Lookahead';
 
 /** Options of {@link Lookahead}. */
 export interface LookaheadOptions {
-  /** Steps between two looks back. An integer in [1, ∞), default 5. */
+  /** Synchronization period: applied steps between two updates of the slow weights. An integer in [1, ∞), default 5. */
   readonly k?: number | undefined;
-  /** How far the slow weights go towards the fast ones. (0, 1], default 0.5. */
+  /** Step size of the slow weights: the fraction of the way they move toward the fast weights. (0, 1], default 0.5. */
   readonly alpha?: number | undefined;
 }
 
-/** The state of a {@link Lookahead}: that of the optimizer inside, and the slow weights of the params that it has stepped. */
+/** State of a {@link Lookahead}: that of the inner optimizer, and the slow weights of the params it has updated. */
 export interface LookaheadState {
   readonly version: 1;
   readonly optimizer: 'Lookahead';
@@ -32,24 +32,30 @@ export interface LookaheadState {
 }
 
 /**
- * Lookahead: lets any optimizer take k steps, then moves slow weights a part of the way to where it got, and lets it go on
- * from there. Not ScheduleFreeSGD and ScheduleFreeAdamW, which write the params from their own state.
+ * Lookahead: wraps an optimizer. After every k steps, moves slow weights toward the params and resets the params to
+ * them.
  *
  * ```
  * every k applied steps: slow ← slow + α·(w − slow);  w ← slow
  * ```
- * The slow weights start as a copy of a param at its first step, or at the wrapping if it has taken some. They cost one array a param, and each k-th step one more
- * pass over memory. The optimizer inside keeps its state; everything but `stateDict` is its own.
+ * The slow weights start as a copy of each param at its first step, or at construction if it has taken steps already.
+ * They cost one array per param, and every k-th step one more pass over memory. The inner optimizer keeps its own
+ * state. All members except `stateDict` and `loadStateDict` forward to it.
  *
- * @typeParam O The class of the optimizer inside.
- * @throws TypeError for what is no optimizer, a ScheduleFree class, or an unknown option; RangeError for k or alpha out of range
+ * ScheduleFreeSGD and ScheduleFreeAdamW are rejected, because they rewrite the params from their own state.
+ *
+ * Options: `k` (5, an integer in [1, ∞)), `alpha` (α, 0.5, (0, 1]).
+ *
+ * @typeParam O The class of the inner optimizer.
+ * @throws TypeError if `optimizer` is not an optimizer or is a ScheduleFree class, or for an unknown option; RangeError
+ *   for k or alpha out of range
  * @example
  * ```ts
  * import { Adam, Lookahead } from 'schuss';
  * const w = new Float32Array([1, 2, 3]);
  * const lookahead = new Lookahead(new Adam(w, { lr: 0.1 }), { k: 2 });
  * for (let step = 0; step < 2; step++) lookahead.step(new Float32Array([1, 1, 1]));
- * w[0]; // 0.9: two steps of 0.1, and half of the way back
+ * w[0]; // 0.9: two steps of 0.1, then half of the way back
  * ```
  * @see Zhang, Lucas, Hinton & Ba 2019, Algorithm 1, https://arxiv.org/abs/1907.08610
  */
@@ -64,14 +70,16 @@ export class Lookahead<O extends Optimizer = Optimizer> {
   constructor(optimizer: O, options: LookaheadOptions = {}) {
     if (!((optimizer as unknown) instanceof Optimizer))
       throw typeError(who, 'optimizer', show(optimizer), 'an optimizer');
-    // It writes the params from z and x in each step: slow weights would be overwritten unseen.
-    const averaging = [ScheduleFreeSGD, ScheduleFreeAdamW].find((Class) => (optimizer as Optimizer) instanceof Class);
-    if (averaging !== undefined)
+    // ScheduleFree rewrites the params from z and x in each step, which would discard what the slow weights wrote.
+    const scheduleFree = [ScheduleFreeSGD, ScheduleFreeAdamW].find(
+      (Class) => (optimizer as Optimizer) instanceof Class,
+    );
+    if (scheduleFree !== undefined)
       throw typeError(
         who,
         'optimizer',
-        `a ${averaging.optimizerName}`,
-        'one whose params do not follow from its state alone',
+        `a ${scheduleFree.optimizerName}`,
+        'an optimizer that does not rewrite its params from its own state',
       );
     checkOptions(who, options, ['k', 'alpha']);
     const { k = 5, alpha = 0.5 } = options as LookaheadOptions;
@@ -80,23 +88,23 @@ export class Lookahead<O extends Optimizer = Optimizer> {
     this.#alpha = checkNumber(who, 'alpha', alpha, '(0, 1]');
     this.#watcher = {
       name: who,
-      started: (slot) => this.#slowOf(slot).set(slot.data),
-      applied: (stepCount, slots) => this.#lookBack(stepCount, slots),
+      started: (param) => this.#slowOf(param).set(param.data),
+      applied: (stepCount, params) => this.#synchronize(stepCount, params),
     };
-    for (const slot of watch(optimizer, this.#watcher)) if (slot.step > 0) this.#slowOf(slot).set(slot.data);
+    for (const param of watch(optimizer, this.#watcher)) if (param.step > 0) this.#slowOf(param).set(param.data);
   }
 
-  /** The optimizer inside. */
+  /** The inner optimizer. */
   get optimizer(): O {
     return this.#inner;
   }
 
-  /** As the optimizer's. */
+  /** Param groups of the inner optimizer. */
   get paramGroups(): O['paramGroups'] {
     return this.#inner.paramGroups;
   }
 
-  /** As the optimizer's. */
+  /** Learning rate of the inner optimizer. */
   get lr(): number {
     return this.#inner.lr;
   }
@@ -105,77 +113,86 @@ export class Lookahead<O extends Optimizer = Optimizer> {
     this.#inner.lr = value;
   }
 
-  /** As the optimizer's. */
+  /** Applied steps of the inner optimizer. */
   get stepCount(): number {
     return this.#inner.stepCount;
   }
 
-  /** As the optimizer's. */
+  /** Skipped steps of the inner optimizer. */
   get skippedSteps(): number {
     return this.#inner.skippedSteps;
   }
 
-  /** As the optimizer's. */
+  /** Moving averages of the params, kept by the inner optimizer. @throws as the inner optimizer does */
   get emaParams(): O['emaParams'] {
     return this.#inner.emaParams;
   }
 
-  /** As the optimizer's. @throws as it does */
+  /** Adds a param group to the inner optimizer. @throws as the inner optimizer does */
   addParamGroup(group: Parameters<O['addParamGroup']>[0]): void {
     this.#inner.addParamGroup(group);
   }
 
-  /** As the optimizer's; every k-th applied step looks back. @throws as it does */
+  /**
+   * Steps the inner optimizer; every k-th applied step also updates the slow weights and copies them into the params.
+   *
+   * @throws as the inner optimizer does
+   */
   step(grads: Grads, options?: StepOptions): StepResult {
     return this.#inner.step(grads, options);
   }
 
-  /** As the optimizer's; looking back is done on this thread. @throws (rejects) as it does */
+  /**
+   * As {@link step}, on another thread; only the slow weights are updated on this thread.
+   *
+   * @throws (rejects) as the inner optimizer does
+   */
   async stepAsync(grads: Grads, options?: StepAsyncOptions): Promise<StepResult> {
     return this.#inner.stepAsync(grads, options);
   }
 
-  /** Plain data that survives `structuredClone`: the optimizer's state, and the slow weights as copies. */
+  /** Plain data that survives `structuredClone`: the inner optimizer's state, and copies of the slow weights. */
   stateDict(): LookaheadState {
-    const slow = watch(this.#inner, this.#watcher).flatMap((slot) => {
-      const array = this.#slow.get(slot);
-      return array === undefined ? [] : [[slot.key, array.slice()]];
+    const slow = watch(this.#inner, this.#watcher).flatMap((param) => {
+      const array = this.#slow.get(param);
+      return array === undefined ? [] : [[param.key, array.slice()]];
     });
     const inner = this.#inner.stateDict();
     return { version: 1, optimizer: who, k: this.#k, alpha: this.#alpha, inner, slow: Object.fromEntries(slow) };
   }
 
   /**
-   * Takes over a state that {@link stateDict} made, all or nothing.
+   * Loads a state that {@link stateDict} returned, all or nothing. Arrays are copied.
+   *
    * @throws TypeError, RangeError for a state of another optimizer, of other params, or of another k or alpha
    */
   loadStateDict(dict: LookaheadState): void {
-    const of = `${who}.loadStateDict`;
-    checkOptions(of, dict, ['version', 'optimizer', 'k', 'alpha', 'inner', 'slow']);
+    const method = `${who}.loadStateDict`;
+    checkOptions(method, dict, ['version', 'optimizer', 'k', 'alpha', 'inner', 'slow']);
     const { version, optimizer, k, alpha, inner, slow } = dict as unknown as LookaheadState;
-    if (version !== 1) throw rangeError(of, 'version', show(version), '1');
-    if (optimizer !== who) throw typeError(of, 'optimizer', show(optimizer), `"${who}"`);
-    if (k !== this.#k) throw rangeError(of, 'k', show(k), String(this.#k));
-    if (alpha !== this.#alpha) throw rangeError(of, 'alpha', show(alpha), String(this.#alpha));
-    const slots = watch(this.#inner, this.#watcher);
+    if (version !== 1) throw rangeError(method, 'version', show(version), '1');
+    if (optimizer !== who) throw typeError(method, 'optimizer', show(optimizer), `"${who}"`);
+    if (k !== this.#k) throw rangeError(method, 'k', show(k), String(this.#k));
+    if (alpha !== this.#alpha) throw rangeError(method, 'alpha', show(alpha), String(this.#alpha));
+    const params = watch(this.#inner, this.#watcher);
     checkOptions(
-      `${of}: slow`,
+      `${method}: slow`,
       slow,
-      slots.map(({ key }) => String(key)),
+      params.map(({ key }) => String(key)),
     );
-    const loaded = slots.flatMap((slot): [ParamState, Float32Array][] => {
-      const given: unknown = slow[slot.key];
-      if (given === undefined) return [];
-      const path = `slow[${JSON.stringify(slot.key)}]`;
-      checkLength(of, path, checkFloat32(of, path, given), slot.length);
-      return [[slot, new Float32Array(given as Float32Array)]];
+    const loaded = params.flatMap((param): [ParamState, Float32Array][] => {
+      const array: unknown = slow[param.key];
+      if (array === undefined) return [];
+      const path = `slow[${JSON.stringify(param.key)}]`;
+      checkLength(method, path, checkFloat32(method, path, array), param.length);
+      return [[param, new Float32Array(array as Float32Array)]];
     });
     this.#inner.loadStateDict(inner);
     this.#slow.clear();
-    for (const [slot, array] of loaded) this.#slow.set(slot, array);
+    for (const [param, array] of loaded) this.#slow.set(param, array);
   }
 
-  /** Lets the state go, the optimizer's too. */
+  /** Disposes of the inner optimizer and drops the slow weights. */
   dispose(): void {
     this.#inner.dispose();
     this.#slow.clear();
@@ -185,23 +202,24 @@ export class Lookahead<O extends Optimizer = Optimizer> {
     this.dispose();
   }
 
-  #slowOf(slot: ParamState): Float32Array {
-    let slow = this.#slow.get(slot);
+  #slowOf(param: ParamState): Float32Array {
+    let slow = this.#slow.get(param);
     if (slow === undefined) {
-      slow = this.#engine.allocate(slot.length);
-      this.#slow.set(slot, slow);
+      slow = this.#engine.allocate(param.length);
+      this.#slow.set(param, slow);
     }
     return slow;
   }
 
-  #lookBack(stepCount: number, slots: readonly ParamState[]): void {
+  /** Every k steps: moves the slow weights toward the params, and copies them into the params. */
+  #synchronize(stepCount: number, params: readonly ParamState[]): void {
     if (stepCount % this.#k !== 0) return;
-    for (const slot of slots) {
-      // A param whose memory is gone is refused by the next step.
-      if (slot.step === 0 || lengthOf(slot.data) !== slot.length) continue;
-      const slow = this.#slowOf(slot);
-      this.#engine.lerp(slow, slot.data, this.#alpha);
-      slot.data.set(slow);
+    for (const param of params) {
+      // The next step throws for a param that was detached.
+      if (param.step === 0 || lengthOf(param.data) !== param.length) continue;
+      const slow = this.#slowOf(param);
+      this.#engine.lerp(slow, param.data, this.#alpha);
+      param.data.set(slow);
     }
   }
 

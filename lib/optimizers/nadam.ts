@@ -25,15 +25,15 @@ export const nadam = {
   hyperParameters: {
     /** Learning rate. */
     lr: { default: 2e-3, range: '[0, inf)' },
-    /** Decay rates of the moving averages of g and of g². */
+    /** Decay rates of the moving averages of g and g². */
     betas: { default: [0.9, 0.999], range: '[0, 1)' },
-    /** Added to the denominator, outside the root. */
+    /** Added to the denominator, outside the square root. */
     eps: { default: 1e-8, range: '[0, inf)' },
     /** ψ: how fast the momentum grows from β₁/2 to β₁. */
     momentumDecay: { default: 4e-3, range: '[0, inf)' },
-    /** L2 penalty, or with `decoupledWeightDecay` what shrinks the weights by lr · weightDecay before each update. */
+    /** L2 penalty, or with `decoupledWeightDecay` decoupled weight decay. */
     weightDecay: { default: 0, range: '[0, inf)' },
-    /** Decay the weights as AdamW does, beside the gradient instead of in it. */
+    /** Decay the weights directly, as AdamW does, instead of through the gradient. */
     decoupledWeightDecay: { default: false },
   },
   kernels: {
@@ -62,32 +62,36 @@ export const nadam = {
         },
     }),
   },
-  // The product of all μ so far: what the averages hold of their start.
+  // Π, the product of all μ so far, for the bias correction.
   scalars: { muProduct: 1 },
 } as const satisfies Declaration;
 
 /** Options of {@link NAdam}. @interface */
 export type NAdamOptions = OptionsOf<typeof nadam>;
-type Now = ResolvedOf<typeof nadam>;
+type Resolved = ResolvedOf<typeof nadam>;
 
-/** μₜ. */
-function momentumAt({ betas: [beta1], momentumDecay }: Now, t: number): number {
+/** The momentum μₜ of step t. */
+function momentumAt({ betas: [beta1], momentumDecay }: Resolved, t: number): number {
   return beta1 * (1 - 0.5 * 0.96 ** (t * momentumDecay));
 }
 
 /**
- * NAdam: {@link Adam} with Nesterov's momentum, which looks one step ahead, and a momentum μ that grows with the steps.
+ * NAdam: {@link Adam} with Nesterov momentum, and a momentum μ that grows over the steps.
  *
  * ```
  * m ← β₁·m + (1−β₁)·g;   s ← β₂·s + (1−β₂)·g²;   μₜ = β₁·(1 − ½·0.96^(t·ψ));   Π ← Π·μₜ
  * w ← w − η·((1−μₜ)·g/(1−Π) + μₜ₊₁·m/(1−Π·μₜ₊₁)) / (√(s/(1−β₂ᵗ)) + ε)
  * ```
- * As in PyTorch from 2.0 on; before, it multiplied Π·μₜ₊₁ by μₜ once too often.
+ * This is PyTorch's formula since 2.0. Earlier versions multiplied Π·μₜ₊₁ by μₜ once too often.
  *
- * Options: `lr` (2e-3, [0, ∞)), `betas` ([0.9, 0.999], each [0, 1)), `eps` (1e-8), `momentumDecay` (ψ, 4e-3, [0, ∞)),
- * `weightDecay` (0, L2), `decoupledWeightDecay` (false; true: `weightDecay` acts as in AdamW), `maximize` (false),
- * `clipValue`; for all groups together `clipNorm`, `skipNonFinite`, `zeroGrads`, `ema`, `gradNorm`, `flushDenormals`.
- * State: `expAvg`, `expAvgSq`, and the number `muProduct`.
+ * Options: `lr` (η, 2e-3, [0, ∞)), `betas` ([0.9, 0.999], each in [0, 1)), `eps` (ε, 1e-8, [0, ∞)), `momentumDecay` (ψ,
+ * 4e-3, [0, ∞)), `weightDecay` (0, [0, ∞), L2), `decoupledWeightDecay` (false; true: `weightDecay` acts as in AdamW).
+ *
+ * Common options: `maximize` (false) and `clipValue` per group; `clipNorm`, `skipNonFinite`, `zeroGrads`, `ema`,
+ * `gradNorm` and `flushDenormals` for the whole optimizer.
+ *
+ * State: `expAvg` (m), `expAvgSq` (s), and the number `muProduct` (Π). A step updates the params and the state in
+ * place.
  *
  * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params
  * @example
@@ -106,24 +110,28 @@ export class NAdam extends Optimizer<typeof nadam> {
     super(nadam, params, options);
   }
 
-  protected override constants(now: Now, t: number, [muProduct]: readonly [number]): number[] {
-    const { lr, eps } = now;
-    const [beta1, beta2] = now.betas;
-    const [momentum, next] = [momentumAt(now, t), momentumAt(now, t + 1)];
-    const product = muProduct * momentum;
+  protected override constants(resolved: Resolved, t: number, [previousProduct]: readonly [number]): number[] {
+    const { lr, eps } = resolved;
+    const [beta1, beta2] = resolved.betas;
+    const [mu, nextMu] = [momentumAt(resolved, t), momentumAt(resolved, t + 1)];
+    const muProduct = previousProduct * mu;
     return [
       beta1,
       1 - beta1,
       beta2,
       1 - beta2,
-      (lr * (1 - momentum)) / (1 - product),
-      (lr * next) / (1 - product * next),
+      (lr * (1 - mu)) / (1 - muProduct),
+      (lr * nextMu) / (1 - muProduct * nextMu),
       1 / Math.sqrt(1 - power(beta2, t)),
       eps,
     ];
   }
 
-  protected override scalarsAfter(now: Now, t: number, [muProduct]: readonly [number]): readonly number[] {
-    return [muProduct * momentumAt(now, t)];
+  protected override scalarsAfter(
+    resolved: Resolved,
+    t: number,
+    [previousProduct]: readonly [number],
+  ): readonly number[] {
+    return [previousProduct * momentumAt(resolved, t)];
   }
 }

@@ -26,13 +26,13 @@ export const radam = {
   hyperParameters: {
     /** Learning rate. */
     lr: { default: 1e-3, range: '[0, inf)' },
-    /** Decay rates of the moving averages of g and of g². */
+    /** Decay rates of the moving averages of g and g². */
     betas: { default: [0.9, 0.999], range: '[0, 1)' },
-    /** Added to the denominator, outside the root. */
+    /** Added to the denominator, outside the square root. */
     eps: { default: 1e-8, range: '[0, inf)' },
-    /** L2 penalty, or with `decoupledWeightDecay` what shrinks the weights by lr · weightDecay before each update. */
+    /** L2 penalty, or with `decoupledWeightDecay` decoupled weight decay. */
     weightDecay: { default: 0, range: '[0, inf)' },
-    /** Decay the weights as AdamW does, beside the gradient instead of in it. */
+    /** Decay the weights directly, as AdamW does, instead of through the gradient. */
     decoupledWeightDecay: { default: false },
   },
   kernels: {
@@ -53,20 +53,25 @@ export const radam = {
 
 /** Options of {@link RAdam}. @interface */
 export type RAdamOptions = OptionsOf<typeof radam>;
-type Now = ResolvedOf<typeof radam>;
+type Resolved = ResolvedOf<typeof radam>;
 
 /**
- * RAdam: {@link Adam} whose steps are shortened while too few gradients were seen to know their size, and are momentum's
- * in the very first.
+ * RAdam: {@link Adam} that shortens its steps while it has seen too few gradients to estimate their variance.
  *
  * ```
  * m ← β₁·m + (1−β₁)·g;   s ← β₂·s + (1−β₂)·g²;   ρ∞ = 2/(1−β₂) − 1;   ρₜ = ρ∞ − 2·t·β₂ᵗ/(1−β₂ᵗ)
  * ρₜ > 5   w ← w − η·r·m/(1−β₁ᵗ) · √(1−β₂ᵗ)/(√s + ε),   r = √((ρₜ−4)(ρₜ−2)ρ∞ / ((ρ∞−4)(ρ∞−2)ρₜ))
  * else     w ← w − η·m/(1−β₁ᵗ)
  * ```
- * Options: `lr` (1e-3, [0, ∞)), `betas` ([0.9, 0.999], each [0, 1)), `eps` (1e-8), `weightDecay` (0, L2),
- * `decoupledWeightDecay` (false; true: `weightDecay` acts as in AdamW), `maximize` (false), `clipValue`; for all groups
- * together `clipNorm`, `skipNonFinite`, `zeroGrads`, `ema`, `gradNorm`, `flushDenormals`. State: `expAvg`, `expAvgSq`.
+ * The first steps (ρₜ ≤ 5) are plain momentum, without the division by √s.
+ *
+ * Options: `lr` (η, 1e-3, [0, ∞)), `betas` ([0.9, 0.999], each in [0, 1)), `eps` (ε, 1e-8, [0, ∞)), `weightDecay` (0,
+ * [0, ∞), L2), `decoupledWeightDecay` (false; true: `weightDecay` acts as in AdamW).
+ *
+ * Common options: `maximize` (false) and `clipValue` per group; `clipNorm`, `skipNonFinite`, `zeroGrads`, `ema`,
+ * `gradNorm` and `flushDenormals` for the whole optimizer.
+ *
+ * State: `expAvg` (m), `expAvgSq` (s). A step updates the params and the state in place.
  *
  * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params
  * @example
@@ -85,12 +90,12 @@ export class RAdam extends Optimizer<typeof radam> {
     super(radam, params, options);
   }
 
-  protected override constants({ lr, betas: [beta1, beta2], eps }: Now, t: number): number[] {
+  protected override constants({ lr, betas: [beta1, beta2], eps }: Resolved, t: number): number[] {
     const beta2Power = power(beta2, t);
-    const longest = 2 / (1 - beta2) - 1;
-    const length = longest - (2 * t * beta2Power) / (1 - beta2Power);
-    const rectified = length > 5;
-    const rectification = Math.sqrt(((length - 4) * (length - 2) * longest) / ((longest - 4) * (longest - 2) * length));
+    const rhoInf = 2 / (1 - beta2) - 1;
+    const rho = rhoInf - (2 * t * beta2Power) / (1 - beta2Power);
+    const rectified = rho > 5;
+    const rectification = Math.sqrt(((rho - 4) * (rho - 2) * rhoInf) / ((rhoInf - 4) * (rhoInf - 2) * rho));
     const stepSize = (lr / (1 - power(beta1, t))) * (rectified ? rectification * Math.sqrt(1 - beta2Power) : 1);
     return [beta1, 1 - beta1, beta2, 1 - beta2, stepSize, eps, rectified ? 1 : 0];
   }

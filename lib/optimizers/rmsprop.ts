@@ -11,7 +11,7 @@ import { kernel } from '../engine/kernel.js';
 
 const f = Math.fround;
 
-/** √max(s − a², 0); a NaN passes. */
+/** √max(s − a², 0). A NaN stays NaN. */
 function deviation(squareAvg: number, gradAvg: number): number {
   const variance = f(squareAvg - f(gradAvg * gradAvg));
   return f(Math.sqrt(0 > variance ? 0 : variance));
@@ -31,15 +31,15 @@ export const rmsprop = {
   hyperParameters: {
     /** Learning rate. */
     lr: { default: 1e-2, range: '[0, inf)' },
-    /** Decay rate of the moving average of squares. */
+    /** Decay rate of the moving average of g²; of g too when centered. */
     alpha: { default: 0.99, range: '[0, 1)' },
-    /** Added to the denominator, outside the root. */
+    /** Added to the denominator, outside the square root. */
     eps: { default: 1e-8, range: '[0, inf)' },
-    /** Momentum; 0: none. */
+    /** Momentum factor; 0 disables momentum. */
     momentum: { default: 0, range: '[0, 1)' },
-    /** Divide by the root of the variance rather than of the mean square. */
+    /** Divide by the standard deviation of g instead of its root mean square. */
     centered: { default: false },
-    /** L2 penalty. */
+    /** L2 penalty: adds weightDecay · w to the gradient. */
     weightDecay: { default: 0, range: '[0, inf)' },
   },
   kernels: {
@@ -93,19 +93,24 @@ export const rmsprop = {
 
 /** Options of {@link RMSprop}. @interface */
 export type RMSpropOptions = OptionsOf<typeof rmsprop>;
-type Now = ResolvedOf<typeof rmsprop>;
+type Resolved = ResolvedOf<typeof rmsprop>;
 
 /**
- * RMSProp: each element's step is divided by the root of a moving average of its squared gradients.
+ * RMSprop: divides the gradient by the square root of a moving average of its square.
  *
  * ```
  * s ← α·s + (1−α)·g²;   w ← w − η·g / (√s + ε)
  * centered   a ← α·a + (1−α)·g;  √max(s − a², 0) in place of √s
  * momentum   b ← μ·b + g / (√s + ε);  w ← w − η·b
  * ```
- * Options: `lr` (1e-2, [0, ∞)), `alpha` (0.99, [0, 1)), `eps` (1e-8), `momentum` (0, [0, 1)), `centered` (false),
- * `weightDecay` (0, L2), `maximize` (false), `clipValue`; for all groups together `clipNorm`, `skipNonFinite`,
- * `zeroGrads`, `ema`, `gradNorm`, `flushDenormals`. State: `squareAvg`, `gradAvg` (centered), `momentumBuffer` (momentum).
+ * Options: `lr` (η, 1e-2, [0, ∞)), `alpha` (α, 0.99, [0, 1)), `eps` (ε, 1e-8, [0, ∞)), `momentum` (μ, 0, [0, 1)),
+ * `centered` (false), `weightDecay` (0, [0, ∞), L2).
+ *
+ * Common options: `maximize` (false) and `clipValue` per group; `clipNorm`, `skipNonFinite`, `zeroGrads`, `ema`,
+ * `gradNorm` and `flushDenormals` for the whole optimizer.
+ *
+ * State: `squareAvg` (s), with `centered` `gradAvg` (a), with `momentum` `momentumBuffer` (b). A step updates the
+ * params and the state in place.
  *
  * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params
  * @example
@@ -115,7 +120,7 @@ type Now = ResolvedOf<typeof rmsprop>;
  * new RMSprop(w, { lr: 1e-3, momentum: 0.9 }).step(new Float32Array([0.5, 0, -0.5]));
  * ```
  * @see Tieleman & Hinton 2012, https://www.cs.toronto.edu/~hinton/coursera/lecture6/lec6.pdf; centered: Graves 2013,
- *   https://arxiv.org/abs/1308.0850
+ *   eq. 38–45, https://arxiv.org/abs/1308.0850
  */
 export class RMSprop extends Optimizer<typeof rmsprop> {
   static readonly optimizerName: string = rmsprop.name;
@@ -125,11 +130,11 @@ export class RMSprop extends Optimizer<typeof rmsprop> {
     super(rmsprop, params, options);
   }
 
-  protected override kernel({ centered, momentum }: Now): string {
+  protected override kernel({ centered, momentum }: Resolved): string {
     return `rmsprop${centered ? '-centered' : ''}${momentum === 0 ? '' : '-momentum'}`;
   }
 
-  protected override constants({ lr, alpha, eps, momentum }: Now): number[] {
+  protected override constants({ lr, alpha, eps, momentum }: Resolved): number[] {
     return [lr, alpha, 1 - alpha, eps, momentum];
   }
 }

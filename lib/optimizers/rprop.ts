@@ -21,14 +21,11 @@ export const rprop = {
   ],
   decay: 'none',
   hyperParameters: {
-    /** What the step sizes start at. */
+    /** Initial step size of every element. */
     lr: { default: 1e-2, range: '[0, inf)' },
-    /** Factors of a step size where the sign of the gradient has turned, and where it has not. */
-    etas: {
-      default: [0.5, 1.2],
-      range: '(0, inf)',
-    },
-    /** The smallest and the largest step size. */
+    /** Factors of the step size: η⁻ when the sign of the gradient changes, η⁺ when it stays the same. */
+    etas: { default: [0.5, 1.2], range: '(0, inf)' },
+    /** Smallest and largest step size. */
     stepSizes: { default: [1e-6, 50], range: '[0, inf)' },
   },
   kernels: {
@@ -51,31 +48,37 @@ export const rprop = {
 
 /** Options of {@link Rprop}. @interface */
 export type RpropOptions = OptionsOf<typeof rprop>;
-type Now = ResolvedOf<typeof rprop>;
+type Resolved = ResolvedOf<typeof rprop>;
 
 /**
- * Rprop: only the signs of the gradient count; each element has a step size, which grows while its sign stays the same.
+ * Rprop: uses only the signs of the gradient. Each element has its own step size, which grows while the sign stays the
+ * same.
  *
  * ```
  * sign(g)·sign(previous g) > 0   step ← step·η⁺
  *                          < 0   step ← step·η⁻,  g ← 0
  * step ← min(max(step, smallest), largest);   w ← w − sign(g)·step
  * ```
- * For gradients of the whole data: the noise of small batches makes all steps shrink.
+ * Use it with gradients of the full data set: the noise of mini-batches makes all step sizes shrink.
  *
- * Options: `lr` (1e-2, [0, ∞): what the step sizes start at, at a param's first update), `etas` ([0.5, 1.2]: η⁻ in (0,
- * 1), η⁺ in (1, ∞)), `stepSizes` ([1e-6, 50]), `maximize` (false), `clipValue`; for all groups together `clipNorm`,
- * `skipNonFinite`, `zeroGrads`, `ema`, `gradNorm`, `flushDenormals`. State: `prev`, `stepSize`.
+ * Options: `lr` (1e-2, [0, ∞): the step size at a param's first update), `etas` ([0.5, 1.2]: η⁻ in (0, 1), η⁺ in
+ * (1, ∞)), `stepSizes` ([1e-6, 50], each in [0, ∞): smallest, largest).
  *
- * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range, a pair in the wrong order
- *   or overlapping params
+ * Common options: `maximize` (false) and `clipValue` per group; `clipNorm`, `skipNonFinite`, `zeroGrads`, `ema`,
+ * `gradNorm` and `flushDenormals` for the whole optimizer.
+ *
+ * State: `prev`, `stepSize`. A step updates the params and the state in place.
+ *
+ * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range, a pair in the wrong
+ *   order or overlapping params
  * @example
  * ```ts
  * import { Rprop } from 'schuss';
  * const w = new Float32Array([1, 2, 3]);
  * new Rprop(w, { lr: 0.1 }).step(new Float32Array([0.5, 0, -0.5])); // w is [0.9, 2, 3.1]
  * ```
- * @see Riedmiller & Braun 1993, https://doi.org/10.1109/ICNN.1993.298623
+ * @see Riedmiller & Braun 1993, https://doi.org/10.1109/ICNN.1993.298623; without weight-backtracking: Igel & Hüsken
+ *   2000 (iRprop−)
  */
 export class Rprop extends Optimizer<typeof rprop> {
   static readonly optimizerName: string = rprop.name;
@@ -88,18 +91,22 @@ export class Rprop extends Optimizer<typeof rprop> {
   protected override conflict({
     etas: [minus, plus],
     stepSizes: [min, max],
-  }: Now): [string, string, string] | undefined {
+  }: Resolved): [string, string, string] | undefined {
     if (minus >= 1) return ['etas[0]', String(minus), 'less than 1'];
     if (plus <= 1) return ['etas[1]', String(plus), 'more than 1'];
     if (min > max) return ['stepSizes', `[${min}, ${max}]`, 'the smaller first'];
     return undefined;
   }
 
-  protected override start({ lr }: Now, _param: Float32Array, state: Readonly<Record<'stepSize', Float32Array>>): void {
+  protected override start(
+    { lr }: Resolved,
+    _param: Float32Array,
+    state: Readonly<Record<'stepSize', Float32Array>>,
+  ): void {
     state.stepSize.fill(lr);
   }
 
-  protected override constants({ etas: [minus, plus], stepSizes: [min, max] }: Now): number[] {
+  protected override constants({ etas: [minus, plus], stepSizes: [min, max] }: Resolved): number[] {
     return [minus, plus, min, max];
   }
 }

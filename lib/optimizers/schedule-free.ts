@@ -23,23 +23,15 @@ const averagingFormula = [
 ];
 
 const averagingParameters = {
-  /** The steps in which lr grows from 0; 0: none. */
-  warmupSteps: {
-    default: 0,
-    range: '[0, inf)',
-    integer: true,
-    fixed: true,
-  },
-  /** Power of t in the weights of the average. */
+  /** Steps over which lr grows linearly from 0; 0 disables the warm-up. */
+  warmupSteps: { default: 0, range: '[0, inf)', integer: true, fixed: true },
+  /** Exponent of t in the weights of the average. */
   r: { default: 0, range: '[0, inf)' },
-  /** Power of the largest lr so far in the weights of the average. */
-  weightLrPower: {
-    default: 2,
-    range: '[0, inf)',
-  },
+  /** Exponent of the largest lr so far in the weights of the average. */
+  weightLrPower: { default: 2, range: '[0, inf)' },
 } as const;
 
-// The largest lr and the sum of the weights so far, and the β by which the params follow from z and x.
+// The largest lr so far, the sum of the weights ω so far, and the β of the last update, which train() needs for y.
 const scalars = { lrMax: 0, weightSum: 0, interpolation: 0 } as const;
 type Scalars = readonly [lrMax: number, weightSum: number, interpolation: number];
 
@@ -49,15 +41,12 @@ export const scheduleFreeSgd = {
   formula: ['z ← z − η·(g + λ·y)', ...averagingFormula],
   decay: 'l2',
   hyperParameters: {
-    /** Learning rate: larger than SGD's. */
+    /** Learning rate. Use a larger one than for SGD. */
     lr: { default: 1, range: '[0, inf)' },
-    /** β: how near to the average x, rather than to z, gradients are taken. */
-    momentum: {
-      default: 0.9,
-      range: '[0, 1)',
-    },
+    /** β: gradients are evaluated at (1 − β) · z + β · x, where x is the average of z. */
+    momentum: { default: 0.9, range: '[0, 1)' },
     ...averagingParameters,
-    /** L2 penalty, at y. */
+    /** L2 penalty: adds weightDecay · y to the gradient, which is evaluated at y. */
     weightDecay: { default: 0, range: '[0, inf)' },
   },
   kernels: {
@@ -80,20 +69,20 @@ export const scheduleFreeAdamw = {
   name: 'ScheduleFreeAdamW',
   reference,
   formula: ['s ← β₂·s + (1−β₂)·g²;  z ← z − η·(g/(√(s/(1−β₂ᵗ)) + ε) + λ·y)', ...averagingFormula],
-  // In the formula, at y.
+  // The formula applies weightDecay itself, at y.
   decay: 'none',
   hyperParameters: {
     /** Learning rate. */
     lr: { default: 2.5e-3, range: '[0, inf)' },
-    /** β: how near to the average x, rather than to z, gradients are taken; and the decay rate of the average of g². */
-    betas: {
-      default: [0.9, 0.999],
-      range: '[0, 1)',
-    },
-    /** Added to the denominator, outside the root. */
+    /**
+     * β₁: gradients are evaluated at (1 − β₁) · z + β₁ · x, where x is the average of z. β₂: decay rate of the moving
+     * average of g².
+     */
+    betas: { default: [0.9, 0.999], range: '[0, 1)' },
+    /** Added to the denominator, outside the square root. */
     eps: { default: 1e-8, range: '[0, inf)' },
     ...averagingParameters,
-    /** Weight decay, at y, scaled by lr. */
+    /** Weight decay inside the formula: subtracts lr · weightDecay · y from z. */
     weightDecay: { default: 0, range: '[0, inf)' },
   },
   kernels: {
@@ -143,24 +132,24 @@ export const scheduleFreeAdamw = {
 export type ScheduleFreeSGDOptions = OptionsOf<typeof scheduleFreeSgd>;
 /** Options of {@link ScheduleFreeAdamW}. @interface */
 export type ScheduleFreeAdamWOptions = OptionsOf<typeof scheduleFreeAdamw>;
-type NowOfSgd = ResolvedOf<typeof scheduleFreeSgd>;
-type NowOfAdamw = ResolvedOf<typeof scheduleFreeAdamw>;
+type ResolvedSGD = ResolvedOf<typeof scheduleFreeSgd>;
+type ResolvedAdamW = ResolvedOf<typeof scheduleFreeAdamw>;
 
-/** The lr of update t, the weight of its z in the average, and the largest lr and the sum of weights after it. */
+/** The lr of update t and the weight of its z in the average; the largest lr and the sum of weights after it. */
 function averaging(
-  { lr, warmupSteps, r, weightLrPower }: Pick<NowOfSgd, 'lr' | keyof typeof averagingParameters>,
+  { lr, warmupSteps, r, weightLrPower }: Pick<ResolvedSGD, 'lr' | keyof typeof averagingParameters>,
   t: number,
-  [largest, sum]: Scalars,
-): { rate: number; weight: number; lrMax: number; weightSum: number } {
-  const rate = t < warmupSteps ? (lr * t) / warmupSteps : lr;
-  const lrMax = Math.max(rate, largest);
-  const own = t ** r * lrMax ** weightLrPower;
-  const weightSum = sum + own;
-  // Without a step of any length so far x is what it was.
-  return { rate, weight: weightSum === 0 ? 0 : own / weightSum, lrMax, weightSum };
+  [previousLrMax, previousWeightSum]: Scalars,
+): { warmedLr: number; weight: number; lrMax: number; weightSum: number } {
+  const warmedLr = t < warmupSteps ? (lr * t) / warmupSteps : lr;
+  const lrMax = Math.max(warmedLr, previousLrMax);
+  const omega = t ** r * lrMax ** weightLrPower;
+  const weightSum = previousWeightSum + omega;
+  // While every lr so far was 0, x keeps its value.
+  return { warmedLr, weight: weightSum === 0 ? 0 : omega / weightSum, lrMax, weightSum };
 }
 
-/** What the two classes share: x, the average, beside the params, which are y while training. */
+/** Base class of both: keeps the average x. The params hold y in training mode and x in evaluation mode. */
 abstract class ScheduleFree<D extends Declaration> extends Optimizer<D> {
   readonly #name: string;
   #isEvaluating = false;
@@ -170,23 +159,30 @@ abstract class ScheduleFree<D extends Declaration> extends Optimizer<D> {
     this.#name = declaration.name;
   }
 
-  /** The averaged weights x: live arrays, in the structure in which gradients are given; 0 before a param's first update. */
+  /** The averaged weights x: live arrays in the structure of the gradients. 0 before a param's first update. */
   get averagedParams(): Arrays {
     return this.stateArrays('x');
   }
 
-  /** Puts the averaged weights into the params, to evaluate or to save them; a step needs {@link train} first. */
+  /**
+   * Switches to evaluation mode: copies the averaged weights x into the params, to evaluate or save them.
+   * `step` throws until {@link train} is called.
+   *
+   * @throws TypeError after `dispose()`, for a pending `stepAsync()`, or a detached param
+   */
   eval(): void {
     this.forEachParam((param, state) => {
       const { x } = state as Record<'x', Float32Array>;
-      for (let i = 0; i < x.length; i++) param[i] = x[i]!; // the user's array may have a `set` of its own
+      for (let i = 0; i < x.length; i++) param[i] = x[i]!; // not `set`, which the user's array may override
     });
     this.#isEvaluating = true;
   }
 
   /**
-   * Puts the weights at which gradients are to be taken back into the params: after {@link eval}, and after loading params
-   * that were saved in evaluation mode. To the bit what the last step left there.
+   * Switches to training mode: writes y, where gradients are evaluated, into the params. Call it after {@link eval},
+   * and after loading params that were saved in evaluation mode. The result is bit for bit what the last step wrote.
+   *
+   * @throws TypeError after `dispose()`, for a pending `stepAsync()`, or a detached param
    */
   train(): void {
     this.forEachParam((param, state, [, , interpolation]) => {
@@ -223,20 +219,24 @@ abstract class ScheduleFree<D extends Declaration> extends Optimizer<D> {
 }
 
 /**
- * Schedule-Free SGD: plain steps z, gradients taken between z and its average x. The average takes the place of a falling
- * learning rate, and the length of the run need not be known.
+ * Schedule-Free SGD: takes plain SGD steps z, and evaluates gradients between z and its running average x. The average
+ * replaces a learning rate schedule, so the length of the run need not be known.
  *
  * ```
  * z ← z − η·(g + λ·y)
  * c = ω/Σω with ω = t^r·(largest η)^p;   x ← (1−c)·x + c·z;   y ← (1−β)·z + β·x
  * ```
- * The params hold y. {@link ScheduleFreeSGD.eval} puts x into them for evaluation, {@link ScheduleFreeSGD.train} y back;
- * `averagedParams` holds x at any time.
+ * In training mode the params hold y. {@link ScheduleFreeSGD.eval} replaces it with x for evaluation, and
+ * {@link ScheduleFreeSGD.train} restores y. `averagedParams` returns x at any time.
  *
- * Options: `lr` (1, [0, ∞)), `momentum` (β, 0.9, [0, 1)), `warmupSteps` (0: steps in which lr grows linearly from 0), `r`
- * (0, [0, ∞)), `weightLrPower` (p, 2, [0, ∞)), `weightDecay` (0, L2, at y), `maximize` (false), `clipValue`; for all
- * groups together `clipNorm`, `skipNonFinite`, `zeroGrads`, `ema`, `gradNorm`, `flushDenormals`. State: `z`, `x`, and the
- * numbers `lrMax`, `weightSum`, `interpolation`.
+ * Options: `lr` (η, 1, [0, ∞)), `momentum` (β, 0.9, [0, 1)), `warmupSteps` (0, an integer in [0, ∞): steps over which
+ * lr grows linearly from 0), `r` (0, [0, ∞)), `weightLrPower` (p, 2, [0, ∞)), `weightDecay` (λ, 0, [0, ∞), L2, at y).
+ *
+ * Common options: `maximize` (false) and `clipValue` per group; `clipNorm`, `skipNonFinite`, `zeroGrads`, `ema`,
+ * `gradNorm` and `flushDenormals` for the whole optimizer.
+ *
+ * State: `z`, `x`, and the numbers `lrMax`, `weightSum`, `interpolation`. A step updates the params and the state in
+ * place.
  *
  * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params
  * @example
@@ -246,9 +246,9 @@ abstract class ScheduleFree<D extends Declaration> extends Optimizer<D> {
  * const optimizer = new ScheduleFreeSGD(w, { lr: 0.5, warmupSteps: 10 });
  * for (let step = 0; step < 100; step++) optimizer.step(w.slice()); // the gradient of w²/2
  * optimizer.eval(); // w holds the average: measure its loss, save it
- * optimizer.train(); // and go on
+ * optimizer.train(); // continue training
  * ```
- * @see Defazio et al. 2024, https://arxiv.org/abs/2405.15682
+ * @see Defazio et al. 2024, eq. 3–5, https://arxiv.org/abs/2405.15682
  */
 export class ScheduleFreeSGD extends ScheduleFree<typeof scheduleFreeSgd> {
   static readonly optimizerName: string = scheduleFreeSgd.name;
@@ -258,28 +258,34 @@ export class ScheduleFreeSGD extends ScheduleFree<typeof scheduleFreeSgd> {
     super(scheduleFreeSgd, params, options);
   }
 
-  protected override constants(now: NowOfSgd, t: number, scalars: Scalars): number[] {
-    const { rate, weight } = averaging(now, t, scalars);
-    return [rate, weight, 1 - weight, now.momentum, 1 - now.momentum];
+  protected override constants(resolved: ResolvedSGD, t: number, scalars: Scalars): number[] {
+    const { warmedLr, weight } = averaging(resolved, t, scalars);
+    return [warmedLr, weight, 1 - weight, resolved.momentum, 1 - resolved.momentum];
   }
 
-  protected override scalarsAfter(now: NowOfSgd, t: number, scalars: Scalars): readonly number[] {
-    const { lrMax, weightSum } = averaging(now, t, scalars);
-    return [lrMax, weightSum, now.momentum];
+  protected override scalarsAfter(resolved: ResolvedSGD, t: number, scalars: Scalars): readonly number[] {
+    const { lrMax, weightSum } = averaging(resolved, t, scalars);
+    return [lrMax, weightSum, resolved.momentum];
   }
 }
 
 /**
- * Schedule-Free AdamW: {@link ScheduleFreeSGD} with steps that are divided by the root of an average of squared gradients.
+ * Schedule-Free AdamW: {@link ScheduleFreeSGD} whose steps z are divided by the root of a moving average of g², as in
+ * Adam.
  *
  * ```
  * s ← β₂·s + (1−β₂)·g²;   z ← z − η·(g/(√(s/(1−β₂ᵗ)) + ε) + λ·y)
  * c = ω/Σω with ω = t^r·(largest η)^p;   x ← (1−c)·x + c·z;   y ← (1−β₁)·z + β₁·x
  * ```
- * Options: `lr` (2.5e-3, [0, ∞)), `betas` ([0.9, 0.999], each [0, 1)), `eps` (1e-8), `warmupSteps` (0), `r` (0, [0, ∞)),
- * `weightLrPower` (p, 2, [0, ∞)), `weightDecay` (0, in the formula, at y), `maximize` (false), `clipValue`; for all groups
- * together `clipNorm`, `skipNonFinite`, `zeroGrads`, `ema`, `gradNorm`, `flushDenormals`. State: `z`, `x`, `expAvgSq`, and
- * the numbers `lrMax`, `weightSum`, `interpolation`.
+ * Options: `lr` (η, 2.5e-3, [0, ∞)), `betas` ([0.9, 0.999], each in [0, 1)), `eps` (ε, 1e-8, [0, ∞)), `warmupSteps` (0,
+ * an integer in [0, ∞): steps over which lr grows linearly from 0), `r` (0, [0, ∞)), `weightLrPower` (p, 2, [0, ∞)),
+ * `weightDecay` (λ, 0, [0, ∞), in the formula, at y).
+ *
+ * Common options: `maximize` (false) and `clipValue` per group; `clipNorm`, `skipNonFinite`, `zeroGrads`, `ema`,
+ * `gradNorm` and `flushDenormals` for the whole optimizer.
+ *
+ * State: `z`, `x`, `expAvgSq` (s), and the numbers `lrMax`, `weightSum`, `interpolation`. A step updates the params and
+ * the state in place.
  *
  * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params
  * @example
@@ -300,11 +306,11 @@ export class ScheduleFreeAdamW extends ScheduleFree<typeof scheduleFreeAdamw> {
     super(scheduleFreeAdamw, params, options);
   }
 
-  protected override constants(now: NowOfAdamw, t: number, scalars: Scalars): number[] {
-    const { rate, weight } = averaging(now, t, scalars);
-    const [beta1, beta2] = now.betas;
+  protected override constants(resolved: ResolvedAdamW, t: number, scalars: Scalars): number[] {
+    const { warmedLr, weight } = averaging(resolved, t, scalars);
+    const [beta1, beta2] = resolved.betas;
     return [
-      rate,
+      warmedLr,
       weight,
       1 - weight,
       beta1,
@@ -312,13 +318,13 @@ export class ScheduleFreeAdamW extends ScheduleFree<typeof scheduleFreeAdamw> {
       beta2,
       1 - beta2,
       1 / Math.sqrt(1 - power(beta2, t)),
-      now.eps,
-      now.weightDecay,
+      resolved.eps,
+      resolved.weightDecay,
     ];
   }
 
-  protected override scalarsAfter(now: NowOfAdamw, t: number, scalars: Scalars): readonly number[] {
-    const { lrMax, weightSum } = averaging(now, t, scalars);
-    return [lrMax, weightSum, now.betas[0]];
+  protected override scalarsAfter(resolved: ResolvedAdamW, t: number, scalars: Scalars): readonly number[] {
+    const { lrMax, weightSum } = averaging(resolved, t, scalars);
+    return [lrMax, weightSum, resolved.betas[0]];
   }
 }

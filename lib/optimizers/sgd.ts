@@ -25,21 +25,18 @@ export const sgd = {
   hyperParameters: {
     /** Learning rate. */
     lr: { required: true, range: '[0, inf)' },
-    /** Momentum; 0: none. */
+    /** Momentum factor; 0 disables momentum. */
     momentum: { default: 0, range: '[0, 1)' },
-    /** Look ahead along the velocity. */
+    /** Use Nesterov momentum. */
     nesterov: { default: false },
-    /** `velocity`: lr inside the velocity (the textbook's); `buffer`: outside (PyTorch's). They differ when lr changes. */
-    momentumForm: {
-      default: 'velocity',
-      choices: ['velocity', 'buffer'],
-    },
-    /** Shrinks what enters the buffer. */
-    dampening: {
-      default: 0,
-      range: '[0, 1]',
-    },
-    /** L2 penalty. */
+    /**
+     * `velocity`: lr inside the velocity, as in textbooks; `buffer`: outside, as in PyTorch. They differ when lr
+     * changes.
+     */
+    momentumForm: { default: 'velocity', choices: ['velocity', 'buffer'] },
+    /** Multiplies the gradient by 1 − dampening before it enters the buffer. */
+    dampening: { default: 0, range: '[0, 1]' },
+    /** L2 penalty: adds weightDecay · w to the gradient. */
     weightDecay: { default: 0, range: '[0, inf)' },
   },
   kernels: {
@@ -93,38 +90,43 @@ export const sgd = {
         },
     }),
   },
-  // The momentum at the param's last update: Nesterov's look-ahead was made with it.
+  // The momentum of the param's previous update, which its Nesterov look-ahead used.
   scalars: { momentum: 0 },
 } as const satisfies Declaration;
 
 /** Options of {@link SGD}. @interface */
 export type SGDOptions = OptionsOf<typeof sgd>;
-type Now = ResolvedOf<typeof sgd>;
+type Resolved = ResolvedOf<typeof sgd>;
 
 /**
- * Stochastic gradient descent, plain, with momentum, or with Nesterov momentum.
+ * Stochastic gradient descent: plain, with momentum, or with Nesterov momentum.
  *
  * ```
  * plain      w ← w − η·g
  * momentum   v ← μ·v − η·g;   w ← w + v
  * Nesterov   v' ← μ·v − η·g;  w ← w − μ·v + (1+μ)·v'
  * ```
- * With `momentumForm: 'buffer'` (PyTorch's): `b ← μ·b + (1−τ)·g` (first step: `b ← g`), `w ← w − η·b`, Nesterov
- * `w ← w − η·(g + μ·b)`. The two forms agree while lr is constant and differ when it changes. A momentum that is a
- * Schedule looks ahead with the new momentum, while the velocity decays by the last one.
+ * `momentumForm: 'buffer'` is PyTorch's form: `b ← μ·b + (1−τ)·g` (first step: `b ← g`), `w ← w − η·b`, and with
+ * Nesterov `w ← w − η·(g + μ·b)`. The two forms agree while `lr` is constant and differ when it changes. If `momentum`
+ * is a Schedule, the Nesterov look-ahead uses this step's momentum, and the velocity decays by the previous step's.
  *
- * Options: `lr` (required, [0, ∞)), `momentum` (0, [0, 1)), `nesterov` (false), `momentumForm` ('velocity'),
- * `dampening` (0, [0, 1]), `weightDecay` (0, L2), `maximize` (false), `clipValue`; for all groups together `clipNorm`,
- * `skipNonFinite`, `zeroGrads`, `ema`, `gradNorm`, `flushDenormals`. State: `velocity` or `momentumBuffer`.
+ * Options: `lr` (η, required, [0, ∞)), `momentum` (μ, 0, [0, 1)), `nesterov` (false), `momentumForm` ('velocity' or
+ * 'buffer'; default 'velocity'), `dampening` (τ, 0, [0, 1]), `weightDecay` (0, [0, ∞), L2).
  *
- * @throws TypeError for an unknown option, a wrong type or a missing lr; RangeError for a value out of range, overlapping
- *   params, dampening with the velocity form or Nesterov, Nesterov without momentum
+ * Common options: `maximize` (false) and `clipValue` per group; `clipNorm`, `skipNonFinite`, `zeroGrads`, `ema`,
+ * `gradNorm` and `flushDenormals` for the whole optimizer.
+ *
+ * State: with momentum `velocity` (v) or `momentumBuffer` (b), and the number `momentum`. A step updates the params and
+ * the state in place.
+ *
+ * @throws TypeError for an unknown option, a wrong type or a missing lr; RangeError for a value out of range,
+ *   overlapping params, dampening with the velocity form or Nesterov, Nesterov without momentum
  * @example
  * ```ts
  * import { SGD } from 'schuss';
  * const w = new Float32Array([1, 2, 3]);
  * const sgd = new SGD(w, { lr: 0.1, momentum: 0.9, nesterov: true });
- * sgd.step(new Float32Array([0.5, 0, -0.5])); // w has changed, in place
+ * sgd.step(new Float32Array([0.5, 0, -0.5])); // updates w in place
  * ```
  * @see Sutskever, Martens, Dahl & Hinton 2013, eq. 1–4, https://proceedings.mlr.press/v28/sutskever13.html
  */
@@ -136,7 +138,7 @@ export class SGD extends Optimizer<typeof sgd> {
     super(sgd, params, options);
   }
 
-  protected override kernel({ momentum, nesterov, momentumForm }: Now): string {
+  protected override kernel({ momentum, nesterov, momentumForm }: Resolved): string {
     if (momentum === 0) return 'sgd';
     return `sgd-${momentumForm}${nesterov ? '-nesterov' : ''}`;
   }
@@ -146,7 +148,7 @@ export class SGD extends Optimizer<typeof sgd> {
     nesterov,
     momentumForm,
     dampening,
-  }: Now): [string, string, string] | undefined {
+  }: Resolved): [string, string, string] | undefined {
     if (dampening !== 0 && (momentumForm !== 'buffer' || nesterov)) {
       return ['dampening', String(dampening), "0, unless momentumForm is 'buffer' and nesterov is false"];
     }
@@ -155,15 +157,15 @@ export class SGD extends Optimizer<typeof sgd> {
   }
 
   protected override constants(
-    { lr, momentum, nesterov, momentumForm, dampening }: Now,
+    { lr, momentum, nesterov, momentumForm, dampening }: Resolved,
     t: number,
-    [previous]: readonly [number],
+    [previousMomentum]: readonly [number],
   ): number[] {
-    if (momentumForm === 'velocity' && nesterov) return [lr, previous, momentum];
+    if (momentumForm === 'velocity' && nesterov) return [lr, previousMomentum, momentum];
     return [lr, momentum, t === 1 ? 1 : 1 - dampening];
   }
 
-  protected override scalarsAfter({ momentum }: Now, _t: number, scalars: readonly [number]): readonly number[] {
-    return scalars[0] === momentum ? scalars : [momentum];
+  protected override scalarsAfter({ momentum }: Resolved, _t: number, previous: readonly [number]): readonly number[] {
+    return previous[0] === momentum ? previous : [momentum];
   }
 }

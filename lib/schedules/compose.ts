@@ -11,13 +11,13 @@ import {
 } from './common.js';
 
 /**
- * The product of two schedules.
+ * Multiplies two schedules.
  *
  * Formula: a(step)·b(step).
  *
  * @param a any function of the step
- * @param b likewise
- * @throws TypeError if one is no function (a plain number wants `constant`)
+ * @param b any function of the step
+ * @throws TypeError if one is not a function; wrap a plain number in `constant`
  * @see PyTorch's `ChainedScheduler`
  * @example
  * ```ts
@@ -36,18 +36,22 @@ export function multiply(a: Schedule, b: Schedule): Schedule {
 
 /** Options of {@link sequence}. */
 export interface SequenceOptions {
-  /** Completed steps after which the next schedule starts: one fewer than schedules, integers in [0, inf), in ascending order. */
+  /**
+   * Numbers of completed steps after which the next schedule starts. One fewer than schedules, each an integer in
+   * [0, inf), in ascending order.
+   */
   readonly boundaries: readonly number[];
 }
 
 /**
- * One schedule after another, each from its own first step.
+ * Runs schedules one after the other. Each starts at its own step 1.
  *
- * Formula: sᵢ(step − its boundary), i = the number of boundaries ≤ k, k = step − 1.
+ * Formula: sᵢ(step − bᵢ), where i is the number of boundaries ≤ k = step − 1, b₀ = 0, and bᵢ is boundary number i.
  *
- * @param schedules at least one function of the step
+ * @param schedules at least one schedule: any functions of the step
  * @param options `boundaries`: {@link SequenceOptions}
- * @throws TypeError for another type or an unknown option; RangeError out of range, for a wrong count, or for boundaries that descend
+ * @throws TypeError for a wrong type or an unknown option; RangeError for no schedules, a boundary out of range, a
+ *   wrong number of boundaries, or boundaries that descend
  * @see PyTorch's `SequentialLR`
  * @example
  * ```ts
@@ -82,13 +86,13 @@ export function sequence(schedules: readonly Schedule[], options: SequenceOption
 }
 
 /**
- * Calls a schedule once an epoch: it sees epochs 1, 2, … where the optimizer counts steps.
+ * Converts a schedule of epochs to a schedule of steps. The given schedule receives the epoch: 1, 2, ….
  *
  * Formula: schedule(⌊k/stepsPerEpoch⌋ + 1), k = step − 1.
  *
  * @param schedule any function of the epoch
- * @param stepsPerEpoch an integer in [1, inf)
- * @throws TypeError for another type, RangeError out of range
+ * @param stepsPerEpoch steps in each epoch, an integer in [1, inf)
+ * @throws TypeError for a wrong type, RangeError for a value out of range
  * @example
  * ```ts
  * import { perEpoch, stepDecay } from 'schuss';

@@ -1,23 +1,23 @@
 import { checkInteger } from '../check/options.js';
 import type { Schedule } from '../core/schedule.js';
-import { checkKeys, checkSteps, checkValue, cosineShare, interpolate } from './common.js';
+import { checkKeys, checkSteps, checkValue, cosineRise, interpolate } from './common.js';
 
 /** Options of {@link cosine}. */
 export interface CosineOptions {
-  /** Steps from lr to `min`. An integer in [1, inf). */
+  /** Number of steps from lr to `min`. An integer in [1, inf). */
   readonly steps: number;
-  /** Where it ends. [0, inf), default 0; above lr the cosine rises, as the weight decay of DINO does. */
+  /** The final value. [0, inf), default 0. If it is above lr, the cosine rises, like the weight decay of DINO. */
   readonly min?: number;
 }
 
 /**
- * Half a cosine wave from lr to min, then constant (PyTorch's would rise again).
+ * Decays from lr to min along half a cosine wave, then stays constant. PyTorch's schedule would rise again.
  *
  * Formula: min + (lr − min)·(1 + cos(π·min(k, steps)/steps))/2, k = step − 1.
  *
- * @param lr [0, inf)
+ * @param lr the value at step 1, [0, inf)
  * @param options `steps`, `min`: {@link CosineOptions}
- * @throws TypeError for another type or an unknown option, RangeError out of range
+ * @throws TypeError for a wrong type or an unknown option, RangeError for a value out of range
  * @see Loshchilov & Hutter 2017, https://arxiv.org/abs/1608.03983; PyTorch's `CosineAnnealingLR`
  * @example
  * ```ts
@@ -36,27 +36,29 @@ export function cosine(lr: number, options: CosineOptions): Schedule {
   const { steps, min = 0 } = options;
   checkSteps(who, 'steps', steps);
   checkValue(who, 'min', min);
-  return (step) => interpolate(lr, min, cosineShare(Math.min(step - 1, steps) / steps));
+  return (step) => interpolate(lr, min, cosineRise(Math.min(step - 1, steps) / steps));
 }
 
 /** Options of {@link cosineWarmRestarts}. */
 export interface CosineWarmRestartsOptions {
-  /** Steps of the first period. An integer in [1, inf). */
+  /** Number of steps in the first period. An integer in [1, inf). */
   readonly first: number;
-  /** How many times as long as the one before each period is. An integer in [1, inf), default 1. */
+  /** Length of each period divided by the length of the previous one. An integer in [1, inf), default 1. */
   readonly multiplier?: number;
-  /** What each period goes down to. [0, inf), default 0. */
+  /** The value that each period decays to. [0, inf), default 0. */
   readonly min?: number;
 }
 
 /**
- * Half a cosine wave from lr towards min, again and again, each period `multiplier` times as long as the one before.
+ * Decays from lr towards min along half a cosine wave, then restarts at lr. Each period is `multiplier` times as long
+ * as the previous one.
  *
- * Formula: min + (lr − min)·(1 + cos(π·c/T))/2, c = steps completed in this period, T = its length. It has no end.
+ * Formula: min + (lr − min)·(1 + cos(π·c/T))/2, c = steps completed in the current period, T = its length. It restarts
+ * forever.
  *
- * @param lr [0, inf)
+ * @param lr the value at step 1, [0, inf)
  * @param options `first`, `multiplier`, `min`: {@link CosineWarmRestartsOptions}
- * @throws TypeError for another type or an unknown option, RangeError out of range
+ * @throws TypeError for a wrong type or an unknown option, RangeError for a value out of range
  * @see Loshchilov & Hutter 2017, https://arxiv.org/abs/1608.03983; PyTorch's `CosineAnnealingWarmRestarts`
  * @example
  * ```ts
@@ -81,11 +83,12 @@ export function cosineWarmRestarts(lr: number, options: CosineWarmRestartsOption
     let completed = step - 1;
     let length = first;
     if (multiplier === 1) completed %= length;
-    // Counted, since the period's number by a logarithm can be off by one at a restart; the lengths at least double.
+    // A loop, because computing the period's number by a logarithm can be off by one at a restart. The loop is short,
+    // because the lengths at least double.
     while (completed >= length) {
       completed -= length;
       length *= multiplier;
     }
-    return interpolate(lr, min, cosineShare(completed / length));
+    return interpolate(lr, min, cosineRise(completed / length));
   };
 }

@@ -3,23 +3,26 @@ import { checkNumber, checkOneOf } from '../check/options.js';
 import type { Schedule } from '../core/schedule.js';
 import { checkKeys, checkSteps, checkValue, interpolate } from './common.js';
 
-/** The triangle of {@link cyclic} and {@link cyclicMomentum}. */
+/** Options of both {@link cyclic} and {@link cyclicMomentum}: the shape of the cycle. */
 export interface CycleShape {
-  /** Steps from the start of a cycle to its peak. An integer in [1, inf), default 2000. */
+  /** Number of steps from the start of a cycle to its peak. An integer in [1, inf), default 2000. */
   readonly stepsUp?: number;
-  /** Steps from the peak back. An integer in [1, inf), default `stepsUp`. */
+  /** Number of steps from the peak to the end of the cycle. An integer in [1, inf), default `stepsUp`. */
   readonly stepsDown?: number;
-  /** How the height changes: not at all, by half each cycle, or by `gamma` each step. Default 'triangular'. */
+  /**
+   * How the height of the peak changes: 'triangular', not at all; 'triangular2', it halves after each cycle;
+   * 'exp_range', `gamma` multiplies it after each step. Default 'triangular'.
+   */
   readonly mode?: 'triangular' | 'triangular2' | 'exp_range';
-  /** What the height is multiplied by after each step in mode 'exp_range'; the others have no use for it. (0, 1], default 1. */
+  /** Factor of the height after each step in mode 'exp_range'. The other modes ignore it. (0, 1], default 1. */
   readonly gamma?: number;
 }
 
 /** Options of {@link cyclic}. */
 export interface CyclicOptions extends CycleShape {
-  /** Where each cycle starts and ends. [0, inf). */
+  /** The value at the start and the end of each cycle. [0, inf). */
   readonly base: number;
-  /** The peak. [base, inf). */
+  /** The value at the peak. [base, inf). */
   readonly max: number;
 }
 
@@ -27,13 +30,13 @@ export interface CyclicOptions extends CycleShape {
 export interface CyclicMomentumOptions extends CycleShape {
   /** The momentum at the peak of the learning rate. [0, 1), default 0.8. */
   readonly base?: number;
-  /** The momentum where each cycle starts and ends. [base, 1), default 0.9. */
+  /** The momentum at the start and the end of each cycle. [base, 1), default 0.9. */
   readonly max?: number;
 }
 
 const known = ['base', 'max', 'stepsUp', 'stepsDown', 'mode', 'gamma'] as const;
 
-/** The height over k completed steps: 0 at the ends of a cycle, at most 1 at its peak. */
+/** The height after k completed steps: 0 at both ends of a cycle, at most 1 at its peak. */
 function triangle(
   who: string,
   { stepsUp = 2000, stepsDown = stepsUp, mode = 'triangular', gamma = 1 }: CycleShape,
@@ -53,13 +56,13 @@ function triangle(
 }
 
 /**
- * Up and down in straight lines between two bounds, without end.
+ * Cycles linearly between two bounds, forever.
  *
- * Formula: base + (max − base)·h(k)·s, k = step − 1; h rises from 0 to 1 in stepsUp steps and falls back in stepsDown;
- * s is 1 ('triangular'), 2^−(cycles completed) ('triangular2') or gamma^k ('exp_range').
+ * Formula: base + (max − base)·h(k)·s, k = step − 1. h rises from 0 to 1 in stepsUp steps and falls back in stepsDown
+ * steps. s is 1 ('triangular'), 2^−(completed cycles) ('triangular2') or gamma^k ('exp_range').
  *
  * @param options `base`, `max`, `stepsUp`, `stepsDown`, `mode`, `gamma`: {@link CyclicOptions}
- * @throws TypeError for another type or an unknown option, RangeError out of range
+ * @throws TypeError for a wrong type or an unknown option, RangeError for a value out of range
  * @see Smith 2017, https://arxiv.org/abs/1506.01186; PyTorch's `CyclicLR`
  * @example
  * ```ts
@@ -84,12 +87,12 @@ export function cyclic(options: CyclicOptions): Schedule {
 }
 
 /**
- * The momentum for a {@link cyclic} learning rate of the same shape: low where that is high.
+ * Momentum for a {@link cyclic} learning rate of the same shape: low when the learning rate is high.
  *
- * Formula: max − (max − base)·h(k)·s, with h and s of {@link cyclic}.
+ * Formula: max − (max − base)·h(k)·s, with k, h and s as in {@link cyclic}.
  *
  * @param options `base`, `max`, `stepsUp`, `stepsDown`, `mode`, `gamma`: {@link CyclicMomentumOptions}
- * @throws TypeError for another type or an unknown option, RangeError out of range
+ * @throws TypeError for a wrong type or an unknown option, RangeError for a value out of range
  * @see Smith 2018, https://arxiv.org/abs/1803.09820; PyTorch's `CyclicLR` (cycle_momentum)
  * @example
  * ```ts

@@ -13,12 +13,12 @@ import {
 } from './common.js';
 
 /**
- * The same value at every step.
+ * Returns the same value at every step.
  *
  * Formula: lr.
  *
- * @param lr [0, inf)
- * @throws TypeError for another type, RangeError out of range
+ * @param lr the value, [0, inf)
+ * @throws TypeError for a wrong type, RangeError for a value out of range
  * @example
  * ```ts
  * import { constant } from 'schuss';
@@ -35,20 +35,20 @@ export function constant(lr: number): Schedule {
 
 /** Options of {@link stepDecay}. */
 export interface StepDecayOptions {
-  /** Steps between two decays. An integer in [1, inf). */
+  /** Number of steps between two decays. An integer in [1, inf). */
   readonly every: number;
-  /** What each decay multiplies by. [0, inf), default 0.1. */
+  /** Factor of each decay. [0, inf), default 0.1. */
   readonly factor?: number;
 }
 
 /**
- * Multiplies by a factor every so many steps.
+ * Multiplies by a factor after every `every` steps.
  *
  * Formula: lr·factor^⌊k/every⌋, k = step − 1.
  *
- * @param lr [0, inf)
+ * @param lr the initial value, [0, inf)
  * @param options `every`, `factor`: {@link StepDecayOptions}
- * @throws TypeError for another type or an unknown option, RangeError out of range
+ * @throws TypeError for a wrong type or an unknown option, RangeError for a value out of range
  * @see PyTorch's `StepLR`
  * @example
  * ```ts
@@ -70,15 +70,15 @@ export function stepDecay(lr: number, options: StepDecayOptions): Schedule {
   return (step) => lr * factor ** Math.floor((step - 1) / every);
 }
 
-/** Options of {@link exponentialDecay}: one of the two, which agree where gamma = e^(−rate). */
+/** Options of {@link exponentialDecay}: `rate` or `gamma`. They are equivalent if gamma = e^(−rate). */
 export type ExponentialDecayOptions =
   | {
-      /** Decay rate a step, in the exponent of e. [0, inf). */
+      /** Decay rate for each step, in the exponent of e. [0, inf). */
       readonly rate: number;
       readonly gamma?: never;
     }
   | {
-      /** What each step multiplies by. [0, inf). */
+      /** Factor of each step. [0, inf). */
       readonly gamma: number;
       readonly rate?: never;
     };
@@ -88,9 +88,10 @@ export type ExponentialDecayOptions =
  *
  * Formula: lr·e^(−rate·k) or lr·gamma^k, k = step − 1.
  *
- * @param lr [0, inf)
+ * @param lr the initial value, [0, inf)
  * @param options `rate` or `gamma`: {@link ExponentialDecayOptions}
- * @throws TypeError for another type, an unknown option, neither or both; RangeError out of range
+ * @throws TypeError for a wrong type, an unknown option, or neither or both of `rate` and `gamma`; RangeError for a
+ *   value out of range
  * @see PyTorch's `ExponentialLR` (gamma)
  * @example
  * ```ts
@@ -118,18 +119,18 @@ export function exponentialDecay(lr: number, options: ExponentialDecayOptions): 
 
 /** Options of {@link inverseTimeDecay}. */
 export interface InverseTimeDecayOptions {
-  /** How fast: after 1/rate steps the value is half. [0, inf). */
+  /** Decay rate. The value halves in 1/rate steps. [0, inf). */
   readonly rate: number;
 }
 
 /**
- * The 1/t decay of stochastic approximation.
+ * Decays like 1/t, as in stochastic approximation.
  *
  * Formula: lr/(1 + rate·k), k = step − 1.
  *
- * @param lr [0, inf)
+ * @param lr the initial value, [0, inf)
  * @param options `rate`: {@link InverseTimeDecayOptions}
- * @throws TypeError for another type or an unknown option, RangeError out of range
+ * @throws TypeError for a wrong type or an unknown option, RangeError for a value out of range
  * @see Robbins & Monro 1951, https://doi.org/10.1214/aoms/1177729586
  * @example
  * ```ts
@@ -150,32 +151,39 @@ export function inverseTimeDecay(lr: number, options: InverseTimeDecayOptions): 
   return (step) => lr / (1 + rate * (step - 1));
 }
 
-/** Options of {@link piecewiseConstant} that multiply. */
+/** Options of {@link piecewiseConstant} with a factor. */
 export interface PiecewiseFactorOptions {
-  /** Completed steps after which the value drops: integers in [0, inf), in any order; one named twice counts twice. */
+  /**
+   * Numbers of completed steps after which the value decays. Integers in [0, inf), in any order. A repeated one counts
+   * twice.
+   */
   readonly boundaries: readonly number[];
-  /** What each boundary multiplies by. [0, inf), default 0.1. */
+  /** Factor at each boundary. [0, inf), default 0.1. */
   readonly factor?: number;
   readonly values?: never;
 }
 
-/** Options of {@link piecewiseConstant} that name the values. */
+/** Options of {@link piecewiseConstant} with given values. */
 export interface PiecewiseValuesOptions {
-  /** Completed steps after which the next value holds: integers in [0, inf), in ascending order. */
+  /** Numbers of completed steps after which the next value applies. Integers in [0, inf), in ascending order. */
   readonly boundaries: readonly number[];
-  /** The value before the first boundary, between each two, and after the last: one more than boundaries. Each in [0, inf). */
+  /**
+   * The values before the first boundary, between boundaries, and after the last. One more than boundaries, each in
+   * [0, inf).
+   */
   readonly values: readonly number[];
   readonly factor?: never;
 }
 
 /**
- * Changes at given steps and is constant between them.
+ * Changes at given steps and stays constant between them.
  *
  * Formula: lr·factor^n or values[n], n = the number of boundaries ≤ k, k = step − 1.
  *
- * @param lr [0, inf). The values are absolute: with them lr has no part and can be left out.
+ * @param lr the initial value, [0, inf). `values` are absolute, so lr has no effect with them and can be left out.
  * @param options `boundaries` and `factor` or `values`: {@link PiecewiseFactorOptions}, {@link PiecewiseValuesOptions}
- * @throws TypeError for another type, an unknown option, or factor beside values; RangeError out of range, for a wrong number of values, or for boundaries of values that descend
+ * @throws TypeError for a wrong type, an unknown option, or both `factor` and `values`; RangeError for a value out of
+ *   range, a wrong number of values, or boundaries that descend although `values` are given
  * @see PyTorch's `MultiStepLR` (factor)
  * @example
  * ```ts
@@ -221,22 +229,22 @@ export function piecewiseConstant(
 
 /** Options of {@link linear}. */
 export interface LinearOptions {
-  /** The factor of the first step. [0, inf), default 1/3. */
+  /** Factor at step 1. [0, inf), default 1/3. */
   readonly from?: number;
-  /** The factor after `steps` steps, and from then on. [0, inf), default 1. */
+  /** Factor after `steps` steps, and from then on. [0, inf), default 1. */
   readonly to?: number;
-  /** Steps from the one to the other. An integer in [1, inf), default 5. */
+  /** Number of steps from `from` to `to`. An integer in [1, inf), default 5. */
   readonly steps?: number;
 }
 
 /**
- * A straight line between two multiples of lr, then constant.
+ * Changes linearly between two multiples of lr, then stays constant.
  *
  * Formula: lr·(from + (to − from)·min(k, steps)/steps), k = step − 1.
  *
- * @param lr [0, inf)
+ * @param lr the initial value, [0, inf)
  * @param options `from`, `to`, `steps`: {@link LinearOptions}
- * @throws TypeError for another type or an unknown option, RangeError out of range
+ * @throws TypeError for a wrong type or an unknown option, RangeError for a value out of range
  * @see PyTorch's `LinearLR`
  * @example
  * ```ts
@@ -261,20 +269,20 @@ export function linear(lr: number, options: LinearOptions = {}): Schedule {
 
 /** Options of {@link polynomial}. */
 export interface PolynomialOptions {
-  /** Steps down to 0. An integer in [1, inf), default 5. */
+  /** Number of steps until 0. An integer in [1, inf), default 5. */
   readonly steps?: number;
-  /** Exponent: 1 is a straight line, above it the decay is fast at first. [0, inf), default 1. */
+  /** Exponent. 1 is a straight line; above 1, the decay is faster at first. [0, inf), default 1. */
   readonly power?: number;
 }
 
 /**
- * Decays to 0 along a power of the steps that are left.
+ * Decays to 0 as a power of the fraction of steps that remain.
  *
  * Formula: lr·(1 − min(k, steps)/steps)^power, k = step − 1.
  *
- * @param lr [0, inf)
+ * @param lr the initial value, [0, inf)
  * @param options `steps`, `power`: {@link PolynomialOptions}
- * @throws TypeError for another type or an unknown option, RangeError out of range
+ * @throws TypeError for a wrong type or an unknown option, RangeError for a value out of range
  * @see PyTorch's `PolynomialLR`
  * @example
  * ```ts

@@ -4,17 +4,17 @@ import { checkKeys } from './common.js';
 
 /** Options of {@link nesterovMomentum}. */
 export interface NesterovMomentumOptions {
-  /** What it grows to. [0, 1), default 0.99. */
+  /** Upper bound on the momentum. [0, 1), default 0.99. */
   readonly max?: number;
 }
 
 /**
- * Sutskever's momentum for Nesterov's method: 1/2 at first, closer to 1 every 250 steps.
+ * Sutskever's momentum for Nesterov's method: starts at 1/2 and grows every 250 steps, up to `max`.
  *
  * Formula: min(1 − 2^(−1 − log₂(⌊k/250⌋ + 1)), max), k = step − 1.
  *
  * @param options `max`: {@link NesterovMomentumOptions}
- * @throws TypeError for another type or an unknown option, RangeError out of range
+ * @throws TypeError for a wrong type or an unknown option, RangeError for a value out of range
  * @see Sutskever, Martens, Dahl & Hinton 2013, eq. 5, https://proceedings.mlr.press/v28/sutskever13.html
  * @example
  * ```ts
@@ -31,6 +31,6 @@ export function nesterovMomentum(options: NesterovMomentumOptions = {}): Schedul
   checkKeys(who, options, ['max']);
   const { max = 0.99 } = options;
   checkNumber(who, 'max', max, '[0, 1)');
-  // 2^(−1 − log₂ n) is 1/(2n), without the logarithm's rounding.
+  // 2^(−1 − log₂ n) = 1/(2n), which avoids the rounding of the logarithm.
   return (step) => Math.min(1 - 1 / (2 * (Math.floor((step - 1) / 250) + 1)), max);
 }

@@ -1,25 +1,28 @@
 import { rangeError, show } from '../check/errors.js';
 import { checkBoolean, checkNumber, checkOneOf } from '../check/options.js';
 import type { Schedule } from '../core/schedule.js';
-import { checkKeys, checkSteps, checkValue, cosineShare, interpolate } from './common.js';
+import { checkKeys, checkSteps, checkValue, cosineRise, interpolate } from './common.js';
 
-/** The shape of {@link oneCycle} and {@link oneCycleMomentum}. */
+/** Options of both {@link oneCycle} and {@link oneCycleMomentum}: the shape of the cycle. */
 export interface OneCycleShape {
-  /** Steps of the whole cycle. An integer in [1, inf). */
+  /** Number of steps in the whole cycle. An integer in [1, inf). */
   readonly totalSteps: number;
-  /** The share of them that goes up. [0, 1], default 0.3. */
+  /** Fraction of the steps before the peak. [0, 1], default 0.3. */
   readonly pctStart?: number;
-  /** Half cosine waves or straight lines. Default 'cos'. */
+  /** Shape of each phase: half a cosine wave or a straight line. Default 'cos'. */
   readonly anneal?: 'cos' | 'linear';
-  /** Down to where it began in as many steps as up, and only then on to the end. Default false. */
+  /**
+   * Whether to return to the initial value first, in as many steps as the rise took, and then go to the final value.
+   * Default false.
+   */
   readonly threePhase?: boolean;
 }
 
 /** Options of {@link oneCycle}. */
 export interface OneCycleOptions extends OneCycleShape {
-  /** It starts at max/divFactor. (0, inf), default 25. */
+  /** The initial value is max/divFactor. (0, inf), default 25. */
   readonly divFactor?: number;
-  /** It ends at the start/finalDivFactor. (0, inf), default 1e4. */
+  /** The final value is the initial value divided by this. (0, inf), default 1e4. */
   readonly finalDivFactor?: number;
 }
 
@@ -27,7 +30,7 @@ export interface OneCycleOptions extends OneCycleShape {
 export interface OneCycleMomentumOptions extends OneCycleShape {
   /** The momentum at the peak of the learning rate. [0, 1), default 0.85. */
   readonly base?: number;
-  /** The momentum at the start and the end. [base, 1), default 0.95. */
+  /** The momentum at the start and at the end. [base, 1), default 0.95. */
   readonly max?: number;
 }
 
@@ -36,12 +39,12 @@ const shape = ['totalSteps', 'pctStart', 'anneal', 'threePhase'] as const;
 interface Levels {
   readonly start: number;
   readonly peak: number;
-  /** Where the second of three phases ends. */
+  /** The value at the end of the second of three phases. */
   readonly middle: number;
   readonly end: number;
 }
 
-/** Anneals from level to level. That the phases end 1 and 2 steps early, at fractions of a step, is PyTorch's. */
+/** Anneals from level to level. As in PyTorch, the phases end 1 and 2 steps early, possibly at a fraction of a step. */
 function phases(who: string, options: OneCycleShape, { start, peak, middle, end }: Levels): Schedule {
   const { totalSteps, pctStart = 0.3, anneal = 'cos', threePhase = false } = options;
   checkSteps(who, 'totalSteps', totalSteps);
@@ -60,22 +63,23 @@ function phases(who: string, options: OneCycleShape, { start, peak, middle, end 
   return (step) => {
     const k = Math.min(step - 1, last);
     const phase = k <= rise.last ? rise : k <= fall.last ? fall : final;
-    // A rise of no length (PyTorch divides by its 0) begins at the peak.
+    // A rise of length 0 starts at the peak. PyTorch divides by 0 here.
     const x = phase.last === phase.first ? 1 : (k - phase.first) / (phase.last - phase.first);
-    return interpolate(phase.from, phase.to, anneal === 'cos' ? cosineShare(x) : x);
+    return interpolate(phase.from, phase.to, anneal === 'cos' ? cosineRise(x) : x);
   };
 }
 
 /**
- * The 1cycle policy: up to a large learning rate, then down to a far smaller one than at the start.
+ * The 1cycle policy: rises to a large learning rate, then falls far below the initial one.
  *
- * Formula: from max/divFactor to max in the first pctStart·totalSteps − 1 steps, then to max/divFactor/finalDivFactor,
- * reached by step totalSteps and held (PyTorch's would bounce back, or refuse); with threePhase it comes down
- * to max/divFactor first, in as many steps as it went up.
+ * Formula: from max/divFactor to max in the first pctStart·totalSteps − 1 steps, then to max/divFactor/finalDivFactor
+ * at step totalSteps. That value is held; PyTorch's schedule would rise again, or throw. With threePhase it returns to
+ * max/divFactor first, in as many steps as the rise took.
  *
- * @param max the peak, [0, inf)
- * @param options `totalSteps`, `pctStart`, `anneal`, `divFactor`, `finalDivFactor`, `threePhase`: {@link OneCycleOptions}
- * @throws TypeError for another type or an unknown option, RangeError out of range
+ * @param max the value at the peak, [0, inf)
+ * @param options `totalSteps`, `pctStart`, `anneal`, `divFactor`, `finalDivFactor`, `threePhase`:
+ *   {@link OneCycleOptions}
+ * @throws TypeError for a wrong type or an unknown option, RangeError for a value out of range
  * @see Smith & Topin 2018, https://arxiv.org/abs/1708.07120; PyTorch's `OneCycleLR`
  * @example
  * ```ts
@@ -99,12 +103,13 @@ export function oneCycle(max: number, options: OneCycleOptions): Schedule {
 }
 
 /**
- * The momentum for a {@link oneCycle} learning rate of the same shape: low where that is high.
+ * Momentum for a {@link oneCycle} learning rate of the same shape: low when the learning rate is high.
  *
- * Formula: from max to base and back to max in the phases of {@link oneCycle}; with threePhase max all through the third.
+ * Formula: from max to base and back to max, in the phases of {@link oneCycle}. With threePhase, it stays at max in the
+ * third phase.
  *
  * @param options `totalSteps`, `base`, `max`, `pctStart`, `anneal`, `threePhase`: {@link OneCycleMomentumOptions}
- * @throws TypeError for another type or an unknown option, RangeError out of range
+ * @throws TypeError for a wrong type or an unknown option, RangeError for a value out of range
  * @see Smith 2018, https://arxiv.org/abs/1803.09820; PyTorch's `OneCycleLR` (cycle_momentum)
  * @example
  * ```ts

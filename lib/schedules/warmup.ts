@@ -1,24 +1,27 @@
 import { checkInteger, checkNumber, checkOneOf } from '../check/options.js';
 import type { Schedule } from '../core/schedule.js';
-import { checkKeys, checkSchedule, checkSteps, checkValue, cosineShare, interpolate } from './common.js';
+import { checkKeys, checkSchedule, checkSteps, checkValue, cosineRise, interpolate } from './common.js';
 
 /** Options of {@link warmup}. */
 export interface WarmupOptions {
-  /** Steps before the schedule starts. An integer in [0, inf); 0 is no warm-up. */
+  /** Number of steps before the schedule starts. An integer in [0, inf); 0 means no warm-up. */
   readonly steps: number;
-  /** Where the line starts, as a factor of the schedule's first value: the one before the first step. [0, 1], default 0. */
+  /**
+   * Start of the line, as a fraction of the schedule's first value. It applies to step 0, before the first step.
+   * [0, 1], default 0.
+   */
   readonly from?: number;
 }
 
 /**
- * A straight line up to the schedule's first value, then the schedule from its start.
+ * Rises linearly to the schedule's first value, then runs the schedule from its start.
  *
- * Formula: schedule(1)·(from + (1 − from)·step/steps) while step ≤ steps, then schedule(step − steps);
- * so schedule(1) is played at step `steps` and again at the next.
+ * Formula: schedule(1)·(from + (1 − from)·step/steps) while step ≤ steps, then schedule(step − steps). So steps `steps`
+ * and `steps` + 1 both have the value schedule(1).
  *
  * @param schedule any function of the step
  * @param options `steps`, `from`: {@link WarmupOptions}
- * @throws TypeError for another type or an unknown option, RangeError out of range
+ * @throws TypeError for a wrong type or an unknown option, RangeError for a value out of range
  * @see Goyal et al. 2017, https://arxiv.org/abs/1706.02677
  * @example
  * ```ts
@@ -43,30 +46,31 @@ export function warmup(schedule: Schedule, options: WarmupOptions): Schedule {
 
 /** Options of {@link warmupStableDecay}. */
 export interface WarmupStableDecayOptions {
-  /** Steps up to lr. An integer in [0, inf); 0 is no warm-up. */
+  /** Number of steps up to lr. An integer in [0, inf); 0 means no warm-up. */
   readonly warmup: number;
-  /** Steps at lr. An integer in [0, inf). */
+  /** Number of steps at lr. An integer in [0, inf). */
   readonly stable: number;
-  /** Steps down to `min`. An integer in [1, inf). */
+  /** Number of steps down to `min`. An integer in [1, inf). */
   readonly decay: number;
-  /** Where it ends. [0, inf), default 0. */
+  /** The final value. [0, inf), default 0. */
   readonly min?: number;
-  /** The way down: 1 − x, (1 + cos πx)/2 or 1 − √x. Default 'linear'. */
+  /** Shape of the decay: 1 − x, (1 + cos πx)/2 or 1 − √x. Default 'linear'. */
   readonly shape?: 'linear' | 'cosine' | 'sqrt';
 }
 
-/** The share of the way down after a share x of the decay's steps. */
-const share = { linear: (x: number) => x, cosine: cosineShare, sqrt: Math.sqrt };
+/** Fraction of the decay that is done after a fraction x of its steps. */
+const decayShapes = { linear: (x: number) => x, cosine: cosineRise, sqrt: Math.sqrt };
 
 /**
- * A trapezoid: up in a straight line, level, and down at the end; training can go on from the level part.
+ * Warmup-stable-decay (trapezoidal): rises linearly, stays at lr, and decays at the end. Training can continue from the
+ * stable part.
  *
  * Formula: lr·step/warmup while step ≤ warmup; then lr for `stable` steps; then min + (lr − min)·d(x),
  * x = min((step − warmup − stable)/decay, 1), d(x) = 1 − x ('linear'), (1 + cos πx)/2 ('cosine'), 1 − √x ('sqrt').
  *
- * @param lr [0, inf)
+ * @param lr the value in the stable part, [0, inf)
  * @param options `warmup`, `stable`, `decay`, `min`, `shape`: {@link WarmupStableDecayOptions}
- * @throws TypeError for another type or an unknown option, RangeError out of range
+ * @throws TypeError for a wrong type or an unknown option, RangeError for a value out of range
  * @see Hägele et al. 2024, https://arxiv.org/abs/2405.18392
  * @example
  * ```ts
@@ -89,10 +93,10 @@ export function warmupStableDecay(lr: number, options: WarmupStableDecayOptions)
   checkInteger(who, 'stable', stable, '[0, inf)');
   checkSteps(who, 'decay', decay);
   checkValue(who, 'min', min);
-  const down = share[checkOneOf(who, 'shape', shape, ['linear', 'cosine', 'sqrt'])];
+  const decayed = decayShapes[checkOneOf(who, 'shape', shape, ['linear', 'cosine', 'sqrt'])];
   return (step) => {
     if (step <= warmup) return (lr * step) / warmup;
     const x = (step - warmup - stable) / decay;
-    return x <= 0 ? lr : interpolate(lr, min, down(Math.min(x, 1)));
+    return x <= 0 ? lr : interpolate(lr, min, decayed(Math.min(x, 1)));
   };
 }

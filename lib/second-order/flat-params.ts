@@ -15,17 +15,18 @@ import { engine } from '../engine/backend.js';
 import type { Engine } from '../engine/engine.js';
 import type { Vector } from './linalg.js';
 
-/** One param, where it stands in the flat vector, and the gradient that was looked at last. */
+/** One param, its position in the flat vector, and its gradient. */
 interface Part {
   readonly tensor: Tensor;
   readonly offset: number;
   readonly length: number;
+  /** The gradient array that was checked last. */
   grad: Float32Array | undefined;
 }
 
-/** Params and their gradients, in the arrays of their owner, as one vector each. */
+/** Copies params and gradients between the user's arrays and one flat vector each. The user's arrays stay in place. */
 export class FlatParams {
-  /** The number of elements of all params. */
+  /** The number of elements of all params together. */
   readonly length: number;
   readonly tensors: readonly Tensor[];
   readonly #who: string;
@@ -34,9 +35,10 @@ export class FlatParams {
   readonly #structure: Structure;
   readonly #grads: unknown;
   readonly #extents: readonly Extent[];
+  /** Scratch for {@link readGrads}: what the user gave for each tensor. */
   readonly #given: unknown[] = [];
 
-  /** @throws TypeError, RangeError for what are no params or no gradients of theirs */
+  /** @throws TypeError, RangeError for invalid params, param groups, or gradients that do not fit the params */
   constructor(who: string, params: ParamTree, grads: unknown) {
     const found = collect(who, params);
     if (found[0]?.given !== params)
@@ -60,30 +62,36 @@ export class FlatParams {
     this.#checkGrads();
   }
 
-  /** Refuses params whose memory is gone, has changed its size, or is in use by a step in flight. @throws */
+  /**
+   * Refuses params that are detached, have changed their length, or belong to a pending step of another optimizer.
+   * @throws
+   */
   check(): void {
     for (const { tensor, length } of this.#parts) checkLength(this.#who, tensor.path, tensor.data, length);
     checkSettled(this.#who, this.#extents);
   }
 
-  /** x ← the params. */
+  /** x ← params. */
   read(x: Vector): void {
     for (const { tensor, offset } of this.#parts) x.set(tensor.data, offset);
   }
 
-  /** The params ← x. Those whose memory is gone or has changed its size are left out. */
+  /** params ← x. Skips params that are detached or have changed their length, so that it can run after an error. */
   write(x: Vector): void {
     for (const { tensor, offset, length } of this.#parts)
       if (lengthOf(tensor.data) === length) tensor.data.set(x.subarray(offset, offset + length));
   }
 
-  /** grad ← the gradients, as they are there now: a closure may have put other arrays in their place. @throws */
+  /**
+   * grad ← gradients. Checks them first, because the closure may have replaced arrays in the list or record.
+   * @throws
+   */
   readGrads(grad: Vector): void {
     this.#checkGrads();
     for (const part of this.#parts) grad.set(part.grad as Float32Array, part.offset);
   }
 
-  /** The gradients, where they were found last, ← grad. */
+  /** gradients ← grad, in the arrays that were checked last. */
   writeGrads(grad: Vector): void {
     for (const { grad: array, offset, length } of this.#parts) array?.set(grad.subarray(offset, offset + length));
   }
@@ -97,7 +105,7 @@ export class FlatParams {
       const { tensor, length } = part;
       const path = gradPath(this.#structure, tensor);
       if (given === null)
-        throw typeError(this.#who, path, show(given), 'a Float32Array', 'leave out a param that stays');
+        throw typeError(this.#who, path, show(given), 'a Float32Array', 'leave out params that should not change');
       const grad = checkFloat32(this.#who, path, given);
       checkLength(this.#who, path, grad, length, typeof tensor.key === 'string' ? tensor.key : undefined);
       checkApart(this.#who, extentOf(this.#engine, grad, path), this.#extents);

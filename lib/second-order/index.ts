@@ -1,4 +1,5 @@
-export { LBFGS, type LBFGSOptions, type LBFGSResult } from './lbfgs/lbfgs.js';
+export { LBFGS, type LBFGSResult } from './lbfgs/lbfgs.js';
+export type { LBFGSOptions } from './lbfgs/options.js';
 export type { Vector } from './linalg.js';
 export type { StepsMethodOptions } from './minimize/first-order.js';
 export type { LBFGSMethodOptions } from './minimize/lbfgs.js';

@@ -1,11 +1,12 @@
-// Every walk over a vector of the second-order methods. Elements are read as they are stored, float32 or float64, and
-// computed with in float64; a result is rounded once, when it is stored. What is walked often is the engine's.
+// Vector operations of the second-order methods. Elements are read in the type that they are stored in, float32 or
+// float64. Arithmetic is in float64, and each result is rounded once, when it is stored. Operations that matter for
+// speed call the engine.
 import { engine } from '../engine/backend.js';
 import type { Vector } from '../engine/linalg.js';
 
 export type { Vector };
 
-/** Makes vectors of one kind. */
+/** Constructor of float32 or float64 vectors. */
 export type VectorConstructor = Float32ArrayConstructor | Float64ArrayConstructor;
 
 /** xᵀy. */
@@ -13,23 +14,23 @@ export function dot(x: Vector, y: Vector): number {
   return engine().linalg.dot(x, y);
 }
 
-/** ‖x‖₂. Without overflow or underflow where the squares would have it. */
+/** ‖x‖₂. Correct even where the squares overflow or underflow. */
 export function norm(x: Vector): number {
   const squares = dot(x, x);
   if (squares >= 1e-280 && squares <= 1e300) return Math.sqrt(squares);
-  const most = maxAbs(x);
-  if (most === 0 || !Number.isFinite(most)) return most;
+  const largest = maxAbs(x);
+  if (largest === 0 || !Number.isFinite(largest)) return largest;
   let sum = 0;
-  for (let i = 0; i < x.length; i++) sum += (x[i]! / most) ** 2;
-  return most * Math.sqrt(sum);
+  for (let i = 0; i < x.length; i++) sum += (x[i]! / largest) ** 2;
+  return largest * Math.sqrt(sum);
 }
 
-/** max |xᵢ|; NaN if one is NaN. */
+/** max |xᵢ|. NaN if an element is NaN. */
 export function maxAbs(x: Vector): number {
   return engine().linalg.maxAbs(x);
 }
 
-/** max |xᵢ − yᵢ|. */
+/** max |xᵢ − yᵢ|. NaN if an element is NaN. */
 export function maxAbsDifference(x: Vector, y: Vector): number {
   return engine().linalg.maxAbsDifference(x, y);
 }
@@ -58,14 +59,21 @@ export function scale(a: number, x: Vector, out: Vector): void {
   engine().linalg.multiply(a, x, out);
 }
 
-/** out ← x + a·direction. */
-export function move(x: Vector, a: number, direction: Vector, out: Vector): void {
-  engine().linalg.axpby(1, x, a, direction, out);
+/** out ← x + a·y. */
+export function addScaled(x: Vector, a: number, y: Vector, out: Vector): void {
+  engine().linalg.axpby(1, x, a, y, out);
 }
 
 /** out ← x − y. */
 export function subtract(x: Vector, y: Vector, out: Vector): void {
   engine().linalg.axpby(1, x, -1, y, out);
+}
+
+/** x − y, as a new float64 vector. */
+export function difference(x: Vector, y: Vector): Float64Array {
+  const out = new Float64Array(x.length);
+  subtract(x, y, out);
+  return out;
 }
 
 /** out ← a·out + b·(x − y). */

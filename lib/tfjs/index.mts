@@ -1,5 +1,5 @@
 /**
- * Optimizers for TensorFlow.js, whose variables they update in place. It needs `@tensorflow/tfjs-core`.
+ * Optimizers for TensorFlow.js that update its variables in place. Requires `@tensorflow/tfjs-core`.
  *
  * @module schuss/tfjs
  */

@@ -12,17 +12,20 @@ import {
 } from '@tensorflow/tfjs-core';
 
 /**
- * Where a TensorFlow.js backend keeps a tensor's numbers, and what writing there asks for.
- * A step calls `prepare` for all its tensors, then `view` and `read`, then `written`: views hold until the backend allocates.
+ * Access to the memory in which a TensorFlow.js backend keeps tensors. A step calls `prepare` for all its tensors, then
+ * `view` and `read`, then `written`. Views are valid until the backend allocates.
  */
 export interface Memory {
-  /** Does all that may allocate; afterwards no other tensor and no array of the user shares the variable's memory. */
+  /**
+   * Does everything that may allocate. Afterwards no other tensor and no array of the user shares the variable's
+   * memory.
+   */
   prepare(variable: Variable, gradient: Tensor): void;
-  /** The variable's numbers, to be changed in place: `previous` itself where that is still the array. */
+  /** The variable's values, to be changed in place. Returns `previous` itself if it is still the right array. */
   view(variable: Variable, previous?: Float32Array): Float32Array;
-  /** A gradient's numbers, not to be written: other gradients may share them. They share no variable's memory. */
+  /** A gradient's values, read-only because other gradients may share them. They never share a variable's memory. */
   read(gradient: Tensor): Float32Array;
-  /** Makes what was written to `array` the variable's value. */
+  /** Makes the contents of `array` the variable's value. */
   written(variable: Variable, array: Float32Array): void;
 }
 
@@ -31,36 +34,40 @@ function assign(variable: Variable, values: Float32Array): void {
 }
 
 /**
- * The memory that we made for variables on the cpu backend, with the data id that it was made for: what a variable was made
- * from may be the user's.
+ * The buffers that we allocated for variables on the cpu backend, with the data id of each variable. The array that a
+ * variable was made from may belong to the user, so steps must not write to it.
  */
 const owners = new WeakMap<ArrayBufferLike, DataId>();
 
-/** What others get of memory that steps change: in TensorFlow.js what was read, or made from a variable, never changes. */
-function given<T>(values: T): T {
+/**
+ * Copies memory that steps change. In TensorFlow.js, values read from a variable and tensors made from it never change.
+ */
+function copyIfOwned<T>(values: T): T {
   return values instanceof Float32Array && owners.has(values.buffer) ? (values.slice() as T) : values;
 }
 
-/** What is used of the cpu backend: all arrays that it gives out or makes tensors of pass here. */
+/**
+ * The part of the cpu backend used here. Every array that it returns, or makes a tensor of, goes through these methods.
+ */
 interface CpuBackend extends KernelBackend {
   write: (values: BackendValues, shape: number[], dtype: DataType) => DataId;
 }
 
-/** The cpu backends that are watched, and how to read past that. */
-const reads = new WeakMap<KernelBackend, KernelBackend['readSync']>();
+/** The cpu backends whose methods are replaced, with the original `readSync` of each. */
+const originalReads = new WeakMap<KernelBackend, KernelBackend['readSync']>();
 
-/** The array that the backend keeps for a tensor. */
+/** The array that the cpu backend keeps for a tensor, not a copy. */
 function valuesOf(tensor: Tensor): Float32Array {
   const cpu = backend() as CpuBackend;
-  let read = reads.get(cpu);
+  let read = originalReads.get(cpu);
   if (read === undefined) {
-    const all = cpu.readSync.bind(cpu);
+    const original = cpu.readSync.bind(cpu);
     const write = cpu.write.bind(cpu);
-    cpu.readSync = (dataId) => given(all(dataId));
-    // Kernels make tensors that share an array (complex), or a part of it (slice).
-    cpu.write = (values, shape, dtype) => write(given(values), shape, dtype);
-    reads.set(cpu, all);
-    read = all;
+    cpu.readSync = (dataId) => copyIfOwned(original(dataId));
+    // Some kernels make tensors that share an array (complex) or a part of one (slice).
+    cpu.write = (values, shape, dtype) => write(copyIfOwned(values), shape, dtype);
+    originalReads.set(cpu, original);
+    read = original;
   }
   return read(tensor.dataId) as Float32Array;
 }
@@ -74,11 +81,11 @@ const cpu: Memory = {
     owners.set(own.buffer, variable.dataId);
   },
   view: valuesOf,
-  read: (gradient) => given(valuesOf(gradient)),
+  read: (gradient) => copyIfOwned(valuesOf(gradient)),
   written() {},
 };
 
-/** What is used of the wasm backend, all of it public there in JavaScript. */
+/** The part of the wasm backend used here. All of it is public in JavaScript. */
 interface WasmBackend {
   readonly dataIdMap: { get(dataId: DataId): { readonly id: number; readonly memoryOffset: number } };
   readonly wasm: {
@@ -90,7 +97,9 @@ interface WasmBackend {
   };
 }
 
-/** `previous` if it is this memory, so that whoever knows an array by identity need not look again. */
+/**
+ * A view of the WebAssembly heap. Returns `previous` if it is the same memory, so that the param need not be rebound.
+ */
 function heapView({ dataId, size }: Tensor, previous?: Float32Array): Float32Array {
   const { dataIdMap, wasm } = backend() as unknown as WasmBackend;
   const { buffer } = wasm.HEAPU8;
@@ -101,7 +110,7 @@ function heapView({ dataId, size }: Tensor, previous?: Float32Array): Float32Arr
 
 const wasm: Memory = {
   prepare(variable, gradient) {
-    // `get` fetches what lives on another backend.
+    // `get` moves data here from another backend.
     const { dataIdMap } = backend() as unknown as WasmBackend;
     dataIdMap.get(variable.dataId);
     dataIdMap.get(gradient.dataId);
@@ -113,7 +122,8 @@ const wasm: Memory = {
     return gradient instanceof Variable ? view.slice() : view;
   },
   written(variable) {
-    // XNNPACK keeps a packed copy of weights, by tensor id, until the tensor is disposed. Neither call touches the memory itself.
+    // XNNPACK caches a packed copy of weights by tensor id, until the tensor is disposed. Registering the tensor again
+    // drops that copy. Neither call touches the memory itself.
     const { dataIdMap, wasm } = backend() as unknown as WasmBackend;
     const { id, memoryOffset } = dataIdMap.get(variable.dataId);
     wasm.tfjs.disposeData(id);
@@ -123,22 +133,23 @@ const wasm: Memory = {
 
 const copies = new WeakSet<Float32Array>();
 
-let isSaid = false;
+let hasWarned = false;
 
-/** Once a process: it is no error, and it is slower. */
-function sayOnce(): void {
-  if (isSaid) return;
-  isSaid = true;
+/** Warns once per process that steps are slower on this backend. */
+function warnOnce(): void {
+  if (hasWarned) return;
+  hasWarned = true;
   console.warn(
     `schuss/tfjs: the memory of the backend "${getBackend()}" is out of reach: each step reads the variables and assigns them. Backends cpu and wasm are updated in place.`,
   );
 }
 
-/** For backends whose memory is out of reach (webgl, tfjs-node): read, step, assign. */
-const elsewhere: Memory = {
-  prepare: sayOnce,
+/** For backends whose memory JavaScript cannot reach (webgl, tfjs-node): reads, and assigns after the step. */
+const readAndAssign: Memory = {
+  prepare: warnOnce,
   view(variable, previous) {
-    // Read anew each time: the user may have assigned the variable. A copy: the backend may keep what it hands out.
+    // Reads in every step, because the user may have assigned the variable. Copies, because the backend may keep the
+    // array.
     const values = variable.dataSync<'float32'>();
     const copy = previous !== undefined && copies.has(previous) ? previous : new Float32Array(values.length);
     copies.add(copy);
@@ -146,11 +157,11 @@ const elsewhere: Memory = {
     return copy;
   },
   read: (gradient) => gradient.dataSync<'float32'>(),
-  // A copy again: some backends upload the array of a new tensor only when it is first used.
+  // Copies, because some backends upload the array of a new tensor only at first use.
   written: (variable, array) => assign(variable, array.slice()),
 };
 
-/** The memory of the backend that TensorFlow.js uses now. */
+/** The memory of the current backend of TensorFlow.js. */
 export function currentMemory(): Memory {
   switch (getBackend()) {
     case 'cpu':
@@ -158,6 +169,6 @@ export function currentMemory(): Memory {
     case 'wasm':
       return wasm;
     default:
-      return elsewhere;
+      return readAndAssign;
   }
 }

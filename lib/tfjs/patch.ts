@@ -1,8 +1,10 @@
 import { serialization } from '@tensorflow/tfjs-core';
 import { show, typeError } from '../check/errors.js';
-import { adadelta, adagrad, adam, adamax, momentum, rmsprop, sgd, standardClasses, useStandardNames } from './train.js';
+import { standardClasses } from './train/classes.js';
+import { adadelta, adagrad, adam, adamax, momentum, rmsprop, sgd } from './train/factories.js';
+import { useStandardNames } from './train/train-optimizer.js';
 
-/** What of TensorFlow.js is patched: `@tensorflow/tfjs`, `@tensorflow/tfjs-core`, or anything that has its `train`. */
+/** The namespace of `@tensorflow/tfjs` or `@tensorflow/tfjs-core`, or any other object with the same `train`. */
 export interface TensorFlow {
   readonly train: object;
   readonly serialization?: unknown;
@@ -10,14 +12,14 @@ export interface TensorFlow {
 
 const factories = { sgd, momentum, adagrad, adadelta, adam, adamax, rmsprop };
 
-/** What stood in TensorFlow.js before. */
-interface Before {
+/** What {@link patch} replaced. */
+interface Originals {
   readonly factories: readonly (readonly [name: string, PropertyDescriptor])[];
   readonly classes: Readonly<Record<string, unknown>>;
   readonly map: Record<string, unknown>;
 }
 
-const patched = new Map<object, Before>();
+const patched = new Map<object, Originals>();
 
 function check(who: string, tf: TensorFlow): Record<string, unknown> {
   const train = (tf as TensorFlow | null | undefined)?.train as Record<string, unknown> | undefined;
@@ -29,12 +31,14 @@ function check(who: string, tf: TensorFlow): Record<string, unknown> {
 }
 
 /**
- * Makes TensorFlow.js train with schuss: swaps the factories of `tf.train`, and so the optimizers that
- * `model.compile({ optimizer: 'adam' })` makes, and the classes that a saved model's optimizer is loaded as. Models are
- * saved under TensorFlow.js's names meanwhile, so that they load anywhere. Optimizers that exist stay what they are.
+ * Makes TensorFlow.js train with schuss. Replaces the factories of `tf.train`, which
+ * `model.compile({ optimizer: 'adam' })` also uses, and the optimizer classes that saved models are loaded with.
  *
- * @param tf The namespace of `@tensorflow/tfjs` or `@tensorflow/tfjs-core`. Twice is fine.
- * @throws TypeError for something else, or where `tf.train` can't be changed; nothing has changed then
+ * While TensorFlow.js is patched, models are saved with TensorFlow.js's optimizer names, so that they load anywhere.
+ * Existing optimizers do not change. Patching the same namespace again has no effect.
+ *
+ * @param tf The namespace of `@tensorflow/tfjs` or `@tensorflow/tfjs-core`; its `train` is changed in place.
+ * @throws TypeError for anything else, or if `tf.train` cannot be changed; nothing has changed then
  * @example
  * ```ts
  * import '@tensorflow/tfjs-backend-cpu';
@@ -48,7 +52,7 @@ function check(who: string, tf: TensorFlow): Record<string, unknown> {
 export function patch(tf: TensorFlow): void {
   const train = check('patch', tf);
   if (patched.has(train)) return;
-  const before = Object.keys(factories).map((name) => {
+  const originals = Object.keys(factories).map((name) => {
     const descriptor = Object.getOwnPropertyDescriptor(train, name);
     if (descriptor === undefined || !(descriptor.configurable || descriptor.writable))
       throw typeError('patch', `tf.train.${name}`, 'a property that is not its own or is frozen', 'one to be replaced');
@@ -57,43 +61,43 @@ export function patch(tf: TensorFlow): void {
   const { SerializationMap } = (tf.serialization ?? serialization) as typeof serialization;
   const map = SerializationMap.getMap().classNameMap as Record<string, unknown>;
   patched.set(train, {
-    factories: before,
-    // A map that another namespace shares has ours in it already.
-    classes: sharing(map)?.classes ?? Object.fromEntries(Object.keys(standardClasses).map((name) => [name, map[name]])),
+    factories: originals,
+    // If another patched namespace shares the map, the map already holds our classes.
+    classes:
+      patchedWith(map)?.classes ?? Object.fromEntries(Object.keys(standardClasses).map((name) => [name, map[name]])),
     map,
   });
-  for (const [name, value] of Object.entries(factories)) put(train, name, value);
+  for (const [name, value] of Object.entries(factories)) replace(train, name, value);
   for (const [name, Class] of Object.entries(standardClasses)) map[name] = [Class, Class.fromConfig];
   useStandardNames(true);
 }
 
-/** A patched namespace that has this map. */
-function sharing(map: object): Before | undefined {
-  return [...patched.values()].find((before) => before.map === map);
+/** The originals of a patched namespace that uses this map. */
+function patchedWith(map: object): Originals | undefined {
+  return [...patched.values()].find((originals) => originals.map === map);
 }
 
-function put(train: object, name: string, value: unknown): void {
+function replace(train: object, name: string, value: unknown): void {
   const descriptor = Object.getOwnPropertyDescriptor(train, name) as PropertyDescriptor;
   const { enumerable = false, configurable = false } = descriptor;
   Object.defineProperty(train, name, { value, enumerable, configurable, writable: true });
 }
 
 /**
- * Gives `tf.train` back what {@link patch} took; does nothing if it was not patched. Optimizers that exist stay what they
- * are.
+ * Restores what {@link patch} replaced. Does nothing if `tf` is not patched. Existing optimizers do not change.
  *
- * @throws TypeError for something else than TensorFlow.js
+ * @throws TypeError if `tf` is not a namespace of TensorFlow.js
  */
 export function unpatch(tf: TensorFlow): void {
   const train = check('unpatch', tf);
-  const before = patched.get(train);
-  if (before === undefined) return;
-  for (const [name, descriptor] of before.factories) Object.defineProperty(train, name, descriptor);
+  const originals = patched.get(train);
+  if (originals === undefined) return;
+  for (const [name, descriptor] of originals.factories) Object.defineProperty(train, name, descriptor);
   patched.delete(train);
-  if (sharing(before.map) === undefined) {
-    for (const [name, registered] of Object.entries(before.classes)) {
-      if (registered === undefined) delete before.map[name];
-      else before.map[name] = registered;
+  if (patchedWith(originals.map) === undefined) {
+    for (const [name, registered] of Object.entries(originals.classes)) {
+      if (registered === undefined) delete originals.map[name];
+      else originals.map[name] = registered;
     }
   }
   useStandardNames(patched.size > 0);

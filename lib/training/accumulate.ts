@@ -15,27 +15,29 @@ import { checkGrad } from './grads.js';
 
 const who = 'GradAccumulator';
 
-/** The running sum of one param's gradients. */
+/** The sum of one param's gradients. */
 interface Sum {
   readonly tensor: Tensor;
   readonly path: string;
   readonly length: number;
   readonly array: Float32Array;
-  /** Whether a gradient has come since the last reset: the first one is copied over what is left from before. */
-  begun: boolean;
+  /** Whether a gradient was added since the last reset. The first one overwrites the old sum. */
+  hasGrad: boolean;
 }
 
 /**
- * Sums the gradients of several small batches, for one step as of a large one.
+ * Sums the gradients of several small batches, so that one step has the effect of a large batch.
  *
- * Formula: Σ g over the calls of `add` since the last `reset`, in float32, in arrays of its own. The mean over batches
- * is the step's `gradScale: 1 / count`, which costs no pass of its own.
+ * Formula: Σ g over the calls of `add` since the last `reset`, in float32. For the mean over the batches, pass
+ * `gradScale: 1 / count` to the step; that costs no extra pass over the gradients.
  *
- * A `null` gradient adds nothing. A param that got none but `null` is `null` in `grads` too, so that the step leaves it
- * and its state as they are; one that got some has the sum of those.
+ * A `null` gradient adds nothing. A param with only `null` gradients is also `null` in `grads`, so the step leaves it
+ * and its state unchanged. The sums are arrays of the accumulator; the given gradients do not change.
  *
- * @param params the optimizer's, in any form, its `paramGroups` too; only names and lengths are used
- * @throws TypeError for what is no param, or if only some are named; RangeError for none at all or a name used twice
+ * @param params the params of the optimizer, in any form that its constructor takes, or its `paramGroups`. Only their
+ *   names and lengths are used.
+ * @throws TypeError for anything that is not a param, or if only some params have names; RangeError for no params, or
+ *   for a name used twice
  * @example
  * ```ts
  * import { Adam, GradAccumulator } from 'schuss';
@@ -62,16 +64,16 @@ export class GradAccumulator {
     const { allocate } = engine();
     this.#sums = this.#tensors.map((tensor) => {
       const length = lengthOf(tensor.data);
-      return { tensor, path: gradPath(this.#structure, tensor), length, array: allocate(length), begun: false };
+      return { tensor, path: gradPath(this.#structure, tensor), length, array: allocate(length), hasGrad: false };
     });
   }
 
   /**
    * Adds the gradients of one batch.
    *
-   * @param grads one a param, in the structure of the params; `null` adds nothing; they are read only
-   * @throws TypeError for another structure or type or a detached buffer, RangeError for another length or count;
-   *   nothing has been added then
+   * @param grads one gradient for each param, in the structure of the params. They do not change. `null` adds nothing.
+   * @throws TypeError for another structure, a wrong type, a sparse gradient or a detached buffer; RangeError for
+   *   another length or count. Nothing is added then.
    */
   add(grads: Grads): void {
     const given: unknown[] = [];
@@ -85,30 +87,31 @@ export class GradAccumulator {
     for (const [i, sum] of this.#sums.entries()) {
       const grad = arrays[i];
       if (grad === null || grad === undefined) continue;
-      if (sum.begun) engine().add(sum.array, grad);
+      if (sum.hasGrad) engine().add(sum.array, grad);
       else sum.array.set(grad);
-      sum.begun = true;
+      sum.hasGrad = true;
     }
     this.#count++;
   }
 
   /**
-   * The sums, in the structure in which gradients are given: what `step` takes. The arrays are live and stay the same:
-   * `clipGradNorm` may scale them in place. Read it after the last `add`: which params are `null` is fixed then.
+   * The sums, in the structure that `step` takes. The arrays are those of the accumulator, always the same;
+   * `clipGradNorm` may scale them in place. Read this property after the last `add`, because `add` can turn a `null`
+   * into an array.
    */
   get grads(): Grads {
-    const values = this.#sums.map(({ array, begun }) => (begun ? array : null));
+    const values = this.#sums.map(({ array, hasGrad }) => (hasGrad ? array : null));
     return assemble(this.#structure, this.#tensors, values as Float32Array[]);
   }
 
-  /** How often `add` was called since the last `reset`. */
+  /** Number of calls of `add` since the last `reset`. */
   get count(): number {
     return this.#count;
   }
 
-  /** Begins a new sum. The arrays keep what they hold until the next `add`. */
+  /** Starts a new sum. The arrays keep their contents until the next `add`. */
   reset(): void {
-    for (const sum of this.#sums) sum.begun = false;
+    for (const sum of this.#sums) sum.hasGrad = false;
     this.#count = 0;
   }
 }

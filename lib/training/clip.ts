@@ -6,26 +6,26 @@ import { arraysOf } from './grads.js';
 
 /** Options of {@link clipGradNorm}. */
 export interface ClipGradNormOptions {
-  /** The order of the norm: 2 is the Euclidean length, Infinity the largest |g|. (0, inf], default 2. */
+  /** Order of the norm. 2 is the Euclidean norm, Infinity the largest |g|. (0, inf], default 2. */
   readonly p?: number | undefined;
 }
 
 /**
- * Scales gradients in place so that their norm, taken over all of them together, is at most `max`.
+ * Scales gradients in place so that the norm of all of them together is at most `max`.
  *
- * Formula: g ← g · min(1, max/(‖g‖ₚ + 1e-6)), ‖g‖ₚ = (Σ|g|ᵖ)^(1/p) in float64, the factor rounded to float32.
- * With p = 2 it gives the bits that the optimizers' `clipNorm` computes with.
+ * Formula: g ← g · min(1, max/(‖g‖ₚ + 1e-6)), with ‖g‖ₚ = (Σ|g|ᵖ)^(1/p). The norm is computed in float64, and the
+ * factor is rounded to float32. With p = 2, the result is bit-identical to the optimizers' `clipNorm`.
  *
- * Where the factor is 1 nothing is written. A NaN among the gradients makes all of them NaN; an infinity makes the
- * finite ones 0 and itself NaN, as in PyTorch: look at the norm that comes back. An array that is the gradient of two
- * params counts twice in the norm, as in a step, but is scaled once; so does memory that arrays share.
+ * If the factor is 1, nothing is written. As in PyTorch, a NaN makes all gradients NaN; an infinity makes itself NaN
+ * and the other elements 0. The returned norm shows both cases. An array that is the gradient of two params counts
+ * twice in the norm, as in a step, but is scaled once. The same holds for memory that arrays share.
  *
- * @param grads one gradient, a list or a record of them; scaled in place; null ones are skipped
- * @param max (0, inf)
- * @param options `p`: {@link ClipGradNormOptions}
- * @returns the norm before clipping; 0 where there is no gradient
- * @throws TypeError for another type, an unknown option or a detached buffer, RangeError out of range; nothing has
- *   changed then
+ * @param grads one gradient, a list or a record of them. Scaled in place; `null` is skipped.
+ * @param max upper bound on the norm, (0, inf)
+ * @param options `p` (2, (0, ∞]): {@link ClipGradNormOptions}
+ * @returns the norm before clipping; 0 if there is no gradient
+ * @throws TypeError for a wrong type, an unknown option, a sparse gradient or a detached buffer; RangeError for a value
+ *   out of range. Nothing has changed then.
  * @see Pascanu, Mikolov & Bengio 2013, algorithm 1, https://arxiv.org/abs/1211.5063; PyTorch's clip_grad_norm_
  * @example
  * ```ts
@@ -51,13 +51,14 @@ export function clipGradNorm(grads: Grads, max: number, options: ClipGradNormOpt
 }
 
 /**
- * Clamps each element of the gradients to [−value, value], in place. NaN passes.
+ * Clamps each element of the gradients to [−value, value], in place. NaN stays NaN.
  *
- * Formula: g ← min(max(g, −value), value), value rounded to float32: the optimizers' `clipValue`.
+ * Formula: g ← min(max(g, −value), value), with value rounded to float32, as in the optimizers' `clipValue`.
  *
- * @param grads one gradient, a list or a record of them; clamped in place; null ones are skipped
- * @param value (0, inf)
- * @throws TypeError for another type or a detached buffer, RangeError out of range; nothing has changed then
+ * @param grads one gradient, a list or a record of them. Clamped in place; `null` is skipped.
+ * @param value upper bound on |g|, (0, inf)
+ * @throws TypeError for a wrong type, a sparse gradient or a detached buffer; RangeError for a value out of range.
+ *   Nothing has changed then.
  * @see PyTorch's clip_grad_value_
  * @example
  * ```ts
@@ -75,8 +76,8 @@ export function clipGradValue(grads: Grads, value: number): void {
   for (const array of arraysOf(who, grads)) {
     const length = lengthOf(array);
     for (let i = 0; i < length; i++) {
-      const raised = -value > array[i]! ? -value : array[i]!;
-      array[i] = value < raised ? value : raised;
+      const atLeast = -value > array[i]! ? -value : array[i]!;
+      array[i] = value < atLeast ? value : atLeast;
     }
   }
 }
@@ -86,18 +87,18 @@ function euclideanNorm(arrays: readonly Float32Array[]): number {
   return Math.sqrt(arrays.reduce((sum, array) => sum + sumSquares(array), 0));
 }
 
-/** (Σ|g|ᵖ)^(1/p), in units near the largest |g|: its powers alone may overflow. */
+/** (Σ|g|ᵖ)^(1/p). Divides by a number near the largest |g| first, because the powers could overflow. */
 function pNorm(arrays: readonly Float32Array[], p: number): number {
   const largest = maxAbs(arrays);
   if (p === Number.POSITIVE_INFINITY || largest === 0 || !Number.isFinite(largest)) return largest;
-  // A power of two: dividing by it rounds nothing.
+  // A power of two, so the division is exact.
   const unit = 2 ** Math.floor(Math.log2(largest));
   let sum = 0;
   for (const array of arrays) for (const g of array) sum += (Math.abs(g) / unit) ** p;
   return unit * sum ** (1 / p);
 }
 
-/** max |g|; a NaN anywhere passes. */
+/** max |g|. NaN if an element is NaN. */
 function maxAbs(arrays: readonly Float32Array[]): number {
   let largest = 0;
   for (const array of arrays) {
@@ -109,17 +110,18 @@ function maxAbs(arrays: readonly Float32Array[]): number {
   return largest;
 }
 
-/** Multiplies in place, each element once whatever memory the arrays share. */
+/** Multiplies in place. Scales each element once, even if arrays share memory. */
 function scale(arrays: readonly Float32Array[], factor: number): void {
   if (factor === 1) return;
   const { address, scale: scaleArray } = engine();
   const spans = arrays
     .map((array) => ({ array, start: address(array), length: lengthOf(array) }))
     .filter(({ length }) => length > 0);
-  let reached = Number.NEGATIVE_INFINITY;
+  /** The address up to which all elements are scaled. */
+  let scaledEnd = Number.NEGATIVE_INFINITY;
   for (const { array, start, length } of spans.sort((a, b) => a.start - b.start)) {
-    const done = Math.max(0, (reached - start) / Float32Array.BYTES_PER_ELEMENT);
+    const done = Math.max(0, (scaledEnd - start) / Float32Array.BYTES_PER_ELEMENT);
     if (done < length) scaleArray(done === 0 ? array : array.subarray(done), factor);
-    reached = Math.max(reached, start + length * Float32Array.BYTES_PER_ELEMENT);
+    scaledEnd = Math.max(scaledEnd, start + length * Float32Array.BYTES_PER_ELEMENT);
   }
 }

@@ -1,7 +1,10 @@
 import { typeError } from '../check/errors.js';
 import { checkFloat32 } from '../check/typed-array.js';
 
-/** Whether `value` holds things by name: an array, a Map or a Promise, whose entries would be missed, does not. */
+/**
+ * Whether `value` is a plain record. An array, a Map or a Promise is not, because `Object.entries` would miss their
+ * entries.
+ */
 export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return Object.prototype.toString.call(value) === '[object Object]';
 }
@@ -10,7 +13,7 @@ function isSparse(value: unknown): boolean {
   return isRecord(value) && (value['rows'] instanceof Int32Array || value['rows'] instanceof Uint32Array);
 }
 
-/** `grad` if it is a dense gradient or null. @throws TypeError */
+/** Returns `grad` if it is a dense gradient or null. @throws TypeError */
 export function checkGrad(
   who: string,
   path: string,
@@ -19,14 +22,14 @@ export function checkGrad(
 ): Float32Array | null {
   if (grad === null) return null;
   if (isSparse(grad))
-    throw typeError(who, path, 'a sparse gradient', expected, 'an optimizer takes them, and its option clipNorm');
+    throw typeError(who, path, 'a sparse gradient', expected, 'pass them to the optimizer and use its option clipNorm');
   return checkFloat32(who, path, grad, expected);
 }
 
-/** The arrays in gradients of any structure, in order; null ones are left out. @throws TypeError */
+/** Lists the arrays of gradients of any structure, in order, without `null`. @throws TypeError */
 export function arraysOf(who: string, grads: unknown): Float32Array[] {
-  const many = Array.isArray(grads) || (isRecord(grads) && !isSparse(grads));
-  if (!many) {
+  const isTree = Array.isArray(grads) || (isRecord(grads) && !isSparse(grads));
+  if (!isTree) {
     const array = checkGrad(who, 'grads', grads, 'a Float32Array, null, or a list or a record of them');
     return array === null ? [] : [array];
   }

@@ -4,15 +4,16 @@ import { collect, type GroupOf, type Param } from '../core/params.js';
 import { isRecord } from './grads.js';
 
 /**
- * Sorts named params into groups by the options that a function gives for each name.
+ * Sorts named params into param groups. A function returns the options for each name.
  *
- * `undefined`, and options that override nothing, mean the optimizer's own. Params whose options are equal (the same
- * numbers and flags, pairs by their elements, Schedules by identity) share a group; groups, and params within one, keep
- * the order of the record. Names stay as they are, so gradients are given as for the ungrouped params.
+ * Params with equal options share a group. Numbers and flags are compared by value, pairs by their elements, Schedules
+ * by identity. `undefined`, or options that override nothing, stand for the optimizer's own options. Groups, and the
+ * params in a group, keep the order of the record. Names do not change, so gradients are given as for ungrouped params.
  *
- * @param params a record of params
- * @param options called once a param with its name and the param; what it returns is checked by the optimizer
- * @returns groups for an optimizer
+ * @param params a record of params. The groups hold the same arrays.
+ * @param options (name, param) => options of the group, or undefined. Called once for each param. The optimizer checks
+ *   the result.
+ * @returns groups for the constructor of an optimizer
  * @throws TypeError for params without names, or if `options` returns anything but an object of options or undefined
  * @example
  * ```ts
@@ -38,20 +39,20 @@ export function groupBy<Options extends object>(
   checkFunction(who, 'options', options, 'a function, (name) => options');
   const groups: { params: Record<string, Param>; options: Readonly<Record<string, unknown>> }[] = [];
   for (const [name, param] of Object.entries(params)) {
-    const own = given(who, name, options(name, param));
-    let group = groups.find((other) => equal(other.options, own));
+    const paramOptions = checkResult(who, name, options(name, param));
+    let group = groups.find((other) => isEqual(other.options, paramOptions));
     if (group === undefined) {
-      group = { params: {}, options: own };
+      group = { params: {}, options: paramOptions };
       groups.push(group);
     }
-    // Not by assignment, which would lose a param called __proto__.
+    // Assignment would lose a param named __proto__.
     Object.defineProperty(group.params, name, { value: param, enumerable: true, configurable: true, writable: true });
   }
   return groups.map((group) => ({ params: group.params, ...group.options })) as GroupOf<Partial<Options>>[];
 }
 
-/** The options that a name was given, without those left open. */
-function given(who: string, name: string, options: unknown): Readonly<Record<string, unknown>> {
+/** Checks the options for a name and removes those that are undefined. @throws TypeError */
+function checkResult(who: string, name: string, options: unknown): Readonly<Record<string, unknown>> {
   const path = `options(${JSON.stringify(name)})`;
   if (options === undefined) return {};
   if (!isRecord(options)) throw typeError(who, path, show(options), 'an object of options, or undefined');
@@ -59,12 +60,12 @@ function given(who: string, name: string, options: unknown): Readonly<Record<str
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
 }
 
-function equal(a: Readonly<Record<string, unknown>>, b: Readonly<Record<string, unknown>>): boolean {
+function isEqual(a: Readonly<Record<string, unknown>>, b: Readonly<Record<string, unknown>>): boolean {
   const names = Object.keys(a);
-  return names.length === Object.keys(b).length && names.every((name) => same(a[name], b[name]));
+  return names.length === Object.keys(b).length && names.every((name) => isSameValue(a[name], b[name]));
 }
 
-function same(a: unknown, b: unknown): boolean {
+function isSameValue(a: unknown, b: unknown): boolean {
   if (Array.isArray(a) && Array.isArray(b))
     return a.length === b.length && a.every((value, i) => Object.is(value, b[i]));
   return Object.is(a, b);

@@ -4,60 +4,60 @@ import { checkLength } from '../check/typed-array.js';
 import type { Scalar } from '../core/declaration.js';
 import { collect, type ParamTree } from '../core/params.js';
 import type { StateDict } from '../core/state-dict.js';
-import { groupsOf } from './tunable.js';
+import { groupsOf } from './param-groups.js';
 
 /** Options of {@link lrRangeTest}. */
 export interface LrRangeTestOptions {
-  /** The first lr. (0, inf), default 1e-7. */
+  /** The lr of the first step. (0, inf), default 1e-7. */
   readonly from?: number | undefined;
-  /** The last lr. Above `from`, default 10. */
+  /** The lr of the last step. (from, inf), default 10. */
   readonly to?: number | undefined;
-  /** Steps from the one to the other. An integer in [3, inf), default 100. */
+  /** Number of steps. An integer in [3, inf), default 100. */
   readonly steps?: number | undefined;
 }
 
-/** What {@link lrRangeTest} finds. */
+/** Result of {@link lrRangeTest}. */
 export interface LrRange {
   /** The lr of each step taken. */
   readonly lrs: number[];
-  /** What `trainStep` returned at each; the last one may be NaN or an infinity. */
+  /** The loss of each step taken. The last one may be NaN or an infinity. */
   readonly losses: number[];
-  /** The lr at which the loss fell fastest; NaN if it fell nowhere. */
+  /** The lr at which the loss fell fastest. NaN if it never fell. */
   readonly suggestion: number;
 }
 
-/** What the test needs of an optimizer. */
+/** The part of an optimizer that the test uses. */
 interface Tunable {
   readonly paramGroups: readonly { readonly params: ParamTree; lr: Scalar | undefined }[];
   stateDict(): StateDict;
   loadStateDict(dict: StateDict): void;
 }
 
-/** How much of the smoothed loss each step keeps; as a mean over the last ten. */
+/** Decay of the moving average of the loss. 0.9 averages over about ten steps. */
 const smoothing = 0.9;
 
 /**
- * Finds a learning rate: trains for a few steps while lr grows from very small to too large, and looks where the loss
- * falls fastest. All groups get the same lr. Weights, optimizer state, step counts, `emaParams` and the lr settings are
- * put back afterwards, bit for bit, also when `trainStep` throws or rejects.
+ * Finds a learning rate. Trains for some steps while lr grows from very small to too large, and finds the lr at which
+ * the loss falls fastest. All param groups get the same lr. Afterwards weights, optimizer state, step counts,
+ * `emaParams` and lr settings are restored, bit for bit, even if `trainStep` throws or rejects.
  *
- * Formula: lrᵢ = from·(to/from)^(i/(steps−1)), i = 0, 1, …. Stops after a loss that is not finite, or once the smoothed
- * loss lies more than 3·|best| above its best, which is 4 times the best for a positive loss. Smoothed: the moving
- * average with decay 0.9, corrected for its start.
+ * Formula: lrᵢ = from·(to/from)^(i/(steps−1)), i = 0, 1, …. The test stops after a loss that is not finite, or when the
+ * smoothed loss exceeds its minimum by more than 3·|minimum|; for a positive loss, that is 4 times the minimum. The
+ * smoothed loss is a moving average with decay 0.9 and bias correction.
  *
- * The suggestion is where the line that fits the loss over log lr best, through a tenth of the steps, falls most
- * steeply, before those lines are at their lowest (beyond, a blown-up loss may fall again). The line smooths and
- * differentiates at once and does not lag, as a moving average would: that shifts the suggestion towards an lr that is
- * too large. fastai's other rule, the middle of the longest valley, depends on how long the flat parts are that `from`
- * and `to` include.
+ * The suggestion comes from least-squares lines of the loss over log lr, each through a tenth of the steps. It is the
+ * lr of the line that falls most steeply, up to the line with the lowest mean; beyond that, a diverged loss may fall
+ * again. A line smooths and differentiates at once. A moving average would lag, which shifts the suggestion towards an
+ * lr that is too large. fastai's other rule, the middle of the longest valley, depends on the lengths of the flat parts
+ * between `from` and `to`.
  *
- * @param optimizer is stepped by `trainStep`; afterwards it is as before
- * @param trainStep (i) => loss: takes one step of training, number i, with the optimizer, and returns the loss, or a
- *   Promise of it. What it changes besides, such as the place in the data, is its own to put back.
- * @param options `from`, `to`, `steps`: {@link LrRangeTestOptions}
- * @returns `lrs`, `losses`, `suggestion`: {@link LrRange}; a Promise of it if `trainStep` returns one
- * @throws TypeError for another type, an unknown option or a loss that is no number, RangeError out of range; and what
- *   `trainStep` throws
+ * @param optimizer the optimizer that `trainStep` steps. Afterwards it is as before.
+ * @param trainStep (i) => loss: runs training step i = 0, 1, … with the optimizer and returns the loss, or a Promise of
+ *   it. It must restore anything else that it changes, such as the position in the data.
+ * @param options `from` (1e-7, (0, ∞)), `to` (10, (from, ∞)), `steps` (100, [3, ∞)): {@link LrRangeTestOptions}
+ * @returns `lrs`, `losses`, `suggestion`: {@link LrRange}; a Promise of it if `trainStep` returns a Promise
+ * @throws TypeError for a wrong type, an unknown option or a loss that is not a number; RangeError for a value out of
+ *   range; and whatever `trainStep` throws
  * @see Smith 2017, section 3.3, https://arxiv.org/abs/1506.01186; fastai's lr_find
  * @example
  * ```ts
@@ -105,47 +105,48 @@ export function lrRangeTest(
   if (to <= from) throw rangeError(who, 'to', show(to), `more than from, ${from}`);
   checkInteger(who, 'steps', steps, '[3, inf)');
 
-  const run = test(who, optimizer, trainStep, geometric(from, to, steps));
-  let turn = run.next(Number.NaN);
-  while (!turn.done) {
-    if (isThenable(turn.value)) return finish(run, turn.value);
-    turn = run.next(turn.value);
+  const run = sweep(who, optimizer, trainStep, geometric(from, to, steps));
+  let next = run.next(Number.NaN);
+  while (!next.done) {
+    if (isThenable(next.value)) return finishAsync(run, next.value);
+    next = run.next(next.value);
   }
-  return turn.value;
+  return next.value;
 }
 
-/** A run that hands out what `trainStep` returned and is handed the loss: the same for plain losses and for Promises. */
+/** Yields each result of `trainStep` and receives the loss. So one body serves both plain losses and Promises. */
 type Run = Generator<number | PromiseLike<number>, LrRange, number>;
 
-async function finish(run: Run, first: PromiseLike<number>): Promise<LrRange> {
-  let turn: ReturnType<Run['next']> = { done: false, value: first };
-  while (!turn.done) {
+async function finishAsync(run: Run, first: PromiseLike<number>): Promise<LrRange> {
+  let next: ReturnType<Run['next']> = { done: false, value: first };
+  while (!next.done) {
     let loss: number;
     try {
-      loss = await turn.value;
+      loss = await next.value;
     } catch (error) {
-      turn = run.throw(error);
+      next = run.throw(error);
       continue;
     }
-    turn = run.next(loss);
+    next = run.next(loss);
   }
-  return turn.value;
+  return next.value;
 }
 
-function* test(
+/** Trains one step at each lr, then restores the optimizer. */
+function* sweep(
   who: string,
   optimizer: Tunable,
   trainStep: (i: number) => number | PromiseLike<number>,
-  all: readonly number[],
+  sweptLrs: readonly number[],
 ): Run {
-  const restore = remember(who, optimizer);
+  const restore = snapshot(who, optimizer);
   const lrs: number[] = [];
   const losses: number[] = [];
   let average = 0;
   let weight = 0;
   let best = Number.POSITIVE_INFINITY;
   try {
-    for (const [i, lr] of all.entries()) {
+    for (const [i, lr] of sweptLrs.entries()) {
       for (const group of optimizer.paramGroups) group.lr = lr;
       const loss = yield trainStep(i);
       if (typeof loss !== 'number') throw typeError(who, `trainStep(${i})`, show(loss), 'the loss, a number');
@@ -160,11 +161,11 @@ function* test(
   } finally {
     restore();
   }
-  return { lrs, losses, suggestion: suggest(lrs, losses, all.length) };
+  return { lrs, losses, suggestion: suggest(lrs, losses, sweptLrs.length) };
 }
 
-/** Copies what a test changes; the function returned puts it back. */
-function remember(who: string, optimizer: Tunable): () => void {
+/** Copies everything that the test changes. Returns a function that restores it. */
+function snapshot(who: string, optimizer: Tunable): () => void {
   const groups = optimizer.paramGroups;
   const weights = collect(who, groups, 0, 0).flatMap(({ tensors }) =>
     tensors.map(({ data, path }) => ({ data, path, copy: data.slice() })),
@@ -176,25 +177,27 @@ function remember(who: string, optimizer: Tunable): () => void {
       checkLength(who, path, data, copy.length);
       data.set(copy);
     }
-    // A Schedule is not part of the state.
+    // The state does not hold Schedules, so restore lr first.
     for (const [i, group] of groups.entries()) group.lr = lrs[i];
     optimizer.loadStateDict(state);
   };
 }
 
-/** `steps` numbers from `from` to `to`, each the same multiple of the one before. */
+/** `steps` numbers from `from` to `to` with a constant ratio. */
 function geometric(from: number, to: number, steps: number): number[] {
   const [low, high] = [Math.log(from), Math.log(to)];
   const between = Array.from({ length: steps - 2 }, (_, i) => Math.exp(low + ((high - low) * (i + 1)) / (steps - 1)));
   return [from, ...between, to];
 }
 
-/** The lr at which the local line through the losses falls most steeply, down to its lowest point; NaN if it never falls. */
+/**
+ * The lr at which the local line falls most steeply, up to the line with the lowest mean. NaN if the loss never falls.
+ */
 function suggest(lrs: readonly number[], losses: readonly number[], steps: number): number {
   const count = losses.length - (Number.isFinite(losses.at(-1)) ? 0 : 1);
   const half = Math.min(Math.max(1, Math.round(steps / 20)), Math.floor((count - 1) / 2));
   if (half < 1) return Number.NaN;
-  const lines = lrs.slice(half, count - half).map((lr, i) => ({ lr, ...line(losses, i + half, half) }));
+  const lines = lrs.slice(half, count - half).map((lr, i) => ({ lr, ...fitLine(losses, i + half, half) }));
   const lowest = lines.reduce((best, here) => (here.mean < best.mean ? here : best));
   const steepest = lines
     .slice(0, lines.indexOf(lowest) + 1)
@@ -202,11 +205,15 @@ function suggest(lrs: readonly number[], losses: readonly number[], steps: numbe
   return steepest.slope < 0 ? steepest.lr : Number.NaN;
 }
 
-/** The least-squares line through 2·half + 1 points around i: its height there, and its slope but for a constant factor. */
-function line(losses: readonly number[], i: number, half: number): { readonly mean: number; readonly slope: number } {
+/** The least-squares line through 2·half + 1 losses around i: its mean, and its slope up to a constant factor. */
+function fitLine(
+  losses: readonly number[],
+  i: number,
+  half: number,
+): { readonly mean: number; readonly slope: number } {
   let sum = losses[i] as number;
   let slope = 0;
-  // In pairs around the middle, so that a level loss gives a slope of 0 exactly.
+  // Summed in pairs around the middle, so that a constant loss has a slope of exactly 0.
   for (let k = 1; k <= half; k++) {
     const [before, after] = [losses[i - k] as number, losses[i + k] as number];
     sum += before + after;

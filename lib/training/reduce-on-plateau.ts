@@ -1,37 +1,44 @@
 import { rangeError, show, typeError } from '../check/errors.js';
 import { checkInteger, checkNumber, checkOneOf, checkOptions } from '../check/options.js';
 import type { Scalar } from '../core/declaration.js';
-import { groupsOf } from './tunable.js';
+import { groupsOf } from './param-groups.js';
 
 const name = 'ReduceOnPlateau';
 
 /** Options of {@link ReduceOnPlateau}. */
 export interface ReduceOnPlateauOptions {
-  /** Whether the metric should fall, as a loss, or rise, as an accuracy. Default 'min'. */
+  /**
+   * 'min' for a metric that should fall, such as a loss; 'max' for one that should rise, such as an accuracy. Default
+   * 'min'.
+   */
   readonly mode?: 'min' | 'max' | undefined;
-  /** What lr is multiplied by. [0, 1), default 0.1. */
+  /** Factor of each reduction of lr. [0, 1), default 0.1. */
   readonly factor?: number | undefined;
-  /** Bad updates in a row that are let pass: lr falls at the one after them. An integer in [0, inf), default 10. */
+  /**
+   * Number of bad updates in a row that are tolerated. The next bad one reduces lr. An integer in [0, inf), default 10.
+   */
   readonly patience?: number | undefined;
-  /** How much better than the best is better. [0, inf), default 1e-4. */
+  /** Smallest improvement on the best metric that counts. [0, inf), default 1e-4. */
   readonly threshold?: number | undefined;
-  /** Whether the threshold is a share of the best or a difference from it. Default 'rel'. */
+  /** Whether the threshold is relative to the best metric or absolute. Default 'rel'. */
   readonly thresholdMode?: 'rel' | 'abs' | undefined;
-  /** Updates after a fall of lr in which bad ones don't count. An integer in [0, inf), default 0. */
+  /** Number of updates after a reduction in which bad ones don't count. An integer in [0, inf), default 0. */
   readonly cooldown?: number | undefined;
-  /** What lr does not fall below; a list has one for each group. [0, inf), default 0. */
+  /** Lower bound on lr: a number, or a list with one for each param group. [0, inf), default 0. */
   readonly min?: number | readonly number[] | undefined;
-  /** A fall of lr by no more than this is left out. [0, inf), default 1e-8. */
+  /** A reduction of lr by at most this is skipped. [0, inf), default 1e-8. */
   readonly eps?: number | undefined;
 }
 
-type Options = { readonly [K in keyof ReduceOnPlateauOptions]-?: NonNullable<ReduceOnPlateauOptions[K]> };
+type ResolvedOptions = { readonly [K in keyof ReduceOnPlateauOptions]-?: NonNullable<ReduceOnPlateauOptions[K]> };
 
-/** Everything that a resumed {@link ReduceOnPlateau} needs: plain data, which JSON keeps too. */
-export interface ReduceOnPlateauState extends Options {
-  /** The best metric so far; null before the first. */
+/** Everything that a resumed {@link ReduceOnPlateau} needs: plain data that survives JSON. */
+export interface ReduceOnPlateauState extends ResolvedOptions {
+  /** The best metric so far. null before the first. */
   readonly best: number | null;
+  /** Number of bad updates in a row. */
   readonly numBadEpochs: number;
+  /** Number of updates left in the cooldown. */
   readonly cooldownCounter: number;
 }
 
@@ -39,18 +46,21 @@ const optionNames = ['mode', 'factor', 'patience', 'threshold', 'thresholdMode',
 const stateNames = [...optionNames, 'best', 'numBadEpochs', 'cooldownCounter'] as const;
 
 /**
- * Lowers lr when a metric, such as the validation loss of each epoch, has stopped getting better.
+ * Reduces lr when a metric, such as the validation loss of each epoch, has stopped improving.
  *
- * Formula: an update is good if the metric is below best·(1 − threshold) ('min', 'rel'), best − threshold ('min', 'abs'),
- * or above best·(1 + threshold) ('max', 'rel'), best + threshold ('max', 'abs'), and is then the new best; any other one
- * is bad, NaN too. After more than `patience` bad ones in a row, lr ← max(lr·factor, min) in each group, unless that
- * lowers it by no more than `eps`; then `cooldown` updates pass in which bad ones don't count.
+ * Formula: an update is good if the metric is below best·(1 − threshold) ('min', 'rel') or best − threshold ('min',
+ * 'abs'), or above best·(1 + threshold) ('max', 'rel') or best + threshold ('max', 'abs'). A good metric becomes the
+ * new best. Any other update is bad, also one with NaN. After more than `patience` bad updates in a row, lr ←
+ * max(lr·factor, min) in each param group, unless that lowers it by at most `eps`. In the next `cooldown` updates, bad
+ * ones don't count.
  *
- * @param optimizer its groups' lr, a number each, is what changes
- * @param options `mode`, `factor`, `patience`, `threshold`, `thresholdMode`, `cooldown`, `min`, `eps`:
- *   {@link ReduceOnPlateauOptions}
- * @throws TypeError for another type, an unknown option or an lr that is a Schedule, RangeError out of range
- * @see PyTorch's ReduceLROnPlateau, whose rules these are to the letter
+ * @param optimizer any optimizer. The lr of its param groups changes; each must be a number.
+ * @param options `mode` ('min' | 'max', default 'min'), `factor` (0.1, [0, 1)), `patience` (10, [0, ∞)), `threshold`
+ *   (1e-4, [0, ∞)), `thresholdMode` ('rel' | 'abs', default 'rel'), `cooldown` (0, [0, ∞)), `min` (0, [0, ∞)), `eps`
+ *   (1e-8, [0, ∞)): {@link ReduceOnPlateauOptions}
+ * @throws TypeError for a wrong type, an unknown option or an lr that is a Schedule; RangeError for a value out of
+ *   range
+ * @see PyTorch's `ReduceLROnPlateau`, which follows the same rules exactly
  * @example
  * ```ts
  * import { ReduceOnPlateau, SGD } from 'schuss';
@@ -63,7 +73,7 @@ const stateNames = [...optionNames, 'best', 'numBadEpochs', 'cooldownCounter'] a
  */
 export class ReduceOnPlateau {
   readonly #optimizer: { readonly paramGroups: readonly { lr: Scalar | undefined }[] };
-  #options: Options;
+  #options: ResolvedOptions;
   #best: number | null = null;
   #numBadEpochs = 0;
   #cooldownCounter = 0;
@@ -75,34 +85,35 @@ export class ReduceOnPlateau {
     this.#optimizer = optimizer;
     const lrs = this.#lrs(name);
     checkOptions(name, options, optionNames);
-    this.#options = checked(name, options, lrs.length);
+    this.#options = resolveOptions(name, options, lrs.length);
   }
 
   /**
-   * Takes note of a metric, and lowers the groups' lr if it is time.
+   * Records a metric, and reduces lr when it is due.
    *
-   * @returns whether an lr has changed
-   * @throws TypeError for what is no number, or if a group's lr has become a Schedule; RangeError if `min` is a list and
-   *   groups were added. Nothing has changed then.
+   * @param metric the new value, such as a validation loss. NaN counts as bad.
+   * @returns whether the lr of a param group has changed
+   * @throws TypeError if the metric is not a number, or if the lr of a group has become a Schedule; RangeError if `min`
+   *   is a list and groups were added. Nothing has changed then.
    */
   update(metric: number): boolean {
     if (typeof metric !== 'number') throw typeError(name, 'metric', show(metric), 'a number');
     const { patience, cooldown, min } = this.#options;
     const lrs = this.#lrs(name);
     if (Array.isArray(min)) checkCount(name, min, lrs.length);
-    const good = this.#isBetter(metric);
-    const cooling = this.#cooldownCounter > 0;
-    const bad = good || cooling ? 0 : this.#numBadEpochs + 1;
-    const due = bad > patience;
-    const changed = due && this.#reduce(lrs);
-    if (good) this.#best = metric;
-    if (cooling) this.#cooldownCounter--;
-    if (due) this.#cooldownCounter = cooldown;
-    this.#numBadEpochs = due ? 0 : bad;
+    const isGood = this.#isBetter(metric);
+    const isCooling = this.#cooldownCounter > 0;
+    const numBadEpochs = isGood || isCooling ? 0 : this.#numBadEpochs + 1;
+    const isDue = numBadEpochs > patience;
+    const changed = isDue && this.#reduce(lrs);
+    if (isGood) this.#best = metric;
+    if (isCooling) this.#cooldownCounter--;
+    if (isDue) this.#cooldownCounter = cooldown;
+    this.#numBadEpochs = isDue ? 0 : numBadEpochs;
     return changed;
   }
 
-  /** A copy of what a resumed run needs: the options, the best metric, and the counters. */
+  /** Returns a copy of everything that a resumed run needs: the options, the best metric, and the counters. */
   stateDict(): ReduceOnPlateauState {
     const { min } = this.#options;
     return {
@@ -115,10 +126,21 @@ export class ReduceOnPlateau {
   }
 
   /**
-   * Takes over a state that {@link stateDict} made, options too, all or nothing. The lrs are the optimizer's, and in its
-   * own state.
+   * Replaces options, best metric and counters by those of a state that {@link stateDict} returned. If it throws,
+   * nothing has changed. The values of lr are not included; they belong to the optimizer's state.
    *
-   * @throws TypeError for missing or unknown entries or other types, RangeError for a value out of range
+   * @throws TypeError for missing or unknown entries or wrong types, RangeError for a value out of range
+   * @example
+   * ```ts
+   * import { ReduceOnPlateau, SGD } from 'schuss';
+   *
+   * const sgd = new SGD(new Float32Array(10), { lr: 0.5 });
+   * const plateau = new ReduceOnPlateau(sgd, { factor: 0.5 });
+   * plateau.update(1);
+   * const resumed = new ReduceOnPlateau(sgd);
+   * resumed.loadStateDict(JSON.parse(JSON.stringify(plateau.stateDict())));
+   * resumed.stateDict().best; // 1
+   * ```
    */
   loadStateDict(dict: ReduceOnPlateauState): void {
     const who = `${name}.loadStateDict`;
@@ -126,7 +148,7 @@ export class ReduceOnPlateau {
     const { best, numBadEpochs, cooldownCounter, ...options } = dict as ReduceOnPlateauState;
     for (const entry of optionNames)
       if (options[entry] === undefined) throw typeError(who, entry, 'undefined', 'what stateDict gives');
-    const next = checked(who, options, groupsOf(who, this.#optimizer).length);
+    const next = resolveOptions(who, options, groupsOf(who, this.#optimizer).length);
     if (best !== null && typeof best !== 'number') throw typeError(who, 'best', show(best), 'a number or null');
     if (Number.isNaN(best)) throw rangeError(who, 'best', 'NaN', 'a number or null');
     checkInteger(who, 'numBadEpochs', numBadEpochs, '[0, inf)');
@@ -157,7 +179,7 @@ export class ReduceOnPlateau {
     return changed;
   }
 
-  /** The groups' lrs. @throws TypeError if one is a Schedule, which would not keep what is assigned */
+  /** The lr of each group. @throws TypeError if one is a Schedule, which would override an assigned value */
   #lrs(who: string): number[] {
     return groupsOf(who, this.#optimizer).map(({ lr }, i) => {
       if (typeof lr !== 'number')
@@ -167,7 +189,8 @@ export class ReduceOnPlateau {
   }
 }
 
-function checked(who: string, options: ReduceOnPlateauOptions, groups: number): Options {
+/** Checks the options and fills in their defaults. @throws TypeError, RangeError */
+function resolveOptions(who: string, options: ReduceOnPlateauOptions, groups: number): ResolvedOptions {
   const {
     mode = 'min',
     factor = 0.1,

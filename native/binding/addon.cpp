@@ -1,5 +1,5 @@
-// What JavaScript sees: `isas`, and `engine(isa)` with that instruction set's functions. No global state: several
-// worker threads may load the addon.
+// The exports of the addon: `isas`, `engine(isa)` with the functions of one instruction set, and functions for threads
+// and memory. The addon has no global JavaScript state, so several worker threads may load it.
 #include <napi.h>
 
 #include <string>
@@ -8,8 +8,8 @@
 #include "../engine/parallel.h"
 #include "../engine/plan.h"
 #include "buffers.h"
-#include "plan.h"
 #include "linalg.h"
+#include "plan.h"
 
 namespace {
 const KernelSet& setOf(const Napi::CallbackInfo& info) { return *static_cast<const KernelSet*>(info.Data()); }
@@ -54,7 +54,7 @@ Napi::Array describe(Napi::Env env, const KernelSet& set) {
     kernel.Set("state", set.kernels[i].state);
     kernel.Set("constants", set.kernels[i].constants);
     Napi::Array layout = Napi::Array::New(env, kMaxState);
-    static const char* const words[] = {"element", "row", "column"};  // by Layout
+    static const char* const words[] = {"element", "row", "column"};  // indexed by Layout
     for (uint32_t s = 0; s < kMaxState; ++s) layout.Set(s, words[set.kernels[i].layout[s]]);
     kernel.Set("layout", layout);
     kernel.Set("perRow", set.kernels[i].perRow);
@@ -64,8 +64,8 @@ Napi::Array describe(Napi::Env env, const KernelSet& set) {
   return kernels;
 }
 
-// engine(isa) => { kernels, sumSquares, lerp, add, scale, and what definePlan and defineLinalg add }, or undefined
-// where this CPU lacks it
+// engine(isa) => { kernels, sumSquares, lerp, add, scale, and the functions of definePlan and defineLinalg }; undefined
+// if this build or this CPU lacks the instruction set
 Napi::Value engine(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const std::string isa = info[0].As<Napi::String>().Utf8Value();
@@ -87,10 +87,12 @@ Napi::Value engine(const Napi::CallbackInfo& info) {
   return env.Undefined();
 }
 
-// setThreads(n, always), threads() => number: for the whole process, 0 until they are set
+// setThreads(n, always): for the whole process
 void setThreads(const Napi::CallbackInfo& info) {
   parallel::setThreads(info[0].As<Napi::Number>().Uint32Value(), info[1].ToBoolean());
 }
+
+// threads() => number; 0 until it is set
 Napi::Value threads(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(parallel::threads()));
 }

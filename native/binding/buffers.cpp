@@ -7,7 +7,7 @@
 #include "../engine/allocator.h"
 
 bool refuse(napi_env env, const char* name) {
-  if (Napi::Env(env).IsExceptionPending()) return false;  // a second one would be fatal
+  if (Napi::Env(env).IsExceptionPending()) return false;  // a second exception would be fatal
   Napi::TypeError::New(env, std::string("schuss: ") + name + ": not a typed array of the kind expected here")
       .ThrowAsJavaScriptException();
   return false;
@@ -58,7 +58,7 @@ bool toVector(napi_env env, napi_value value, const char* name, linalg::Vector* 
 }
 
 Napi::Value allocate(const Napi::CallbackInfo& info) {
-  // Node 20 takes no more, and then runs the finalizer too: freed here again, it would crash.
+  // Node 20 rejects larger buffers, but runs the finalizer anyway. Freeing the block here too would crash.
   constexpr size_t kMaxBytes = size_t{1} << 32;
   const napi_env env = info.Env();
   const size_t length = static_cast<size_t>(info[0].As<Napi::Number>().Int64Value());
@@ -70,7 +70,7 @@ Napi::Value allocate(const Napi::CallbackInfo& info) {
   const napi_status status = napi_create_external_arraybuffer(
       env, block, bytes, [](napi_env, void* data, void*) { allocator::release(data); }, nullptr, &buffer);
   if (status != napi_ok) {
-    // Electron and other builds with a memory cage allow no external buffers.
+    // Electron and other builds with a memory cage allow no external buffers, and do not run the finalizer.
     if (status == napi_no_external_buffers_allowed) allocator::release(block);
     return info.Env().Undefined();
   }
@@ -80,9 +80,9 @@ Napi::Value allocate(const Napi::CallbackInfo& info) {
 Napi::Value owns(const Napi::CallbackInfo& info) {
   Floats floats;
   if (!toFloats(info[0], "array", &floats)) return info.Env().Undefined();
-  const bool isHeld = allocator::hold(floats.data);
-  if (isHeld) allocator::release(floats.data);
-  return Napi::Boolean::New(info.Env(), isHeld);
+  const bool isOwned = allocator::retain(floats.data);
+  if (isOwned) allocator::release(floats.data);
+  return Napi::Boolean::New(info.Env(), isOwned);
 }
 
 Napi::Value address(const Napi::CallbackInfo& info) {

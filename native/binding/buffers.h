@@ -4,34 +4,36 @@
 
 #include "../engine/linalg.h"
 
-/// The memory of a Float32Array; an empty one may have a null pointer.
+/// The memory of a Float32Array. The pointer may be null if it is empty.
 struct Floats {
   float* data;
   size_t length;
 };
 
-/// Reads any typed array as it stands now (over an ArrayBuffer, a SharedArrayBuffer or wasm memory) and checks its
-/// element type, which Napi's As<>() does not. Throws a TypeError and returns false otherwise.
+// Each of these reads the current address and length of a typed array, over an ArrayBuffer, a SharedArrayBuffer or
+// WebAssembly memory. They check the element type, which As<>() of Napi does not. If it is wrong, they throw a
+// TypeError and return false.
+
 bool toFloats(const Napi::Value& value, const char* name, Floats* out);
 
-/// Reads an Int32Array or a Uint32Array of row numbers; a negative one reads as one that no param has.
+/// Row numbers: an Int32Array or a Uint32Array. A negative number becomes one that is out of range for every param.
 bool toRows(const Napi::Value& value, const char* name, const uint32_t** out, size_t* length);
-
-/// The same for the blocks that the wrapper shares with the plan.
 bool toInts(const Napi::Value& value, const char* name, int32_t** out, size_t* length);
 bool toDoubles(const Napi::Value& value, const char* name, double** out, size_t* length);
 
-/// Throws the TypeError for what is no such array; false.
-bool refuse(napi_env env, const char* name);
-
-/// Reads a Float32Array or a Float64Array.
+/// A Float32Array or a Float64Array.
 bool toVector(napi_env env, napi_value value, const char* name, linalg::Vector* out, size_t* length);
 
-/// allocate(length): a zeroed Float32Array, 64-byte aligned; undefined where the runtime has no such external memory.
+/// Throws the TypeError for a value of another kind. Returns false.
+bool refuse(napi_env env, const char* name);
+
+/// allocate(length): returns a zeroed Float32Array, aligned to 64 bytes. Returns undefined if the runtime does not
+/// allow external memory, or not that much.
 Napi::Value allocate(const Napi::CallbackInfo& info);
 
-/// owns(array): whether its memory is a block of `allocate`, as far as this array sees it now.
+/// owns(array): returns whether the current memory of the array is a block of `allocate`.
 Napi::Value owns(const Napi::CallbackInfo& info);
 
-/// address(array): where it lies, as a number; for finding overlaps between different buffer objects on one memory.
+/// address(array): returns its current address as a number. Finds overlaps between different buffer objects over the
+/// same memory.
 Napi::Value address(const Napi::CallbackInfo& info);

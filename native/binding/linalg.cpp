@@ -1,5 +1,6 @@
-// Operations on vectors. Each call reads its arrays as they stand now and compares their lengths: there is nothing that
-// a wrong or detached one could crash. In plain N-API, for short vectors feel what its objects cost.
+// Operations on vectors. Each call reads the current addresses of its arrays and compares their lengths, so that a
+// wrong or detached array cannot cause a crash. Written in plain N-API, because the objects of node-addon-api cost too
+// much for short vectors.
 #include "linalg.h"
 
 #include <new>
@@ -14,7 +15,7 @@ namespace {
 using linalg::Columns;
 using linalg::Vector;
 
-/// One call: each reader returns false after throwing.
+/// Reads the arguments of one call. Each reader throws and returns false if its argument is wrong.
 class Call {
  public:
   Call(napi_env env, napi_callback_info info) : env_(env) {
@@ -25,7 +26,7 @@ class Call {
   }
 
   const KernelSet& set() const { return *set_; }
-  /// How many elements all vectors have.
+  /// The length of all vectors.
   size_t length() const { return length_; }
 
   bool number(size_t i, double* out) {
@@ -36,23 +37,24 @@ class Call {
 
   bool vector(size_t i, const char* name, Vector* out) { return read(values_[i], name, out); }
 
-  /// Stays what it is where there is no such argument.
+  /// Leaves `out` unchanged if the argument is undefined.
   bool optional(size_t i, const char* name, Vector* out) {
     napi_valuetype type = napi_undefined;
     napi_typeof(env_, values_[i], &type);
     return type == napi_undefined || vector(i, name, out);
   }
 
-  /// A vector of doubles.
+  /// A Float64Array of length().
   bool doubles(size_t i, const char* name, double** out) { return readDoubles(values_[i], name, out); }
 
-  /// Doubles, `length` of them.
+  /// A Float64Array of the given length.
   bool doubles(size_t i, const char* name, size_t length, double** out) {
     size_t found;
     return toDoubles(Napi::Value(env_, values_[i]), name, out, &found) && agree(name, found, length);
   }
 
-  /// The elements of an array. They are read before any memory is: a getter among them could detach it.
+  /// The elements of an array of typed arrays. Call it before any memory is read, because a getter among the elements
+  /// could detach it.
   bool list(size_t i, const char* name, std::vector<napi_value>* out) {
     bool isArray = false;
     uint32_t count = 0;
@@ -61,7 +63,7 @@ class Call {
       napi_throw_type_error(env_, nullptr, (std::string("schuss: ") + name + ": not an array").c_str());
       return false;
     }
-    // One by one: most of a long array may be holes, and the first of them ends it.
+    // No memory is reserved for `count` elements: most of a long array may be holes, and the first hole ends the loop.
     for (uint32_t k = 0; k < count; ++k) {
       napi_value element;
       bool isTypedArray = false;
@@ -72,7 +74,7 @@ class Call {
     return true;
   }
 
-  /// Vectors of doubles.
+  /// Float64Arrays of length().
   bool columns(const std::vector<napi_value>& list, std::vector<double*>* out) {
     out->resize(list.size());
     for (size_t k = 0; k < list.size(); ++k) {
@@ -130,16 +132,17 @@ napi_value dot(napi_env env, napi_callback_info info) {
   return call.number(linalg::dot(call.set(), x, y, call.length()));
 }
 
-// axpby(a, x, b, y, out, z?) => number: out = a * x + b * y; the dot product of out and z
+// axpby(a, x, b, y, out, z?) => number: out = a * x + b * y; returns the dot product of out and z
 napi_value axpby(napi_env env, napi_callback_info info) {
   Call call(env, info);
-  double a, b;
-  Vector x, y, out, z = {nullptr, kNoElement};
-  if (!call.number(0, &a) || !call.vector(1, "x", &x) || !call.number(2, &b) || !call.vector(3, "y", &y) ||
-      !call.vector(4, "out", &out) || !call.optional(5, "z", &z)) {
+  linalg::Axpby operands;
+  operands.z = {nullptr, kNoElement};
+  if (!call.number(0, &operands.a) || !call.vector(1, "x", &operands.x) || !call.number(2, &operands.b) ||
+      !call.vector(3, "y", &operands.y) || !call.vector(4, "out", &operands.out) ||
+      !call.optional(5, "z", &operands.z)) {
     return nullptr;
   }
-  return call.number(linalg::axpby(call.set(), a, x, b, y, out, z, call.length()));
+  return call.number(linalg::axpby(call.set(), operands, call.length()));
 }
 
 // multiply(factor, x, out): out = factor * x
@@ -168,7 +171,7 @@ napi_value maxAbsDifference(napi_env env, napi_callback_info info) {
   return call.number(linalg::maxAbsDifference(call.set(), x, y, call.length()));
 }
 
-// project(columns, x, out): out = the transpose of the columns times x
+// project(columns, x, out): out = Pᵀ x, where P is the matrix of these columns
 napi_value project(napi_env env, napi_callback_info info) {
   Call call(env, info);
   std::vector<napi_value> list;
@@ -182,7 +185,7 @@ napi_value project(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-// addCombination(columns, weights, x): x = x + the columns times weights
+// addCombination(columns, weights, x): x = x + P weights
 napi_value addCombination(napi_env env, napi_callback_info info) {
   Call call(env, info);
   std::vector<napi_value> list;
@@ -196,16 +199,16 @@ napi_value addCombination(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-// gemmInPlace(columns, q): the columns times the transpose of q, in their place
+// gemmInPlace(columns, q): P = P Qᵀ
 napi_value gemmInPlace(napi_env env, napi_callback_info info) {
-  Call call(env, info), ofRows(env, info);
+  Call call(env, info), ofQ(env, info);  // the rows of q have another length
   std::vector<napi_value> list, rows;
   std::vector<double*> columns, q;
   if (!call.list(0, "columns", &list) || !call.list(1, "q", &rows) || !call.columns(list, &columns) ||
-      !ofRows.columns(rows, &q)) {
+      !ofQ.columns(rows, &q)) {
     return nullptr;
   }
-  if (q.size() > columns.size() || (!q.empty() && ofRows.length() != columns.size())) {
+  if (q.size() > columns.size() || (!q.empty() && ofQ.length() != columns.size())) {
     napi_throw_range_error(env, nullptr, "schuss: q: not a row for each new column, as long as there are columns");
     return nullptr;
   }
@@ -214,7 +217,7 @@ napi_value gemmInPlace(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-// gram(columns, out): out = the transpose of the columns times them, row by row
+// gram(columns, out): out = Pᵀ P, in row-major order
 napi_value gram(napi_env env, napi_callback_info info) {
   Call call(env, info);
   std::vector<napi_value> list;
@@ -228,7 +231,8 @@ napi_value gram(napi_env env, napi_callback_info info) {
   linalg::gram(call.set(), Columns{columns.data(), columns.size(), call.length()}, out);
   return nullptr;
 }
-/// No exception may leave a call: JavaScript gets one of its own.
+
+/// Turns a C++ exception into a JavaScript error: it must not leave the call.
 template <napi_callback function>
 napi_value guarded(napi_env env, napi_callback_info info) {
   try {

@@ -1,6 +1,5 @@
-// A plan is a JavaScript function: calling it is one step, which allocates nothing and converts nothing. The function's
-// owner, lib/core/native.ts, keeps the arrays alive whose addresses the plan holds, and checks their lengths before
-// every step.
+// A plan is a JavaScript function. A call is one step, which allocates and converts nothing. The caller, lib/core,
+// keeps the arrays alive whose addresses the plan holds, and checks their lengths before every step.
 #include "plan.h"
 
 #include <stdint.h>
@@ -22,7 +21,7 @@ napi_value step(napi_env env, napi_callback_info info) {
 }
 
 void fail(Napi::Env env, const std::string& message) {
-  if (env.IsExceptionPending()) return;  // a second one would be fatal
+  if (env.IsExceptionPending()) return;  // a second exception would be fatal
   Napi::Error::New(env, "schuss: " + message).ThrowAsJavaScriptException();
 }
 
@@ -45,7 +44,7 @@ Napi::Value createPlan(const Napi::CallbackInfo& info) {
     fail(env, "createPlan: the shared blocks are of the wrong size");
     return env.Undefined();
   }
-  Plan* plan = new Plan(setOf(info), count, reinterpret_cast<Control*>(control), rows.data, stride, rowOf);
+  Plan* plan = new Plan(setOf(info), count, {reinterpret_cast<Control*>(control), rows.data, stride, rowOf});
   napi_value function;
   napi_create_function(env, "step", NAPI_AUTO_LENGTH, step, plan, &function);
   napi_wrap(
@@ -54,7 +53,7 @@ Napi::Value createPlan(const Napi::CallbackInfo& info) {
   return Napi::Value(env, function);
 }
 
-// The plan behind a step function.
+// The plan of a step function.
 Plan* planOf(const Napi::CallbackInfo& info) {
   bool isPlan = false;
   void* plan = nullptr;
@@ -66,7 +65,7 @@ Plan* planOf(const Napi::CallbackInfo& info) {
   return static_cast<Plan*>(plan);
 }
 
-// The same with the index of one of its tensors.
+// The plan of a step function, and the index of one of its tensors.
 Plan* planOf(const Napi::CallbackInfo& info, size_t* index) {
   Plan* const plan = planOf(info);
   if (plan == nullptr) return nullptr;
@@ -76,8 +75,8 @@ Plan* planOf(const Napi::CallbackInfo& info, size_t* index) {
   return nullptr;
 }
 
-// setTensor(plan, index, kernel, param, state: Float32Array[], ema: Float32Array | null, columns): the length of a row
-// of the param, where the kernel has state of rows or columns
+// setTensor(plan, index, kernel, param, state: Float32Array[], ema: Float32Array | null, columns). `columns` is the
+// length of a matrix row of the param, if the kernel has state of rows or columns
 Napi::Value setTensor(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   size_t index;
@@ -102,7 +101,7 @@ Napi::Value setTensor(const Napi::CallbackInfo& info) {
     fail(env, name + ": needs whole rows");
     return env.Undefined();
   }
-  const size_t lengths[] = {param.length, columns == 0 ? 0 : param.length / columns, columns};  // by Layout
+  const size_t lengths[] = {param.length, columns == 0 ? 0 : param.length / columns, columns};  // indexed by Layout
   const Napi::Array state = info[4].As<Napi::Array>();
   if (state.Length() > kMaxState) {
     fail(env, name + ": too many state buffers");
@@ -155,52 +154,53 @@ Napi::Value setRowGrad(const Napi::CallbackInfo& info) {
     fail(info.Env(), "values that are no whole rows");
     return info.Env().Undefined();
   }
-  plan->setGrad(index, rows, count, values.data, count == 0 ? 0 : values.length / count);
+  plan->setSparseGrad(index, {rows, count, values.data, count == 0 ? 0 : values.length / count});
   return Napi::Number::New(info.Env(), static_cast<double>(reinterpret_cast<uintptr_t>(values.data)));
 }
 
-// A step on a thread of the runtime's pool. It holds the plan, and with `done` whatever JavaScript wants to live as
-// long; the library's own memory it holds itself, for an array over it may be transferred away meanwhile.
+// A step on a thread of the runtime's pool. References keep the plan alive, and the closure `done`, which keeps the
+// arrays alive. Blocks of the allocator are retained as well, because JavaScript may transfer an array over them
+// meanwhile.
 struct AsyncStep {
   napi_async_work work;
-  napi_ref plan, done;
-  Plan* steps;
-  std::vector<const void*> held;
+  napi_ref function, done;
+  Plan* plan;
+  std::vector<const void*> retained;
 };
 
-void executeStep(napi_env, void* data) { static_cast<AsyncStep*>(data)->steps->step(); }
+void executeStep(napi_env, void* data) { static_cast<AsyncStep*>(data)->plan->step(); }
 
 void completeStep(napi_env env, napi_status, void* data) {
   AsyncStep* const step = static_cast<AsyncStep*>(data);
-  for (const void* block : step->held) allocator::release(block);
+  for (const void* block : step->retained) allocator::release(block);
   napi_value done = nullptr, global = nullptr;
   napi_get_reference_value(env, step->done, &done);
   napi_get_global(env, &global);
-  napi_delete_reference(env, step->plan);
+  napi_delete_reference(env, step->function);
   napi_delete_reference(env, step->done);
   napi_delete_async_work(env, step->work);
   delete step;
-  // A worker that was terminated runs no more JavaScript: then there is nobody to tell.
+  // `done` is missing if the worker thread was terminated: it runs no more JavaScript.
   if (done != nullptr && global != nullptr) napi_call_function(env, global, done, 0, nullptr, nullptr);
 }
 
-// stepAsync(plan, done: () => void): begins a step on another thread; `done` is called when it has ended
+// stepAsync(plan, done: () => void): starts a step on another thread. Calls `done` when it has finished
 Napi::Value stepAsync(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   Plan* const plan = planOf(info);
   if (plan == nullptr) return env.Undefined();
   AsyncStep* const step = new AsyncStep{nullptr, nullptr, nullptr, plan, {}};
-  plan->visit([step](const void* memory) {
-    if (memory != nullptr && allocator::hold(memory)) step->held.push_back(memory);
+  plan->forEachPointer([step](const void* memory) {
+    if (memory != nullptr && allocator::retain(memory)) step->retained.push_back(memory);
   });
-  const bool isBegun = napi_create_reference(env, info[0], 1, &step->plan) == napi_ok &&
-                       napi_create_reference(env, info[1], 1, &step->done) == napi_ok &&
-                       napi_create_async_work(env, nullptr, Napi::String::New(env, "schuss.stepAsync"), executeStep,
-                                              completeStep, step, &step->work) == napi_ok &&
-                       napi_queue_async_work(env, step->work) == napi_ok;
-  if (!isBegun) {
-    for (const void* block : step->held) allocator::release(block);
-    if (step->plan != nullptr) napi_delete_reference(env, step->plan);
+  const bool isQueued = napi_create_reference(env, info[0], 1, &step->function) == napi_ok &&
+                        napi_create_reference(env, info[1], 1, &step->done) == napi_ok &&
+                        napi_create_async_work(env, nullptr, Napi::String::New(env, "schuss.stepAsync"), executeStep,
+                                               completeStep, step, &step->work) == napi_ok &&
+                        napi_queue_async_work(env, step->work) == napi_ok;
+  if (!isQueued) {
+    for (const void* block : step->retained) allocator::release(block);
+    if (step->function != nullptr) napi_delete_reference(env, step->function);
     if (step->done != nullptr) napi_delete_reference(env, step->done);
     if (step->work != nullptr) napi_delete_async_work(env, step->work);
     delete step;

@@ -9,13 +9,13 @@
 namespace allocator {
 namespace {
 struct Block {
-  void* memory;  ///< as the system gave it
+  void* memory;  ///< from calloc
   uintptr_t end;
-  size_t holders;
+  size_t references;
 };
 struct Registry {
   std::mutex mutex;
-  std::map<uintptr_t, Block> blocks;  ///< by their beginnings
+  std::map<uintptr_t, Block> blocks;  ///< by start address
 
   std::map<uintptr_t, Block>::iterator find(const void* pointer) {
     const uintptr_t address = reinterpret_cast<uintptr_t>(pointer);
@@ -26,7 +26,7 @@ struct Registry {
   }
 };
 
-// Never destroyed: at the process's end other threads may still be in it.
+// Never destroyed, because other threads may still use it when the process ends.
 Registry& registry() {
   static Registry* const instance = new Registry;
   return *instance;
@@ -34,7 +34,7 @@ Registry& registry() {
 }  // namespace
 
 void* allocate(size_t bytes) {
-  // calloc takes large blocks from the system, where zeroed pages cost nothing until they are touched.
+  // calloc maps large blocks from the system, whose zeroed pages cost nothing until they are touched.
   void* memory = calloc(1, bytes + kAlignment);
   if (memory == nullptr) return nullptr;
   const uintptr_t begin = (reinterpret_cast<uintptr_t>(memory) + kAlignment - 1) & ~(kAlignment - 1);
@@ -43,11 +43,11 @@ void* allocate(size_t bytes) {
   return reinterpret_cast<void*>(begin);
 }
 
-bool hold(const void* pointer) {
+bool retain(const void* pointer) {
   const std::lock_guard<std::mutex> lock(registry().mutex);
   const auto found = registry().find(pointer);
   if (found == registry().blocks.end()) return false;
-  ++found->second.holders;
+  ++found->second.references;
   return true;
 }
 
@@ -56,7 +56,7 @@ void release(const void* pointer) {
   {
     const std::lock_guard<std::mutex> lock(registry().mutex);
     const auto found = registry().find(pointer);
-    if (found == registry().blocks.end() || --found->second.holders > 0) return;
+    if (found == registry().blocks.end() || --found->second.references > 0) return;
     memory = found->second.memory;
     registry().blocks.erase(found);
   }

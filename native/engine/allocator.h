@@ -1,16 +1,18 @@
 #pragma once
 #include <stddef.h>
 
-// Memory of the library's own, for the whole process: aligned, zeroed, and freed when nobody holds it any more. What
-// JavaScript does with an array over it (transfers it, lets it go) can't pull it from under a step that holds it.
+// Aligned and zeroed memory for the whole process, reference-counted. A step retains the blocks that it uses, so that
+// JavaScript may transfer or drop an array over a block while the step runs.
 namespace allocator {
 
 constexpr size_t kAlignment = 64;
 
-/// A block that is held once, or null where there is no memory.
+/// Returns a block with a reference count of 1, or null if there is not enough memory.
 void* allocate(size_t bytes);
-/// Holds the block that `pointer` points into; false if there is none.
-bool hold(const void* pointer);
+/// Adds a reference to the block that `pointer` points into. Returns false if there is no such block.
+bool retain(const void* pointer);
+/// Removes a reference from the block that `pointer` points into, and frees the block with the last one. Does nothing
+/// if there is no such block.
 void release(const void* pointer);
 
 }  // namespace allocator

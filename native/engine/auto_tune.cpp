@@ -1,78 +1,88 @@
 #include "auto_tune.h"
 
+#include <chrono>
+
 namespace {
-// The first steps touch new memory and wake new threads.
-constexpr size_t kCold = 3;
-// The first step of a trial finds threads asleep, or has just left some awake.
-constexpr size_t kTrial = 4;
-constexpr size_t kFirst = 4, kShortest = 16, kLongest = 128, kHopeless = 1024;
-// Noise alone must not move it.
-constexpr double kBetter = 0.95;
-constexpr size_t kMemory = 16;
-// What is beyond this many times the usual is a stall: of those there are few, so they are averaged over more steps.
+// The first steps touch new memory and start new threads.
+constexpr size_t kWarmupSteps = 3;
+// The first step of a trial is not recorded: it has to wake threads, or threads of the step before are still awake.
+constexpr size_t kTrialSteps = 4;
+// Steps between two trials. The interval doubles after each trial that failed, up to the longest one. That is longer if
+// the trial was slower than the best level by kMuchSlower.
+constexpr size_t kFirstInterval = 4, kShortestInterval = 16, kLongestInterval = 128, kLongestIfMuchSlower = 1024;
+constexpr double kMuchSlower = 1.5;
+// A level becomes the best one if its cost is below this share of the best cost. Noise alone must not change the level.
+constexpr double kFaster = 0.95;
+// Steps that the usual cost averages over.
+constexpr size_t kUsualWindow = 16;
+// The excess over this multiple of the usual cost is a stall. Stalls are rare, so they are averaged over more steps.
 constexpr double kStall = 3;
-constexpr size_t kStallMemory = 64, kLongestStallMemory = 1000;
+constexpr size_t kMinStallWindow = 64, kMaxStallWindow = 1000;
 }  // namespace
 
-void AutoTune::Cost::add(double seconds) {
-  if (samples < kLongestStallMemory) ++samples;
-  const double most = samples > 4 ? kStall * usual : seconds;
-  const double bulk = seconds < most ? seconds : most;
-  usual = usual + (bulk - usual) / static_cast<double>(samples < kMemory ? samples : kMemory);
-  excess = excess + (seconds - bulk - excess) / static_cast<double>(samples < kStallMemory ? kStallMemory : samples);
+double seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
+void AutoTune::Cost::add(double cost) {
+  if (samples < kMaxStallWindow) ++samples;
+  const double limit = samples > 4 ? kStall * usual : cost;
+  const double clipped = cost < limit ? cost : limit;
+  const size_t window = samples < kUsualWindow ? samples : kUsualWindow;
+  const size_t stallWindow = samples < kMinStallWindow ? kMinStallWindow : samples;
+  usual = usual + (clipped - usual) / static_cast<double>(window);
+  excess = excess + (cost - clipped - excess) / static_cast<double>(stallWindow);
 }
 
 size_t AutoTune::threadsAt(size_t level) const {
   const size_t threads = size_t{1} << level;
-  return threads < most_ ? threads : most_;
+  return threads < maxThreads_ ? threads : maxThreads_;
 }
 
 size_t AutoTune::levels() const {
   size_t count = 1;
-  while (count < kLevels && threadsAt(count - 1) < most_) ++count;
+  while (count < kLevels && threadsAt(count - 1) < maxThreads_) ++count;
   return count;
 }
 
-size_t AutoTune::choose(size_t most) {
-  if (most != most_) {
+size_t AutoTune::choose(size_t maxThreads) {
+  if (maxThreads != maxThreads_) {
     *this = AutoTune();
-    most_ = most;
-    cold_ = kCold;
-    until_ = interval_ = kFirst;
+    maxThreads_ = maxThreads;
+    warmup_ = kWarmupSteps;
+    untilTrial_ = interval_ = kFirstInterval;
   }
-  return threadsAt(left_ > 0 ? trial_ : best_);
+  return threadsAt(trialSteps_ > 0 ? trial_ : best_);
 }
 
-void AutoTune::took(double secondsPerFloat) {
-  if (cold_ > 0) {
-    --cold_;
+void AutoTune::record(double secondsPerFloat) {
+  if (warmup_ > 0) {
+    --warmup_;
     return;
   }
-  if (left_ > 0) {
-    if (left_ < kTrial) costs_[trial_].add(secondsPerFloat);
-    if (--left_ == 0) endTrial();
+  if (trialSteps_ > 0) {
+    if (trialSteps_ < kTrialSteps) costs_[trial_].add(secondsPerFloat);
+    if (--trialSteps_ == 0) endTrial();
     return;
   }
   costs_[best_].add(secondsPerFloat);
-  if (until_ > 0) --until_;
-  if (until_ == 0) beginTrial();
+  if (untilTrial_ > 0) --untilTrial_;
+  if (untilTrial_ == 0) startTrial();
 }
 
-void AutoTune::beginTrial() {
+void AutoTune::startTrial() {
   const size_t top = levels() - 1;
   up_ = best_ == 0 || (best_ < top && !up_);
   trial_ = up_ ? best_ + 1 : best_ - 1;
-  left_ = kTrial;
+  trialSteps_ = kTrialSteps;
 }
 
 void AutoTune::endTrial() {
   const double ratio = costs_[trial_].mean() / costs_[best_].mean();
-  if (ratio < kBetter) {
+  if (ratio < kFaster) {
     best_ = trial_;
-    interval_ = kShortest;
+    interval_ = kShortestInterval;
   } else {
-    const size_t longest = ratio > 1.5 ? kHopeless : kLongest;
+    const size_t longest = ratio > kMuchSlower ? kLongestIfMuchSlower : kLongestInterval;
     interval_ = interval_ * 2 < longest ? interval_ * 2 : longest;
   }
-  until_ = interval_;
+  untilTrial_ = interval_;
 }

@@ -1,12 +1,12 @@
 #pragma once
-// While it lives and `on`, this thread takes denormal numbers for 0, which spares the processor their slow path.
-// Restored at its end: left behind, it would change JavaScript's arithmetic.
 #include <stdint.h>
 
 #if defined(__x86_64__) || defined(_M_X64)
 #include <xmmintrin.h>
 #endif
 
+/// If `on`, this thread treats denormal numbers as 0 during the lifetime of the object, which avoids the slow path of
+/// the processor. The destructor restores the mode: otherwise it would change the arithmetic of JavaScript.
 class FlushDenormals {
  public:
   explicit FlushDenormals(bool on) : on_(on) {

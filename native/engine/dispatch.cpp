@@ -30,7 +30,7 @@ extern const KernelSet kernelSet;
 #include <immintrin.h>
 #include <intrin.h>
 namespace {
-// Leaf 7 of cpuid says what the CPU has, xgetbv whether the system saves its registers.
+// Bit `bit` of cpuid leaf 7 tells whether the CPU has the instructions; xgetbv, whether the system saves the registers.
 bool supports(int bit, unsigned long long registers) {
   int leaf[4];
   __cpuid(leaf, 0);

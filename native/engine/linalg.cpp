@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include <atomic>
-#include <chrono>
 #include <memory>
 #include <new>
 #include <vector>
@@ -13,175 +12,179 @@
 
 namespace linalg {
 namespace {
-// What a partial sum covers is a part of the result's definition: the JavaScript reference has the same numbers.
-constexpr size_t kChunk = 16384;
-/// The same where every column meets every other: so many rows of some tens of columns stay in the cache.
-constexpr size_t kPiece = 1024;
-// Rows that are combined at a time: what is added to stays in the cache.
-constexpr size_t kRows = 2048;
-// Rows of all columns that are replaced at a time.
-constexpr size_t kBlock = 256;
-// Calls that read or write fewer bytes are not worth a second thread, even one that is awake.
-constexpr size_t kShared = 512 * 1024;
+// Rows that addCombination processes at a time: the part of x that is added to stays in the cache.
+constexpr size_t kCombinationRows = 2048;
+// Rows of all columns that gemmInPlace replaces at a time.
+constexpr size_t kGemmRows = 256;
+// A call that reads and writes fewer bytes does not gain from a second thread, even from one that is awake.
+constexpr size_t kMinSharedBytes = 512 * 1024;
 
-double seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
-
-/// Calls work(i, begin, length) for each stretch of `step` of `length` elements, `bytes` of memory each. What pays is
-/// found out for each use of it apart.
+/// Cuts `length` elements of `bytes` bytes each into blocks of `step`, and calls work(i, begin, blockLength) for each
+/// block. Each instantiation tunes its number of threads separately.
 template <class Work>
-void each(size_t length, size_t step, size_t bytes, Work work) {
-  struct Job {
-    Work work;
-    size_t length, step;
-    void run(size_t i) {
-      const size_t begin = i * step, rest = length - begin;
-      work(i, begin, rest < step ? rest : step);
-    }
-  } job{work, length, step};
-  const size_t count = (length + step - 1) / step, most = parallel::threads();
-  if (most <= 1 || count < 3 || length * bytes < kShared) {
-    for (size_t i = 0; i < count; ++i) job.run(i);
+void forEachBlock(size_t length, size_t step, size_t bytes, Work work) {
+  const auto block = [=](size_t i) {
+    const size_t begin = i * step, rest = length - begin;
+    work(i, begin, rest < step ? rest : step);
+  };
+  const size_t count = (length + step - 1) / step, maxThreads = parallel::threads();
+  if (maxThreads <= 1 || count < 3 || length * bytes < kMinSharedBytes) {
+    for (size_t i = 0; i < count; ++i) block(i);
     return;
   }
   static thread_local AutoTune autoTune;
-  const size_t threads = parallel::always() ? most : autoTune.choose(most);
-  const double begin = seconds();
-  parallel::run(
-      count, threads, [](void* context, size_t i) { static_cast<Job*>(context)->run(i); }, &job);
-  autoTune.took((seconds() - begin) / static_cast<double>(length * bytes));
+  const size_t threads = parallel::always() ? maxThreads : autoTune.choose(maxThreads);
+  const double start = seconds();
+  parallel::forEach(count, threads, block);
+  autoTune.record((seconds() - start) / static_cast<double>(length * bytes));
 }
 
-/// The partial results of `count` stretches, until the next call.
+/// Memory for `count` partial results, valid until the next call on this thread.
 double* partials(size_t count) {
   static thread_local std::vector<double> numbers;
   if (numbers.size() < count) numbers.resize(count);
   return numbers.data();
 }
 
-size_t chunks(size_t length) { return (length + kChunk - 1) / kChunk; }
+size_t chunkCount(size_t length) { return (length + kChunk - 1) / kChunk; }
 
-/// The sum of what work(begin, length) finds in each chunk.
+/// Returns the sum of work(begin, chunkLength) over all chunks, added in their order.
 template <class Work>
-double sum(size_t length, size_t bytes, Work work) {
-  double* const sums = partials(chunks(length));
-  each(length, kChunk, bytes, [=](size_t i, size_t begin, size_t rest) { sums[i] = work(begin, rest); });
+double sumOfChunks(size_t length, size_t bytes, Work work) {
+  double* const sums = partials(chunkCount(length));
+  forEachBlock(length, kChunk, bytes,
+               [=](size_t i, size_t begin, size_t chunkLength) { sums[i] = work(begin, chunkLength); });
   double total = 0;
-  for (size_t i = 0; i < chunks(length); ++i) total = total + sums[i];
+  for (size_t i = 0; i < chunkCount(length); ++i) total = total + sums[i];
   return total;
 }
 
-/// The largest of what work(begin, length) finds in each chunk.
+/// Returns the largest work(begin, chunkLength) of all chunks, or NaN if one of them is NaN.
 template <class Work>
-double most(const KernelSet& set, size_t length, size_t bytes, Work work) {
-  double* const found = partials(chunks(length));
-  each(length, kChunk, bytes, [=](size_t i, size_t begin, size_t rest) { found[i] = work(begin, rest); });
-  return set.float64.maxAbs[kDouble](found, chunks(length));
+double maxOfChunks(const KernelSet& set, size_t length, size_t bytes, Work work) {
+  double* const found = partials(chunkCount(length));
+  forEachBlock(length, kChunk, bytes,
+               [=](size_t i, size_t begin, size_t chunkLength) { found[i] = work(begin, chunkLength); });
+  return set.float64.maxAbs[kDouble](found, chunkCount(length));
 }
 
 size_t bytesOf(Vector x) { return x.element == kNoElement ? 0 : x.element == kFloat ? sizeof(float) : sizeof(double); }
 
-/// The memory of a part.
+/// The address of element i, or null for an absent vector.
 void* at(Vector x, size_t i) { return x.data == nullptr ? nullptr : static_cast<char*>(x.data) + i * bytesOf(x); }
 }  // namespace
 
 double dot(const KernelSet& set, Vector x, Vector y, size_t length) {
   const auto kernel = set.float64.dot[x.element][y.element];
-  return sum(length, bytesOf(x) + bytesOf(y),
-             [=](size_t begin, size_t rest) { return kernel(at(x, begin), at(y, begin), rest); });
+  return sumOfChunks(length, bytesOf(x) + bytesOf(y),
+                     [=](size_t begin, size_t chunkLength) { return kernel(at(x, begin), at(y, begin), chunkLength); });
 }
 
-double axpby(const KernelSet& set, double a, Vector x, double b, Vector y, Vector out, Vector z, size_t length) {
+double axpby(const KernelSet& set, const Axpby& operands, size_t length) {
+  const Vector x = operands.x, y = operands.y, out = operands.out, z = operands.z;
+  const double a = operands.a, b = operands.b;
   const auto kernel = set.float64.axpby[x.element][y.element][out.element][z.element];
-  return sum(length, bytesOf(x) + bytesOf(y) + bytesOf(out) + bytesOf(z), [=](size_t begin, size_t rest) {
-    return kernel(a, at(x, begin), b, at(y, begin), at(out, begin), at(z, begin), rest);
+  const size_t bytes = bytesOf(x) + bytesOf(y) + bytesOf(out) + bytesOf(z);
+  return sumOfChunks(length, bytes, [=](size_t begin, size_t chunkLength) {
+    return kernel({a, at(x, begin), b, at(y, begin), at(out, begin), at(z, begin)}, chunkLength);
   });
 }
 
 void multiply(const KernelSet& set, double factor, Vector x, Vector out, size_t length) {
   const auto kernel = set.float64.multiply[x.element][out.element];
-  each(length, kChunk, bytesOf(x) + bytesOf(out),
-       [=](size_t, size_t begin, size_t rest) { kernel(factor, at(x, begin), at(out, begin), rest); });
+  forEachBlock(length, kChunk, bytesOf(x) + bytesOf(out), [=](size_t, size_t begin, size_t chunkLength) {
+    kernel(factor, at(x, begin), at(out, begin), chunkLength);
+  });
 }
 
 double maxAbs(const KernelSet& set, Vector x, size_t length) {
   const auto kernel = set.float64.maxAbs[x.element];
-  return most(set, length, bytesOf(x), [=](size_t begin, size_t rest) { return kernel(at(x, begin), rest); });
+  return maxOfChunks(set, length, bytesOf(x),
+                     [=](size_t begin, size_t chunkLength) { return kernel(at(x, begin), chunkLength); });
 }
 
 double maxAbsDifference(const KernelSet& set, Vector x, Vector y, size_t length) {
   const auto kernel = set.float64.maxAbsDifference[x.element][y.element];
-  return most(set, length, bytesOf(x) + bytesOf(y),
-              [=](size_t begin, size_t rest) { return kernel(at(x, begin), at(y, begin), rest); });
+  return maxOfChunks(set, length, bytesOf(x) + bytesOf(y),
+                     [=](size_t begin, size_t chunkLength) { return kernel(at(x, begin), at(y, begin), chunkLength); });
 }
 
 void project(const KernelSet& set, Columns p, const double* x, double* out) {
-  double* const sums = partials(chunks(p.rows) * p.count);
+  double* const sums = partials(chunkCount(p.rows) * p.count);
   const auto kernel = set.float64.dot[kDouble][kDouble];
-  each(p.rows, kChunk, (p.count + 1) * sizeof(double), [=](size_t i, size_t begin, size_t rest) {
-    for (size_t k = 0; k < p.count; ++k) sums[i * p.count + k] = kernel(p.columns[k] + begin, x + begin, rest);
+  forEachBlock(p.rows, kChunk, (p.count + 1) * sizeof(double), [=](size_t i, size_t begin, size_t chunkLength) {
+    for (size_t k = 0; k < p.count; ++k) sums[i * p.count + k] = kernel(p.columns[k] + begin, x + begin, chunkLength);
   });
   for (size_t k = 0; k < p.count; ++k) {
     out[k] = 0;
-    for (size_t i = 0; i < chunks(p.rows); ++i) out[k] = out[k] + sums[i * p.count + k];
+    for (size_t i = 0; i < chunkCount(p.rows); ++i) out[k] = out[k] + sums[i * p.count + k];
   }
 }
 
 namespace {
-/// The columns in groups of four: the last one again, with no weight, where there are fewer.
-struct Fours {
-  std::vector<const double*> columns;
-  explicit Fours(Columns p) : columns(p.columns, p.columns + p.count) {
-    while (columns.size() % 4 != 0) columns.push_back(columns.back());
+/// The columns of a matrix, padded to groups of four: the last column is repeated, with weights of 0.
+class PaddedColumns {
+ public:
+  explicit PaddedColumns(Columns p) : columns_(p.columns, p.columns + p.count) {
+    while (columns_.size() % 4 != 0) columns_.push_back(columns_.back());
   }
-  std::vector<double> padded(const double* weights, size_t count) const {
-    std::vector<double> all(weights, weights + count);
-    all.resize(columns.size());
-    return all;
+  const double* const* data() const { return columns_.data(); }
+  std::vector<double> pad(const double* weights, size_t count) const {
+    std::vector<double> padded(weights, weights + count);
+    padded.resize(columns_.size());
+    return padded;
   }
+
+ private:
+  std::vector<const double*> columns_;
 };
 }  // namespace
 
 void addCombination(const KernelSet& set, Columns p, const double* weights, double* x) {
   if (p.count == 0) return;
-  const Fours fours(p);
-  const std::vector<double> padded = fours.padded(weights, p.count);
-  each(p.rows, kRows, (p.count + 2) * sizeof(double), [&](size_t, size_t begin, size_t rest) {
-    set.float64.addColumns(fours.columns.data(), padded.data(), padded.size(), begin, x + begin, rest);
+  const PaddedColumns columns(p);
+  const std::vector<double> padded = columns.pad(weights, p.count);
+  const size_t bytes = (p.count + 2) * sizeof(double);
+  forEachBlock(p.rows, kCombinationRows, bytes, [&](size_t, size_t begin, size_t length) {
+    set.float64.addColumns(columns.data(), padded.data(), padded.size(), {begin, length}, x + begin);
   });
 }
 
-void gemmInPlace(const KernelSet& set, Columns p, const double* const* q, size_t made) {
+void gemmInPlace(const KernelSet& set, Columns p, const double* const* q, size_t qRows) {
   if (p.count == 0) return;
-  const Fours fours(p);
+  const PaddedColumns columns(p);
   std::vector<std::vector<double>> weights;
-  for (size_t k = 0; k < made; ++k) weights.push_back(fours.padded(q[k], p.count));
-  // No exception may leave a thread of the pool: it is thrown here.
-  std::atomic<bool> isShort{false};
-  // They are bound by arithmetic, not by memory.
-  each(p.rows, kBlock, p.count * made * sizeof(double), [&](size_t, size_t begin, size_t rest) {
-    const std::unique_ptr<double[]> block(new (std::nothrow) double[made * rest]());  // zeros
-    if (block == nullptr) {
-      isShort = true;
+  for (size_t k = 0; k < qRows; ++k) weights.push_back(columns.pad(q[k], p.count));
+  // An exception must not leave a thread of the pool. It is thrown at the end, on the calling thread.
+  std::atomic<bool> isOutOfMemory{false};
+  // Arithmetic is the limit here, not memory, so the cost per row is that of all products.
+  const size_t bytes = p.count * qRows * sizeof(double);
+  forEachBlock(p.rows, kGemmRows, bytes, [&](size_t, size_t begin, size_t length) {
+    const std::unique_ptr<double[]> product(new (std::nothrow) double[qRows * length]());  // zeros
+    if (product == nullptr) {
+      isOutOfMemory = true;
       return;
     }
-    for (size_t k = 0; k < made; ++k) {
-      set.float64.addColumns(fours.columns.data(), weights[k].data(), weights[k].size(), begin, &block[k * rest], rest);
+    for (size_t k = 0; k < qRows; ++k) {
+      const std::vector<double>& w = weights[k];
+      set.float64.addColumns(columns.data(), w.data(), w.size(), {begin, length}, &product[k * length]);
     }
     for (size_t k = 0; k < p.count; ++k) {
-      if (k < made) {
-        memcpy(p.columns[k] + begin, &block[k * rest], rest * sizeof(double));
+      if (k < qRows) {
+        memcpy(p.columns[k] + begin, &product[k * length], length * sizeof(double));
       } else {
-        memset(p.columns[k] + begin, 0, rest * sizeof(double));
+        memset(p.columns[k] + begin, 0, length * sizeof(double));
       }
     }
   });
-  if (isShort) throw std::bad_alloc();
+  if (isOutOfMemory) throw std::bad_alloc();
 }
 
 void gram(const KernelSet& set, Columns p, double* products) {
   if (p.count == 0) return;
   const auto kernel = set.float64.dot[kDouble][kDouble];
   memset(products, 0, p.count * p.count * sizeof(double));
+  // So many rows of some tens of columns stay in the cache while every column meets every other.
   for (size_t begin = 0; begin < p.rows; begin += kPiece) {
     const size_t length = p.rows - begin < kPiece ? p.rows - begin : kPiece;
     for (size_t k = 0; k < p.count; ++k) {

@@ -17,7 +17,7 @@
 namespace parallel {
 namespace {
 using Clock = std::chrono::steady_clock;
-// A step that follows within this time finds the threads awake. Longer would take the core from whoever else has work.
+// A step that follows within this time finds the threads awake. A longer spin would take cores from other work.
 constexpr std::chrono::microseconds kSpin{50};
 
 void pause() {
@@ -65,13 +65,13 @@ class Pool {
     state_.store(job);
     size_t asleep = sleepers_.load();
     if (asleep > 0) {
-      // Whoever is about to sleep holds the lock until it does.
+      // A thread that is about to sleep holds this lock until it waits, so it does not miss the notification.
       { std::lock_guard<std::mutex> sleeping(sleep_); }
       for (asleep = asleep < helpers ? asleep : helpers; asleep > 0; --asleep) wake_.notify_one();
     }
     claim();
-    // Closed before the count of those inside is read; they enter before they look whether it is open. So none is
-    // missed.
+    // This order misses no thread: here the job is closed before inside_ is read; a worker increments inside_ before it
+    // checks that the job is open.
     state_.store(job + 1);
     for (int spins = 0; inside_.load() > 0; ++spins) {
       if (spins < 4096) {
@@ -88,7 +88,7 @@ class Pool {
       try {
         workers_.emplace_back([this] { work(); });
       } catch (const std::system_error&) {
-        return;  // no more threads to be had: those that are there, and the caller, do the work
+        return;  // the system has no more threads: the existing ones and the caller do the work
       }
     }
   }
@@ -111,7 +111,7 @@ class Pool {
 
   bool isNew(uint64_t state, uint64_t seen) const { return state % 2 == 1 && state != seen; }
 
-  /// The next job that is open; 0: the pool ends.
+  /// Waits for the next open job and returns its state, or 0 if the pool ends.
   uint64_t await(uint64_t seen) {
     const Clock::time_point until = Clock::now() + kSpin;
     do {
@@ -132,19 +132,19 @@ class Pool {
     return ending_ ? 0 : state;
   }
 
-  std::mutex owner_;  ///< held while a job runs, and by all that changes the threads
+  std::mutex owner_;  ///< held while a job runs or the threads change
   size_t environments_ = 0;
   std::vector<std::thread> workers_;
   uint64_t jobs_ = 0;
 
-  // The job; written while nobody is inside.
+  // The job; written only while inside_ is 0.
   void (*task_)(void*, size_t) = nullptr;
   void* context_ = nullptr;
   size_t count_ = 0;
   std::atomic<size_t> next_{0};
-  std::atomic<int64_t> seats_{0};  ///< how many threads may still join
+  std::atomic<int64_t> seats_{0};  ///< number of threads that may still join
 
-  std::atomic<uint64_t> state_{0};  ///< odd: this job is open
+  std::atomic<uint64_t> state_{0};  ///< odd: job number state_ / 2 is open
   std::atomic<int> inside_{0};      ///< threads that may touch the job
   std::atomic<size_t> sleepers_{0};
   std::mutex sleep_;
@@ -152,7 +152,7 @@ class Pool {
   bool ending_ = false;
 };
 
-// Never destroyed: at the process's end threads of other environments may still be in it.
+// Never destroyed, because threads of other environments may still use it when the process ends.
 Pool& pool() {
   static Pool* const instance = new Pool;
   return *instance;

@@ -1,22 +1,29 @@
 #pragma once
 #include <stddef.h>
 
-// One pool of threads for the whole process. It starts at first need, and ends with the last environment (the main
-// thread's or a worker's) that uses it.
+// One thread pool for the whole process. It starts threads when they are first needed, and joins them when the last
+// environment (of the main thread or of a worker thread) is released.
 namespace parallel {
 
-/// An environment counts itself in and out; when the last is out, the threads end.
+/// Each environment calls retain once and release once. The last release joins the threads.
 void retain();
 void release();
 
-/// The most threads that a step may use, the calling one included; for the whole process. 0 until it is set. `always`:
-/// use all of them wherever there is work for them, paying or not; for tests.
+/// Sets the maximum number of threads of a step, the calling one included, for the whole process. It is 0 until it is
+/// set. `always` is for tests: use all of them wherever there is work for them, even if that is slower.
 void setThreads(size_t threads, bool always = false);
 size_t threads();
 bool always();
 
-/// Calls task(context, i) once for each i below `count`, here and on threads of the pool, `threads` in all, and returns
-/// when all is done. A caller that finds the pool at another's work does it all itself.
+/// Calls task(context, i) once for each i < count, on at most `threads` threads, the calling one included. Returns when
+/// all calls have returned. If the pool is busy with another caller, the calling thread makes all calls itself.
 void run(size_t count, size_t threads, void (*task)(void* context, size_t i), void* context);
+
+/// The same for a callable: calls task(i).
+template <class Task>
+void forEach(size_t count, size_t threads, Task task) {
+  run(
+      count, threads, [](void* context, size_t i) { (*static_cast<Task*>(context))(i); }, &task);
+}
 
 }  // namespace parallel

@@ -6,47 +6,46 @@
 
 #include "../kernel.h"
 
-/// The gradient of some rows of a param, as `rows` and their `values`. A row named twice is one, with the sum of its
-/// values in the order given.
+/// A sparse gradient in JavaScript's memory: gradients of some rows of a param, in coordinate format.
+struct SparseGrad {
+  const uint32_t* rows;  ///< row numbers; a row may be repeated
+  size_t count;          ///< of row numbers
+  float* values;         ///< count * rowLength
+  size_t rowLength;
+};
+
+/// The distinct rows of a sparse gradient. A repeated row counts once, with the sum of its values in their order.
 class SparseRows {
  public:
   static constexpr size_t kAllValid = SIZE_MAX;
 
-  void set(const uint32_t* rows, size_t count, float* values, size_t rowLength) {
-    given_ = rows;
-    count_ = count;
-    values_ = values;
-    rowLength_ = rowLength;
-  }
+  void set(const SparseGrad& grad) { given_ = grad; }
+  const SparseGrad& given() const { return given_; }
+  size_t rowLength() const { return given_.rowLength; }
 
-  /// Reads the rows, once: whoever writes to them meanwhile can't lead a step out of its memory. Returns the position
-  /// of the first that is not below `limit`, or kAllValid.
+  /// Reads each row number once, so that a concurrent write to them cannot lead a step out of bounds. Returns the
+  /// position of the first row number that is not below `limit`, or kAllValid.
   size_t gather(size_t limit, const KernelSet& set);
 
-  // Of what was gathered, in the order in which rows are first named:
+  // The gathered rows, in the order of their first occurrence:
   size_t size() const { return rows_.size(); }
   size_t row(size_t i) const { return rows_[i].row; }
   float* grad(size_t i) {
     const Row& row = rows_[i];
-    return (row.isSum ? sums_.data() : values_) + row.at * rowLength_;
+    return (row.isSum ? sums_.data() : given_.values) + row.at * given_.rowLength;
   }
 
-  size_t rowLength() const { return rowLength_; }
-  const uint32_t* given() const { return given_; }
-  float* values() const { return values_; }
+  /// Sets all values to 0.
   void zero();
 
  private:
   struct Row {
     uint32_t row;
-    bool isSum;  ///< named twice
-    size_t at;   ///< where its gradient is in `values_` or `sums_`, in rows
+    bool isSum;  ///< the row is repeated
+    size_t at;   ///< index of its gradient, in rows of `given_.values`, or of `sums_` if isSum
   };
-  const uint32_t* given_ = nullptr;
-  size_t count_ = 0;
-  float* values_ = nullptr;
-  size_t rowLength_ = 0;
+  SparseGrad given_ = {};
   std::vector<Row> rows_;
   std::vector<float> sums_;
-  std::vector<uint32_t> table_;  ///< a hash table of indices into rows_, plus 1; 0: free
+  std::vector<uint32_t> table_;  ///< hash table with linear probing: index into rows_, plus 1; 0 if free
 };

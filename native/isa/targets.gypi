@@ -1,4 +1,5 @@
-# One static library per instruction set: the same kernels/all.h, compiled with that set's flags alone.
+# Compiler flags of all targets. Each instruction set is a static library: the same kernels/all.h, compiled with the
+# flags of that set only.
 {
   'target_defaults': {
     'cflags_cc': ['-std=c++17', '-O3', '-ffp-contract=off', '-fno-math-errno', '-fno-exceptions', '-fno-rtti', '-fvisibility=hidden'],

@@ -1,19 +1,21 @@
 // Adafactor. Shazeer & Stern 2018, Algorithms 4 and 5. https://arxiv.org/abs/1804.04235
 namespace ISA {
-/// Its forms have the same constants, for params of both kinds may be in one group.
-struct AdafactorForm {
-  CONSTANTS(beta2, oneMinusBeta2, eps1, eps2, clipThreshold, weightDecay, scaleParameter, lr, decayFactor, rate, rootMean,
-            beta1, oneMinusBeta1)
+/// The constants and formulas of all variants. They share one list of constants, because a group may mix params with
+/// and without a shape.
+struct AdafactorBase {
+  CONSTANTS(beta2, oneMinusBeta2, eps1, eps2, clipThreshold, weightDecay, scaleParameter, lr, decayFactor, rate,
+            rootMean, beta1, oneMinusBeta1)
   template <class V>
   V average(V square, V before) const {
     return V(beta2) * before + V(oneMinusBeta2) * (square + V(eps1));
   }
   float accumulate(float meanSquare, float before) const { return average(meanSquare, before); }
   void resolveMean(double mean) { rootMean = static_cast<float>(::sqrt(mean)); }
-  /// The norms are the weight's and the update's.
-  void resolve(double weights, double updates, double length) {
-    const double root = ::sqrt(length), rms = weights / root, least = static_cast<double>(eps2);
-    const double excess = updates / root / static_cast<double>(clipThreshold);
+  /// The norms of the param and of the update before clipping. `rate` includes the clipping of the update to an RMS of
+  /// clipThreshold; the weight decay uses the full rate.
+  void resolve(double paramNorm, double updateNorm, double length) {
+    const double root = ::sqrt(length), rms = paramNorm / root, least = static_cast<double>(eps2);
+    const double excess = updateNorm / root / static_cast<double>(clipThreshold);
     const double full = static_cast<double>(lr) * (scaleParameter == 0 ? 1 : rms > least ? rms : least);
     decayFactor = static_cast<float>(1 - full * static_cast<double>(weightDecay));
     rate = static_cast<float>(excess > 1 ? full / excess : full);
@@ -27,19 +29,21 @@ struct AdafactorForm {
     expAvg = V(beta1) * expAvg + V(oneMinusBeta1) * (V(rate) * direction);
     param = V(decayFactor) * param - expAvg;
   }
-  /// The roots one by one: rowAvg * colAvg may leave the range of float32.
+  /// Algorithm 4 divides by sqrt(rowAvg * colAvg / mean(rowAvg)). Each root is taken alone, because rowAvg * colAvg may
+  /// leave the range of float32.
   template <class V>
   V direction(V grad, V rowAvg, V colAvg) const {
     return grad / sqrt(colAvg) * (V(rootMean) / sqrt(rowAvg));
   }
 };
 
-struct Adafactor : AdafactorForm {
+// Params without a shape: Algorithm 4 without the factors.
+struct Adafactor : AdafactorBase {
   STATE(squareAvg)
   template <class V>
-  void measure(V, V grad, V& squareAvg, V&, V& second) const {
+  void measure(V, V grad, V& squareAvg, V&, V& update) const {
     squareAvg = average(grad * grad, squareAvg);
-    second = grad / sqrt(squareAvg);
+    update = grad / sqrt(squareAvg);
   }
   template <class V>
   void update(V& param, V grad, V& squareAvg) const {
@@ -47,12 +51,12 @@ struct Adafactor : AdafactorForm {
   }
 };
 
-struct AdafactorMomentum : AdafactorForm {
+struct AdafactorMomentum : AdafactorBase {
   STATE(squareAvg, expAvg)
   template <class V>
-  void measure(V, V grad, V& squareAvg, V&, V&, V& second) const {
+  void measure(V, V grad, V& squareAvg, V&, V&, V& update) const {
     squareAvg = average(grad * grad, squareAvg);
-    second = grad / sqrt(squareAvg);
+    update = grad / sqrt(squareAvg);
   }
   template <class V>
   void update(V& param, V grad, V& squareAvg, V& expAvg) const {
@@ -60,12 +64,13 @@ struct AdafactorMomentum : AdafactorForm {
   }
 };
 
-struct AdafactorFactored : AdafactorForm {
+// Matrices: the means of rows and columns replace the average of each element.
+struct AdafactorFactored : AdafactorBase {
   STATE(rowAvg, colAvg)
   LAYOUT(kRow, kColumn)
   template <class V>
-  void measure(V, V grad, V& rowAvg, V& colAvg, V&, V& second) const {
-    second = direction(grad, rowAvg, colAvg);
+  void measure(V, V grad, V& rowAvg, V& colAvg, V&, V& update) const {
+    update = direction(grad, rowAvg, colAvg);
   }
   template <class V>
   void update(V& param, V grad, V& rowAvg, V& colAvg) const {
@@ -73,12 +78,12 @@ struct AdafactorFactored : AdafactorForm {
   }
 };
 
-struct AdafactorFactoredMomentum : AdafactorForm {
+struct AdafactorFactoredMomentum : AdafactorBase {
   STATE(rowAvg, colAvg, expAvg)
   LAYOUT(kRow, kColumn, kElement)
   template <class V>
-  void measure(V, V grad, V& rowAvg, V& colAvg, V&, V&, V& second) const {
-    second = direction(grad, rowAvg, colAvg);
+  void measure(V, V grad, V& rowAvg, V& colAvg, V&, V&, V& update) const {
+    update = direction(grad, rowAvg, colAvg);
   }
   template <class V>
   void update(V& param, V grad, V& rowAvg, V& colAvg, V& expAvg) const {

@@ -10,8 +10,8 @@ struct Adagrad {
   }
 };
 
-// One accumulator a row, of the mean of its squares: for embedding tables, where it saves half of the memory. As in
-// FBGEMM's exact_row_wise_adagrad.
+// One accumulator per matrix row, of the mean square of its gradient: saves half of the memory of embedding tables.
+// The same as exact_row_wise_adagrad in FBGEMM.
 struct AdagradRowWise {
   STATE(sum)
   LAYOUT(kRow)

@@ -1,6 +1,6 @@
 // Adam. Kingma & Ba 2015, Algorithm 1. https://arxiv.org/abs/1412.6980
 // AMSGrad. Reddi, Kale & Kumar 2018, Algorithm 2. https://arxiv.org/abs/1904.09237
-// The bias corrections are folded into two constants: one divide an element, not two.
+// The bias corrections are folded into two constants, so that an element takes one division, not two.
 namespace ISA {
 struct Adam {
   STATE(expAvg, expAvgSq)

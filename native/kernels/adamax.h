@@ -1,5 +1,5 @@
 // AdaMax. Kingma & Ba 2015, Algorithm 2. https://arxiv.org/abs/1412.6980
-// eps goes into the maximum, as in PyTorch: the paper divides 0 by 0 while an element has had no gradient.
+// eps is inside the maximum, as in PyTorch. The paper has none and divides 0 by 0 until an element has had a gradient.
 namespace ISA {
 struct Adamax {
   STATE(expAvg, expInf)

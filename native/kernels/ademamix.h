@@ -1,5 +1,6 @@
 // AdEMAMix. Pagliardini, Ablin & Grangier 2024, Algorithm 1. https://arxiv.org/abs/2409.03137
-// alpha and the bias corrections are folded into the two steps; the decay inside the brackets is the decoupled one.
+// alpha and the bias corrections are folded into fastStep and slowStep. The weight decay inside the brackets is the
+// decoupled one, which the prologue applies.
 namespace ISA {
 struct AdEMAMix {
   STATE(expAvgFast, expAvgSlow, expAvgSq)

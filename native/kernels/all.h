@@ -1,10 +1,12 @@
-// THE TABLE. Compiled once per instruction set; a new optimizer adds one #include and its rows.
+// THE TABLE of kernels, compiled once per instruction set. A new optimizer adds one #include and its table rows.
 #include <math.h>
 
 #include "../kernel.h"
 #include "reduce.h"
 #include "linalg.h"
 #include "loop.h"
+#include "measured_loop.h"
+#include "entry.h"
 
 #include "adafactor.h"
 #include "adagrad.h"
@@ -67,9 +69,9 @@ static constexpr Kernel kKernels[] = {
     entry<TfRmsPropCentered>("tf-rmsprop-centered"),
 };
 
-#define SPELLED_(x) #x
-#define SPELLED(x) SPELLED_(x)
+#define STRING_(x) #x
+#define STRING(x) STRING_(x)
 extern const KernelSet kernelSet;
-const KernelSet kernelSet = {SPELLED(ISA), kKernels, sizeof kKernels / sizeof *kKernels, &sumSquares, &lerp, &add,
-                             &scale,       kFloat64};
+const KernelSet kernelSet = {STRING(ISA), kKernels, sizeof kKernels / sizeof *kKernels, &sumSquares, &lerp, &add,
+                             &scale,      kFloat64};
 }  // namespace ISA

@@ -1,5 +1,5 @@
-// Averaged SGD. Polyak & Juditsky 1992, https://doi.org/10.1137/0330046; the step sizes are those of Bottou's sgd, as
-// in PyTorch.
+// Averaged SGD. Polyak & Juditsky 1992. https://doi.org/10.1137/0330046
+// The step sizes are those of Bottou's sgd, as in PyTorch.
 namespace ISA {
 struct Asgd {
   STATE(ax)
@@ -7,7 +7,7 @@ struct Asgd {
   template <class V>
   void update(V& param, V grad, V& ax) const {
     param = V(decayFactor) * param - V(eta) * grad;
-    // Until the averaging begins (mu 1) ax is a copy, to the bit.
+    // Until the averaging starts, mu is 1 and ax is an exact copy; ax + (param - ax) would round.
     ax = select(V(1.0f), V(mu), ax + V(mu) * (param - ax), param);
   }
 };

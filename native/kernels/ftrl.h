@@ -9,7 +9,7 @@ struct Ftrl {
     n = n + grad * grad;
     const V after = sqrt(n);
     z = z + grad - (after - before) * V(inverseLr) * param;
-    // z - z is 0, or NaN where z is: a comparison alone would turn a NaN into a weight of 0.
+    // z - z is 0, or NaN if z is NaN. A constant 0 would turn a NaN into a weight of 0.
     const V pull = select(abs(z), V(l1), sign(z) * V(l1) - z, z - z);
     param = pull / ((V(beta) + after) * V(inverseLr) + V(l2));
   }

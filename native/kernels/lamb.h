@@ -4,17 +4,17 @@ struct Lamb {
   STATE(expAvg, expAvgSq)
   CONSTANTS(beta1, oneMinusBeta1, beta2, oneMinusBeta2, inverseBiasCorrection1, inverseBiasCorrection2Sqrt, eps,
             weightDecay, clamp, lr, rate)
-  /// The averages move on here; the norms are the weight's and the update's.
+  /// Updates the averages. The norms are those of the param and of the update.
   template <class V>
-  void measure(V param, V grad, V& expAvg, V& expAvgSq, V&, V& second) const {
+  void measure(V param, V grad, V& expAvg, V& expAvgSq, V&, V& update) const {
     expAvg = V(beta1) * expAvg + V(oneMinusBeta1) * grad;
     expAvgSq = V(beta2) * expAvgSq + V(oneMinusBeta2) * (grad * grad);
-    second = direction(param, expAvg, expAvgSq);
+    update = direction(param, expAvg, expAvgSq);
   }
-  void resolve(double weights, double updates, double) {
+  void resolve(double paramNorm, double updateNorm, double) {
     const double limit = static_cast<double>(clamp);
-    const double scaled = weights < limit ? weights : limit;
-    const double ratio = weights > 0 && updates > 0 ? scaled / updates : 1;
+    const double clamped = paramNorm < limit ? paramNorm : limit;
+    const double ratio = paramNorm > 0 && updateNorm > 0 ? clamped / updateNorm : 1;
     rate = static_cast<float>(static_cast<double>(lr) * ratio);
   }
   template <class V>

@@ -3,13 +3,14 @@ namespace ISA {
 struct Lars {
   STATE(momentumBuffer)
   CONSTANTS(lr, momentum, weightDecay, trustCoefficient, rate)
-  /// The norms are the weight's and the gradient's.
+  /// The norms are those of the param and of the gradient, as the walk has them.
   template <class V>
   void measure(V, V, V&, V&, V&) const {}
-  void resolve(double weights, double grads, double) {
+  void resolve(double paramNorm, double gradNorm, double) {
     double ratio = 1;
-    if (weights > 0 && grads > 0) {
-      ratio = static_cast<double>(trustCoefficient) * weights / (grads + static_cast<double>(weightDecay) * weights);
+    if (paramNorm > 0 && gradNorm > 0) {
+      const double decay = static_cast<double>(weightDecay) * paramNorm;
+      ratio = static_cast<double>(trustCoefficient) * paramNorm / (gradNorm + decay);
     }
     rate = static_cast<float>(static_cast<double>(lr) * ratio);
   }

@@ -1,6 +1,6 @@
 #pragma once
-// Vector operations that belong to no optimizer. The first three compute in float32. All others read float32 or float64,
-// compute in float64 and round once, when they store a result.
+// Vector operations that belong to no optimizer. lerp, add and scale compute in float32. All others read float32 or
+// float64, compute in float64, and round once when they store a result.
 namespace ISA {
 inline void lerp(float* target, const float* source, float rate, size_t length) {
   size_t i = 0;
@@ -23,122 +23,116 @@ inline void scale(float* x, float factor, size_t length) {
   for (; i < length; ++i) x[i] = factor * x[i];
 }
 
-/// Calls step(i, a Double or a Double1 of no meaning) for all elements: whole registers, then one by one.
+/// Calls step(i, v) for all elements, as sumOf calls its term.
 template <class Step>
-inline void eachOf(size_t length, Step step) {
+inline void forEach(size_t length, Step step) {
   size_t i = 0;
   for (; i + Double::kLanes <= length; i += Double::kLanes) step(i, Double());
   for (; i < length; ++i) step(i, Double1());
 }
 
-template <class V, class X, class Y, class Out>
-inline void axpbyAt(V, double a, const X* x, double b, const Y* y, Out* out) {
-  (V(a) * V::load(x) + V(b) * V::load(y)).store(out);
-}
-
+/// The element type of a vector that is absent.
 struct None {};
 
-/// out = a * x + b * y; returns the sum of out * z, as it is stored, where there is a z. All arrays may be the same.
+/// out = a * x + b * y. Returns the dot product of out, as it is stored, and z; 0 if there is no z. Any of the arrays
+/// may be the same.
 template <class X, class Y, class Out, class Z>
-inline double axpby(double a, const void* xs, double b, const void* ys, void* outs, const void* zs, size_t length) {
-  const X* const x = static_cast<const X*>(xs);
-  const Y* const y = static_cast<const Y*>(ys);
-  Out* const out = static_cast<Out*>(outs);
+inline double axpby(const AxpbyOperands& operands, size_t length) {
+  const double a = operands.a, b = operands.b;
+  const X* const x = static_cast<const X*>(operands.x);
+  const Y* const y = static_cast<const Y*>(operands.y);
+  Out* const out = static_cast<Out*>(operands.out);
+  const auto combine = [=](size_t i, auto v) {
+    using V = decltype(v);
+    (V(a) * V::load(x + i) + V(b) * V::load(y + i)).store(out + i);
+  };
   if constexpr (sizeof(Z) == sizeof(None)) {
-    eachOf(length, [=](size_t i, auto v) { axpbyAt(v, a, x + i, b, y + i, out + i); });
+    forEach(length, combine);
     return 0;
   } else {
-    const Z* const z = static_cast<const Z*>(zs);
-    return sumOf(length, [=](size_t i, auto& sum) {
-      axpbyAt(sum, a, x + i, b, y + i, out + i);
-      addProduct(out + i, z + i, sum);
+    const Z* const z = static_cast<const Z*>(operands.z);
+    return sumOf(length, [=](size_t i, auto v) {
+      combine(i, v);
+      return decltype(v)::load(out + i) * decltype(v)::load(z + i);
     });
   }
 }
 
-template <class V, class X, class Out>
-inline void multiplyAt(V, double factor, const X* x, Out* out) {
-  (V(factor) * V::load(x)).store(out);
-}
-
 /// out = factor * x
 template <class X, class Out>
-inline void multiply(double factor, const void* xs, void* outs, size_t length) {
-  const X* const x = static_cast<const X*>(xs);
-  Out* const out = static_cast<Out*>(outs);
-  eachOf(length, [=](size_t i, auto v) { multiplyAt(v, factor, x + i, out + i); });
+inline void multiply(double factor, const void* xData, void* outData, size_t length) {
+  const X* const x = static_cast<const X*>(xData);
+  Out* const out = static_cast<Out*>(outData);
+  forEach(length, [=](size_t i, auto v) {
+    using V = decltype(v);
+    (V(factor) * V::load(x + i)).store(out + i);
+  });
 }
 
-/// The largest so far, and whether there was a NaN, which no comparison finds again.
+/// The largest magnitude so far, and NaN if there was one. Two registers, because comparisons do not find a NaN again.
 template <class V>
-struct Most {
-  V most = 0.0, bad = 0.0;
-  inline void see(V value) {
+struct MaxAbs {
+  V max = 0.0, nan = 0.0;
+  inline void add(V value) {
     const V size = abs(value);
-    most = select(size, most, size, most);
-    bad = select(size, -1.0, bad, static_cast<double>(NAN));
+    max = select(size, max, size, max);
+    nan = select(size, -1.0, nan, static_cast<double>(NAN));
   }
 };
 
-/// max |value(i)|; NaN if one is NaN.
+/// Returns max |value(i)|, or NaN if one of them is NaN.
 template <class Value>
-inline double mostOf(size_t length, Value value) {
+inline double maxAbsOf(size_t length, Value value) {
   constexpr size_t kRegisters = 4;
-  Most<Double> registers[kRegisters];
-  Most<Double1> all;
+  MaxAbs<Double> registers[kRegisters];
+  MaxAbs<Double1> all;
   size_t i = 0;
   for (; i + kRegisters * Double::kLanes <= length; i += kRegisters * Double::kLanes) {
-    for (size_t r = 0; r < kRegisters; ++r) registers[r].see(value(i + r * Double::kLanes, Double()));
+    for (size_t r = 0; r < kRegisters; ++r) registers[r].add(value(i + r * Double::kLanes, Double()));
   }
-  for (; i < length; ++i) all.see(value(i, Double1()));
+  for (; i < length; ++i) all.add(value(i, Double1()));
   for (size_t r = 0; r < kRegisters; ++r) {
-    double most[Double::kLanes], bad[Double::kLanes];
-    registers[r].most.store(most);
-    registers[r].bad.store(bad);
-    for (size_t lane = 0; lane < Double::kLanes; ++lane) all.see(most[lane] + bad[lane]);
+    double max[Double::kLanes], nan[Double::kLanes];
+    registers[r].max.store(max);
+    registers[r].nan.store(nan);
+    for (size_t lane = 0; lane < Double::kLanes; ++lane) all.add(max[lane] + nan[lane]);
   }
-  return all.most.x + all.bad.x;
+  return all.max.x + all.nan.x;
 }
 
-template <class V, class X>
-inline V loadAs(V, const X* x) {
-  return V::load(x);
-}
-
+/// max |x|
 template <class X>
-inline double maxAbs(const void* xs, size_t length) {
-  const X* const x = static_cast<const X*>(xs);
-  return mostOf(length, [=](size_t i, auto v) { return loadAs(v, x + i); });
+inline double maxAbs(const void* xData, size_t length) {
+  const X* const x = static_cast<const X*>(xData);
+  return maxAbsOf(length, [=](size_t i, auto v) { return decltype(v)::load(x + i); });
 }
 
 /// max |x - y|
 template <class X, class Y>
-inline double maxAbsDifference(const void* xs, const void* ys, size_t length) {
-  const X* const x = static_cast<const X*>(xs);
-  const Y* const y = static_cast<const Y*>(ys);
-  return mostOf(length, [=](size_t i, auto v) { return loadAs(v, x + i) - loadAs(v, y + i); });
+inline double maxAbsDifference(const void* xData, const void* yData, size_t length) {
+  const X* const x = static_cast<const X*>(xData);
+  const Y* const y = static_cast<const Y*>(yData);
+  return maxAbsOf(length, [=](size_t i, auto v) { return decltype(v)::load(x + i) - decltype(v)::load(y + i); });
 }
 
-template <class V>
-inline void addFourAt(V, const double* const* columns, const double* weights, size_t i, double* x) {
-  const V first = V(weights[0]) * V::load(columns[0] + i) + V(weights[1]) * V::load(columns[1] + i);
-  const V second = V(weights[2]) * V::load(columns[2] + i) + V(weights[3]) * V::load(columns[3] + i);
-  (V::load(x) + (first + second)).store(x);
-}
-
-/// x = x + the sum of weight * column, four columns together; their number is a multiple of four. The rows are those
-/// from `begin` on.
-inline void addColumns(const double* const* columns, const double* weights, size_t count, size_t begin, double* x,
-                       size_t length) {
+/// x = x + the sum of weights[k] * columns[k], in groups of four columns, each summed in pairs. x starts at the first
+/// of the rows.
+inline void addColumns(const double* const* columns, const double* weights, size_t count, RowRange rows, double* x) {
+  const size_t begin = rows.begin;
   for (size_t k = 0; k < count; k += 4) {
-    const double* const four[] = {columns[k] + begin, columns[k + 1] + begin, columns[k + 2] + begin,
-                                  columns[k + 3] + begin};
+    const double* const c[] = {columns[k] + begin, columns[k + 1] + begin, columns[k + 2] + begin,
+                               columns[k + 3] + begin};
     const double w[] = {weights[k], weights[k + 1], weights[k + 2], weights[k + 3]};
-    eachOf(length, [&](size_t i, auto v) { addFourAt(v, four, w, i, x + i); });
+    forEach(rows.length, [&](size_t i, auto v) {
+      using V = decltype(v);
+      const V first = V(w[0]) * V::load(c[0] + i) + V(w[1]) * V::load(c[1] + i);
+      const V second = V(w[2]) * V::load(c[2] + i) + V(w[3]) * V::load(c[3] + i);
+      (V::load(x + i) + (first + second)).store(x + i);
+    });
   }
 }
 
-// One row of each table of KernelSet: for both types of the last arguments.
+// The entries of Float64Kernels::axpby for all types of the arguments that are not named.
 #define AXPBY_INTO(X, Y, OUT) \
   { &axpby<X, Y, OUT, float>, &axpby<X, Y, OUT, double>, &axpby<X, Y, OUT, None> }
 #define AXPBY(X, Y) \

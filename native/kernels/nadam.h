@@ -1,5 +1,5 @@
 // NAdam. Dozat 2016, Algorithm 2. https://openreview.net/forum?id=OM0jvwB8jIp57ZJjtNEZ
-// The bias corrections, which hold the schedule of the momentum, are folded into the two steps.
+// lr, the momentum schedule and its bias corrections are folded into gradStep and momentStep.
 namespace ISA {
 struct NAdam {
   STATE(expAvg, expAvgSq)

@@ -2,7 +2,8 @@
 namespace ISA {
 struct RAdam {
   STATE(expAvg, expAvgSq)
-  // rectified is 1, or 0 in the first steps, in which the variance of s has no bound: they are momentum's.
+  // rectified is 0 in the first steps, while the variance of the adaptive rate is intractable: these are plain
+  // momentum. Then it is 1.
   CONSTANTS(beta1, oneMinusBeta1, beta2, oneMinusBeta2, stepSize, eps, rectified)
   template <class V>
   void update(V& param, V grad, V& expAvg, V& expAvgSq) const {

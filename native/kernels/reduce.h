@@ -1,48 +1,39 @@
 #pragma once
-// Sums whose order is fixed, so that every instruction set gives the same bits: element i goes to virtual lane i mod
-// 16, and the lanes are folded in halves. Elements are floats or doubles; the product of two floats is exact in double
-// precision.
+// Sums in a fixed order, so that every instruction set computes the same bits. Element i goes to virtual lane i mod 16;
+// at the end the upper half of the lanes is added to the lower half, until one is left. Elements are floats or doubles,
+// and the product of two floats is exact in float64.
 #include "../simd/double1.h"
 namespace ISA {
 constexpr size_t kVirtualLanes = 16;
 
-inline double folded(double* lanes) {
+inline double foldLanes(double* lanes) {
   for (size_t half = kVirtualLanes / 2; half > 0; half /= 2) {
     for (size_t lane = 0; lane < half; ++lane) lanes[lane] = lanes[lane] + lanes[lane + half];
   }
   return lanes[0];
 }
 
-/// Calls step(i, sum) for all elements, a register of sums at a time, then of one lane for what is left. Returns the
-/// sum of all lanes.
-template <class Step>
-inline double sumOf(size_t length, Step step) {
+/// Returns the sum of term(i, v) over all elements: whole registers, where v is a Double, then one by one, where it is
+/// a Double1. Only the type of v has a meaning.
+template <class Term>
+inline double sumOf(size_t length, Term term) {
   constexpr size_t kRegisters = kVirtualLanes / Double::kLanes;
   Double sums[kRegisters];
   size_t i = 0;
   for (; i + kVirtualLanes <= length; i += kVirtualLanes) {
-    for (size_t r = 0; r < kRegisters; ++r) step(i + r * Double::kLanes, sums[r]);
+    for (size_t r = 0; r < kRegisters; ++r) sums[r] = sums[r] + term(i + r * Double::kLanes, Double());
   }
   double lanes[kVirtualLanes];
   for (size_t r = 0; r < kRegisters; ++r) sums[r].store(lanes + r * Double::kLanes);
-  for (size_t lane = 0; i < length; ++i, ++lane) {
-    Double1 sum = lanes[lane];
-    step(i, sum);
-    lanes[lane] = sum.x;
-  }
-  return folded(lanes);
-}
-
-template <class V, class X, class Y>
-inline void addProduct(const X* x, const Y* y, V& sum) {
-  sum = sum + V::load(x) * V::load(y);
+  for (size_t lane = 0; i < length; ++i, ++lane) lanes[lane] = lanes[lane] + term(i, Double1()).x;
+  return foldLanes(lanes);
 }
 
 template <class X, class Y>
-inline double dot(const void* xs, const void* ys, size_t length) {
-  const X* const x = static_cast<const X*>(xs);
-  const Y* const y = static_cast<const Y*>(ys);
-  return sumOf(length, [=](size_t i, auto& sum) { addProduct(x + i, y + i, sum); });
+inline double dot(const void* xData, const void* yData, size_t length) {
+  const X* const x = static_cast<const X*>(xData);
+  const Y* const y = static_cast<const Y*>(yData);
+  return sumOf(length, [=](size_t i, auto v) { return decltype(v)::load(x + i) * decltype(v)::load(y + i); });
 }
 
 inline double sumSquares(const float* x, size_t length) { return dot<float, float>(x, x, length); }

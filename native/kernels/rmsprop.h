@@ -22,7 +22,8 @@ struct RmsPropMomentum {
   }
 };
 
-// Rounding may leave the variance below 0, where PyTorch's root is NaN: it counts as 0 here. A true NaN passes.
+// The standard deviation. Rounding may leave the variance below 0, where PyTorch's root is NaN; here it is treated as
+// 0. A NaN in the averages stays NaN.
 template <class V>
 inline V deviation(V squareAvg, V gradAvg) {
   return sqrt(max(V(0.0f), squareAvg - gradAvg * gradAvg));

@@ -1,6 +1,6 @@
-// Rprop, the form that forgets a gradient whose sign has turned. Riedmiller & Braun 1993,
-// https://doi.org/10.1109/icnn.1993.298623; "iRprop-" of Igel & Hüsken 2000,
-// https://citeseerx.ist.psu.edu/document?doi=10.1.1.17.1332, as in PyTorch.
+// Rprop. Riedmiller & Braun 1993. https://doi.org/10.1109/icnn.1993.298623
+// The variant "iRprop-", as in PyTorch: a gradient whose sign has changed is discarded. Igel & Hüsken 2000.
+// https://citeseerx.ist.psu.edu/document?doi=10.1.1.17.1332
 namespace ISA {
 struct Rprop {
   STATE(prev, stepSize)

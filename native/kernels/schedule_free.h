@@ -1,5 +1,5 @@
 // Schedule-Free learning. Defazio et al. 2024, eq. 3-5 and Algorithm 1. https://arxiv.org/abs/2405.15682
-// The param is y, where gradients are taken; z is the sequence of plain steps, x its average, the result.
+// The param is y, at which the gradients are computed. z takes the plain steps; x is the average of z and the result.
 namespace ISA {
 struct ScheduleFreeSgd {
   STATE(z, x)

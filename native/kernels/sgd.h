@@ -10,7 +10,7 @@ struct Sgd {
   }
 };
 
-// The textbook's form: the learning rate is inside the velocity.
+// The textbook form: the learning rate is inside the velocity.
 struct SgdVelocity {
   STATE(velocity)
   CONSTANTS(lr, momentum)
@@ -21,8 +21,8 @@ struct SgdVelocity {
   }
 };
 
-// The look-ahead uses this step's momentum, the velocity the last step's: they differ while momentum is scheduled.
-// With one momentum this is w - mu v + (1 + mu) v'.
+// The velocity decays by the momentum of the previous step; the look-ahead uses that of the current step. They differ
+// while a schedule changes the momentum. If they are equal, this is w - mu v + (1 + mu) v'.
 struct SgdVelocityNesterov {
   STATE(velocity)
   CONSTANTS(lr, previousMomentum, momentum)
@@ -34,7 +34,7 @@ struct SgdVelocityNesterov {
   }
 };
 
-// PyTorch's form: the learning rate is outside the buffer.
+// PyTorch's form: the learning rate is outside the momentum buffer.
 struct SgdBuffer {
   STATE(momentumBuffer)
   CONSTANTS(lr, momentum, oneMinusDampening)

@@ -1,4 +1,4 @@
-// AdaDelta as TensorFlow.js has it: the step is divided by the average before this gradient.
+// AdaDelta of TensorFlow.js: the step is divided by the average without the current gradient.
 // https://github.com/tensorflow/tfjs/blob/tfjs-v4.22.0/tfjs-core/src/optimizers/adadelta_optimizer.ts
 namespace ISA {
 struct TfAdadelta {

@@ -1,4 +1,4 @@
-// AdaGrad as TensorFlow.js has it: eps inside the root.
+// AdaGrad of TensorFlow.js: eps is inside the root.
 // https://github.com/tensorflow/tfjs/blob/tfjs-v4.22.0/tfjs-core/src/optimizers/adagrad_optimizer.ts
 namespace ISA {
 struct TfAdagrad {

@@ -1,4 +1,4 @@
-// AdaMax as TensorFlow.js has it: eps outside the maximum.
+// AdaMax of TensorFlow.js: eps is outside the maximum.
 // https://github.com/tensorflow/tfjs/blob/tfjs-v4.22.0/tfjs-core/src/optimizers/adamax_optimizer.ts
 namespace ISA {
 struct TfAdamax {

@@ -1,4 +1,4 @@
-// RMSProp as TensorFlow.js has it: eps inside the root, the learning rate inside the buffer.
+// RMSProp of TensorFlow.js: eps is inside the root, the learning rate inside the momentum buffer.
 // https://github.com/tensorflow/tfjs/blob/tfjs-v4.22.0/tfjs-core/src/optimizers/rmsprop_optimizer.ts
 namespace ISA {
 struct TfRmsProp {
@@ -12,7 +12,7 @@ struct TfRmsProp {
   }
 };
 
-// eps is subtracted, as there: NaN where the variance is smaller.
+// Subtracts eps from the variance, as TensorFlow.js does: NaN if the variance is smaller than eps.
 struct TfRmsPropCentered {
   STATE(squareAvg, momentumBuffer, gradAvg)
   CONSTANTS(lr, alpha, oneMinusAlpha, eps, momentum)

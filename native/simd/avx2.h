@@ -9,7 +9,7 @@ struct Vec {
   Vec(float s) : x(_mm256_set1_ps(s)) {}
   static Vec load(const float* p) { return _mm256_loadu_ps(p); }
   void store(float* p) const { _mm256_storeu_ps(p, x); }
-  /// The first n lanes alone, n < kLanes; the others load as 0.
+  /// Only the first n lanes, n < kLanes. The others load as 0.
   static Vec load(const float* p, size_t n) { return _mm256_maskload_ps(p, first(n)); }
   void store(float* p, size_t n) const { _mm256_maskstore_ps(p, first(n), x); }
   static __m256i first(size_t n) {

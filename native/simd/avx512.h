@@ -9,7 +9,7 @@ struct Vec {
   Vec(float s) : x(_mm512_set1_ps(s)) {}
   static Vec load(const float* p) { return _mm512_loadu_ps(p); }
   void store(float* p) const { _mm512_storeu_ps(p, x); }
-  /// The first n lanes alone, n < kLanes; the others load as 0.
+  /// Only the first n lanes, n < kLanes. The others load as 0.
   static Vec load(const float* p, size_t n) { return _mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << n) - 1), p); }
   void store(float* p, size_t n) const { _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1u << n) - 1), x); }
 };

@@ -1,5 +1,5 @@
 #pragma once
-// One double seen as a one-lane vector: of the scalar set, and of the tails of all others.
+// A double as a vector of one lane: for the scalar set, and for the tails of all other sets.
 #include <math.h>
 #include <stddef.h>
 namespace ISA {

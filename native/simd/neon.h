@@ -9,7 +9,7 @@ struct Vec {
   Vec(float s) : x(vdupq_n_f32(s)) {}
   static Vec load(const float* p) { return vld1q_f32(p); }
   void store(float* p) const { vst1q_f32(p, x); }
-  /// The first n lanes alone, n < kLanes; the others load as 0.
+  /// Only the first n lanes, n < kLanes. The others load as 0.
   static Vec load(const float* p, size_t n) {
     float lanes[kLanes] = {};
     for (size_t i = 0; i < n; ++i) lanes[i] = p[i];
@@ -28,7 +28,7 @@ inline Vec operator/(Vec a, Vec b) { return vdivq_f32(a.x, b.x); }
 inline Vec sqrt(Vec a) { return vsqrtq_f32(a.x); }
 inline Vec abs(Vec a) { return vabsq_f32(a.x); }
 inline Vec select(Vec a, Vec b, Vec yes, Vec no) { return vbslq_f32(vcgtq_f32(a.x, b.x), yes.x, no.x); }
-// Not vmaxq: it orders the zeros and prefers NaN.
+// Not vmaxq and vminq: they order the zeros, and return NaN if either operand is NaN.
 inline Vec max(Vec a, Vec b) { return select(a, b, a, b); }
 inline Vec min(Vec a, Vec b) { return select(b, a, a, b); }
 inline Vec sign(Vec a) { return select(a, 0.0f, 1.0f, select(0.0f, a, -1.0f, a)); }

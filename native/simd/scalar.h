@@ -1,5 +1,5 @@
 #pragma once
-// One float seen as a one-lane vector.
+// A float as a vector of one lane. The other headers in this folder have the same interface.
 #include <math.h>
 #include <stddef.h>
 
@@ -11,7 +11,7 @@ struct Vec1 {
   Vec1(float s) : x(s) {}
   static Vec1 load(const float* p) { return *p; }
   void store(float* p) const { *p = x; }
-  /// The first n lanes alone, n < kLanes: never of one lane, but the loops are the same for every width.
+  /// Only the first n lanes, n < kLanes. Never called for one lane, but the loops need it to compile.
   static Vec1 load(const float* p, size_t) { return *p; }
   void store(float* p, size_t) const { *p = x; }
 };
@@ -28,9 +28,9 @@ inline Vec1 abs(Vec1 a) { return ::fabsf(a.x); }
 #endif
 /// a > b ? yes : no, lane by lane.
 inline Vec1 select(Vec1 a, Vec1 b, Vec1 yes, Vec1 no) { return a.x > b.x ? yes : no; }
-/// a > b ? a : b and a < b ? a : b: where either is NaN, the second.
+/// a > b ? a : b and a < b ? a : b. If either is NaN, the result is b.
 inline Vec1 max(Vec1 a, Vec1 b) { return a.x > b.x ? a : b; }
 inline Vec1 min(Vec1 a, Vec1 b) { return a.x < b.x ? a : b; }
-/// 1 above 0, -1 below; a zero or a NaN stays itself.
+/// 1 for a > 0, -1 for a < 0. Returns a zero or a NaN unchanged.
 inline Vec1 sign(Vec1 a) { return select(a, 0.0f, 1.0f, select(0.0f, a, -1.0f, a)); }
 }  // namespace ISA

@@ -9,7 +9,7 @@ struct Vec {
   Vec(float s) : x(_mm_set1_ps(s)) {}
   static Vec load(const float* p) { return _mm_loadu_ps(p); }
   void store(float* p) const { _mm_storeu_ps(p, x); }
-  /// The first n lanes alone, n < kLanes; the others load as 0.
+  /// Only the first n lanes, n < kLanes. The others load as 0.
   static Vec load(const float* p, size_t n) {
     float lanes[kLanes] = {};
     for (size_t i = 0; i < n; ++i) lanes[i] = p[i];

@@ -1,4 +1,4 @@
-// The library's own memory: aligned, zeroed, freed with its last holder. A block that is gone can't be held.
+// The allocator: memory is aligned, zeroed, and freed with its last reference. A freed block cannot be retained.
 #include "../engine/allocator.h"
 
 #include <stdint.h>
@@ -10,80 +10,81 @@
 #include "check.h"
 
 namespace {
-/// How many times `pointer` can be let go of before its block is gone, which it is then.
+/// Releases all references to the block and returns their number.
 size_t drain(const void* pointer) {
-  size_t holders = 0;
-  while (allocator::hold(pointer)) {
+  size_t references = 0;
+  while (allocator::retain(pointer)) {
     allocator::release(pointer);
     allocator::release(pointer);
-    ++holders;
+    ++references;
   }
-  return holders;
+  return references;
 }
 }  // namespace
 
-TEST("a block is aligned, zeroed, and held once") {
+TEST("allocator: a block is aligned and zeroed, and has one reference") {
   for (size_t bytes : {1, 4, 63, 64, 65, 4096, 1 << 20}) {
     unsigned char* const block = static_cast<unsigned char*>(allocator::allocate(bytes));
     CHECK(block != nullptr && reinterpret_cast<uintptr_t>(block) % allocator::kAlignment == 0);
-    for (size_t i = 0; i < bytes; ++i) CHECK(block[i] == 0);
+    for (size_t i = 0; i < bytes; ++i) CHECK_EQUAL(block[i], 0);
     memset(block, 1, bytes);
-    CHECK(drain(block) == 1);
-    CHECK(!allocator::hold(block));
+    CHECK_EQUAL(drain(block), 1);
+    CHECK(!allocator::retain(block));
   }
 }
 
-TEST("any pointer into a block holds it, none outside does") {
+TEST("allocator: retain takes any pointer into a block, and none outside") {
   for (size_t bytes : {1, 4, 100, 4096}) {
     char* const block = static_cast<char*>(allocator::allocate(bytes));
-    CHECK(allocator::hold(block + bytes - 1));
-    CHECK(allocator::hold(block + bytes / 2));
-    CHECK(!allocator::hold(block + bytes));
-    CHECK(!allocator::hold(block - 1));
-    CHECK(!allocator::hold(nullptr));
+    CHECK(allocator::retain(block + bytes - 1));
+    CHECK(allocator::retain(block + bytes / 2));
+    CHECK(!allocator::retain(block + bytes));
+    CHECK(!allocator::retain(block - 1));
+    CHECK(!allocator::retain(nullptr));
     int local = 0;
-    CHECK(!allocator::hold(&local));
+    CHECK(!allocator::retain(&local));
     block[bytes - 1] = 1;
-    CHECK(drain(block + bytes - 1) == 3);
+    CHECK_EQUAL(drain(block + bytes - 1), 3);
   }
 }
 
-TEST("blocks that lie side by side are told apart") {
+TEST("allocator: adjacent blocks have separate reference counts") {
   constexpr size_t kBlocks = 64, kBytes = 48;
   std::vector<char*> all;
   for (size_t i = 0; i < kBlocks; ++i) all.push_back(static_cast<char*>(allocator::allocate(kBytes)));
   for (size_t i = 0; i < kBlocks; ++i) {
-    for (size_t k = 0; k < i; ++k) CHECK(allocator::hold(all[i] + k % kBytes));
+    for (size_t k = 0; k < i; ++k) CHECK(allocator::retain(all[i] + k % kBytes));
   }
-  for (size_t i = 0; i < kBlocks; ++i) CHECK(drain(all[i]) == i + 1);
+  for (size_t i = 0; i < kBlocks; ++i) CHECK_EQUAL(drain(all[i]), i + 1);
 }
 
-TEST("an empty block is one: it can be held by its address, and goes as any other") {
+TEST("allocator: an empty block can be retained by its address, and freed") {
   char* const empty = static_cast<char*>(allocator::allocate(0));
   char* const other = static_cast<char*>(allocator::allocate(0));
   CHECK(empty != nullptr && empty != other);
-  CHECK(allocator::hold(empty) && !allocator::hold(empty + 1));
-  CHECK(drain(empty) == 2 && drain(other) == 1);
+  CHECK(allocator::retain(empty) && !allocator::retain(empty + 1));
+  CHECK_EQUAL(drain(empty), 2);
+  CHECK_EQUAL(drain(other), 1);
 }
 
-TEST("letting go of what is no block, or is one no more, does nothing") {
+TEST("allocator: release of a foreign or freed pointer does nothing") {
   int local = 0;
   allocator::release(&local);
   allocator::release(nullptr);
   void* const block = allocator::allocate(8);
   allocator::release(block);
   allocator::release(block);
-  CHECK(!allocator::hold(block));
+  CHECK(!allocator::retain(block));
 }
 
-TEST("threads that hold and let go at once: the block lives until the last") {
+TEST("allocator: a block lives until the last of several threads releases it") {
   unsigned char* const block = static_cast<unsigned char*>(allocator::allocate(256));
   std::vector<std::thread> threads;
   for (int t = 0; t < 4; ++t) {
-    CHECK(allocator::hold(block));
+    CHECK(allocator::retain(block));
     threads.emplace_back([=] {
       for (int round = 0; round < 500; ++round) {
-        if (!allocator::hold(block + round % 256)) return;
+        if (!allocator::retain(block + round % 256)) return;
         block[t] = static_cast<unsigned char>(round);
         allocator::release(block);
         void* const own = allocator::allocate(64);
@@ -94,6 +95,6 @@ TEST("threads that hold and let go at once: the block lives until the last") {
     });
   }
   for (std::thread& thread : threads) thread.join();
-  for (int t = 0; t < 4; ++t) CHECK(block[t] == 7);
-  CHECK(drain(block) == 1);
+  for (int t = 0; t < 4; ++t) CHECK_EQUAL(block[t], 7);
+  CHECK_EQUAL(drain(block), 1);
 }

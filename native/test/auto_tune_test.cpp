@@ -1,4 +1,5 @@
-// The autoTune, fed with costs that were made up: what it settles on, and what that costs beside the best fixed choice.
+// AutoTune with simulated costs: the number of threads that it settles on, and its cost relative to the best fixed
+// number.
 #include "../engine/auto_tune.h"
 
 #include <math.h>
@@ -8,29 +9,29 @@
 #include "check.h"
 
 namespace {
-/// The same numbers on every machine.
+/// Random numbers, the same on every machine.
 class Dice {
  public:
   explicit Dice(uint64_t seed) : bits_(seed) {}
   /// In [0, 1).
   double unit() { return static_cast<double>(bits_() >> 11) * 0x1p-53; }
   bool hits(double probability) { return unit() < probability; }
-  /// Around 1, give or take a tenth.
+  /// 0.7 to 1.3, mostly near 1.
   double noise() { return 0.7 + 0.2 * (unit() + unit() + unit()); }
 
  private:
   std::mt19937_64 bits_;
 };
 
-/// What a step costs with so many threads.
+/// The cost of a step with a number of threads.
 using Cost = double (*)(size_t threads, size_t step, Dice& dice);
 
 struct Machine {
   const char* name;
-  size_t most;
+  size_t maxThreads;
   size_t steps;
   Cost cost;
-  /// The most that a autoTune may cost, beside the best fixed choice.
+  /// Upper bound on the cost relative to the best fixed number of threads.
   double limit = 1.05;
 };
 
@@ -43,24 +44,24 @@ double meanOfFixed(const Machine& machine, size_t threads, uint64_t seed) {
   return sum / static_cast<double>(machine.steps);
 }
 
-/// A autoTune's run: the mean cost, and how often each number of threads was chosen from step `from` on.
+/// A run of AutoTune: the mean cost, and how often each number of threads was chosen from step `from` on.
 struct Run {
-  Run(const Machine& machine, uint64_t seed, size_t from = 0) : uses(machine.most + 1, 0) {
+  Run(const Machine& machine, uint64_t seed, size_t from = 0) : uses(machine.maxThreads + 1, 0) {
     AutoTune autoTune;
     Dice dice(seed);
     double sum = 0;
     for (size_t step = 0; step < machine.steps; ++step) {
-      const size_t threads = autoTune.choose(machine.most);
-      CHECK(threads >= 1 && threads <= machine.most);
+      const size_t threads = autoTune.choose(machine.maxThreads);
+      CHECK(threads >= 1 && threads <= machine.maxThreads);
       const double cost = machine.cost(threads, step, dice);
-      autoTune.took(cost);
+      autoTune.record(cost);
       sum += cost;
       if (step >= from) ++uses[threads];
     }
     mean = sum / static_cast<double>(machine.steps);
     counted = static_cast<double>(machine.steps - from);
   }
-  /// The part of the steps that were done with so many threads.
+  /// The share of these steps that used `threads` threads.
   double share(size_t threads) const { return static_cast<double>(uses[threads]) / counted; }
 
   double mean, counted;
@@ -70,45 +71,45 @@ struct Run {
 double scaling(size_t threads, size_t, Dice& dice) {
   return (0.05 + 0.95 / static_cast<double>(threads)) * dice.noise();
 }
-/// Whoever has work on some of the cores is in the way of more threads the more they are.
-double neighbour(size_t threads, size_t, Dice& dice) {
+/// Another process uses some of the cores, so more threads are slower.
+double otherProcess(size_t threads, size_t, Dice& dice) {
   return (1 + 0.3 * log2(static_cast<double>(threads))) * dice.noise();
 }
 double bestAtEight(size_t threads, size_t, Dice& dice) {
   const double n = static_cast<double>(threads);
   return (1 / n + 0.004 * n) * dice.noise();
 }
-/// The neighbour has work in every second stretch of 4000 steps, beginning with the second.
+/// The other process works in every second period of 4000 steps, the second period first.
 double comesAndGoes(size_t threads, size_t step, Dice& dice) {
-  const bool isThere = step / 4000 % 2 == 1;
-  return (threads == 1 ? 1 : isThere ? 1.6 : 0.55) * dice.noise();
+  const bool isBusy = step / 4000 % 2 == 1;
+  return (threads == 1 ? 1 : isBusy ? 1.6 : 0.55) * dice.noise();
 }
 }  // namespace
 
-TEST("autoTune: all threads where they are faster") {
-  for (size_t most : {2, 3, 8, 64}) {
+TEST("AutoTune: uses all threads if they are faster") {
+  for (size_t maxThreads : {2, 3, 8, 64}) {
     for (uint64_t seed = 1; seed <= kSeeds; ++seed) {
-      CHECK(Run({"", most, 5000, scaling}, seed, 500).share(most) > 0.9);
+      CHECK(Run({"", maxThreads, 5000, scaling}, seed, 500).share(maxThreads) > 0.9);
     }
   }
 }
 
-TEST("autoTune: one thread where a neighbour makes more of them slower") {
-  for (size_t most : {2, 3, 8}) {
+TEST("AutoTune: uses one thread if another process makes more threads slower") {
+  for (size_t maxThreads : {2, 3, 8}) {
     for (uint64_t seed = 1; seed <= kSeeds; ++seed) {
-      CHECK(Run({"", most, 5000, neighbour}, seed, 500).share(1) > 0.9);
+      CHECK(Run({"", maxThreads, 5000, otherProcess}, seed, 500).share(1) > 0.9);
     }
   }
 }
 
-TEST("autoTune: a few of many, where that is best") {
+TEST("AutoTune: uses a few of many threads if that is fastest") {
   for (uint64_t seed = 1; seed <= kSeeds; ++seed) {
     const Run run({"", 64, 10000, bestAtEight}, seed, 1000);
     CHECK(run.share(8) + run.share(16) + run.share(32) > 0.9 && run.share(64) < 0.05 && run.share(1) < 0.05);
   }
 }
 
-TEST("autoTune: gives threads up when a neighbour comes, and takes them again when it goes") {
+TEST("AutoTune: adapts when another process starts and when it stops") {
   for (uint64_t seed = 1; seed <= kSeeds; ++seed) {
     const auto share = [=](size_t from, size_t to, size_t threads) {
       const Run all({"", 2, to, comesAndGoes}, seed, from);
@@ -121,41 +122,41 @@ TEST("autoTune: gives threads up when a neighbour comes, and takes them again wh
   }
 }
 
-TEST("autoTune: over a long run, at most a few percent above the best fixed choice") {
+TEST("AutoTune: a long run costs at most a few percent more than the best fixed number of threads") {
   const Machine machines[] = {
-      {"scales", 8, 20000, scaling},
-      {"beside a neighbour", 2, 20000, neighbour},
-      {"beside a neighbour, 8 threads", 8, 20000, neighbour},
+      {"scales with threads", 8, 20000, scaling},
+      {"another process", 2, 20000, otherProcess},
+      {"another process, 8 threads", 8, 20000, otherProcess},
       {"best at 8 of 64", 64, 20000, bestAtEight},
-      {"a neighbour that comes and goes", 2, 40000, comesAndGoes},
+      {"another process that starts and stops", 2, 40000, comesAndGoes},
       {"no difference", 2, 20000, [](size_t, size_t, Dice& dice) { return dice.noise(); }},
-      {"memory is the limit", 8, 20000,
+      {"limited by memory bandwidth", 8, 20000,
        [](size_t threads, size_t, Dice& dice) {
          return (threads >= 4 ? 0.5 : 1.0 / static_cast<double>(threads)) * dice.noise();
        }},
-      {"frequent stalls that spoil it", 2, 40000,
+      {"frequent stalls that make 2 threads slower", 2, 40000,
        [](size_t threads, size_t, Dice& dice) {
          return threads == 1 ? dice.noise() : 0.55 * dice.noise() + (dice.hits(0.25) ? 3 : 0);
        }},
-      {"rare long stalls that spoil it", 2, 40000,
+      {"rare long stalls that make 2 threads slower", 2, 40000,
        [](size_t threads, size_t, Dice& dice) {
          return threads == 1 ? dice.noise() : 0.6 * dice.noise() + (dice.hits(0.01) ? 60 : 0);
        }},
-      {"frequent stalls that do not", 2, 40000,
+      {"frequent stalls, 2 threads still faster", 2, 40000,
        [](size_t threads, size_t, Dice& dice) {
          return threads == 1 ? dice.noise() : 0.6 * dice.noise() + (dice.hits(0.1) ? 2 : 0);
        }},
-      {"all becomes ten times dearer", 2, 20000,
+      {"all steps become ten times slower", 2, 20000,
        [](size_t threads, size_t step, Dice& dice) {
          return (threads > 1 ? 0.6 : 1) * (step < 5000 ? 1 : 10) * dice.noise();
        }},
-      // Known to be weak: a rare stall is taken for the rule, and the level that it hit is avoided for long.
-      {"rare stalls that do not spoil it", 2, 40000,
+      // A known weakness: one rare stall is treated as typical, and its level is avoided for a long time.
+      {"rare stalls, 2 threads still faster", 2, 40000,
        [](size_t threads, size_t, Dice& dice) {
          return threads == 1 ? dice.noise() : 0.6 * dice.noise() + (dice.hits(0.01) ? 20 : 0);
        },
        1.3},
-      {"stalls that hit any number alike", 2, 40000,
+      {"stalls with any number of threads", 2, 40000,
        [](size_t threads, size_t, Dice& dice) {
          return (threads > 1 ? 0.6 : 1) * dice.noise() + (dice.hits(0.02) ? 10 : 0);
        },
@@ -164,39 +165,39 @@ TEST("autoTune: over a long run, at most a few percent above the best fixed choi
   for (const Machine& machine : machines) {
     for (uint64_t seed = 1; seed <= kSeeds; ++seed) {
       double best = INFINITY;
-      for (size_t threads = 1; threads <= machine.most; threads *= 2) {
+      for (size_t threads = 1; threads <= machine.maxThreads; threads *= 2) {
         best = fmin(best, meanOfFixed(machine, threads, seed));
       }
       const double ratio = Run(machine, seed).mean / best;
       if (ratio <= machine.limit) continue;
       char text[150];
-      snprintf(text, sizeof text, "%s, seed %d: %.3f times the best fixed choice", machine.name, static_cast<int>(seed),
-               ratio);
+      snprintf(text, sizeof text, "%s, seed %d: cost is %.3f times the best fixed one, expected at most %.2f",
+               machine.name, static_cast<int>(seed), ratio, machine.limit);
       fail(__FILE__, __LINE__, text);
     }
   }
 }
 
-TEST("autoTune: what the most is may change; it never gives more, nor none") {
+TEST("AutoTune: returns 1 to maxThreads, also after maxThreads changes") {
   AutoTune autoTune;
   Dice dice(1);
-  for (size_t most : {1, 2, 3, 1024, 5, 1, 8}) {
+  for (size_t maxThreads : {1, 2, 3, 1024, 5, 1, 8}) {
     for (size_t step = 0; step < 3000; ++step) {
-      const size_t threads = autoTune.choose(most);
-      CHECK(threads >= 1 && threads <= most);
-      autoTune.took(dice.unit());
+      const size_t threads = autoTune.choose(maxThreads);
+      CHECK(threads >= 1 && threads <= maxThreads);
+      autoTune.record(dice.unit());
     }
   }
 }
 
-TEST("autoTune: a clock that stands still now and then leads it astray for a while only") {
+TEST("AutoTune: recovers from a clock that sometimes stands still") {
   AutoTune autoTune;
   Dice dice(1);
   size_t uses[3] = {};
   for (size_t step = 0; step < 10000; ++step) {
     const size_t threads = autoTune.choose(2);
     CHECK(threads == 1 || threads == 2);
-    autoTune.took(step < 200 && step % 3 == 0 ? 0 : neighbour(threads, step, dice));
+    autoTune.record(step < 200 && step % 3 == 0 ? 0 : otherProcess(threads, step, dice));
     if (step >= 5000 && threads < 3) ++uses[threads];
   }
   CHECK(uses[1] > 4500);

@@ -1,8 +1,14 @@
-// Unit tests with nothing to install: TEST("name") { CHECK(condition); }
+// A unit test framework of one file:
+//   TEST("name") {
+//     CHECK(condition);
+//     CHECK_EQUAL(actual, expected);  // prints both values if they differ
+//   }
 #pragma once
 #include <stdio.h>
 
+#include <sstream>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 struct Test {
@@ -24,9 +30,19 @@ struct Register {
   Register(const char* name, void (*run)()) { tests().push_back({name, run}); }
 };
 
-/// Counts a failure, and prints the first ones.
-inline void fail(const char* file, int line, const std::string& what) {
-  if (++failures() <= 20) printf("%s:%d: %s\n", file, line, what.c_str());
+/// Counts a failure. Prints only the first ones.
+inline void fail(const char* file, int line, const std::string& message) {
+  if (++failures() <= 20) printf("%s:%d: %s\n", file, line, message.c_str());
+}
+
+template <class A, class E>
+void checkEqual(const char* file, int line, const char* text, const A& actual, const E& expected) {
+  using Common = std::common_type_t<A, E>;
+  if (static_cast<Common>(actual) == static_cast<Common>(expected)) return;
+  std::ostringstream message;
+  message.precision(17);
+  message << text << ": " << actual << ", expected " << expected;
+  fail(file, line, message.str());
 }
 
 #define JOINED_(a, b) a##b
@@ -35,7 +51,8 @@ inline void fail(const char* file, int line, const std::string& what) {
   static void JOINED(test, __LINE__)();                                             \
   static const Register JOINED(registered, __LINE__)(name, JOINED(test, __LINE__)); \
   static void JOINED(test, __LINE__)()
-#define CHECK(condition)                                    \
-  do {                                                      \
-    if (!(condition)) fail(__FILE__, __LINE__, #condition); \
+#define CHECK(condition)                                                              \
+  do {                                                                                \
+    if (!(condition)) fail(__FILE__, __LINE__, "expected " #condition " to be true"); \
   } while (0)
+#define CHECK_EQUAL(actual, expected) checkEqual(__FILE__, __LINE__, #actual, actual, expected)

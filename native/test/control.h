@@ -3,10 +3,10 @@
 
 #include "../engine/plan.h"
 
-/// What the outputs of a control block hold that no step has written to.
+/// Initial value of the outputs: no step has written to them.
 constexpr double kUnwritten = -7;
 
-/// The control block of a step that is asked for nothing but the update.
+/// The control block of a step that only updates.
 inline Control idle() {
   Control control = {};
   control.gradScale = 1;

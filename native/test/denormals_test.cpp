@@ -1,5 +1,4 @@
-// FlushDenormals: denormal numbers count as 0 inside, on every thread that does a part of the step, and count again
-// after.
+// FlushDenormals: denormal numbers are 0 during a step, on every thread that takes part in it, and not after it.
 #include "../engine/denormals.h"
 
 #include <math.h>
@@ -20,7 +19,7 @@ uint32_t bitsOf(float x) {
   return bits;
 }
 
-/// Whether this thread takes denormal numbers for 0: those that it reads, and those that it would make.
+/// Whether this thread treats denormal numbers as 0, both as operands and as results.
 bool isFlushing() {
   volatile float denormal = kDenormal, large = 0x1p+30f, small = 0x1p-126f, quarter = 0.25f;
   volatile float read = denormal * large, made = small * quarter;
@@ -31,8 +30,8 @@ bool isFlushing() {
 
 std::atomic<int> runs{0}, flushed{0};
 
-/// Of a step over `length` elements, or as many in rows, with as many threads: how many runs of the kernel were
-/// flushed.
+/// One step with a dense or sparse gradient of `length` elements. Records in which runs of the kernel denormal numbers
+/// were flushed.
 struct Step {
   Step(const KernelSet& set, const char* kernel, size_t threads, size_t length, bool ofRows, bool isOn) {
     const Environment environment(threads);
@@ -43,29 +42,29 @@ struct Step {
     control.flushDenormals = isOn;
     float row[] = {1, INFINITY, 0, 1, 0, 0, 1, 1};
     int32_t rowOf[] = {0};
-    Plan plan(spy.set(), 1, &control, row, kPassFloats + 2, rowOf);
+    Plan plan(spy.set(), 1, {&control, row, kPassFloats + 2, rowOf});
     std::vector<float> param(length, 0.0f), state(length, 0.0f), grad(length, kDenormal);
     const size_t columns = 50;
     std::vector<uint32_t> names;
     for (size_t i = 0; i < length / columns; ++i) names.push_back(static_cast<uint32_t>(i));
     plan.setTensor(0, spy.kernel(), {param.data(), nullptr, nullptr, {state.data()}, length, false}, columns);
-    if (ofRows) plan.setGrad(0, names.data(), names.size(), grad.data(), columns);
+    if (ofRows) plan.setSparseGrad(0, {names.data(), names.size(), grad.data(), columns});
     if (!ofRows) plan.setGrad(0, grad.data());
     plan.step();
     CHECK(!isFlushing());
     CHECK(runs > 0);
     allFlushed = flushed == runs;
     noneFlushed = flushed == 0;
-    // The norm is not part of the update: denormal numbers count in it.
+    // The norm is measured outside the update, with denormal numbers.
     CHECK(control.gradNorm > 0);
     isZero = true;
     for (float w : param) isZero = isZero && w == 0;
     tookPart = spy.threads();
-    if (threads > 1) lookAtThePool(threads);
+    if (threads > 1) checkPool(threads);
   }
 
-  /// None of its threads has kept what it was told for the step.
-  void lookAtThePool(size_t threads) {
+  /// Checks that no thread of the pool still flushes.
+  void checkPool(size_t threads) {
     std::vector<char> flushing(64, 2);
     parallel::run(
         flushing.size(), threads,
@@ -74,7 +73,7 @@ struct Step {
           std::this_thread::sleep_for(std::chrono::microseconds(200));
         },
         &flushing);
-    for (char f : flushing) CHECK(f == 0);
+    for (char f : flushing) CHECK_EQUAL(f, 0);
   }
 
   bool allFlushed, noneFlushed, isZero;
@@ -82,7 +81,7 @@ struct Step {
 };
 }  // namespace
 
-TEST("denormals: flushed while it lives and is on, restored after, also inside another") {
+TEST("FlushDenormals: flushes during its lifetime if on, and restores the mode, also if nested") {
   CHECK(!isFlushing());
   {
     const FlushDenormals off(false);
@@ -101,14 +100,17 @@ TEST("denormals: flushed while it lives and is on, restored after, also inside a
   CHECK(!isFlushing());
 }
 
-TEST("denormals: rounding stays as it was") {
+TEST("FlushDenormals: does not change rounding") {
   volatile float one = 1, tiny = 0x1p-24f, sum = one + tiny, more = one + 3 * tiny;
   const FlushDenormals on(true);
   volatile float flushedSum = one + tiny, flushedMore = one + 3 * tiny;
-  CHECK(sum == 1 && flushedSum == sum && more == flushedMore && more > 1);
+  CHECK_EQUAL(sum, 1);
+  CHECK_EQUAL(flushedSum, sum);
+  CHECK_EQUAL(more, flushedMore);
+  CHECK(more > 1);
 }
 
-TEST("denormals: a step takes them for 0 if it is asked to, and only then") {
+TEST("FlushDenormals: a step flushes if and only if flushDenormals is set") {
   forEachSet([](const KernelSet& set) {
     for (const char* kernel : {"sgd", "adagrad", "adagrad-row-wise"}) {
       for (bool ofRows : {false, true}) {
@@ -121,7 +123,7 @@ TEST("denormals: a step takes them for 0 if it is asked to, and only then") {
   });
 }
 
-TEST("denormals: on every thread of a step, and on none of the pool after it") {
+TEST("FlushDenormals: works on every thread of a step, and on no thread after it") {
   for (bool ofRows : {false, true}) {
     for (bool isOn : {true, false}) {
       const Step step(widestSet(), "sgd", 3, 400000, ofRows, isOn);

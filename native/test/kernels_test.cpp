@@ -1,11 +1,12 @@
-// Every kernel of every instruction set against the scalar one, to the bit, and inside its span.
+// Every kernel of every instruction set computes the same bits as the scalar one, and writes only inside its span.
 #include "../engine/dispatch.h"
 #include "buffer.h"
 #include "check.h"
+#include "random.h"
 
 namespace {
 struct Tensor {
-  /// A kernel per row has one number for the whole span.
+  /// If `perRow`, the state is one number for the whole span.
   Tensor(size_t length, bool perRow)
       : param(length), grad(length), ema(length), state(kMaxState, Buffer(perRow ? 1 : length)) {}
 
@@ -15,7 +16,7 @@ struct Tensor {
     return span;
   }
 
-  /// The name of the first array that differs from the other's, with the index; empty if none.
+  /// The names of the arrays that differ, each with the first index; empty if none does.
   std::string differs(const Tensor& other) const {
     const auto compare = [](const char* name, const Buffer& a, const Buffer& b) {
       const size_t i = a.differs(b);
@@ -37,7 +38,7 @@ struct Tensor {
   std::vector<Buffer> state;
 };
 
-/// One use of the kernels: what Pass and Span can say, each on or off.
+/// One combination of the options of Pass and Span.
 struct Use {
   Pass pass;
   bool hasEma, zeroGrad;
@@ -48,11 +49,11 @@ std::vector<Use> uses() {
   for (float gradScale : {1.0f, -0.37f}) {
     for (float clipValue : {static_cast<float>(INFINITY), 0.5f}) {
       for (float l2 : {0.0f, 0.1f}) {
-        for (float keep : {1.0f, 0.9f}) {
+        for (float decayFactor : {1.0f, 0.9f}) {
           for (bool zeroGrad : {false, true}) {
-            all.push_back({{gradScale, clipValue, l2, keep, 0, 0}, false, zeroGrad});
+            all.push_back({{gradScale, clipValue, l2, decayFactor, 0, 0}, false, zeroGrad});
             for (float emaStart : {0.0f, 1.0f}) {
-              all.push_back({{gradScale, clipValue, l2, keep, 0.01f, emaStart}, true, zeroGrad});
+              all.push_back({{gradScale, clipValue, l2, decayFactor, 0.01f, emaStart}, true, zeroGrad});
             }
           }
         }
@@ -64,7 +65,7 @@ std::vector<Use> uses() {
 
 bool same(double a, double b) { return (isnan(a) && isnan(b)) || memcmp(&a, &b, sizeof a) == 0; }
 
-/// Runs a kernel, after the walk that measures if it has one. Returns what that found.
+/// Runs a kernel, after its measuring walks if it has some. Returns the sums of squares of these.
 std::vector<double> run(const Kernel& kernel, const Use& use, const float* constants, Tensor* tensor) {
   std::vector<double> norms;
   const Span span = tensor->span(use.hasEma, use.zeroGrad);
@@ -76,7 +77,7 @@ std::vector<double> run(const Kernel& kernel, const Use& use, const float* const
     kernel.accumulateColumns(use.pass, constants, columns, span.length / group, group);
   }
   if (kernel.measure != nullptr) {
-    // They are added to what other parts of the tensor have.
+    // The kernel adds to the sums of other parts of the tensor.
     norms = {1, 2};
     kernel.measure(use.pass, constants, span, norms.data());
     CHECK(tensor->guarded());
@@ -93,7 +94,7 @@ void compareAt(size_t length, const std::vector<Use>& uses, Values values) {
   Buffer zeros(length);
   for (size_t i = 0; i < length; ++i) zeros.set(i, 0.0f);
   for (size_t k = 0; k < scalar.count; ++k) {
-    if (scalar.kernels[k].perRow && length == 0) continue;  // a row has elements
+    if (scalar.kernels[k].perRow && length == 0) continue;  // a matrix row is never empty
     for (const Use& use : uses) {
       Tensor start(length, scalar.kernels[k].perRow);
       random.fill(&start.param, values);
@@ -106,35 +107,35 @@ void compareAt(size_t length, const std::vector<Use>& uses, Values values) {
       Tensor expected = start;
       const std::vector<double> expectedNorms = run(scalar.kernels[k], use, constants, &expected);
       CHECK(expected.guarded());
-      if (!use.hasEma) CHECK(expected.ema.differs(start.ema) == length);
+      if (!use.hasEma) CHECK_EQUAL(expected.ema.differs(start.ema), length);
       CHECK(expected.grad.differs(use.zeroGrad ? zeros : start.grad) == length);
 
       for (size_t s = 0; s + 1 < count; ++s) {
         Tensor actual = start;
         const std::vector<double> norms = run(sets[s]->kernels[k], use, constants, &actual);
-        std::string where = actual.differs(expected) + (actual.guarded() ? "" : " wrote outside its span");
+        std::string where = actual.differs(expected) + (actual.guarded() ? "" : " memory outside its span");
         for (size_t n = 0; n < norms.size(); ++n) where += same(norms[n], expectedNorms[n]) ? "" : " a norm";
         if (where.empty()) continue;
         const Pass& p = use.pass;
         char text[200];
         snprintf(text, sizeof text,
-                 "%s %s, length %zu, gradScale %g clipValue %g l2 %g keep %g ema %d start %g zero %d", sets[s]->isa,
-                 scalar.kernels[k].name, length, p.gradScale, p.clipValue, p.l2, p.keep, use.hasEma, p.emaStart,
-                 use.zeroGrad);
-        fail(__FILE__, __LINE__, std::string(text) + ": differs from scalar at " + where);
+                 "%s %s, length %zu, gradScale %g clipValue %g l2 %g decayFactor %g ema %d start %g zero %d",
+                 sets[s]->isa, scalar.kernels[k].name, length, p.gradScale, p.clipValue, p.l2, p.decayFactor,
+                 use.hasEma, p.emaStart, use.zeroGrad);
+        fail(__FILE__, __LINE__, std::string(text) + ": expected the bits of scalar, differs at " + where);
       }
     }
   }
 }
 }  // namespace
 
-TEST("all instruction sets hold the same table of kernels") {
+TEST("kernels: all instruction sets have the same table") {
   const KernelSet* sets[kMaxSets];
   const size_t count = available(sets, kMaxSets);
   CHECK(count > 0);
   CHECK(std::string(sets[count - 1]->isa) == "scalar");
   for (size_t s = 0; s < count; ++s) {
-    CHECK(sets[s]->count == sets[0]->count);
+    CHECK_EQUAL(sets[s]->count, sets[0]->count);
     for (size_t k = 0; k < sets[s]->count; ++k) {
       CHECK(std::string(sets[s]->kernels[k].name) == sets[0]->kernels[k].name);
       CHECK(std::string(sets[s]->kernels[k].state) == sets[0]->kernels[k].state);
@@ -144,16 +145,16 @@ TEST("all instruction sets hold the same table of kernels") {
   }
 }
 
-// Up to two registers of the widest set and one element, so that every loop and every tail is at its edges.
-TEST("ordinary numbers: equal to scalar at every length up to 33") {
+// Up to two registers of the widest set and one element: covers the limits of every loop and every tail.
+TEST("kernels: equal to scalar for ordinary numbers and all lengths up to 33") {
   for (size_t length = 0; length <= 33; ++length) compareAt(length, uses(), Values::kOrdinary);
 }
 
-// The longer ones are of several pieces, in which a kernel per row measures its gradient.
-TEST("ordinary numbers: equal to scalar at lengths 1000, 1003 and 2051") {
+// More than kPiece elements, so that kernels with a state per matrix row sum several pieces.
+TEST("kernels: equal to scalar for ordinary numbers and lengths 1000, 1003 and 2051") {
   for (size_t length : {1000, 1003, 2051}) compareAt(length, uses(), Values::kOrdinary);
 }
 
-TEST("zeros, denormals, huge numbers, infinities and NaN: equal to scalar") {
+TEST("kernels: equal to scalar for zeros, denormals, huge numbers, infinities and NaN") {
   for (size_t length : {1, 7, 33, 1000, 1003, 2051}) compareAt(length, uses(), Values::kAny);
 }

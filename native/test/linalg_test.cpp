@@ -1,23 +1,24 @@
-// Vectors of floats and doubles: the definition, inside their spans, from every instruction set and number of threads.
+// linalg: exact results, no write outside the vectors, with every instruction set and number of threads.
 #include "../engine/linalg.h"
 
 #include "../engine/parallel.h"
 #include "buffer.h"
 #include "check.h"
+#include "random.h"
 #include "sets.h"
 
 namespace {
 using linalg::Columns;
 using linalg::Vector;
 
-/// Numbers of either type between guards, at an address that is a multiple of their size and of nothing more.
+/// Floats or doubles between guards, aligned to no more than their size.
 class Numbers {
  public:
   Numbers(size_t length, bool isFloat, Random* random, Values values)
       : doubles_(isFloat ? 0 : length + 2, kGuard), floats_(isFloat ? length : 0), length_(length), isFloat_(isFloat) {
     Buffer source(length);
     random->fill(&source, values);
-    // Doubles have digits that floats lack.
+    // Doubles get digits that a float cannot represent.
     for (size_t i = 0; i < length; ++i) set(i, static_cast<double>(source.data()[i]) * (isFloat ? 1 : 1.0000000123));
   }
 
@@ -66,9 +67,9 @@ double dotAsDefined(Numbers& x, Numbers& y, size_t chunk = 16384) {
   return sum;
 }
 
-/// Calls check(x, y, out, z) with all types.
+/// Calls check(x, y, out, z) for all combinations of float and double.
 template <class F>
-void forEachMixture(size_t length, Values values, F check) {
+void forEachTypes(size_t length, Values values, F check) {
   for (unsigned types = 0; types < 16; ++types) {
     Random random(static_cast<uint32_t>(length) + types);
     Numbers x(length, types & 1, &random, values), y(length, types & 2, &random, values);
@@ -81,10 +82,10 @@ void forEachMixture(size_t length, Values values, F check) {
 const size_t kLengths[] = {0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 100, 16383, 16384, 16385};
 }  // namespace
 
-TEST("dot and axpby are their definition, to the bit") {
+TEST("linalg: dot and axpby are exact to the bit") {
   for (Values values : {Values::kOrdinary, Values::kAny}) {
     for (size_t length : kLengths) {
-      forEachMixture(length, values, [&](Numbers& x, Numbers& y, Numbers& out, Numbers& z) {
+      forEachTypes(length, values, [&](Numbers& x, Numbers& y, Numbers& out, Numbers& z) {
         const double product = dotAsDefined(x, y), a = 1.1, b = -1.0 / 3;
         Numbers expected = out;
         for (size_t i = 0; i < length; ++i) {
@@ -97,7 +98,7 @@ TEST("dot and axpby are their definition, to the bit") {
           for (bool hasDot : {false, true}) {
             Numbers actual = out;
             const Vector other = hasDot ? z.vector() : Vector{nullptr, kNoElement};
-            const double found = linalg::axpby(set, a, x.vector(), b, y.vector(), actual.vector(), other, length);
+            const double found = linalg::axpby(set, {a, x.vector(), b, y.vector(), actual.vector(), other}, length);
             CHECK(actual.equals(expected) && actual.guarded());
             CHECK(Numbers::same(found, hasDot ? sum : 0));
           }
@@ -107,24 +108,25 @@ TEST("dot and axpby are their definition, to the bit") {
   }
 }
 
-TEST("multiply, maxAbs and maxAbsDifference are their definition, to the bit") {
+TEST("linalg: multiply, maxAbs and maxAbsDifference are exact to the bit") {
   for (Values values : {Values::kOrdinary, Values::kAny}) {
     for (size_t length : kLengths) {
-      forEachMixture(length, values, [&](Numbers& x, Numbers& y, Numbers& out, Numbers&) {
+      forEachTypes(length, values, [&](Numbers& x, Numbers& y, Numbers& out, Numbers&) {
         Numbers expected = out;
-        double most = 0, apart = 0;
+        double largest = 0, largestDifference = 0;
         for (size_t i = 0; i < length; ++i) {
           expected.set(i, 0.1 * x.at(i));
           const double size = fabs(x.at(i)), difference = fabs(x.at(i) - y.at(i));
-          most = isnan(most) || size <= most ? most : size;
-          apart = isnan(apart) || difference <= apart ? apart : difference;
+          largest = isnan(largest) || size <= largest ? largest : size;
+          largestDifference =
+              isnan(largestDifference) || difference <= largestDifference ? largestDifference : difference;
         }
         forEachSet([&](const KernelSet& set) {
           Numbers actual = out;
           linalg::multiply(set, 0.1, x.vector(), actual.vector(), length);
           CHECK(actual.equals(expected) && actual.guarded());
-          CHECK(Numbers::same(linalg::maxAbs(set, x.vector(), length), most));
-          CHECK(Numbers::same(linalg::maxAbsDifference(set, x.vector(), y.vector(), length), apart));
+          CHECK(Numbers::same(linalg::maxAbs(set, x.vector(), length), largest));
+          CHECK(Numbers::same(linalg::maxAbsDifference(set, x.vector(), y.vector(), length), largestDifference));
         });
       });
     }
@@ -132,7 +134,7 @@ TEST("multiply, maxAbs and maxAbsDifference are their definition, to the bit") {
 }
 
 namespace {
-/// Columns, and their addresses.
+/// A tall matrix: its columns and their addresses.
 struct Tall {
   Tall(size_t rows, size_t count, uint32_t seed) : rows(rows) {
     Random random(seed);
@@ -154,7 +156,7 @@ struct Tall {
   size_t rows;
 };
 
-/// x + the columns times weights, in the order that is defined.
+/// x = x + P weights, in the defined order.
 void addAsDefined(Tall& p, const double* weights, Numbers* x) {
   const size_t count = p.columns.size();
   for (size_t k = 0; k < count; k += 4) {
@@ -172,41 +174,41 @@ void compareTall(size_t rows, size_t count) {
   Random random(9);
   Tall p(rows, count, 1);
   Numbers x(rows, false, &random, Values::kOrdinary), weights(count, false, &random, Values::kOrdinary);
-  const size_t made = (count + 1) / 2;
-  Tall q(count, made, 2), expectedColumns(rows, count, 3);
+  const size_t qRows = (count + 1) / 2;
+  Tall q(count, qRows, 2), expectedColumns(rows, count, 3);
   Numbers sum = x;
   addAsDefined(p, weights.doubles(), &sum);
   for (size_t k = 0; k < count; ++k) {
     for (size_t i = 0; i < rows; ++i) expectedColumns.columns[k].set(i, 0);
-    if (k < made) addAsDefined(p, q.columns[k].doubles(), &expectedColumns.columns[k]);
+    if (k < qRows) addAsDefined(p, q.columns[k].doubles(), &expectedColumns.columns[k]);
   }
   forEachSet([&](const KernelSet& set) {
     std::vector<double> out(count), products(count * count);
     linalg::project(set, p.view(), x.doubles(), out.data());
     linalg::gram(set, p.view(), products.data());
     for (size_t k = 0; k < count; ++k) {
-      CHECK(out[k] == dotAsDefined(p.columns[k], x));
+      CHECK_EQUAL(out[k], dotAsDefined(p.columns[k], x));
       for (size_t j = 0; j < count; ++j) {
-        CHECK(products[k * count + j] == dotAsDefined(p.columns[k], p.columns[j], 1024));
+        CHECK_EQUAL(products[k * count + j], dotAsDefined(p.columns[k], p.columns[j], 1024));
       }
     }
     Numbers actual = x;
     linalg::addCombination(set, p.view(), weights.doubles(), actual.doubles());
     CHECK(actual.equals(sum) && actual.guarded());
     Tall copy = p;
-    linalg::gemmInPlace(set, copy.view(), q.view().columns, made);
+    linalg::gemmInPlace(set, copy.view(), q.view().columns, qRows);
     CHECK(copy.equals(expectedColumns));
   });
 }
 }  // namespace
 
-TEST("tall matrices: the definition, to the bit") {
+TEST("linalg: operations on tall matrices are exact to the bit") {
   for (size_t rows : {0, 1, 5, 255, 257, 1023, 1025, 2049, 16385}) {
     for (size_t count : {0, 1, 2, 3, 4, 5, 8}) compareTall(rows, count);
   }
 }
 
-TEST("vectors: the same from 1, 2, 3 and 8 threads") {
+TEST("linalg: the same bits with 1, 2, 3 and 8 threads") {
   constexpr size_t kLength = 100003;
   const KernelSet& set = widestSet();
   Random random(5);
@@ -218,9 +220,9 @@ TEST("vectors: the same from 1, 2, 3 and 8 threads") {
   for (size_t threads : {1, 2, 3, 8}) {
     parallel::setThreads(threads, true);
     Numbers out = y;
-    CHECK(linalg::dot(set, x.vector(), y.vector(), kLength) == product);
-    CHECK(linalg::axpby(set, 1, x.vector(), 0, y.vector(), out.vector(), out.vector(), kLength) == squares);
-    CHECK(linalg::maxAbsDifference(set, x.vector(), out.vector(), kLength) == 0);
+    CHECK_EQUAL(linalg::dot(set, x.vector(), y.vector(), kLength), product);
+    CHECK_EQUAL(linalg::axpby(set, {1, x.vector(), 0, y.vector(), out.vector(), out.vector()}, kLength), squares);
+    CHECK_EQUAL(linalg::maxAbsDifference(set, x.vector(), out.vector(), kLength), 0);
     CHECK(isnan(linalg::maxAbs(set, bad.vector(), kLength)));
     compareTall(50001, 5);
   }

@@ -1,4 +1,4 @@
-// Plan::step: norm, clipping, skipping, zeroing, and which tensors take part.
+// Plan::step with dense gradients: norm, clipping, skipping, zeroing, and tensors that take no part.
 #include "../engine/plan.h"
 
 #include <math.h>
@@ -11,9 +11,10 @@
 #include "sets.h"
 
 namespace {
-/// Two tensors under SGD at lr 1: params 0, gradients (3, 0) and (4), a row each. The norm is 5.
+/// Two tensors with SGD and lr 1: params 0, gradients (3, 0) and (4), one constants row each. The norm is 5.
 struct Fixture {
-  explicit Fixture(const KernelSet& set) : sgd(kernelNamed(set, "sgd")), plan(set, 2, &control, rows, kStride, rowOf) {
+  explicit Fixture(const KernelSet& set)
+      : sgd(kernelNamed(set, "sgd")), plan(set, 2, {&control, rows, kStride, rowOf}) {
     plan.setTensor(0, sgd, {first, nullptr, nullptr, {}, 2, false}, 0);
     plan.setTensor(1, sgd, {second, nullptr, nullptr, {}, 1, false}, 0);
     plan.setGrad(0, firstGrad);
@@ -39,62 +40,72 @@ void forEachFixture(F check) {
 }
 }  // namespace
 
-TEST("a step updates all tensors and measures nothing unasked") {
+TEST("plan: a step updates all tensors, and measures the norm only if requested") {
   forEachFixture([](Fixture& f) {
     f.plan.step();
-    CHECK(f.control.applied == 1 && f.control.gradNorm == kUnwritten);
-    CHECK(f.first[0] == -3 && f.first[1] == 0 && f.second[0] == -4);
-    CHECK(f.firstGrad[0] == 3 && f.secondGrad[0] == 4);
+    CHECK_EQUAL(f.control.applied, 1);
+    CHECK_EQUAL(f.control.gradNorm, kUnwritten);
+    CHECK_EQUAL(f.first[0], -3);
+    CHECK_EQUAL(f.first[1], 0);
+    CHECK_EQUAL(f.second[0], -4);
+    CHECK_EQUAL(f.firstGrad[0], 3);
+    CHECK_EQUAL(f.secondGrad[0], 4);
   });
 }
 
-TEST("the norm is that of the scaled gradients") {
+TEST("plan: the norm is that of the scaled gradients") {
   forEachFixture([](Fixture& f) {
     f.control.measureNorm = 1;
     f.control.gradScale = -2;
     f.plan.step();
-    CHECK(f.control.gradNorm == 10);
-    CHECK(f.first[0] == 6 && f.second[0] == 8);
+    CHECK_EQUAL(f.control.gradNorm, 10);
+    CHECK_EQUAL(f.first[0], 6);
+    CHECK_EQUAL(f.second[0], 8);
   });
 }
 
-TEST("clipping scales down to the maximal norm, and never up") {
+TEST("plan: clipping scales gradients down to maxNorm, and never up") {
   forEachFixture([](Fixture& f) {
     f.control.measureNorm = 1;
     f.control.maxNorm = 1;
     f.plan.step();
-    CHECK(f.control.gradNorm == 5);
+    CHECK_EQUAL(f.control.gradNorm, 5);
     const float scale = static_cast<float>(1 / (5 + 1e-6));
-    CHECK(f.first[0] == -(scale * 3) && f.second[0] == -(scale * 4));
+    CHECK_EQUAL(f.first[0], -(scale * 3));
+    CHECK_EQUAL(f.second[0], -(scale * 4));
     f.control.maxNorm = 100;
     f.first[0] = 0;
     f.plan.step();
-    CHECK(f.first[0] == -3);
+    CHECK_EQUAL(f.first[0], -3);
   });
 }
 
-TEST("a row's own gradScale joins the step's: maximize") {
+TEST("plan: gradScale of the constants row multiplies gradScale of the step, as maximize does") {
   forEachFixture([](Fixture& f) {
     f.rows[Fixture::kStride] = -1;
     f.control.gradScale = 2;
     f.plan.step();
-    CHECK(f.first[0] == -6 && f.second[0] == 8);
+    CHECK_EQUAL(f.first[0], -6);
+    CHECK_EQUAL(f.second[0], 8);
   });
 }
 
-TEST("a tensor without a row takes no part: not in the norm, the update, the zeroing") {
+TEST("plan: a tensor without a constants row takes no part in norm, update and zeroing") {
   forEachFixture([](Fixture& f) {
     f.rowOf[0] = -1;
     f.firstGrad[0] = NAN;
     f.control.measureNorm = f.control.skipNonFinite = f.control.zeroGrads = 1;
     f.plan.step();
-    CHECK(f.control.applied == 1 && f.control.gradNorm == 4);
-    CHECK(f.first[0] == 0 && f.second[0] == -4);
-    CHECK(isnan(f.firstGrad[0]) && f.secondGrad[0] == 0);
+    CHECK_EQUAL(f.control.applied, 1);
+    CHECK_EQUAL(f.control.gradNorm, 4);
+    CHECK_EQUAL(f.first[0], 0);
+    CHECK_EQUAL(f.second[0], -4);
+    CHECK(isnan(f.firstGrad[0]));
+    CHECK_EQUAL(f.secondGrad[0], 0);
   });
 }
 
-TEST("a gradient that is not finite skips the step, which still zeroes gradients if asked") {
+TEST("plan: a non-finite gradient skips the step, which still sets gradients to 0 if requested") {
   for (float bad : {NAN, INFINITY, -INFINITY}) {
     for (double zeroGrads : {0.0, 1.0}) {
       forEachFixture([=](Fixture& f) {
@@ -102,8 +113,10 @@ TEST("a gradient that is not finite skips the step, which still zeroes gradients
         f.control.measureNorm = f.control.skipNonFinite = 1;
         f.control.zeroGrads = zeroGrads;
         f.plan.step();
-        CHECK(f.control.applied == 0 && !isfinite(f.control.gradNorm));
-        CHECK(f.first[0] == 0 && f.second[0] == 0);
+        CHECK_EQUAL(f.control.applied, 0);
+        CHECK(!isfinite(f.control.gradNorm));
+        CHECK_EQUAL(f.first[0], 0);
+        CHECK_EQUAL(f.second[0], 0);
         CHECK(f.firstGrad[0] == (zeroGrads != 0 ? 0 : 3));
         CHECK(zeroGrads != 0 ? f.secondGrad[0] == 0 : !isfinite(f.secondGrad[0]));
       });
@@ -111,36 +124,40 @@ TEST("a gradient that is not finite skips the step, which still zeroes gradients
   }
 }
 
-TEST("without skipNonFinite, a NaN reaches the params, clipped or not") {
+TEST("plan: without skipNonFinite, a NaN reaches the params, also through clipping") {
   forEachFixture([](Fixture& f) {
     f.secondGrad[0] = NAN;
     f.control.measureNorm = 1;
     f.control.maxNorm = 1;
     f.plan.step();
-    CHECK(f.control.applied == 1 && isnan(f.control.gradNorm));
+    CHECK_EQUAL(f.control.applied, 1);
+    CHECK(isnan(f.control.gradNorm));
     CHECK(isnan(f.first[0]) && isnan(f.second[0]));
   });
 }
 
-TEST("zeroGrads zeroes in the step") {
+TEST("plan: zeroGrads sets the gradients to 0 in the step") {
   forEachFixture([](Fixture& f) {
     f.control.zeroGrads = 1;
     f.plan.step();
-    CHECK(f.first[0] == -3 && f.firstGrad[0] == 0 && f.secondGrad[0] == 0);
+    CHECK_EQUAL(f.first[0], -3);
+    CHECK_EQUAL(f.firstGrad[0], 0);
+    CHECK_EQUAL(f.secondGrad[0], 0);
   });
 }
 
-TEST("an empty tensor is fine") {
+TEST("plan: accepts an empty tensor") {
   forEachFixture([](Fixture& f) {
     f.plan.setTensor(0, f.sgd, {}, 0);
     f.control.measureNorm = f.control.zeroGrads = 1;
     f.plan.step();
-    CHECK(f.control.gradNorm == 4 && f.second[0] == -4);
+    CHECK_EQUAL(f.control.gradNorm, 4);
+    CHECK_EQUAL(f.second[0], -4);
   });
 }
 
-// Rows of 3 and of 20000: segments of 16384 elements end in the middle of one, or hold none that begins in them.
-TEST("a kernel per row is run once on each whole row, however the tensor is cut") {
+// Chunks of 16384 elements end inside a matrix row of 3. Some contain no start of a matrix row of 20000.
+TEST("plan: a per-row kernel runs once on each whole matrix row, however the tensor is cut") {
   for (size_t columns : {3, 20000, 16384, 1}) {
     forEachSet([=](const KernelSet& set) {
       const Kernel* const kernel = kernelNamed(set, "adagrad-row-wise");
@@ -156,7 +173,7 @@ TEST("a kernel per row is run once on each whole row, however the tensor is cut"
       }
       Control control = idle();
       int32_t rowOf[] = {0};
-      Plan plan(set, 1, &control, row, kPassFloats + 2, rowOf);
+      Plan plan(set, 1, {&control, row, kPassFloats + 2, rowOf});
       plan.setTensor(0, kernel, {param.data(), nullptr, nullptr, {sum.data()}, length, false}, columns);
       plan.setGrad(0, grad.data());
       plan.step();

@@ -1,11 +1,12 @@
-// sumSquares in its fixed order; lerp, add and scale: the same bits from every instruction set.
+// sumSquares in its fixed order, and lerp, add and scale: the same bits with every instruction set.
 #include "../engine/plan.h"
 #include "buffer.h"
 #include "check.h"
+#include "random.h"
 #include "sets.h"
 
 namespace {
-// The definition: in chunks of 16384, element i goes to lane i mod 16, and the lanes are folded in halves.
+// The definition: chunks of 16384; element i goes to lane i mod 16; the upper half of the lanes is added to the lower.
 double defined(const float* x, size_t length) {
   double sum = 0;
   for (size_t begin = 0; begin < length; begin += 16384) {
@@ -24,7 +25,7 @@ double defined(const float* x, size_t length) {
 bool same(double a, double b) { return (isnan(a) && isnan(b)) || memcmp(&a, &b, sizeof a) == 0; }
 }  // namespace
 
-TEST("sumSquares is its definition, to the bit") {
+TEST("reduce: sumSquares is exact to the bit") {
   for (Values values : {Values::kOrdinary, Values::kAny}) {
     for (size_t length : {0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 1000, 1003, 16383, 16384, 16385, 100003}) {
       Buffer x(length);
@@ -36,13 +37,13 @@ TEST("sumSquares is its definition, to the bit") {
   }
 }
 
-TEST("the squares of finite floats have a finite sum") {
+TEST("reduce: the squares of finite floats have a finite sum") {
   const std::vector<float> huge(100003, 0x1.fffffep127f);
   forEachSet([&](const KernelSet& set) { CHECK(isfinite(sumSquares(set, huge.data(), huge.size()))); });
 }
 
 namespace {
-/// Compares what `run` makes of `target` and `source` with the formula, in every instruction set.
+/// Compares `run` with the formula in every instruction set.
 template <class Run, class Formula>
 void compare(Run run, Formula formula) {
   for (Values values : {Values::kOrdinary, Values::kAny}) {
@@ -57,15 +58,17 @@ void compare(Run run, Formula formula) {
       forEachSet([&](const KernelSet& set) {
         Buffer actual = target;
         run(set, actual.data(), source.data(), length);
-        CHECK(actual.differs(expected) == length);
-        CHECK(actual.guarded() && source.guarded() && source.differs(before) == length);
+        CHECK_EQUAL(actual.differs(expected), length);
+        CHECK(actual.guarded());
+        CHECK(source.guarded());
+        CHECK_EQUAL(source.differs(before), length);
       });
     }
   }
 }
 }  // namespace
 
-TEST("lerp: equal to its formula, inside its span") {
+TEST("reduce: lerp equals its formula, and writes only inside its span") {
   compare([](const KernelSet& set, float* t, float* s, size_t n) { set.lerp(t, s, 0.3f, n); },
           [](float t, float s) {
             const float difference = s - t, part = 0.3f * difference;
@@ -73,12 +76,12 @@ TEST("lerp: equal to its formula, inside its span") {
           });
 }
 
-TEST("add: equal to its formula, inside its span") {
+TEST("reduce: add equals its formula, and writes only inside its span") {
   compare([](const KernelSet& set, float* t, float* s, size_t n) { set.add(t, s, n); },
           [](float t, float s) { return t + s; });
 }
 
-TEST("scale: equal to its formula, inside its span, and the whole factor counts") {
+TEST("reduce: scale equals its formula for any factor, and writes only inside its span") {
   for (float factor : {0.3f, -2.0f, 1.0f, 0.0f, 0x1p-149f}) {
     compare([=](const KernelSet& set, float* x, float*, size_t n) { set.scale(x, factor, n); },
             [=](float x, float) { return factor * x; });

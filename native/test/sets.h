@@ -1,9 +1,9 @@
-// The instruction sets of this machine, and their kernels by name.
 #pragma once
 #include <string.h>
 
 #include "../engine/dispatch.h"
 
+/// Calls check(set) for each instruction set of this machine.
 template <class F>
 void forEachSet(F check) {
   const KernelSet* sets[kMaxSets];

@@ -1,14 +1,15 @@
-// SparseRows: which rows a gradient names, and what their gradients are.
+// SparseRows: the distinct rows of a sparse gradient, and their gradients.
 #include "../engine/sparse_rows.h"
 
 #include <map>
 
 #include "buffer.h"
 #include "check.h"
+#include "random.h"
 #include "sets.h"
 
 namespace {
-/// What gather should find, in the plainest way: rows in the order in which they are first named, with sums in float.
+/// The expected result of gather, in the simplest way: rows in the order of their first occurrence, sums in float32.
 struct Expected {
   Expected(const std::vector<uint32_t>& given, const float* values, size_t length) {
     std::map<uint32_t, size_t> found;
@@ -38,14 +39,14 @@ struct Expected {
   std::vector<std::vector<float>> grads;
 };
 
-/// Gathers twice, as two steps do, and compares. `given` must be below `limit`.
+/// Gathers twice, as two steps do, and compares the results. All rows must be below `limit`.
 bool gathers(const KernelSet& set, const std::vector<uint32_t>& given, size_t length, size_t limit = SIZE_MAX) {
   Buffer values(given.size() * length);
   Random(static_cast<uint32_t>(given.size() + length)).fill(&values, Values::kOrdinary);
   const Buffer before = values;
   const Expected expected(given, values.data(), length);
   SparseRows grads;
-  grads.set(given.data(), given.size(), values.data(), length);
+  grads.set({given.data(), given.size(), values.data(), length});
   bool all = true;
   for (int step = 0; step < 2; ++step) {
     all = all && grads.gather(limit, set) == SparseRows::kAllValid && expected.equals(grads, length);
@@ -54,58 +55,70 @@ bool gathers(const KernelSet& set, const std::vector<uint32_t>& given, size_t le
 }
 }  // namespace
 
-TEST("rows that are named once keep their order, and their gradients stay where they are") {
+TEST("sparse rows: distinct rows keep their order, and their gradients are not copied") {
   forEachSet([](const KernelSet& set) {
     const std::vector<uint32_t> rows = {7, 0, 3};
     float values[] = {1, 2, 3, 4, 5, 6};
     SparseRows grads;
-    grads.set(rows.data(), rows.size(), values, 2);
-    CHECK(grads.gather(8, set) == SparseRows::kAllValid);
-    CHECK(grads.size() == 3 && grads.rowLength() == 2);
-    for (size_t i = 0; i < 3; ++i) CHECK(grads.row(i) == rows[i] && grads.grad(i) == values + 2 * i);
+    grads.set({rows.data(), rows.size(), values, 2});
+    CHECK_EQUAL(grads.gather(8, set), SparseRows::kAllValid);
+    CHECK_EQUAL(grads.size(), 3);
+    CHECK_EQUAL(grads.rowLength(), 2);
+    for (size_t i = 0; i < 3; ++i) {
+      CHECK_EQUAL(grads.row(i), rows[i]);
+      CHECK_EQUAL(grads.grad(i), values + 2 * i);
+    }
   });
 }
 
-TEST("a row that is named again stands where it was named first, with the sum") {
+TEST("sparse rows: a repeated row is at its first position, with the sum") {
   forEachSet([](const KernelSet& set) {
     const std::vector<uint32_t> rows = {5, 1, 5, 2, 1, 5};
     float values[] = {1, 10, 2, 20, 4, 40, 8, 80, 16, 160, 32, 320};
     const std::vector<float> before(values, values + 12);
     SparseRows grads;
-    grads.set(rows.data(), rows.size(), values, 2);
-    CHECK(grads.gather(6, set) == SparseRows::kAllValid);
-    CHECK(grads.size() == 3);
-    CHECK(grads.row(0) == 5 && grads.grad(0)[0] == 37 && grads.grad(0)[1] == 370);
-    CHECK(grads.row(1) == 1 && grads.grad(1)[0] == 18 && grads.grad(1)[1] == 180);
-    CHECK(grads.row(2) == 2 && grads.grad(2)[0] == 8 && grads.grad(2) == values + 6);
+    grads.set({rows.data(), rows.size(), values, 2});
+    CHECK_EQUAL(grads.gather(6, set), SparseRows::kAllValid);
+    CHECK_EQUAL(grads.size(), 3);
+    CHECK_EQUAL(grads.row(0), 5);
+    CHECK_EQUAL(grads.grad(0)[0], 37);
+    CHECK_EQUAL(grads.grad(0)[1], 370);
+    CHECK_EQUAL(grads.row(1), 1);
+    CHECK_EQUAL(grads.grad(1)[0], 18);
+    CHECK_EQUAL(grads.grad(1)[1], 180);
+    CHECK_EQUAL(grads.row(2), 2);
+    CHECK_EQUAL(grads.grad(2)[0], 8);
+    CHECK_EQUAL(grads.grad(2), values + 6);
     CHECK(memcmp(values, before.data(), sizeof values) == 0);
-    // The next step finds room for the same sums where these are.
+    // The next step reuses the memory of the sums.
     const float* const sum = grads.grad(1);
     grads.gather(6, set);
-    CHECK(grads.grad(1) == sum && sum[0] == 18);
+    CHECK_EQUAL(grads.grad(1), sum);
+    CHECK_EQUAL(sum[0], 18);
   });
 }
 
-TEST("sums are made in the order given, in float") {
+TEST("sparse rows: sums are in float32, in the given order") {
   forEachSet([](const KernelSet& set) {
     const uint32_t rows[] = {0, 0, 0};
-    // In another order, or in double, the 1 would survive.
+    // In another order, or in float64, the result would be 1.
     float values[] = {1e8f, 1, -1e8f};
     SparseRows grads;
-    grads.set(rows, 3, values, 1);
-    CHECK(grads.gather(1, set) == SparseRows::kAllValid);
-    CHECK(grads.size() == 1 && grads.grad(0)[0] == 0);
+    grads.set({rows, 3, values, 1});
+    CHECK_EQUAL(grads.gather(1, set), SparseRows::kAllValid);
+    CHECK_EQUAL(grads.size(), 1);
+    CHECK_EQUAL(grads.grad(0)[0], 0);
     values[1] = -1e8f, values[2] = 1;
     grads.gather(1, set);
-    CHECK(grads.grad(0)[0] == 1);
-    // Two large numbers may be too large together.
+    CHECK_EQUAL(grads.grad(0)[0], 1);
+    // The sum of two large numbers may overflow.
     values[0] = values[1] = 3e38f;
     grads.gather(1, set);
     CHECK(isinf(grads.grad(0)[0]));
   });
 }
 
-TEST("the first row that is not below the limit is told by its position") {
+TEST("sparse rows: gather returns the position of the first row out of range") {
   forEachSet([](const KernelSet& set) {
     const uint32_t minusOne = static_cast<uint32_t>(-1);
     for (uint32_t bad : {4u, 5u, 0x7fffffffu, 0x80000000u, minusOne}) {
@@ -114,40 +127,44 @@ TEST("the first row that is not below the limit is told by its position") {
         float values[] = {1, 2, 3, 4, 5};
         rows[at] = bad;
         SparseRows grads;
-        grads.set(rows, 5, values, 1);
-        CHECK(grads.gather(4, set) == at);
-        // It is mended, and gathered as if nothing had been.
+        grads.set({rows, 5, values, 1});
+        CHECK_EQUAL(grads.gather(4, set), at);
+        // After the row is corrected, gather works as usual.
         rows[at] = 0;
-        CHECK(grads.gather(4, set) == SparseRows::kAllValid);
+        CHECK_EQUAL(grads.gather(4, set), SparseRows::kAllValid);
         CHECK(Expected(std::vector<uint32_t>(rows, rows + 5), values, 1).equals(grads, 1));
       }
     }
     const uint32_t zero[] = {0};
     float value[] = {1};
     SparseRows grads;
-    grads.set(zero, 1, value, 1);
-    CHECK(grads.gather(0, set) == 0);
-    CHECK(grads.gather(1, set) == SparseRows::kAllValid);
+    grads.set({zero, 1, value, 1});
+    CHECK_EQUAL(grads.gather(0, set), 0);
+    CHECK_EQUAL(grads.gather(1, set), SparseRows::kAllValid);
   });
 }
 
-TEST("no rows at all") {
+TEST("sparse rows: no rows at all") {
   forEachSet([](const KernelSet& set) {
     SparseRows grads;
-    CHECK(grads.gather(0, set) == SparseRows::kAllValid && grads.size() == 0);
+    CHECK_EQUAL(grads.gather(0, set), SparseRows::kAllValid);
+    CHECK_EQUAL(grads.size(), 0);
     grads.zero();
     const uint32_t rows[] = {1, 1};
     float values[] = {1, 2};
-    grads.set(rows, 2, values, 1);
-    CHECK(grads.gather(2, set) == SparseRows::kAllValid && grads.size() == 1);
-    grads.set(nullptr, 0, nullptr, 0);
-    CHECK(grads.gather(2, set) == SparseRows::kAllValid && grads.size() == 0);
+    grads.set({rows, 2, values, 1});
+    CHECK_EQUAL(grads.gather(2, set), SparseRows::kAllValid);
+    CHECK_EQUAL(grads.size(), 1);
+    grads.set({nullptr, 0, nullptr, 0});
+    CHECK_EQUAL(grads.gather(2, set), SparseRows::kAllValid);
+    CHECK_EQUAL(grads.size(), 0);
     grads.zero();
-    CHECK(values[0] == 1 && values[1] == 2);
+    CHECK_EQUAL(values[0], 1);
+    CHECK_EQUAL(values[1], 2);
   });
 }
 
-TEST("other arrays, more or fewer of them, and rows that change in place") {
+TEST("sparse rows: other arrays of other lengths, and row numbers that change in place") {
   forEachSet([](const KernelSet& set) {
     SparseRows grads;
     for (size_t count : {100, 3, 1000, 1, 17}) {
@@ -155,8 +172,8 @@ TEST("other arrays, more or fewer of them, and rows that change in place") {
       Buffer values(count * 3);
       Random(static_cast<uint32_t>(count)).fill(&values, Values::kOrdinary);
       for (size_t i = 0; i < count; ++i) rows[i] = static_cast<uint32_t>(i * 7 % 50);
-      grads.set(rows.data(), count, values.data(), 3);
-      CHECK(grads.gather(50, set) == SparseRows::kAllValid);
+      grads.set({rows.data(), count, values.data(), 3});
+      CHECK_EQUAL(grads.gather(50, set), SparseRows::kAllValid);
       CHECK(Expected(rows, values.data(), 3).equals(grads, 3));
       for (uint32_t& row : rows) row = row / 2;
       grads.gather(50, set);
@@ -165,16 +182,16 @@ TEST("other arrays, more or fewer of them, and rows that change in place") {
   });
 }
 
-TEST("row lengths at the edges of every register") {
+TEST("sparse rows: row lengths around the width of every register") {
   forEachSet([](const KernelSet& set) {
     for (size_t length = 1; length <= 33; ++length) CHECK(gathers(set, {3, 1, 3, 3, 0, 1}, length, 4));
     for (size_t length : {1000, 2003}) CHECK(gathers(set, {3, 1, 3, 3, 0, 1}, length, 4));
   });
 }
 
-// The table of up to 8 rows has 16 slots; these all want the same one: its last, from which the search goes on at the
-// first, or one in the middle.
-TEST("rows that collide in the hash table") {
+// The hash table for up to 8 rows has 16 slots. All of these rows hash to the same slot: the last one, whose probing
+// wraps around to the first, one in the middle, or the first.
+TEST("sparse rows: rows that collide in the hash table") {
   for (uint64_t slot : {15, 7, 0}) {
     std::vector<uint32_t> rows;
     for (uint32_t row = 0; rows.size() < 8; ++row) {
@@ -186,7 +203,7 @@ TEST("rows that collide in the hash table") {
   }
 }
 
-TEST("many rows: close together, far apart, at equal distances, all the same, the largest") {
+TEST("sparse rows: many rows: close together, far apart, evenly spaced, all equal, the largest") {
   std::mt19937 bits(1);
   for (size_t count : {1, 8, 9, 5000}) {
     std::vector<std::vector<uint32_t>> all(7, std::vector<uint32_t>(count));
@@ -199,16 +216,16 @@ TEST("many rows: close together, far apart, at equal distances, all the same, th
   }
 }
 
-TEST("zero() sets all values to 0, those of rows that were summed too, and nothing beside them") {
+TEST("sparse rows: zero sets all values to 0, also of repeated rows, and nothing beside them") {
   forEachSet([](const KernelSet& set) {
     const std::vector<uint32_t> rows = {2, 0, 2};
     Buffer values(9);
     Random(1).fill(&values, Values::kAny);
     SparseRows grads;
-    grads.set(rows.data(), rows.size(), values.data(), 3);
+    grads.set({rows.data(), rows.size(), values.data(), 3});
     grads.gather(3, set);
     grads.zero();
-    for (size_t i = 0; i < values.length(); ++i) CHECK(values.bits(i) == 0);
+    for (size_t i = 0; i < values.length(); ++i) CHECK_EQUAL(values.bits(i), 0);
     CHECK(values.guarded());
   });
 }

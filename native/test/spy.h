@@ -6,23 +6,14 @@
 #include <thread>
 #include <vector>
 
-#include "../engine/parallel.h"
+#include "environment.h"
 #include "sets.h"
 
-/// Counts a test in as an environment of the pool, with so many threads.
-struct Environment {
-  explicit Environment(size_t threads) {
-    parallel::retain();
-    parallel::setThreads(threads, true);
-  }
-  ~Environment() { parallel::release(); }
-};
-
-/// Stands between a plan and one kernel of a set: on which threads it runs, and whatever a test wants to see from
-/// inside a step. One at a time.
+/// A kernel set with one kernel, which records the threads that run it and calls a function of the test inside the
+/// step. There can be only one spy at a time.
 class Spy {
  public:
-  /// `inside` is called in each run of the kernel, before it.
+  /// `inside` is called before each run of the kernel.
   Spy(const KernelSet& set, const char* name, void (*inside)() = nullptr) : set_(set), inside_(inside) {
     kernel_ = watched_ = *kernelNamed(set, name);
     watched_.run = [](const Pass& pass, const float* constants, const Span& span) {
@@ -40,7 +31,7 @@ class Spy {
 
   const KernelSet& set() const { return set_; }
   const Kernel* kernel() const { return &watched_; }
-  /// How many threads have run the kernel.
+  /// The number of threads that have run the kernel.
   size_t threads() {
     const std::lock_guard<std::mutex> lock(mutex_);
     return ids_.size();
@@ -52,7 +43,8 @@ class Spy {
     return spy;
   }
 
-  /// The first thread waits a while for a second: else it may have done all the work before the others are awake.
+  /// The first thread waits up to two seconds for another one. Otherwise it may finish all the work before the others
+  /// are awake.
   void meet() {
     std::unique_lock<std::mutex> lock(mutex_);
     ids_.insert(std::this_thread::get_id());

@@ -1,5 +1,5 @@
 {
-  # Built for the very CPU that it runs on: the limit gets all that this machine has.
+  # Built for this CPU only: the limit uses everything that the machine has.
   'targets': [{
     'target_name': 'limit',
     'sources': ['limit.cpp'],

@@ -1,5 +1,6 @@
-// What memory allows: a loop that reads and writes as many arrays as an optimizer does and computes one addition for each.
-//   limit(param, grad, states, repeats, threads) -> seconds for `repeats` passes
+// The limit of memory bandwidth: a loop that reads and writes as many arrays as an optimizer, with one addition for
+// each.
+//   limit(param, grad, states, repeats, threads) => seconds for `repeats` passes
 #include <node_api.h>
 #include <stddef.h>
 
@@ -40,7 +41,7 @@ void walk(const Arrays& arrays, size_t begin, size_t end) {
 using Walk = void (*)(const Arrays&, size_t, size_t);
 constexpr Walk kWalks[] = {walk<0>, walk<1>, walk<2>, walk<3>, walk<4>, walk<5>};
 
-// All threads meet after each pass, as they do after a step. They spin, so that none must be woken.
+// All threads wait for each other after each pass, as they do after a step. They spin, so that none has to be woken.
 class Barrier {
  public:
   explicit Barrier(size_t threads) : threads_(threads) {}
@@ -52,7 +53,7 @@ class Barrier {
       return;
     }
     for (size_t spins = 0; round_.load() == round; ++spins) {
-      // Whoever has lost its core gets it back sooner.
+      // Lets a thread that has lost its core get it back sooner.
       if (spins > 10000) std::this_thread::yield();
     }
   }
@@ -66,7 +67,7 @@ class Barrier {
 double seconds(const Arrays& arrays, Walk pass, size_t repeats, size_t threads) {
   Barrier barrier(threads);
   const auto part = [&](size_t thread) {
-    // Whole cache lines, so that no two threads write to one.
+    // Multiples of a cache line, so that no two threads write to the same line.
     const auto border = [&](size_t t) { return t == threads ? arrays.length : arrays.length / threads * t / 16 * 16; };
     for (size_t i = 0; i < repeats; ++i) {
       pass(arrays, border(thread), border(thread + 1));
@@ -94,7 +95,7 @@ float* data(napi_env env, napi_value array, size_t* length) {
   return static_cast<float*>(data);
 }
 
-// Called by lib/cli/bench/limit.ts alone, with Float32Arrays of one length: nothing is checked.
+// Called only by bench/speed/limit.ts, with Float32Arrays of one length: nothing is checked.
 napi_value limit(napi_env env, napi_callback_info info) {
   size_t count = 5;
   napi_value args[5];

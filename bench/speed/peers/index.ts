@@ -4,5 +4,5 @@ import type { Peer } from './peer.js';
 import { schussInTensorflow, tensorflowCpu, tensorflowWasm } from './tensorflow.js';
 import { torchPeers } from './torch.js';
 
-/** All that schuss is compared with. */
+/** Everything that schuss is compared with. */
 export const peers: readonly Peer[] = [jsLoop, schussInTensorflow, tensorflowWasm, tensorflowCpu, jax, ...torchPeers];

@@ -1,15 +1,14 @@
-import { join } from 'node:path';
 import type * as JaxModule from '@jax-js/jax';
-import { packageFolder, requireOptional, versionOf } from '../../../lib/cli/optional.js';
+import { versionOf } from '../../common/packages.js';
 import { fillGrads, fillStart, type Method } from '../task.js';
 import { everyNth, type Peer } from './peer.js';
 
 type Jax = typeof JaxModule;
 type Arr = JaxModule.Array;
-/** A step: the weights, the gradient, the states and two numbers that depend on t; gives weights and states. */
+/** A step. `stepSize` and `correction` depend on t. Returns the new weights and states. */
 type Update = (np: Jax['numpy'], w: Arr, g: Arr, states: Arr[], stepSize: Arr, correction: Arr) => Arr[];
 
-// Under jit each of these is one fused loop. An array that is used again is passed as `.ref`: jax-js counts references.
+// jit makes one fused loop of each. jax-js counts references: `.ref` keeps an array that is used again.
 const updates: Record<Method, Update> = {
   adam(np, w, g, [m, v], stepSize, correction) {
     const first = (m as Arr).mul(0.9).add(g.ref.mul(0.1));
@@ -39,25 +38,19 @@ const initial: Record<Method, readonly number[]> = {
   rmsprop: [0],
 };
 
-/** Its file for `require`: the package's main is for `import`. */
-function loadJax(): Jax {
-  requireOptional('bench', ['@jax-js/jax']);
-  return require(join(packageFolder('@jax-js/jax') as string, 'dist', 'index.cjs')) as Jax;
-}
-
 export const jax: Peer = {
   id: 'jax-js',
   label: 'jax-js wasm',
   methods: Object.keys(updates) as Method[],
   manyTensors: false,
   async load() {
-    const { init, defaultDevice } = loadJax();
+    const { init, defaultDevice } = await import('@jax-js/jax');
     await init('wasm');
     defaultDevice('wasm');
     return versionOf('@jax-js/jax');
   },
   async start({ method, n }) {
-    const { blockUntilReady, jit, numpy: np } = loadJax();
+    const { blockUntilReady, jit, numpy: np } = await import('@jax-js/jax');
     const update = jit((w: Arr, g: Arr, states: Arr[], stepSize: Arr, correction: Arr): Arr[] => {
       const result = updates[method](np, w, g, states, stepSize, correction);
       if (method !== 'adam') for (const unused of [stepSize, correction]) unused.dispose();
@@ -76,7 +69,7 @@ export const jax: Peer = {
           t++;
           const [w, ...states] = live as [Arr, ...Arr[]];
           live = update(w, gradient.ref, states, 1e-3 / (1 - 0.9 ** t), 1 / Math.sqrt(1 - 0.999 ** t));
-          // Steps that wait for each other's memory are several times slower.
+          // Without waiting, steps queue for memory and are several times slower.
           await blockUntilReady(live);
         }
         return (performance.now() - start) / 1000;

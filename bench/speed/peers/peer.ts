@@ -1,24 +1,24 @@
 import type { Contender } from '../alternate.js';
 import type { Method, Task } from '../task.js';
 
-/** Somebody else's optimizer. */
+/** Another implementation of the optimizers. */
 export interface Peer {
   readonly id: string;
   readonly label: string;
   readonly methods: readonly Method[];
-  /** Whether it takes several tensors in a step. */
+  /** Whether one step can take several tensors. */
   readonly manyTensors: boolean;
-  /** Makes it ready. @returns its version, for the reader; @throws why it can't take part */
+  /** Loads it. @returns its version; @throws Error with the reason if it cannot take part */
   load(): Promise<string>;
-  /** @throws why it can't do this task */
+  /** @throws Error with the reason if it cannot do this task */
   start(task: Task): Promise<Runner>;
   close?(): void | Promise<void>;
 }
 
-/** A peer at a task. */
+/** A peer on a task. */
 export interface Runner {
   run: Contender['run'];
-  /** Every stride-th param of the first tensor, as it is now. */
+  /** Every stride-th param of the first tensor. */
   sample(stride: number): ArrayLike<number> | Promise<ArrayLike<number>>;
   dispose(): void | Promise<void>;
 }

@@ -1,5 +1,5 @@
 import type * as tfjs from '@tensorflow/tfjs-core';
-import { loadOptional, versionOf } from '../../../lib/cli/optional.js';
+import { versionOf } from '../../common/packages.js';
 import { stepping } from '../alternate.js';
 import { fillGrads, fillStart, type Method, methods, type Task } from '../task.js';
 import { everyNth, type Peer, type Runner } from './peer.js';
@@ -16,16 +16,17 @@ const make: Record<Method, (tf: Tf) => tfjs.Optimizer> = {
 };
 
 async function loadTensorFlow(backend: BackendName): Promise<Tf> {
-  const tf = loadOptional<Tf>('bench', '@tensorflow/tfjs-core');
-  loadOptional('bench', `@tensorflow/tfjs-backend-${backend}`);
-  // Without checks of each result, and without the advice to use another package.
+  const tf = await import('@tensorflow/tfjs-core');
+  if (backend === 'cpu') await import('@tensorflow/tfjs-backend-cpu');
+  else await import('@tensorflow/tfjs-backend-wasm');
+  // Production mode skips checks of each result, and the advice to use another package.
   tf.enableProdMode();
   await tf.setBackend(backend);
   await tf.ready();
   return tf;
 }
 
-/** A variable and its gradient on a backend, under an optimizer of TensorFlow.js's interface. */
+/** A variable and its gradient on a backend, updated by an optimizer with TensorFlow.js's interface. */
 async function startOn(backend: BackendName, { n }: Task, optimizer: (tf: Tf) => tfjs.Optimizer): Promise<Runner> {
   const tf = await loadTensorFlow(backend);
   const variable = tf.tidy(() => tf.variable(tf.tensor1d(fillStart(new Float32Array(n)))));
@@ -67,7 +68,7 @@ function tensorflow(backend: BackendName): Peer {
 export const tensorflowCpu = tensorflow('cpu');
 export const tensorflowWasm = tensorflow('wasm');
 
-/** schuss under TensorFlow.js's interface, on the memory of its wasm backend. */
+/** schuss with TensorFlow.js's interface, on the memory of the wasm backend. */
 export const schussInTensorflow: Peer = {
   id: 'schuss-tfjs',
   label: 'schuss/tfjs on wasm',
@@ -75,7 +76,7 @@ export const schussInTensorflow: Peer = {
   manyTensors: false,
   load: tensorflowWasm.load,
   async start(task) {
-    const { wrap } = await import('../../../lib/tfjs/index.js');
+    const { wrap } = await import('../../common/schuss-tfjs.js');
     const { Class, options } = methods[task.method];
     return startOn('wasm', task, () => wrap(Class, options as never));
   },

@@ -1,6 +1,6 @@
 /**
- * What Python runs: takes one JSON request a line, answers each with one line, and times itself. The methods and values
- * are those of task.ts.
+ * The Python program of the PyTorch peers. It reads one JSON request per line, answers each with one line, and times itself.
+ * Methods and values are those of task.ts.
  */
 export const torchScript = `
 import json, sys, time

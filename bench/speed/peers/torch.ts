@@ -6,8 +6,8 @@ import { torchScript } from './torch-script.js';
 
 const interpreters = ['python3', '/usr/bin/python3'];
 
-// glibc gives the memory of large temporaries back to the system after each step, and asks for it again: on machines
-// whose page faults are dear, that costs far more than the step. These settings keep it.
+// By default, glibc returns the memory of large temporaries to the system after each step and requests it again. On machines
+// with slow page faults that takes far longer than the step. These settings keep the memory.
 const keepMemory = { MALLOC_MMAP_THRESHOLD_: '4294967296', MALLOC_TRIM_THRESHOLD_: '17179869184' };
 
 interface Waiting {
@@ -15,12 +15,12 @@ interface Waiting {
   reject(error: Error): void;
 }
 
-/** One Python process that holds tensors and steps them on request. */
+/** A Python process that holds tensors and steps them on request. */
 class Python {
   readonly #process: ChildProcess;
   readonly #waiting: Waiting[] = [];
   #ended: Error | undefined;
-  /** PyTorch's version, its first line. */
+  /** PyTorch's version, the first line of output. */
   readonly version: Promise<string>;
 
   constructor(interpreter: string) {
@@ -42,7 +42,7 @@ class Python {
       for (const { reject } of this.#waiting.splice(0)) reject(this.#ended);
     };
     this.#process.on('error', end);
-    this.#process.on('close', () => end(new Error('the Python process has ended')));
+    this.#process.on('close', () => end(new Error('the Python process has exited')));
     (this.#process.stdin as NodeJS.WritableStream).on('error', end);
   }
 
@@ -59,7 +59,7 @@ class Python {
   }
 }
 
-/** A Python that has PyTorch. @throws Error where none has */
+/** A Python with PyTorch. @throws Error if there is none */
 async function open(): Promise<Python> {
   for (const interpreter of interpreters) {
     const python = new Python(interpreter);
@@ -68,10 +68,10 @@ async function open(): Promise<Python> {
       return python;
     } catch {}
   }
-  throw new Error('no Python here can `import torch`');
+  throw new Error('no Python here can `import torch`, which `pip install torch` installs');
 }
 
-/** One process for all: opened at first need. */
+/** One process for all three peers, started by the first. */
 let shared: Promise<Python> | undefined;
 
 let ids = 0;

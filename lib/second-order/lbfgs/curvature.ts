@@ -1,57 +1,67 @@
 import { addDifference, scale, type Vector } from '../linalg.js';
 import type { LinePoint } from './trial-step.js';
 
-/** A point on the line of a step, with its gradient. */
+/** A point on the search line, with its gradient. */
 interface GradPoint extends LinePoint {
   readonly grad: Vector;
 }
 
-/** How far the mean curvature of a step is moved towards that at its end. */
+/** How far the factor moves the mean curvature of a step towards the curvature at its end, as a fraction. */
 const towardsEnd = 0.8;
-/** Bounds of what that may make of sᵀy: beyond, the cubic is no model of the function. */
-const bounds = { least: 0.1, most: 10 } as const;
-/** sᵀy, about twice the fall of the value, must be this many times the rounding of the values, or they say nothing of it. */
-const visible = 5000;
-/** A neighbour closer than this part of the step shows little but rounding. */
-const apart = 0.01;
+/** Range of sᵀy after the correction divided by sᵀy before. Outside it, the interpolant is no model of the function. */
+const plausibleRatio = { min: 0.1, max: 10 } as const;
+/**
+ * The smallest sᵀy that the factor is applied to, as a multiple of the rounding error of the values. sᵀy is about twice
+ * the decrease of the value; if it is smaller, the values say nothing about the curvature.
+ */
+const minSignal = 5000;
+/**
+ * The smallest distance of the neighbour from the end, as a fraction of the step. Nearer, gradients differ mostly by
+ * rounding.
+ */
+const minDistance = 0.01;
 
-function isBelievable(ratio: number): boolean {
-  return ratio >= bounds.least && ratio <= bounds.most;
+function isPlausible(ratio: number): boolean {
+  return ratio >= plausibleRatio.min && ratio <= plausibleRatio.max;
 }
 
 /**
- * Makes y, the change of the gradient over a step s, say more about the curvature where the step ended, and where the
- * next one begins: y/α is the mean of ∇²f·d over the step, what is wanted is ∇²f·d at its end. It costs no evaluation.
+ * Corrects y, the change of the gradient over a step s = α·d, so that it shows the curvature at the end of the step,
+ * where the next step starts. Plain y/α is the mean of ∇²f·d over the step; the corrected y/α estimates ∇²f·d at its
+ * end. This costs no evaluation and changes nothing on a quadratic.
  *
- * With another point on the line: the derivative at the end of the parabola through the three gradients, a vector.
- * Without: y times a factor, for which the cubic through both values and slopes has its second derivative nearer to that
- * at its end (the correction is that of Zhang, Deng & Chen, JOTA 102 (1999), which is added to y as a multiple of s
- * there). On a quadratic neither changes anything.
+ * With a neighbour: interpolates the gradients at the three points by a parabola, element by element, and takes its
+ * derivative at the end.
  *
- * @param y grad at the end less grad at the start; changed
- * @param neighbour another point on the line, if there is one
- * @param rounding how far a value may be off
+ * Without: multiplies y by a factor from the cubic that interpolates the values and slopes at both ends. Zhang, Deng &
+ * Chen, JOTA 102 (1999), use the same correction, but add it to y as a multiple of s.
+ *
+ * @param y gradient at the end minus gradient at the start. Changed in place.
+ * @param neighbour a third point on the line, if the search has one
+ * @param rounding the rounding error of a value
  */
-export function checkConvergence(
+export function correctCurvature(
   y: Vector,
   start: GradPoint,
   end: GradPoint,
   neighbour: GradPoint | undefined,
   rounding: number,
 ): void {
-  const change = end.slope - start.slope;
-  if (!(change > 0)) return;
-  if (neighbour !== undefined && Math.abs(neighbour.step - end.step) >= apart * end.step) {
-    const beyond = end.step / (neighbour.step - end.step);
-    const whole = end.step / neighbour.step;
-    const [ofY, ofBeyond] = [1 - whole, beyond - whole];
-    if (isBelievable(ofY + (ofBeyond * (neighbour.slope - end.slope)) / change)) {
-      addDifference(ofY, y, ofBeyond, neighbour.grad, end.grad);
+  const slopeChange = end.slope - start.slope;
+  if (!(slopeChange > 0)) return;
+  if (neighbour !== undefined && Math.abs(neighbour.step - end.step) >= minDistance * end.step) {
+    // Newton's form of the parabola, differentiated at the end: y ← (1 − a/b)·y + (a/(b − a) − a/b)·(grad_b − grad_a),
+    // with a = end.step and b = neighbour.step.
+    const stepToNeighbour = end.step / (neighbour.step - end.step);
+    const stepRatio = end.step / neighbour.step;
+    const [weightOfY, weightOfNeighbour] = [1 - stepRatio, stepToNeighbour - stepRatio];
+    if (isPlausible(weightOfY + (weightOfNeighbour * (neighbour.slope - end.slope)) / slopeChange)) {
+      addDifference(weightOfY, y, weightOfNeighbour, neighbour.grad, end.grad);
       return;
     }
   }
-  const sy = end.step * change;
-  const third = 6 * (start.value - end.value) + 3 * end.step * (start.slope + end.slope);
-  const factor = 1 + (towardsEnd * third) / sy;
-  if (isBelievable(factor) && sy >= visible * rounding) scale(factor, y, y);
+  const sy = end.step * slopeChange;
+  const correction = 6 * (start.value - end.value) + 3 * end.step * (start.slope + end.slope);
+  const factor = 1 + (towardsEnd * correction) / sy;
+  if (isPlausible(factor) && sy >= minSignal * rounding) scale(factor, y, y);
 }

@@ -1,117 +1,66 @@
 import { rangeError, show, typeError } from '../../check/errors.js';
-import { checkFunction, checkInteger, checkNumber, checkOneOf, checkOptions } from '../../check/options.js';
+import { checkFunction, checkOptions } from '../../check/options.js';
 import type { Scalar } from '../../core/declaration.js';
-import type { Grads, ParamTree } from '../../core/params.js';
-import { checkFrame, type StateDict } from '../../core/state-dict.js';
+import type { ParamTree } from '../../core/params.js';
+import type { StateDict } from '../../core/state-dict.js';
+import { Budget, Interruption, isFinitePoint } from '../evaluation.js';
 import { FlatParams } from '../flat-params.js';
 import { maxAbs, norm, type Vector } from '../linalg.js';
-import { Budget, checkLimit, Interruption } from '../minimize/budget.js';
-import { isFinitePoint } from '../minimize/objective.js';
-import { loadPairs, savePairs } from './pairs-state.js';
-import { type LineSearchName, LineSearchSolver } from './solver.js';
+import { type LBFGSOptions, lrAt, optionNames, type ResolvedOptions, resolveOptions } from './options.js';
+import { LineSearchSolver } from './solver.js';
+import { loadRun, saveRun } from './state-dict.js';
 
 const name = 'LBFGS';
 
-/** Options of {@link LBFGS}. */
-export interface LBFGSOptions {
-  /** The arrays that the closure fills, in the structure of the params. Required. */
-  readonly grads: Exclude<Grads, null>;
-  /**
-   * What the first step that a line search tries is multiplied by; without a line search, the step. A Schedule is asked
-   * once a `step`. (0, inf), default 1.
-   */
-  readonly lr?: Scalar | undefined;
-  /** Curvature pairs that are kept: 2 float32 an element each. An integer in [1, inf), default 10. */
-  readonly historySize?: number | undefined;
-  /** Whether to search for a step that satisfies the strong Wolfe conditions, or to take lr as it is. Default 'strong-wolfe'. */
-  readonly lineSearch?: LineSearchName | undefined;
-  /** The most iterations of one `step`. An integer in [1, inf), default 20. */
-  readonly maxIterations?: number | undefined;
-  /**
-   * The most calls of the closure in one `step`. An integer in [1, inf], default 1.25 · maxIterations, but at least 21:
-   * enough for one line search.
-   */
-  readonly maxEvaluations?: number | undefined;
-  /** A `step` ends where max |gᵢ| is at most this. [0, inf), default 1e-7. */
-  readonly toleranceGrad?: number | undefined;
-  /** A `step` ends after an iteration that changes no param by more than this, or the loss by less. [0, inf), default 1e-9. */
-  readonly toleranceChange?: number | undefined;
-}
-
-/** What one step of {@link LBFGS} reports. */
+/** Result of one step of {@link LBFGS}. */
 export interface LBFGSResult {
   /** Whether the params have changed. */
   readonly applied: boolean;
-  /** The loss where the params are now. */
+  /** The loss at the final params. */
   readonly loss: number;
-  /** The L2 norm of the gradient there. */
+  /** The L2 norm of the gradient at the final params. */
   readonly gradNorm: number;
-  /** How often the closure was called. */
+  /** Number of calls of the closure. */
   readonly evaluations: number;
-  /** Of them, those whose loss or gradient was not finite: the line search has backed off from there. */
+  /** Number of evaluations with a loss or gradient that was not finite. The line search backs off from such points. */
   readonly nonFinite: number;
+  /** Number of iterations. */
   readonly iterations: number;
-  /** Why the step has ended: a tolerance, a limit, or that no lower point was found along the steepest solver. */
+  /**
+   * Why the step ended. Tolerances: 'gradient' (`toleranceGrad`), 'function' and 'step' (`toleranceChange`). Limits:
+   * 'iterations', 'evaluations'. 'line-search': no lower point was found, even along the steepest descent direction.
+   * 'function' is also given if rounding hides whether there is a lower point.
+   */
   readonly reason: 'gradient' | 'function' | 'step' | 'iterations' | 'evaluations' | 'line-search';
 }
 
-const optionNames = [
-  'lr',
-  'historySize',
-  'lineSearch',
-  'maxIterations',
-  'maxEvaluations',
-  'toleranceGrad',
-  'toleranceChange',
-] as const;
-
-type Options = { readonly [K in (typeof optionNames)[number]]-?: NonNullable<LBFGSOptions[K]> };
-
-function checked(who: string, options: Partial<Options>): Options {
-  const {
-    lr = 1,
-    historySize = 10,
-    lineSearch = 'strong-wolfe',
-    maxIterations = 20,
-    toleranceGrad = 1e-7,
-    toleranceChange = 1e-9,
-  } = options;
-  checkInteger(who, 'maxIterations', maxIterations, '[1, inf)');
-  const { maxEvaluations = Math.max(21, Math.floor(1.25 * maxIterations)) } = options;
-  return {
-    lr: typeof lr === 'function' ? lr : checkNumber(who, 'lr', lr, '(0, inf)'),
-    historySize: checkInteger(who, 'historySize', historySize, '[1, inf)'),
-    lineSearch: checkOneOf(who, 'lineSearch', lineSearch, ['strong-wolfe', 'none']),
-    maxIterations,
-    maxEvaluations: checkLimit(who, 'maxEvaluations', maxEvaluations),
-    toleranceGrad: checkNumber(who, 'toleranceGrad', toleranceGrad, '[0, inf)'),
-    toleranceChange: checkNumber(who, 'toleranceChange', toleranceChange, '[0, inf)'),
-  };
-}
-
 /**
- * L-BFGS: a quasi-Newton method for losses that are the same function at every call, such as that of a whole data set or
- * of one fixed batch. A `step` calls the closure several times.
+ * L-BFGS, a quasi-Newton method. The loss must be the same function at every call: that of a whole data set, or of one
+ * fixed batch. A `step` calls the closure several times.
  *
- * Formula: d = −H·g by the two-loop recursion over the last `historySize` pairs s = Δx, y = Δg, on H₀ = sᵀy/yᵀy·I;
- * x ← x + α·d, with f(x + αd) ≤ f(x) + 10⁻⁴·α·gᵀd and |∇f(x + αd)ᵀd| ≤ 0.9·|gᵀd| by the line search of Moré & Thuente
- * (cubic interpolation in a safeguarded bracket). The first α tried is lr; min(1, 1/‖g‖)·lr while there are no pairs. A pair
- * is kept if sᵀy > ε·‖s‖·‖y‖. Dot products and the direction are computed in float64.
+ * Formula: x ← x + α·d with d = −H·g. H is the inverse Hessian by the two-loop recursion over the last `historySize`
+ * curvature pairs s = Δx, y = Δg, starting from (sᵀy/yᵀy)·I. The line search of Moré & Thuente (cubic interpolation in
+ * a safeguarded bracket) finds α that satisfies the strong Wolfe conditions f(x + αd) ≤ f(x) + 10⁻⁴·α·gᵀd and
+ * |∇f(x + αd)ᵀd| ≤ 0.9·|gᵀd|. The first α tried is lr, or lr·min(1, 1/‖g‖) while there are no pairs. A pair is kept if
+ * sᵀy > ε·‖s‖·‖y‖. Dot products and the direction are computed in float64.
  *
- * With the line search, y is corrected to say what the curvature is where the step ended, from the values and slopes that
- * the search has seen, and each pair is made conjugate to the one before it where the function is quadratic enough for
- * that; on the standard test problems this takes about 15 % fewer evaluations than plain pairs. `lineSearch: 'none'` is
- * PyTorch's method as it is: plain pairs, α = lr, min(1, 1/‖g‖₁)·lr at first, and then the loss may rise.
+ * With the line search, two corrections improve the pairs. The values and slopes seen by the search correct y so that
+ * it shows the curvature at the end of the step. And each pair is made conjugate to the previous pair where the
+ * function is nearly quadratic. On the standard test problems this saves about 15 % of the evaluations.
  *
- * A loss or gradient that is not finite makes the line search back off; `nonFinite` counts them. Where there is no way on,
- * or the closure throws, or leaves gradients that don't fit, the error comes out of `step`, and the params are at the last
- * good point, the one with the lowest loss.
+ * `lineSearch: 'none'` is PyTorch's method: plain pairs and α = lr, or lr·min(1, 1/‖g‖₁) at first. The loss may then
+ * rise.
  *
- * @param params a `Float32Array`, `{ data, shape }`, a list or a record of them; no groups. They change in place.
- * @param options `grads` and, if they differ from their defaults, `lr`, `historySize`, `lineSearch`, `maxIterations`,
- *   `maxEvaluations`, `toleranceGrad`, `toleranceChange`: {@link LBFGSOptions}, named as in PyTorch
- * @throws TypeError for a wrong type, an unknown option or param groups; RangeError for a value out of range, or memory
- *   that params and gradients share
+ * When a loss or gradient is not finite, the line search backs off; `nonFinite` counts such evaluations. `step` throws
+ * if no finite point is found along a line, if the closure throws, or if the gradients do not fit the params. The
+ * params are then at the last good point, the one with the lowest loss.
+ *
+ * @param params a `Float32Array`, `{ data, shape }`, a list or a record of them; no param groups. They change in place.
+ * @param options `grads`; `lr` (1, (0, ∞)), `historySize` (10, [1, ∞)), `lineSearch` ('strong-wolfe' | 'none', default
+ *   'strong-wolfe'), `maxIterations` (20, [1, ∞)), `maxEvaluations` (max(21, ⌊1.25·maxIterations⌋), [1, ∞]),
+ *   `toleranceGrad` (1e-7, [0, ∞)), `toleranceChange` (1e-9, [0, ∞)): {@link LBFGSOptions}, named as in PyTorch
+ * @throws TypeError for a wrong type, an unknown option or param groups; RangeError for a value out of range, or if
+ *   params and gradients share memory
  * @see Nocedal & Wright, Numerical Optimization, 2nd ed., algorithms 7.4 and 7.5; Liu & Nocedal 1989,
  *   https://doi.org/10.1007/BF01589116; Moré & Thuente 1994, https://doi.org/10.1145/192115.192132
  * @example
@@ -132,7 +81,7 @@ function checked(who: string, options: Partial<Options>): Options {
 export class LBFGS {
   static readonly optimizerName = name;
   readonly #params: FlatParams;
-  #options: Options;
+  #options: ResolvedOptions;
   #solver: LineSearchSolver;
   #stepCount = 0;
   #iterations = 0;
@@ -142,12 +91,17 @@ export class LBFGS {
   constructor(params: ParamTree, options: LBFGSOptions) {
     checkOptions(name, options, ['grads', ...optionNames]);
     const { grads, ...others } = options as LBFGSOptions;
-    this.#options = checked(name, others as Partial<Options>);
+    this.#options = resolveOptions(name, others as Partial<ResolvedOptions>);
     this.#params = new FlatParams(name, params, grads);
     this.#solver = this.#newSolver(this.#options);
   }
 
-  /** What the next `step` multiplies its first trial steps by. Setting it, to a number or a Schedule, holds from there. */
+  /**
+   * The lr of the next `step`, in (0, ∞): a Schedule is evaluated at that step. Assign a number or a Schedule to change
+   * it.
+   *
+   * @throws TypeError, RangeError for an invalid value; TypeError if disposed, or while another call is running
+   */
   get lr(): number {
     this.#checkIdle();
     return this.#nextLr();
@@ -155,23 +109,24 @@ export class LBFGS {
 
   set lr(value: Scalar) {
     this.#checkIdle();
-    this.#options = checked(name, { ...this.#options, lr: value });
+    this.#options = resolveOptions(name, { ...this.#options, lr: value });
   }
 
-  /** The steps that have changed the params. */
+  /** Number of steps that have changed the params. */
   get stepCount(): number {
     this.#checkAlive();
     return this.#stepCount;
   }
 
   /**
-   * Up to `maxIterations` iterations. The params change in place, and `grads` holds the gradient there afterwards.
+   * Runs up to `maxIterations` iterations. The params change in place. Afterwards `grads` holds the gradient at the
+   * final params.
    *
-   * @param closure fills `grads` with the gradient at the params as they are when it is called, and returns the loss there
-   * @returns whether the params have changed, loss and gradient norm there, and how many calls it took: {@link LBFGSResult}
-   * @throws RangeError if the loss or the gradient is not finite where a step begins, or everywhere along a line; TypeError
-   *   or RangeError for a loss that is no number, or gradients that do not fit the params; and what the closure throws.
-   *   The params are at the last good point then.
+   * @param closure fills `grads` with the gradient at the current params and returns the loss there
+   * @returns whether the params have changed, the final loss and gradient norm, and counts: {@link LBFGSResult}
+   * @throws RangeError if the loss or the gradient is not finite at the start of the step, or everywhere along a line;
+   *   TypeError or RangeError if the loss is not a number or the gradients do not fit the params; and whatever the
+   *   closure throws. The params are then at the last good point.
    */
   step(closure: () => number): LBFGSResult {
     this.#checkIdle();
@@ -187,12 +142,12 @@ export class LBFGS {
     let reason: LBFGSResult['reason'] = 'iterations';
     const run = (): void => {
       solver.start(evaluate);
-      if (!isFinitePoint(solver.value, solver.grad)) throw nonFinite(solver);
+      if (!isFinitePoint(solver.value, solver.grad)) throw nonFiniteError(solver);
       if (maxAbs(solver.grad) <= toleranceGrad) reason = 'gradient';
       while (reason === 'iterations' && iterations < maxIterations) {
         const before = solver.value;
         const outcome = solver.iterate(evaluate, lineSearch, lr);
-        if (outcome === 'non-finite') throw nonFinite(solver);
+        if (outcome === 'non-finite') throw nonFiniteError(solver);
         if (outcome !== 'moved') {
           reason = outcome;
           return;
@@ -231,8 +186,9 @@ export class LBFGS {
     this.#params.write(x);
     const loss: unknown = closure();
     if (typeof loss !== 'number') {
-      const hint = typeof (loss as { then?: unknown } | null | undefined)?.then === 'function';
-      throw typeError(name, 'closure', show(loss), 'the loss, a number', hint ? 'it must not be async' : undefined);
+      const isPromise = typeof (loss as { then?: unknown } | null | undefined)?.then === 'function';
+      const hint = isPromise ? 'it must not be async' : undefined;
+      throw typeError(name, 'closure', show(loss), 'the loss, a number', hint);
     }
     this.#params.check();
     this.#params.readGrads(grad);
@@ -241,54 +197,57 @@ export class LBFGS {
   }
 
   /**
-   * A copy of everything that a resumed run needs, apart from the params: plain data that survives `structuredClone`. The
-   * pairs of each param stand one after the other, the oldest first: `oldStps` are the steps s, `oldDirs` the changes y of
-   * the gradient, as PyTorch calls them.
+   * Returns everything that a resumed run needs, apart from the params: plain data that survives `structuredClone`. The
+   * arrays are copies. For each param, `oldStps` holds the steps s of all pairs and `oldDirs` the gradient changes y,
+   * concatenated, the oldest first. The names are PyTorch's.
+   *
+   * @throws TypeError if disposed, or while another call is running
+   * @example
+   * ```ts
+   * import { LBFGS } from 'schuss';
+   *
+   * const x = Float32Array.of(3, 4), g = new Float32Array(2);
+   * const closure = () => {
+   *   g.set([x[0], 10 * x[1]]);
+   *   return (x[0] ** 2 + 10 * x[1] ** 2) / 2;
+   * };
+   * const lbfgs = new LBFGS(x, { grads: g, maxIterations: 2 });
+   * lbfgs.step(closure);
+   * const resumed = new LBFGS(x, { grads: g });
+   * resumed.loadStateDict(structuredClone(lbfgs.stateDict()));
+   * resumed.stepCount; // 1
+   * ```
    */
   stateDict(): StateDict {
     this.#checkIdle();
-    const { lr, ...others } = this.#options;
-    return {
-      version: 1,
-      optimizer: name,
+    return saveRun(name, this.#params.tensors, {
       stepCount: this.#stepCount,
-      skippedSteps: 0,
-      paramGroups: [
-        {
-          lr: typeof lr === 'function' ? { schedule: true } : lr,
-          ...others,
-          params: this.#params.tensors.map(({ key }) => key),
-        },
-      ],
-      state: savePairs(this.#params.tensors, this.#iterations, this.#solver.history.pairs),
-    };
+      iterations: this.#iterations,
+      options: this.#options,
+      pairs: this.#solver.history.pairs,
+    });
   }
 
   /**
-   * Takes over a state that {@link stateDict} made, all or nothing: counts, options, and the pairs, which are copied. A
-   * live Schedule is kept.
+   * Replaces counts, options and curvature pairs by those of a state that {@link stateDict} returned. The arrays are
+   * copied. lr keeps its present value if that is a Schedule, or if a Schedule was saved. If it throws, nothing has
+   * changed.
    *
-   * @throws TypeError for another class, version, names or types; RangeError for other lengths or counts
+   * @throws TypeError for another class, names or types; RangeError for another version, other lengths or counts
    */
   loadStateDict(dict: StateDict): void {
     this.#checkIdle();
-    const who = `${name}.loadStateDict`;
-    const { tensors } = this.#params;
-    const keys = tensors.map(({ key }) => key);
-    const { stepCount, paramGroups, state } = checkFrame(who, dict, name, 1, keys);
-    checkOptions(`${who}: paramGroups[0]`, paramGroups[0], ['params', ...optionNames]);
-    const { params, lr, ...others } = paramGroups[0];
-    if (!Array.isArray(params) || params.length !== keys.length || keys.some((key, i) => key !== params[i]))
-      throw typeError(who, 'paramGroups[0].params', show(params), show(keys));
-    const isMark = typeof lr === 'object' && lr !== null && (lr as { schedule?: unknown }).schedule === true;
-    const isLive = isMark || typeof this.#options.lr === 'function';
-    const options = checked(who, { ...others, lr: isLive ? this.#options.lr : lr } as Partial<Options>);
-    const { iterations, pairs } = loadPairs(who, tensors, state, options.historySize);
+    const { stepCount, iterations, options, pairs } = loadRun(name, this.#params.tensors, dict, this.#options.lr);
     const solver = this.#newSolver(options);
     for (const [i, pair] of pairs.entries()) {
       solver.history.push(pair);
       if (solver.history.pairs.length === i)
-        throw rangeError(who, 'state', `sᵀy of pair ${i} not above 0`, 'pairs that stateDict gives');
+        throw rangeError(
+          `${name}.loadStateDict`,
+          'state',
+          `sᵀy of pair ${i} not above 0`,
+          'pairs saved by stateDict()',
+        );
     }
     this.#options = options;
     this.#solver = solver;
@@ -296,7 +255,11 @@ export class LBFGS {
     this.#iterations = iterations;
   }
 
-  /** Lets the pairs go. Twice is fine; every other method throws a TypeError from then on. */
+  /**
+   * Frees the curvature pairs. A second call does nothing; every other method throws a TypeError from then on.
+   *
+   * @throws TypeError while another call is running
+   */
   dispose(): void {
     if (this.#isDisposed) return;
     this.#checkIdle();
@@ -308,7 +271,7 @@ export class LBFGS {
     this.dispose();
   }
 
-  /** The class and its options, as PyTorch prints them. */
+  /** Returns the class and its options in PyTorch's format. */
   toString(): string {
     this.#checkAlive();
     const { tensors, length } = this.#params;
@@ -318,24 +281,15 @@ export class LBFGS {
     return [`${name} (`, `  ${tensors.length} param(s), ${length} elements`, ...lines, ')'].join('\n');
   }
 
-  #newSolver({ historySize }: Options): LineSearchSolver {
+  #newSolver({ historySize }: ResolvedOptions): LineSearchSolver {
     return new LineSearchSolver(this.#params.length, Float32Array, historySize);
   }
 
   #nextLr(): number {
-    const { lr } = this.#options;
-    if (typeof lr === 'number') return lr;
-    const step = this.#stepCount + 1;
-    const value: unknown = lr(step);
-    try {
-      return checkNumber(name, 'lr', value, '(0, inf)');
-    } catch (error) {
-      const make = error instanceof RangeError ? rangeError : typeError;
-      throw make(name, 'lr', show(value), '(0, inf)', `from its schedule at step ${step}`);
-    }
+    return lrAt(name, this.#options.lr, this.#stepCount + 1);
   }
 
-  /** Runs what may run the user's code, which must not change the optimizer meanwhile. */
+  /** Runs an action that may call the user's code. Until it ends, that code cannot change this optimizer. */
   #exclusively<T>(action: () => T): T {
     this.#isBusy = true;
     try {
@@ -346,17 +300,18 @@ export class LBFGS {
   }
 
   #checkAlive(): void {
-    if (this.#isDisposed) throw typeError(name, 'this', 'a disposed optimizer', 'one in use');
+    if (this.#isDisposed) throw typeError(name, 'this', 'a disposed optimizer', 'one that is not disposed');
   }
 
   #checkIdle(): void {
     this.#checkAlive();
-    if (this.#isBusy) throw typeError(name, 'this', 'an optimizer in the middle of a call', 'a call after that one');
+    if (this.#isBusy)
+      throw typeError(name, 'this', 'an optimizer in the middle of a call', 'to wait until that call has returned');
   }
 }
 
-/** The error where there is no way on: at the start of a step, or everywhere along a line. */
-function nonFinite({ value, grad }: LineSearchSolver): RangeError {
+/** The error when there is no finite point: at the start of a step, or everywhere along a line. */
+function nonFiniteError({ value, grad }: LineSearchSolver): RangeError {
   if (!Number.isFinite(value)) return rangeError(name, 'closure', show(value), 'a finite loss');
   if (!Number.isFinite(maxAbs(grad))) return rangeError(name, 'grads', 'NaN or an infinity', 'finite gradients');
   const hint = `the params are at the last good point, where the loss is ${value}`;

@@ -1,7 +1,7 @@
 import type { Vector } from '../linalg.js';
 import { type LinePoint, nextStep } from './trial-step.js';
 
-/** A point on the line, with the whole gradient there. */
+/** A point on the search line, with the full gradient there. */
 export interface Trial extends LinePoint {
   step: number;
   value: number;
@@ -11,23 +11,27 @@ export interface Trial extends LinePoint {
 
 /** Sufficient decrease: f(x + αd) ≤ f(x) + c₁·α·gᵀd. */
 const c1 = 1e-4;
-/** Curvature: |∇f(x + αd)ᵀd| ≤ c₂·|gᵀd|. */
+/** Curvature condition: |∇f(x + αd)ᵀd| ≤ c₂·|gᵀd|. */
 const c2 = 0.9;
-/** The most evaluations of one search. */
+/** Largest number of evaluations in one search. */
 const maxTrials = 20;
-/** A bracket narrower than this part of its far end is not narrowed further. */
-const narrow = 0.1;
-/** What is left of a step, seen from the best point, when there was no finite value at its end. */
+/** A bracket narrower than this fraction of its far end is not narrowed further. */
+const minBracket = 0.1;
+/**
+ * The distance of the next trial from the best point after a trial that is not finite, as a fraction of that trial's.
+ */
 const backOff = 0.25;
-/** How far towards a point without a finite value later steps may go. */
-const approach = 0.75;
+/**
+ * How far later trials may go from the best point towards a point that is not finite, as a fraction of the distance.
+ */
+const maxApproach = 0.75;
 
 /**
- * Searches along a line for a step that satisfies the strong Wolfe conditions: Moré & Thuente 1994, as in MINPACK-2's
- * `dcsrch`. Trials whose value or slope is not finite are backed off from.
+ * Line search for the strong Wolfe conditions: Moré & Thuente 1994, as in MINPACK-2's `dcsrch`. A trial with a value or
+ * slope that is not finite makes the search back off.
  */
 export class LineSearch {
-  /** The lowest point so far that has sufficient decrease: at first the start, which has step 0. */
+  /** The point with the lowest value and sufficient decrease so far. Initially the start, at step 0. */
   #best: Trial | undefined;
   /** The other end of the bracket. */
   #other: Trial | undefined;
@@ -38,13 +42,13 @@ export class LineSearch {
     this.#trials = grads.map((grad) => ({ step: 0, value: 0, slope: 0, grad }));
   }
 
-  /** The best point of the search that is under way or was the last one, if there is one but for the start. */
+  /** The best point of the current or the last search, or undefined if that is its start. */
   get best(): Trial | undefined {
     return this.#best !== undefined && this.#best.step > 0 ? this.#best : undefined;
   }
 
-  /** A trial to use without a search. */
-  get trial(): Trial {
+  /** A trial for use without a search. */
+  get spareTrial(): Trial {
     return this.#trials[0] as Trial;
   }
 
@@ -55,27 +59,32 @@ export class LineSearch {
   }
 
   /**
-   * @param start where the line begins: at step 0, with a negative slope
-   * @param step the first step to try
+   * Runs one search.
+   *
+   * @param start the start of the line, at step 0 and with a negative slope
+   * @param firstStep the first step to try
    * @param evaluate writes value, slope and gradient at `trial.step`
-   * @returns the step found; one with sufficient decrease alone, where none with both conditions was found; or undefined
+   * @returns a point that satisfies the strong Wolfe conditions. If the search finds none, the best point with
+   *   sufficient decrease, or undefined. The point is reused by the next search.
    */
-  run(start: Trial, step: number, evaluate: (trial: Trial) => void): Trial | undefined {
+  run(start: Trial, firstStep: number, evaluate: (trial: Trial) => void): Trial | undefined {
     let best = start;
     let other: Trial | undefined;
-    const tilt = c1 * start.slope;
-    // What the first stage looks at: the function less the decrease that is asked for. Its minimum has that decrease.
-    const tilted = (point: LinePoint): LinePoint => ({
+    const sufficientSlope = c1 * start.slope;
+    // The auxiliary function ψ of the first stage: the function minus the sufficient decrease. A minimum of ψ with ψ ≤
+    // 0 satisfies the condition.
+    const auxiliary = (point: LinePoint): LinePoint => ({
       step: point.step,
-      value: point.value - point.step * tilt,
-      slope: point.slope - tilt,
+      value: point.value - point.step * sufficientSlope,
+      slope: point.slope - sufficientSlope,
     });
-    let firstStage = true;
-    let next = step;
-    let [min, max] = [0, 5 * step];
-    let [width, widthBefore] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
-    // Between these no value was other than finite.
-    let [floor, ceiling] = [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY];
+    const unchanged = (point: LinePoint): LinePoint => point;
+    let isFirstStage = true;
+    let next = firstStep;
+    let [min, max] = [0, 5 * firstStep];
+    let [width, previousWidth] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
+    // The nearest steps below and above the best one at which the function was not finite.
+    let [nonFiniteBelow, nonFiniteAbove] = [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY];
 
     for (let count = 0; count < maxTrials; count++) {
       this.#best = best;
@@ -85,22 +94,22 @@ export class LineSearch {
       evaluate(trial);
       const { value, slope } = trial;
       if (!Number.isFinite(value) || !Number.isFinite(slope)) {
-        if (next > best.step) ceiling = next;
-        else floor = next;
+        if (next > best.step) nonFiniteAbove = next;
+        else nonFiniteBelow = next;
         next = best.step + backOff * (next - best.step);
         continue;
       }
 
-      const wanted = start.value + next * tilt;
-      if (value <= wanted && Math.abs(slope) <= -c2 * start.slope) return trial;
-      if (value <= wanted && slope >= 0) firstStage = false;
+      const sufficientValue = start.value + next * sufficientSlope;
+      if (value <= sufficientValue && Math.abs(slope) <= -c2 * start.slope) return trial;
+      if (value <= sufficientValue && slope >= 0) isFirstStage = false;
 
-      const view = firstStage && value <= best.value && value > wanted ? tilted : (point: LinePoint) => point;
-      const [low, here] = [view(best), view(trial)];
-      next = nextStep(low, here, other && view(other), min, Math.min(max, ceiling));
-      if (here.value > low.value) other = trial;
+      const view = isFirstStage && value <= best.value && value > sufficientValue ? auxiliary : unchanged;
+      const [lowest, latest] = [view(best), view(trial)];
+      next = nextStep(lowest, latest, other && view(other), min, Math.min(max, nonFiniteAbove));
+      if (latest.value > lowest.value) other = trial;
       else {
-        if (here.slope * Math.sign(low.slope) < 0) other = best;
+        if (latest.slope * Math.sign(lowest.slope) < 0) other = best;
         best = trial;
       }
 
@@ -109,15 +118,15 @@ export class LineSearch {
         max = next + 4 * (next - best.step);
       } else {
         const span = other.step - best.step;
-        // A bracket that two trials did not bring to two thirds is halved.
-        if (Math.abs(span) >= 0.66 * widthBefore) next = best.step + span / 2;
-        [widthBefore, width] = [width, Math.abs(span)];
+        // Bisect if two trials have not narrowed the bracket to two thirds.
+        if (Math.abs(span) >= 0.66 * previousWidth) next = best.step + span / 2;
+        [previousWidth, width] = [width, Math.abs(span)];
         min = Math.min(best.step, other.step);
         max = Math.max(best.step, other.step);
-        if (next <= min || next >= max || max - min <= narrow * max) break;
+        if (next <= min || next >= max || max - min <= minBracket * max) break;
       }
-      next = Math.max(best.step + approach * (floor - best.step), next);
-      next = Math.min(best.step + approach * (ceiling - best.step), next);
+      next = Math.max(best.step + maxApproach * (nonFiniteBelow - best.step), next);
+      next = Math.min(best.step + maxApproach * (nonFiniteAbove - best.step), next);
       if (!Number.isFinite(next)) break;
     }
     this.#best = best;
@@ -125,7 +134,7 @@ export class LineSearch {
     return this.best;
   }
 
-  /** Another point of the last search than `trial` and its start, if there is one. */
+  /** A point of the last search other than its start and `trial`, if there is one. */
   neighbour(trial: Trial): Trial | undefined {
     return [this.#best, this.#other].find((point) => point !== undefined && point !== trial && point.step > 0);
   }

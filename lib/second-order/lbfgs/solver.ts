@@ -1,7 +1,8 @@
+import type { Evaluate } from '../evaluation.js';
 import {
+  addScaled,
   dot,
   maxAbsDifference,
-  move,
   norm,
   subtract,
   sumAbs,
@@ -9,89 +10,90 @@ import {
   type Vector,
   type VectorConstructor,
 } from '../linalg.js';
-import { checkConvergence } from './curvature.js';
+import { correctCurvature } from './curvature.js';
 import { History } from './history.js';
 import { LineSearch, type Trial } from './line-search.js';
+import type { Pair } from './two-loop.js';
 
-/** Returns the value at x and writes the gradient there. What it throws passes through. */
-export type Evaluate = (x: Vector, grad: Vector) => number;
-
-/** How an iteration ended: at a new point, or where it was, and why. */
+/** How an iteration ended: it moved to a new point, or it stayed, and why. */
 export type Outcome = 'moved' | 'function' | 'line-search' | 'non-finite';
 
 /** How the step along a direction is chosen. @inline */
 export type LineSearchName = 'strong-wolfe' | 'none';
 
 /**
- * L-BFGS, an iteration at a time: a point with its value and gradient, and the curvature pairs that the next direction
- * comes from. Whatever an evaluation throws, the point stays where it was.
+ * Runs L-BFGS one iteration at a time. Holds the current point with its value and gradient, and the curvature pairs. If
+ * an evaluation throws, the point does not change.
  */
 export class LineSearchSolver {
   readonly history: History;
   /** max |Δxᵢ| of the last iteration that moved. */
   lastMove = 0;
   #x: Vector;
-  /** Value and gradient at x. */
-  readonly #here: Trial;
+  /** Value and gradient at x, as the start of the search line. */
+  readonly #current: Trial;
+  /** The search direction d. */
   readonly #direction: Float64Array;
   readonly #search: LineSearch;
-  /** Where x goes next, and the step along the direction that it is at. */
-  #next: Vector;
-  #nextStep = Number.NaN;
+  /** x + α·d, and its α. NaN when it is out of date. */
+  #trialX: Vector;
+  #trialStep = Number.NaN;
   readonly #epsilon: number;
 
-  constructor(length: number, make: VectorConstructor, historySize: number) {
-    this.#x = new make(length);
-    this.#next = new make(length);
-    this.#here = { step: 0, value: Number.NaN, slope: 0, grad: new make(length) };
-    this.history = new History(length, make, historySize);
-    this.#search = new LineSearch([new make(length), new make(length), new make(length)]);
-    // Float64 for both kinds: in float32 it takes longer to float32's own floor, up to half as long again.
+  constructor(length: number, VectorType: VectorConstructor, historySize: number) {
+    this.#x = new VectorType(length);
+    this.#trialX = new VectorType(length);
+    this.#current = { step: 0, value: Number.NaN, slope: 0, grad: new VectorType(length) };
+    this.history = new History(length, VectorType, historySize);
+    this.#search = new LineSearch([new VectorType(length), new VectorType(length), new VectorType(length)]);
+    // Always float64. With a float32 direction, float32 problems take up to 1.5 times as long to reach the accuracy of
+    // float32.
     this.#direction = new Float64Array(length);
-    this.#epsilon = make === Float32Array ? 2 ** -23 : 2 ** -52;
+    this.#epsilon = VectorType === Float32Array ? 2 ** -23 : 2 ** -52;
   }
 
-  /** The point: for its owner to write to before {@link start}, and to read. */
+  /** The current point. Write the first point to it before {@link start}, and only read it afterwards. */
   get x(): Vector {
     return this.#x;
   }
 
   get grad(): Vector {
-    return this.#here.grad;
+    return this.#current.grad;
   }
 
   get value(): number {
-    return this.#here.value;
+    return this.#current.value;
   }
 
   /** Evaluates at x. */
   start(evaluate: Evaluate): void {
-    this.#here.value = Number.NaN;
-    this.#here.value = evaluate(this.#x, this.#here.grad);
+    this.#current.value = Number.NaN;
+    this.#current.value = evaluate(this.#x, this.#current.grad);
   }
 
   /**
-   * One iteration, from where value and gradient are finite.
+   * Runs one iteration. The current value and gradient must be finite.
    *
-   * @param lr what the first step to try is multiplied by; the step itself where there is no line search
+   * @param lr factor of the first trial step; without a line search, the step itself
    */
   iterate(evaluate: Evaluate, lineSearch: LineSearchName, lr: number): Outcome {
     const { history } = this;
     for (;;) {
-      const isFirst = history.pairs.length === 0;
-      this.#here.slope = history.direction(this.grad, this.#direction);
-      const isDownhill = this.#here.slope < 0 && Number.isFinite(this.#here.slope);
-      if (isDownhill && lineSearch === 'none') return this.#step(evaluate, isFirst ? lr * this.#shorten(sumAbs) : lr);
-      const outcome = isDownhill
-        ? this.#lineSearch(evaluate, isFirst ? lr * this.#shorten(norm) : lr)
+      const isSteepest = history.pairs.length === 0;
+      this.#current.slope = history.direction(this.grad, this.#direction);
+      const isDescent = this.#current.slope < 0 && Number.isFinite(this.#current.slope);
+      if (isDescent && lineSearch === 'none')
+        return this.#fixedStep(evaluate, isSteepest ? lr * this.#firstScale(sumAbs) : lr);
+      const outcome = isDescent
+        ? this.#lineSearch(evaluate, isSteepest ? lr * this.#firstScale(norm) : lr)
         : ('line-search' as const);
-      if (outcome === 'moved' || outcome === 'function' || isFirst) return outcome;
-      // It may be the pairs that are wrong: once more, straight downhill.
+      if (outcome === 'moved' || outcome === 'function' || isSteepest) return outcome;
+      // The pairs may be misleading. Drop them and try steepest descent.
       history.clear();
     }
   }
 
-  /** After an evaluation has thrown: goes to the best point of the search that it was part of, if there is a lower one. */
+  /** Call after an evaluation has thrown. Moves to the best point of the interrupted search if that is lower than x. */
   keepBest(): boolean {
     const { best } = this.#search;
     if (best === undefined || !(best.value < this.value)) return false;
@@ -99,35 +101,37 @@ export class LineSearchSolver {
     return true;
   }
 
-  /** Nothing is known of the scale yet: the first step is no longer than 1. */
-  #shorten(length: (x: Vector) => number): number {
+  /**
+   * min(1, 1/‖g‖): without pairs, nothing is known about the scale of the problem, so the first step is at most 1 long.
+   */
+  #firstScale(length: (x: Vector) => number): number {
     return Math.min(1, 1 / length(this.grad));
   }
 
-  #lineSearch(evaluate: Evaluate, step: number): Outcome {
-    const here = this.#here;
-    let sawFinite = false;
-    const found = this.#search.run(here, step, (trial) => {
+  #lineSearch(evaluate: Evaluate, firstStep: number): Outcome {
+    const current = this.#current;
+    let hasFinite = false;
+    const found = this.#search.run(current, firstStep, (trial) => {
       this.#evaluate(evaluate, trial);
-      sawFinite ||= Number.isFinite(trial.value) && Number.isFinite(trial.slope);
+      hasFinite ||= Number.isFinite(trial.value) && Number.isFinite(trial.slope);
     });
-    // An equal value is progress only if the gradient is smaller, or this would never end.
-    if (found !== undefined && (found.value < here.value || norm(found.grad) < norm(here.grad))) {
+    // An equal value counts as progress only with a smaller gradient. Otherwise the iteration might never end.
+    if (found !== undefined && (found.value < current.value || norm(found.grad) < norm(current.grad))) {
       const neighbour = this.#search.neighbour(found);
       const pair = this.#pairTo(found);
-      checkConvergence(pair.y, here, found, neighbour, this.#epsilon * Math.abs(here.value));
+      correctCurvature(pair.y, current, found, neighbour, this.#epsilon * Math.abs(current.value));
       this.history.conjugate(pair);
       this.history.push(pair);
       this.#moveTo(found);
       return 'moved';
     }
     this.#search.reset();
-    if (!sawFinite) return 'non-finite';
-    return -here.slope * step <= this.#noise() ? 'function' : 'line-search';
+    if (!hasFinite) return 'non-finite';
+    return -current.slope * firstStep <= this.#roundingError() ? 'function' : 'line-search';
   }
 
-  #step(evaluate: Evaluate, step: number): Outcome {
-    const trial = this.#search.trial;
+  #fixedStep(evaluate: Evaluate, step: number): Outcome {
+    const trial = this.#search.spareTrial;
     trial.step = step;
     this.#evaluate(evaluate, trial);
     if (!Number.isFinite(trial.value) || !Number.isFinite(trial.slope)) return 'non-finite';
@@ -137,37 +141,37 @@ export class LineSearchSolver {
   }
 
   #evaluate(evaluate: Evaluate, trial: Trial): void {
-    this.#goTo(trial.step);
-    trial.value = evaluate(this.#next, trial.grad);
+    this.#setTrialX(trial.step);
+    trial.value = evaluate(this.#trialX, trial.grad);
     trial.slope = dot(trial.grad, this.#direction);
   }
 
-  #goTo(step: number): void {
-    move(this.#x, step, this.#direction, this.#next);
-    this.#nextStep = step;
+  #setTrialX(step: number): void {
+    addScaled(this.#x, step, this.#direction, this.#trialX);
+    this.#trialStep = step;
   }
 
-  /** The curvature pair of the step to `trial`, from the points as they were rounded. */
-  #pairTo(trial: Trial): { readonly s: Vector; readonly y: Vector } {
-    if (this.#nextStep !== trial.step) this.#goTo(trial.step);
-    const pair = this.history.blank();
-    subtract(this.#next, this.#x, pair.s);
+  /** The curvature pair of the step to `trial`. It is computed from the points as they were rounded. */
+  #pairTo(trial: Trial): Pick<Pair, 's' | 'y'> {
+    if (this.#trialStep !== trial.step) this.#setTrialX(trial.step);
+    const pair = this.history.acquire();
+    subtract(this.#trialX, this.#x, pair.s);
     subtract(trial.grad, this.grad, pair.y);
     return pair;
   }
 
   #moveTo(trial: Trial): void {
-    if (this.#nextStep !== trial.step) this.#goTo(trial.step);
-    this.lastMove = maxAbsDifference(this.#next, this.#x);
-    [this.#x, this.#next] = [this.#next, this.#x];
-    [this.#here.grad, trial.grad] = [trial.grad, this.#here.grad];
-    this.#here.value = trial.value;
-    this.#nextStep = Number.NaN;
+    if (this.#trialStep !== trial.step) this.#setTrialX(trial.step);
+    this.lastMove = maxAbsDifference(this.#trialX, this.#x);
+    [this.#x, this.#trialX] = [this.#trialX, this.#x];
+    [this.#current.grad, trial.grad] = [trial.grad, this.#current.grad];
+    this.#current.value = trial.value;
+    this.#trialStep = Number.NaN;
     this.#search.reset();
   }
 
-  /** How much the value may change by rounding alone: its own, and that of x. */
-  #noise(): number {
+  /** Bound on the change of the value by rounding alone: the rounding of the value, and that of x. */
+  #roundingError(): number {
     return 4 * this.#epsilon * (Math.abs(this.value) + sumAbsProducts(this.#x, this.grad));
   }
 }

@@ -1,7 +1,7 @@
 import { engine } from '../../engine/backend.js';
 import type { Vector } from '../linalg.js';
 
-/** One curvature pair: a step s, the change y of the gradient along it, and ρ = 1/sᵀy. */
+/** A curvature pair: a step s, the change y of the gradient over it, and ρ = 1/sᵀy. */
 export interface Pair {
   readonly s: Vector;
   readonly y: Vector;
@@ -9,18 +9,21 @@ export interface Pair {
 }
 
 /**
- * direction ← −H·grad, the two-loop recursion: H is the inverse BFGS matrix of the pairs, the oldest first, on γ·I. Each walk
- * takes one pair out or puts it in, and finds the dot product that the next one begins with.
+ * The two-loop recursion: direction ← −H·grad, where H is the inverse BFGS matrix of the pairs on H₀ = γ·I.
  *
- * @param weights scratch, one number a pair
+ * Each pass over memory applies one pair and also computes the dot product that the next pass needs.
+ *
+ * @param pairs the oldest first
+ * @param alphas scratch, one number for each pair
  * @returns gradᵀdirection
+ * @see Nocedal & Wright, Numerical Optimization, 2nd ed., algorithm 7.4
  */
 export function twoLoop(
   pairs: readonly Pair[],
   gamma: number,
   grad: Vector,
   direction: Vector,
-  weights: Vector,
+  alphas: Vector,
 ): number {
   const { linalg } = engine();
   const newest = pairs.length - 1;
@@ -31,17 +34,18 @@ export function twoLoop(
   let product = -linalg.dot(pairs[newest]!.s, grad);
   for (let i = newest; i >= 0; i--) {
     const { y, rho } = pairs[i]!;
-    const weight = rho * product;
-    weights[i] = weight;
-    // The first walk turns the gradient round, the last one multiplies by the initial matrix.
+    const alpha = rho * product;
+    alphas[i] = alpha;
+    // The first pass negates the gradient. The last pass also multiplies by γ.
     const factor = i === 0 ? gamma : 1;
     const [a, x] = i === newest ? [-factor, grad] : [factor, direction];
-    product = linalg.axpby(a, x, -factor * weight, y, direction, i === 0 ? y : pairs[i - 1]!.s);
+    product = linalg.axpby(a, x, -factor * alpha, y, direction, i === 0 ? y : pairs[i - 1]!.s);
   }
   for (let i = 0; i <= newest; i++) {
     const { s, rho } = pairs[i]!;
     const next = i === newest ? grad : pairs[i + 1]!.y;
-    product = linalg.axpby(1, direction, weights[i]! - rho * product, s, direction, next);
+    const beta = rho * product;
+    product = linalg.axpby(1, direction, alphas[i]! - beta, s, direction, next);
   }
   return product;
 }

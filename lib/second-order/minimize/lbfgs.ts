@@ -1,7 +1,7 @@
 import { checkInteger, checkNumber, checkOptions } from '../../check/options.js';
-import { type Evaluate, LineSearchSolver } from '../lbfgs/solver.js';
+import { Budget, type Evaluate, Interruption, isFinitePoint } from '../evaluation.js';
+import { LineSearchSolver } from '../lbfgs/solver.js';
 import { maxAbs, norm, type Vector } from '../linalg.js';
-import { Budget, Interruption } from './budget.js';
 import {
   type CommonOptions,
   checkCommon,
@@ -11,7 +11,7 @@ import {
   type MinimizeResult,
   termsOptionNames,
 } from './method.js';
-import { evaluateAll, isFinitePoint } from './objective.js';
+import { evaluateAll } from './objective.js';
 
 const who = 'minimize';
 
@@ -19,20 +19,26 @@ const who = 'minimize';
 export interface LBFGSMethodOptions<T extends Vector = Vector> extends CommonOptions<T> {
   /** Default 'lbfgs'. */
   readonly method?: 'lbfgs' | undefined;
-  /** Ends where max |gᵢ| is at most this. [0, inf), default 1e-8. */
+  /** The run ends when max |gᵢ| is at most this. [0, inf), default 1e-8. */
   readonly gradTol?: number | undefined;
-  /** Ends after an iteration that lowers the value by at most this times its size. [0, inf), default 1e-15; 0: never. */
+  /**
+   * The run ends after an iteration that lowers the value by at most this, relative to the value's magnitude. [0, inf),
+   * default 1e-15; 0 turns it off.
+   */
   readonly funTol?: number | undefined;
-  /** Ends after an iteration with max |Δxᵢ| at most this times max(1, max |xᵢ|). [0, inf), default 0: never. */
+  /**
+   * The run ends after an iteration with max |Δxᵢ| at most this times max(1, max |xᵢ|). [0, inf), default 0, which
+   * turns it off.
+   */
   readonly stepTol?: number | undefined;
-  /** Curvature pairs that are kept. An integer in [1, inf), default 10. */
+  /** Number of curvature pairs kept. An integer in [1, inf), default 10. */
   readonly historySize?: number | undefined;
 }
 
 const optionNames = ['gradTol', 'funTol', 'stepTol', 'historySize'] as const;
 
-/** L-BFGS on a function, or on the sum of its terms. */
-export const byLbfgs: Method = ({ fn, x0, make, N }, options) => {
+/** Runs L-BFGS on a function, or on the sum of the terms. */
+export const minimizeLbfgs: Method = ({ fn, x0, VectorType, N }, options) => {
   checkOptions(who, options, [...commonOptionNames, ...optionNames, ...(N === undefined ? [] : termsOptionNames)]);
   const { maxIterations = 10_000, maxEvaluations, callback, signal, onPass } = checkCommon(options, N);
   const { gradTol = 1e-8, funTol = 1e-15, stepTol = 0, historySize = 10 } = options as LBFGSMethodOptions;
@@ -42,20 +48,20 @@ export const byLbfgs: Method = ({ fn, x0, make, N }, options) => {
   checkInteger(who, 'historySize', historySize, '[1, inf)');
 
   const budget = new Budget(maxEvaluations, signal);
-  const solver = new LineSearchSolver(x0.length, make, historySize);
-  const all = evaluateAll(who, fn, x0.length, make);
+  const solver = new LineSearchSolver(x0.length, VectorType, historySize);
+  const all = evaluateAll(fn, x0.length, VectorType);
   const evaluate: Evaluate = (x, grad) => {
     budget.spend(N);
     const value = all(x, grad);
     if (!isFinitePoint(value, grad)) budget.nonFinite++;
-    // What is lower than the point of the iteration is most likely its next one.
+    // A trial point that is lower than the current point will most likely become the next one.
     onPass?.((value < solver.value || Number.isNaN(solver.value) ? x : solver.x).slice());
     return value;
   };
   let iterations = 0;
 
-  /** The reason to end at the point of the iteration, if there is one. */
-  const ending = (before: number): MinimizeReason | undefined => {
+  /** The reason to end the run at the current point, if there is one. `before` is the value before the iteration. */
+  const reasonToEnd = (before: number): MinimizeReason | undefined => {
     const { value } = solver;
     if (maxAbs(solver.grad) <= gradTol) return 'gradient';
     if (iterations === 0) return undefined;
@@ -68,20 +74,20 @@ export const byLbfgs: Method = ({ fn, x0, make, N }, options) => {
     solver.x.set(x0);
     solver.start(evaluate);
     if (!isFinitePoint(solver.value, solver.grad)) return 'non-finite';
-    let reason = ending(solver.value);
+    let reason = reasonToEnd(solver.value);
     while (reason === undefined) {
       const before = solver.value;
       const outcome = solver.iterate(evaluate, 'strong-wolfe', 1);
       if (outcome !== 'moved') return outcome;
       iterations++;
-      const wantsEnd = callback?.({
+      const isStopped = callback?.({
         iteration: iterations,
         x: solver.x.slice(),
         value: solver.value,
         gradNorm: norm(solver.grad),
         evaluations: budget.evaluations,
       });
-      reason = wantsEnd === true ? 'aborted' : ending(before);
+      reason = isStopped === true ? 'aborted' : reasonToEnd(before);
     }
     return reason;
   };

@@ -1,45 +1,54 @@
 import { checkFunction } from '../../check/options.js';
 import { checkSignal } from '../../core/step-queue.js';
+import { checkLimit } from '../evaluation.js';
 import type { Vector, VectorConstructor } from '../linalg.js';
-import { checkLimit } from './budget.js';
 import type { Objective, Terms } from './objective.js';
 
 const who = 'minimize';
 
-/** Where a run of `minimize` is after an iteration. */
+/** State of a `minimize` run after an iteration. */
 export interface MinimizeProgress<T extends Vector = Vector> {
   /** 1, 2, … */
   readonly iteration: number;
-  /** A copy of the point. */
+  /** A copy of the current point. */
   readonly x: T;
-  /** The value there. With a first-order method or 'sfo' that of the one term, before its step. */
+  /** The value at x. With 'sfo' or a first-order method: the value of the one term, before its step. */
   readonly value: number;
-  /** The L2 norm of the gradient there; of the one term, likewise. */
+  /** The L2 norm of the gradient at x. With 'sfo' or a first-order method: of the one term, before its step. */
   readonly gradNorm: number;
+  /** Number of evaluations so far. */
   readonly evaluations: number;
 }
 
-/** Options that all methods of `minimize` have. */
+/** Options of every method of `minimize`. */
 export interface CommonOptions<T extends Vector = Vector> {
-  /** The most iterations. An integer in [1, inf]; default 10000 with 'lbfgs', 1000 with a first-order method and one function. */
+  /**
+   * Largest number of iterations. An integer in [1, inf]. Default 10000 with 'lbfgs', 1000 with a first-order method
+   * and one function, else Infinity.
+   */
   readonly maxIterations?: number | undefined;
-  /** The most evaluations, of the function or of terms. An integer in [1, inf], default Infinity. */
+  /** Largest number of evaluations of the function or of terms. An integer in [1, inf], default Infinity. */
   readonly maxEvaluations?: number | undefined;
-  /** Called after each iteration; ends the run, with reason 'aborted', if it returns true. What it throws passes through. */
+  /**
+   * Called after each iteration. Return true to end the run, with reason 'aborted'. An exception passes through.
+   */
   // biome-ignore lint/suspicious/noConfusingVoidType: a callback that returns nothing is the usual one
   readonly callback?: ((progress: MinimizeProgress<T>) => boolean | void) | undefined;
   /**
-   * Ends the run before its next evaluation. What aborts it must run inside fn, callback or onPass, or on another thread:
-   * while `minimize` runs, no timer does.
+   * Abort it to end the run before its next evaluation. That must happen inside fn, callback or onPass, or on another
+   * thread, because no timer fires while `minimize` runs.
    */
   readonly signal?: AbortSignal | undefined;
-  /** With terms: the most evaluations, in units of N. An integer in [1, inf]; default Infinity with 'lbfgs', 10 with others. */
+  /**
+   * With terms: largest number of evaluations, in units of N. An integer in [1, inf]. Default Infinity with 'lbfgs', 10
+   * with the other methods.
+   */
   readonly passes?: number | undefined;
-  /** With terms: called with a copy of the point after every N evaluations of terms. */
+  /** With terms: called after every N evaluations of terms, with a copy of the point. */
   readonly onPass?: ((x: T) => void) | undefined;
 }
 
-/** Why a run has ended. */
+/** Why a run ended. */
 export type MinimizeReason =
   | 'gradient'
   | 'function'
@@ -50,51 +59,60 @@ export type MinimizeReason =
   | 'aborted'
   | 'non-finite';
 
-/** What `minimize` returns. */
+/** Result of `minimize`. */
 export interface MinimizeResult<T extends Vector = Vector> {
-  /** The lowest point found; with a first-order method or 'sfo' the last. A new array of the type of x0. */
+  /** The lowest point found; with 'sfo' or a first-order method, the last point. A new array of the type of x0. */
   readonly x: T;
+  /** The value at x. NaN if the signal was aborted before it could be evaluated. */
   readonly value: number;
-  /** The L2 norm of the gradient at x. */
+  /** The L2 norm of the gradient at x. NaN likewise. */
   readonly gradNorm: number;
+  /** Number of iterations. */
   readonly iterations: number;
-  /** How often fn, or fn.f, was called. */
+  /** Number of calls of fn, or of fn.f. */
   readonly evaluations: number;
-  /** Of the evaluations of the function (of the sum, or of a term that a step was to take), those that were not finite. */
+  /**
+   * Number of evaluations that were not finite: of the function, of the whole sum, or of the one term that a step
+   * evaluates.
+   */
   readonly nonFinite: number;
-  /** Whether a tolerance has ended the run. */
+  /** Whether the run ended because a tolerance was met. */
   readonly converged: boolean;
+  /** Why the run ended: see {@link minimize}. */
   readonly reason: MinimizeReason;
 }
 
-/** What a method is to minimise. */
+/** The problem that a method minimises. */
 export interface Problem {
   readonly fn: Objective | Terms;
-  /** The number of terms; undefined for a function. */
+  /** Number of terms; undefined for a function. */
   readonly N: number | undefined;
-  /** Not to be changed. */
+  /** The user's array, only for reading. */
   readonly x0: Vector;
-  /** Makes arrays of the type of x0. */
-  readonly make: VectorConstructor;
+  /** The constructor of x0's type. */
+  readonly VectorType: VectorConstructor;
 }
 
-/** One method of `minimize`: checks its own options, and runs. */
+/** A method of `minimize`: checks its own options, then runs. */
 export type Method = (problem: Problem, options: Readonly<Record<string, unknown>>) => MinimizeResult;
 
 export const commonOptionNames = ['method', 'maxIterations', 'maxEvaluations', 'callback', 'signal'] as const;
 export const termsOptionNames = ['passes', 'onPass'] as const;
 
-/** The common options, checked; `passes` has become a part of `maxEvaluations`. @throws TypeError, RangeError */
+/**
+ * Checks the common options. `maxEvaluations` of the result includes the limit by `passes`.
+ * @throws TypeError, RangeError
+ */
 export function checkCommon(options: CommonOptions, N: number | undefined, defaultPasses = Number.POSITIVE_INFINITY) {
   const { maxIterations, maxEvaluations, callback, signal, passes, onPass } = options;
   if (callback !== undefined) checkFunction(who, 'callback', callback);
   if (onPass !== undefined) checkFunction(who, 'onPass', onPass);
-  const allPasses = passes === undefined ? defaultPasses : checkLimit(who, 'passes', passes);
+  const maxPasses = passes === undefined ? defaultPasses : checkLimit(who, 'passes', passes);
   return {
     maxIterations: maxIterations === undefined ? undefined : checkLimit(who, 'maxIterations', maxIterations),
     maxEvaluations: Math.min(
       maxEvaluations === undefined ? Number.POSITIVE_INFINITY : checkLimit(who, 'maxEvaluations', maxEvaluations),
-      N === undefined ? Number.POSITIVE_INFINITY : allPasses * N,
+      N === undefined ? Number.POSITIVE_INFINITY : maxPasses * N,
     ),
     callback,
     signal: signal === undefined ? undefined : checkSignal(who, signal),

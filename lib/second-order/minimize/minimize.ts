@@ -2,64 +2,72 @@ import { rangeError, show, typeError } from '../../check/errors.js';
 import { nearest } from '../../check/options.js';
 import { optimizers } from '../../optimizers/index.js';
 import type { Vector } from '../linalg.js';
-import { bySteps, type StepsMethodOptions } from './first-order.js';
-import { byLbfgs, type LBFGSMethodOptions } from './lbfgs.js';
+import { minimizeFirstOrder, type StepsMethodOptions } from './first-order.js';
+import { type LBFGSMethodOptions, minimizeLbfgs } from './lbfgs.js';
 import type { Method, MinimizeResult } from './method.js';
 import { checkStart, constructorOf, isTerms, type Objective, type Terms } from './objective.js';
-import { bySfo, type SFOMethodOptions } from './sfo.js';
+import { minimizeSfo, type SFOMethodOptions } from './sfo.js';
 
 const who = 'minimize';
 
-/** The methods apart from the first-order classes. */
-const methods: Readonly<Record<string, Method>> = { lbfgs: byLbfgs, sfo: bySfo };
+/** All methods except the first-order classes. */
+const methods: Readonly<Record<string, Method>> = { lbfgs: minimizeLbfgs, sfo: minimizeSfo };
 
 type KnownNames<T> = keyof { [K in keyof T as string extends K ? never : K]: T[K] };
 
 /** The first-order methods of {@link minimize}: `'sgd'`, `'adam'`, … */
 export type StepsMethod = KnownNames<typeof optimizers>;
 
-/** Options of {@link minimize}; those of the class, such as `lr`, too, with a first-order method. */
+/** Options of {@link minimize}. With a first-order method, the options of its class, such as `lr`, are also allowed. */
 export type MinimizeOptions<T extends Vector = Vector> =
   | LBFGSMethodOptions<T>
   | SFOMethodOptions<T>
   | (StepsMethodOptions<T> & { readonly method: StepsMethod; readonly [option: string]: unknown });
 
 function methodOf(method: unknown): Method {
-  if (method === undefined) return byLbfgs;
+  if (method === undefined) return minimizeLbfgs;
   const names = [...Object.keys(methods), ...Object.keys(optimizers)];
   if (typeof method !== 'string') throw typeError(who, 'method', show(method), `one of ${names.join(', ')}`);
   if (Object.hasOwn(methods, method)) return methods[method] as Method;
-  if (Object.hasOwn(optimizers, method)) return bySteps;
+  if (Object.hasOwn(optimizers, method)) return minimizeFirstOrder;
   const near = nearest(method, names);
   throw rangeError(who, 'method', show(method), near === undefined ? `one of ${names.join(', ')}` : `"${near}"`);
 }
 
 /**
- * Finds a minimum of a function, or of a sum of functions, by its gradient. Runs to its end before it returns.
+ * Finds a minimum of a function, or of a sum of functions, from its gradient. Synchronous: returns when the run has
+ * ended.
  *
- * Methods: `'lbfgs'`, the line-search method of {@link LBFGS}, whose iterations never go uphill, on a function or on the
- * sum of the terms; `'sfo'`, that of {@link SFO}, on the terms, one at a time; or the name of a first-order class, in
- * float32 alone: one step for each term, in a random order that is a new one in each pass, or for the one function.
+ * Methods:
+ * - `'lbfgs'` (default): the line-search method of {@link LBFGS}, on a function or on the sum of the terms. Its
+ *   iterations never go uphill.
+ * - `'sfo'`: the method of {@link SFO}, on the terms, one at a time.
+ * - the name of a first-order class (`'adam'`, …), in float32 only: one step for each term, in a new random order in
+ *   each pass, or one step for each evaluation of the function.
  *
- * Everything is float64 with a Float64Array; with a Float32Array points, gradients and curvature pairs are float32, sums and
- * directions float64. A value or gradient that is not finite is backed off from, and counted in `nonFinite`; reason
- * 'non-finite' if there is none but such along a line, or at x0. A run ends early, at the lowest point so far, when `signal`
- * is aborted or the callback returns true.
+ * With a Float64Array, everything is float64. With a Float32Array, points, gradients and curvature pairs are float32;
+ * sums and search directions are float64.
  *
- * @param fn (x, grad) => value: writes the gradient at x to `grad`, which comes as zeros, and must not change x; or
- *   `{ N, f }`, where f(i, x, grad) does the same for term i = 0 … N − 1
- * @param x0 where to begin: a Float32Array or a Float64Array of finite numbers. Not changed.
- * @param options `method`; `maxIterations`, `maxEvaluations`, `gradTol`, `callback`, `signal`; with terms `passes`,
- *   `onPass`; for 'lbfgs' `funTol`, `stepTol`, `historySize`: {@link LBFGSMethodOptions}; for 'sfo', in place of `gradTol`,
- *   `seed` and what need not be tuned: {@link SFOMethodOptions}; for first-order methods `seed`, with terms, and the
- *   options of the class: {@link StepsMethodOptions}
- * @returns the point, and how it was found: {@link MinimizeResult}. `reason` is a tolerance that was met ('gradient',
- *   'function', 'step': `converged`), a limit ('iterations', 'evaluations'), 'aborted', 'non-finite', or 'line-search':
- *   no lower point was found though the gradient says that there is one; it may be wrong. 'function' is also given where
- *   rounding hides whether there is one.
- * @throws TypeError for a wrong type or an unknown option, RangeError for a value out of range; TypeError if fn returns no
- *   number; and what fn and the callbacks throw
- * @see {@link LBFGS} and {@link SFO} for the formula and its literature
+ * With 'lbfgs' and 'sfo', a value or gradient that is not finite makes the method back off; `nonFinite` counts them.
+ * The run ends with reason 'non-finite' if x0, or every point along a line, is not finite. A first-order method ends
+ * with that reason at the first such evaluation.
+ *
+ * The run ends early if `signal` is aborted or the callback returns true; 'lbfgs' then returns the lowest point so far.
+ *
+ * @param fn (x, grad) => value: returns the value at x and writes the gradient to `grad`, which is filled with zeros
+ *   before; it must not change x. Or `{ N, f }`, where f(i, x, grad) does the same for term i = 0 … N − 1.
+ * @param x0 the starting point: a Float32Array or a Float64Array of finite numbers. It does not change.
+ * @param options `method`; `maxIterations`, `maxEvaluations`, `callback`, `signal`; with terms also `passes`, `onPass`.
+ *   For 'lbfgs' `gradTol`, `funTol`, `stepTol`, `historySize`: {@link LBFGSMethodOptions}. For 'sfo' `seed` and
+ *   hyper-parameters that need no tuning: {@link SFOMethodOptions}. For first-order methods `gradTol`, `seed` (with
+ *   terms) and the options of the class: {@link StepsMethodOptions}.
+ * @returns the point, its value, and how it was found: {@link MinimizeResult}. `reason` is a tolerance that was met
+ *   ('gradient', 'function', 'step'; then `converged` is true), a limit ('iterations', 'evaluations'), 'aborted',
+ *   'non-finite', or 'line-search': no lower point was found although the gradient indicates one, so the gradient may
+ *   be wrong. 'function' is also given if rounding hides whether there is a lower point.
+ * @throws TypeError for a wrong type, an unknown option, or if fn does not return a number; RangeError for a value out
+ *   of range; and whatever fn and the callbacks throw
+ * @see {@link LBFGS} and {@link SFO} for formulas and sources
  * @example
  * ```ts
  * import { minimize } from 'schuss';
@@ -97,9 +105,9 @@ export function minimize<T extends Vector>(
   if (typeof options !== 'object' || options === null || Array.isArray(options))
     throw typeError(who, 'options', show(options), 'an object with method, maxIterations, …');
   const given = fn as Objective | Terms;
-  const N = isTerms(who, given) ? given.N : undefined;
-  const start = checkStart(who, x0);
+  const N = isTerms(given) ? given.N : undefined;
+  const start = checkStart(x0);
   const run = methodOf(options.method);
-  const problem = { fn: given, N, x0: start, make: constructorOf(start) };
+  const problem = { fn: given, N, x0: start, VectorType: constructorOf(start) };
   return run(problem, options as Readonly<Record<string, unknown>>) as MinimizeResult<T>;
 }

@@ -1,11 +1,10 @@
 import { rangeError, show, typeError } from '../../check/errors.js';
 import { checkOptions } from '../../check/options.js';
-import type { Evaluate } from '../lbfgs/solver.js';
+import { Budget, type Evaluate, Interruption, isFinitePoint } from '../evaluation.js';
 import { norm, type Vector } from '../linalg.js';
-import { NowhereFinite, SumOfModels } from '../sfo/model.js';
+import { NonFiniteError, SumOfModels } from '../sfo/model.js';
 import { Random } from '../sfo/random.js';
 import { checkSettings, type SFOHyperParameters, sfoOptionNames } from '../sfo/settings.js';
-import { Budget, Interruption } from './budget.js';
 import {
   type CommonOptions,
   checkCommon,
@@ -15,7 +14,7 @@ import {
   type MinimizeResult,
   termsOptionNames,
 } from './method.js';
-import { evaluateAll, evaluateTerm, isFinitePoint } from './objective.js';
+import { evaluateAll, evaluateTerm } from './objective.js';
 
 const who = 'minimize';
 
@@ -24,8 +23,8 @@ export interface SFOMethodOptions<T extends Vector = Vector> extends CommonOptio
   readonly method: 'sfo';
 }
 
-/** SFO on the terms of a sum. */
-export const bySfo: Method = ({ fn, x0, make, N }, options) => {
+/** Runs SFO on the terms of a sum. */
+export const minimizeSfo: Method = ({ fn, x0, VectorType, N }, options) => {
   if (typeof fn === 'function' || N === undefined)
     throw typeError(who, 'fn', show(fn), '{ N, f }', 'method "sfo" works on a sum of terms');
   checkOptions(who, options, [...commonOptionNames, ...termsOptionNames, ...sfoOptionNames]);
@@ -37,28 +36,32 @@ export const bySfo: Method = ({ fn, x0, make, N }, options) => {
     onPass,
   } = checkCommon(options, N, 10);
   const { seed, ...settings } = checkSettings(who, options as SFOHyperParameters);
-  if (x0.length === 0) throw rangeError(who, 'x0', 'length 0', 'an element at least');
+  if (x0.length === 0) throw rangeError(who, 'x0', 'length 0', 'at least one element');
 
   const budget = new Budget(maxEvaluations, signal);
-  const x = new make(x0.length);
-  const grad = new make(x0.length);
+  const x = new VectorType(x0.length);
+  const grad = new VectorType(x0.length);
   const evaluate =
     (i: number): Evaluate =>
-    (theta, into) => {
+    (theta, gradOut) => {
       budget.spend();
       x.set(theta);
-      const value = evaluateTerm(who, fn, i, x, grad);
+      const value = evaluateTerm(fn, i, x, grad);
       if (!isFinitePoint(value, grad)) budget.nonFinite++;
-      into.set(grad);
+      gradOut.set(grad);
       return value;
     };
-  const model = new SumOfModels(Float64Array.from(x0), N, settings, new Random(seed, 'sfo'), make === Float32Array);
+  const isSingle = VectorType === Float32Array;
+  const model = new SumOfModels(Float64Array.from(x0), N, settings, new Random(seed, 'sfo'), isSingle);
   let iterations = 0;
   let passes = 0;
 
-  /** A step that has failed may end some evaluations after a pass. */
+  /**
+   * Calls onPass for the passes that have ended. A failed step has several evaluations, so it may end after a pass
+   * does.
+   */
   const reportPasses = (): void => {
-    for (; passes < Math.floor(budget.evaluations / N); passes++) onPass?.(make.from(model.theta));
+    for (; passes < Math.floor(budget.evaluations / N); passes++) onPass?.(VectorType.from(model.theta));
   };
 
   const run = (): MinimizeReason => {
@@ -66,9 +69,9 @@ export const bySfo: Method = ({ fn, x0, make, N }, options) => {
       const { value, gradNorm } = model.step(evaluate);
       iterations++;
       const progress = { iteration: iterations, value, gradNorm, evaluations: budget.evaluations };
-      const wantsEnd = callback?.({ ...progress, x: make.from(model.theta) });
+      const isStopped = callback?.({ ...progress, x: VectorType.from(model.theta) });
       reportPasses();
-      if (wantsEnd === true) return 'aborted';
+      if (isStopped === true) return 'aborted';
     }
     return 'iterations';
   };
@@ -78,22 +81,22 @@ export const bySfo: Method = ({ fn, x0, make, N }, options) => {
     reason = run();
   } catch (error) {
     if (error instanceof Interruption) reason = error.reason;
-    else if (error instanceof NowhereFinite) reason = 'non-finite';
+    else if (error instanceof NonFiniteError) reason = 'non-finite';
     else throw error;
     reportPasses();
   }
-  // The steps have seen one term at a time, and never the last point: it is looked at once, unless the signal forbids it.
+  // The steps have evaluated one term at a time, and never at the last point. So evaluate all there, unless aborted.
   const isMeasured = signal?.aborted !== true;
-  const all = evaluateAll(who, fn, x0.length, make);
-  let measured = 0;
+  const evaluateSum = evaluateAll(fn, x0.length, VectorType);
+  let finalEvaluations = 0;
   const measure = (theta: Float64Array): number => {
     x.set(theta);
-    measured += N;
-    return all(x, grad);
+    finalEvaluations += N;
+    return evaluateSum(x, grad);
   };
   let value = isMeasured ? measure(model.theta) : Number.NaN;
   if (isMeasured && !isFinitePoint(value, grad)) {
-    // It was a jump too far, which the next step would have taken back.
+    // The last step was too long. The next step would have undone it.
     budget.nonFinite++;
     value = measure(model.before);
   } else x.set(model.theta);
@@ -102,7 +105,7 @@ export const bySfo: Method = ({ fn, x0, make, N }, options) => {
     value,
     gradNorm: isMeasured ? norm(grad) : Number.NaN,
     iterations,
-    evaluations: budget.evaluations + measured,
+    evaluations: budget.evaluations + finalEvaluations,
     nonFinite: budget.nonFinite,
     converged: false,
     reason,

@@ -1,6 +1,8 @@
 /**
- * L with A + shift·I = L·Lᵀ, or undefined where that is not positive definite. Only the first `size` rows and columns of A
- * are looked at, and of them the lower triangle; its rows are `stride` apart, those of L `size`.
+ * Cholesky decomposition: returns L with A + shift·I = L·Lᵀ, or undefined if A + shift·I is not positive definite.
+ *
+ * Reads only the lower triangle of the first `size` matrix rows and columns of A. A is row-major with `stride` elements
+ * to a matrix row; L is row-major, size × size.
  */
 export function cholesky(A: Float64Array, stride: number, size: number, shift: number): Float64Array | undefined {
   const L = new Float64Array(size * size);
@@ -20,7 +22,7 @@ export function cholesky(A: Float64Array, stride: number, size: number, shift: n
   return L;
 }
 
-/** L⁻¹·v; where v is longer than L, it is zero there. */
+/** Forward substitution: L⁻¹·v. Elements of v beyond the size of L must be zero. */
 export function solveLower(L: Float64Array, v: Float64Array): Float64Array {
   const size = Math.sqrt(L.length);
   const x = v.slice();
@@ -32,7 +34,7 @@ export function solveLower(L: Float64Array, v: Float64Array): Float64Array {
   return x;
 }
 
-/** L⁻ᵀ·v; where v is longer than L, it is zero there. */
+/** Back substitution: L⁻ᵀ·v. Elements of v beyond the size of L must be zero. */
 export function solveUpper(L: Float64Array, v: Float64Array): Float64Array {
   const size = Math.sqrt(L.length);
   const x = v.slice();

@@ -1,16 +1,19 @@
 import { EVD, Matrix, pseudoInverse, QrDecomposition } from 'ml-matrix';
 import { axpy, dot, maxAbs, norm } from '../linalg.js';
 
-/** A step between two evaluations of one term, and the change of its gradient, in the subspace. */
+/**
+ * Curvature pair of one term, in the subspace: the step between two evaluations, and the change of the gradient over
+ * it.
+ */
 export interface Change {
   readonly step: Float64Array;
   readonly grad: Float64Array;
 }
 
-/** How a pair changes the estimate. @inline */
+/** The quasi-Newton update of a Hessian. @inline */
 export type HessianUpdate = 'bfgs' | 'rank1';
 
-/** The estimate of the Hessian of one term: H = Σ sign·b·bᵀ + diagonal·I. */
+/** Estimate of the Hessian of one term: H = Σ sign·b·bᵀ + diagonal·I. */
 export interface Hessian {
   readonly diagonal: number;
   readonly columns: readonly { readonly b: Float64Array; readonly sign: number }[];
@@ -29,7 +32,10 @@ export function quadraticForm({ diagonal, columns }: Hessian, v: Float64Array): 
   return sum;
 }
 
-/** A ← A + a·Σ sign·b·bᵀ: the part without the diagonal. Of A, the lower triangle, row after row, in rows of full length. */
+/**
+ * A ← A + a·Σ sign·b·bᵀ: adds H without its diagonal part. Changes only the lower triangle of A, which is a full
+ * row-major matrix.
+ */
 export function addLowRank({ columns }: Hessian, a: number, A: Float64Array): void {
   for (const { b, sign } of columns) {
     const n = b.length;
@@ -53,7 +59,10 @@ function asColumns(vectors: readonly Float64Array[]): Matrix {
   return matrix;
 }
 
-/** An orthonormal basis of the span of the vectors, or of the first `dimensions` where those are no more. */
+/**
+ * An orthonormal basis of the span of the vectors; the unit vectors if there are at least as many vectors as
+ * dimensions.
+ */
 function basisOf(vectors: readonly Float64Array[], dimensions: number): Float64Array[] {
   const size = vectors[0]!.length;
   if (vectors.length >= dimensions)
@@ -64,26 +73,26 @@ function basisOf(vectors: readonly Float64Array[], dimensions: number): Float64A
   return vectors.map((_, k) => Float64Array.from(Q.getColumn(k)));
 }
 
-/** The diagonal to begin with, and the largest curvature: the least and the largest that the changes show. */
-function curvatures(
+/** The largest curvature that the changes show, and the initial diagonal: the smallest, bounded from below. */
+function curvatureRange(
   steps: readonly Float64Array[],
   grads: readonly Float64Array[],
   maxDeviation: number,
-  substitute: number,
-) {
-  // ΔG = H·ΔZ, so that W = ΔG·ΔZ⁺ is H where the steps have been; its singular values need no symmetry.
+  fallback: number,
+): { readonly largest: number; readonly diagonal: number } {
+  // ΔG = H·ΔZ, so W = ΔG·ΔZ⁺ equals H on the span of the steps. W need not be symmetric, so take its singular values.
   const W = asColumns(grads).mmul(pseudoInverse(asColumns(steps)));
   const { realEigenvalues } = new EVD(W.transpose().mmul(W), { assumeSymmetric: true });
-  const sizes = realEigenvalues.map((e) => Math.sqrt(Math.abs(e))).sort((a, b) => b - a);
-  // No more of them can be told from rounding than there are pairs.
-  const told = sizes.slice(0, steps.length);
-  const [most, least] = [told[0]!, told.at(-1)!];
-  if (!(least > 0) || !told.every(Number.isFinite)) return { most: substitute, diagonal: substitute };
-  return { most, diagonal: Math.max(least, most / maxDeviation) };
+  const singularValues = realEigenvalues.map((e) => Math.sqrt(Math.abs(e))).sort((a, b) => b - a);
+  // W has at most as many singular values above rounding as there are changes.
+  const significant = singularValues.slice(0, steps.length);
+  const [largest, smallest] = [significant[0]!, significant.at(-1)!];
+  if (!(smallest > 0) || !significant.every(Number.isFinite)) return { largest: fallback, diagonal: fallback };
+  return { largest, diagonal: Math.max(smallest, largest / maxDeviation) };
 }
 
-/** What a pair adds to H: weight·v·vᵀ for each. */
-function corrections(update: HessianUpdate, s: Float64Array, y: Float64Array, Hs: Float64Array) {
+/** The rank-one terms weight·v·vᵀ that a change adds to H. */
+function rankOneTerms(update: HessianUpdate, s: Float64Array, y: Float64Array, Hs: Float64Array) {
   if (update === 'bfgs')
     return [
       { v: y, weight: 1 / dot(y, s) },
@@ -94,61 +103,61 @@ function corrections(update: HessianUpdate, s: Float64Array, y: Float64Array, Hs
 }
 
 /**
- * The Hessian of one term from its own changes: BFGS, or symmetric rank one, from the oldest change to the newest, and made
- * positive definite afterwards.
+ * Estimates the Hessian of one term from its own changes. Applies BFGS or symmetric rank-one updates, from the oldest
+ * change to the newest, then makes the result positive definite.
  *
  * @param changes at least one, the newest first
- * @param maxDeviation the most that the largest eigenvalue may be of the least
- * @param substitute the curvature where the changes do not tell one
- * @param dimensions the elements of a vector that are in use; the others are zero
+ * @param maxDeviation upper bound on the ratio of the largest to the smallest eigenvalue
+ * @param fallback the curvature to assume if the changes show none
+ * @param dimensions number of vector elements in use; the others are zero
  */
 export function estimateHessian(
   changes: readonly Change[],
   update: HessianUpdate,
   maxDeviation: number,
-  substitute: number,
+  fallback: number,
   dimensions = changes[0]!.step.length,
 ): Hessian {
-  // Everything happens in the span of the changes.
+  // The whole computation takes place in the span of the changes.
   const basis = basisOf([...changes.map(({ step }) => step), ...changes.map(({ grad }) => grad)], dimensions);
   const inBasis = (vector: Float64Array): Float64Array => Float64Array.from(basis, (b) => dot(b, vector));
   const steps = changes.map(({ step }) => inBasis(step));
   const grads = changes.map(({ grad }) => inBasis(grad));
-  const { most, diagonal: first } = curvatures(steps, grads, maxDeviation, substitute);
+  const { largest, diagonal: initialDiagonal } = curvatureRange(steps, grads, maxDeviation, fallback);
 
-  let diagonal = first;
+  let diagonal = initialDiagonal;
   /** H − diagonal·I. */
   const lowRank = basis.map(() => new Float64Array(basis.length));
   for (let k = changes.length - 1; k >= 0; k--) {
-    // Both by the length of the step, for the sake of the numbers' range.
+    // Both are divided by the length of the step, to avoid overflow and underflow.
     const length = norm(steps[k]!);
     const s = steps[k]!.map((v) => v / length);
     const y = grads[k]!.map((v) => v / length);
     const Hs = Float64Array.from(lowRank, (row, i) => dot(row, s) + diagonal * s[i]!);
-    const all = corrections(update, s, y, Hs);
-    if (all.every(({ v, weight }) => Number.isFinite(weight * maxAbs(v) ** 2)))
-      for (const { v, weight } of all) for (const [i, row] of lowRank.entries()) axpy(weight * v[i]!, v, row);
-    else diagonal = most;
+    const terms = rankOneTerms(update, s, y, Hs);
+    if (terms.every(({ v, weight }) => Number.isFinite(weight * maxAbs(v) ** 2)))
+      for (const { v, weight } of terms) for (const [i, row] of lowRank.entries()) axpy(weight * v[i]!, v, row);
+    else diagonal = largest;
   }
-  return positive(lowRank, diagonal, most, maxDeviation, basis);
+  return makePositiveDefinite(lowRank, diagonal, largest, maxDeviation, basis);
 }
 
-/** H with its eigenvalues that are negative or too small replaced, as columns in the subspace. */
-function positive(
+/** Replaces negative and too small eigenvalues of H by the median of the positive ones. Returns H in the subspace. */
+function makePositiveDefinite(
   lowRank: readonly Float64Array[],
   diagonal: number,
-  most: number,
+  largest: number,
   maxDeviation: number,
   basis: readonly Float64Array[],
 ): Hessian {
   const H = asColumns(lowRank);
   for (let k = 0; k < basis.length; k++) H.set(k, k, H.get(k, k) + diagonal);
   const { realEigenvalues, eigenvectorMatrix } = new EVD(H, { assumeSymmetric: true });
-  const found = realEigenvalues.some((e) => e > 0) ? realEigenvalues : realEigenvalues.map(() => most);
-  const middle = median(found.filter((e) => e > 0));
-  const least = Math.max(...found.map(Math.abs)) / maxDeviation;
-  const columns = found.flatMap((e, k) => {
-    const weight = (e < least ? middle : e) - diagonal;
+  const eigenvalues = realEigenvalues.some((e) => e > 0) ? realEigenvalues : realEigenvalues.map(() => largest);
+  const replacement = median(eigenvalues.filter((e) => e > 0));
+  const smallest = Math.max(...eigenvalues.map(Math.abs)) / maxDeviation;
+  const columns = eigenvalues.flatMap((e, k) => {
+    const weight = (e < smallest ? replacement : e) - diagonal;
     if (weight === 0) return [];
     const b = new Float64Array(basis[0]!.length);
     const size = Math.sqrt(Math.abs(weight));
@@ -158,8 +167,11 @@ function positive(
   return { diagonal, columns };
 }
 
-/** A change worth keeping. One of negative curvature is: the estimate is made positive definite afterwards. */
-export function isTelling({ step, grad }: Change, tiny: number): boolean {
+/**
+ * Whether a change is worth keeping: it is long enough, and step and gradient change are not orthogonal. Negative
+ * curvature is kept, because the estimate is made positive definite afterwards.
+ */
+export function isInformative({ step, grad }: Change, tiny: number): boolean {
   const [stepLength, gradLength] = [norm(step), norm(grad)];
   return stepLength >= tiny && gradLength >= tiny && Math.abs(dot(step, grad)) / (stepLength * gradLength) >= tiny;
 }

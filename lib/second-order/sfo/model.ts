@@ -1,53 +1,13 @@
-import { EVD, Matrix } from 'ml-matrix';
-import type { Evaluate } from '../lbfgs/solver.js';
-import { axpy, dot, maxAbs, norm, scale, subtract } from '../linalg.js';
-import { cholesky, solveLower, solveUpper } from './cholesky.js';
-import {
-  addLowRank,
-  addProduct,
-  type Change,
-  estimateHessian,
-  type Hessian,
-  type HessianUpdate,
-  isTelling,
-  median,
-  quadraticForm,
-} from './hessian.js';
+import { type Evaluate, isFinitePoint } from '../evaluation.js';
+import { axpy, difference, norm, scale } from '../linalg.js';
+import { ActiveSet } from './active-set.js';
+import { solveLower, solveUpper } from './cholesky.js';
+import { addProduct, estimateHessian, isInformative } from './hessian.js';
 import type { Random } from './random.js';
+import type { SFOSettings } from './settings.js';
 import { Subspace, tiny } from './subspace.js';
-
-/** How the next term is chosen among the active ones. @inline */
-export type Selection = 'distance' | 'random' | 'cyclic';
-
-/** The hyper-parameters of SFO. */
-export interface SFOSettings {
-  readonly historySize: number;
-  readonly hessianInit: number;
-  readonly initialActive: number;
-  readonly maxDeviation: number;
-  readonly selection: Selection;
-  readonly maxGradientNoise: number;
-  readonly maxStepRatio: number;
-  readonly minStep: number;
-  readonly hessianUpdate: HessianUpdate;
-}
-
-/** Where a term was evaluated last, what is known of it from there, and its history. */
-interface Term {
-  /** How often it was evaluated. */
-  evaluations: number;
-  isActive: boolean;
-  /** Position and gradient of the last evaluation, in the subspace. */
-  z: Float64Array;
-  grad: Float64Array;
-  /** Whether there was such a one: until then they are where all began, and 0. */
-  isKnown: boolean;
-  /** The value there. */
-  value: number;
-  /** The newest first. */
-  changes: Change[];
-  hessian: Hessian;
-}
+import { predict, type Term } from './term.js';
+import { TotalHessian } from './total-hessian.js';
 
 /** Value and gradient of a term at a point. */
 interface Sample {
@@ -55,19 +15,20 @@ interface Sample {
   readonly grad: Float64Array;
 }
 
-/** What one step was. */
-export interface SFOProgress {
+/** Result of one step. */
+export interface StepOutcome {
   /** The term that was evaluated. */
   readonly term: number;
-  /** Its value and the norm of its gradient where the step began, after a failed one where that went back to. */
+  /** Its value at the start of the step. If the previous step had failed, at the point where its correction ended. */
   readonly value: number;
+  /** The L2 norm of its gradient at that point. */
   readonly gradNorm: number;
-  /** Whether the step before had to be shortened or taken back. */
+  /** Whether the previous step had to be shortened or undone. */
   readonly failed: boolean;
 }
 
-/** Thrown where a term is finite neither at the point nor at the last good one. */
-export class NowhereFinite extends Error {
+/** Thrown when a term is finite neither at the current point nor at the last good point. */
+export class NonFiniteError extends Error {
   readonly term: number;
   readonly value: number;
 
@@ -79,98 +40,91 @@ export class NowhereFinite extends Error {
 }
 
 function isFiniteSample({ value, grad }: Sample): boolean {
-  return Number.isFinite(value) && Number.isFinite(maxAbs(grad));
-}
-
-function difference(x: Float64Array, y: Float64Array): Float64Array {
-  const out = new Float64Array(x.length);
-  subtract(x, y, out);
-  return out;
+  return isFinitePoint(value, grad);
 }
 
 /**
- * SFO, a step at a time: a quadratic model for each term around the place where it was last evaluated. A step evaluates one
- * term, refreshes its model, and jumps to the minimiser of the sum of all models.
+ * Runs SFO one step at a time. Each term has a quadratic model around the point of its last evaluation. A step
+ * evaluates one term, updates its model, and moves to the minimiser of the sum of all models.
  */
 export class SumOfModels {
-  /** The point: for its owner to read. */
+  /** The current point. Only for reading; {@link moveTo} changes it. */
   readonly theta: Float64Array;
   readonly terms: readonly Term[];
   readonly subspace: Subspace;
   readonly #settings: SFOSettings;
-  readonly #random: Random;
-  /** Whether points are float32: they are rounded before anything is evaluated there. */
+  /** Whether points are rounded to float32 before a term is evaluated there. */
   readonly #isSingle: boolean;
-  /** Where the last step began: the last good point. */
-  readonly #before: Float64Array;
+  readonly #hessian: TotalHessian;
+  readonly #activeSet: ActiveSet;
+  /** The last good point: the start of the last step. */
+  readonly #lastGood: Float64Array;
   /** θ in the subspace. */
   #z: Float64Array;
-  /** The Hessians of all terms without their diagonals: the lower triangle, in rows of full length. */
-  #lowRank: Float64Array;
+  /** Fraction of the way to the minimiser that a step takes. A failed step halves it; later steps restore it. */
   #stepScale = 1;
+  /** Sum of the lengths of all steps. */
   #pathLength = 0;
   #evaluations = 0;
-  #sinceGrowth = 0;
-  /** By how much the sum of the models fell in the last step. */
-  #predicted = 0;
-  /** For the selection 'cyclic'. */
-  #turn = 0;
+  /** Decrease of the sum of the models in the last step. */
+  #predictedDecrease = 0;
 
   constructor(theta: Float64Array, N: number, settings: SFOSettings, random: Random, isSingle: boolean) {
     this.theta = theta;
-    this.#before = theta.slice();
+    this.#lastGood = theta.slice();
     this.#settings = settings;
-    this.#random = random;
     this.#isSingle = isSingle;
     this.subspace = new Subspace(theta, N, random);
     this.#z = this.subspace.project(theta);
-    this.#lowRank = new Float64Array(this.#z.length ** 2);
     const active = new Set(random.permutation(N).subarray(0, settings.initialActive));
     this.terms = Array.from({ length: N }, (_, i) => ({
       evaluations: 0,
       isActive: active.has(i),
+      isKnown: false,
       z: this.#z.slice(),
       grad: new Float64Array(this.#z.length),
-      isKnown: false,
       value: Number.NaN,
       changes: [],
       hessian: { diagonal: active.has(i) ? settings.hessianInit : 0, columns: [] },
     }));
+    this.#hessian = new TotalHessian(this.terms, this.subspace);
+    this.#activeSet = new ActiveSet(this.terms, this.#hessian, settings, random);
   }
 
-  /** The last good point: where the owner goes when an evaluation throws. */
+  /** The last good point. The owner returns to it when an evaluation throws. */
   get before(): Float64Array {
-    return this.#before;
+    return this.#lastGood;
   }
 
   get active(): readonly Term[] {
-    return this.terms.filter(({ isActive }) => isActive);
+    return this.#activeSet.active;
   }
 
-  /** Goes elsewhere: the models stay. */
+  /** Moves to another point. The models stay. */
   moveTo(theta: Float64Array): void {
     this.theta.set(theta);
-    this.#take(theta);
-    this.#before.set(theta);
-    // What it was to gain from there says nothing here.
-    this.#predicted = Number.POSITIVE_INFINITY;
+    this.#extendSubspace(theta);
+    this.#lastGood.set(theta);
+    // The decrease was predicted for another point, so the next value must not count as a failure.
+    this.#predictedDecrease = Number.POSITIVE_INFINITY;
     this.#z = this.subspace.project(theta);
   }
 
-  /** Forgets what was learnt of a term, which has become another function. */
+  /** Forgets the history of a term that has become another function. */
   replace(i: number): void {
     const term = this.terms[i]!;
     Object.assign(term, { evaluations: 0, isKnown: false, changes: [] });
   }
 
   /**
-   * One step.
+   * Runs one step.
    *
-   * @param evaluate the value and gradient of term i; where it throws, the point is the last good one again
-   * @throws NowhereFinite, and what `evaluate` throws
+   * @param evaluate returns the function that evaluates term i. If it throws, the point becomes the last good point
+   *   again.
+   * @throws NonFiniteError, and whatever `evaluate` throws
    */
-  step(evaluate: (i: number) => Evaluate): SFOProgress {
-    const i = this.#choose();
+  step(evaluate: (i: number) => Evaluate): StepOutcome {
+    const i = this.#activeSet.choose(this.#z);
     const term = this.terms[i]!;
     const counts = [term.evaluations, this.#evaluations] as const;
     try {
@@ -179,71 +133,18 @@ export class SumOfModels {
       const kept = failed ? this.#handleFailure(i, evaluate(i), sample) : sample;
       if (failed) this.#stepScale = Math.max(1e-5, this.#stepScale / 2);
       else this.#stepScale = 1 / this.terms.length + this.#stepScale * (1 - 1 / this.terms.length);
-      this.#remember(term, this.#z, kept.value, this.subspace.project(kept.grad));
-      this.#pathLength += norm(difference(this.theta, this.#before));
+      this.#record(term, this.#z, kept.value, this.subspace.project(kept.grad));
+      this.#pathLength += norm(difference(this.theta, this.#lastGood));
       this.#updateHessian(term);
       const factor = this.#factor();
-      this.#jump(factor);
-      this.#growActiveSet(factor, failed);
+      this.#moveToMinimiser(factor);
+      this.#activeSet.grow(factor, failed);
       return { term: i, value: kept.value, gradNorm: norm(kept.grad), failed };
     } catch (error) {
       [term.evaluations, this.#evaluations] = counts;
-      this.theta.set(this.#before);
-      this.#z = this.subspace.project(this.theta);
+      this.#setPoint(this.#lastGood);
       throw error;
     }
-  }
-
-  #pick<T>(among: readonly T[]): T {
-    return among[Math.floor(this.#random.uniform() * among.length)] as T;
-  }
-
-  #choose(): number {
-    const active = this.terms.flatMap(({ isActive }, i) => (isActive ? [i] : []));
-    const evaluations = (i: number): number => this.terms[i]!.evaluations;
-    const once = active.find((i) => evaluations(i) === 1);
-    if (once !== undefined) return once;
-    const never = active.filter((i) => evaluations(i) === 0);
-    if (never.length > 0) return this.#pick(never);
-    const { selection } = this.#settings;
-    if (selection === 'random') return this.#pick(active);
-    if (selection === 'cyclic') {
-      const i = active[this.#turn % active.length]!;
-      this.#turn = (this.#turn + 1) % active.length;
-      return i;
-    }
-    const byAll = this.#random.uniform() < 0.5;
-    const distances = active.map((i) => {
-      const { z, hessian } = this.terms[i]!;
-      const away = difference(this.#z, z);
-      return byAll ? this.#quadraticFormOfAll(away) : quadraticForm(hessian, away);
-    });
-    const most = Math.max(...distances);
-    const inactive = this.terms.flatMap(({ isActive }, i) => (isActive ? [] : [i]));
-    // All have been looked at here.
-    if (byAll && most < tiny && inactive.length > 0) {
-      const i = this.#pick(inactive);
-      this.terms[i]!.isActive = true;
-      return i;
-    }
-    return active[distances.indexOf(most)] ?? this.#pick(active);
-  }
-
-  /** Σ of the diagonals. */
-  get #diagonal(): number {
-    return this.active.reduce((sum, { hessian }) => sum + hessian.diagonal, 0);
-  }
-
-  /** vᵀHv, H the Hessian of all. */
-  #quadraticFormOfAll(v: Float64Array): number {
-    const size = v.length;
-    let sum = this.#diagonal * dot(v, v);
-    for (let i = 0; i < this.subspace.count; i++) {
-      let row = this.#lowRank[i * size + i]! * v[i]!;
-      for (let j = 0; j < i; j++) row += 2 * this.#lowRank[i * size + j]! * v[j]!;
-      sum += v[i]! * row;
-    }
-    return sum;
   }
 
   #evaluate(term: Term, evaluate: Evaluate, at = this.theta): Sample {
@@ -251,42 +152,32 @@ export class SumOfModels {
     const value = evaluate(at, grad);
     term.evaluations++;
     this.#evaluations++;
-    this.#take(grad);
+    this.#extendSubspace(grad);
     return { value, grad };
   }
 
-  /** Takes a direction into the subspace. */
-  #take(direction: Float64Array): void {
+  /** Adds a direction to the subspace. If that is full, collapses it and changes the basis of all vectors. */
+  #extendSubspace(direction: Float64Array): void {
     if (!this.subspace.add(direction)) return;
     const { active } = this;
-    const kept = [...active.map(({ grad }) => grad), ...active.map(({ z }) => z)];
-    for (const turn of this.subspace.collapse([
-      ...kept,
+    const basisChanges = this.subspace.collapse([
+      ...active.map(({ grad }) => grad),
+      ...active.map(({ z }) => z),
       this.subspace.project(direction),
       this.subspace.project(this.theta),
-    ])) {
+    ]);
+    for (const changeBasis of basisChanges) {
       for (const { z, grad, changes, hessian } of this.terms) {
-        for (const vector of [z, grad]) turn(vector);
-        for (const change of changes) for (const vector of [change.step, change.grad]) turn(vector);
-        for (const { b } of hessian.columns) turn(b);
+        for (const vector of [z, grad]) changeBasis(vector);
+        for (const change of changes) for (const vector of [change.step, change.grad]) changeBasis(vector);
+        for (const { b } of hessian.columns) changeBasis(b);
       }
     }
     this.#z = this.subspace.project(this.theta);
-    this.#sumLowRank();
+    this.#hessian.recompute();
   }
 
-  /** Anew, so that what rounding adds up does not stay. */
-  #sumLowRank(): void {
-    this.#lowRank.fill(0);
-    for (const { hessian } of this.terms) addLowRank(hessian, 1, this.#lowRank);
-  }
-
-  /** The value of a term where the point is, by its model. */
-  #predict({ value, grad, z, hessian }: Term): number {
-    const away = difference(this.#z, z);
-    return value + dot(grad, away) + quadraticForm(hessian, away) / 2;
-  }
-
+  /** Whether the last step was too long, judged by the term's value at its end. */
   #hasFailed(term: Term, sample: Sample): boolean {
     const { value } = sample;
     if (!isFiniteSample(sample)) return true;
@@ -297,39 +188,45 @@ export class SumOfModels {
       const deviation = Math.sqrt(others.reduce((sum, v) => sum + (v - mean) ** 2, 0) / others.length);
       return value > mean + 3 * deviation;
     }
-    // It may rise by what the others are to have gained.
-    const predicted = this.#predict(term);
-    return value > term.value && value - predicted > this.#predicted - (term.value - predicted);
+    // One term may rise by as much as the other terms should have fallen.
+    const predicted = predict(term, this.#z);
+    return value > term.value && value - predicted > this.#predictedDecrease - (term.value - predicted);
   }
 
-  /** Looks at the term where the step began, and goes back there unless it is higher. Returns what holds at the point. */
+  /**
+   * Evaluates the term at the start of the last step, and moves back there unless its value is higher. Returns the
+   * sample at the resulting point.
+   */
   #handleFailure(i: number, evaluate: Evaluate, failed: Sample): Sample {
     const term = this.terms[i]!;
     const { theta } = this;
-    const old = this.#evaluate(term, evaluate, this.#before);
+    const old = this.#evaluate(term, evaluate, this.#lastGood);
     if (!isFiniteSample(old)) {
       if (isFiniteSample(failed)) return failed;
-      throw new NowhereFinite(i, old.value);
+      throw new NonFiniteError(i, old.value);
     }
-    // A value that has exploded is no curvature to learn: nearer by and by.
+    // The curvature up to a value that has exploded is useless, so approach the last good point until the value is
+    // moderate.
     let sample = failed;
-    const gain = Math.abs(Number.isFinite(term.value) ? this.#predict(term) - term.value : failed.value - old.value);
-    const usual = Number.isFinite(gain) && gain > tiny ? gain : tiny;
-    for (let trial = 0; trial < 10 && !(sample.value - old.value < 10 * usual); trial++) {
-      for (let k = 0; k < theta.length; k++) theta[k] = this.#round(0.99 * this.#before[k]! + 0.01 * theta[k]!);
-      this.#goTo(theta);
+    const change = Math.abs(
+      Number.isFinite(term.value) ? predict(term, this.#z) - term.value : failed.value - old.value,
+    );
+    const expected = Number.isFinite(change) && change > tiny ? change : tiny;
+    for (let trial = 0; trial < 10 && !(sample.value - old.value < 10 * expected); trial++) {
+      for (let k = 0; k < theta.length; k++) theta[k] = this.#round(0.99 * this.#lastGood[k]! + 0.01 * theta[k]!);
+      this.#setPoint(theta);
       sample = this.#evaluate(term, evaluate);
     }
     if (isFiniteSample(sample) && sample.value < old.value) {
-      this.#remember(term, this.subspace.project(this.#before), old.value, this.subspace.project(old.grad));
+      this.#record(term, this.subspace.project(this.#lastGood), old.value, this.subspace.project(old.grad));
       return sample;
     }
-    if (isFiniteSample(sample)) this.#remember(term, this.#z, sample.value, this.subspace.project(sample.grad));
-    this.#goTo(this.#before);
+    if (isFiniteSample(sample)) this.#record(term, this.#z, sample.value, this.subspace.project(sample.grad));
+    this.#setPoint(this.#lastGood);
     return old;
   }
 
-  #goTo(theta: Float64Array): void {
+  #setPoint(theta: Float64Array): void {
     this.theta.set(theta);
     this.#z = this.subspace.project(this.theta);
   }
@@ -338,11 +235,12 @@ export class SumOfModels {
     return this.#isSingle ? Math.fround(value) : value;
   }
 
-  /** Puts an evaluation into the history of its term. */
-  #remember(term: Term, z: Float64Array, value: number, grad: Float64Array): void {
+  /** Adds an evaluation to the history of its term. */
+  #record(term: Term, z: Float64Array, value: number, grad: Float64Array): void {
     const change = { step: difference(z, term.z), grad: difference(grad, term.grad) };
-    // The authors ask for a second evaluation; a first step that failed has had two, and no point before.
-    if (term.isKnown && isTelling(change, tiny))
+    // The authors require a second evaluation instead. But after a first step that failed, a term has two evaluations
+    // and no earlier point.
+    if (term.isKnown && isInformative(change, tiny))
       term.changes = [change, ...term.changes].slice(0, this.#settings.historySize);
     Object.assign(term, { z: z.slice(), grad, value, isKnown: true });
   }
@@ -350,101 +248,56 @@ export class SumOfModels {
   #updateHessian(term: Term): void {
     const { maxDeviation, hessianUpdate } = this.#settings;
     if (term.changes.length === 0) {
-      let diagonal = this.#medianCurvature() / this.active.length;
-      // The first steps were too short to show anything.
+      let diagonal = this.#hessian.medianEigenvalue() / this.active.length;
+      // The first steps were too short to show any curvature.
       if (term.evaluations > 2 && this.#evaluations < 5) diagonal /= 10;
-      addLowRank(term.hessian, -1, this.#lowRank);
-      term.hessian = { diagonal, columns: [] };
+      this.#hessian.replace(term, { diagonal, columns: [] });
       return;
     }
-    const substitute = Math.max(...this.active.map(({ hessian }) => hessian.diagonal));
-    const hessian = estimateHessian(term.changes, hessianUpdate, maxDeviation, substitute, this.subspace.count);
-    addLowRank(term.hessian, -1, this.#lowRank);
-    addLowRank(hessian, 1, this.#lowRank);
-    term.hessian = hessian;
+    const fallback = Math.max(...this.active.map(({ hessian }) => hessian.diagonal));
+    const hessian = estimateHessian(term.changes, hessianUpdate, maxDeviation, fallback, this.subspace.count);
+    this.#hessian.replace(term, hessian);
   }
 
-  /** The median eigenvalue of the Hessian of all. */
-  #medianCurvature(): number {
-    const { count, size } = this.subspace;
-    const used = Matrix.zeros(count, count);
-    for (let i = 0; i < count; i++)
-      for (let j = 0; j < count; j++) used.set(i, j, this.#lowRank[Math.max(i, j) * size + Math.min(i, j)]!);
-    const { realEigenvalues } = new EVD(used, { assumeSymmetric: true });
-    // Columns that are not in use yet are zero.
-    return median([...realEigenvalues, ...new Array<number>(size - count).fill(0)]) + this.#diagonal;
-  }
-
-  /** The Cholesky factor of the Hessian of all. */
+  /** The Cholesky factor of the Hessian of the sum. If it overflows, resets the curvature first. */
   #factor(): Float64Array {
-    const { size, count } = this.subspace;
-    const diagonal = this.#diagonal;
-    let factor = cholesky(this.#lowRank, size, count, diagonal);
+    const factor = this.#hessian.factor();
     if (factor !== undefined) return factor;
-    // Each term's is positive definite, so that this is rounding; or the numbers' range is at its end.
-    this.#sumLowRank();
-    const most = Math.max(diagonal, maxAbs(this.#lowRank), Number.MIN_VALUE);
-    if (!(most < 1e290)) {
-      this.#forget();
-      return this.#factor();
-    }
-    for (let more = 0; factor === undefined; more = more === 0 ? most * 1e-14 : more * 10)
-      factor = cholesky(this.#lowRank, size, count, diagonal + more);
-    return factor;
+    this.#resetCurvature();
+    return this.#factor();
   }
 
-  /** Begins with the curvature again, as at the start. */
-  #forget(): void {
+  /** Resets the curvature of all terms to its initial value. */
+  #resetCurvature(): void {
     for (const term of this.terms) {
       term.changes = [];
       term.hessian = { diagonal: term.isActive ? this.#settings.hessianInit : 0, columns: [] };
     }
-    this.#sumLowRank();
+    this.#hessian.recompute();
   }
 
-  /** To the minimiser of the sum of all models, or as far as is allowed. */
-  #jump(factor: Float64Array): void {
+  /** Moves towards the minimiser of the sum of all models, as far as the limits on the step allow. */
+  #moveToMinimiser(factor: Float64Array): void {
     const { minStep, maxStepRatio } = this.#settings;
     const gradient = new Float64Array(this.#z.length);
     for (const { z, grad, hessian } of this.terms) {
       addProduct(hessian, difference(this.#z, z), gradient);
       axpy(1, grad, gradient);
     }
-    const d = solveUpper(factor, solveLower(factor, gradient));
-    scale(-this.#stepScale, d, d);
-    const length = norm(d);
-    if (length > 0 && length < minStep) scale(minStep / length, d, d);
-    const longest = (maxStepRatio * this.#pathLength) / this.#evaluations;
-    if (this.#evaluations > this.terms.length && longest > 0 && norm(d) > longest) scale(longest / norm(d), d, d);
-    this.#before.set(this.theta);
-    this.subspace.addTo(this.theta, d);
+    const step = solveUpper(factor, solveLower(factor, gradient));
+    scale(-this.#stepScale, step, step);
+    const length = norm(step);
+    if (length > 0 && length < minStep) scale(minStep / length, step, step);
+    const maxLength = (maxStepRatio * this.#pathLength) / this.#evaluations;
+    if (this.#evaluations > this.terms.length && maxLength > 0 && norm(step) > maxLength)
+      scale(maxLength / norm(step), step, step);
+    this.#lastGood.set(this.theta);
+    this.subspace.addTo(this.theta, step);
     if (this.#isSingle) {
-      // What is evaluated is the rounded point, and so what is learnt.
+      // The terms are evaluated at the rounded point, so the models must be relative to that point.
       for (let k = 0; k < this.theta.length; k++) this.theta[k] = Math.fround(this.theta[k]!);
       this.#z = this.subspace.project(this.theta);
-    } else axpy(1, d, this.#z);
-    this.#predicted = this.#quadraticFormOfAll(d) / 2;
-  }
-
-  /** Takes one more term in when the gradient's noise, or a failure, or a pass without says so. */
-  #growActiveSet(factor: Float64Array, failed: boolean): void {
-    const { active } = this;
-    const inactive = this.terms.filter(({ isActive }) => !isActive);
-    const since = this.#sinceGrowth++;
-    if (inactive.length === 0 || active.some(({ evaluations }) => evaluations < 2)) return;
-    if (!failed && since <= active.length && !this.#isNoisy(active, factor)) return;
-    this.#pick(inactive).isActive = true;
-    this.#sinceGrowth = 0;
-  }
-
-  /** Whether the mean gradient is no larger than its standard error, measured by H⁻¹. */
-  #isNoisy(active: readonly Term[], factor: Float64Array): boolean {
-    const n = active.length;
-    const mean = new Float64Array(this.#z.length);
-    for (const { grad } of active) axpy(1 / n, grad, mean);
-    // vᵀH⁻¹v = ‖L⁻¹v‖².
-    const power = (v: Float64Array): number => norm(solveLower(factor, v)) ** 2;
-    const noise = active.reduce((sum, { grad }) => sum + power(difference(grad, mean)), 0) / (n * (n - 1));
-    return noise >= power(mean) * this.#settings.maxGradientNoise;
+    } else axpy(1, step, this.#z);
+    this.#predictedDecrease = this.#hessian.quadraticForm(step) / 2;
   }
 }

@@ -1,9 +1,10 @@
-/** A seeded stream of random numbers. Streams of the same seed and another name are independent of each other. */
+/** A seeded stream of random numbers. Streams with the same seed and different names are independent. */
 export class Random {
   #state: number;
 
   constructor(seed: number, stream: string) {
-    // FNV-1a over the name, so that asking for one more number in one stream moves no other.
+    // FNV-1a of seed and name. A separate stream for each purpose: drawing one more number from one does not shift the
+    // others.
     let hash = 0x811c9dc5;
     for (const char of `${seed}/${stream}`) hash = Math.imul(hash ^ char.charCodeAt(0), 0x01000193);
     this.#state = hash >>> 0;
@@ -17,12 +18,12 @@ export class Random {
     return ((x ^ (x >>> 14)) >>> 0) / 2 ** 32;
   }
 
-  /** Standard normal: Box and Muller 1958. */
+  /** Standard normal: Box & Muller 1958. */
   normal(): number {
     return Math.sqrt(-2 * Math.log(1 - this.uniform())) * Math.cos(2 * Math.PI * this.uniform());
   }
 
-  /** The numbers 0 … length − 1 in random order: Fisher and Yates. */
+  /** The integers 0 … length − 1 in random order: Fisher–Yates shuffle. */
   permutation(length: number): Int32Array {
     const order = Int32Array.from({ length }, (_, i) => i);
     for (let i = length - 1; i > 0; i--) {

@@ -1,33 +1,53 @@
 import { checkInteger, checkNumber, checkOneOf } from '../../check/options.js';
 import type { HessianUpdate } from './hessian.js';
-import type { Selection, SFOSettings } from './model.js';
 
-/** The hyper-parameters of SFO. Their defaults are the authors'; none is meant to be tuned. */
+/** How the next term is chosen among the active terms. @inline */
+export type Selection = 'distance' | 'random' | 'cyclic';
+
+/** The hyper-parameters of SFO. The defaults are those of the paper's authors and need no tuning. */
 export interface SFOHyperParameters {
-  /** Changes of its gradient that are kept of each term. An integer in [1, inf), default 10. */
+  /** Number of gradient changes kept for each term. An integer in [1, inf), default 10. */
   readonly historySize?: number | undefined;
   /**
-   * The curvature that is assumed of the first terms. Large, for the first step has the length ‖gradient‖/hessianInit; but not
-   * so large that rounding hides what the step changes. (0, 1e100], default 1e5.
+   * Curvature assumed for the first terms. It should be large, because the first step has the length
+   * ‖gradient‖/hessianInit. If it is too large, rounding hides the effect of that step. (0, 1e100], default 1e5.
    */
   readonly hessianInit?: number | undefined;
-  /** Terms that take part from the start; the others join one by one. An integer in [1, inf), default 2. */
+  /**
+   * Number of terms that are active from the start. The others join one at a time. An integer in [1, inf), default 2.
+   */
   readonly initialActive?: number | undefined;
-  /** The most that the largest eigenvalue of a term's Hessian may be of the least. [1, inf), default 1e8. */
+  /**
+   * Upper bound on the condition number of a term's Hessian: largest over smallest eigenvalue. [1, inf), default 1e8.
+   */
   readonly maxDeviation?: number | undefined;
-  /** Which term is evaluated next: that which is farthest from its last evaluation, a random one, or one after the other. Default 'distance'. */
+  /**
+   * Which term is evaluated next: 'distance', the one farthest from the point of its last evaluation; 'random'; or
+   * 'cyclic', one after the other. Default 'distance'.
+   */
   readonly selection?: Selection | undefined;
-  /** The most that the square of the gradient's standard error may be of the gradient's, before a term joins. [0, inf], default 1. */
+  /**
+   * A term joins when the squared standard error of the mean gradient reaches this times its squared norm; both are
+   * measured by the inverse Hessian. [0, inf], default 1.
+   */
   readonly maxGradientNoise?: number | undefined;
-  /** The most that a step may be of the mean one, from the second pass on. (0, inf], default 10. */
+  /**
+   * Upper bound on the length of a step, as a multiple of the mean length; from the second pass on. (0, inf], default
+   * 10.
+   */
   readonly maxStepRatio?: number | undefined;
-  /** The least length of a step: shorter ones would show no curvature. [0, inf), default 1e-8. */
+  /** Lower bound on the length of a step. A shorter step would show no curvature. [0, inf), default 1e-8. */
   readonly minStep?: number | undefined;
-  /** How a change corrects the Hessian of its term. Default 'bfgs'. */
+  /** The quasi-Newton update of a term's Hessian: BFGS or symmetric rank one. Default 'bfgs'. */
   readonly hessianUpdate?: HessianUpdate | undefined;
-  /** Of the random choices. An integer in [0, 2^32), default 0. */
+  /** Seed of the random choices. An integer in [0, 2^32), default 0. */
   readonly seed?: number | undefined;
 }
+
+/** The hyper-parameters with their defaults filled in, without the seed. */
+export type SFOSettings = {
+  readonly [K in Exclude<keyof SFOHyperParameters, 'seed'>]-?: NonNullable<SFOHyperParameters[K]>;
+};
 
 export const sfoOptionNames = [
   'historySize',
@@ -42,7 +62,7 @@ export const sfoOptionNames = [
   'seed',
 ] as const;
 
-/** The options with their defaults, checked. @throws TypeError, RangeError */
+/** Checks the hyper-parameters and fills in their defaults. @throws TypeError, RangeError */
 export function checkSettings(who: string, options: SFOHyperParameters): SFOSettings & { readonly seed: number } {
   const {
     historySize = 10,

@@ -2,72 +2,73 @@ import { rangeError, show, typeError } from '../../check/errors.js';
 import { checkFunction, checkInteger, checkOptions } from '../../check/options.js';
 import { lengthOf } from '../../check/typed-array.js';
 import { type Arrays, assemble, collect, type Param, type ParamTree, structureOf } from '../../core/params.js';
+import { type Evaluate, isFinitePoint } from '../evaluation.js';
 import { FlatParams } from '../flat-params.js';
-import type { Evaluate } from '../lbfgs/solver.js';
-import { isFinitePoint } from '../minimize/objective.js';
-import { NowhereFinite, SumOfModels } from './model.js';
+import { NonFiniteError, SumOfModels } from './model.js';
 import { Random } from './random.js';
 import { checkSettings, type SFOHyperParameters, sfoOptionNames } from './settings.js';
 
 const name = 'SFO';
 
-/** The arrays for the gradients of params: in their structure, without shapes. */
+/** The gradient arrays of params: in the structure of the params, without shapes. */
 export type GradsOf<P> = P extends Param ? Float32Array : { readonly [K in keyof P]: Float32Array };
 
 /** Options of {@link SFO}. */
 export interface SFOOptions<P extends ParamTree = ParamTree> extends SFOHyperParameters {
-  /** How many terms the sum has. An integer in [1, inf); 25 to 100 is best. Required. */
+  /** Number of terms. An integer in [1, inf); 25 to 100 works best. Required. */
   readonly N: number;
   /**
-   * Returns the value of term i = 0 … N − 1 at the params, which are those that the optimizer was made with and are not to be
-   * changed, and writes its gradient to `grads`, which come as zeros, in the structure of the params. The same i must be the same
-   * function each time: the same minibatch, the same dropout mask. Required.
+   * Returns the value of term i = 0 … N − 1 at `params` and writes its gradient to `grads`. `params` are those given to
+   * the constructor; f must not change them. `grads` have the structure of the params and are filled with zeros before
+   * each call. Each i must always be the same function: the same minibatch, the same dropout mask. Required.
    */
   readonly f: (i: number, params: P, grads: GradsOf<P>) => number;
 }
 
-/** What one step of {@link SFO} reports. */
+/** Result of one step of {@link SFO}. */
 export interface SFOResult {
   /** Whether the params have changed. */
   readonly applied: boolean;
   /** The term that was evaluated. */
   readonly term: number;
-  /** Its value where the step began; where it went back to, if the step before had failed. */
+  /** Its value at the start of the step. After a failed step, at the point to which that step was corrected. */
   readonly value: number;
-  /** The L2 norm of its gradient there. */
+  /** The L2 norm of its gradient at that point. */
   readonly gradNorm: number;
-  /** How often f was called: once, but for a step that failed. */
+  /** Number of calls of f: 1, or more if `failed`. */
   readonly evaluations: number;
-  /** Of the evaluations, those that were not finite. */
+  /** Number of evaluations with a value or gradient that was not finite. */
   readonly nonFinite: number;
-  /** Whether the step before was too long: it was shortened or taken back first, and steps are shorter for a while. */
+  /** Whether the previous step was too long. It was shortened or undone first, and steps are shorter for a while. */
   readonly failed: boolean;
-  /** Terms that take part so far. */
+  /** Number of terms that are active so far. */
   readonly active: number;
 }
 
 /**
- * SFO, the Sum of Functions Optimizer: minimises Σ fᵢ, evaluating one term a step as stochastic gradient descent does, with
- * curvature learnt as quasi-Newton methods do. Nothing is to be tuned.
+ * SFO, the Sum of Functions Optimizer: minimises Σ fᵢ. Like stochastic gradient descent, it evaluates one term in a
+ * step. Like a quasi-Newton method, it learns the curvature. Nothing needs tuning.
  *
- * Formula: each term has a quadratic model gᵢ(x) = fᵢ(xᵢ) + f′ᵢ(xᵢ)ᵀ(x − xᵢ) + ½(x − xᵢ)ᵀHᵢ(x − xᵢ) around the point xᵢ where it was
- * evaluated last, Hᵢ by BFGS from its own history; a step evaluates the term whose model is farthest from there, and goes to
- * the minimiser of Σ gᵢ: x ← x − (Σ Hᵢ)⁻¹·Σ g′ᵢ. All of it happens in a subspace of at most 3N + 3 dimensions that the
- * gradients span. Terms join one by one while that is enough; a step after which a term has risen more than its model
- * allows is shortened or taken back.
+ * Formula: each term has a quadratic model gᵢ(x) = fᵢ(xᵢ) + f′ᵢ(xᵢ)ᵀ(x − xᵢ) + ½(x − xᵢ)ᵀHᵢ(x − xᵢ) around xᵢ, the
+ * point of its last evaluation. Hᵢ comes from BFGS on the term's own history. A step evaluates the term whose xᵢ is
+ * farthest from x, then moves to the minimiser of Σ gᵢ: x ← x − (Σ Hᵢ)⁻¹·Σ g′ᵢ. All vectors are held in a subspace of
+ * at most 3N + 3 dimensions, spanned by the gradients. Few terms are active at first; more join one at a time, as the
+ * noise of the gradient requires. If a term rises more than the models allow, the step is shortened or undone.
  *
- * It can't be saved: a new one begins anew, from where the params are.
+ * Use it for minibatches that stay the same: about √(examples)/10 of them, but at least 25. It takes 3N + 3 float64 of
+ * memory for each element of the params. Arithmetic is float64; points are rounded to float32, because the params are.
  *
- * For minibatches that stay the same: some tens of them, about √(examples)/10, and not fewer than 25. The memory is 3N + 3
- * float64 for each element. Computes in float64; where the params are float32, with the points rounded to that.
+ * The optimizer's state cannot be saved. A new one starts without curvature, from the current params.
  *
- * A value or gradient that is not finite takes the step back; `nonFinite` counts them. Where f throws, or is finite neither
- * where it is nor where it was, the error comes out of `step`, and the params are at the last good point, where the last
- * step began.
+ * If a value or gradient is not finite, the step is undone; `nonFinite` counts such evaluations. `step` throws if f
+ * throws, or if the term is finite neither at the current point nor at the previous one. The params are then at the
+ * last good point, where the last step started.
  *
- * @param params a `Float32Array`, `{ data, shape }`, a list or a record of them; no groups. They change in place.
- * @param options `N`, `f` and, if they differ from their defaults, `historySize`, `hessianInit`, `initialActive`,
- *   `maxDeviation`, `selection`, `maxGradientNoise`, `maxStepRatio`, `minStep`, `hessianUpdate`, `seed`: {@link SFOOptions}
+ * @param params a `Float32Array`, `{ data, shape }`, a list or a record of them; no param groups. They change in place.
+ * @param options `N`, `f`; `historySize` (10, [1, ∞)), `hessianInit` (1e5, (0, 1e100]), `initialActive` (2, [1, ∞)),
+ *   `maxDeviation` (1e8, [1, ∞)), `selection` ('distance' | 'random' | 'cyclic', default 'distance'),
+ *   `maxGradientNoise` (1, [0, ∞]), `maxStepRatio` (10, (0, ∞]), `minStep` (1e-8, [0, ∞)), `hessianUpdate` ('bfgs' |
+ *   'rank1', default 'bfgs'), `seed` (0, [0, 2³²)): {@link SFOOptions}
  * @throws TypeError for a wrong type, an unknown option or param groups; RangeError for a value out of range
  * @see Sohl-Dickstein, Poole & Ganguli 2014, https://arxiv.org/abs/1311.2115
  * @example
@@ -90,7 +91,7 @@ export interface SFOResult {
  */
 export class SFO<P extends ParamTree = ParamTree> {
   static readonly optimizerName = name;
-  readonly #given: P;
+  readonly #userParams: P;
   readonly #params: FlatParams;
   readonly #grads: Arrays;
   readonly #gradArrays: readonly Float32Array[];
@@ -109,30 +110,31 @@ export class SFO<P extends ParamTree = ParamTree> {
     const tensors = collect(name, params)[0]?.tensors ?? [];
     this.#gradArrays = tensors.map(({ data }) => new Float32Array(lengthOf(data)));
     this.#grads = assemble(structureOf(name, tensors), tensors, this.#gradArrays);
-    this.#given = params;
+    this.#userParams = params;
     this.#params = new FlatParams(name, params, this.#grads);
-    if (this.#params.length === 0) throw rangeError(name, 'params', 'no elements', 'an element at least');
-    const theta = this.#read();
+    if (this.#params.length === 0) throw rangeError(name, 'params', 'no elements', 'at least one element');
+    const theta = this.#readParams();
     this.#model = new SumOfModels(theta, N, settings, new Random(seed, 'sfo'), true);
   }
 
-  /** The steps that have changed the params. */
+  /** Number of steps that have changed the params. */
   get stepCount(): number {
     return this.#stepCount;
   }
 
   /**
-   * One step: evaluates one term, in most cases once, and moves the params, in place.
+   * Runs one step: evaluates one term, usually once, and moves the params, in place. If the params were changed since
+   * the last step, it starts from their new values.
    *
-   * @returns which term, and how it went: {@link SFOResult}
-   * @throws RangeError if the term is not finite, neither here nor at the last good point; TypeError if f returns no number;
-   *   and what f throws. The params are at the last good point then.
+   * @returns the term and its value and gradient norm, and how the step went: {@link SFOResult}
+   * @throws RangeError if the term is finite neither at the current nor at the last good point; TypeError if f does not
+   *   return a number; and whatever f throws. The params are then at the last good point.
    */
   step(): SFOResult {
     this.#checkIdle();
     this.#params.check();
     const model = this.#model;
-    const start = this.#read();
+    const start = this.#readParams();
     if (start.some((value, k) => value !== model.theta[k])) model.moveTo(start);
     let evaluations = 0;
     let nonFinite = 0;
@@ -151,7 +153,7 @@ export class SFO<P extends ParamTree = ParamTree> {
       if (applied) this.#stepCount++;
       return { applied, term, value, gradNorm, evaluations, nonFinite, failed, active: model.active.length };
     } catch (error) {
-      if (!(error instanceof NowhereFinite)) throw error;
+      if (!(error instanceof NonFiniteError)) throw error;
       const what = Number.isFinite(error.value) ? 'a gradient that is not finite' : show(error.value);
       throw rangeError(name, `f(${error.term})`, what, 'a finite value', 'the params are at the last good point');
     } finally {
@@ -160,13 +162,18 @@ export class SFO<P extends ParamTree = ParamTree> {
     }
   }
 
-  /** Forgets what was learnt of term i: for when it has become another function, such as a new minibatch. @throws */
+  /**
+   * Forgets what was learnt about term i. Call it when the term has become another function, such as a new minibatch.
+   *
+   * @param i an integer in [0, N)
+   * @throws TypeError for another type, or while a step is running; RangeError out of range
+   */
   replace(i: number): void {
     this.#checkIdle();
     this.#model.replace(checkInteger(name, 'i', i, `[0, ${this.#N})`));
   }
 
-  #read(): Float64Array {
+  #readParams(): Float64Array {
     const theta = new Float64Array(this.#params.length);
     this.#params.read(theta);
     const bad = theta.findIndex((value) => !Number.isFinite(value));
@@ -177,7 +184,7 @@ export class SFO<P extends ParamTree = ParamTree> {
   #evaluate(i: number, theta: Float64Array, grad: Float64Array): number {
     this.#params.write(theta);
     for (const array of this.#gradArrays) array.fill(0);
-    const value: unknown = this.#f(i, this.#given, this.#grads as GradsOf<P>);
+    const value: unknown = this.#f(i, this.#userParams, this.#grads as GradsOf<P>);
     if (typeof value !== 'number') {
       const isPromise = typeof (value as { then?: unknown } | null | undefined)?.then === 'function';
       const hint = isPromise ? 'it must not be async' : undefined;
@@ -189,6 +196,7 @@ export class SFO<P extends ParamTree = ParamTree> {
   }
 
   #checkIdle(): void {
-    if (this.#isBusy) throw typeError(name, 'this', 'an optimizer in the middle of a call', 'a call after that one');
+    if (this.#isBusy)
+      throw typeError(name, 'this', 'an optimizer in the middle of a call', 'to wait until that call has returned');
   }
 }

@@ -1,36 +1,36 @@
 import { EVD, Matrix, QrDecomposition } from 'ml-matrix';
 import { dot, maxAbs, norm, scale } from '../linalg.js';
 import type { Random } from './random.js';
-import { addCombination, gemmInPlace, gram, orthonormalise, project } from './tall.js';
+import { addCombination, gemmInPlace, gram, orthonormalise, project } from './tall-matrix.js';
 
-/** What is shorter than this says nothing but rounding. */
+/** Anything shorter than this is treated as rounding. */
 export const tiny = 1e-12;
 
-/** A change of basis, to be applied in place to every vector that is held in the old one. */
-export type Turn = (vector: Float64Array) => void;
+/** Changes the basis of a vector in place. Apply it to every vector that is expressed in the old basis. */
+export type BasisChange = (vector: Float64Array) => void;
 
-/** v ← T·v; what T has fewer rows than v elements becomes zeros. */
-function turnBy(rows: readonly Float64Array[]): Turn {
-  const turned = new Float64Array(rows.length);
+/** v ← T·v. If T has fewer matrix rows than v has elements, the remaining elements become zero. */
+function multiplyBy(rows: readonly Float64Array[]): BasisChange {
+  const product = new Float64Array(rows.length);
   return (vector) => {
-    for (const [i, row] of rows.entries()) turned[i] = dot(row, vector);
+    for (const [i, row] of rows.entries()) product[i] = dot(row, vector);
     vector.fill(0);
-    vector.set(turned);
+    vector.set(product);
   };
 }
 
 /**
- * The subspace that SFO works in: an orthonormal basis P (M×K) that takes in the gradients as they come and is squeezed to
- * `least` columns when all `size` are in use. Where the whole space is no larger than that, P is the identity for good.
+ * The subspace that SFO works in: an orthonormal basis P (M × K_max) that grows to include each new gradient. When all
+ * `size` columns are in use, it collapses to `least` columns. If M is at most `size`, P is always the identity.
  */
 export class Subspace {
   /** K_max: the length of a vector in the subspace. */
   readonly size: number;
-  /** K_min: columns that are left after a collapse. */
+  /** K_min: number of columns after a collapse. */
   readonly least: number;
   /** Whether P is the identity. */
-  readonly isWhole: boolean;
-  /** P; of no columns where it is the identity. */
+  readonly isIdentity: boolean;
+  /** The columns of P; empty if P is the identity. */
   readonly columns: readonly Float64Array[];
   #count: number;
   readonly #random: Random;
@@ -39,17 +39,17 @@ export class Subspace {
     const M = theta.length;
     this.least = Math.min(2 * N + 2, M);
     this.size = Math.min(Math.ceil(1.5 * this.least), M);
-    this.isWhole = this.size === M;
+    this.isIdentity = this.size === M;
     this.#random = random;
-    this.#count = this.isWhole ? M : 1;
-    this.columns = Array.from({ length: this.isWhole ? 0 : this.size }, () => new Float64Array(M));
-    if (this.isWhole) return;
+    this.#count = this.isIdentity ? M : 1;
+    this.columns = Array.from({ length: this.isIdentity ? 0 : this.size }, () => new Float64Array(M));
+    if (this.isIdentity) return;
     const first = this.columns[0]!;
     first.set(maxAbs(theta) > 0 ? theta : theta.map(() => random.normal()));
     scale(1 / norm(first), first, first);
   }
 
-  /** K_cur: columns in use; the others are zero. */
+  /** K_cur: number of columns in use. The others are zero. */
   get count(): number {
     return this.#count;
   }
@@ -57,44 +57,47 @@ export class Subspace {
   /** Pᵀx. */
   project(x: Float64Array): Float64Array {
     const z = new Float64Array(this.size);
-    if (this.isWhole) z.set(x);
+    if (this.isIdentity) z.set(x);
     else project(this.columns, this.#count, x, z);
     return z;
   }
 
   /** x ← x + P·z. */
   addTo(x: Float64Array, z: Float64Array): void {
-    if (this.isWhole) for (let i = 0; i < x.length; i++) x[i]! += z[i]!;
+    if (this.isIdentity) for (let i = 0; i < x.length; i++) x[i]! += z[i]!;
     else addCombination(this.columns, this.#count, 1, z, x);
   }
 
-  /** Takes a direction in, if it is a new one. Returns whether the basis is full now, and must be collapsed. */
+  /**
+   * Adds the direction of x to the basis unless it is already inside. Returns true if the basis is full and must
+   * collapse.
+   */
   add(x: Float64Array): boolean {
-    if (this.isWhole) return false;
+    if (this.isIdentity) return false;
     const length = norm(x);
     if (!Number.isFinite(length) || length < tiny) return false;
     const column = this.columns[this.#count]!;
     scale(1 / length, x, column);
-    // More than once: what is left of a vector that was almost inside is mostly rounding.
+    // Up to three passes of Gram–Schmidt: what remains of a vector that is almost inside is mostly rounding.
     for (let pass = 0; pass < 3; pass++) {
       addCombination(this.columns, this.#count, -1, this.project(column), column);
-      const left = norm(column);
-      if (left < tiny) {
+      const remainder = norm(column);
+      if (remainder < tiny) {
         column.fill(0);
         return false;
       }
-      scale(1 / left, column, column);
-      if (left > 0.1) break;
+      scale(1 / remainder, column, column);
+      if (remainder > 0.1) break;
     }
     this.#count++;
     return this.#count === this.size;
   }
 
   /**
-   * Squeezes the basis to `least` columns. `kept`, vectors in the subspace, at most as many, stay inside exactly; random
-   * directions fill up.
+   * Collapses the basis to `least` columns and returns the basis changes, in order. The `kept` vectors stay inside
+   * exactly; there may be at most `least` of them. Random directions fill the remaining columns.
    */
-  collapse(kept: readonly Float64Array[]): Turn[] {
+  collapse(kept: readonly Float64Array[]): BasisChange[] {
     const basis = Matrix.zeros(this.size, this.least);
     for (let k = 0; k < this.least; k++) {
       const vector = kept[k] ?? Float64Array.from({ length: this.size }, () => this.#random.normal());
@@ -106,19 +109,20 @@ export class Subspace {
       .map((row) => Float64Array.from(row));
     gemmInPlace(this.columns, q);
     this.#count = this.least;
-    return [turnBy(q), ...this.#straighten()];
+    return [multiplyBy(q), ...this.#reorthonormalise()];
   }
 
-  /** Makes P orthonormal again where rounding has added up. */
-  #straighten(): Turn[] {
+  /** Makes P orthonormal again if rounding errors have accumulated. */
+  #reorthonormalise(): BasisChange[] {
     const used = this.columns.slice(0, this.#count);
     const products = gram(used);
-    // No eigenvalue is farther from 1 than the largest row sum of PᵀP − I: mostly that spares to compute them.
+    // No eigenvalue of PᵀP differs from 1 by more than the largest absolute row sum of PᵀP − I. This bound usually
+    // makes the eigenvalues unnecessary.
     const bound = Math.max(
       ...products.map((row, i) => row.reduce((sum, v, j) => sum + Math.abs(v - (i === j ? 1 : 0)), 0)),
     );
     if (bound <= tiny) return [];
     const { realEigenvalues } = new EVD(products, { assumeSymmetric: true });
-    return Math.max(...realEigenvalues) <= 1 + tiny ? [] : [turnBy(orthonormalise(used))];
+    return Math.max(...realEigenvalues) <= 1 + tiny ? [] : [multiplyBy(orthonormalise(used))];
   }
 }

@@ -21,9 +21,9 @@ export const tfAdadelta = {
     lr: { default: 1e-3, range: '(-inf, inf)' },
     /** Decay rate of the moving averages of g² and Δ². */
     rho: { default: 0.95, range: '[0, 1]' },
-    /** Added under both roots; 0 would divide by 0 in the first step. */
+    /** Added inside both square roots. With 0, the first step would divide by 0. */
     eps: { default: 1e-7, range: '(0, inf)' },
-    /** L2 penalty. */
+    /** L2 penalty: adds weightDecay · w to the gradient. */
     weightDecay: { default: 0, range: '[0, inf)' },
   },
   kernels: {
@@ -45,9 +45,9 @@ export const tfAdadelta = {
 
 /** Options of {@link TfAdadelta}. */
 export type TfAdadeltaOptions = OptionsOf<typeof tfAdadelta>;
-type Now = ResolvedOf<typeof tfAdadelta>;
+type Resolved = ResolvedOf<typeof tfAdadelta>;
 
-/** TensorFlow.js's `AdadeltaOptimizer`. */
+/** The formula of TensorFlow.js's `AdadeltaOptimizer`. */
 export class TfAdadelta extends Optimizer<typeof tfAdadelta> {
   static readonly optimizerName: string = tfAdadelta.name;
   static readonly defaults: TfAdadeltaOptions = defaultsOf(tfAdadelta);
@@ -56,7 +56,7 @@ export class TfAdadelta extends Optimizer<typeof tfAdadelta> {
     super(tfAdadelta, params, options);
   }
 
-  protected override constants({ lr, rho, eps }: Now): number[] {
+  protected override constants({ lr, rho, eps }: Resolved): number[] {
     return [lr, rho, 1 - rho, eps];
   }
 }

@@ -19,11 +19,11 @@ export const tfAdagrad = {
   hyperParameters: {
     /** Learning rate. */
     lr: { required: true, range: '(-inf, inf)' },
-    /** Added inside the root. */
+    /** Added inside the square root. */
     eps: { default: 1e-7, range: '[0, inf)' },
-    /** What the sum of squares starts at. */
+    /** Initial value of the sum of squares. */
     initialAccumulatorValue: { default: 0.1, range: '[0, inf)', fixed: true },
-    /** L2 penalty. */
+    /** L2 penalty: adds weightDecay · w to the gradient. */
     weightDecay: { default: 0, range: '[0, inf)' },
   },
   kernels: {
@@ -42,9 +42,9 @@ export const tfAdagrad = {
 
 /** Options of {@link TfAdagrad}. */
 export type TfAdagradOptions = OptionsOf<typeof tfAdagrad>;
-type Now = ResolvedOf<typeof tfAdagrad>;
+type Resolved = ResolvedOf<typeof tfAdagrad>;
 
-/** TensorFlow.js's `AdagradOptimizer`. */
+/** The formula of TensorFlow.js's `AdagradOptimizer`. */
 export class TfAdagrad extends Optimizer<typeof tfAdagrad> {
   static readonly optimizerName: string = tfAdagrad.name;
   static readonly defaults: TfAdagradOptions = defaultsOf(tfAdagrad);
@@ -53,11 +53,11 @@ export class TfAdagrad extends Optimizer<typeof tfAdagrad> {
     super(tfAdagrad, params, options);
   }
 
-  protected override initial(_name: string, { initialAccumulatorValue }: Now): number {
+  protected override initial(_name: string, { initialAccumulatorValue }: Resolved): number {
     return initialAccumulatorValue;
   }
 
-  protected override constants({ lr, eps }: Now): number[] {
+  protected override constants({ lr, eps }: Resolved): number[] {
     return [lr, eps];
   }
 }

@@ -18,11 +18,11 @@ export const tfAdam = {
   hyperParameters: {
     /** Learning rate. */
     lr: { default: 1e-3, range: '(-inf, inf)' },
-    /** Decay rates of the moving averages of g and of g². */
+    /** Decay rates of the moving averages of g and g². */
     betas: { default: [0.9, 0.999], range: '[0, 1)' },
-    /** Added to the denominator, outside the root. */
+    /** Added to the denominator, outside the square root. */
     eps: { default: 1e-7, range: '[0, inf)' },
-    /** L2 penalty. */
+    /** L2 penalty: adds weightDecay · w to the gradient. */
     weightDecay: { default: 0, range: '[0, inf)' },
   },
   kernels: { adam: adam.kernels.adam },
@@ -30,9 +30,9 @@ export const tfAdam = {
 
 /** Options of {@link TfAdam}. */
 export type TfAdamOptions = OptionsOf<typeof tfAdam>;
-type Now = ResolvedOf<typeof tfAdam>;
+type Resolved = ResolvedOf<typeof tfAdam>;
 
-/** TensorFlow.js's `AdamOptimizer`. */
+/** The formula of TensorFlow.js's `AdamOptimizer`. */
 export class TfAdam extends Optimizer<typeof tfAdam> {
   static readonly optimizerName: string = tfAdam.name;
   static readonly defaults: TfAdamOptions = defaultsOf(tfAdam);
@@ -41,8 +41,8 @@ export class TfAdam extends Optimizer<typeof tfAdam> {
     super(tfAdam, params, options);
   }
 
-  protected override constants({ lr, betas: [beta1, beta2], eps }: Now): number[] {
-    const t = this.stepCount + 1;
+  protected override constants({ lr, betas: [beta1, beta2], eps }: Resolved): number[] {
+    const t = this.stepCount + 1; // in TensorFlow.js all variables share `iterations`
     const [biasCorrection1, biasCorrection2] = [1 - power(beta1, t), 1 - power(beta2, t)];
     return [beta1, 1 - beta1, beta2, 1 - beta2, lr / biasCorrection1, 1 / Math.sqrt(biasCorrection2), eps];
   }

@@ -24,16 +24,13 @@ export const tfAdamax = {
   hyperParameters: {
     /** Learning rate. */
     lr: { default: 2e-3, range: '(-inf, inf)' },
-    /** Decay rates of the moving averages of g and of the largest |g|. */
-    betas: {
-      default: [0.9, 0.999],
-      range: '[0, 1)',
-    },
-    /** Added to the largest |g|. */
+    /** Decay rates of the moving average of g and the running maximum of |g|. */
+    betas: { default: [0.9, 0.999], range: '[0, 1)' },
+    /** Added to the running maximum of |g|. */
     eps: { default: 1e-7, range: '[0, inf)' },
-    /** Lowers lr with the steps. */
+    /** Divides lr by 1 + (t − 1) · lrDecay. */
     lrDecay: { default: 0, range: '[0, inf)' },
-    /** L2 penalty. */
+    /** L2 penalty: adds weightDecay · w to the gradient. */
     weightDecay: { default: 0, range: '[0, inf)' },
   },
   kernels: {
@@ -44,8 +41,8 @@ export const tfAdamax = {
         ([beta1, oneMinusBeta1, beta2, stepSize, eps], [expAvg, expInf]) =>
         (i, param, grad) => {
           expAvg[i] = f(beta1 * expAvg[i]!) + f(oneMinusBeta1 * grad);
-          const [faded, size] = [f(beta2 * expInf[i]!), Math.abs(grad)];
-          expInf[i] = faded > size ? faded : size;
+          const [decayed, magnitude] = [f(beta2 * expInf[i]!), Math.abs(grad)];
+          expInf[i] = decayed > magnitude ? decayed : magnitude;
           return param - f(stepSize * f(expAvg[i]! / f(expInf[i]! + eps)));
         },
     }),
@@ -54,9 +51,9 @@ export const tfAdamax = {
 
 /** Options of {@link TfAdamax}. */
 export type TfAdamaxOptions = OptionsOf<typeof tfAdamax>;
-type Now = ResolvedOf<typeof tfAdamax>;
+type Resolved = ResolvedOf<typeof tfAdamax>;
 
-/** TensorFlow.js's `AdamaxOptimizer`. */
+/** The formula of TensorFlow.js's `AdamaxOptimizer`. */
 export class TfAdamax extends Optimizer<typeof tfAdamax> {
   static readonly optimizerName: string = tfAdamax.name;
   static readonly defaults: TfAdamaxOptions = defaultsOf(tfAdamax);
@@ -65,8 +62,8 @@ export class TfAdamax extends Optimizer<typeof tfAdamax> {
     super(tfAdamax, params, options);
   }
 
-  protected override constants({ lr, betas: [beta1, beta2], eps, lrDecay }: Now): number[] {
-    const t = this.stepCount + 1;
+  protected override constants({ lr, betas: [beta1, beta2], eps, lrDecay }: Resolved): number[] {
+    const t = this.stepCount + 1; // in TensorFlow.js all variables share `iterations`
     return [beta1, 1 - beta1, beta2, lr / (1 + (t - 1) * lrDecay) / (1 - power(beta1, t)), eps];
   }
 }

@@ -1,4 +1,4 @@
-// The optimizers of TensorFlow.js by its own formulas and under its own names. `schuss/tfjs` is their only user.
+// TensorFlow.js's own formulas under its own names, for `schuss/tfjs` only.
 import type { Declaration } from '../../core/declaration.js';
 import type { OptimizerClass } from '../../optimizers/index.js';
 import { TfAdadelta, tfAdadelta } from './adadelta.js';

@@ -22,15 +22,15 @@ export const tfRmsprop = {
   hyperParameters: {
     /** Learning rate. */
     lr: { required: true, range: '(-inf, inf)' },
-    /** Decay rate of the moving average of squares. */
+    /** Decay rate of the moving average of g²; of g too when centered. */
     alpha: { default: 0.9, range: '[0, 1]' },
-    /** Added inside the root; subtracted there when centered. */
+    /** Added inside the square root; subtracted there when centered. */
     eps: { default: 1e-7, range: '[0, inf)' },
-    /** Momentum; 0: none. */
+    /** Momentum factor; 0 disables momentum. */
     momentum: { default: 0, range: '(-inf, inf)' },
-    /** Divide by the root of the variance rather than of the mean square. */
+    /** Divide by the standard deviation of g instead of its root mean square. */
     centered: { default: false },
-    /** L2 penalty. */
+    /** L2 penalty: adds weightDecay · w to the gradient. */
     weightDecay: { default: 0, range: '[0, inf)' },
   },
   kernels: {
@@ -64,9 +64,9 @@ export const tfRmsprop = {
 
 /** Options of {@link TfRmsprop}. */
 export type TfRmspropOptions = OptionsOf<typeof tfRmsprop>;
-type Now = ResolvedOf<typeof tfRmsprop>;
+type Resolved = ResolvedOf<typeof tfRmsprop>;
 
-/** TensorFlow.js's `RMSPropOptimizer`. */
+/** The formula of TensorFlow.js's `RMSPropOptimizer`. */
 export class TfRmsprop extends Optimizer<typeof tfRmsprop> {
   static readonly optimizerName: string = tfRmsprop.name;
   static readonly defaults: TfRmspropOptions = defaultsOf(tfRmsprop);
@@ -75,11 +75,11 @@ export class TfRmsprop extends Optimizer<typeof tfRmsprop> {
     super(tfRmsprop, params, options);
   }
 
-  protected override kernel({ centered }: Now): string {
+  protected override kernel({ centered }: Resolved): string {
     return centered ? 'tf-rmsprop-centered' : 'tf-rmsprop';
   }
 
-  protected override constants({ lr, alpha, eps, momentum }: Now): number[] {
+  protected override constants({ lr, alpha, eps, momentum }: Resolved): number[] {
     return [lr, alpha, 1 - alpha, eps, momentum];
   }
 }

@@ -19,7 +19,7 @@ export const tfSgd = {
   hyperParameters: {
     /** Learning rate. */
     lr: { required: true, range: '(-inf, inf)' },
-    /** L2 penalty. */
+    /** L2 penalty: adds weightDecay · w to the gradient. */
     weightDecay: { default: 0, range: '[0, inf)' },
   },
   kernels: { sgd: plain },
@@ -33,11 +33,11 @@ export const tfMomentum = {
   hyperParameters: {
     /** Learning rate. */
     lr: { required: true, range: '(-inf, inf)' },
-    /** Momentum. */
+    /** Momentum factor. */
     momentum: { required: true, range: '(-inf, inf)' },
-    /** Look ahead along the buffer. */
+    /** Use Nesterov momentum. */
     nesterov: { default: false },
-    /** L2 penalty. */
+    /** L2 penalty: adds weightDecay · w to the gradient. */
     weightDecay: { default: 0, range: '[0, inf)' },
   },
   kernels: { 'sgd-buffer': buffer, 'sgd-buffer-nesterov': nesterov },
@@ -45,9 +45,9 @@ export const tfMomentum = {
 
 /** Options of {@link TfSgd}. */
 export type TfSgdOptions = OptionsOf<typeof tfSgd>;
-type Now = ResolvedOf<typeof tfSgd>;
+type ResolvedSgd = ResolvedOf<typeof tfSgd>;
 
-/** TensorFlow.js's `SGDOptimizer`. */
+/** The formula of TensorFlow.js's `SGDOptimizer`. */
 export class TfSgd extends Optimizer<typeof tfSgd> {
   static readonly optimizerName: string = tfSgd.name;
   static readonly defaults: TfSgdOptions = defaultsOf(tfSgd);
@@ -56,16 +56,16 @@ export class TfSgd extends Optimizer<typeof tfSgd> {
     super(tfSgd, params, options);
   }
 
-  protected override constants({ lr }: Now): number[] {
+  protected override constants({ lr }: ResolvedSgd): number[] {
     return [lr];
   }
 }
 
 /** Options of {@link TfMomentum}. */
 export type TfMomentumOptions = OptionsOf<typeof tfMomentum>;
-type NowOfMomentum = ResolvedOf<typeof tfMomentum>;
+type ResolvedMomentum = ResolvedOf<typeof tfMomentum>;
 
-/** TensorFlow.js's `MomentumOptimizer`. */
+/** The formula of TensorFlow.js's `MomentumOptimizer`. */
 export class TfMomentum extends Optimizer<typeof tfMomentum> {
   static readonly optimizerName: string = tfMomentum.name;
   static readonly defaults: TfMomentumOptions = defaultsOf(tfMomentum);
@@ -74,11 +74,11 @@ export class TfMomentum extends Optimizer<typeof tfMomentum> {
     super(tfMomentum, params, options);
   }
 
-  protected override kernel({ nesterov }: NowOfMomentum): string {
+  protected override kernel({ nesterov }: ResolvedMomentum): string {
     return nesterov ? 'sgd-buffer-nesterov' : 'sgd-buffer';
   }
 
-  protected override constants({ lr, momentum, nesterov }: NowOfMomentum): number[] {
+  protected override constants({ lr, momentum, nesterov }: ResolvedMomentum): number[] {
     return nesterov ? [lr, momentum] : [lr, momentum, 1];
   }
 }

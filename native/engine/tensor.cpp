@@ -1,0 +1,142 @@
+#include "tensor.h"
+
+#include <string.h>
+
+namespace {
+// How many sparse rows ahead of the update memory is prefetched. They may be anywhere, so no hardware predicts them.
+constexpr size_t kPrefetchDistance = 4;
+
+void prefetch(const float* p, size_t length) {
+#ifdef __GNUC__
+  constexpr size_t kCacheLine = 64 / sizeof(float);
+  for (size_t i = 0; i < length; i += kCacheLine) __builtin_prefetch(p + i, 1);
+#else
+  (void)p, (void)length;
+#endif
+}
+
+/// The first multiple of `unit` that is not below `begin`.
+size_t roundUp(size_t begin, size_t unit) { return (begin + unit - 1) / unit * unit; }
+}  // namespace
+
+double sumSquares(const KernelSet& set, const float* x, size_t length) {
+  double sum = 0;
+  for (size_t begin = 0; begin < length; begin += kChunk) {
+    sum = sum + set.sumSquares(x + begin, length - begin < kChunk ? length - begin : kChunk);
+  }
+  return sum;
+}
+
+void Tensor::prepare(const float* constantsRow, size_t stride, float gradScale, bool zeroGrad) {
+  memcpy(&pass, constantsRow, sizeof pass);
+  pass.gradScale = gradScale * pass.gradScale;
+  constants = constantsRow + kPassFloats;
+  if (hasNorms()) {
+    memcpy(resolved, constants, (stride - kPassFloats) * sizeof(float));
+    constants = resolved;
+  }
+  span.zeroGrad = zeroGrad;
+  // The ema starts in the whole param, also in rows without a gradient.
+  if (sparseRows != nullptr && pass.emaStart != 0 && span.ema != nullptr) {
+    memcpy(span.ema, span.param, span.length * sizeof(float));
+  }
+}
+
+double Tensor::sumSquaresOfGrad(const KernelSet& set, const Chunk& chunk) const {
+  if (sparseRows == nullptr) return set.sumSquares(span.grad + chunk.begin, chunk.length);
+  double sum = 0;
+  for (size_t i = chunk.begin; i < chunk.begin + chunk.length; ++i) {
+    sum = sum + sumSquares(set, sparseRows->grad(i), sparseRows->rowLength());
+  }
+  return sum;
+}
+
+// A matrix row belongs to the chunk in which it starts. So does a group of columns, if the tensor is counted column by
+// column.
+void Tensor::accumulateMeans(const Chunk& chunk) const {
+  const size_t rows = span.length / columns, end = chunk.begin + chunk.length;
+  for (size_t begin = roundUp(chunk.begin, columns); begin < end; begin += columns) {
+    kernel->accumulateRow(pass, constants, part(begin, columns));
+  }
+  const size_t group = kColumnGroup * rows;
+  for (size_t begin = roundUp(chunk.begin, group); begin < end; begin += group) {
+    const size_t first = begin / rows, rest = columns - first;
+    const Span columnGroup = part(first, rest < kColumnGroup ? rest : kColumnGroup);
+    kernel->accumulateColumns(pass, constants, columnGroup, rows, columns);
+  }
+}
+
+void Tensor::measureNorms(Chunk& chunk) const {
+  chunk.sums[0] = chunk.sums[1] = 0;
+  forEachPart(chunk, [&](const Span& part) { kernel->measure(pass, constants, part, chunk.sums); });
+}
+
+void Tensor::update(const Chunk& chunk) const {
+  if (sparseRows != nullptr) {
+    updateSparseRows(chunk);
+  } else if (kernel->perRow) {
+    // The matrix rows that start in the chunk, each as a whole.
+    const size_t end = chunk.begin + chunk.length;
+    for (size_t begin = roundUp(chunk.begin, columns); begin < end; begin += columns) {
+      kernel->run(pass, constants, part(begin, columns));
+    }
+  } else {
+    forEachPart(chunk, [&](const Span& part) { kernel->run(pass, constants, part); });
+  }
+}
+
+void Tensor::updateSparseRows(const Chunk& chunk) const {
+  const size_t length = sparseRows->rowLength(), end = chunk.begin + chunk.length;
+  for (size_t i = chunk.begin; i < end; ++i) {
+    if (i + kPrefetchDistance < end) {
+      const size_t row = sparseRows->row(i + kPrefetchDistance);
+      prefetch(span.param + row * length, length);
+      for (const float* state : span.state) {
+        if (state == nullptr) continue;
+        if (kernel->perRow) {
+          prefetch(state + row, 1);
+        } else {
+          prefetch(state + row * length, length);
+        }
+      }
+    }
+    kernel->run(pass, constants, part(sparseRows->row(i) * length, length, sparseRows->grad(i)));
+  }
+}
+
+void Tensor::zeroGrad() {
+  if (span.length == 0) return;
+  if (sparseRows != nullptr) {
+    sparseRows->zero();
+  } else {
+    memset(span.grad, 0, span.length * sizeof(float));
+  }
+}
+
+/// Calls work(span) for the chunk, or for each matrix row in it if the kernel has state of rows and columns.
+template <class Work>
+void Tensor::forEachPart(const Chunk& chunk, Work work) const {
+  const size_t end = chunk.begin + chunk.length;
+  const size_t rowLength = hasMeans() ? columns : span.length;
+  for (size_t begin = chunk.begin; begin < end;) {
+    const size_t inRow = rowLength - begin % rowLength, rest = end - begin;
+    const size_t length = inRow < rest ? inRow : rest;
+    work(part(begin, length));
+    begin += length;
+  }
+}
+
+/// The memory of `length` elements from `begin` on, with their state.
+Span Tensor::part(size_t begin, size_t length, float* grad) const {
+  Span result = span;
+  result.param += begin;
+  result.grad = grad;
+  if (result.ema != nullptr) result.ema += begin;
+  for (size_t s = 0; s < kMaxState; ++s) {
+    if (result.state[s] == nullptr) continue;
+    const Layout layout = kernel->layout[s];
+    result.state[s] += layout == kElement ? begin : layout == kRow ? begin / columns : begin % columns;
+  }
+  result.length = length;
+  return result;
+}

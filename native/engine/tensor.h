@@ -1,0 +1,46 @@
+#pragma once
+#include <memory>
+
+#include "../kernel.h"
+#include "partition.h"
+#include "sparse_rows.h"
+
+/// One tensor of a plan, and what a step does to a chunk of it. Owns none of its memory.
+struct Tensor {
+  const Kernel* kernel;
+  Span span;
+  size_t columns;                          ///< length of a matrix row of the param
+  size_t floats;                           ///< that a step reads per element
+  std::unique_ptr<SparseRows> sparseRows;  ///< or null: then span.grad is the gradient
+
+  // The current step:
+  Pass pass;
+  const float* constants;
+  double norms[2];
+  float resolved[kMaxConstants];  ///< the constants, if the kernel computes some of them from means and norms
+
+  bool hasNorms() const { return kernel->measure != nullptr; }
+  bool hasMeans() const { return kernel->accumulateRow != nullptr; }
+
+  /// Reads the constants row of this step.
+  void prepare(const float* constantsRow, size_t stride, float gradScale, bool zeroGrad);
+
+  /// Sum of squares of the gradient over one chunk.
+  double sumSquaresOfGrad(const KernelSet& set, const Chunk& chunk) const;
+  /// Accumulates the means of the matrix rows and columns that belong to the chunk.
+  void accumulateMeans(const Chunk& chunk) const;
+  /// Writes the sums of squares that the kernel's norms need to chunk.sums.
+  void measureNorms(Chunk& chunk) const;
+  void update(const Chunk& chunk) const;
+  void zeroGrad();
+
+ private:
+  template <class Work>
+  void forEachPart(const Chunk& chunk, Work work) const;
+  Span part(size_t begin, size_t length, float* grad) const;
+  Span part(size_t begin, size_t length) const { return part(begin, length, span.grad + begin); }
+  void updateSparseRows(const Chunk& chunk) const;
+};
+
+/// Sum of squares of a whole tensor: the sums of its chunks, added in their order.
+double sumSquares(const KernelSet& set, const float* x, size_t length);

@@ -1,0 +1,77 @@
+#pragma once
+// Walks that measure the gradient before they apply it: mean squares of rows and columns, and norms of whole tensors.
+namespace ISA {
+/// Writes the gradient that the formula sees to `out`.
+template <bool kAll>
+ALWAYS_INLINE void storeGrad(const Pass& pass, const float* param, const float* grad, size_t length, float* out) {
+  size_t i = 0;
+  for (; i + Vec::kLanes <= length; i += Vec::kLanes) {
+    prologue<kAll>(pass, Vec::load(param + i), Vec::load(grad + i)).store(out + i);
+  }
+  const size_t rest = length - i;
+  if (rest > 0) prologue<kAll>(pass, Vec::load(param + i, rest), Vec::load(grad + i, rest)).store(out + i, rest);
+}
+
+/// Mean square of the gradient of one matrix row.
+template <bool kAll>
+ALWAYS_INLINE float meanSquare(const Pass& pass, const Span& row) {
+  float piece[kPiece];
+  double sum = 0;
+  for (size_t begin = 0; begin < row.length; begin += kPiece) {
+    const size_t length = row.length - begin < kPiece ? row.length - begin : kPiece;
+    storeGrad<kAll>(pass, row.param + begin, row.grad + begin, length, piece);
+    sum = sum + sumSquares(piece, length);
+  }
+  return static_cast<float>(sum / static_cast<double>(row.length));
+}
+
+/// Walks over one matrix row twice: the mean square of its gradient enters the state before the formula reads it.
+template <bool kAll, class K>
+ALWAYS_INLINE void walkRow(const Pass pass, const K kernel, const Span span) {
+  *span.state[0] = kernel.accumulate(meanSquare<kAll>(pass, span), *span.state[0]);
+  walk<kAll>(pass, kernel, span);
+}
+
+/// Accumulates the mean squares of a group of columns in their state. `span` is their part of the first matrix row.
+template <class K>
+ALWAYS_INLINE void walkColumns(const Pass& pass, const K& kernel, const Span& span, size_t rows, size_t columns) {
+  float grad[kColumnGroup];
+  double sums[kColumnGroup] = {};
+  for (size_t row = 0; row < rows; ++row) {
+    storeGrad<true>(pass, span.param + row * columns, span.grad + row * columns, span.length, grad);
+    for (size_t i = 0; i < span.length; ++i) {
+      sums[i] = sums[i] + static_cast<double>(grad[i]) * static_cast<double>(grad[i]);
+    }
+  }
+  for (size_t i = 0; i < span.length; ++i) {
+    float& state = span.state[1][i];
+    state = kernel.accumulate(static_cast<float>(sums[i] / static_cast<double>(rows)), state);
+  }
+}
+
+/// Adds the sums of squares of two vectors to `sums`. They are the param and the gradient, unless the kernel's
+/// `measure` replaces them. `measure` may also change the state.
+template <class K, size_t... S>
+ALWAYS_INLINE void walkNorms(const Pass pass, const K kernel, const Span span, double* sums, Indices<S...>) {
+  const State<K, Indices<S...>> state(span);
+  float firsts[kPiece], seconds[kPiece];
+  for (size_t begin = 0; begin < span.length; begin += kPiece) {
+    const size_t length = span.length - begin < kPiece ? span.length - begin : kPiece;
+    const auto measureVector = [&](auto memory, size_t i) {
+      const Vec param = memory.load(span.param + begin + i);
+      const Vec grad = prologue<true>(pass, param, memory.load(span.grad + begin + i));
+      Vec values[sizeof...(S) + 1] = {state.template load<S>(memory, span, begin + i)..., Vec(0.0f)};
+      Vec first = param, second = grad;
+      kernel.measure(param, grad, values[S]..., first, second);
+      (state.template store<S>(memory, values[S], span, begin + i), ...);
+      memory.store(first, firsts + i);
+      memory.store(second, seconds + i);
+    };
+    size_t i = 0;
+    for (; i + Vec::kLanes <= length; i += Vec::kLanes) measureVector(Whole(), i);
+    if (i < length) measureVector(Part{length - i}, i);
+    sums[0] = sums[0] + sumSquares(firsts, length);
+    sums[1] = sums[1] + sumSquares(seconds, length);
+  }
+}
+}  // namespace ISA

@@ -1,0 +1,183 @@
+// A small study: its numbers, its captions and its page.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { optimizers } from 'schuss';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Spec } from '../../../bench/report/charts.js';
+import { compile } from '../../../bench/report/draw.js';
+import { sweepPanels } from '../../../bench/study/charts.js';
+import { loadFolder, split } from '../../../bench/study/data.js';
+import { ensembleBars } from '../../../bench/study/ensemble.js';
+import { type EnsembleFigure, figures, jobsOf, type Sweep, type SweepFigure } from '../../../bench/study/figures.js';
+import type { Settings, TrainJob } from '../../../bench/study/job.js';
+import { bestOf, ranked, toCsv, toJson } from '../../../bench/study/numbers.js';
+import { performAll, plan, type Results } from '../../../bench/study/pool.js';
+import { rankingPanels } from '../../../bench/study/ranking.js';
+import { reportHtml } from '../../../bench/study/report.js';
+import { settingsOf } from '../../../bench/study/settings.js';
+import { imageFolder } from './images.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'schuss-study-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+describe('a small study', () => {
+  const settings: Settings = {
+    ...settingsOf({ seed: 5, quick: true }),
+    train: 200,
+    validation: 50,
+    batch: 20,
+    hidden: [12, 12],
+  };
+  const diverging: TrainJob = { kind: 'train', method: 'sgd', lr: 1e3, member: 0 };
+  const all = figures(settings);
+  all.push({
+    id: 'wild',
+    kind: 'curves',
+    title: 'Too fast',
+    about: '',
+    lines: [{ label: '<b>1e3</b>', job: diverging }],
+  });
+  const data = split(loadFolder(imageFolder(join(folder, 'study'), 250)), settings);
+  const run = (): Promise<Results> =>
+    performAll(plan(all.flatMap(jobsOf)), data, settings, { workers: 0, onSteps: () => {} });
+  const barsOf = (results: Results): ReturnType<typeof ensembleBars> =>
+    ensembleBars(all.find((figure) => figure.id === 'ensemble') as EnsembleFigure, results, data);
+  let results: Results;
+  let html: string;
+  beforeAll(async () => {
+    results = await run();
+    html = reportHtml({ figures: all, results, settings, data, bars: barsOf(results), made: [['Seed', '<5>']] });
+  });
+  const specs = (): Spec[] =>
+    JSON.parse(/<script type="application\/json" id="specs">(.*?)<\/script>/s.exec(html)![1]!) as Spec[];
+
+  test('gives the same numbers twice', async () => {
+    const again = await run();
+    const json = (r: Results): string => toJson(all, r, settings, data.name, barsOf(r));
+    expect(json(again)).toBe(json(results));
+    expect(toCsv(all, again, settings)).toBe(toCsv(all, results, settings));
+  });
+
+  test('learns, and counts every step', () => {
+    const adam = results.get({ kind: 'train', method: 'adam', lr: 1e-3, member: 0 });
+    expect(adam.losses.length).toBe(20);
+    expect(adam.scores.map(({ step }) => step)).toEqual([0, 5, 10, 15, 20]);
+    expect(adam.scores.at(-1)!.train.loss).toBeLessThan(adam.scores[0]!.train.loss);
+    // The first step of Adam, corrected, is lr for every parameter that has a gradient.
+    expect(adam.updates[0]).toBeGreaterThan(5e-4);
+    expect(adam.updates[0]).toBeLessThan(1.001e-3);
+  });
+
+  test('a run that diverged says so, in every output', () => {
+    const { divergedAt, losses, logits } = results.get(diverging);
+    expect(divergedAt).toBe(losses.length);
+    expect(losses.every(Number.isFinite)).toBe(true);
+    expect(logits).toBeNull();
+    expect(html).toContain('✕ diverged');
+    expect(html).toContain(
+      `Diverged (the loss became infinite or NaN): &lt;b&gt;1e3&lt;/b&gt; (at step ${divergedAt})`,
+    );
+    expect(html).toContain(`diverged at step ${divergedAt}</td>`);
+    expect(JSON.parse(toJson(all, results, settings, data.name, [])).runs).toContainEqual(
+      expect.objectContaining({ name: 'SGD, lr 1000', divergedAt }),
+    );
+  });
+
+  test('averages are judged, where an optimizer keeps them', () => {
+    // The last score is of what the optimizer holds: of ASGD's params it would be another.
+    const asgd = results.get({ kind: 'train', method: 'asgd', lr: 1e-2, member: 0 });
+    const sgd = results.get({ kind: 'train', method: 'sgd', lr: 1e-2, member: 0 });
+    const early = asgd.scores.filter(({ step }) => step > 0 && step <= 10).map(({ train }) => train.loss);
+    expect(early.length).toBe(2);
+    for (const [i, loss] of early.entries()) expect(loss).toBeCloseTo(sgd.scores[i + 1]!.train.loss, 2);
+    expect(asgd.scores.at(-1)!.train.loss).not.toBeCloseTo(sgd.scores.at(-1)!.train.loss, 2);
+  });
+
+  test('Rprop goes over as many images in fewer steps', () => {
+    const rprop = results.get({ kind: 'train', method: 'rprop', lr: 1e-2, member: 0 });
+    expect(rprop.losses.length).toBe(4);
+    expect(rprop.scores.map(({ step }) => step)).toEqual([0, 1, 2, 3, 4]);
+  });
+
+  test('every class of the library is in the numbers, with its best learning rate', () => {
+    const { figures: contents, runs } = JSON.parse(toJson(all, results, settings, data.name, []));
+    const { classes } = contents.find(({ id }: { id: string }) => id === 'ranking');
+    const accuracy = (name: string): number =>
+      runs.find((run: { name: string }) => run.name === name).scores.at(-1).validation.accuracy;
+    expect(new Set(classes.map((row: { class: string }) => row.class))).toEqual(
+      new Set(Object.values(optimizers).map(({ optimizerName }) => optimizerName)),
+    );
+    for (const { best, runs: tried } of classes) {
+      expect(tried).toContain(best);
+      expect(accuracy(best)).toBe(Math.max(...tried.map(accuracy)));
+    }
+  });
+
+  test('a run that diverged is no best one, and ranks last', () => {
+    const { sweeps } = all.find((figure) => figure.id === 'ranking') as SweepFigure;
+    const [first] = sweeps as [Sweep];
+    const wild = { ...first, jobs: [diverging] };
+    expect(bestOf({ ...first, jobs: [diverging, ...first.jobs] }, results)).not.toBe(diverging);
+    const figure: SweepFigure = { id: 'r', kind: 'ranking', title: '', about: '', sweeps: [wild, ...sweeps] };
+    expect(ranked(figure, results).at(-1)).toMatchObject({ best: { lr: 1e3, accuracy: 0 } });
+    expect(JSON.stringify(rankingPanels(figure, results))).toContain('✕');
+    expect(JSON.stringify(sweepPanels(figure, results, settings))).toContain('✕');
+  });
+
+  test('SFO ends below L-BFGS, and below every first-order method at its best', () => {
+    const { descents } = JSON.parse(toJson(all, results, settings, data.name, []));
+    expect(descents.map(({ problem }: { problem: string }) => problem)).toEqual(['Softmax regression', 'Autoencoder']);
+    for (const { methods: rows, lowest } of descents) {
+      const ends = rows.map(({ runs }: { runs: { values: number[] }[] }) =>
+        Math.min(...runs.map(({ values }) => values.at(-1)!)),
+      );
+      expect(rows[0]).toMatchObject({ method: 'SFO', runs: [{ values: { length: settings.passes + 1 } }] });
+      expect(ends[0]).toBeGreaterThanOrEqual(lowest);
+      for (const other of ends.slice(1)) expect(ends[0]).toBeLessThan(other);
+    }
+  });
+
+  test('the ensemble has every bar', () => {
+    const labels = ['member 1', 'member 2', 'member 3', 'averaged predictions', 'majority vote', 'distilled student'];
+    const bars = barsOf(results);
+    expect(bars.map((bar) => bar.label)).toEqual([...labels, 'SWA weights of member 1', 'EMA weights of member 1']);
+    for (const { trainAccuracy, validationAccuracy } of bars) {
+      for (const accuracy of [trainAccuracy, validationAccuracy]) expect(accuracy >= 0 && accuracy <= 1).toBe(true);
+    }
+  });
+
+  test('the page holds every figure, and each of its plots compiles without a warning', () => {
+    for (const { id, title } of all) {
+      expect(html).toContain(`<section id="${id}">`);
+      expect(html).toContain(title);
+    }
+    const warnings: string[] = [];
+    const logger = { level: () => logger, error: warn, warn, info: () => logger, debug: () => logger } as never;
+    function warn(...message: readonly string[]): typeof logger {
+      warnings.push(...message);
+      return logger;
+    }
+    for (const spec of specs()) compile(spec as never, { logger });
+    // Three for each figure; one more for decay's rates, the steps of bias correction and the ensemble's errors, one less
+    // for the ranking and the two sums.
+    expect(specs().length).toBe(3 * all.length + 1);
+    expect(html.match(/data-spec=/g)!.length).toBe(specs().length);
+    expect(warnings).toEqual([]);
+  });
+
+  test('the page needs nothing but itself', () => {
+    const text = html.replace(/<script(?: type="application\/json" id="specs")?>.*?<\/script>/gs, '');
+    expect(text).not.toContain('<script');
+    expect(text).not.toMatch(/https?:|\/\/|@import|url\(/);
+    for (const [, target] of text.matchAll(/(?:src|href)="([^"]*)"/g)) expect(target).toMatch(/^(#|data:)/);
+    const urls = JSON.stringify(specs()).match(/"[^"]*:\/\/[^"]*"/g)!;
+    expect(new Set(urls)).toEqual(new Set(['"https://vega.github.io/schema/vega-lite/v6.json"']));
+  });
+
+  test('says when it was quick', () => {
+    expect(html).toContain('Quick run.');
+    const whole = { ...settings, quick: false };
+    expect(reportHtml({ figures: [], results, settings: whole, data, bars: [], made: [] })).not.toContain('Quick run.');
+  });
+});

@@ -1,0 +1,69 @@
+// The documentation: what each page must name, and that its links lead somewhere.
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import * as schedules from '../../lib/schedules/index.js';
+import { plotsPath, schedulePlots } from '../../scripts/schedule-plots.js';
+import { declarations } from '../support/classes.js';
+import { filesIn, read, root } from '../support/root.js';
+
+const guide = join(root, 'docs', 'guide');
+
+describe('the guide', () => {
+  test('choosing-an-optimizer has every class, with the bytes of its state', () => {
+    const rows = read('docs', 'guide', 'choosing-an-optimizer.md')
+      .split('\n')
+      .map((line) => line.split('|').map((cell) => cell.trim()));
+    for (const { name, kernels } of declarations) {
+      const row = rows.find((cells) => cells[1] === `\`${name}\`` && cells.length === 7);
+      expect(row, name).toBeDefined();
+      const plain = Object.values(kernels)[0]!;
+      expect(Number(/\d+/.exec(row![3]!)?.[0]), name).toBe(4 * plain.state.length);
+    }
+  });
+
+  test('schedules has every schedule, with its formula and its plot', () => {
+    const text = read('docs', 'guide', 'schedules.md');
+    const plots = readFileSync(plotsPath, 'utf8');
+    for (const name of Object.keys(schedules)) {
+      expect(text, name).toMatch(new RegExp(`^\\| \`${name}\\(`, 'm'));
+      expect(plots, name).toContain(`>${name}</text>`);
+    }
+    expect(schedulePlots(), 'npx tsx scripts/schedule-plots.ts').toBe(plots);
+  });
+
+  test('each page is in the menu', () => {
+    const menu = read('docs', 'sections.mjs');
+    for (const page of filesIn(guide, '.md')) expect(menu).toContain(`'${relative(guide, page).replace('.md', '')}'`);
+  });
+});
+
+describe('links', () => {
+  const own = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', join('bench', 'README.md')].map((name) =>
+    join(root, name),
+  );
+  const pages = [...own, ...filesIn(join(root, 'docs'), '.md'), ...filesIn(join(root, 'examples'), '.md')];
+
+  /** As GitHub and TypeDoc make them. */
+  const anchorsOf = (page: string): string[] =>
+    [...readFileSync(page, 'utf8').matchAll(/^#+ (.+)$/gm)].map(([, heading]) =>
+      heading!
+        .toLowerCase()
+        .replace(/[^\p{L}\p{N} _-]/gu, '')
+        .replaceAll(' ', '-'),
+    );
+
+  test.each(pages.map((page) => relative(root, page)))('of %s lead somewhere', (name) => {
+    const page = join(root, name);
+    const text = readFileSync(page, 'utf8')
+      .replace(/^```.*?^```/gms, '')
+      .replace(/`[^`\n]*`/g, '');
+    for (const [, target] of text.matchAll(/\]\(([^)\s]+)\)/g)) {
+      if (/^(https?|mailto):/.test(target!)) continue;
+      const [path, anchor] = target!.split('#');
+      const at = path === '' ? page : join(dirname(page), path!);
+      expect(existsSync(at), `${name}: ${target}`).toBe(true);
+      if (anchor !== undefined) expect(anchorsOf(at), `${name}: ${target}`).toContain(anchor);
+    }
+  });
+});

@@ -1,0 +1,274 @@
+// Which engine runs, what the environment may ask for, and what happens without an addon. What depends on the
+// environment runs in processes of its own, over a copy of lib compiled file by file.
+import { spawnSync } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { buildSync } from 'esbuild';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Optimizer } from '../../lib/core/optimizer.js';
+import { engine, withEngine } from '../../lib/engine/backend.js';
+import { kernel } from '../../lib/engine/kernel.js';
+import { loadAddon, nativeEngine } from '../../lib/engine/native.js';
+import { findAddon } from '../../lib/engine/prebuilds.js';
+import { referenceEngine } from '../../lib/engine/reference.js';
+import { allocate, backend, setThreads } from '../../lib/index.js';
+import { adam } from '../../lib/optimizers/adam.js';
+import { declarations } from '../support/classes.js';
+import { type Any, classes, numbers, refused, rig } from '../support/rig.js';
+import { root } from '../support/root.js';
+import { sample } from '../support/sample.js';
+
+const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
+const isas = ['avx512', 'avx2', 'sse2', 'neon', 'scalar'] as const;
+const here = loadAddon().isas;
+
+test('the native engine runs, on the widest instruction set', () => {
+  expect(process.env['SCHUSS_BACKEND'] ?? '').not.toBe('js');
+  const { name, isa, threads, version: own } = backend();
+  expect(name).toBe('native');
+  expect(isa).toBe(process.env['SCHUSS_ISA'] ?? here[0]);
+  expect(threads).toBeGreaterThanOrEqual(1);
+  expect(own).toBe(version);
+  expect(here.at(-1)).toBe('scalar');
+  expect([...here]).toEqual(isas.filter((i) => here.includes(i)));
+});
+
+test('allocate: zeros, aligned, of the length asked for', () => {
+  for (const length of [0, 1, 3, 16, 1000, 1 << 20]) {
+    const array = allocate(length);
+    expect([array.length, array.every((x) => x === 0)]).toEqual([length, true]);
+    if (length > 0) expect(engine().address(array) % 64).toBe(0);
+  }
+  for (const length of [-1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 32 + 1])
+    refused(RangeError, /^allocate: length: /, () => allocate(length));
+  for (const length of [undefined, null, '1', 1n, [1], {}])
+    refused(TypeError, /^allocate: length: /, () => allocate(length as Any));
+  expect(allocate(64).buffer).not.toBe(allocate(64).buffer);
+});
+
+test('setThreads', () => {
+  const { threads } = backend();
+  setThreads(3);
+  expect(backend().threads).toBe(3);
+  for (const n of [0, -1, 1.5, Number.NaN, 1025])
+    refused(RangeError, /^setThreads: n: .*\[1, 1024\]/, () => setThreads(n));
+  for (const n of [undefined, null, '2', 2n]) refused(TypeError, /^setThreads: n: /, () => setThreads(n as Any));
+  expect(backend().threads).toBe(3);
+  setThreads(threads);
+  withEngine(referenceEngine, () => expect(backend()).toEqual({ name: 'js', isa: 'scalar', threads: 1, version }));
+});
+
+describe('handshake', () => {
+  const altered: Record<string, Any> = {
+    'state in another order': { state: ['expAvgSq', 'expAvg'] },
+    'a state missing': { state: ['expAvg'] },
+    'a constant of another name': {
+      constants: adam.kernels.adam.constants.map((name) => (name === 'eps' ? 'epsilon' : name)),
+    },
+    'constants in another order': { constants: [...adam.kernels.adam.constants].reverse() },
+    'a constant too many': { constants: [...adam.kernels.adam.constants, 'more'] },
+  };
+  test.each(Object.entries(altered))('%s is refused, by the class too', (_, change) => {
+    const mine = { ...adam.kernels.adam, ...change };
+    expect(() => engine().confirm('adam', mine)).toThrow(
+      /^schuss: the addon's kernel "adam" holds state \(expAvg, expAvgSq\) and constants \(beta1, .*\), expected state .*build it again$/,
+    );
+    const declaration = { ...adam, kernels: { adam: kernel(mine as Any) } };
+    class Altered extends Optimizer<Any> {
+      constructor(params: Any) {
+        super(declaration as Any, params);
+      }
+      protected constants(): number[] {
+        return [];
+      }
+    }
+    expect(() => new Altered(numbers(4, 1))).toThrow(/kernel "adam" holds/);
+  });
+
+  test('a kernel that the addon lacks', () => {
+    expect(() => engine().confirm('adamant', adam.kernels.adam)).toThrow(/kernel "adamant" is missing, expected state/);
+  });
+
+  test('an addon of another version, which lacks a function', () => {
+    const addon = loadAddon();
+    const [isa] = addon.isas;
+    const made = addon.engine(isa!) as Any;
+    const names = Object.keys(made).filter((name) => typeof made[name] === 'function');
+    expect(names).toEqual(expect.arrayContaining(['createPlan', 'dot', 'axpby', 'gram']));
+    for (const name of names) {
+      const { [name]: _, ...older } = made;
+      expect(() => nativeEngine({ ...addon, engine: () => older }, isa!)).toThrow(
+        `schuss: the addon lacks "${name}": it is of another version, build it again`,
+      );
+    }
+    for (const name of ['threads', 'setThreads', 'allocate', 'address', 'owns'])
+      expect(() => nativeEngine({ ...addon, [name]: undefined }, isa!)).toThrow(`the addon lacks "${name}"`);
+  });
+
+  test.each([...here])('every kernel of the table, on %s', (isa) => {
+    const native = nativeEngine(loadAddon(), isa);
+    for (const { kernels } of declarations)
+      for (const [name, k] of Object.entries(kernels)) expect(() => native?.confirm(name, k)).not.toThrow();
+  });
+});
+
+// ---- In processes of their own ----
+
+const folder = mkdtempSync(join(tmpdir(), 'schuss-backend-'));
+const full = join(folder, 'full');
+const bare = join(folder, 'bare');
+
+beforeAll(() => {
+  const sources = readdirSync(join(root, 'lib'), { encoding: 'utf8', recursive: true });
+  buildSync({
+    entryPoints: sources.filter((name) => name.endsWith('.ts')).map((name) => join(root, 'lib', name)),
+    outbase: join(root, 'lib'),
+    outdir: join(full, 'dist'),
+    format: 'cjs',
+    platform: 'node',
+    target: 'es2022',
+  });
+  for (const place of [full, bare]) {
+    mkdirSync(place, { recursive: true });
+    cpSync(join(root, 'package.json'), join(place, 'package.json'));
+    symlinkSync(join(root, 'node_modules'), join(place, 'node_modules'));
+  }
+  cpSync(join(full, 'dist'), join(bare, 'dist'), { recursive: true });
+  const { file } = findAddon();
+  mkdirSync(dirname(join(full, file)), { recursive: true });
+  cpSync(join(root, file), join(full, file));
+});
+
+afterAll(() => rmSync(folder, { recursive: true }));
+
+/** Steps every class, and prints what ran and the bits that came out; or the error. */
+const program = `
+  const { backend, allocate, optimizers } = require('./dist/index.js');
+  try {
+    const bits = Object.entries(optimizers).map(([name, Class]) => {
+      const w = allocate(37).map((_, i) => Math.sin(i + 1)), g = w.map((x) => x * x - 0.3);
+      const optimizer = new Class([w], { lr: 0.1, ema: 0.9, clipNorm: 1 });
+      for (let s = 0; s < 3; s++) optimizer.step([g]);
+      return [name, Buffer.from(w.buffer, w.byteOffset, w.byteLength).toString('hex'), Buffer.from(optimizer.emaParams[0].slice().buffer).toString('hex')];
+    });
+    console.log(JSON.stringify({ ...backend(), bits }));
+  } catch (e) {
+    console.log(JSON.stringify({ error: e.constructor.name, message: e.message }));
+  }`;
+
+function run(place: string, environment: Record<string, string> = {}) {
+  const { SCHUSS_BACKEND: _b, SCHUSS_ISA: _i, SCHUSS_THREADS: _t, NODE_OPTIONS: _o, ...rest } = process.env;
+  const { stdout, stderr, status } = spawnSync(process.execPath, ['-e', program], {
+    cwd: place,
+    encoding: 'utf8',
+    env: { ...rest, ...environment },
+  });
+  expect({ status, stderr: stdout === '' ? stderr : '' }).toEqual({ status: 0, stderr: '' });
+  return { ...(JSON.parse(stdout) as Any), warnings: stderr };
+}
+
+describe('the environment', () => {
+  test.each(
+    sample<[Record<string, string>, Record<string, unknown>]>(
+      [
+        [{}, { name: 'native', isa: here[0], threads: availableParallelism() }],
+        [
+          { SCHUSS_BACKEND: '', SCHUSS_ISA: '', SCHUSS_THREADS: '' },
+          { name: 'native', isa: here[0], threads: availableParallelism() },
+        ],
+        [
+          { SCHUSS_BACKEND: 'native', SCHUSS_THREADS: '2' },
+          { name: 'native', isa: here[0], threads: 2 },
+        ],
+        [
+          { SCHUSS_BACKEND: 'js', SCHUSS_THREADS: '2' },
+          { name: 'js', isa: 'scalar', threads: 1 },
+        ],
+        [
+          { SCHUSS_BACKEND: 'js', SCHUSS_ISA: 'scalar' },
+          { name: 'js', isa: 'scalar' },
+        ],
+        ...here.map((isa): [Record<string, string>, Record<string, unknown>] => [
+          { SCHUSS_ISA: isa },
+          { name: 'native', isa },
+        ]),
+      ],
+      3,
+    ),
+  )('%j', (environment, expected) => {
+    const { bits, warnings, ...found } = run(full, environment);
+    expect(found).toMatchObject({ ...expected, version });
+    expect(warnings).toBe('');
+    expect(bits).toEqual(reference());
+  });
+
+  let known: unknown;
+  const reference = () => (known ??= run(full, { SCHUSS_BACKEND: 'js' }).bits);
+
+  const absent = isas.find((isa) => !here.includes(isa)) as string;
+  test.each(
+    sample<[Record<string, string>, string]>(
+      [
+        [{ SCHUSS_BACKEND: 'foo' }, 'schuss: SCHUSS_BACKEND: "foo", expected "js" or "native"'],
+        [{ SCHUSS_BACKEND: 'JS' }, 'schuss: SCHUSS_BACKEND: "JS", expected "js" or "native"'],
+        [{ SCHUSS_ISA: 'foo' }, 'schuss: SCHUSS_ISA: "foo", expected "avx512" or'],
+        [{ SCHUSS_ISA: absent }, `schuss: SCHUSS_ISA: "${absent}", expected one that this machine has: "${here[0]}"`],
+        [
+          { SCHUSS_BACKEND: 'js', SCHUSS_ISA: 'sse2' },
+          'schuss: SCHUSS_ISA: "sse2", expected "scalar" with SCHUSS_BACKEND=js',
+        ],
+        ...['0', 'x', '1e1', '1025'].map((n): [Record<string, string>, string] => [
+          { SCHUSS_THREADS: n },
+          'schuss: SCHUSS_THREADS: ',
+        ]),
+      ],
+      3,
+    ),
+  )('%j is refused', (environment, message) => {
+    const { error, message: text } = run(full, environment);
+    expect(error).toBe('RangeError');
+    expect(text).toContain(message);
+  });
+});
+
+describe('without an addon', () => {
+  test('the reference runs after one warning, with the same results', () => {
+    const { name, isa, threads, bits, warnings } = run(bare);
+    expect([name, isa, threads]).toEqual(['js', 'scalar', 1]);
+    expect(warnings.match(/SchussWarning/g)).toHaveLength(1);
+    expect(warnings).toMatch(
+      /SCHUSS_NO_NATIVE.*no native addon for \w+-\w+ \(no prebuilds\/.+\.node\): .*`npx schuss build`/,
+    );
+    expect(bits).toEqual(run(full).bits);
+  });
+
+  test('a clone is told how a clone builds', () => {
+    const file = join(bare, 'binding.gyp');
+    writeFileSync(file, '{}');
+    expect(run(bare).warnings).toMatch(/no native addon .*`npm run build`/);
+    rmSync(file);
+  });
+
+  test('asked for, it needs no warning; native and an instruction set throw', () => {
+    expect(run(bare, { SCHUSS_BACKEND: 'js' })).toMatchObject({ name: 'js', warnings: '' });
+    expect(run(bare, { SCHUSS_BACKEND: 'native' })).toMatchObject({
+      error: 'Error',
+      message: expect.stringMatching(/^schuss: SCHUSS_BACKEND=native: there is no native addon/),
+    });
+    expect(run(bare, { SCHUSS_ISA: 'avx2' })).toMatchObject({
+      error: 'Error',
+      message: expect.stringMatching(/^schuss: SCHUSS_ISA=avx2: there is no native addon/),
+    });
+  });
+});
+
+test('an optimizer keeps the engine that it was made with', () => {
+  for (const c of classes) {
+    const [native, js] = [rig(c), withEngine(referenceEngine, () => rig(c))];
+    for (const r of [native, js]) r.step();
+    withEngine(referenceEngine, () => native.step(9));
+    js.step(9);
+    expect(native.seen()).toBe(js.seen());
+  }
+});

@@ -1,0 +1,261 @@
+// The same bits from the JavaScript reference and from every instruction set of this machine.
+import { describe, expect, test } from 'vitest';
+import type { Declaration } from '../../lib/core/declaration.js';
+import type { Engine } from '../../lib/engine/engine.js';
+import type { OptimizerClass } from '../../lib/optimizers/index.js';
+import { allClasses } from '../support/classes.js';
+import {
+  expectEqual,
+  firstDifference,
+  floats,
+  parityEngines,
+  reference,
+  type Trace,
+  withEngine,
+} from '../support/engines.js';
+import { random } from '../support/random.js';
+import { all } from '../support/sample.js';
+
+type Options = Readonly<Record<string, unknown>>;
+
+const halving = (step: number): number => 0.1 / step;
+
+/** Options that reach each kernel of each class; that none is missed is a test. */
+const variants: Readonly<Record<string, readonly Options[]>> = {
+  SGD: [
+    { lr: 0.1 },
+    { lr: halving, momentum: 0.9 },
+    { lr: halving, momentum: (step: number) => 1 - 1 / (step + 1), nesterov: true },
+    { lr: halving, momentum: 0.9, momentumForm: 'buffer', dampening: 0.1 },
+    { lr: halving, momentum: 0.9, momentumForm: 'buffer', nesterov: true },
+  ],
+  Adagrad: [{ lr: halving, lrDecay: 0.1, initialAccumulatorValue: 0.1 }, {}, { lr: halving, rowWise: true }],
+  RMSprop: [{ lr: halving }, { momentum: 0.9 }, { centered: true }, { centered: true, momentum: 0.9, alpha: 0.9 }],
+  Adam: [{ lr: halving }, { amsgrad: true }, { biasCorrection: false, betas: [0.5, 0.9] }],
+  AdamW: [
+    { lr: halving, weightDecay: 0.1 },
+    { amsgrad: true, weightDecay: 0.1 },
+  ],
+  Adadelta: [{ lr: halving }, { rho: 0.5, eps: 0 }],
+  Adamax: [{ lr: halving }, { betas: [0.5, 0.6], eps: 0 }],
+  NAdam: [{ lr: halving }, { momentumDecay: 0.5, decoupledWeightDecay: true, weightDecay: 0.1 }],
+  RAdam: [{ lr: halving }, { betas: [0.9, 0] }, { decoupledWeightDecay: true, weightDecay: 0.1 }],
+  Lion: [{ lr: halving }, { betas: [0, 0.5], weightDecay: 0.1 }],
+  LARS: [{ lr: 10 }, { lr: halving, momentum: 0.5, weightDecay: 0.1, trustCoefficient: 1 }],
+  LAMB: [{ lr: halving }, { clamp: 2, weightDecay: 0.1, biasCorrection: false }],
+  Adafactor: [
+    { weightDecay: 0.1 },
+    { lr: halving, beta1: 0.9, weightDecay: 0.1 },
+    { warmupInit: true, clipThreshold: 0.5, decayRate: -0.5 },
+    { lr: 0.1, scaleParameter: false, eps1: 1e-3, clipThreshold: 100 },
+  ],
+  AdEMAMix: [{ lr: halving }, { alphaSteps: 2, beta3Steps: 4, weightDecay: 0.1 }],
+  Rprop: [{ lr: halving }, { etas: [0.3, 3], stepSizes: [0.01, 0.02] }],
+  FTRL: [{ lr: halving }, { l1: 0.1, l2: 0.1 }, { beta: 0, initialAccumulatorValue: 0, l1: 1 }],
+  ASGD: [{ lr: halving }, { lr: 1, lambd: 0.5, t0: 0 }],
+  ScheduleFreeSGD: [{ lr: halving }, { warmupSteps: 2, r: 1, momentum: 0 }],
+  ScheduleFreeAdamW: [{ lr: halving }, { warmupSteps: 2, r: 0.5, weightLrPower: 1, weightDecay: 0.1 }],
+  SGDOptimizer: [{ lr: halving }],
+  MomentumOptimizer: [
+    { lr: halving, momentum: 0.9 },
+    { lr: halving, momentum: 0.9, nesterov: true },
+  ],
+  AdagradOptimizer: [{ lr: halving }, { lr: 0.1, eps: 0, initialAccumulatorValue: 0 }],
+  AdadeltaOptimizer: [{ lr: halving }, { rho: 0.5, eps: 1e-3 }],
+  AdamOptimizer: [{ lr: halving }, { betas: [0.5, 0.9] }],
+  AdamaxOptimizer: [
+    { lr: halving, lrDecay: 0.1 },
+    { betas: [0.5, 0.6], eps: 0 },
+  ],
+  RMSPropOptimizer: [
+    { lr: halving, momentum: 0.9 },
+    { lr: 0.1, centered: true, momentum: 0.9 },
+  ],
+};
+
+/** What all classes share, each alone and all together. */
+const shared: readonly Options[] = [
+  {},
+  { weightDecay: 0.01 },
+  { clipValue: 0.01, maximize: true },
+  { ema: 0.9 },
+  { zeroGrads: true },
+  { clipNorm: 1, skipNonFinite: true },
+  { weightDecay: 0.01, clipValue: 0.5, maximize: true, ema: 0.99, zeroGrads: true, clipNorm: 3, gradNorm: true },
+];
+
+/** A class's own options with the shared ones, of which it may lack weightDecay. */
+function casesOf({ name, hyperParameters }: Declaration): Options[] {
+  const known = (options: Options): Options =>
+    Object.fromEntries(
+      Object.entries(options).filter(([key]) => key !== 'weightDecay' || 'weightDecay' in hyperParameters),
+    );
+  // What is shared is the same code around every formula: each alone with the first, none and all of it with the others.
+  return (variants[name] ?? [{}]).flatMap((own, i) =>
+    (i === 0 ? shared : [shared[0] as Options, shared.at(-1) as Options]).map((common) =>
+      known({ ...common, ...own, ...('weightDecay' in common ? common : {}) }),
+    ),
+  );
+}
+
+/** RAdam's formula changes in its sixth step. */
+const stepsOf = (name: string): number => (name === 'RAdam' ? 7 : 3);
+
+const lengths = [0, 1, 3, 4, 5, 7, 8, 9, 15, 16, 17, 1000];
+
+type ShapeOf = (length: number) => [number, number] | undefined;
+
+/** Rows and columns of a param of this length: of one element, of a few, of many. */
+function shapeOf(length: number): [number, number] | undefined {
+  const columns = [2003, 125, 7, 3, 2].find((c) => length % c === 0) ?? 1;
+  return [length / columns, columns];
+}
+
+/** Several steps over tensors of these lengths, and all that is left behind. */
+function run(
+  engine: Engine,
+  optimizer: OptimizerClass,
+  options: Options,
+  tensors: readonly number[],
+  wild: boolean,
+  steps = stepsOf(optimizer.optimizerName),
+  shape: ShapeOf = shapeOf,
+  numbers: typeof floats = floats,
+): Trace {
+  return withEngine(engine, () => {
+    const next = random(tensors.length + 7);
+    const params = tensors.map((length) => numbers(length, next, wild));
+    const instance = new optimizer(
+      params.map((data) => {
+        const rowsAndColumns = shape(data.length);
+        return rowsAndColumns === undefined ? data : { data, shape: rowsAndColumns };
+      }),
+      options,
+    );
+    const norms: (number | undefined)[] = [];
+    const arrays: Float32Array[] = [...params];
+    for (let step = 0; step < steps; step++) {
+      const grads = tensors.map((length, i) => (step === 1 && i % 3 === 1 ? null : numbers(length, next, wild)));
+      norms.push(instance.step(grads, { gradScale: 0.7 }).gradNorm);
+      arrays.push(...grads.filter((g) => g !== null));
+    }
+    for (const state of Object.values(instance.stateDict().state)) {
+      arrays.push(...Object.values(state).filter((v): v is Float32Array => v instanceof Float32Array));
+    }
+    return { arrays, norms };
+  });
+}
+
+describe.each(allClasses.map(([optimizer, declaration]) => [declaration.name, optimizer, declaration] as const))(
+  '%s',
+  (name, optimizer, declaration) => {
+    const cases = casesOf(declaration);
+
+    test('every instruction set gives the bits of the reference', () => {
+      for (const options of cases) {
+        for (const wild of [false, true]) {
+          const expected = run(reference, optimizer, options, lengths, wild);
+          for (const engine of parityEngines) {
+            const where = `${engine.isa} ${String(Object.entries(options))}`;
+            expectEqual(run(engine, optimizer, options, lengths, wild), expected, where);
+          }
+        }
+      }
+    });
+
+    // Where the shape chooses the kernel, or shapes the state.
+    const forms = Object.values(declaration.kernels);
+    const shapes = forms.some(({ layout }) => layout !== undefined);
+    test.runIf(shapes && declaration.denseOnly !== undefined)('params with and without a shape', () => {
+      const flat = (): undefined => undefined;
+      for (const options of cases)
+        for (const wild of [false, true]) {
+          const expected = run(reference, optimizer, options, lengths, wild, 3, flat);
+          for (const engine of parityEngines) {
+            const where = `${engine.isa} ${String(Object.entries(options))}`;
+            expectEqual(run(engine, optimizer, options, lengths, wild, 3, flat), expected, where);
+          }
+        }
+      // One row, one column, rows that end within a vector, a piece or a chunk, more rows than a chunk has elements.
+      for (const [rows, columns] of [
+        [1, 7],
+        [7, 1],
+        [3, 5],
+        [125, 8],
+        [8, 125],
+        [70, 131],
+        [20_000, 3],
+        [3, 20_000],
+        [20_000, 1],
+        [1, 20_000],
+        [3, 0],
+        [0, 3],
+      ] as const) {
+        const shape = (): [number, number] => [rows, columns];
+        // Without the largest floats, whose squares would make all means infinite.
+        const moderate: typeof floats = (...args) => floats(...args).map((v) => Math.max(-1e4, Math.min(1e4, v)));
+        for (const options of variants[name] ?? [{}]) {
+          const more = { ...options, ema: 0.9, zeroGrads: true };
+          const expected = run(reference, optimizer, more, [rows * columns], false, 3, shape, moderate);
+          const where = `${rows}×${columns} ${String(Object.entries(options))}`;
+          expect(
+            expected.arrays.every((array) => array.every(Number.isFinite)),
+            where,
+          ).toBe(true);
+          for (const engine of parityEngines)
+            expectEqual(
+              run(engine, optimizer, more, [rows * columns], false, 3, shape, moderate),
+              expected,
+              `${engine.isa} ${where}`,
+            );
+        }
+      }
+    });
+
+    test('over several chunks', () => {
+      for (const own of variants[name] ?? [{}]) {
+        const options = { ...own, clipNorm: 1, ema: 0.9 };
+        const length = all ? 100_150 : 33_000;
+        const expected = run(reference, optimizer, options, [length], false, 2);
+        for (const engine of parityEngines)
+          expectEqual(run(engine, optimizer, options, [length], false, 2), expected, engine.isa);
+      }
+    });
+  },
+);
+
+test('the variants reach every kernel of the table', () => {
+  const reached = new Set<string>();
+  const recording: Engine = {
+    ...reference,
+    createPlan(count, blocks) {
+      const plan = reference.createPlan(count, blocks);
+      return {
+        setTensor(i, kernel, ...rest) {
+          reached.add(kernel);
+          plan.setTensor(i, kernel, ...rest);
+        },
+        setGrad: (i, grad) => plan.setGrad(i, grad),
+        setRowGrad: (i, rows, values) => plan.setRowGrad(i, rows, values),
+        step: () => plan.step(),
+        stepAsync: (done) => plan.stepAsync(done),
+      };
+    },
+  };
+  for (const [optimizer, { name }] of allClasses) {
+    for (const options of variants[name] ?? [{}])
+      for (const shape of 'rowWise' in options ? [shapeOf] : [shapeOf, (): undefined => undefined])
+        run(recording, optimizer, options, [3], false, 1, shape);
+  }
+  expect([...reached].sort()).toEqual(
+    [...new Set(allClasses.flatMap(([, { kernels }]) => Object.keys(kernels)))].sort(),
+  );
+});
+
+test('the comparison fails for one bit, and for a zero of the other sign', () => {
+  const a = new Float32Array([1, 0, Number.NaN]);
+  const next = new Float32Array(new Uint32Array([new Uint32Array(a.buffer)[0]! + 1]).buffer)[0]!;
+  expect(firstDifference(a, a.slice())).toBe(-1);
+  expect(firstDifference(a, new Float32Array([next, 0, Number.NaN]))).toBe(0);
+  expect(firstDifference(a, new Float32Array([1, -0, Number.NaN]))).toBe(1);
+});

@@ -1,0 +1,57 @@
+// The types in the tarball, as TypeScript resolves them in ES modules and in CommonJS.
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { checkPackage, createPackageFromTarballData } from '@arethetypeswrong/core';
+import { describe, expect, test } from 'vitest';
+import { root } from '../support/root.js';
+import { packed } from '../support/tarball.js';
+
+const { app, tarball, run } = packed();
+
+describe('types', () => {
+  function check(code: string, ...options: string[]): string {
+    writeFileSync(join(app, 'esm.mts'), code);
+    writeFileSync(join(app, 'cjs.cts'), code);
+    const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
+    const strict = '--noEmit --strict --target es2022 --module nodenext --lib es2023,esnext.disposable --types node';
+    return run(tsc, ...strict.split(' '), ...options, 'esm.mts', 'cjs.cts');
+  }
+
+  test('resolve in ES modules and in CommonJS, also where libraries are checked', () => {
+    const code = `
+      import { Adam, allocate, backend, cosine, type Schedule } from 'schuss';
+      const lr: Schedule = cosine(1e-3, { steps: 10 });
+      const w: Float32Array = allocate(3);
+      const { applied, gradNorm } = new Adam({ w }, { lr, betas: [0.9, 0.99] }).step({ w: new Float32Array(3) });
+      export const result: [boolean, number | undefined, 'native' | 'js'] = [applied, gradNorm, backend().name];
+      // @ts-expect-error: there is no such option
+      new Adam(w, { learningRate: 1 });`;
+    expect(check(code)).toBe('');
+  });
+
+  // Whose own types don't pass a check without the DOM's.
+  test("those for TensorFlow.js, beside TensorFlow.js's", () => {
+    const code = `
+      import type { Optimizer } from '@tensorflow/tfjs-core';
+      import { Adam } from 'schuss';
+      import { adam, momentum, wrap } from 'schuss/tfjs';
+      export const optimizer: Optimizer = wrap(Adam, { lr: 0.1, amsgrad: true });
+      // @ts-expect-error: there is no such option
+      wrap(Adam, { learningRate: 1 });
+      export const lr: number = adam(0.1).optimizer.lr;
+      // @ts-expect-error: nothing has become any
+      export const wrong: string = adam(0.1).optimizer.stepCount;
+      // @ts-expect-error: nor here
+      momentum(0.1, 0.9).optimizer.nonsense;`;
+    expect(check(code, '--skipLibCheck')).toBe('');
+  });
+
+  test('arethetypeswrong finds nothing', async () => {
+    const result = await checkPackage(createPackageFromTarballData(readFileSync(tarball)));
+    // node10: TypeScript's resolution from before "exports", which Node 20 has long had.
+    const problems = result.types ? result.problems : ['no types'];
+    expect(
+      problems.filter((p) => !(typeof p === 'object' && 'resolutionKind' in p && p.resolutionKind === 'node10')),
+    ).toEqual([]);
+  });
+});

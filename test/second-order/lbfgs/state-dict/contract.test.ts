@@ -1,0 +1,154 @@
+// LBFGS: saving, loading, dispose() and toString().
+import { expect, test } from 'vitest';
+import { LBFGS } from '../../../../lib/index.js';
+import { bytes, f32 } from '../../../support/arrays.js';
+import { type Any, thrown } from '../../../support/bad-input.js';
+import { bowl } from '../../../support/second-order/functions.js';
+import { setup } from '../../../support/second-order/lbfgs.js';
+
+test('a resumed run goes on bit for bit, through structuredClone', () => {
+  for (const options of [
+    { maxIterations: 3 },
+    { maxIterations: 2, historySize: 2 },
+    { maxIterations: 1, lineSearch: 'none', lr: 0.1 },
+  ]) {
+    const { x, lbfgs, closure } = setup(options);
+    for (let i = 0; i < 6; i++) lbfgs.step(closure);
+    const other = setup(options, [...x]);
+    other.lbfgs.loadStateDict(structuredClone(lbfgs.stateDict()));
+    expect(other.lbfgs.stepCount).toBe(lbfgs.stepCount);
+    for (let i = 0; i < 6; i++) {
+      expect(other.lbfgs.step(other.closure)).toEqual(lbfgs.step(closure));
+      expect(bytes(other.x)).toEqual(bytes(x));
+    }
+    expect(other.lbfgs.stateDict()).toEqual(lbfgs.stateDict());
+  }
+});
+
+test('its form', () => {
+  const { lbfgs, closure } = setup({ maxIterations: 4, lr: () => 1 });
+  expect(lbfgs.stateDict()).toEqual({
+    version: 1,
+    optimizer: 'LBFGS',
+    stepCount: 0,
+    skippedSteps: 0,
+    paramGroups: [
+      {
+        lr: { schedule: true },
+        historySize: 10,
+        lineSearch: 'strong-wolfe',
+        maxIterations: 4,
+        maxEvaluations: 21,
+        toleranceGrad: 1e-7,
+        toleranceChange: 1e-9,
+        params: [0],
+      },
+    ],
+    state: { 0: { step: 0, oldDirs: f32(), oldStps: f32() } },
+  });
+  lbfgs.step(closure);
+  const dict = lbfgs.stateDict() as Any;
+  expect(dict).toMatchObject({ stepCount: 1, state: { 0: { step: 4 } } });
+  expect(dict.state[0].oldStps).toHaveLength(8);
+  // A copy.
+  dict.state[0].oldStps.fill(0);
+  expect((lbfgs.stateDict() as Any).state[0].oldStps).not.toEqual(dict.state[0].oldStps);
+});
+
+test('the pairs of several params are kept apart', () => {
+  const [a, b, empty] = [f32(2), f32(3, 4), f32()];
+  const grads = { a: f32(0), empty: f32(), b: f32(0, 0) };
+  const lbfgs = new LBFGS({ a, empty, b }, { grads, maxIterations: 3, toleranceGrad: 0 });
+  const closure = () => bowl(a, grads.a) + bowl(b, grads.b) + (a[0]! * b[0]!) / 4;
+  lbfgs.step(() => {
+    const loss = closure();
+    grads.a[0]! += b[0]! / 4;
+    grads.b[0]! += a[0]! / 4;
+    return loss;
+  });
+  const { state, paramGroups } = lbfgs.stateDict() as Any;
+  expect(paramGroups[0].params).toEqual(['a', 'empty', 'b']);
+  expect([state.a.oldDirs.length, state.empty.oldDirs.length, state.b.oldDirs.length]).toEqual([3, 0, 6]);
+});
+
+test('options are taken over, a live Schedule is kept', () => {
+  const { lbfgs, closure } = setup({ maxIterations: 4, lr: 0.5, historySize: 3 });
+  lbfgs.step(closure);
+  const dict = lbfgs.stateDict();
+  const plain = setup();
+  plain.lbfgs.loadStateDict(dict);
+  expect(plain.lbfgs.lr).toBe(0.5);
+  expect(plain.lbfgs.stateDict()).toEqual(dict);
+  const live = setup({ lr: () => 0.75 });
+  live.lbfgs.loadStateDict(dict);
+  expect(live.lbfgs.lr).toBe(0.75);
+  const marked = setup({ lr: 0.25 });
+  marked.lbfgs.loadStateDict(live.lbfgs.stateDict());
+  expect(marked.lbfgs.lr).toBe(0.25);
+});
+
+test('a dict that does not fit changes nothing', () => {
+  const { lbfgs, closure } = setup({ maxIterations: 4 });
+  lbfgs.step(closure);
+  const dict = lbfgs.stateDict() as Any;
+  const target = setup({ maxIterations: 4 });
+  target.lbfgs.step(target.closure);
+  const before = target.lbfgs.stateDict();
+  const group = dict.paramGroups[0];
+  const state = dict.state[0];
+  const withState = (change: object) => ({ ...dict, state: { 0: { ...state, ...change } } });
+  for (const [bad, text] of [
+    [null, /^TypeError: LBFGS\.loadStateDict: options: null/],
+    [{ ...dict, version: 2 }, /^RangeError: LBFGS\.loadStateDict: version: 2, expected 1$/],
+    [{ ...dict, optimizer: 'Adam' }, /^TypeError: LBFGS\.loadStateDict: optimizer: "Adam", expected "LBFGS"$/],
+    [{ ...dict, stepCount: -1 }, /^RangeError: LBFGS\.loadStateDict: stepCount: -1/],
+    [{ ...dict, paramGroups: [] }, /^RangeError: LBFGS\.loadStateDict: paramGroups: 0 group/],
+    [
+      { ...dict, paramGroups: [{ ...group, params: ['w'] }] },
+      /^TypeError: LBFGS\.loadStateDict: paramGroups\[0\]\.params/,
+    ],
+    [{ ...dict, paramGroups: [{ ...group, historySize: 0 }] }, /^RangeError: LBFGS\.loadStateDict: historySize: 0/],
+    [
+      { ...dict, paramGroups: [{ ...group, size: 0 }] },
+      /^TypeError: LBFGS\.loadStateDict: paramGroups\[0\]: size: unknown/,
+    ],
+    [
+      { ...dict, paramGroups: [{ ...group, historySize: 3 }] },
+      /^RangeError: LBFGS\.loadStateDict: state\[0\]\.oldStps: 4 pairs/,
+    ],
+    [{ ...dict, state: {} }, /^TypeError: LBFGS\.loadStateDict: state\[0\]: undefined/],
+    [{ ...dict, state: { ...dict.state, w: state } }, /^TypeError: LBFGS\.loadStateDict: state\["w"\]: no such param/],
+    [withState({ step: 0.5 }), /^RangeError: LBFGS\.loadStateDict: state\[0\]\.step: 0\.5/],
+    [withState({ extra: 1 }), /^TypeError: LBFGS\.loadStateDict: state\[0\]: extra: unknown option/],
+    [withState({ oldStps: [] }), /^TypeError: LBFGS\.loadStateDict: state\[0\]\.oldStps/],
+    [withState({ oldStps: f32(1) }), /^RangeError: LBFGS\.loadStateDict: state\[0\]\.oldStps: 0\.5 pairs/],
+    [withState({ oldDirs: f32(1, 2) }), /^RangeError: LBFGS\.loadStateDict: state\[0\]\.oldDirs: length 2, expected 8/],
+    [withState({ oldDirs: new Float32Array(8) }), /^RangeError: LBFGS\.loadStateDict: state: .* of pair 0/],
+  ] as const) {
+    expect(thrown(() => target.lbfgs.loadStateDict(bad))).toMatch(text);
+    expect(target.lbfgs.stateDict()).toEqual(before);
+  }
+});
+
+test('dispose: twice is fine, anything else is an error', () => {
+  const { lbfgs, closure } = setup();
+  lbfgs.dispose();
+  lbfgs[Symbol.dispose]();
+  for (const use of [
+    () => lbfgs.step(closure),
+    () => lbfgs.lr,
+    () => lbfgs.stepCount,
+    () => lbfgs.stateDict(),
+    () => lbfgs.loadStateDict({} as Any),
+    () => String(lbfgs),
+  ]) {
+    expect(thrown(use)).toBe('TypeError: LBFGS: this: a disposed optimizer, expected one that is not disposed');
+  }
+});
+
+test('toString', () => {
+  expect(String(setup({ lr: () => 1 }).lbfgs)).toBe(
+    'LBFGS (\n  1 param(s), 2 elements\n    lr: schedule\n    historySize: 10\n    lineSearch: strong-wolfe\n' +
+      '    maxIterations: 20\n    maxEvaluations: 25\n    toleranceGrad: 1e-7\n    toleranceChange: 1e-9\n)',
+  );
+});

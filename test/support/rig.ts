@@ -1,0 +1,191 @@
+// What the contract, property and fuzz tests share: every class in every form of its flags, and a way to compare
+// everything that an optimizer and its params hold, to the bit.
+import { expect } from 'vitest';
+import type { Declaration, HyperParameter } from '../../lib/core/declaration.js';
+import type { Grads, Optimizer, OptimizerClass } from '../../lib/index.js';
+import type { Any } from './bad-input.js';
+import { allClasses } from './classes.js';
+import { numbers } from './random.js';
+
+export type { Any };
+export { numbers };
+export type Options = Record<string, unknown>;
+
+export interface Case {
+  readonly title: string;
+  readonly declaration: Declaration;
+  readonly options: Options;
+  make(params: unknown, more?: Options): Optimizer;
+}
+
+const declarations = allClasses.map(([, declaration]) => declaration);
+
+/** The options without which a class can't be made. */
+export function needed({ hyperParameters }: Declaration): Options {
+  return Object.fromEntries(
+    Object.entries(hyperParameters)
+      .filter(([, h]) => h.required)
+      .map(([name]) => [name, 0.1]),
+  );
+}
+
+/** `weightDecay` for a class that has it; nothing for one that has penalties of its own, or none. */
+export function decay({ declaration }: Case, weightDecay: unknown): Options {
+  return 'weightDecay' in declaration.hyperParameters ? { weightDecay } : {};
+}
+
+/** A list of the right length for `betas`, which some classes have three of. */
+export function betas({ declaration }: Case, ...first: unknown[]): { betas: unknown[] } {
+  const standard = declaration.hyperParameters['betas']?.default as readonly number[];
+  return { betas: standard.map((_, i) => first[i] ?? 0.5) };
+}
+
+export function classOf(declaration: Declaration): OptimizerClass {
+  return (allClasses.find(([, known]) => known === declaration) as (typeof allClasses)[number])[0];
+}
+
+/** What a flag, a choice or a momentum can be; other numbers stay at their default. */
+function forms(name: string, h: HyperParameter): readonly unknown[] {
+  if (typeof h.default === 'boolean') return [h.default, !h.default];
+  if (h.choices !== undefined) return h.choices;
+  return name === 'momentum' ? [0, 0.9] : [];
+}
+
+function product(tables: readonly (readonly [string, readonly unknown[]])[]): Options[] {
+  return tables.reduce<Options[]>(
+    (all, [name, values]) => (values.length === 0 ? all : all.flatMap((o) => values.map((v) => ({ ...o, [name]: v })))),
+    [{}],
+  );
+}
+
+function caseOf(declaration: Declaration, options: Options): Case {
+  const all = { ...needed(declaration), ...options };
+  const title = `${declaration.name} ${JSON.stringify(options)}`;
+  return {
+    title,
+    declaration,
+    options: all,
+    make: (params, more = {}) => new (classOf(declaration))(params as Any, { ...all, ...more }),
+  };
+}
+
+/** Classes whose t counts the optimizer's steps, not the param's updates: those of TensorFlow.js that have a t. */
+export const hasClockOfItsOwn = ({ declaration: { name } }: Case): boolean =>
+  name === 'AdamOptimizer' || name === 'AdamaxOptimizer';
+
+/** Every class with its defaults. */
+export const classes: readonly Case[] = declarations.map((d) => ({ ...caseOf(d, {}), title: d.name }));
+
+/** Every class in every form that its options allow together. */
+export const variants: readonly Case[] = declarations.flatMap((d) =>
+  product(Object.entries(d.hyperParameters).map(([name, h]) => [name, forms(name, h)] as const))
+    .map((options) => caseOf(d, options))
+    .filter(({ make }) => {
+      try {
+        make(new Float32Array(1));
+        return true;
+      } catch {
+        return false; // dampening or Nesterov without what they need
+      }
+    }),
+);
+
+/** Every class in every form that takes gradients of some rows, those for params with a shape alone too. */
+export const rowForms: readonly Case[] = [
+  ...variants.filter(({ declaration }) => declaration.denseOnly === undefined),
+  ...declarations
+    .filter(({ hyperParameters }) => 'rowWise' in hyperParameters)
+    .map((declaration) => caseOf(declaration, { rowWise: true })),
+];
+
+/** Cases as arguments of `test.each`, with their titles first. */
+export const titled = <C extends Case>(cases: readonly C[]) => cases.map((c) => [c.title, c] as const);
+
+/** The bits of an array, so that NaN and −0 count; of NaN there is one, as its sign is the machine's. */
+export function bits(array: Float32Array): string {
+  return Buffer.from(array.map((x) => (Number.isNaN(x) ? Number.NaN : x)).buffer).toString('hex');
+}
+
+/** Everything that can be seen of an optimizer and its params, as one string. */
+export function snapshot(optimizer: Optimizer, params: readonly Float32Array[]): string {
+  const functions = new Map<unknown, number>();
+  const replacer = (_: string, value: unknown): unknown => {
+    if (value instanceof Float32Array) return bits(value);
+    if (typeof value === 'function') return `f${functions.get(value) ?? functions.set(value, functions.size).size - 1}`;
+    return typeof value === 'number' && !Number.isFinite(value) ? String(value) : value;
+  };
+  const groups = optimizer.paramGroups.map((g) => ({ ...g, params: 0 }));
+  let ema: unknown;
+  try {
+    ema = optimizer.emaParams;
+  } catch {}
+  return JSON.stringify(
+    [optimizer.stateDict(), groups, optimizer.stepCount, optimizer.skippedSteps, ema, params],
+    replacer,
+    1,
+  );
+}
+
+/** A named optimizer of two params that has taken a few steps, one of them without "b". */
+export interface Rig {
+  readonly optimizer: Optimizer;
+  readonly a: Float32Array;
+  readonly b: Float32Array;
+  readonly params: readonly Float32Array[];
+  step(seed?: number): void;
+  seen(): string;
+}
+
+export function rig({ make }: Case, more: Options = {}, steps = 3): Rig {
+  const a = numbers(5, 1);
+  const b = numbers(18, 2);
+  const params = [a, b];
+  const optimizer = make({ a, b }, more);
+  const step = (seed = 7) => void optimizer.step({ a: numbers(5, seed), b: seed === 2 ? null : numbers(18, seed + 1) });
+  for (let s = 1; s <= steps; s++) step(s);
+  return { optimizer, a, b, params, step, seen: () => snapshot(optimizer, params) };
+}
+
+const names = [...declarations.map((d) => d.name), 'createOptimizer', 'allocate', 'setThreads', 'schuss'].join('|');
+/** `Who: argument: given, expected …` */
+export const shape = new RegExp(`^(${names})(\\.\\w+)?: .+: .+, expected .+`, 's');
+
+export type Kind = typeof TypeError | typeof RangeError;
+
+/** Runs what must fail, and returns the error: of the kind, in the one shape, and matching `message`. */
+export function refused(kind: Kind, message: RegExp | string, action: () => unknown): Error {
+  let error: unknown;
+  try {
+    action();
+  } catch (e) {
+    error = e;
+  }
+  expect(error, `no error, expected ${kind.name} ${message}`).toBeInstanceOf(kind);
+  const { message: text } = error as Error;
+  expect(text).toMatch(shape);
+  if (typeof message === 'string') expect(text).toContain(message);
+  else expect(text).toMatch(message);
+  return error as Error;
+}
+
+/**
+ * Runs an attack that must be refused, and shows that it changed nothing: neither what can be seen, nor what a twin that
+ * was never attacked computes in the next steps.
+ */
+export function harmless(
+  c: Case,
+  kind: Kind,
+  message: RegExp | string,
+  attack: (rig: Rig) => unknown,
+  more: Options = {},
+): void {
+  const victim = rig(c, more);
+  const twin = rig(c, more);
+  expect(victim.seen()).toBe(twin.seen());
+  refused(kind, message, () => attack(victim));
+  expect(victim.seen()).toBe(twin.seen());
+  for (const r of [victim, twin]) r.step(8);
+  expect(victim.seen()).toBe(twin.seen());
+}
+
+export type { Grads };

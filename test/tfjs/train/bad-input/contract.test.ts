@@ -1,0 +1,65 @@
+// The optimizers of tf.train on schuss's kernels: every wrong argument is refused, in the library's error shape.
+import * as tf from '@tensorflow/tfjs-core';
+import { beforeAll, describe, expect, test } from 'vitest';
+import * as ours from '../../../../lib/tfjs/index.js';
+
+const { sgd, momentum, adagrad, adadelta, adam, adamax, rmsprop } = ours;
+
+const factories = { sgd, momentum, adagrad, adadelta, adam, adamax, rmsprop };
+
+describe('errors', () => {
+  beforeAll(() => tf.setBackend('cpu'));
+
+  test.each([
+    [() => sgd(undefined as never), TypeError('SGDOptimizer: learningRate: undefined, expected a number')],
+    [() => sgd('1' as never), TypeError('SGDOptimizer: learningRate: "1", expected a number in (-inf, inf)')],
+    [() => sgd(Number.NaN), RangeError('SGDOptimizer: learningRate: NaN, expected a finite number')],
+    [() => momentum(0.1, undefined as never), TypeError('MomentumOptimizer: momentum: undefined, expected a number')],
+    [() => momentum(0.1, 0.9, 1 as never), TypeError('MomentumOptimizer: useNesterov: 1, expected true or false')],
+    [() => adagrad(0.1, -1), RangeError('AdagradOptimizer: initialAccumulatorValue: -1, expected [0, inf)')],
+    [() => adadelta(0.1, 2), RangeError('AdadeltaOptimizer: rho: 2, expected [0, 1]')],
+    [() => adadelta(0.1, 0.9, 0), RangeError('AdadeltaOptimizer: epsilon: 0, expected (0, inf)')],
+    [() => adam(0.1, 1), RangeError('AdamOptimizer: beta1: 1, expected [0, 1)')],
+    [() => adam(0.1, 0.9, 1.5), RangeError('AdamOptimizer: beta2: 1.5, expected [0, 1)')],
+    [() => adam(0.1, 0.9, 0.9, -1), RangeError('AdamOptimizer: epsilon: -1, expected [0, inf)')],
+    [() => adamax(0.1, 0.9, 0.9, null, -1), RangeError('AdamaxOptimizer: decay: -1, expected [0, inf)')],
+    [() => rmsprop(null as never), TypeError('RMSPropOptimizer: learningRate: null, expected a number in (-inf, inf)')],
+    [
+      () => adam(0.1, 0.9, 0.9, null, { clipNorn: 1 } as never),
+      /^AdamOptimizer: clipNorn: unknown option, expected clipNorm/,
+    ],
+    [() => adam(0.1, 0.9, 0.9, null, { lr: 1 } as never), /^AdamOptimizer: lr: unknown option/],
+    [() => adam(0.1, 0.9, 0.9, null, { clipNorm: -1 }), RangeError('AdamOptimizer: clipNorm: -1, expected (0, inf)')],
+    [() => adam(0.1, 0.9, 0.9, null, null as never), /^AdamOptimizer: options: null/],
+    [() => ours.patch({} as never), /^patch: tf: an object, expected TensorFlow\.js/],
+    [() => ours.patch(null as never), /^patch: tf: null/],
+    [() => ours.patch({ train: {} }), TypeError('patch: tf.train.sgd: undefined, expected a function')],
+    [() => ours.patch({ train: Object.freeze({ ...factories }) }), /^patch: tf\.train\.sgd: a property that is/],
+    [() => ours.unpatch(undefined as never), /^unpatch: tf: undefined/],
+  ])('%s', (action, error) => expect(action).toThrow(error as Error));
+
+  test('of a rate that is set, and of weights: nothing has changed', async () => {
+    const w = tf.variable(tf.tensor([1, 2]));
+    const one = adam(0.1);
+    one.applyGradients({ [w.name]: tf.tensor([1, 2]) });
+    expect(() => (one.learningRate = Number.NaN)).toThrow(
+      RangeError('AdamOptimizer: learningRate: NaN, expected a finite number'),
+    );
+    const dict = one.stateDict();
+    const iter = { name: 'iter', tensor: tf.scalar(3, 'int32') };
+    await expect(one.setWeights([])).rejects.toThrow(/^AdamOptimizer: weights: an empty list/);
+    await expect(one.setWeights([{ name: 'v/m', tensor: tf.tensor([1, 2]) }])).rejects.toThrow(
+      RangeError('AdamOptimizer: weights[0]: shape [2], expected "iter", which is one number'),
+    );
+    await expect(one.setWeights([{ name: 'iter', tensor: tf.scalar(-1) }])).rejects.toThrow(/^AdamOptimizer: iter: -1/);
+    await expect(one.setWeights([iter, { name: `${w.name}/m`, tensor: tf.tensor([1]) }])).rejects.toThrow(/length 1/);
+    await expect(
+      one.setWeights([iter, { name: `${w.name}/m`, tensor: tf.tensor([1, 2], [2], 'int32') }]),
+    ).rejects.toThrow(/a tensor of int32, expected one of float32/);
+    await expect(sgd(1).setWeights([iter, iter])).rejects.toThrow(/^SGDOptimizer: weights: 1 beside "iter"/);
+    expect(one.stateDict()).toEqual(dict);
+    one.dispose();
+    await expect(one.getWeights()).rejects.toThrow(/a disposed optimizer/);
+    w.dispose();
+  });
+});
