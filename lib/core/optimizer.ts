@@ -1,6 +1,6 @@
 import { show, typeError } from '../check/errors.js';
 import { checkOneOf, checkOptions } from '../check/options.js';
-import { lengthOf } from '../check/typed-array.js';
+import { copyInto, lengthOf } from '../check/typed-array.js';
 import { engine } from '../engine/backend.js';
 import {
   commonHyperParameters,
@@ -21,6 +21,7 @@ import type { Schedule } from './schedule.js';
 import { Settings } from './settings.js';
 import {
   checkFrame,
+  keepsSchedules,
   type LoadOptions,
   loadGroup,
   loadParam,
@@ -113,9 +114,13 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
 
   // ---- For members of a subclass ----
 
-  /** The live state arrays called `name`, in the structure of the gradients. */
-  protected stateArrays(name: string): Arrays {
+  /**
+   * The live state arrays called `name`, in the structure of the gradients.
+   * @param options `startsAsParam`: the array of a param without an update so far shows the param's present values.
+   */
+  protected stateArrays(name: string, { startsAsParam = false } = {}): Arrays {
     this.#stepper.checkNotDisposed();
+    if (startsAsParam) this.#showParams((param) => param.arrays.get(name) as Float32Array);
     return this.#assemble((param) => param.arrays.get(name) as Float32Array);
   }
 
@@ -167,13 +172,15 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
   }
 
   /**
-   * The exponential moving averages of the params: live arrays, in the structure of the gradients.
+   * The exponential moving averages of the params: live arrays, in the structure of the gradients. A param without an
+   * update so far shows its present weights.
    * @throws TypeError without the option `ema`
    */
   get emaParams(): Arrays {
     this.#stepper.checkNotDisposed();
     if (this.#emaParams === undefined)
       throw typeError(this.#name, 'emaParams', 'not kept', 'the option ema, such as { ema: 0.999 }');
+    this.#showParams((param) => param.ema as Float32Array);
     return this.#emaParams;
   }
 
@@ -286,8 +293,7 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
 
   #load(dict: StateDict, options: LoadOptions): void {
     const who = `${this.#name}.loadStateDict`;
-    checkOptions(who, options, ['schedules']);
-    const keep = checkOneOf(who, 'schedules', options.schedules ?? 'check', ['check', 'keep']) === 'keep';
+    const keep = keepsSchedules(who, options);
     const store = this.#store;
     const { groups, params, scalarNames } = store;
     const keys = params.map(({ key }) => key);
@@ -404,6 +410,16 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
     if (changes.some(([group, settings]) => this.#store.changesKernel(group, settings)))
       this.#stepper.checkNoPendingStep();
     return apply;
+  }
+
+  /** Copies each param that has no update so far into an average of it. A pending step may write to both, so not then. */
+  #showParams(averageOf: (param: ParamState) => Float32Array): void {
+    if (this.#stepper.hasPendingStep) return;
+    for (const param of this.#store.params) {
+      const average = averageOf(param);
+      if (param.step === 0 && lengthOf(param.data) === param.length && lengthOf(average) === param.length)
+        copyInto(average, param.data);
+    }
   }
 
   #assemble(arrayOf: (param: ParamState) => Float32Array): Arrays {

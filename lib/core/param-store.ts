@@ -1,6 +1,6 @@
 import { rangeError, show, typeError } from '../check/errors.js';
 import { checkOptions } from '../check/options.js';
-import { checkFloat32, checkLength, lengthOf } from '../check/typed-array.js';
+import { checkFloat32, checkLength, copyInto, lengthOf } from '../check/typed-array.js';
 import { Control, type Engine, Pass, type Plan, type StepConstants } from '../engine/engine.js';
 import { type Declaration, type Formula, type HyperParameter, optimizerHyperParameters } from './declaration.js';
 import { disjoint, type Extent, extentOf } from './extents.js';
@@ -323,7 +323,7 @@ export class ParamStore {
 
   #copyOf(data: Float32Array): Float32Array {
     const copy = this.engine.allocate(lengthOf(data));
-    copy.set(data);
+    copyInto(copy, data);
     return copy;
   }
 

@@ -1,6 +1,6 @@
 import { rangeError, show, typeError } from '../check/errors.js';
-import { checkInteger, checkNumber, checkOptions } from '../check/options.js';
-import { checkFloat32, checkLength } from '../check/typed-array.js';
+import { checkInteger, checkNumber, checkOneOf, checkOptions } from '../check/options.js';
+import { checkFloat32, checkLength, copyInto } from '../check/typed-array.js';
 import type { Group } from './param-group.js';
 import { type ParamState, stateArray } from './param-state.js';
 import type { Settings } from './settings.js';
@@ -55,7 +55,7 @@ function stored(value: unknown): unknown {
  * A setting after loading. A live Schedule stays where a Schedule was saved.
  * @throws TypeError if only one of both is a Schedule; with `keep` the live value stays instead
  */
-function merged(who: string, path: string, live: unknown, value: unknown, keep: boolean): unknown {
+export function mergeSetting(who: string, path: string, live: unknown, value: unknown, keep: boolean): unknown {
   const isLive = typeof live === 'function';
   const isSaved = isMark(value);
   if (isLive !== isSaved && !keep)
@@ -68,7 +68,13 @@ function merged(who: string, path: string, live: unknown, value: unknown, keep: 
     );
   if (isLive || isSaved) return live;
   if (!Array.isArray(value)) return value;
-  return value.map((v, i) => merged(who, `${path}[${i}]`, Array.isArray(live) ? live[i] : undefined, v, keep));
+  return value.map((v, i) => mergeSetting(who, `${path}[${i}]`, Array.isArray(live) ? live[i] : undefined, v, keep));
+}
+
+/** Reads the option `schedules`: whether live values stay where only one side has a Schedule. @throws TypeError, RangeError */
+export function keepsSchedules(who: string, options: LoadOptions): boolean {
+  checkOptions(who, options, ['schedules']);
+  return checkOneOf(who, 'schedules', options.schedules ?? 'check', ['check', 'keep']) === 'keep';
 }
 
 /** Settings as plain data: those that are set. */
@@ -86,7 +92,10 @@ export function loadSettings(
   keep: boolean,
 ): Settings {
   const names = Object.keys(settings.set).filter((name) => name in options || settings.isOptional(name));
-  const values = names.map((name) => [name, merged(who, `${path}.${name}`, settings.set[name], options[name], keep)]);
+  const values = names.map((name) => [
+    name,
+    mergeSetting(who, `${path}.${name}`, settings.set[name], options[name], keep),
+  ]);
   return settings.with(Object.fromEntries(values));
 }
 
@@ -155,7 +164,7 @@ export function loadParam(
   return () => {
     param.step = step;
     param.scalars = numbers;
-    for (const [i, [name]] of arrays.entries()) stateArray(param, name).set(sources[i] as Float32Array);
+    for (const [i, [name]] of arrays.entries()) copyInto(stateArray(param, name), sources[i] as Float32Array);
   };
 }
 

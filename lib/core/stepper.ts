@@ -1,6 +1,6 @@
 import { rangeError, show, typeError } from '../check/errors.js';
 import { checkFloat, checkOptions } from '../check/options.js';
-import { isFloat32 } from '../check/typed-array.js';
+import { copyInto, isFloat32 } from '../check/typed-array.js';
 import { Control } from '../engine/engine.js';
 import { isPinned, pinned } from '../engine/memory.js';
 import type { Declaration, Formula } from './declaration.js';
@@ -222,7 +222,7 @@ export class Stepper {
   }
 
   #settleStarted(applied: boolean): void {
-    if (!applied) for (const [array, before] of this.#started) array.set(before);
+    if (!applied) for (const [array, before] of this.#started) copyInto(array, before);
     this.#started.length = 0;
   }
 
@@ -244,8 +244,12 @@ export class Stepper {
       );
   }
 
+  get hasPendingStep(): boolean {
+    return !this.#queue.isEmpty;
+  }
+
   checkNoPendingStep(): void {
-    if (!this.#queue.isEmpty)
+    if (this.hasPendingStep)
       throw typeError(
         this.#name,
         'this',
