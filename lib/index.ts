@@ -3,7 +3,7 @@ export { Optimizer } from './core/optimizer.js';
 export type { ParamGroup } from './core/param-group.js';
 export type { Arrays, Grad, Grads, GroupOf, Param, Params, ParamTree, SparseGrad } from './core/params.js';
 export type { Schedule } from './core/schedule.js';
-export type { GroupState, ParamStateDict as ParamState, StateDict } from './core/state-dict.js';
+export type { GroupState, LoadOptions, ParamStateDict as ParamState, StateDict } from './core/state-dict.js';
 export type { StepAsyncOptions, StepOptions, StepResult } from './core/stepper.js';
 export { allocate, type Backend, backend, setThreads } from './engine/backend.js';
 export type { Isa } from './engine/engine.js';

@@ -40,6 +40,17 @@ export function checkNumber(who: string, argument: string, value: unknown, range
   return value;
 }
 
+/**
+ * Returns `value` if it is a number in `range` that kernels can use: one that does not overflow in float32.
+ * @throws TypeError for another type, RangeError outside the range or beyond float32
+ */
+export function checkFloat(who: string, argument: string, value: unknown, range: Range = '(-inf, inf)'): number {
+  const number = checkNumber(who, argument, value, range);
+  if (Number.isFinite(number) && !Number.isFinite(Math.fround(number)))
+    throw rangeError(who, argument, show(value), 'a number that is finite in float32, up to 3.4028234e38');
+  return number;
+}
+
 /** Returns `value` if it is an integer in `range`. @throws TypeError for another type, RangeError otherwise */
 export function checkInteger(who: string, argument: string, value: unknown, range: Range): number {
   const allowed = `an integer in ${range}`;

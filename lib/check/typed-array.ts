@@ -40,6 +40,13 @@ export function floatsOf(
   return new Float32Array(bufferOf(array), offset, end - begin);
 }
 
+const setOfAny = Float32Array.prototype.set;
+
+/** Copies an array into another of the same length. Unlike `target.set`, user code cannot override it. */
+export function copyInto(target: Float32Array, source: Float32Array): void {
+  setOfAny.call(target, source);
+}
+
 /** Whether `value` is a Float32Array, of this realm or another. */
 export function isFloat32(value: unknown): value is Float32Array {
   return tagOfAny.call(value) === 'Float32Array';

@@ -1,6 +1,6 @@
 import { show, typeError } from '../check/errors.js';
-import { checkOptions } from '../check/options.js';
-import { lengthOf } from '../check/typed-array.js';
+import { checkOneOf, checkOptions } from '../check/options.js';
+import { copyInto, lengthOf } from '../check/typed-array.js';
 import { engine } from '../engine/backend.js';
 import {
   commonHyperParameters,
@@ -19,7 +19,18 @@ import { type HyperParameterTable, optionsIn, ParamStore } from './param-store.j
 import { type Arrays, assemble, collect, type FoundGroup, type Grads, type GroupOf, type Params } from './params.js';
 import type { Schedule } from './schedule.js';
 import { Settings } from './settings.js';
-import { checkFrame, loadGroup, loadParam, type StateDict, saveGroup, saveParam } from './state-dict.js';
+import {
+  checkFrame,
+  keepsSchedules,
+  type LoadOptions,
+  loadGroup,
+  loadParam,
+  loadSettings,
+  type StateDict,
+  saveGroup,
+  saveParam,
+  saveSettings,
+} from './state-dict.js';
 import { type StepAsyncOptions, type StepOptions, Stepper, type StepResult, type Watcher } from './stepper.js';
 
 /** Name of the method that Node's console.log calls. */
@@ -93,11 +104,23 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
     return undefined;
   }
 
+  /** Training or evaluation mode, in classes that have one. */
+  protected get mode(): 'train' | 'eval' | undefined {
+    return undefined;
+  }
+
+  /** Takes over a saved mode. The params are those of the saved run, so nothing is converted. */
+  protected loadMode(_mode: 'train' | 'eval'): void {}
+
   // ---- For members of a subclass ----
 
-  /** The live state arrays called `name`, in the structure of the gradients. */
-  protected stateArrays(name: string): Arrays {
+  /**
+   * The live state arrays called `name`, in the structure of the gradients.
+   * @param options `startsAsParam`: the array of a param without an update so far shows the param's present values.
+   */
+  protected stateArrays(name: string, { startsAsParam = false } = {}): Arrays {
     this.#stepper.checkNotDisposed();
+    if (startsAsParam) this.#showParams((param) => param.arrays.get(name) as Float32Array);
     return this.#assemble((param) => param.arrays.get(name) as Float32Array);
   }
 
@@ -133,8 +156,7 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
   set lr(value: number | Schedule) {
     this.#stepper.checkNotBusy();
     const { groups } = this.#store;
-    const changes = groups.map((group) => this.#change(group, 'lr', value));
-    for (const [g, group] of groups.entries()) this.#store.adopt(group, changes[g] as Settings);
+    this.#prepareChange(groups, 'lr', value)();
   }
 
   /** Number of applied steps. Schedules are evaluated at stepCount + 1. */
@@ -150,13 +172,15 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
   }
 
   /**
-   * The exponential moving averages of the params: live arrays, in the structure of the gradients.
+   * The exponential moving averages of the params: live arrays, in the structure of the gradients. A param without an
+   * update so far shows its present weights.
    * @throws TypeError without the option `ema`
    */
   get emaParams(): Arrays {
     this.#stepper.checkNotDisposed();
     if (this.#emaParams === undefined)
       throw typeError(this.#name, 'emaParams', 'not kept', 'the option ema, such as { ema: 0.999 }');
+    this.#showParams((param) => param.ema as Float32Array);
     return this.#emaParams;
   }
 
@@ -243,47 +267,72 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
       optimizer: this.#name,
       stepCount: this.#stepper.stepCount,
       skippedSteps: this.#stepper.skippedSteps,
+      options: saveSettings(this.#global),
+      ...(this.mode === undefined ? {} : { mode: this.mode }),
       paramGroups: groups.map(saveGroup),
       state: Object.fromEntries(states),
     };
   }
 
   /**
-   * Loads a state that {@link stateDict} returned, all or nothing: step counts, numeric options, flags and state
-   * arrays. Arrays are copied. A live Schedule is kept.
+   * Loads a state that {@link stateDict} returned, all or nothing: step counts, all options, and state arrays, which are
+   * copied. The resumed run then continues exactly as the saved one. An option that the dict lacks is switched off. A dict
+   * of version 0.1 has no `options`: the optimizer keeps its own.
    *
-   * @throws TypeError for another class, version, names or types, or while a stepAsync is pending. RangeError for other
-   *   lengths or counts.
+   * A Schedule is not saved, so the optimizer must have one wherever the dict had one, and keeps it.
+   *
+   * @param options `schedules: 'keep'` keeps the live value where only one of both is a Schedule.
+   * @throws TypeError for another class, version, names or types, for a Schedule on one side only, or while a stepAsync is
+   *   pending. RangeError for other lengths or counts. Nothing has changed then.
    */
-  loadStateDict(dict: StateDict): void {
+  loadStateDict(dict: StateDict, options: LoadOptions = {}): void {
     this.#stepper.checkNotBusy();
     this.#stepper.checkNoPendingStep();
-    this.#stepper.exclusively(() => this.#load(dict));
+    this.#stepper.exclusively(() => this.#load(dict, options));
   }
 
-  #load(dict: StateDict): void {
+  #load(dict: StateDict, options: LoadOptions): void {
     const who = `${this.#name}.loadStateDict`;
+    const keep = keepsSchedules(who, options);
     const store = this.#store;
     const { groups, params, scalarNames } = store;
     const keys = params.map(({ key }) => key);
-    const { stepCount, skippedSteps, paramGroups, state } = checkFrame(who, dict, this.#name, groups.length, keys);
-    const changes = groups.map((group, g) => {
-      const settings = loadGroup(who, `paramGroups[${g}]`, group, paramGroups[g]);
-      store.checkSettings(group, settings);
-      return settings;
-    });
-    const loads = groups.flatMap((group, g) =>
-      store.paramsOf(group).map((param) => {
-        const arrays = store.arraysOf(param, store.kernelOf(changes[g] as Settings, param));
-        return loadParam(who, param, scalarNames, arrays, state[param.key]);
-      }),
+    const frame = checkFrame(who, dict, this.#name, groups.length, keys);
+    const global = this.#loadOptions(who, frame.options, keep);
+    const hasEma = global.set['ema'] !== undefined;
+    const mode = this.#checkMode(who, frame.mode);
+    const changes = groups.map(
+      (group, g) => [group, loadGroup(who, `paramGroups[${g}]`, group, frame.paramGroups[g], keep)] as const,
     );
     for (const param of params) store.checkEma(param);
+    const loads = changes.flatMap(([group, settings]) =>
+      store.paramsOf(group).map((param) => {
+        const arrays = store.arraysOf(param, store.kernelOf(settings, param), hasEma);
+        return loadParam(who, param, scalarNames, arrays, frame.state[param.key]);
+      }),
+    );
+    const apply = store.prepare(changes, hasEma);
 
-    for (const [g, group] of groups.entries()) store.adopt(group, changes[g] as Settings);
+    const hadEma = store.hasEma;
+    apply();
+    this.#global.adopt(global);
     for (const load of loads) load();
-    this.#stepper.stepCount = stepCount;
-    this.#stepper.skippedSteps = skippedSteps;
+    if (hasEma !== hadEma) this.#assembleEma();
+    if (mode !== undefined) this.loadMode(mode);
+    this.#stepper.stepCount = frame.stepCount;
+    this.#stepper.skippedSteps = frame.skippedSteps;
+  }
+
+  #loadOptions(who: string, saved: unknown, keep: boolean): Settings {
+    if (saved === undefined) return this.#global;
+    checkOptions(`${who}: options`, saved, Object.keys(optimizerHyperParameters));
+    return loadSettings(who, 'options', this.#global, saved, keep);
+  }
+
+  #checkMode(who: string, saved: unknown): 'train' | 'eval' | undefined {
+    if (saved === undefined) return undefined;
+    if (this.mode === undefined) throw typeError(who, 'mode', show(saved), 'no mode: the class has none');
+    return checkOneOf<'train' | 'eval'>(who, 'mode', saved, ['train', 'eval']);
   }
 
   /** Releases the state. Calling it twice is allowed. Every other method throws a TypeError afterwards. */
@@ -340,18 +389,37 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
     const added = this.#store.add(found, pathOf);
     const views = added.map((group) =>
       group.view<SettingsFrom<D['hyperParameters'] & typeof commonHyperParameters>>(this.#table, (name, value) =>
-        this.#stepper.exclusively(() => this.#store.adopt(group, this.#change(group, name, value))),
+        this.#stepper.exclusively(() => this.#prepareChange([group], name, value)()),
       ),
     );
     this.#views = Object.freeze([...this.#views, ...views]);
-    if (this.#global.set['ema'] !== undefined) this.#emaParams = this.#assemble((param) => param.ema as Float32Array);
+    this.#assembleEma();
   }
 
-  /** The settings of a group with one value replaced. @throws TypeError, RangeError */
-  #change(group: Group, name: string, value: unknown): Settings {
-    const settings = this.#store.changed(group, name, value);
-    if (this.#store.changesKernel(group, settings)) this.#stepper.checkNoPendingStep();
-    return settings;
+  #assembleEma(): void {
+    this.#emaParams = this.#store.hasEma ? this.#assemble((param) => param.ema as Float32Array) : undefined;
+  }
+
+  /** Prepares a new value of one option of some groups. Returns a function that applies it. @throws TypeError, RangeError */
+  #prepareChange(groups: readonly Group[], name: string, value: unknown): () => void {
+    const changes = groups.map((group) => {
+      const settings = group.settings.with({ [name]: group.settings.check(name, value) });
+      return [group, settings] as const;
+    });
+    const apply = this.#store.prepare(changes);
+    if (changes.some(([group, settings]) => this.#store.changesKernel(group, settings)))
+      this.#stepper.checkNoPendingStep();
+    return apply;
+  }
+
+  /** Copies each param that has no update so far into an average of it. A pending step may write to both, so not then. */
+  #showParams(averageOf: (param: ParamState) => Float32Array): void {
+    if (this.#stepper.hasPendingStep) return;
+    for (const param of this.#store.params) {
+      const average = averageOf(param);
+      if (param.step === 0 && lengthOf(param.data) === param.length && lengthOf(average) === param.length)
+        copyInto(average, param.data);
+    }
   }
 
   #assemble(arrayOf: (param: ParamState) => Float32Array): Arrays {

@@ -15,9 +15,9 @@ export class ParamState implements Tensor {
   /** What `scalars` become if the current step is applied. */
   nextScalars: readonly number[];
   /** The state arrays of its kernel, by name. */
-  readonly arrays = new Map<string, Float32Array>();
+  arrays: ReadonlyMap<string, Float32Array> = new Map();
   /** The moving average of the param; null without the option `ema`. */
-  readonly ema: Float32Array | null;
+  ema: Float32Array | null;
   /** The kernel that its group's settings select. */
   kernel: string;
   /** The gradient that is registered in the plan. The same array is not checked a second time. */

@@ -1,6 +1,6 @@
 import { rangeError, show, typeError } from '../check/errors.js';
 import { checkOptions } from '../check/options.js';
-import { checkFloat32, checkLength, lengthOf } from '../check/typed-array.js';
+import { checkFloat32, checkLength, copyInto, lengthOf } from '../check/typed-array.js';
 import { Control, type Engine, Pass, type Plan, type StepConstants } from '../engine/engine.js';
 import { type Declaration, type Formula, type HyperParameter, optimizerHyperParameters } from './declaration.js';
 import { disjoint, type Extent, extentOf } from './extents.js';
@@ -84,8 +84,7 @@ export class ParamStore {
     const groups = [...this.groups, ...added];
     const stepConstants = this.#allocateStepConstants(params.length);
     const plan = this.engine.createPlan(params.length, stepConstants);
-    for (const group of groups)
-      for (let i = group.begin; i < group.end; i++) this.#register(plan, i, group, params[i]!);
+    for (const group of groups) for (let i = group.begin; i < group.end; i++) this.#register(plan, i, params[i]!);
 
     this.groups = groups;
     this.params = params;
@@ -107,8 +106,7 @@ export class ParamStore {
     checkFloat32(this.name, param.path, array);
     checkLength(this.name, param.path, array, param.length);
     param.data = array;
-    const group = this.groups.find(({ begin, end }) => begin <= index && index < end) as Group;
-    this.#register(this.plan, index, group, param);
+    this.#register(this.plan, index, param);
     // A detached array has no address, so only the others are compared.
     const attached = this.params.filter(({ data, length }) => lengthOf(data) === length);
     this.extents = disjoint(
@@ -128,11 +126,9 @@ export class ParamStore {
 
   // ---- Settings of a group ----
 
-  /** The settings of a group with one value replaced. @throws TypeError, RangeError */
-  changed(group: Group, name: string, value: unknown): Settings {
-    const settings = group.settings.with({ [name]: group.settings.check(name, value) });
-    this.checkSettings(group, settings);
-    return settings;
+  /** Whether the params have moving averages. */
+  get hasEma(): boolean {
+    return this.#global.set['ema'] !== undefined;
   }
 
   /** Whether settings select another kernel for a param of the group: its state arrays change then. */
@@ -140,24 +136,36 @@ export class ParamStore {
     return this.paramsOf(group).some((param) => this.kernelOf(settings, param) !== param.kernel);
   }
 
-  /** Refuses settings that contradict each other or do not fit the group's params. @throws TypeError, RangeError */
-  checkSettings(group: Group, settings: Settings): void {
-    this.#checkConflict(settings);
-    if (!this.changesKernel(group, settings)) return;
-    this.#checkShapes(settings, group.tensors);
-    this.checkParams();
-  }
-
-  /** Replaces the settings of a group by checked ones, and its state arrays where they select another kernel. */
-  adopt(group: Group, settings: Settings): void {
-    group.settings.adopt(settings);
-    for (let i = group.begin; i < group.end; i++) {
-      const param = this.params[i]!;
-      const kernel = this.kernelOf(group.settings, param);
-      if (kernel === param.kernel) continue;
-      param.kernel = kernel;
-      this.#register(this.plan, i, group, param);
-    }
+  /**
+   * Prepares new settings of some groups. Allocates the state that they need. Returns a function that applies the change
+   * and cannot fail.
+   * @param hasEma Whether the params have moving averages after the change.
+   * @throws TypeError, RangeError for settings that contradict each other, do not fit the params, or need too much memory
+   */
+  prepare(changes: readonly (readonly [Group, Settings])[], hasEma = this.hasEma): () => void {
+    const updates = changes.flatMap(([group, settings]) => {
+      this.#checkConflict(settings);
+      if (this.changesKernel(group, settings)) {
+        this.#checkShapes(settings, group.tensors);
+        this.checkParams();
+      }
+      return this.paramsOf(group).flatMap((param, i) => {
+        const kernel = this.kernelOf(settings, param);
+        if (kernel === param.kernel && hasEma === (param.ema !== null)) return [];
+        const arrays = this.#createState(param, kernel, settings);
+        const ema = hasEma ? (param.ema ?? this.#copyOf(param.data)) : null;
+        return [{ index: group.begin + i, param, kernel, arrays, ema }];
+      });
+    });
+    return () => {
+      for (const [group, settings] of changes) group.settings.adopt(settings);
+      for (const { index, param, kernel, arrays, ema } of updates) {
+        param.kernel = kernel;
+        param.arrays = arrays;
+        param.ema = ema;
+        this.#register(this.plan, index, param);
+      }
+    };
   }
 
   /** The kernel that settings select for a param. */
@@ -166,10 +174,14 @@ export class ParamStore {
   }
 
   /** Names and lengths of the arrays that a param keeps under a kernel, the moving average included. */
-  arraysOf(param: ParamState, kernel = param.kernel): readonly (readonly [name: string, length: number])[] {
+  arraysOf(
+    param: ParamState,
+    kernel = param.kernel,
+    hasEma = param.ema !== null,
+  ): readonly (readonly [name: string, length: number])[] {
     const names = this.#declaration.kernels[kernel]!.state;
     const state = names.map((name) => [name, this.#stateLength(kernel, name, param)] as const);
-    return param.ema === null ? state : [...state, ['ema', param.length]];
+    return hasEma ? [...state, ['ema', param.length]] : state;
   }
 
   // ---- A step ----
@@ -284,13 +296,35 @@ export class ParamStore {
   }
 
   #createParams({ settings, tensors }: Group): ParamState[] {
-    const hasEma = this.#global.set['ema'] !== undefined;
     const scalars = Object.values(this.#declaration.scalars ?? {});
     return tensors.map((tensor) => {
-      const ema = hasEma ? this.engine.allocate(lengthOf(tensor.data)) : null;
-      ema?.set(tensor.data);
-      return new ParamState(tensor, scalars, ema, this.kernelOf(settings, tensor));
+      const kernel = this.kernelOf(settings, tensor);
+      const param = new ParamState(tensor, scalars, this.hasEma ? this.#copyOf(tensor.data) : null, kernel);
+      param.arrays = this.#createState(param, kernel, settings);
+      return param;
     });
+  }
+
+  /** The state arrays of a param under a kernel: those that it has already, and new ones. */
+  #createState(param: ParamState, kernel: string, settings: Settings): Map<string, Float32Array> {
+    const names = this.#declaration.kernels[kernel]!.state;
+    return new Map(
+      names.map((name) => {
+        const length = this.#stateLength(kernel, name, param);
+        const old = param.arrays.get(name);
+        if (old !== undefined && lengthOf(old) === length) return [name, old];
+        const array = this.engine.allocate(length);
+        const start = this.#formula.initial(name, settings.resolved);
+        if (start !== 0) array.fill(start);
+        return [name, array];
+      }),
+    );
+  }
+
+  #copyOf(data: Float32Array): Float32Array {
+    const copy = this.engine.allocate(lengthOf(data));
+    copyInto(copy, data);
+    return copy;
   }
 
   #allocateStepConstants(count: number): StepConstants {
@@ -304,21 +338,9 @@ export class ParamStore {
     };
   }
 
-  /** Registers a param in a plan. Creates the state arrays that its kernel needs and drops all others. */
-  #register(plan: Plan, index: number, group: Group, param: ParamState): void {
+  #register(plan: Plan, index: number, param: ParamState): void {
     const declaration = this.#declaration.kernels[param.kernel]!;
-    const state = declaration.state.map((name) => {
-      const length = this.#stateLength(param.kernel, name, param);
-      let array = param.arrays.get(name);
-      if (array === undefined || lengthOf(array) !== length) {
-        array = this.engine.allocate(length);
-        const start = this.#formula.initial(name, group.settings.resolved);
-        if (start !== 0) array.fill(start);
-        param.arrays.set(name, array);
-      }
-      return array;
-    });
-    for (const name of param.arrays.keys()) if (!declaration.state.includes(name)) param.arrays.delete(name);
+    const state = declaration.state.map((name) => param.arrays.get(name) as Float32Array);
     param.grad = null; // setTensor forgets the gradient
     plan.setTensor(index, param.kernel, declaration, param.data, state, param.ema, param.shape?.[1] ?? 0);
   }

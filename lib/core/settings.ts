@@ -1,5 +1,5 @@
 import { rangeError, show, typeError } from '../check/errors.js';
-import { checkBoolean, checkInteger, checkNumber, checkOneOf } from '../check/options.js';
+import { checkBoolean, checkFloat, checkInteger, checkOneOf } from '../check/options.js';
 import type { HyperParameter } from './declaration.js';
 import type { Schedule } from './schedule.js';
 
@@ -46,7 +46,7 @@ function checkScalar(who: string, name: string, parameter: HyperParameter, value
       `a number in ${range}${parameter.fixed === undefined ? ' or a Schedule' : ''}`,
     );
   }
-  return checkNumber(who, name, value, range);
+  return checkFloat(who, name, value, range);
 }
 
 /** The values of a table of hyper-parameters: as they were set, and as plain values for the current step. */
@@ -112,10 +112,14 @@ export class Settings {
     const { range = '(-inf, inf)' } = this.#table[name] as HyperParameter;
     const path = index < 0 ? name : `${name}[${index}]`;
     try {
-      return checkNumber(this.#who, path, value, range);
+      return checkFloat(this.#who, path, value, range);
     } catch (error) {
       const make = error instanceof RangeError ? rangeError : typeError;
-      throw make(this.#who, path, show(value), range, `from its schedule at step ${step}`);
+      const expected =
+        typeof value === 'number' && Math.abs(value) > 3.4e38 && Number.isFinite(value)
+          ? `${range}, finite in float32`
+          : range;
+      throw make(this.#who, path, show(value), expected, `from its schedule at step ${step}`);
     }
   }
 

@@ -1,6 +1,6 @@
 import { rangeError, show, typeError } from '../check/errors.js';
-import { checkInteger, checkNumber, checkOptions } from '../check/options.js';
-import { checkFloat32, checkLength } from '../check/typed-array.js';
+import { checkInteger, checkNumber, checkOneOf, checkOptions } from '../check/options.js';
+import { checkFloat32, checkLength, copyInto } from '../check/typed-array.js';
 import type { Group } from './param-group.js';
 import { type ParamState, stateArray } from './param-state.js';
 import type { Settings } from './settings.js';
@@ -19,9 +19,25 @@ export interface StateDict {
   readonly optimizer: string;
   readonly stepCount: number;
   readonly skippedSteps: number;
+  /** The options of the whole optimizer, such as `clipNorm` and `ema`. Absent in dicts of version 0.1 of the library. */
+  readonly options?: { readonly [option: string]: unknown };
+  /** Whether a ScheduleFree optimizer was in training or evaluation mode. Other classes have no mode. */
+  readonly mode?: 'train' | 'eval';
   readonly paramGroups: readonly GroupState[];
   readonly state: { readonly [param: string]: ParamStateDict };
 }
+
+/** Options of `loadStateDict`. */
+export interface LoadOptions {
+  /**
+   * What to do if the dict has a Schedule where the optimizer has a number, or the other way round. `'check'` (default)
+   * throws a TypeError, `'keep'` keeps the live value.
+   */
+  readonly schedules?: 'check' | 'keep' | undefined;
+}
+
+/** Step counts that float64 holds exactly. */
+const countRange = '[0, 9007199254740991]';
 
 const scheduleMark = Object.freeze({ schedule: true });
 
@@ -35,32 +51,83 @@ function stored(value: unknown): unknown {
   return Array.isArray(value) ? value.map(stored) : value;
 }
 
-/** A setting after loading. The live value stays if it is a Schedule, or if a Schedule was saved. */
-function merged(live: unknown, value: unknown): unknown {
-  if (isMark(value) || typeof live === 'function') return live;
-  return Array.isArray(value) ? value.map((v, i) => merged(Array.isArray(live) ? live[i] : undefined, v)) : value;
+/**
+ * A setting after loading. A live Schedule stays where a Schedule was saved.
+ * @throws TypeError if only one of both is a Schedule; with `keep` the live value stays instead
+ */
+export function mergeSetting(who: string, path: string, live: unknown, value: unknown, keep: boolean): unknown {
+  const isLive = typeof live === 'function';
+  const isSaved = isMark(value);
+  if (isLive !== isSaved && !keep)
+    throw typeError(
+      who,
+      path,
+      isSaved ? 'a Schedule' : value === undefined ? 'off' : show(value),
+      isLive ? 'a Schedule, as this optimizer has' : `a number, as this optimizer has: ${show(live)}`,
+      "{ schedules: 'keep' } keeps the live value",
+    );
+  if (isLive || isSaved) return live;
+  if (!Array.isArray(value)) return value;
+  return value.map((v, i) => mergeSetting(who, `${path}[${i}]`, Array.isArray(live) ? live[i] : undefined, v, keep));
+}
+
+/** Reads the option `schedules`: whether live values stay where only one side has a Schedule. @throws TypeError, RangeError */
+export function keepsSchedules(who: string, options: LoadOptions): boolean {
+  checkOptions(who, options, ['schedules']);
+  return checkOneOf(who, 'schedules', options.schedules ?? 'check', ['check', 'keep']) === 'keep';
+}
+
+/** Settings as plain data: those that are set. */
+export function saveSettings({ set }: Settings): Record<string, unknown> {
+  const values = Object.entries(set).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(values.map(([name, value]) => [name, stored(value)]));
+}
+
+/** Settings after loading `options`, which lack those that were off. @throws TypeError, RangeError */
+export function loadSettings(
+  who: string,
+  path: string,
+  settings: Settings,
+  options: Readonly<Record<string, unknown>>,
+  keep: boolean,
+): Settings {
+  const names = Object.keys(settings.set).filter((name) => name in options || settings.isOptional(name));
+  const values = names.map((name) => [
+    name,
+    mergeSetting(who, `${path}.${name}`, settings.set[name], options[name], keep),
+  ]);
+  return settings.with(Object.fromEntries(values));
 }
 
 /** A group as plain data. */
 export function saveGroup({ settings, tensors }: Group): GroupState {
-  const options = Object.entries(settings.set).filter(([, value]) => value !== undefined);
-  return {
-    ...Object.fromEntries(options.map(([name, value]) => [name, stored(value)])),
-    params: tensors.map(({ key }) => key),
-  };
+  return { ...saveSettings(settings), params: tensors.map(({ key }) => key) };
 }
 
 /** The settings of a group after loading `dict`, without changing the group. @throws TypeError, RangeError */
-export function loadGroup(who: string, path: string, { settings, tensors }: Group, dict: unknown): Settings {
+export function loadGroup(
+  who: string,
+  path: string,
+  { settings, tensors }: Group,
+  dict: unknown,
+  keep: boolean,
+): Settings {
   checkOptions(`${who}: ${path}`, dict, ['params', ...Object.keys(settings.set)]);
   const { params, ...options } = dict as Record<string, unknown>;
-  const keys = tensors.map(({ key }) => key);
-  if (!Array.isArray(params) || params.length !== keys.length || keys.some((key, i) => key !== params[i])) {
-    throw typeError(who, `${path}.params`, show(params), show(keys));
-  }
-  // An optional setting that the dict lacks was off when it was saved.
-  const names = Object.keys(settings.set).filter((name) => name in options || settings.isOptional(name));
-  return settings.with(Object.fromEntries(names.map((name) => [name, merged(settings.set[name], options[name])])));
+  checkKeys(
+    who,
+    `${path}.params`,
+    params,
+    tensors.map(({ key }) => key),
+  );
+  return loadSettings(who, path, settings, options, keep);
+}
+
+/** Refuses a list that does not name exactly the params `keys`, in any order. @throws TypeError */
+export function checkKeys(who: string, path: string, given: unknown, keys: readonly (string | number)[]): void {
+  const names = new Set<unknown>(Array.isArray(given) ? given : []);
+  if (!Array.isArray(given) || given.length !== keys.length || keys.some((key) => !names.has(key)))
+    throw typeError(who, path, show(given), show(keys));
 }
 
 /** The state of a param as plain data. Arrays are copied. */
@@ -87,7 +154,7 @@ export function loadParam(
   const path = `state[${JSON.stringify(param.key)}]`;
   if (typeof dict !== 'object' || dict === null) throw typeError(who, path, show(dict), 'the state of that param');
   checkOptions(`${who}: ${path}`, dict, ['step', ...scalars, ...arrays.map(([name]) => name)]);
-  const step = checkInteger(who, `${path}.step`, dict['step'], '[0, inf)');
+  const step = checkInteger(who, `${path}.step`, dict['step'], countRange);
   const numbers = scalars.map((name) => checkNumber(who, `${path}.${name}`, dict[name]));
   const sources = arrays.map(([name, length]) => {
     const array = checkFloat32(who, `${path}.${name}`, dict[name]);
@@ -97,7 +164,7 @@ export function loadParam(
   return () => {
     param.step = step;
     param.scalars = numbers;
-    for (const [i, [name]] of arrays.entries()) stateArray(param, name).set(sources[i] as Float32Array);
+    for (const [i, [name]] of arrays.entries()) copyInto(stateArray(param, name), sources[i] as Float32Array);
   };
 }
 
@@ -109,12 +176,21 @@ export function checkFrame(
   groups: number,
   keys: readonly (string | number)[],
 ): StateDict {
-  checkOptions(who, dict, ['version', 'optimizer', 'stepCount', 'skippedSteps', 'paramGroups', 'state']);
-  const { version, optimizer: name, stepCount, skippedSteps, paramGroups, state } = dict;
+  checkOptions(who, dict, [
+    'version',
+    'optimizer',
+    'stepCount',
+    'skippedSteps',
+    'options',
+    'mode',
+    'paramGroups',
+    'state',
+  ]);
+  const { version, optimizer: name, stepCount, skippedSteps, options, mode, paramGroups, state } = dict;
   if (version !== 1) throw rangeError(who, 'version', show(version), '1');
   if (name !== optimizer) throw typeError(who, 'optimizer', show(name), `"${optimizer}"`);
-  checkInteger(who, 'stepCount', stepCount, '[0, inf)');
-  checkInteger(who, 'skippedSteps', skippedSteps, '[0, inf)');
+  checkInteger(who, 'stepCount', stepCount, countRange);
+  checkInteger(who, 'skippedSteps', skippedSteps, countRange);
   if (!Array.isArray(paramGroups)) throw typeError(who, 'paramGroups', show(paramGroups), 'a list');
   if (paramGroups.length !== groups)
     throw rangeError(who, 'paramGroups', `${paramGroups.length} group(s)`, String(groups));
@@ -129,5 +205,5 @@ export function checkFrame(
         [...known].map((k) => `"${k}"`).join(', '),
       );
   }
-  return { version, optimizer, stepCount, skippedSteps, paramGroups, state } as StateDict;
+  return { version, optimizer, stepCount, skippedSteps, options, mode, paramGroups, state } as StateDict;
 }

@@ -1,6 +1,6 @@
-import { show, typeError } from '../check/errors.js';
-import { checkNumber, checkOptions } from '../check/options.js';
-import { isFloat32 } from '../check/typed-array.js';
+import { rangeError, show, typeError } from '../check/errors.js';
+import { checkFloat, checkOptions } from '../check/options.js';
+import { copyInto, isFloat32 } from '../check/typed-array.js';
 import { Control } from '../engine/engine.js';
 import { isPinned, pinned } from '../engine/memory.js';
 import type { Declaration, Formula } from './declaration.js';
@@ -65,7 +65,10 @@ export class Stepper {
   readonly #grads: ReadGrad[] = [];
   /** State arrays that `start` filled in the current step, with their old contents, for a step that is not applied. */
   readonly #started: (readonly [array: Float32Array, before: Float32Array])[] = [];
-  /** True while user code may run during a call (a schedule, a getter). Nothing may change meanwhile. */
+  /**
+   * True during a call that runs user code (a schedule, a getter) or changes params. Nothing else may change meanwhile. It
+   * stays true if vm's timeout ends the call, because `finally` does not run then.
+   */
   #isBusy = false;
 
   constructor(declaration: Declaration, store: ParamStore, global: Settings, start: Formula['start']) {
@@ -86,11 +89,11 @@ export class Stepper {
       this.#resolve();
       this.#gradients.read(grads, this.#grads);
       this.#prepare(this.#grads, gradScale);
+      this.#store.plan.step();
+      return this.#finish(this.#grads);
     } finally {
       this.#isBusy = false;
     }
-    this.#store.plan.step();
-    return this.#finish(this.#grads);
   }
 
   stepAsync(grads: Grads, options?: StepAsyncOptions): Promise<StepResult> {
@@ -146,12 +149,14 @@ export class Stepper {
   #gradScaleOf(method: string, options: StepOptions, known: readonly string[]): number {
     checkOptions(`${this.#name}.${method}`, options, known);
     const given: unknown = options.gradScale;
-    return given === undefined ? 1 : checkNumber(this.#name, 'gradScale', given);
+    return given === undefined ? 1 : checkFloat(this.#name, 'gradScale', given);
   }
 
   /** Evaluates the schedules at the next step. */
   #resolve(): void {
     const next = this.stepCount + 1;
+    if (next > Number.MAX_SAFE_INTEGER)
+      throw rangeError(this.#name, 'stepCount', String(this.stepCount), 'fewer steps: float64 counts no further');
     this.#global.resolve(next);
     for (const group of this.#store.groups) group.settings.resolve(next);
   }
@@ -217,7 +222,7 @@ export class Stepper {
   }
 
   #settleStarted(applied: boolean): void {
-    if (!applied) for (const [array, before] of this.#started) array.set(before);
+    if (!applied) for (const [array, before] of this.#started) copyInto(array, before);
     this.#started.length = 0;
   }
 
@@ -235,11 +240,16 @@ export class Stepper {
         'this',
         'an optimizer in the middle of a call',
         'to wait until that call has returned',
+        "or vm's timeout interrupted the call: the params may be half updated, so load a checkpoint into a new optimizer",
       );
   }
 
+  get hasPendingStep(): boolean {
+    return !this.#queue.isEmpty;
+  }
+
   checkNoPendingStep(): void {
-    if (!this.#queue.isEmpty)
+    if (this.hasPendingStep)
       throw typeError(
         this.#name,
         'this',

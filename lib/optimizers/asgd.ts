@@ -89,9 +89,12 @@ export class ASGD extends Optimizer<typeof asgd> {
     super(asgd, params, options);
   }
 
-  /** The averaged weights: live arrays in the structure of the gradients. 0 before a param's first update. */
+  /**
+   * The averaged weights: live arrays in the structure of the gradients. A param without an update so far shows its
+   * present weights.
+   */
   get averagedParams(): Arrays {
-    return this.stateArrays('ax');
+    return this.stateArrays('ax', { startsAsParam: true });
   }
 
   protected override constants({ lr, lambd }: Resolved, t: number, [nextEta, mu]: readonly [number, number]): number[] {

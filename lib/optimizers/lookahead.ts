@@ -5,7 +5,7 @@ import { inspect, Optimizer, watch } from '../core/optimizer.js';
 import type { ParamState } from '../core/param-state.js';
 import type { Grads } from '../core/params.js';
 import type { Schedule } from '../core/schedule.js';
-import type { StateDict } from '../core/state-dict.js';
+import type { LoadOptions, StateDict } from '../core/state-dict.js';
 import type { StepAsyncOptions, StepOptions, StepResult, Watcher } from '../core/stepper.js';
 import { engine } from '../engine/backend.js';
 import type { Engine } from '../engine/engine.js';
@@ -166,7 +166,7 @@ export class Lookahead<O extends Optimizer = Optimizer> {
    *
    * @throws TypeError, RangeError for a state of another optimizer, of other params, or of another k or alpha
    */
-  loadStateDict(dict: LookaheadState): void {
+  loadStateDict(dict: LookaheadState, options?: LoadOptions): void {
     const method = `${who}.loadStateDict`;
     checkOptions(method, dict, ['version', 'optimizer', 'k', 'alpha', 'inner', 'slow']);
     const { version, optimizer, k, alpha, inner, slow } = dict as unknown as LookaheadState;
@@ -182,12 +182,12 @@ export class Lookahead<O extends Optimizer = Optimizer> {
     );
     const loaded = params.flatMap((param): [ParamState, Float32Array][] => {
       const array: unknown = slow[param.key];
-      if (array === undefined) return [];
+      if (array === undefined && !hasSteps(inner, param.key)) return [];
       const path = `slow[${JSON.stringify(param.key)}]`;
       checkLength(method, path, checkFloat32(method, path, array), param.length);
       return [[param, new Float32Array(array as Float32Array)]];
     });
-    this.#inner.loadStateDict(inner);
+    this.#inner.loadStateDict(inner, options);
     this.#slow.clear();
     for (const [param, array] of loaded) this.#slow.set(param, array);
   }
@@ -231,4 +231,10 @@ export class Lookahead<O extends Optimizer = Optimizer> {
   [inspect](): string {
     return `${who} (k: ${this.#k}, alpha: ${this.#alpha})\n${this.#inner[inspect]()}`;
   }
+}
+
+/** Whether a saved state counts updates of a param: then it must have slow weights too. */
+function hasSteps(dict: unknown, key: string | number): boolean {
+  const { step } = ((dict as Partial<StateDict> | undefined)?.state?.[key] ?? {}) as { step?: unknown };
+  return typeof step === 'number' && step > 0;
 }

@@ -1,4 +1,5 @@
 import { typeError } from '../check/errors.js';
+import { copyInto } from '../check/typed-array.js';
 import {
   type Declaration,
   defaultsOf,
@@ -159,9 +160,12 @@ abstract class ScheduleFree<D extends Declaration> extends Optimizer<D> {
     this.#name = declaration.name;
   }
 
-  /** The averaged weights x: live arrays in the structure of the gradients. 0 before a param's first update. */
+  /**
+   * The averaged weights x: live arrays in the structure of the gradients. A param without an update so far shows its
+   * present weights.
+   */
   get averagedParams(): Arrays {
-    return this.stateArrays('x');
+    return this.stateArrays('x', { startsAsParam: true });
   }
 
   /**
@@ -208,8 +212,16 @@ abstract class ScheduleFree<D extends Declaration> extends Optimizer<D> {
     param: Float32Array,
     { z, x }: Readonly<Record<'z' | 'x', Float32Array>>,
   ): void {
-    z.set(param);
-    x.set(param);
+    copyInto(z, param);
+    copyInto(x, param);
+  }
+
+  protected override get mode(): 'train' | 'eval' {
+    return this.#isEvaluating ? 'eval' : 'train';
+  }
+
+  protected override loadMode(mode: 'train' | 'eval'): void {
+    this.#isEvaluating = mode === 'eval';
   }
 
   #checkTraining(): void {

@@ -43,15 +43,31 @@ describe.each(titled(averaging))('%s', (_, c) => {
     expect(() => (named.averagedParams.a = a)).toThrow(TypeError);
   });
 
-  test('averagedParams start with the first update of a param', () => {
+  test('averagedParams show the present weights of a param without an update so far', () => {
     const [a, b] = [numbers(4, 1), numbers(4, 2)];
-    const optimizer = c.make({ a, b }) as Any;
+    const optimizer = c.make({ a, b }, { ema: 0.9 }) as Any;
+    expect(bits(optimizer.averagedParams.b)).toBe(bits(b));
     optimizer.step({ a: numbers(4, 3), b: null });
-    expect(bits(optimizer.averagedParams.b)).toBe(bits(new Float32Array(4)));
-    a.set(numbers(4, 9)); // an assignment before the first update of a param counts
-    b.set(numbers(4, 9));
+    expect(bits(optimizer.averagedParams.b)).toBe(bits(b));
+    b.set(numbers(4, 9)); // weights loaded from outside count
+    expect(bits(optimizer.averagedParams.b)).toBe(bits(b));
+    expect(bits(optimizer.emaParams.b)).toBe(bits(b));
+    const average = optimizer.averagedParams.a.slice();
+    a.set(numbers(4, 9)); // a param with an update has its own average
+    expect(bits(optimizer.averagedParams.a)).toBe(bits(average));
     optimizer.step({ a: null, b: new Float32Array(4) });
     for (const [i, x] of (optimizer.averagedParams.b as Float32Array).entries()) expect(x).toBeCloseTo(b[i]!, 4);
+  });
+
+  test('a method that the user defines on an averaged array is never called', () => {
+    const [a] = [numbers(4, 1)];
+    const optimizer = c.make({ a }, { ema: 0.9 }) as Any;
+    for (const array of [optimizer.averagedParams.a, optimizer.emaParams.a])
+      Object.defineProperty(array, 'set', { value: () => expect.unreachable('own set') });
+    optimizer.step({ a: numbers(4, 3) });
+    const dict = optimizer.stateDict();
+    optimizer.step({ a: numbers(4, 4) });
+    optimizer.loadStateDict(dict);
   });
 });
 

@@ -1,6 +1,6 @@
 // stateDict and loadStateDict: a resumed run continues bit for bit; a damaged dict is refused and changes nothing.
 import { describe, expect, test } from 'vitest';
-import type { HyperParameter } from '../../lib/core/declaration.js';
+import { type HyperParameter, optimizerHyperParameters } from '../../lib/core/declaration.js';
 import type { Optimizer, StateDict } from '../../lib/index.js';
 import {
   type Any,
@@ -83,12 +83,22 @@ describe.each(titled(variants))('%s', (_, c) => {
 
 describe.each(titled(classes))('%s', (_, c) => {
   const who = c.declaration.name;
+  const dictOf = (more: Options = { ema: 0.5 }) => structuredClone(rig(c, more, 5).optimizer.stateDict()) as Any;
 
   test('a state dict has the documented form', () => {
     const lr = (step: number) => 0.1 / step;
     const { optimizer } = rig(c, { lr, ema: 0.5, clipValue: 2 });
     const dict = optimizer.stateDict() as Any;
-    expect(Object.keys(dict)).toEqual(['version', 'optimizer', 'stepCount', 'skippedSteps', 'paramGroups', 'state']);
+    const mode = 'mode' in dict ? ['mode'] : [];
+    const counts = ['version', 'optimizer', 'stepCount', 'skippedSteps'];
+    expect(Object.keys(dict)).toEqual([...counts, 'options', ...mode, 'paramGroups', 'state']);
+    expect(dict.options).toEqual({
+      ema: 0.5,
+      flushDenormals: false,
+      gradNorm: false,
+      skipNonFinite: false,
+      zeroGrads: false,
+    });
     expect([dict.version, dict.optimizer, dict.stepCount, dict.skippedSteps]).toEqual([1, who, 3, 0]);
     expect(dict.paramGroups).toHaveLength(1);
     expect(dict.paramGroups[0]).toMatchObject({
@@ -124,21 +134,91 @@ describe.each(titled(classes))('%s', (_, c) => {
 
   test('loading restores numbers and flags, and keeps a live Schedule', () => {
     const lr = () => 0.25;
-    const from = rig(c, { lr: 0.5, clipValue: 3, maximize: true }).optimizer;
+    const from = rig(c, { lr: () => 0.5, clipValue: 3, maximize: true }).optimizer;
     const to = rig(c, { lr }).optimizer;
     to.loadStateDict(from.stateDict());
     expect(to.paramGroups[0]).toMatchObject({ lr, clipValue: 3, maximize: true });
-    from.loadStateDict(to.stateDict());
-    expect(from.paramGroups[0]!.lr).toBe(0.5);
     if ('betas' in c.declaration.hyperParameters) {
       const scheduled = rig(c, betas(c, lr, 0.5)).optimizer;
       expect(scheduled.stateDict().paramGroups[0]).toMatchObject(betas(c, { schedule: true }, 0.5));
-      const plain = rig(c, betas(c, 0.1, 0.2)).optimizer;
-      scheduled.loadStateDict(plain.stateDict());
+      scheduled.loadStateDict(
+        rig(
+          c,
+          betas(c, () => 0.1, 0.2),
+        ).optimizer.stateDict(),
+      );
       expect(scheduled.paramGroups[0]).toMatchObject(betas(c, lr, 0.2));
-      plain.loadStateDict(rig(c, betas(c, lr, 0.7)).optimizer.stateDict());
-      expect(plain.paramGroups[0]).toMatchObject(betas(c, 0.1, 0.7));
     }
+  });
+
+  test("a Schedule on one side only is a TypeError; { schedules: 'keep' } keeps the live value", () => {
+    const lr = () => 0.25;
+    const scheduled = () => rig(c, { lr });
+    const constant = () => rig(c, { lr: 0.5 });
+    const pairs: [live: Options, dict: Any, given: RegExp][] = [
+      [{ lr: 0.5 }, scheduled().optimizer.stateDict(), /lr: a Schedule, expected a number.* 0\.5 \(.*'keep'/],
+      [{ lr }, constant().optimizer.stateDict(), /lr: 0\.5, expected a Schedule.*'keep'/],
+      [{ lr: 0.5, clipValue: lr }, constant().optimizer.stateDict(), /clipValue: off, expected a Schedule/],
+      [{ lr: 0.5, clipNorm: lr }, constant().optimizer.stateDict(), /options\.clipNorm: off, expected a Schedule/],
+    ];
+    for (const [live, dict, given] of pairs) {
+      harmless(c, TypeError, given, ({ optimizer }) => optimizer.loadStateDict(dict), live);
+      const { optimizer } = rig(c, live);
+      optimizer.loadStateDict(dict, { schedules: 'keep' });
+      expect(optimizer.paramGroups[0]).toMatchObject('clipNorm' in live ? { lr: 0.5 } : live);
+    }
+    const { optimizer } = constant();
+    refused(RangeError, /schedules: "Keep", expected "check" or "keep"/, () =>
+      optimizer.loadStateDict(optimizer.stateDict(), { schedules: 'Keep' as 'keep' }),
+    );
+    if ('betas' in c.declaration.hyperParameters)
+      refused(TypeError, /betas\[0\]: 0\.1, expected a Schedule/, () =>
+        rig(c, betas(c, lr, 0.5)).optimizer.loadStateDict(rig(c, betas(c, 0.1, 0.2)).optimizer.stateDict()),
+      );
+  });
+
+  test.each<[string, Options]>([
+    ['clipNorm', { clipNorm: 0.1 }],
+    ['ema', { ema: 0.9 }],
+    ['clipValue', { clipValue: 0.05 }],
+    ['skipNonFinite', { skipNonFinite: true }],
+    ['zeroGrads', { zeroGrads: true }],
+    ['gradNorm', { gradNorm: true }],
+    ['none', {}],
+  ])('the resumed run has the options of the saved one, whatever it had before: %s', (_, options) => {
+    const others = { clipNorm: 7, ema: 0.3, zeroGrads: true, gradNorm: true, skipNonFinite: true };
+    for (const before of [{}, others]) {
+      const [source, target] = [rig(c, options), rig(c, before)];
+      for (const [i, array] of source.params.entries()) target.params[i]!.set(array);
+      target.optimizer.loadStateDict(structuredClone(source.optimizer.stateDict()));
+      expect(target.seen()).toBe(source.seen());
+      const hasEma = 'ema' in options;
+      if (hasEma) expect(target.optimizer.emaParams).toEqual(source.optimizer.emaParams);
+      else expect(() => target.optimizer.emaParams).toThrow(/emaParams: not kept/);
+      const of = (value: number) => ({ a: numbers(5, 3), b: numbers(18, 4).fill(value, 0, 1) });
+      for (const value of [30, Number.NaN]) {
+        const [x, y] = [of(value), of(value)];
+        expect(target.optimizer.step(y)).toEqual(source.optimizer.step(x));
+        expect(bits(y.b)).toBe(bits(x.b));
+      }
+      expect(target.seen()).toBe(source.seen());
+    }
+  });
+
+  test('names in any order', () => {
+    const dict = dictOf({}) as Any;
+    dict.paramGroups[0].params.reverse();
+    const { optimizer } = rig(c);
+    optimizer.loadStateDict({ ...dict, state: { b: dict.state.b, a: dict.state.a } });
+    expect(optimizer.stateDict().state).toEqual(dictOf({}).state);
+  });
+
+  test('a dict of version 0.1, which has no options: the optimizer keeps its own', () => {
+    const { options: _, mode: __, ...old } = dictOf({ ema: 0.5, clipNorm: 2 });
+    const { optimizer } = rig(c, { ema: 0.25, clipNorm: 3 });
+    optimizer.loadStateDict(old);
+    expect(optimizer.stateDict().options).toMatchObject({ ema: 0.25, clipNorm: 3 });
+    harmless(c, TypeError, /ema: unknown option/, ({ optimizer }) => optimizer.loadStateDict(old), {});
   });
 
   test('loading flags switches the kernel', () => {
@@ -168,7 +248,6 @@ describe.each(titled(classes))('%s', (_, c) => {
 
   // ---- Damage ----
 
-  const dictOf = (more: Options = { ema: 0.5 }) => structuredClone(rig(c, more, 5).optimizer.stateDict()) as Any;
   const load =
     (spoil: (dict: Any) => unknown) =>
     ({ optimizer }: { optimizer: Optimizer }) => {
@@ -189,12 +268,6 @@ describe.each(titled(classes))('%s', (_, c) => {
       RangeError,
       /paramGroups: 2 group\(s\), expected 1/,
       (d) => void d.paramGroups.push(d.paramGroups[0]),
-    ],
-    [
-      'names in another order',
-      TypeError,
-      /paramGroups\[0\]\.params: \["b", "a"\], expected \["a", "b"\]/,
-      (d) => void d.paramGroups[0].params.reverse(),
     ],
     ['another name', TypeError, /paramGroups\[0\]\.params: /, (d) => void (d.paramGroups[0].params[1] = 'c')],
     ['an unknown option', TypeError, /beta0: unknown option/, (d) => void (d.paramGroups[0].beta0 = 0.9)],
@@ -230,11 +303,6 @@ describe.each(titled(classes))('%s', (_, c) => {
     ],
   ])('damaged: %s', (_, kind, message, spoil) => {
     harmless(c, kind, message, load(spoil), { ema: 0.5 });
-  });
-
-  test('a dict with ema does not fit an optimizer without it, and vice versa', () => {
-    harmless(c, TypeError, /ema: unknown option/, ({ optimizer }) => optimizer.loadStateDict(dictOf({ ema: 0.5 })), {});
-    harmless(c, TypeError, /ema: undefined/, ({ optimizer }) => optimizer.loadStateDict(dictOf({})), { ema: 0.5 });
   });
 
   test('a getter in a dict may detach arrays that were read before it', () => {
@@ -345,6 +413,8 @@ test.each(titled(variants))(
           // A dict that is accepted lacks an option or has a valid one, or has another valid count.
           const [top, , option] = path;
           if (top === 'paramGroups') expect(Object.keys(table), title).toContain(option);
+          else if (top === 'options') expect([undefined, ...Object.keys(optimizerHyperParameters)]).toContain(path[1]);
+          else if (top === 'mode') expect(title).toMatch(/^mode (deleted|set to undefined)$/);
           else
             expect(title).toMatch(
               /^state\.\w\.(momentum|muProduct|eta|mu|lrMax|weightSum|interpolation) set to (-1|0\.5)$/,

@@ -2,7 +2,7 @@ import { rangeError, show, typeError } from '../../check/errors.js';
 import { checkFunction, checkOptions } from '../../check/options.js';
 import type { Scalar } from '../../core/declaration.js';
 import type { ParamTree } from '../../core/params.js';
-import type { StateDict } from '../../core/state-dict.js';
+import type { LoadOptions, StateDict } from '../../core/state-dict.js';
 import { Budget, Interruption, isFinitePoint } from '../evaluation.js';
 import { FlatParams } from '../flat-params.js';
 import { maxAbs, norm, type Vector } from '../linalg.js';
@@ -230,15 +230,17 @@ export class LBFGS {
 
   /**
    * Replaces counts, options and curvature pairs by those of a state that {@link stateDict} returned. The arrays are
-   * copied. lr keeps its present value if that is a Schedule, or if a Schedule was saved. If it throws, nothing has
-   * changed.
+   * copied. A Schedule is not saved: the live one stays. If it throws, nothing has changed.
    *
-   * @throws TypeError for another class, names or types; RangeError for another version, other lengths or counts
+   * @param options `schedules: 'keep'` keeps the live lr where only one of both is a Schedule.
+   * @throws TypeError for another class, names or types, or a Schedule on one side only; RangeError for another version,
+   *   other lengths or counts
    */
-  loadStateDict(dict: StateDict): void {
+  loadStateDict(dict: StateDict, options: LoadOptions = {}): void {
     this.#checkIdle();
-    const { stepCount, iterations, options, pairs } = loadRun(name, this.#params.tensors, dict, this.#options.lr);
-    const solver = this.#newSolver(options);
+    const loaded = loadRun(name, this.#params.tensors, dict, this.#options.lr, options);
+    const { stepCount, iterations, pairs } = loaded;
+    const solver = this.#newSolver(loaded.options);
     for (const [i, pair] of pairs.entries()) {
       solver.history.push(pair);
       if (solver.history.pairs.length === i)
@@ -249,7 +251,7 @@ export class LBFGS {
           'pairs saved by stateDict()',
         );
     }
-    this.#options = options;
+    this.#options = loaded.options;
     this.#solver = solver;
     this.#stepCount = stepCount;
     this.#iterations = iterations;

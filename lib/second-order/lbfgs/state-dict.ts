@@ -3,7 +3,15 @@ import { checkInteger, checkOptions } from '../../check/options.js';
 import { checkFloat32, checkLength, lengthOf } from '../../check/typed-array.js';
 import type { Scalar } from '../../core/declaration.js';
 import type { Tensor } from '../../core/params.js';
-import { checkFrame, type ParamStateDict, type StateDict } from '../../core/state-dict.js';
+import {
+  checkFrame,
+  checkKeys,
+  keepsSchedules,
+  type LoadOptions,
+  mergeSetting,
+  type ParamStateDict,
+  type StateDict,
+} from '../../core/state-dict.js';
 import { optionNames, type ResolvedOptions, resolveOptions } from './options.js';
 import type { Pair } from './two-loop.js';
 
@@ -41,20 +49,25 @@ export function saveRun(optimizer: string, tensors: readonly Tensor[], run: Save
 /**
  * Reads the state dict that {@link saveRun} made. The pairs are new arrays.
  *
- * @param liveLr the optimizer's lr. It stays if it is a Schedule, or if a Schedule was saved.
+ * @param liveLr the optimizer's lr. A Schedule stays where a Schedule was saved.
  * @throws TypeError, RangeError
  */
-export function loadRun(optimizer: string, tensors: readonly Tensor[], dict: StateDict, liveLr: Scalar): SavedRun {
+export function loadRun(
+  optimizer: string,
+  tensors: readonly Tensor[],
+  dict: StateDict,
+  liveLr: Scalar,
+  loadOptions: LoadOptions,
+): SavedRun {
   const who = `${optimizer}.loadStateDict`;
+  const keep = keepsSchedules(who, loadOptions);
   const keys = tensors.map(({ key }) => key);
   const { stepCount, paramGroups, state } = checkFrame(who, dict, optimizer, 1, keys);
   checkOptions(`${who}: paramGroups[0]`, paramGroups[0], ['params', ...optionNames]);
   const { params, lr, ...others } = paramGroups[0];
-  if (!Array.isArray(params) || params.length !== keys.length || keys.some((key, i) => key !== params[i]))
-    throw typeError(who, 'paramGroups[0].params', show(params), show(keys));
-  const isScheduleMark = typeof lr === 'object' && lr !== null && (lr as { schedule?: unknown }).schedule === true;
-  const isLive = isScheduleMark || typeof liveLr === 'function';
-  const options = resolveOptions(who, { ...others, lr: isLive ? liveLr : lr } as Partial<ResolvedOptions>);
+  checkKeys(who, 'paramGroups[0].params', params, keys);
+  const merged = mergeSetting(who, 'paramGroups[0].lr', liveLr, lr, keep);
+  const options = resolveOptions(who, { ...others, lr: merged } as Partial<ResolvedOptions>);
   return { stepCount, options, ...loadPairs(who, tensors, state, options.historySize) };
 }
 

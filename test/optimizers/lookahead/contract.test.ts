@@ -122,6 +122,17 @@ test('a resumed run continues bit for bit', () => {
   expect(second.stateDict()).toEqual(first.stateDict());
 });
 
+test('a state without the slow weights of an updated param is refused', () => {
+  const w = f32(1, 2);
+  const lookahead = new Lookahead(new SGD(w, { lr: 0.5 }), { k: 2 });
+  lookahead.step(f32(1, 1));
+  const dict = structuredClone(lookahead.stateDict());
+  refused(TypeError, /^Lookahead\.loadStateDict: slow\[0\]: undefined, expected a Float32Array/, () =>
+    lookahead.loadStateDict({ ...dict, slow: {} }),
+  );
+  expect(lookahead.stateDict()).toEqual(dict);
+});
+
 test('all members but the state are those of the inner optimizer', () => {
   const adam = new Adam([f32(1)], { lr: 0.1, ema: 0.5 });
   const lookahead = new Lookahead(adam);

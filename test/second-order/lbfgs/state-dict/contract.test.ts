@@ -80,11 +80,28 @@ test('loading restores the options, and keeps a live Schedule', () => {
   expect(plain.lbfgs.lr).toBe(0.5);
   expect(plain.lbfgs.stateDict()).toEqual(dict);
   const live = setup({ lr: () => 0.75 });
-  live.lbfgs.loadStateDict(dict);
+  const scheduled = setup({ lr: () => 0.5 }).lbfgs.stateDict();
+  live.lbfgs.loadStateDict(scheduled);
   expect(live.lbfgs.lr).toBe(0.75);
-  const marked = setup({ lr: 0.25 });
-  marked.lbfgs.loadStateDict(live.lbfgs.stateDict());
-  expect(marked.lbfgs.lr).toBe(0.25);
+  const constant = setup({ lr: 0.25 });
+  for (const [lbfgs, other] of [
+    [live.lbfgs, dict],
+    [constant.lbfgs, scheduled],
+  ] as const) {
+    const { lr } = lbfgs;
+    expect(() => lbfgs.loadStateDict(other)).toThrow(/^LBFGS\.loadStateDict: paramGroups\[0\]\.lr: .* Schedule/);
+    lbfgs.loadStateDict(other, { schedules: 'keep' });
+    expect(lbfgs.lr).toBe(lr);
+  }
+});
+
+test('names in any order', () => {
+  const [x, y] = [new Float32Array(3), new Float32Array(4)];
+  const make = (params: Any) =>
+    new LBFGS(params, { grads: Object.fromEntries(Object.keys(params).map((k) => [k, params[k].slice()])) as Any });
+  const dict = make({ x, y }).stateDict();
+  expect(make({ y, x }).stateDict().paramGroups[0]!.params).toEqual(['y', 'x']);
+  make({ y, x }).loadStateDict(dict);
 });
 
 test('a dict that does not fit is refused and changes nothing', () => {
