@@ -1,10 +1,13 @@
 // Every example of the README, of the guide and of the docstrings runs.
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import * as tf from '@tensorflow/tfjs-core';
 import ts from 'typescript';
 import { describe, expect, test, vi } from 'vitest';
+import { unpatch } from '../../lib/tfjs/index.js';
 import { optimizerTable, readmePath, withTable } from '../../scripts/optimizer-table.js';
 import { examples } from '../support/examples.js';
+import { freshBackend } from '../support/tfjs.js';
 
 const require = createRequire(__filename);
 
@@ -39,6 +42,7 @@ describe('run', () => {
     const { outputText } = ts.transpileModule(code, {
       compilerOptions: { module: ts.ModuleKind.CommonJS, target: ts.ScriptTarget.ES2022 },
     });
+    if (/@tensorflow/.test(code)) await freshBackend('cpu');
     const log = vi.spyOn(console, 'log').mockImplementation(() => {});
     try {
       const run = new Function('require', 'exports', `return (async () => {${outputText}\n})()`) as (
@@ -48,6 +52,7 @@ describe('run', () => {
       await run((name: string) => own[name] ?? require(name), {});
     } finally {
       log.mockRestore();
+      unpatch(tf);
     }
   });
 });

@@ -8,12 +8,16 @@ import { afterEach, beforeAll, beforeEach } from 'vitest';
 tf.registerBackend('elsewhere', () => new MathBackendCPU());
 tf.copyRegisteredKernels('cpu', 'elsewhere');
 
+/** Starts a backend, without the tensors and variables of other test files in the same worker. */
+export async function freshBackend(name: string): Promise<void> {
+  tf.engine().reset();
+  await tf.setBackend(name);
+  await tf.ready();
+}
+
 /** Runs the tests of a describe block on a backend; each frees its tensors and variables. */
 export function onBackend(name: string): void {
-  beforeAll(async () => {
-    await tf.setBackend(name);
-    await tf.ready();
-  });
+  beforeAll(() => freshBackend(name));
   beforeEach(() => {
     tf.disposeVariables(); // other files of the same worker may have left some
     tf.engine().startScope();

@@ -2,13 +2,16 @@
 import { dirname, join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { buildSync } from 'esbuild';
-import { describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import * as ours from '../../../lib/tfjs/index.js';
 import type { Any } from '../../support/bad-input.js';
+import { freshBackend } from '../../support/tfjs.js';
 
 const { sgd, momentum, adagrad, adadelta, adam, adamax, rmsprop } = ours;
 
 const factories = { sgd, momentum, adagrad, adadelta, adam, adamax, rmsprop };
+
+beforeAll(() => freshBackend('cpu'));
 
 test('namespaces that share a map can be patched and unpatched in any order', () => {
   const map = tf.serialization.SerializationMap.getMap().classNameMap;

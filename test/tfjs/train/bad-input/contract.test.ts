@@ -2,13 +2,14 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, test } from 'vitest';
 import * as ours from '../../../../lib/tfjs/index.js';
+import { freshBackend } from '../../../support/tfjs.js';
 
 const { sgd, momentum, adagrad, adadelta, adam, adamax, rmsprop } = ours;
 
 const factories = { sgd, momentum, adagrad, adadelta, adam, adamax, rmsprop };
 
 describe('errors', () => {
-  beforeAll(() => tf.setBackend('cpu'));
+  beforeAll(() => freshBackend('cpu'));
 
   test.each([
     [() => sgd(undefined as never), TypeError('SGDOptimizer: learningRate: undefined, expected a number')],
