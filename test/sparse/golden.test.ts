@@ -1,6 +1,6 @@
 /**
- * Gradients of some rows against float64, with FORMULAS.md's lazy semantics: a step touches only the rows that are named,
- * a row named twice has the sum of its gradients, decay is for touched rows, t counts the param's steps.
+ * Sparse gradients against float64, with lazy semantics: a step changes only the rows that are named. A row named twice
+ * has the sum of its gradients. Decay applies to the named rows. t counts the param's steps.
  */
 
 import { describe, expect, it } from 'vitest';

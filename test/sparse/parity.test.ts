@@ -138,7 +138,7 @@ describe.each(titled(some))('%s over many chunks', (_, c) => {
   );
 });
 
-test('what these tests compare shows the order in which rows are summed, and of partial sums', () => {
+test('another order of the rows changes the weights and the norm that these tests compare', () => {
   const next = random(3);
   const values = Float32Array.from({ length: 64 * 300 }, next);
   const rows = Int32Array.from({ length: 300 }, (_, i) => i % 100);

@@ -94,7 +94,7 @@ describe.each(titled(rowForms))('%s', (_, c) => {
     );
   });
 
-  test('the rows that no step names stay as they are, but for what begins in the first', () => {
+  test('after the first step, rows that no step names keep weights and state', () => {
     check(
       fc.property(runOf(c), (r) => {
         const data = r.w.slice();
@@ -174,7 +174,7 @@ test.each(titled(inert))('%s: rows that are not named have a gradient of 0', (_,
   );
 });
 
-test('for a class whose state fades they have not: lazy is not dense', () => {
+test('Adam: a sparse step differs from a dense step with zeros in the other rows', () => {
   const adam = rowForms.find(({ declaration }) => declaration.name === 'Adam') as Case;
   const run = { rows: 2, size: 2, w: Float32Array.of(1, 2, 3, 4), options: {} } as Run;
   const first = Float32Array.of(1, 1, 1, 1);

@@ -190,7 +190,7 @@ describe.each(engines.flatMap((e) => classes.map((c) => [e.name, c.title, e, c] 
     expect(r.seen()).toBe(twin.seen());
   });
 
-  test.runIf(sparse)('a row that is none: a rejection, and nothing changes', async () => {
+  test.runIf(sparse)('a row number out of range rejects the step and changes nothing', async () => {
     const more = { zeroGrads: true, ema: 0.9 };
     const values = pinned(6, 1);
     const unchanged = bits(values);

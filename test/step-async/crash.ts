@@ -1,5 +1,5 @@
-// Run in processes of their own by step-async.test.ts: what would take one down if a step on another thread ever used
-// memory that is gone. The last scenario says 'alive'.
+// Scenarios that would crash the process if a step on another thread ever used freed memory. fuzz.slow.test.ts runs
+// them in separate processes. The last scenario says 'alive'.
 import { join } from 'node:path';
 import { MessageChannel, markAsUntransferable, Worker } from 'node:worker_threads';
 import { Adam, allocate, SGD, setThreads } from '../../lib/index.js';

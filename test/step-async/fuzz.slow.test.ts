@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 
-/** Runs scenarios of step-async-crash.ts in a process of its own. */
+/** Runs scenarios of crash.ts in a separate process. */
 function run(scenarios: readonly string[]): Promise<unknown> {
   return new Promise((resolve) => {
     const script = join(__dirname, 'crash.ts');

@@ -168,7 +168,7 @@ describe.each(engines.map((e) => [e.name, e] as const))('%s', (_, over) => {
     expect(optimizer.stepCount).toBe(2);
   });
 
-  test('memory that goes while a step waits', async () => {
+  test('memory detached while a step waits rejects that step', async () => {
     const memory = new WebAssembly.Memory({ initial: 1, maximum: 8 });
     const g = new Float32Array(memory.buffer, 0, 4);
     const w = pinned(4, 1);

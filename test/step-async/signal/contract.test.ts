@@ -66,7 +66,7 @@ describe.each(engines.map((e) => [e.name, e] as const))('%s', (_, over) => {
     expect(r.seen()).toBe(twin.seen());
   });
 
-  test('listeners are let go; many steps with one signal make no noise', async () => {
+  test('abort listeners are removed; many steps with one signal cause no warning', async () => {
     const warnings: unknown[] = [];
     const listen = (warning: unknown) => warnings.push(warning);
     process.on('warning', listen);
@@ -90,7 +90,7 @@ describe.each(engines.map((e) => [e.name, e] as const))('%s', (_, over) => {
     expect(getEventListeners(control.signal, 'abort')).toEqual([]);
   });
 
-  test('Lookahead: the same as step; wrapped around no step in flight', async () => {
+  test('Lookahead: the same as step; an optimizer with a pending step cannot be wrapped', async () => {
     const of = (r: Rig) => new Lookahead(r.optimizer, { k: 2 });
     const [r, twin] = [rigOf(), rigOf()];
     const pending = r.optimizer.stepAsync(grads(3));

@@ -26,8 +26,8 @@ export function weights(length: number, seed: number): Float32Array {
 }
 
 /**
- * 'plain': around 1, with zeros. 'wild': also from 1.3e-19 to 1e18, all that float32 can square (FORMULAS.md's golden
- * range), some elements from one end to the other between steps.
+ * 'plain': around 1, with zeros. 'wild': also from 1.3e-19 to 1e18, the range whose squares float32 can hold. Some
+ * elements go from one end to the other between steps.
  */
 export type Kind = 'plain' | 'wild';
 

@@ -1,5 +1,5 @@
 /**
- * The float64 truth of the optimizers, written from FORMULAS.md and API.md alone.
+ * The float64 truth of the optimizers, written from the papers and the documented behaviour alone.
  * It must never import from lib/, nor be adjusted to what lib/ does: independence is its worth.
  */
 
@@ -744,7 +744,7 @@ export function hyperAt(step: number, options: Options, defaults: Partial<Hyper>
 
 export type Gradient = ArrayLike<number> | null;
 
-/** One optimizer over several params, with API.md's "order in a step". Wrong orders override its methods. */
+/** One optimizer over several params, with the documented order in a step. Wrong orders override its methods. */
 export class Reference {
   readonly params: Cell<string>[][];
   /** Norm of the last step: after gradScale, before clipping. */

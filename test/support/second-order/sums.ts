@@ -1,4 +1,5 @@
-// Sums of functions with N = 30 terms: what SFO is compared on. scripts/sfo-curves.ts and sfo.test.ts share them.
+// Sums of functions with N = 30 terms, on which SFO is compared with other methods. scripts/sfo-curves.ts and
+// test/second-order/sfo/golden.test.ts share them.
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';

@@ -1,5 +1,5 @@
 // TensorFlow.js's formulas. Its momentum is golden with SGD's, and its centered RMSProp, which is NaN for an element
-// without gradient, is compared with TensorFlow.js itself (adapters/tfjs-train.test.ts).
+// without gradient, is compared with TensorFlow.js itself (test/tfjs/train/contract.test.ts).
 import { allClasses } from '../../support/classes.js';
 import { lrMistakes } from '../../support/golden/mistakes.js';
 import * as truth from '../../support/golden/reference.js';
