@@ -29,7 +29,6 @@ function commandLine(): string {
   return ['npm run', command, ...(args.length > 0 ? ['--', ...args] : [])].join(' ');
 }
 
-/** The commands `study` and `bench`. */
 export function newProgram(): Command {
   const program = new Command('npm run').showHelpAfterError('(--help lists the options)');
   addStudy(program);

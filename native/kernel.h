@@ -4,8 +4,8 @@
 #pragma once
 #include <stddef.h>
 
-/// The prologue and epilogue that all optimizers share, applied around the formula in one walk over memory. Each
-/// constants row starts with it. The order is the one of `Pass` in lib/engine/engine.ts.
+/// The constants of the shared prologue and epilogue, which kernels/loop.h applies around the formula in one walk over
+/// memory. Each constants row starts with one Pass. The order is the one of `Pass` in lib/engine/engine.ts.
 struct Pass {
   float gradScale;    ///< grad = gradScale * grad; negative for maximize; includes the coefficient of clipNorm
   float clipValue;    ///< grad = clamp(grad, -clipValue, clipValue); skipped if infinite
@@ -112,7 +112,8 @@ struct KernelSet {
   Float64Kernels float64;
 };
 
-// A kernel spells its state and its constants. The loader compares the spelling with the TypeScript declaration.
+// A kernel spells its state and its constants. The constructor of an optimizer compares the spelling with the
+// TypeScript declaration, through `confirm` (lib/engine/native.ts).
 #define STATE(...) static constexpr char kState[] = #__VA_ARGS__;
 /// Only for a kernel with state per matrix row or column.
 #define LAYOUT(...) static constexpr Layout kLayout[] = {__VA_ARGS__};

@@ -2,7 +2,7 @@ import { size, times } from './format.js';
 import { fewerPasses, passes } from './fused.js';
 import { type ClassRow, isSkipped, type PeerRow, type Results } from './results.js';
 
-// Looks up in the results what the goals are about.
+// Finds in the results the number that each goal is about.
 
 /** A measured number and a remark. */
 export interface Value {

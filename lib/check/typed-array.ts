@@ -1,7 +1,8 @@
 import { rangeError, show, typeError } from './errors.js';
 
 const typedArrayPrototype = Object.getPrototypeOf(Float32Array.prototype) as object;
-// Captured once, so that properties that user code defines on an array have no effect.
+// The getters are captured once, and the functions below call these, so that properties that user code defines on an
+// array have no effect.
 const lengthOfAny = Object.getOwnPropertyDescriptor(typedArrayPrototype, 'length')?.get as (this: unknown) => number;
 const tagOfAny = Object.getOwnPropertyDescriptor(typedArrayPrototype, Symbol.toStringTag)?.get as (
   this: unknown,
@@ -11,7 +12,6 @@ const bufferOfAny = Object.getOwnPropertyDescriptor(typedArrayPrototype, 'buffer
   this: unknown,
 ) => ArrayBufferLike;
 
-/** Buffer of a typed array. */
 export function bufferOf(array: Float32Array | Int32Array | Uint32Array): ArrayBufferLike {
   return bufferOfAny.call(array);
 }
@@ -20,7 +20,6 @@ const byteOffsetOfAny = Object.getOwnPropertyDescriptor(typedArrayPrototype, 'by
   this: unknown,
 ) => number;
 
-/** Byte offset of a typed array in its buffer. */
 export function byteOffsetOf(array: Float32Array | Int32Array | Uint32Array): number {
   return byteOffsetOfAny.call(array);
 }
@@ -101,7 +100,6 @@ export function checkRows(who: string, argument: string, value: unknown): Int32A
   return value as Int32Array;
 }
 
-/** Whether row numbers are signed. */
 export function isSigned(rows: Int32Array | Uint32Array): boolean {
   return tagOfAny.call(rows) === 'Int32Array';
 }

@@ -31,7 +31,7 @@ export interface Declaration {
   readonly reference: string;
   /** The update formula as in the literature, one line an entry. */
   readonly formula: readonly string[];
-  /** A fixed kind, or a choice by the options of a group. */
+  /** The kind of weight decay, or a function that chooses it from a group's options. */
   readonly decay: Decay | ((options: Readonly<Record<string, unknown>>) => Decay);
   readonly hyperParameters: Readonly<Record<string, HyperParameter>>;
   /** The kernels that the class chooses from, by their names in `native/kernels/all.h`. */

@@ -9,7 +9,7 @@ export interface Extent {
   readonly path: string;
 }
 
-/** The memory of an array. */
+/** The addresses from an array's first byte up to, but not including, the byte after its last. */
 export function extentOf(engine: Engine, array: Float32Array, path: string, start = engine.address(array)): Extent {
   return { start, end: start + lengthOf(array) * Float32Array.BYTES_PER_ELEMENT, path };
 }

@@ -18,7 +18,10 @@ import { gradPath, isSparseGrad, readGrads } from './params.js';
 
 const maxSignedRows = 2 ** 31;
 
-/** A gradient as read from the user, not yet checked: an array, rows and values read once, or null. */
+/**
+ * A gradient as the user gave it, not yet checked: a dense array, a sparse gradient whose `rows` and `values` were each
+ * read once, or null.
+ */
 export type ReadGrad = Float32Array | ReadSparseGrad | null;
 
 class ReadSparseGrad {
@@ -44,7 +47,7 @@ export class Gradients {
     this.#denseOnly = denseOnly;
   }
 
-  /** Reads one gradient a param, each once. No user code runs after this. @throws as {@link readGrads} */
+  /** Reads one gradient per param, each once. In `step`, no user code runs after this. @throws as {@link readGrads} */
   read(grads: unknown, out: ReadGrad[]): void {
     const { name, structure, params } = this.#store;
     readGrads(name, structure, params, grads, out);
@@ -58,7 +61,8 @@ export class Gradients {
   /**
    * Registers the gradients of a step in the plan. In `rowOf` it marks the params without a gradient by −1.
    * @param isWritten Whether the step writes to the gradients (`zeroGrads`): then they may not overlap each other.
-   * @throws TypeError, RangeError for a gradient that does not fit its param, or overlaps memory that it must not
+   * @throws TypeError, RangeError for a gradient that does not fit its param, overlaps a param, or, if it is written
+   *   to, overlaps another gradient
    */
   register(grads: readonly ReadGrad[], plan: Plan, rowOf: Int32Array, isWritten: boolean): void {
     const { params } = this.#store;
@@ -68,7 +72,8 @@ export class Gradients {
       const grad = grads[i]!;
       rowOf[i] = grad === null ? -1 : 0;
       if (grad === param.grad && grad !== null && lengthOf(grad as Float32Array) === param.length) continue;
-      // A gradient that is absent from a step is compared with the others again when it returns.
+      // If a step has no gradient for a param, the param's next gradient is checked again, because it may overlap the
+      // others.
       param.grad = null;
       if (grad === null) continue;
       this.#check(param, grad);
@@ -106,7 +111,10 @@ export class Gradients {
     for (const extent of rows) checkApart(name, extent, written);
   }
 
-  /** Checks the gradients of a step that runs later, as far as possible now. @throws TypeError, RangeError */
+  /**
+   * Checks the gradients of a queued step when it is called, as far as that is possible before it runs.
+   * @throws TypeError, RangeError
+   */
   checkAhead(grads: readonly ReadGrad[]): void {
     for (const [i, param] of this.#store.params.entries()) {
       const grad = grads[i]!;

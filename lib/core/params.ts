@@ -189,7 +189,8 @@ export function readGrads(
     }
     if (given > count) {
       const unknown = Object.keys(grads).find((name) => !tensors.some(({ key }) => key === name));
-      if (unknown === undefined) return; // the extra name is inherited, and all gradients are present
+      // The extra property is inherited. Every param has its gradient.
+      if (unknown === undefined) return;
       throw typeError(
         who,
         `grads[${JSON.stringify(unknown)}]`,

@@ -7,8 +7,8 @@ type Table = Readonly<Record<string, HyperParameter>>;
 
 /**
  * Checks the value that a user gave for one hyper-parameter.
- * @returns The value to keep. A list becomes a frozen copy, so that an assignment to an element is not silently
- *   ignored.
+ * @returns The value to keep. A list is kept as a frozen copy: assigning to an element then throws in strict mode,
+ *   instead of having no effect.
  * @throws TypeError for a wrong type, RangeError for a value out of range
  */
 function checkSetting(who: string, name: string, parameter: HyperParameter, value: unknown): unknown {

@@ -22,7 +22,9 @@ export const Control = {
 /** Index of each number at the start of a constants row: the order of `struct Pass` in native/kernel.h. */
 export const Pass = { gradScale: 0, clipValue: 1, l2: 2, decayFactor: 3, emaRate: 4, emaStart: 5, length: 6 } as const;
 
-/** Elements that a partial sum covers. It is part of the definition of a sum: native/kernel.h has the same number. */
+/**
+ * Number of elements in one partial sum. It determines the bits of a sum, so native/kernel.h has the same number.
+ */
 export const chunkLength = 16384;
 
 /** The same for sums over one matrix row and for Gram matrices: native/kernel.h has the same number. */
@@ -41,7 +43,10 @@ export interface StepConstants {
   readonly rowOf: Int32Array;
 }
 
-/** A fixed set of tensors, registered once. A step is one call. A plan does not check: the optimizer has done that. */
+/**
+ * A fixed set of tensors, registered once. A step is one call. The optimizer checks types, lengths and overlap. A plan
+ * checks only the row numbers of sparse gradients at each step.
+ */
 export interface Plan {
   setTensor(
     index: number,

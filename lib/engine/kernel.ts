@@ -11,9 +11,9 @@ export interface KernelDeclaration {
   /** State arrays with one number a matrix row or column. All others have one number an element. */
   readonly layout?: Readonly<Record<string, 'row' | 'column'>>;
   /**
-   * For kernels with such state: the new number of a matrix row or column, from the mean square of its gradient. It
-   * runs before `reference` sees the row. With `norms` it runs for all rows and columns before the first walk. The
-   * formulas see one row at a time.
+   * Only for kernels with state per matrix row or column: computes the new state number of a row or column from the
+   * mean square of its gradient. It runs before `reference` sees the row. With `norms` it runs for all rows and columns
+   * before the first walk. The formulas see one row at a time.
    */
   readonly accumulate?: (constants: readonly number[]) => (meanSquare: number, before: number) => number;
   /** For kernels that need two norms of the whole tensor before the update. */

@@ -7,8 +7,8 @@ export type Columns = readonly Float64Array[];
 /**
  * Vector operations. Float32 and float64 arrays may be mixed. All arithmetic is float64; a result is rounded once, when
  * it is stored. A sum adds chunks of `chunkLength` elements in their order. Within a chunk, element i goes to lane i
- * mod 16, and the lanes are folded in halves. An output may be the same array as an input, but may not overlap one
- * otherwise. Lengths must be equal: the addon throws a RangeError if not, and the JavaScript engine does not check.
+ * mod 16, and the lanes are folded in halves. An output may be the same array as an input, but must not overlap it
+ * partly. Lengths must be equal: the addon throws a RangeError if not, and the JavaScript engine does not check.
  */
 export interface Linalg {
   /** xᵀy. */

@@ -37,8 +37,8 @@ export function prebuildPath({ platform, arch, libc }: Target): string {
 export const ownBuild = join(root, 'build', 'Release', 'schuss.node');
 
 /**
- * Loads a published prebuild. Each path is a literal, because bundlers follow only those. It is inside a `try`, because
- * bundlers tolerate a missing file only there.
+ * Loads a published prebuild. Each path is a literal, because bundlers follow only those. The `require` calls are
+ * inside a `try`, because only there do bundlers accept a missing file.
  */
 function published(name: string): unknown {
   try {

@@ -3,9 +3,9 @@ import { chunkLength, Pass, pieceLength } from './engine.js';
 import type { KernelDeclaration, Norms } from './kernel.js';
 import { dotOfChunk } from './reference-linalg.js';
 
-// The executable specification of native/kernels/loop.h and measured_loop.h: the same operations in the same order. The
-// product of two floats is exact in float64, and sums, quotients and roots of floats round twice without harm, so
-// Math.fround after each operation gives float32 arithmetic to the bit.
+// The executable specification of native/kernels/loop.h and measured_loop.h: the same operations in the same order.
+// Math.fround after each operation gives exact float32 arithmetic. The product of two floats is exact in float64. For
+// sums, quotients and roots, rounding to float64 first does not change the float32 result.
 const f = Math.fround;
 
 /** A tensor registered in a plan, or one matrix row of it. */

@@ -86,7 +86,7 @@ const elementNorms = {
   resolve,
 };
 
-/** Norms of a param with a shape, whose rowAvg and colAvg `accumulate` has updated. */
+/** Norms of a param with a shape. `accumulate` has already updated rowAvg and colAvg. */
 const factoredNorms = {
   resolveMean: (constants: Constants, mean: number): Constants => replaced(constants, { rootMean: Math.sqrt(mean) }),
   measure(constants: Constants, [rowAvg, colAvg]: readonly [Float32Array, Float32Array, ...Float32Array[]]): Measure {
@@ -231,7 +231,10 @@ export class Adafactor extends Optimizer<typeof adafactor> {
     super(adafactor, params, options);
   }
 
-  /** ρ of group 0 in the next step: `lr` if it is set, else the relative step of a param that took every step. */
+  /**
+   * ρ of group 0 in the next step: `lr` if it is set, otherwise the relative step of a param that had a gradient in
+   * every step.
+   */
   override get lr(): number {
     const lr = super.lr as number | undefined;
     return lr ?? relativeRate(this.paramGroups[0]!.warmupInit, this.stepCount + 1);

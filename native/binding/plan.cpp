@@ -1,5 +1,5 @@
-// A plan is a JavaScript function. A call is one step, which allocates and converts nothing. The caller, lib/core,
-// keeps the arrays alive whose addresses the plan holds, and checks their lengths before every step.
+// A plan is a JavaScript function. A call is one step, which allocates and converts nothing. The plan holds addresses
+// of arrays. The caller, lib/core, keeps those arrays alive and checks their lengths before every step.
 #include "plan.h"
 
 #include <stdint.h>

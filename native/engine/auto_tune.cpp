@@ -7,8 +7,9 @@ namespace {
 constexpr size_t kWarmupSteps = 3;
 // The first step of a trial is not recorded: it has to wake threads, or threads of the step before are still awake.
 constexpr size_t kTrialSteps = 4;
-// Steps between two trials. The interval doubles after each trial that failed, up to the longest one. That is longer if
-// the trial was slower than the best level by kMuchSlower.
+// Steps between two trials. The interval doubles after each trial that failed, up to kLongestInterval. The longest
+// interval is kLongestIfMuchSlower if the trial cost more than kMuchSlower times as much as the best
+// level.
 constexpr size_t kFirstInterval = 4, kShortestInterval = 16, kLongestInterval = 128, kLongestIfMuchSlower = 1024;
 constexpr double kMuchSlower = 1.5;
 // A level becomes the best one if its cost is below this share of the best cost. Noise alone must not change the level.

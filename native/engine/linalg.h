@@ -47,7 +47,8 @@ struct Columns {
 void project(const KernelSet& set, Columns p, const double* x, double* out);
 /// x = x + P weights, the columns in groups of four.
 void addCombination(const KernelSet& set, Columns p, const double* weights, double* x);
-/// P = P Qᵀ. Q has `qRows` rows of p.count numbers: as many columns of P are computed, the others become 0.
+/// P = P Qᵀ. Q has `qRows` rows of p.count numbers. The first `qRows` columns of P are computed, and the
+/// others become 0.
 void gemmInPlace(const KernelSet& set, Columns p, const double* const* q, size_t qRows);
 /// products = Pᵀ P, in row-major order. Partial sums cover kPiece rows.
 void gram(const KernelSet& set, Columns p, double* products);

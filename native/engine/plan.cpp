@@ -125,8 +125,8 @@ bool Plan::decide(double sumSquares, double* gradScale) {
   return true;
 }
 
-/// Phase 3: updates all tensors. The means and norms of measured walks belong to this phase, because they are those of
-/// the clipped gradients.
+/// Phase 3: updates all tensors. Kernels that need means or norms of a tensor measure them here, after clipping,
+/// because they need those of the clipped gradients.
 void Plan::apply(float gradScale) {
   prepare(gradScale);
   if (hasMeans_) resolveMeans();
@@ -199,7 +199,6 @@ void Plan::forEachChunk(Work work) {
   });
 }
 
-/// Calls work(tensor) for all active tensors.
 template <class Work>
 void Plan::forEachActive(Work work) {
   for (size_t i = 0; i < tensors_.size(); ++i) {

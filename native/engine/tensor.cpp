@@ -36,7 +36,7 @@ void Tensor::prepare(const float* constantsRow, size_t stride, float gradScale, 
     constants = resolved;
   }
   span.zeroGrad = zeroGrad;
-  // The ema starts in the whole param, also in rows without a gradient.
+  // The moving average starts as a copy of the whole param, including the rows without a gradient.
   if (sparseRows != nullptr && pass.emaStart != 0 && span.ema != nullptr) {
     memcpy(span.ema, span.param, span.length * sizeof(float));
   }
@@ -51,8 +51,8 @@ double Tensor::sumSquaresOfGrad(const KernelSet& set, const Chunk& chunk) const 
   return sum;
 }
 
-// A matrix row belongs to the chunk in which it starts. So does a group of columns, if the tensor is counted column by
-// column.
+// A matrix row belongs to the chunk in which it starts. For groups of columns the elements are counted column by
+// column; a group also belongs to the chunk in which it starts.
 void Tensor::accumulateMeans(const Chunk& chunk) const {
   const size_t rows = span.length / columns, end = chunk.begin + chunk.length;
   for (size_t begin = roundUp(chunk.begin, columns); begin < end; begin += columns) {

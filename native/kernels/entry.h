@@ -1,5 +1,5 @@
 #pragma once
-// Makes a table row of a kernel struct: the functions of struct Kernel, instantiated for it.
+// Turns a kernel struct into its row of the table: instantiates the functions of `struct Kernel` for it.
 namespace ISA {
 /// The kernel struct is the array of its constants.
 template <class K>

@@ -69,7 +69,8 @@ inline void multiply(double factor, const void* xData, void* outData, size_t len
   });
 }
 
-/// The largest magnitude so far, and NaN if there was one. Two registers, because comparisons do not find a NaN again.
+/// The largest magnitude so far, and NaN if there was one. NaN has its own register, because a later comparison would
+/// lose it.
 template <class V>
 struct MaxAbs {
   V max = 0.0, nan = 0.0;

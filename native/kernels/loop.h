@@ -52,7 +52,8 @@ struct Part {
   ALWAYS_INLINE void store(Vec v, float* p) const { v.store(p, lanes); }
 };
 
-/// Returns the gradient that the formula sees. The plain step (kAll false) omits everything but the scale.
+/// Returns the gradient that the formula sees. With kAll false it only scales: clipping and L2 decay are
+/// off.
 template <bool kAll>
 ALWAYS_INLINE Vec prologue(const Pass& pass, Vec param, Vec grad) {
   grad = Vec(pass.gradScale) * grad;
@@ -107,8 +108,9 @@ ALWAYS_INLINE void updateVector(M memory, const Pass& pass, const K& kernel, con
   epilogue<kAll>(memory, pass, span, i, before, param);
 }
 
-// The arguments are copies: stores through the pointers of `span` cannot change them, so they stay in registers. As one
-// struct they would not: GCC 12 then makes code that is up to five times as long.
+// The arguments are copies: stores through the pointers of `span` cannot change them, so they stay in registers. Do not
+// combine the arguments into one struct: GCC 12 then no longer keeps them in registers and emits up to five times as
+// much code.
 template <bool kAll, class K>
 ALWAYS_INLINE void walk(const Pass pass, const K kernel, const Span span) {
   const State<K, StateIndices<K>> state(span);

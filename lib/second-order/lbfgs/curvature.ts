@@ -6,7 +6,7 @@ interface GradPoint extends LinePoint {
   readonly grad: Vector;
 }
 
-/** How far the factor moves the mean curvature of a step towards the curvature at its end, as a fraction. */
+/** The correction moves the mean curvature of a step by this fraction of the way to the curvature at its end. */
 const towardsEnd = 0.8;
 /** Range of sᵀy after the correction divided by sᵀy before. Outside it, the interpolant is no model of the function. */
 const plausibleRatio = { min: 0.1, max: 10 } as const;

@@ -24,7 +24,7 @@ export interface LBFGSResult {
   readonly evaluations: number;
   /** Number of evaluations with a loss or gradient that was not finite. The line search backs off from such points. */
   readonly nonFinite: number;
-  /** Number of iterations. */
+  /** Number of iterations in which this step moved the params. */
   readonly iterations: number;
   /**
    * Why the step ended. Tolerances: 'gradient' (`toleranceGrad`), 'function' and 'step' (`toleranceChange`). Limits:

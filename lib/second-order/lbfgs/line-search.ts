@@ -17,13 +17,9 @@ const c2 = 0.9;
 const maxTrials = 20;
 /** A bracket narrower than this fraction of its far end is not narrowed further. */
 const minBracket = 0.1;
-/**
- * The distance of the next trial from the best point after a trial that is not finite, as a fraction of that trial's.
- */
+/** After a trial that is not finite, the next trial is at this fraction of its distance from the best point. */
 const backOff = 0.25;
-/**
- * How far later trials may go from the best point towards a point that is not finite, as a fraction of the distance.
- */
+/** A later trial may cover at most this fraction of the distance from the best point to a point that is not finite. */
 const maxApproach = 0.75;
 
 /**

@@ -90,7 +90,8 @@ export const minimizeFirstOrder: Method = ({ fn, x0, VectorType, N }, options) =
   } finally {
     optimizer.dispose();
   }
-  // The steps have evaluated one term at a time, and never at the last point. So evaluate all there, unless aborted.
+  // The steps have evaluated one term at a time, and never at the last point. So evaluate all terms at the last point,
+  // unless the run was aborted.
   const isMeasured = signal?.aborted !== true;
   const value = isMeasured ? evaluateAll(fn, x.length, VectorType)(x, grad) : Number.NaN;
   return {

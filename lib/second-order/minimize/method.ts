@@ -67,7 +67,7 @@ export interface MinimizeResult<T extends Vector = Vector> {
   readonly value: number;
   /** The L2 norm of the gradient at x. NaN likewise. */
   readonly gradNorm: number;
-  /** Number of iterations. */
+  /** Number of iterations, each of which moved the point. With 'sfo' or a first-order method: the number of steps. */
   readonly iterations: number;
   /** Number of calls of fn, or of fn.f. */
   readonly evaluations: number;

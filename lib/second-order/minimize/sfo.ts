@@ -85,7 +85,8 @@ export const minimizeSfo: Method = ({ fn, x0, VectorType, N }, options) => {
     else throw error;
     reportPasses();
   }
-  // The steps have evaluated one term at a time, and never at the last point. So evaluate all there, unless aborted.
+  // The steps have evaluated one term at a time, and never at the last point. So evaluate all terms at the last point,
+  // unless the run was aborted.
   const isMeasured = signal?.aborted !== true;
   const evaluateSum = evaluateAll(fn, x0.length, VectorType);
   let finalEvaluations = 0;

@@ -30,7 +30,8 @@ export class ActiveSet {
 
   /**
    * The index of the term to evaluate at z. Terms with one evaluation come first, then terms with none; then
-   * `selection` decides. 'distance' measures by the Hessian of the sum or of the term, with equal probability.
+   * `selection` decides. 'distance' picks the farthest term. A random choice with equal odds decides whether the
+   * Hessian of the sum or of the term measures the distance.
    */
   choose(z: Float64Array): number {
     const active = this.#terms.flatMap(({ isActive }, i) => (isActive ? [i] : []));

@@ -205,8 +205,8 @@ export class SumOfModels {
       if (isFiniteSample(failed)) return failed;
       throw new NonFiniteError(i, old.value);
     }
-    // The curvature up to a value that has exploded is useless, so approach the last good point until the value is
-    // moderate.
+    // If the value has exploded, the curvature measured there is useless. So go back towards the last good point until
+    // the value is moderate.
     let sample = failed;
     const change = Math.abs(
       Number.isFinite(term.value) ? predict(term, this.#z) - term.value : failed.value - old.value,

@@ -13,7 +13,7 @@ import { tfMomentum, tfSgd } from '../formulas/sgd.js';
 /** @inline */
 export type Rate = number | Schedule;
 /**
- * Null or left out: the backend's, 1e-7 where it computes in float32.
+ * If null or omitted: the backend's epsilon, which is 1e-7 if the backend computes in float32.
  *
  * @inline
  */

@@ -10,7 +10,7 @@ export interface Update {
   readonly gradient: Tensor;
 }
 
-/** The array that is the param of a variable, in the optimizer, under the variable's name. */
+/** The array that the optimizer has as its param for a variable, under the variable's name. */
 export interface Binding {
   readonly shape: number[];
   /** The variable's memory, or `parking`. */

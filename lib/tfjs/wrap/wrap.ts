@@ -22,7 +22,7 @@ function classOf(Class: OptimizerClass): new (options: object) => WrappedOptimiz
       cls: serialization.SerializableConstructor<T>,
       config: serialization.ConfigDict,
     ): T {
-      // tfjs-layers adds the custom objects of the load.
+      // When tfjs-layers loads a model, it adds `customObjects` to the config. They are not options.
       const { customObjects: _, ...options } = config;
       return new cls(options);
     }

@@ -21,7 +21,10 @@ const probe = { probe: { data: new Float32Array(1), shape: [1, 1] } };
 export class WrappedOptimizer<C extends OptimizerClass = OptimizerClass> extends TfOptimizer {
   readonly #class: C;
   #options: object;
-  /** Before the first step the variables are unknown: this one then holds options and counts, and a dummy param. */
+  /**
+   * Before the first step the variables are unknown. Until then, this optimizer has a dummy param and holds only
+   * options and counts.
+   */
   #optimizer: InstanceType<C>;
   readonly #variables: Variables;
   /** Loaded state of variables that no step has updated yet. */
@@ -131,7 +134,7 @@ export class WrappedOptimizer<C extends OptimizerClass = OptimizerClass> extends
     return { applied: false };
   }
 
-  /** Counts such a step. */
+  /** Counts a step without gradients before the optimizer has any variables. The dummy param gets no gradient. */
   protected countStepBeforeVariables(): StepResult {
     const result = this.#optimizer.step(Object.fromEntries(Object.keys(probe).map((name) => [name, null])));
     this.iterations_ = this.#optimizer.stepCount;

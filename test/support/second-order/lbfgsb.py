@@ -1,7 +1,7 @@
 """Records how many evaluations SciPy's L-BFGS-B needs on the standard problems, and where its line search looks, into
 scipy.json.
 
-    python3 test/golden/second-order/lbfgsb.py        (numpy, scipy; node_modules for the digits)
+    python3 test/support/second-order/lbfgsb.py        (numpy, scipy; node_modules for the digits)
 
 What is counted: calls of the function, the one at the start included, up to and with the first whose value satisfies
 f - f* <= 1e-8 (f0 - f*), f* the least value. History 10, all of SciPy's own stopping rules out of the way. `scattered` are runs from starting
