@@ -3,6 +3,12 @@ import { describe, expect, test } from 'vitest';
 import { type Any, bits, decay, hasClockOfItsOwn, numbers, refused, rowForms, titled } from '../support/rig.js';
 import { onEach, rigOf, sparse, sparseGrad } from '../support/sparse.js';
 
+/** A snapshot without the options of the optimizer. */
+function withoutOptions(snapshot: string): unknown {
+  const [{ options: _, ...dict }, ...rest] = JSON.parse(snapshot);
+  return [dict, ...rest];
+}
+
 describe.each(titled(sparse))('%s', (_, c) => {
   const rest = { flat: null, dense: null };
 
@@ -193,7 +199,7 @@ describe.each(titled(sparse))('%s', (_, c) => {
         const coefficient = scale * Math.min(1, max / (norm * Math.abs(scale) + 1e-6));
         twin.optimizer.step({ table, flat: null, dense }, { gradScale: coefficient });
         // Apart from the two earlier steps, of which only one is clipped.
-        if (max === 100) expect(r.seen().replaceAll('"clipNorm": 100', '')).toBe(twin.seen());
+        if (max === 100) expect(withoutOptions(r.seen())).toEqual(withoutOptions(twin.seen()));
       }
     });
   });
