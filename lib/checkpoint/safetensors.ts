@@ -200,7 +200,8 @@ function checkTensor(
   tensor: unknown,
 ): { readonly name: string; readonly type: string; readonly data: TypedArray; readonly shape: readonly number[] } {
   const path = `tensors[${JSON.stringify(name)}]`;
-  const isShaped = typeof tensor === 'object' && tensor !== null && !ArrayBuffer.isView(tensor);
+  const isShaped =
+    typeof tensor === 'object' && tensor !== null && !ArrayBuffer.isView(tensor) && !Array.isArray(tensor);
   const { data, shape } = (isShaped ? tensor : { data: tensor }) as { data?: unknown; shape?: unknown };
   const type = arrayTypeOf(data);
   if (type === undefined || !arrayTypes.has(type))
