@@ -28,7 +28,7 @@ import {
   snapshot,
   variants,
   withEngine,
-} from './support.js';
+} from '../support/checkpoint.js';
 
 const folder = scratch();
 let files = 0;

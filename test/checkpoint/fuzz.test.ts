@@ -15,7 +15,7 @@ import {
   saveCheckpoint,
   WeightAverage,
 } from '../../lib/index.js';
-import { bits, numbers, random, scratch } from './support.js';
+import { bits, numbers, random, scratch } from '../support/checkpoint.js';
 
 const cases = Number(process.env['SCHUSS_FUZZ_CASES'] ?? 1500);
 const seed = Number(process.env['SCHUSS_FUZZ_SEED'] ?? 1);

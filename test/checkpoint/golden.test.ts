@@ -13,7 +13,7 @@ import {
   WeightAverage,
   writeSafetensors,
 } from '../../lib/index.js';
-import { bits, fileOf, scratch } from './support.js';
+import { bits, fileOf, scratch } from '../support/checkpoint.js';
 
 const folder = scratch();
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { loadCheckpoint, readSafetensors, saveCheckpoint, writeSafetensors } from '../../lib/index.js';
-import { scratch } from './support.js';
+import { scratch } from '../support/checkpoint.js';
 
 const folder = scratch();
 const path = join(folder, 'x.safetensors');

@@ -27,10 +27,10 @@ import {
   readSafetensors,
   saveCheckpoint,
   writeSafetensors,
-} from '../../lib/index.js';
-import { type Any, refused, scratch, tempsIn } from './support.js';
+} from '../../../lib/index.js';
+import { type Any, refused, scratch, tempsIn } from '../../support/checkpoint.js';
 
-const root = join(__dirname, '..', '..');
+const root = join(__dirname, '..', '..', '..');
 const folder = scratch();
 const isRoot = process.getuid?.() === 0;
 const write = (path: string, value: number, length = 1, options: Any = {}): Promise<void> =>
@@ -285,7 +285,7 @@ describe('dist/, where a worker writes large files', () => {
       console.log(JSON.stringify({ handles }));`;
     const { handles } = child(program);
     expect(handles).not.toContain('MessagePort');
-    const { Adam } = await import('../../lib/index.js');
+    const { Adam } = await import('../../../lib/index.js');
     const own = { stateDict: () => ({ a: new Uint8Array(9e6).fill(7), b: [1] }), loadStateDict() {} };
     await saveCheckpoint(b, { params, optimizer: new Adam(params), objects: { own } });
     expect(readFileSync(a).equals(readFileSync(b))).toBe(true);

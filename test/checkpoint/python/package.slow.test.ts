@@ -10,8 +10,8 @@ import {
   readSafetensors,
   saveCheckpoint,
   writeSafetensors,
-} from '../../lib/index.js';
-import { bits, floats, numbers, random, scratch } from './support.js';
+} from '../../../lib/index.js';
+import { bits, floats, numbers, random, scratch } from '../../support/checkpoint.js';
 
 const folder = scratch();
 const python = process.env['TORCH_PYTHON'];

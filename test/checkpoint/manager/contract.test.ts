@@ -2,8 +2,8 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
-import { Adam, CheckpointManager, inspectCheckpoint, saveCheckpoint } from '../../lib/index.js';
-import { type Any, refused, scratch } from './support.js';
+import { Adam, CheckpointManager, inspectCheckpoint, saveCheckpoint } from '../../../lib/index.js';
+import { type Any, refused, scratch } from '../../support/checkpoint.js';
 
 const root = scratch();
 let folders = 0;

@@ -6,8 +6,8 @@ import { mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { CheckpointManager, loadCheckpoint, SGD } from '../../lib/index.js';
-import { random, scratch, tempsIn } from './support.js';
+import { CheckpointManager, loadCheckpoint, SGD } from '../../../lib/index.js';
+import { random, scratch, tempsIn } from '../../support/checkpoint.js';
 
 const crashes = Number(process.env['SCHUSS_CRASHES'] ?? 30);
 const isFull = process.env['SCHUSS_CRASHES'] !== undefined;
@@ -23,7 +23,7 @@ async function crash(
   length: number,
   duration?: number,
 ): Promise<{ readonly single: number; readonly managed: number; readonly lived: number }> {
-  const child = spawn(process.execPath, [join(__dirname, 'crash-child.cjs'), folder, String(length)], {
+  const child = spawn(process.execPath, [join(__dirname, 'child.cjs'), folder, String(length)], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let output = '';

@@ -13,8 +13,8 @@ import {
   saveCheckpoint,
   WeightAverage,
   writeSafetensors,
-} from '../../lib/index.js';
-import { type Any, bits, fileOf, numbers, refused, scratch, snapshot, tempsIn } from './support.js';
+} from '../../../lib/index.js';
+import { type Any, bits, fileOf, numbers, refused, scratch, snapshot, tempsIn } from '../../support/checkpoint.js';
 
 const folder = scratch();
 const path = join(folder, 'run.safetensors');

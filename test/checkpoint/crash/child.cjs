@@ -1,7 +1,7 @@
 // Resumes a run from a folder and saves it again and again, until it is killed. Prints the step of each save that ended.
-// node crash-child.cjs FOLDER LENGTH
+// node child.cjs FOLDER LENGTH
 const { join } = require('node:path');
-const schuss = require('../..');
+const schuss = require('../../..');
 
 const [folder, length] = [process.argv[2], Number(process.argv[3])];
 

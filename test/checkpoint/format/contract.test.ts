@@ -2,8 +2,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { inspectCheckpoint, loadCheckpoint, readSafetensors, writeSafetensors } from '../../lib/index.js';
-import { type Any, fileOf, refused, scratch } from './support.js';
+import { inspectCheckpoint, loadCheckpoint, readSafetensors, writeSafetensors } from '../../../lib/index.js';
+import { type Any, fileOf, refused, scratch } from '../../support/checkpoint.js';
 
 const folder = scratch();
 const path = join(folder, 'x.safetensors');

@@ -16,8 +16,9 @@ export {
   type Options,
   snapshot,
   variants,
-} from '../fuzz/rig.js';
-export { floats, nativeEngines, random, reference, withEngine } from '../parity/engines.js';
+} from './rig.js';
+export { floats, nativeEngines, reference, withEngine } from './engines.js';
+export { random } from './random.js';
 
 /** A folder that is removed after the tests of the file. In memory where that is possible, because each save syncs. */
 export function scratch(): string {
