@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { afterAll, expect } from 'vitest';
 import { CheckpointError } from '../../lib/index.js';
 
+export { floats, nativeEngines, reference, withEngine } from './engines.js';
+export { random } from './random.js';
 export {
   type Any,
   betas,
@@ -17,8 +19,6 @@ export {
   snapshot,
   variants,
 } from './rig.js';
-export { floats, nativeEngines, reference, withEngine } from './engines.js';
-export { random } from './random.js';
 
 /** A folder that is removed after the tests of the file. In memory where that is possible, because each save syncs. */
 export function scratch(): string {
