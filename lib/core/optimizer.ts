@@ -305,13 +305,13 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
       (group, g) => [group, loadGroup(who, `paramGroups[${g}]`, group, frame.paramGroups[g], keep)] as const,
     );
     for (const param of params) store.checkEma(param);
+    const apply = store.prepare(changes, hasEma);
     const loads = changes.flatMap(([group, settings]) =>
       store.paramsOf(group).map((param) => {
         const arrays = store.arraysOf(param, store.kernelOf(settings, param), hasEma);
         return loadParam(who, param, scalarNames, arrays, frame.state[param.key]);
       }),
     );
-    const apply = store.prepare(changes, hasEma);
 
     const hadEma = store.hasEma;
     apply();
