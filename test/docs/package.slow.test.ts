@@ -47,7 +47,7 @@ describe('the site', () => {
 
   test('shows defaults and ranges of options', () => {
     const text = readFileSync(join(site, 'interfaces', 'schuss.AdamOptions.html'), 'utf8').replace(/<[^>]*>/g, '');
-    expect(text).toContain('Decay rates of the moving averages of g and of g². In [0, 1).');
+    expect(text).toContain('Decay rates of the moving averages of g and g². In [0, 1).');
     expect(text).toMatch(/eps\?: Scalar = 1e-8/);
   });
 });
