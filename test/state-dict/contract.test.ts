@@ -14,6 +14,7 @@ import {
   type Options,
   refused,
   rig,
+  sampledVariants,
   shape,
   snapshot,
   titled,
@@ -59,7 +60,7 @@ const shapes: Record<string, () => { params: unknown; arrays: Float32Array[]; gr
   },
 };
 
-describe.each(titled(variants))('%s', (_, c) => {
+describe.each(titled(sampledVariants))('%s', (_, c) => {
   test.each(surroundings(c))('a resumed run continues bit for bit after any number of steps: %s', (_, more) => {
     for (const make of sample(Object.values(shapes), 1)) {
       const run = make();
@@ -377,7 +378,7 @@ const damages: Record<string, (holder: Any, key: string | number) => void> = {
   ),
 };
 
-test.each(titled(variants))(
+test.each(titled(sampledVariants))(
   '%s: a dict with one damaged field is refused and changes nothing, unless it is still valid',
   (_, c) => {
     const good = rig(c, { ema: 0.5, clipValue: 1 }, 5).optimizer.stateDict();

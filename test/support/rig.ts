@@ -6,6 +6,7 @@ import type { Grads, Optimizer, OptimizerClass } from '../../lib/index.js';
 import type { Any } from './bad-input.js';
 import { allClasses } from './classes.js';
 import { numbers } from './random.js';
+import { all } from './sample.js';
 
 export type { Any };
 export { numbers };
@@ -89,6 +90,9 @@ export const variants: readonly Case[] = declarations.flatMap((d) =>
       }
     }),
 );
+
+/** Every variant, or the defaults of every class in `npm test`. */
+export const sampledVariants: readonly Case[] = all ? variants : classes;
 
 /** Every form of every class that accepts sparse gradients, including forms that require a shape. */
 export const rowForms: readonly Case[] = [
