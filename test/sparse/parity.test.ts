@@ -8,6 +8,7 @@ import {
   firstDifference,
   floats,
   nativeEngines,
+  parityEngines,
   reference,
   type Trace,
   withEngine,
@@ -127,7 +128,7 @@ describe.each(titled(some))('%s over many chunks', (_, c) => {
     for (const norm of expected.norms) expect(norm).toBeGreaterThan(1);
   });
 
-  test.each(nativeEngines.map((engine) => [engine.isa, engine] as const))(
+  test.each(parityEngines.map((engine) => [engine.isa, engine] as const))(
     '%s with 1, 2, 3 and 8 threads',
     (isa, engine) => {
       for (const threads of isa === nativeEngines[0]!.isa ? [1, 2, 3, 8] : [1, 3]) {
