@@ -102,6 +102,11 @@ export const rowForms: readonly Case[] = [
     .map((declaration) => caseOf(declaration, { rowWise: true })),
 ];
 
+/** All of them, or one form of every class in `npm test`. */
+export const sampledRowForms = rowForms.filter(
+  (c) => all || c === rowForms.find(({ declaration }) => declaration === c.declaration),
+);
+
 /** Cases as arguments of `test.each`, with their titles first. */
 export const titled = <C extends Case>(cases: readonly C[]) => cases.map((c) => [c.title, c] as const);
 
