@@ -1,3 +1,4 @@
+export * from './checkpoint/index.js';
 export type { Scalar } from './core/declaration.js';
 export { Optimizer } from './core/optimizer.js';
 export type { ParamGroup } from './core/param-group.js';

@@ -36,8 +36,6 @@ import { type StepAsyncOptions, type StepOptions, Stepper, type StepResult, type
 /** Name of the method that Node's console.log calls. */
 export const inspect: unique symbol = Symbol.for('nodejs.util.inspect.custom');
 
-type GroupView<D extends Declaration> = ParamGroup<SettingsFrom<D['hyperParameters'] & typeof commonHyperParameters>>;
-
 /**
  * Base class of all first-order optimizers. Holds the param groups and their state, performs the steps, and saves and
  * loads the state. A subclass brings its declaration, the constants of a step, and the choice among its kernels.
@@ -51,7 +49,7 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
   readonly #global: Settings;
   readonly #store: ParamStore;
   readonly #stepper: Stepper;
-  #views: readonly GroupView<D>[] = [];
+  #views: readonly ParamGroup<SettingsFrom<D['hyperParameters'] & typeof commonHyperParameters>>[] = [];
   #emaParams: Arrays | undefined;
 
   protected constructor(declaration: D, params: Params<GroupOptionsOf<D>>, options: OptionsOf<D> = {} as OptionsOf<D>) {
@@ -142,7 +140,7 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
    * The param groups, as sealed objects. Reading a hyper-parameter gives the number or Schedule that was set. Assigning
    * one checks it; the next step uses it.
    */
-  get paramGroups(): readonly GroupView<D>[] {
+  get paramGroups(): readonly ParamGroup<SettingsFrom<D['hyperParameters'] & typeof commonHyperParameters>>[] {
     this.#stepper.checkNotDisposed();
     return this.#views;
   }
@@ -305,13 +303,13 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
       (group, g) => [group, loadGroup(who, `paramGroups[${g}]`, group, frame.paramGroups[g], keep)] as const,
     );
     for (const param of params) store.checkEma(param);
+    const apply = store.prepare(changes, hasEma);
     const loads = changes.flatMap(([group, settings]) =>
       store.paramsOf(group).map((param) => {
         const arrays = store.arraysOf(param, store.kernelOf(settings, param), hasEma);
         return loadParam(who, param, scalarNames, arrays, frame.state[param.key]);
       }),
     );
-    const apply = store.prepare(changes, hasEma);
 
     const hadEma = store.hasEma;
     apply();

@@ -1,0 +1,27 @@
+export {
+  type CheckpointInfo,
+  inspectCheckpoint,
+  type LoadCheckpointOptions,
+  loadCheckpoint,
+  type SaveCheckpointOptions,
+  saveCheckpoint,
+} from './checkpoint.js';
+export type { TypedArray } from './dtypes.js';
+export { CheckpointError, type CheckpointProblem } from './errors.js';
+export type { TensorInfo } from './header.js';
+export {
+  CheckpointManager,
+  type CheckpointManagerOptions,
+  type ManagerLoadOptions,
+  type ManagerMetadata,
+} from './manager.js';
+export {
+  type ReadSafetensorsOptions,
+  type ReadTensor,
+  readSafetensors,
+  type SafetensorsFile,
+  type WritableTensor,
+  type WriteSafetensorsOptions,
+  writeSafetensors,
+} from './safetensors.js';
+export type { CheckpointParams, Stateful } from './snapshot.js';

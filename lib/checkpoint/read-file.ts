@@ -1,0 +1,124 @@
+import { createHash, type Hash } from 'node:crypto';
+import { type FileHandle, open, stat } from 'node:fs/promises';
+import { type FileContext, fileError, readError } from './errors.js';
+import {
+  damaged,
+  digestOf,
+  type Header,
+  headerLength,
+  type PlacedTensor,
+  parseHeader,
+  prefixLength,
+  withoutDigest,
+} from './header.js';
+
+/** Bytes that are read and hashed at a time. Hashing them keeps the event loop busy for about a millisecond. */
+const chunkLength = 1 << 20;
+
+/** An open safetensors file with a valid header. */
+export interface OpenFile {
+  readonly context: FileContext;
+  readonly handle: FileHandle;
+  readonly header: Header;
+  /** Length prefix and header as they are in the file. */
+  readonly head: Uint8Array;
+  /** The SHA-256 that the file names, if it names one. */
+  readonly digest: string | undefined;
+}
+
+/**
+ * Opens a safetensors file, checks its header, and runs `action` on it. The file is closed afterwards.
+ * @throws CheckpointError
+ */
+export async function withFile<T>(context: FileContext, action: (file: OpenFile) => Promise<T>): Promise<T> {
+  try {
+    // Opening a pipe would wait for its other end.
+    const found = await stat(context.path);
+    if (!found.isFile() && !found.isDirectory())
+      throw fileError(context, { code: 'EINVAL', given: 'a pipe or a device', expected: 'a regular file' });
+    const handle = await open(context.path, 'r');
+    try {
+      return await action(await readHeader(context, handle));
+    } finally {
+      await handle.close();
+    }
+  } catch (error) {
+    if (error instanceof TypeError || error instanceof RangeError) throw error;
+    throw readError(context, error);
+  }
+}
+
+async function readHeader(context: FileContext, handle: FileHandle): Promise<OpenFile> {
+  const { size } = await handle.stat();
+  const prefix = new Uint8Array(Math.min(prefixLength, size));
+  await readFully(context, handle, prefix, 0);
+  const length = headerLength(context, prefix, size);
+  const head = new Uint8Array(prefixLength + length);
+  head.set(prefix);
+  const bytes = head.subarray(prefixLength);
+  await readFully(context, handle, bytes, prefixLength);
+  const header = parseHeader(context, bytes, size - head.length);
+  return { context, handle, header, head, digest: digestOf(bytes) };
+}
+
+/** Fills `bytes` from a position of the file. @throws CheckpointError if the file ends before */
+async function readFully(context: FileContext, handle: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
+  let done = 0;
+  while (done < bytes.length) {
+    const { bytesRead } = await handle.read(bytes, done, bytes.length - done, position + done);
+    if (bytesRead === 0) throw damaged(context, `an end at byte ${position + done}`, 'more data');
+    done += bytesRead;
+  }
+}
+
+/**
+ * Reads the tensors that `isWanted` selects, each into an ArrayBuffer of its own.
+ * @param verify Whether to read the whole file and to compare its SHA-256.
+ * @throws CheckpointError if the digest differs
+ */
+export async function readTensors(
+  file: OpenFile,
+  isWanted: (tensor: PlacedTensor) => boolean,
+  verify: boolean,
+): Promise<Map<string, Uint8Array>> {
+  const { context, handle, header, head, digest } = file;
+  const hash = verify ? hashOfHead(head) : undefined;
+  const found = new Map<string, Uint8Array>();
+  const scratch = verify ? new Uint8Array(chunkLength) : undefined;
+  for (const tensor of header.tensors) {
+    const length = tensor.end - tensor.begin;
+    const wanted = isWanted(tensor);
+    if (!wanted && hash === undefined) continue;
+    const bytes = wanted ? allocateBytes(context, length) : undefined;
+    if (bytes !== undefined) found.set(tensor.name, bytes);
+    for (let at = 0; at < length; at += chunkLength) {
+      const size = Math.min(chunkLength, length - at);
+      const target = bytes?.subarray(at, at + size) ?? (scratch as Uint8Array).subarray(0, size);
+      await readFully(context, handle, target, head.length + tensor.begin + at);
+      hash?.update(target);
+    }
+  }
+  if (hash !== undefined) {
+    const actual = hash.digest('hex');
+    if (actual !== digest) throw damaged(context, `SHA-256 ${actual}`, `${digest}, as the header says`);
+  }
+  return found;
+}
+
+function hashOfHead(head: Uint8Array): Hash {
+  const hash = createHash('sha256').update(head.subarray(0, prefixLength));
+  return hash.update(withoutDigest(head.subarray(prefixLength)));
+}
+
+function allocateBytes({ who, path }: FileContext, length: number): Uint8Array {
+  try {
+    return new Uint8Array(length);
+  } catch (cause) {
+    throw new RangeError(
+      `${who}: ${JSON.stringify(path)}: a tensor of ${length} bytes, expected one that fits in memory`,
+      {
+        cause,
+      },
+    );
+  }
+}

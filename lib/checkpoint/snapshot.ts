@@ -1,0 +1,239 @@
+import { rangeError, show, typeError } from '../check/errors.js';
+import { disjoint, extentOf } from '../core/extents.js';
+import { collect, type Params, structureOf, type Tensor } from '../core/params.js';
+import { checkSettled } from '../core/step-queue.js';
+import { engine } from '../engine/backend.js';
+import { WeightAverage } from '../ensembles/index.js';
+import { Lookahead, optimizers } from '../optimizers/index.js';
+import { LBFGS, SFO } from '../second-order/index.js';
+import type { Contents } from './background.js';
+import { arrayTypes } from './dtypes.js';
+import { createHeader, digestOffset, type NamedBytes } from './header.js';
+import { copyTensor } from './safetensors.js';
+import { type Encoded, encode, type FoundArray } from './tree.js';
+
+/** Anything that {@link saveCheckpoint} can save and {@link loadCheckpoint} can restore. */
+export interface Stateful {
+  /** Plain data: numbers, strings, booleans, null, lists, records and typed arrays, to any depth. */
+  stateDict(): unknown;
+  /** Restores what `stateDict` returned. It should be all or nothing. */
+  loadStateDict(dict: unknown): void;
+}
+
+/** Params in the form that an optimizer takes: a param, a list, a record, or groups. Options of groups are ignored. */
+export type CheckpointParams = Params<Readonly<Record<string, unknown>>>;
+
+/** The parts of a training run. */
+export interface Parts {
+  readonly params: CheckpointParams;
+  readonly optimizer?: Stateful | undefined;
+  readonly objects?: Readonly<Record<string, Stateful>> | undefined;
+}
+
+/** The parts of a run, checked. */
+export interface CheckedParts {
+  readonly tensors: readonly Tensor[];
+  readonly optimizer: Stateful | undefined;
+  readonly objects: readonly (readonly [name: string, object: Stateful])[];
+}
+
+/** Everything in the header of a checkpoint beside the user's metadata. Its `version` is that of the file format. */
+export interface Manifest {
+  readonly version: number;
+  /** Version of the library that wrote the file. */
+  readonly library: string;
+  /** Step that a {@link CheckpointManager} saved. */
+  readonly step?: number;
+  /** Names of the params. */
+  readonly params: readonly string[];
+  readonly optimizer?: { readonly name: string; readonly stepCount?: number; readonly state: Encoded };
+  readonly objects: Readonly<Record<string, Encoded>>;
+}
+
+/** Version of the file format that this library writes. */
+export const formatVersion = 1;
+/** Metadata key of the {@link Manifest}. */
+export const manifestKey = 'schuss.checkpoint';
+/** Start of the metadata keys that belong to the library. */
+export const reservedPrefix = 'schuss.';
+
+// A literal path, so that bundlers inline the version.
+const { version: library } = require('../../package.json') as { version: string };
+
+/** The `stateDict` methods that return copies, which need not be copied again. */
+const copying = new Set<unknown>(
+  [...Object.values(optimizers), Lookahead, LBFGS, SFO, WeightAverage].map(
+    ({ prototype }) => (prototype as { stateDict?: unknown }).stateDict,
+  ),
+);
+copying.delete(undefined);
+
+/** Whether an object's state is in copies, and loading it is all or nothing: the library's own classes. */
+export function isOwn({ stateDict }: Stateful): boolean {
+  return copying.has(stateDict);
+}
+
+/** Checks the parts of a run. @throws TypeError, RangeError */
+export function checkParts(who: string, { params, optimizer, objects }: Parts): CheckedParts {
+  const tensors = collect(who, params).flatMap((group) => group.tensors);
+  structureOf(who, tensors);
+  if (optimizer !== undefined) checkStateful(who, 'optimizer', optimizer);
+  if (objects !== undefined && (typeof objects !== 'object' || objects === null || Array.isArray(objects)))
+    throw typeError(who, 'objects', show(objects), 'a record of objects with stateDict and loadStateDict');
+  const entries = Object.entries(objects ?? {});
+  for (const [name, object] of entries) checkStateful(who, `objects[${JSON.stringify(name)}]`, object);
+  return { tensors, optimizer, objects: entries };
+}
+
+function checkStateful(who: string, argument: string, value: unknown): void {
+  const { stateDict, loadStateDict } = (value ?? {}) as { readonly [name: string]: unknown };
+  if (typeof stateDict !== 'function' || typeof loadStateDict !== 'function')
+    throw typeError(who, argument, show(value), 'an object with stateDict and loadStateDict');
+}
+
+/** Refuses params that a pending step changes, or that overlap. @throws TypeError, RangeError */
+export function checkIdle(who: string, tensors: readonly Tensor[]): void {
+  const extents = tensors.map(({ data, path }) => extentOf(engine(), data, path));
+  checkSettled(who, disjoint(who, extents));
+}
+
+/** Shape of a param in a file. */
+export function shapeOf({ data, shape }: Tensor): readonly number[] {
+  return shape ?? [data.length];
+}
+
+/** Gives each array a name that no other has. */
+class Names {
+  readonly #used = new Set<string>();
+
+  /** @throws RangeError if a param has the name already */
+  reserve(who: string, name: string, path: string): string {
+    if (this.#used.has(name))
+      throw rangeError(who, path, `the name ${show(name)} used before`, 'names that are unique');
+    this.#used.add(name);
+    return name;
+  }
+
+  unique(wanted: string): string {
+    const base = wanted.replace(/\p{Surrogate}/gu, '�');
+    let name = base;
+    for (let n = 2; this.#used.has(name); n++) name = `${base}~${n}`;
+    this.#used.add(name);
+    return name;
+  }
+}
+
+/**
+ * Copies the parts of a run and arranges the copies as a file. It runs synchronously: first the code of users, then the
+ * copies of the params.
+ * @throws TypeError, RangeError, and what a `stateDict` throws
+ */
+export function snapshot(
+  who: string,
+  parts: Parts,
+  metadata: Readonly<Record<string, string>>,
+  step?: number,
+): Contents {
+  const { tensors, optimizer, objects } = checkParts(who, parts);
+  for (const key of Object.keys(metadata))
+    if (key.startsWith(reservedPrefix))
+      throw rangeError(
+        who,
+        `metadata[${JSON.stringify(key)}]`,
+        'a reserved key',
+        `one that does not start with "${reservedPrefix}"`,
+      );
+  const names = new Names();
+  for (const { key, path } of tensors) names.reserve(who, String(key), path);
+  const shapes = new Map(tensors.map((tensor) => [String(tensor.key), tensor]));
+  const found: NamedBytes[] = [];
+  const place = (prefix: string, { path, type, bytes }: FoundArray): string => {
+    const name = names.unique([prefix, ...path].join('.'));
+    const { dtype } = arrayTypes.get(type) as { dtype: string };
+    found.push({ name, dtype, shape: stateShape(shapes, path, dtype, bytes), bytes });
+    return name;
+  };
+
+  const state = optimizer && encodeOptimizer(who, optimizer, (array) => place('optimizer', array));
+  const encoded = objects.map(([name, object]): [string, Encoded] => {
+    const owned = isOwn(object);
+    const prefix = `objects.${name}`;
+    return [
+      name,
+      encode(who, object.stateDict(), {
+        path: `objects[${JSON.stringify(name)}]`,
+        owned,
+        place: (array) => place(prefix, array),
+      }),
+    ];
+  });
+
+  checkIdle(who, tensors);
+  const params = tensors.map((tensor): NamedBytes => {
+    const shape = shapeOf(tensor);
+    return {
+      name: String(tensor.key),
+      dtype: 'F32',
+      shape,
+      bytes: copyTensor(who, tensor.path, 'F32', tensor.data, shape),
+    };
+  });
+  const manifest: Manifest = {
+    version: formatVersion,
+    library,
+    ...(step === undefined ? {} : { step }),
+    params: params.map(({ name }) => name),
+    ...(state === undefined ? {} : { optimizer: state }),
+    objects: Object.fromEntries(encoded),
+  };
+  const { bytes, ordered } = createHeader(
+    who,
+    [...params, ...found],
+    { [manifestKey]: JSON.stringify(manifest), ...metadata },
+    true,
+  );
+  return { parts: [bytes, ...ordered.map((tensor) => tensor.bytes)], digestOffset };
+}
+
+function encodeOptimizer(
+  who: string,
+  optimizer: Stateful,
+  place: (array: FoundArray) => string,
+): NonNullable<Manifest['optimizer']> {
+  const owned = isOwn(optimizer);
+  const dict = optimizer.stateDict();
+  const state = encode(who, dict, {
+    path: 'optimizer',
+    owned,
+    // The dict of an optimizer keeps its arrays under state.<name>; a Lookahead's under inner.state.<name>.
+    place: (array) => place({ ...array, path: array.path.slice(statePrefix(array.path)) }),
+  });
+  const { optimizer: given } = (dict ?? {}) as { optimizer?: unknown };
+  const name = typeof given === 'string' ? given : (Object.getPrototypeOf(optimizer)?.constructor?.name ?? 'Object');
+  const { stepCount } = optimizer as { stepCount?: unknown };
+  return { name, ...(typeof stepCount === 'number' ? { stepCount } : {}), state };
+}
+
+function statePrefix(path: readonly string[]): number {
+  const inner = path[0] === 'inner' ? 1 : 0;
+  return path[inner] === 'state' && path.length > inner + 2 ? inner + 1 : 0;
+}
+
+/** State of a param's length has its shape, any other array that of a list. */
+function stateShape(
+  params: ReadonlyMap<string, Tensor>,
+  path: readonly string[],
+  dtype: string,
+  bytes: Uint8Array,
+): readonly number[] {
+  const length = bytes.length / (arrayBytes.get(dtype) as number);
+  const param = params.get(path[0] ?? '');
+  return param !== undefined && param.data.length === length ? shapeOf(param) : [length];
+}
+
+const arrayBytes = new Map(
+  [...arrayTypes.values()].map(({ dtype, create }) => [
+    dtype,
+    (create as unknown as { BYTES_PER_ELEMENT: number }).BYTES_PER_ELEMENT,
+  ]),
+);
