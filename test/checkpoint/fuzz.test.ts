@@ -16,8 +16,9 @@ import {
   WeightAverage,
 } from '../../lib/index.js';
 import { bits, numbers, random, scratch } from '../support/checkpoint.js';
+import { all } from '../support/sample.js';
 
-const cases = Number(process.env['SCHUSS_FUZZ_CASES'] ?? 1500);
+const cases = Number(process.env['SCHUSS_FUZZ_CASES'] ?? (all ? 1500 : 300));
 const seed = Number(process.env['SCHUSS_FUZZ_SEED'] ?? 1);
 const folder = scratch();
 

@@ -194,7 +194,7 @@ describe('environment variables', () => {
           { name: 'native', isa },
         ]),
       ],
-      3,
+      1,
     ),
   )('%j', (environment, expected) => {
     const { bits, warnings, ...found } = run(full, environment);
@@ -223,7 +223,7 @@ describe('environment variables', () => {
           'schuss: SCHUSS_THREADS: ',
         ]),
       ],
-      3,
+      1,
     ),
   )('%j is refused', (environment, message) => {
     const { error, message: text } = run(full, environment);

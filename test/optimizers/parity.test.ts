@@ -14,7 +14,7 @@ import {
   withEngine,
 } from '../support/engines.js';
 import { random } from '../support/random.js';
-import { all } from '../support/sample.js';
+import { all, sample } from '../support/sample.js';
 
 type Options = Readonly<Record<string, unknown>>;
 
@@ -112,6 +112,25 @@ function shapeOf(length: number): [number, number] | undefined {
   return [length / columns, columns];
 }
 
+interface Inputs {
+  readonly params: readonly Float32Array[];
+  readonly grads: readonly (readonly (Float32Array | null)[])[];
+}
+
+/** Params and gradients of several steps, in which some gradients are null. The last ones are kept for the next engine. */
+let made: { key: string; inputs: Inputs } | undefined;
+function inputsOf(tensors: readonly number[], wild: boolean, steps: number, numbers: typeof floats): Inputs {
+  const key = `${tensors} ${wild} ${steps} ${numbers}`;
+  if (made?.key === key) return made.inputs;
+  const next = random(tensors.length + 7);
+  const params = tensors.map((length) => numbers(length, next, wild));
+  const grads = Array.from({ length: steps }, (_, step) =>
+    tensors.map((length, i) => (step === 1 && i % 3 === 1 ? null : numbers(length, next, wild))),
+  );
+  made = { key, inputs: { params, grads } };
+  return made.inputs;
+}
+
 /** Takes several steps over tensors of these lengths, and returns all results. */
 function run(
   engine: Engine,
@@ -124,8 +143,8 @@ function run(
   numbers: typeof floats = floats,
 ): Trace {
   return withEngine(engine, () => {
-    const next = random(tensors.length + 7);
-    const params = tensors.map((length) => numbers(length, next, wild));
+    const inputs = inputsOf(tensors, wild, steps, numbers);
+    const params = inputs.params.map((param) => param.slice());
     const instance = new optimizer(
       params.map((data) => {
         const rowsAndColumns = shape(data.length);
@@ -135,8 +154,8 @@ function run(
     );
     const norms: (number | undefined)[] = [];
     const arrays: Float32Array[] = [...params];
-    for (let step = 0; step < steps; step++) {
-      const grads = tensors.map((length, i) => (step === 1 && i % 3 === 1 ? null : numbers(length, next, wild)));
+    for (const given of inputs.grads) {
+      const grads = given.map((grad) => grad?.slice() ?? null);
       norms.push(instance.step(grads, { gradScale: 0.7 }).gradNorm);
       arrays.push(...grads.filter((g) => g !== null));
     }
@@ -150,11 +169,11 @@ function run(
 describe.each(allClasses.map(([optimizer, declaration]) => [declaration.name, optimizer, declaration] as const))(
   '%s',
   (name, optimizer, declaration) => {
-    const cases = casesOf(declaration);
+    const cases = sample(casesOf(declaration), 5);
 
     test('every instruction set gives the bits of the reference', () => {
-      for (const options of cases) {
-        for (const wild of [false, true]) {
+      for (const wild of [false, true]) {
+        for (const options of cases) {
           const expected = run(reference, optimizer, options, lengths, wild);
           for (const engine of parityEngines) {
             const where = `${engine.isa} ${String(Object.entries(options))}`;
@@ -171,8 +190,8 @@ describe.each(allClasses.map(([optimizer, declaration]) => [declaration.name, op
       'params with and without a shape give the bits of the reference',
       () => {
         const flat = (): undefined => undefined;
-        for (const options of cases)
-          for (const wild of [false, true]) {
+        for (const wild of [false, true])
+          for (const options of cases) {
             const expected = run(reference, optimizer, options, lengths, wild, 3, flat);
             for (const engine of parityEngines) {
               const where = `${engine.isa} ${String(Object.entries(options))}`;
@@ -180,7 +199,7 @@ describe.each(allClasses.map(([optimizer, declaration]) => [declaration.name, op
             }
           }
         // One row, one column, rows that end within a vector, a piece or a chunk, more rows than a chunk has elements.
-        for (const [rows, columns] of [
+        const sizes = [
           [1, 7],
           [7, 1],
           [3, 5],
@@ -193,7 +212,8 @@ describe.each(allClasses.map(([optimizer, declaration]) => [declaration.name, op
           [1, 20_000],
           [3, 0],
           [0, 3],
-        ] as const) {
+        ] as const;
+        for (const [rows, columns] of sample(sizes, 6)) {
           const shape = (): [number, number] => [rows, columns];
           // Without the largest floats, whose squares would make all means infinite.
           const moderate: typeof floats = (...args) => floats(...args).map((v) => Math.max(-1e4, Math.min(1e4, v)));
@@ -217,7 +237,7 @@ describe.each(allClasses.map(([optimizer, declaration]) => [declaration.name, op
     );
 
     test('a param of several chunks gives the bits of the reference', () => {
-      for (const own of variants[name] ?? [{}]) {
+      for (const own of sample(variants[name] ?? [{}], 2)) {
         const options = { ...own, clipNorm: 1, ema: 0.9 };
         const length = all ? 100_150 : 33_000;
         const expected = run(reference, optimizer, options, [length], false, 2);

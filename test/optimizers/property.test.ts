@@ -8,9 +8,9 @@ import {
   type Case,
   hasClockOfItsOwn,
   type Options,
+  sampledVariants,
   snapshot,
   titled,
-  variants,
 } from '../support/rig.js';
 import { check, floats, optionsOf, withoutNorm } from '../support/step-property.js';
 
@@ -37,7 +37,7 @@ function flat(c: Case, { w, gs, options }: { w: Float32Array; gs: readonly Float
   return snapshot(optimizer, [param]);
 }
 
-describe.each(titled(variants))('%s', (_, c) => {
+describe.each(titled(sampledVariants))('%s', (_, c) => {
   const run = runOf(c);
 
   test('a step is deterministic', () => {

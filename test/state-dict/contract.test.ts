@@ -14,6 +14,7 @@ import {
   type Options,
   refused,
   rig,
+  sampledVariants,
   shape,
   snapshot,
   titled,
@@ -59,26 +60,29 @@ const shapes: Record<string, () => { params: unknown; arrays: Float32Array[]; gr
   },
 };
 
-describe.each(titled(variants))('%s', (_, c) => {
-  test.each(surroundings(c))('a resumed run continues bit for bit after any number of steps: %s', (_, more) => {
-    for (const make of sample(Object.values(shapes), 1)) {
-      const run = make();
-      const whole = c.make(run.params, more);
-      for (let saved = 0; saved < steps; saved++) {
-        // As from a file: a new optimizer over copies of the params, which has taken other steps before.
-        const dict = structuredClone(whole.stateDict());
-        const again = make();
-        const resumed = c.make(again.params, more);
-        for (let s = 1; s <= saved % 3; s++) resumed.step(again.grads(s + 20) as Any);
-        for (const [i, array] of run.arrays.entries()) again.arrays[i]!.set(array);
-        resumed.loadStateDict(dict);
-        expect(snapshot(resumed, again.arrays)).toBe(snapshot(whole, run.arrays));
-        whole.step(run.grads(saved) as Any);
-        resumed.step(again.grads(saved) as Any);
-        expect(snapshot(resumed, again.arrays)).toBe(snapshot(whole, run.arrays));
+describe.each(titled(sampledVariants))('%s', (_, c) => {
+  test.each(sample(surroundings(c), 2))(
+    'a resumed run continues bit for bit after any number of steps: %s',
+    (_, more) => {
+      for (const make of sample(Object.values(shapes), 1)) {
+        const run = make();
+        const whole = c.make(run.params, more);
+        for (let saved = 0; saved < steps; saved++) {
+          // As from a file: a new optimizer over copies of the params, which has taken other steps before.
+          const dict = structuredClone(whole.stateDict());
+          const again = make();
+          const resumed = c.make(again.params, more);
+          for (let s = 1; s <= saved % 3; s++) resumed.step(again.grads(s + 20) as Any);
+          for (const [i, array] of run.arrays.entries()) again.arrays[i]!.set(array);
+          resumed.loadStateDict(dict);
+          expect(snapshot(resumed, again.arrays)).toBe(snapshot(whole, run.arrays));
+          whole.step(run.grads(saved) as Any);
+          resumed.step(again.grads(saved) as Any);
+          expect(snapshot(resumed, again.arrays)).toBe(snapshot(whole, run.arrays));
+        }
       }
-    }
-  });
+    },
+  );
 });
 
 describe.each(titled(classes))('%s', (_, c) => {
@@ -377,7 +381,7 @@ const damages: Record<string, (holder: Any, key: string | number) => void> = {
   ),
 };
 
-test.each(titled(variants))(
+test.each(titled(sampledVariants))(
   '%s: a dict with one damaged field is refused and changes nothing, unless it is still valid',
   (_, c) => {
     const good = rig(c, { ema: 0.5, clipValue: 1 }, 5).optimizer.stateDict();
@@ -391,7 +395,7 @@ test.each(titled(variants))(
     };
     let refusals = 0;
     for (const path of paths(good).slice(1)) {
-      for (const [how, damage] of sample(Object.entries(damages), 4, refusals)) {
+      for (const [how, damage] of sample(Object.entries(damages), 2, refusals)) {
         const dict = structuredClone(good) as Any;
         damage(
           path.slice(0, -1).reduce((h, key) => h[key], dict),
@@ -424,7 +428,7 @@ test.each(titled(variants))(
         }
       }
     }
-    expect(refusals).toBeGreaterThan(all ? 200 : 40);
+    expect(refusals).toBeGreaterThan(all ? 200 : 20);
     const twin = rig(c, { ema: 0.5, clipValue: 1 });
     for (const r of [{ step }, twin]) r.step();
     expect(snapshot(optimizer, params)).toBe(twin.seen());

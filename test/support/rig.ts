@@ -6,6 +6,7 @@ import type { Grads, Optimizer, OptimizerClass } from '../../lib/index.js';
 import type { Any } from './bad-input.js';
 import { allClasses } from './classes.js';
 import { numbers } from './random.js';
+import { all } from './sample.js';
 
 export type { Any };
 export { numbers };
@@ -90,6 +91,9 @@ export const variants: readonly Case[] = declarations.flatMap((d) =>
     }),
 );
 
+/** Every variant, or the defaults of every class in `npm test`. */
+export const sampledVariants: readonly Case[] = all ? variants : classes;
+
 /** Every form of every class that accepts sparse gradients, including forms that require a shape. */
 export const rowForms: readonly Case[] = [
   ...variants.filter(({ declaration }) => declaration.denseOnly === undefined),
@@ -97,6 +101,11 @@ export const rowForms: readonly Case[] = [
     .filter(({ hyperParameters }) => 'rowWise' in hyperParameters)
     .map((declaration) => caseOf(declaration, { rowWise: true })),
 ];
+
+/** All of them, or one form of every class in `npm test`. */
+export const sampledRowForms = rowForms.filter(
+  (c) => all || c === rowForms.find(({ declaration }) => declaration === c.declaration),
+);
 
 /** Cases as arguments of `test.each`, with their titles first. */
 export const titled = <C extends Case>(cases: readonly C[]) => cases.map((c) => [c.title, c] as const);

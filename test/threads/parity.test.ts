@@ -9,7 +9,7 @@ import { allClasses } from '../support/classes.js';
 import { firstDifference, floats } from '../support/engines.js';
 import { random } from '../support/random.js';
 import { root } from '../support/root.js';
-import { all } from '../support/sample.js';
+import { all, sample } from '../support/sample.js';
 
 const { threads: before } = backend();
 afterAll(() => setThreads(before));
@@ -39,7 +39,7 @@ function run(optimizer: OptimizerClass, threads: number): { arrays: Float32Array
   return { arrays: [...params, ...states.filter((v): v is Float32Array => v instanceof Float32Array)], norms };
 }
 
-describe.each(allClasses.map(([optimizer]) => [optimizer.optimizerName, optimizer] as const))(
+describe.each(sample(allClasses, 10).map(([optimizer]) => [optimizer.optimizerName, optimizer] as const))(
   '%s',
   (_name, optimizer) => {
     test('2, 3 and 8 threads give the bits of one', () => {
