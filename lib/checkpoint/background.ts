@@ -15,8 +15,8 @@ export interface Contents {
 
 /** Files up to this size are written by the calling thread, because a worker takes longer to start. */
 const smallFile = 8 << 20;
-/** Hashing a chunk keeps the thread busy for about a millisecond in the first case. */
-const chunkLengths = { here: 1 << 20, worker: 4 << 20 } as const;
+/** Hashing a chunk keeps the thread busy: the calling thread for about a millisecond. */
+const chunkLengths = { here: 1 << 20, worker: 16 << 20 } as const;
 
 /** The end of the last save to each path: saves to one path run in the order of the calls. */
 const queues = new Map<string, Promise<void>>();

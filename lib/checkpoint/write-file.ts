@@ -29,35 +29,29 @@ class Aborted extends Error {}
 
 /** Parts smaller than this are gathered, because each write costs a system call. */
 const smallLength = 1 << 16;
+const gatheredLength = 1 << 20;
 
-/**
- * Cuts parts into chunks and gathers small parts. A gathered chunk is valid until the next but one is taken.
- */
+/** Writes that are pending at a time. More would wait for each other, because a file has one lock. */
+const maxPending = 2;
+
+/** Cuts parts into chunks, and gathers small parts in new memory. */
 function* chunksOf(parts: readonly Uint8Array[], chunkLength: number): Generator<Uint8Array> {
-  const spare: Uint8Array[] = [];
   let gathered: Uint8Array | undefined;
   let used = 0;
   for (const part of parts) {
-    if (gathered !== undefined && used + part.length > gathered.length) {
+    const isSmall = part.length < smallLength;
+    if (gathered !== undefined && (!isSmall || used + part.length > gathered.length)) {
       yield gathered.subarray(0, used);
-      spare.push(gathered);
       gathered = undefined;
     }
-    if (part.length < smallLength) {
+    if (isSmall) {
       if (gathered === undefined) {
-        gathered = spare.length > 1 ? (spare.shift() as Uint8Array) : new Uint8Array(chunkLength);
+        gathered = new Uint8Array(gatheredLength);
         used = 0;
       }
       gathered.set(part, used);
       used += part.length;
-      continue;
-    }
-    if (gathered !== undefined) {
-      yield gathered.subarray(0, used);
-      spare.push(gathered);
-      gathered = undefined;
-    }
-    for (let at = 0; at < part.length; at += chunkLength) yield part.subarray(at, at + chunkLength);
+    } else for (let at = 0; at < part.length; at += chunkLength) yield part.subarray(at, at + chunkLength);
   }
   if (gathered !== undefined) yield gathered.subarray(0, used);
 }
@@ -99,16 +93,23 @@ async function writeContents(handle: FileHandle, job: WriteJob): Promise<void> {
   const { parts, digestOffset, chunkLength, phase } = job;
   const hash = digestOffset === undefined ? undefined : createHash('sha256');
   let position = 0;
-  // One chunk is hashed while the one before it is written.
-  let writing: Promise<void> | undefined;
-  for (const chunk of chunksOf(parts, chunkLength)) {
-    hash?.update(chunk);
-    await writing;
-    if (Atomics.load(phase, 0) === Phase.aborted) throw new Aborted();
-    writing = writeFully(handle, chunk, position);
-    position += chunk.length;
+  // Chunks are hashed while those before them are written.
+  const pending: Promise<void>[] = [];
+  try {
+    for (const chunk of chunksOf(parts, chunkLength)) {
+      if (Atomics.load(phase, 0) === Phase.aborted) throw new Aborted();
+      const writing = writeFully(handle, chunk, position);
+      writing.catch(() => {}); // it is awaited later
+      pending.push(writing);
+      position += chunk.length;
+      hash?.update(chunk);
+      // Also gives the event loop a turn.
+      if (pending.length === maxPending) await pending.shift();
+    }
+  } finally {
+    await Promise.allSettled(pending); // the file is closed next
   }
-  await writing;
+  await Promise.all(pending);
   if (hash !== undefined) await writeFully(handle, Buffer.from(hash.digest('hex')), digestOffset as number);
 }
 

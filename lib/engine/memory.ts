@@ -5,6 +5,13 @@ import * as threads from 'node:worker_threads';
 import { bufferOf, isFloat32, lengthOf } from '../check/typed-array.js';
 import type { Engine, Rows } from './engine.js';
 
+/** A copy of an array in an ordinary ArrayBuffer, which can be transferred. */
+export function copyFloats(engine: Engine, array: Float32Array): Float32Array {
+  const copy = engine.zeros(lengthOf(array));
+  copy.set(array);
+  return copy;
+}
+
 /** How errors describe memory that a step on another thread accepts. */
 export const pinned =
   'memory that stays in place while a step runs on another thread: of allocate(length), a SharedArrayBuffer or a WebAssembly.Memory';
