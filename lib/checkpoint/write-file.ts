@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { writeSync } from 'node:fs';
 import { type FileHandle, open, rename, unlink } from 'node:fs/promises';
 import { syncDirectory, type Target } from './temp-files.js';
 
@@ -10,8 +11,8 @@ export interface WriteJob {
   readonly parts: readonly Uint8Array[];
   /** Position of the SHA-256 in the file; undefined for a file without one. Its 64 characters are zeros so far. */
   readonly digestOffset: number | undefined;
-  /** Bytes that are hashed and written at a time. */
-  readonly chunkLength: number;
+  /** Whether writes may block the thread. That is fastest, because no write waits for a switch between threads. */
+  readonly mayBlock: boolean;
   /** One of {@link Phase}, in shared memory. */
   readonly phase: Int32Array;
 }
@@ -29,13 +30,15 @@ class Aborted extends Error {}
 
 /** Parts smaller than this are gathered, because each write costs a system call. */
 const smallLength = 1 << 16;
-const gatheredLength = 1 << 20;
 
 /** Writes that are pending at a time. More would wait for each other, because a file has one lock. */
 const maxPending = 2;
 
+/** Bytes that are hashed and written at a time: about a millisecond, and few enough to stay in the cache in between. */
+const chunkLength = 1 << 20;
+
 /** Cuts parts into chunks, and gathers small parts in new memory. */
-function* chunksOf(parts: readonly Uint8Array[], chunkLength: number): Generator<Uint8Array> {
+function* chunksOf(parts: readonly Uint8Array[]): Generator<Uint8Array> {
   let gathered: Uint8Array | undefined;
   let used = 0;
   for (const part of parts) {
@@ -46,7 +49,7 @@ function* chunksOf(parts: readonly Uint8Array[], chunkLength: number): Generator
     }
     if (isSmall) {
       if (gathered === undefined) {
-        gathered = new Uint8Array(gatheredLength);
+        gathered = new Uint8Array(chunkLength);
         used = 0;
       }
       gathered.set(part, used);
@@ -62,6 +65,11 @@ async function writeFully(handle: FileHandle, bytes: Uint8Array, position: numbe
     const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, position + done);
     done += bytesWritten;
   }
+}
+
+function writeFullySync(fd: number, bytes: Uint8Array, position: number): void {
+  let done = 0;
+  while (done < bytes.length) done += writeSync(fd, bytes, done, bytes.length - done, position + done);
 }
 
 /**
@@ -90,19 +98,22 @@ export async function writeFile(job: WriteJob): Promise<void> {
 }
 
 async function writeContents(handle: FileHandle, job: WriteJob): Promise<void> {
-  const { parts, digestOffset, chunkLength, phase } = job;
+  const { parts, digestOffset, mayBlock, phase } = job;
   const hash = digestOffset === undefined ? undefined : createHash('sha256');
   let position = 0;
   // Chunks are hashed while those before them are written.
   const pending: Promise<void>[] = [];
   try {
-    for (const chunk of chunksOf(parts, chunkLength)) {
+    for (const chunk of chunksOf(parts)) {
       if (Atomics.load(phase, 0) === Phase.aborted) throw new Aborted();
-      const writing = writeFully(handle, chunk, position);
-      writing.catch(() => {}); // it is awaited later
-      pending.push(writing);
-      position += chunk.length;
+      if (mayBlock) writeFullySync(handle.fd, chunk, position);
+      else {
+        const writing = writeFully(handle, chunk, position);
+        writing.catch(() => {}); // it is awaited later
+        pending.push(writing);
+      }
       hash?.update(chunk);
+      position += chunk.length;
       // Also gives the event loop a turn.
       if (pending.length === maxPending) await pending.shift();
     }

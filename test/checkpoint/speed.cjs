@@ -37,7 +37,7 @@ function baseline(arrays, path) {
   const start = performance.now();
   const hash = createHash('sha256');
   const file = fs.openSync(path, 'w');
-  const chunk = 4 << 20;
+  const chunk = 1 << 20;
   for (const array of arrays) {
     const bytes = new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
     for (let at = 0; at < bytes.length; at += chunk) {
