@@ -15,9 +15,6 @@ export interface Contents {
 
 /** Files up to this size are written by the calling thread, because a worker takes longer to start. */
 const smallFile = 8 << 20;
-/** Hashing a chunk keeps the thread busy for about a millisecond in the first case. */
-const chunkLengths = { here: 1 << 20, worker: 4 << 20 } as const;
-
 /** The end of the last save to each path: saves to one path run in the order of the calls. */
 const queues = new Map<string, Promise<void>>();
 
@@ -80,8 +77,8 @@ async function write(context: FileContext, { parts, digestOffset }: Contents, ph
     temp = tempPath(target.directory);
     const job = { temp, target, parts, digestOffset, phase };
     const worker = bytes > smallFile ? await startWorker() : undefined;
-    if (worker === undefined) await writeFile({ ...job, chunkLength: chunkLengths.here });
-    else await runIn(worker, { ...job, chunkLength: chunkLengths.worker });
+    if (worker === undefined) await writeFile({ ...job, mayBlock: false });
+    else await runIn(worker, { ...job, mayBlock: true });
   } catch (error) {
     if (temp !== undefined) await unlink(temp).catch(() => {}); // a thread that was ended leaves it
     throw writeError(context, faultOf(error), bytes, error);

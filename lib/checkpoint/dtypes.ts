@@ -1,4 +1,6 @@
 import { isDetached } from '../check/typed-array.js';
+import { engine } from '../engine/backend.js';
+import { copyFloats } from '../engine/memory.js';
 
 /** Any typed array that a file can hold. */
 export type TypedArray =
@@ -77,7 +79,9 @@ export function bytesOf(array: TypedArray): Uint8Array {
 
 /** A copy of the bytes of a typed array, in an ArrayBuffer that can be transferred. */
 export function copyOf(array: TypedArray): Uint8Array {
-  return bytesOf(array).slice();
+  return arrayTypeOf(array) === 'Float32Array'
+    ? bytesOf(copyFloats(engine(), array as Float32Array))
+    : bytesOf(array).slice();
 }
 
 /** The bytes of an array that nobody else holds. It is copied only if its buffer cannot be transferred alone. */

@@ -1,5 +1,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import { type FileHandle, open, stat } from 'node:fs/promises';
+import { engine } from '../engine/backend.js';
+import { bytesOf } from './dtypes.js';
 import { type FileContext, fileError, readError } from './errors.js';
 import {
   damaged,
@@ -14,6 +16,8 @@ import {
 
 /** Bytes that are read and hashed at a time. Hashing them keeps the event loop busy for about a millisecond. */
 const chunkLength = 1 << 20;
+/** Reads that are pending at a time. Several hide how long a busy system takes to switch between threads. */
+const maxPending = 8;
 
 /** An open safetensors file with a valid header. */
 export interface OpenFile {
@@ -71,36 +75,49 @@ async function readFully(context: FileContext, handle: FileHandle, bytes: Uint8A
   }
 }
 
-/**
- * Reads the tensors that `isWanted` selects, each into an ArrayBuffer of its own.
- * @param verify Whether to read the whole file and to compare its SHA-256.
- * @throws CheckpointError if the digest differs
- */
-export async function readTensors(
-  file: OpenFile,
-  isWanted: (tensor: PlacedTensor) => boolean,
-  verify: boolean,
+/** Reads tensors, each into an ArrayBuffer of its own. @throws CheckpointError */
+export async function readTensors(file: OpenFile, tensors: readonly PlacedTensor[]): Promise<Map<string, Uint8Array>> {
+  return readInOrder(file, tensors, () => {});
+}
+
+/** Reads all tensors of a file, and compares its SHA-256. @throws CheckpointError if it differs */
+export async function readVerified(file: OpenFile): Promise<Map<string, Uint8Array>> {
+  const { context, header, head, digest } = file;
+  const hash = hashOfHead(head);
+  const found = await readInOrder(file, header.tensors, (chunk) => hash.update(chunk));
+  const actual = hash.digest('hex');
+  if (actual !== digest) throw damaged(context, `SHA-256 ${actual}`, `${digest}, as the header says`);
+  return found;
+}
+
+/** Reads tensors, and calls `take` with each chunk in the order of the file. */
+async function readInOrder(
+  { context, handle, head }: OpenFile,
+  tensors: readonly PlacedTensor[],
+  take: (chunk: Uint8Array) => void,
 ): Promise<Map<string, Uint8Array>> {
-  const { context, handle, header, head, digest } = file;
-  const hash = verify ? hashOfHead(head) : undefined;
   const found = new Map<string, Uint8Array>();
-  const scratch = verify ? new Uint8Array(chunkLength) : undefined;
-  for (const tensor of header.tensors) {
-    const length = tensor.end - tensor.begin;
-    const wanted = isWanted(tensor);
-    if (!wanted && hash === undefined) continue;
-    const bytes = wanted ? allocateBytes(context, length) : undefined;
-    if (bytes !== undefined) found.set(tensor.name, bytes);
-    for (let at = 0; at < length; at += chunkLength) {
-      const size = Math.min(chunkLength, length - at);
-      const target = bytes?.subarray(at, at + size) ?? (scratch as Uint8Array).subarray(0, size);
-      await readFully(context, handle, target, head.length + tensor.begin + at);
-      hash?.update(target);
+  const pending: { readonly chunk: Uint8Array; readonly reading: Promise<void> }[] = [];
+  const next = async (): Promise<void> => {
+    const { chunk, reading } = pending.shift() as (typeof pending)[number];
+    await reading;
+    take(chunk);
+  };
+  try {
+    for (const { name, begin, end } of tensors) {
+      const bytes = allocateBytes(context, end - begin);
+      found.set(name, bytes);
+      for (let at = 0; at < bytes.length; at += chunkLength) {
+        const chunk = bytes.subarray(at, at + chunkLength);
+        const reading = readFully(context, handle, chunk, head.length + begin + at);
+        reading.catch(() => {}); // it is awaited later
+        pending.push({ chunk, reading });
+        if (pending.length === maxPending) await next();
+      }
     }
-  }
-  if (hash !== undefined) {
-    const actual = hash.digest('hex');
-    if (actual !== digest) throw damaged(context, `SHA-256 ${actual}`, `${digest}, as the header says`);
+    while (pending.length > 0) await next();
+  } finally {
+    await Promise.allSettled(pending.map(({ reading }) => reading)); // the file is closed next
   }
   return found;
 }
@@ -112,7 +129,8 @@ function hashOfHead(head: Uint8Array): Hash {
 
 function allocateBytes({ who, path }: FileContext, length: number): Uint8Array {
   try {
-    return new Uint8Array(length);
+    // Whole floats go into memory that is quick to fill.
+    return length % 4 === 0 ? bytesOf(engine().zeros(length / 4)) : new Uint8Array(length);
   } catch (cause) {
     throw new RangeError(
       `${who}: ${JSON.stringify(path)}: a tensor of ${length} bytes, expected one that fits in memory`,

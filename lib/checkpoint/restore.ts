@@ -4,7 +4,7 @@ import type { Tensor } from '../core/params.js';
 import { arrayTypes, type TypedArray } from './dtypes.js';
 import { CheckpointError, type FileContext, type FileFault, fileError } from './errors.js';
 import { damaged, type Header } from './header.js';
-import { type OpenFile, readTensors } from './read-file.js';
+import { type OpenFile, readVerified } from './read-file.js';
 import {
   type CheckedParts,
   checkIdle,
@@ -73,7 +73,7 @@ function foreign(context: FileContext): Error {
 export async function readRun(file: OpenFile): Promise<SavedRun> {
   const { context, header, digest } = file;
   if (digest === undefined) throw foreign(context);
-  const bytes = await readTensors(file, () => true, true);
+  const bytes = await readVerified(file);
   return { header, manifest: readManifest(context, header), bytes };
 }
 

@@ -15,7 +15,7 @@ import {
 } from './dtypes.js';
 import { type FileContext, fileError } from './errors.js';
 import { createHeader, type NamedBytes, type PlacedTensor } from './header.js';
-import { readTensors, withFile } from './read-file.js';
+import { readTensors, readVerified, withFile } from './read-file.js';
 
 /** A tensor of {@link readSafetensors}: its values as float32, in row-major order, and its shape. */
 export interface ReadTensor {
@@ -109,12 +109,8 @@ export async function readSafetensors(path: string, options: ReadSafetensorsOpti
           expected: floatDtypes.join(', '),
           hint: 'list the others in names',
         });
-    const selected = new Set(wanted);
-    const bytes = await readTensors(
-      file,
-      (tensor) => selected.has(tensor),
-      names === undefined && digest !== undefined,
-    );
+    const isVerified = names === undefined && digest !== undefined;
+    const bytes = await (isVerified ? readVerified(file) : readTensors(file, [...new Set(wanted)]));
     const tensors = wanted.map(({ name, dtype, shape }): [string, ReadTensor] => [
       name,
       { data: toFloat32(dtype, bytes.get(name) as Uint8Array), shape },

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { writeSync } from 'node:fs';
 import { type FileHandle, open, rename, unlink } from 'node:fs/promises';
 import { syncDirectory, type Target } from './temp-files.js';
 
@@ -10,8 +11,8 @@ export interface WriteJob {
   readonly parts: readonly Uint8Array[];
   /** Position of the SHA-256 in the file; undefined for a file without one. Its 64 characters are zeros so far. */
   readonly digestOffset: number | undefined;
-  /** Bytes that are hashed and written at a time. */
-  readonly chunkLength: number;
+  /** Whether writes may block the thread. That is fastest, because no write waits for a switch between threads. */
+  readonly mayBlock: boolean;
   /** One of {@link Phase}, in shared memory. */
   readonly phase: Int32Array;
 }
@@ -30,34 +31,30 @@ class Aborted extends Error {}
 /** Parts smaller than this are gathered, because each write costs a system call. */
 const smallLength = 1 << 16;
 
-/**
- * Cuts parts into chunks and gathers small parts. A gathered chunk is valid until the next but one is taken.
- */
-function* chunksOf(parts: readonly Uint8Array[], chunkLength: number): Generator<Uint8Array> {
-  const spare: Uint8Array[] = [];
+/** Writes that are pending at a time. More would wait for each other, because a file has one lock. */
+const maxPending = 2;
+
+/** Bytes that are hashed and written at a time: about a millisecond, and few enough to stay in the cache in between. */
+const chunkLength = 1 << 20;
+
+/** Cuts parts into chunks, and gathers small parts in new memory. */
+function* chunksOf(parts: readonly Uint8Array[]): Generator<Uint8Array> {
   let gathered: Uint8Array | undefined;
   let used = 0;
   for (const part of parts) {
-    if (gathered !== undefined && used + part.length > gathered.length) {
+    const isSmall = part.length < smallLength;
+    if (gathered !== undefined && (!isSmall || used + part.length > gathered.length)) {
       yield gathered.subarray(0, used);
-      spare.push(gathered);
       gathered = undefined;
     }
-    if (part.length < smallLength) {
+    if (isSmall) {
       if (gathered === undefined) {
-        gathered = spare.length > 1 ? (spare.shift() as Uint8Array) : new Uint8Array(chunkLength);
+        gathered = new Uint8Array(chunkLength);
         used = 0;
       }
       gathered.set(part, used);
       used += part.length;
-      continue;
-    }
-    if (gathered !== undefined) {
-      yield gathered.subarray(0, used);
-      spare.push(gathered);
-      gathered = undefined;
-    }
-    for (let at = 0; at < part.length; at += chunkLength) yield part.subarray(at, at + chunkLength);
+    } else for (let at = 0; at < part.length; at += chunkLength) yield part.subarray(at, at + chunkLength);
   }
   if (gathered !== undefined) yield gathered.subarray(0, used);
 }
@@ -68,6 +65,11 @@ async function writeFully(handle: FileHandle, bytes: Uint8Array, position: numbe
     const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, position + done);
     done += bytesWritten;
   }
+}
+
+function writeFullySync(fd: number, bytes: Uint8Array, position: number): void {
+  let done = 0;
+  while (done < bytes.length) done += writeSync(fd, bytes, done, bytes.length - done, position + done);
 }
 
 /**
@@ -96,19 +98,29 @@ export async function writeFile(job: WriteJob): Promise<void> {
 }
 
 async function writeContents(handle: FileHandle, job: WriteJob): Promise<void> {
-  const { parts, digestOffset, chunkLength, phase } = job;
+  const { parts, digestOffset, mayBlock, phase } = job;
   const hash = digestOffset === undefined ? undefined : createHash('sha256');
   let position = 0;
-  // One chunk is hashed while the one before it is written.
-  let writing: Promise<void> | undefined;
-  for (const chunk of chunksOf(parts, chunkLength)) {
-    hash?.update(chunk);
-    await writing;
-    if (Atomics.load(phase, 0) === Phase.aborted) throw new Aborted();
-    writing = writeFully(handle, chunk, position);
-    position += chunk.length;
+  // Chunks are hashed while those before them are written.
+  const pending: Promise<void>[] = [];
+  try {
+    for (const chunk of chunksOf(parts)) {
+      if (Atomics.load(phase, 0) === Phase.aborted) throw new Aborted();
+      if (mayBlock) writeFullySync(handle.fd, chunk, position);
+      else {
+        const writing = writeFully(handle, chunk, position);
+        writing.catch(() => {}); // it is awaited later
+        pending.push(writing);
+      }
+      hash?.update(chunk);
+      position += chunk.length;
+      // Also gives the event loop a turn.
+      if (pending.length === maxPending) await pending.shift();
+    }
+  } finally {
+    await Promise.allSettled(pending); // the file is closed next
   }
-  await writing;
+  await Promise.all(pending);
   if (hash !== undefined) await writeFully(handle, Buffer.from(hash.digest('hex')), digestOffset as number);
 }
 

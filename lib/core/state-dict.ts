@@ -1,6 +1,8 @@
 import { rangeError, show, typeError } from '../check/errors.js';
 import { checkInteger, checkNumber, checkOneOf, checkOptions } from '../check/options.js';
 import { checkFloat32, checkLength, copyInto } from '../check/typed-array.js';
+import { engine } from '../engine/backend.js';
+import { copyFloats } from '../engine/memory.js';
 import type { Group } from './param-group.js';
 import { type ParamState, stateArray } from './param-state.js';
 import type { Settings } from './settings.js';
@@ -139,7 +141,7 @@ export function saveParam(
   return {
     step: param.step,
     ...Object.fromEntries(scalars.map((name, i) => [name, param.scalars[i] as number])),
-    ...Object.fromEntries(arrays.map(([name]) => [name, stateArray(param, name).slice()])),
+    ...Object.fromEntries(arrays.map(([name]) => [name, copyFloats(engine(), stateArray(param, name))])),
   };
 }
 
@@ -159,7 +161,7 @@ export function loadParam(
   const sources = arrays.map(([name, length]) => {
     const array = checkFloat32(who, `${path}.${name}`, dict[name]);
     checkLength(who, `${path}.${name}`, array, length);
-    return new Float32Array(array); // copied now, because a getter that is read later may detach it
+    return copyFloats(engine(), array); // copied now, because a getter that is read later may detach it
   });
   return () => {
     param.step = step;

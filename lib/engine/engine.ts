@@ -92,4 +92,6 @@ export interface Engine {
   /** @param always For tests: use all threads wherever there is work for them, even if that is slower. */
   setThreads(n: number, always?: boolean): void;
   allocate(length: number): Float32Array;
+  /** Zeros in an ordinary ArrayBuffer, which can be transferred. Large ones are in memory that is quick to fill. */
+  zeros(length: number): Float32Array;
 }

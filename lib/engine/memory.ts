@@ -2,8 +2,15 @@ import type * as debuggers from 'node:inspector';
 import { createRequire } from 'node:module';
 import { isSharedArrayBuffer } from 'node:util/types';
 import * as threads from 'node:worker_threads';
-import { bufferOf, isFloat32, lengthOf } from '../check/typed-array.js';
+import { bufferOf, copyInto, isFloat32, lengthOf } from '../check/typed-array.js';
 import type { Engine, Rows } from './engine.js';
+
+/** A copy of an array in an ordinary ArrayBuffer, which can be transferred. */
+export function copyFloats(engine: Engine, array: Float32Array): Float32Array {
+  const copy = engine.zeros(lengthOf(array));
+  copyInto(copy, array);
+  return copy;
+}
 
 /** How errors describe memory that a step on another thread accepts. */
 export const pinned =

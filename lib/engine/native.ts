@@ -41,6 +41,7 @@ interface Addon {
   threads(): number;
   setThreads(n: number, always?: boolean): void;
   allocate(length: number): Float32Array | undefined;
+  useLargePages(array: Float32Array): void;
   address(array: Float32Array): number;
   owns(array: Float32Array): boolean;
 }
@@ -50,7 +51,17 @@ export function loadAddon(): Addon {
   return findAddon().addon as Addon;
 }
 
-const functionsOfAddon = ['threads', 'setThreads', 'allocate', 'address', 'owns'] as const satisfies (keyof Addon)[];
+/** Length from which large pages pay: 4 MB. */
+const largeLength = 1 << 20;
+
+const functionsOfAddon = [
+  'threads',
+  'setThreads',
+  'allocate',
+  'useLargePages',
+  'address',
+  'owns',
+] as const satisfies (keyof Addon)[];
 
 // A record, so that the compiler reports a missing name.
 const functionsOfEngine = Object.keys({
@@ -168,5 +179,10 @@ export function nativeEngine(addon: Addon, isa: Isa): Engine | undefined {
     allocate: (length) =>
       addon.allocate(length) ??
       alignedIn(new ArrayBuffer(length * Float32Array.BYTES_PER_ELEMENT + alignment), length, addon),
+    zeros(length) {
+      const array = new Float32Array(length);
+      if (length >= largeLength) addon.useLargePages(array);
+      return array;
+    },
   };
 }

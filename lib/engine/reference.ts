@@ -212,6 +212,7 @@ export const referenceEngine: Engine = {
   address,
   threads: () => 1,
   setThreads: () => {},
+  zeros: (length) => new Float32Array(length),
   allocate(length) {
     const array = new Float32Array(length);
     owned.add(array.buffer);

@@ -108,6 +108,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("threads", Napi::Function::New(env, threads, "threads"));
   exports.Set("allocate", Napi::Function::New(env, allocate, "allocate"));
   exports.Set("address", Napi::Function::New(env, address, "address"));
+  exports.Set("useLargePages", Napi::Function::New(env, useLargePages, "useLargePages"));
   exports.Set("owns", Napi::Function::New(env, owns, "owns"));
   parallel::retain();
   env.AddCleanupHook([] { parallel::release(); });

@@ -1,6 +1,9 @@
 #include "buffers.h"
 
 #include <stdint.h>
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
 
 #include <string>
 
@@ -75,6 +78,19 @@ Napi::Value allocate(const Napi::CallbackInfo& info) {
     return info.Env().Undefined();
   }
   return Napi::Float32Array::New(info.Env(), length, Napi::ArrayBuffer(env, buffer), 0);
+}
+
+Napi::Value useLargePages(const Napi::CallbackInfo& info) {
+  Floats floats;
+  if (!toFloats(info[0], "array", &floats)) return info.Env().Undefined();
+#ifdef MADV_HUGEPAGE
+  constexpr uintptr_t kPage = uintptr_t{2} << 20;
+  const uintptr_t address = reinterpret_cast<uintptr_t>(floats.data);
+  const uintptr_t begin = (address + kPage - 1) & ~(kPage - 1);
+  const uintptr_t end = (address + floats.length * sizeof(float)) & ~(kPage - 1);
+  if (begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
+#endif
+  return info.Env().Undefined();
 }
 
 Napi::Value owns(const Napi::CallbackInfo& info) {

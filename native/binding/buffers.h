@@ -31,6 +31,10 @@ bool refuse(napi_env env, const char* name);
 /// allow external memory, or not that much.
 Napi::Value allocate(const Napi::CallbackInfo& info);
 
+/// useLargePages(array): asks the system to back new memory by large pages, before its first use. Touching it is then
+/// several times faster, because each page costs a fault. A hint, which changes no values.
+Napi::Value useLargePages(const Napi::CallbackInfo& info);
+
 /// owns(array): returns whether the current memory of the array is a block of `allocate`.
 Napi::Value owns(const Napi::CallbackInfo& info);
 

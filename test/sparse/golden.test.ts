@@ -457,7 +457,7 @@ function mismatch(run: Run, { params, seen }: Recording, Kind: Truth = Lazy): st
 
 // --- Tests -----------------------------------------------------------------------------------------------------------
 
-it('every class that accepts sparse gradients has a case', () => {
+it('every optimizer has sparse golden values', () => {
   const here = [...new Set(Object.keys(runs).map((title) => title.split(/[ ,]/)[0]))];
   const wanted: readonly string[] = declarations.filter((d) => d.denseOnly === undefined).map(({ name }) => name);
   expect(
