@@ -46,21 +46,40 @@ export function copyInto(target: Float32Array, source: Float32Array): void {
   setOfAny.call(target, source);
 }
 
+const goneHint = 'its buffer was transferred, resized or grown';
+
 /** Whether `value` is a Float32Array, of this realm or another. */
 export function isFloat32(value: unknown): value is Float32Array {
   return tagOfAny.call(value) === 'Float32Array';
 }
 
-/** Whether an array's buffer was detached, or shrunk so that the array is out of bounds. */
+const keysOfAny = Float32Array.prototype.keys;
+
+/** Whether an array has lost its memory: its buffer was detached, or shrunk so that the array is out of bounds. */
 export function isDetached(array: Float32Array | Int32Array | Uint32Array): boolean {
   if (lengthOf(array) !== 0) return false;
   try {
-    new Float32Array(array.buffer, array.byteOffset, 0);
-    // A view out of bounds of a shrunk buffer reports offset 0 as well as length 0: here it looks like an empty array.
+    keysOfAny.call(array); // refuses exactly such arrays
     return false;
   } catch {
     return true;
   }
+}
+
+/** The error for an array that has lost its memory. */
+function lost(
+  who: string,
+  argument: string,
+  array: Float32Array | Int32Array | Uint32Array,
+  expected: string,
+): TypeError {
+  let how = 'an out-of-bounds';
+  try {
+    new Uint8Array(bufferOf(array));
+  } catch {
+    how = 'a detached';
+  }
+  return typeError(who, argument, `${how} ${tagOfAny.call(array)}`, expected, goneHint);
 }
 
 /**
@@ -78,8 +97,7 @@ export function checkFloat32(who: string, argument: string, value: unknown, expe
       convertible ? 'convert it with Float32Array.from(…)' : undefined,
     );
   }
-  if (isDetached(value))
-    throw typeError(who, argument, 'a detached Float32Array', expected, 'its buffer was transferred, resized or grown');
+  if (isDetached(value)) throw lost(who, argument, value, expected);
   return value;
 }
 
@@ -95,8 +113,7 @@ export function checkRows(who: string, argument: string, value: unknown): Int32A
       expected,
       Array.isArray(value) ? 'convert it with Int32Array.from(…)' : undefined,
     );
-  if (isDetached(value as Int32Array))
-    throw typeError(who, argument, `a detached ${tag}`, expected, 'its buffer was transferred, resized or grown');
+  if (isDetached(value as Int32Array)) throw lost(who, argument, value as Int32Array, expected);
   return value as Int32Array;
 }
 
@@ -112,17 +129,10 @@ export function firstBadRow(rows: Int32Array | Uint32Array, limit: number): numb
   return -1;
 }
 
-/** Refuses an array of the wrong length. @throws RangeError, or TypeError if it is detached */
+/** Refuses an array of the wrong length. @throws RangeError, or TypeError if it has lost its memory */
 export function checkLength(who: string, argument: string, array: Float32Array, expected: number, name?: string): void {
   const length = lengthOf(array);
   if (length === expected) return;
-  if (isDetached(array))
-    throw typeError(
-      who,
-      argument,
-      'a detached Float32Array',
-      `length ${expected}`,
-      'its buffer was transferred, resized or grown',
-    );
+  if (isDetached(array)) throw lost(who, argument, array, `length ${expected}`);
   throw rangeError(who, argument, `length ${length}`, `${expected}${name === undefined ? '' : ` ("${name}")`}`);
 }

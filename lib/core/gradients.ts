@@ -71,7 +71,7 @@ export class Gradients {
       const param = params[i]!;
       const grad = grads[i]!;
       rowOf[i] = grad === null ? -1 : 0;
-      if (grad === param.grad && grad !== null && lengthOf(grad as Float32Array) === param.length) continue;
+      if (grad === param.grad && grad !== null) continue; // the plan checks its length at every step
       // If a step has no gradient for a param, the param's next gradient is checked again, because it may overlap the
       // others.
       param.grad = null;
@@ -132,6 +132,18 @@ export class Gradients {
         this.#checkPinned(path, grad);
       }
     }
+  }
+
+  /** Refuses a registered gradient that was detached or resized since. @throws TypeError, RangeError */
+  checkAgain(grads: readonly ReadGrad[]): void {
+    const { params } = this.#store;
+    for (let i = 0; i < params.length; i++) if (grads[i] !== null) this.#check(params[i]!, grads[i]!);
+  }
+
+  /** The error for a sparse gradient that needs more temporary memory than there is. */
+  noMemory(index: number, bytes: number): RangeError {
+    const path = this.#pathOf(this.#store.params[index]!);
+    return rangeError(this.#store.name, path, `a sparse gradient that needs ${bytes} bytes`, 'as much free memory');
   }
 
   /** The error for a row number that the plan found out of range. */

@@ -1,7 +1,8 @@
 import { show, typeError } from '../check/errors.js';
 import { checkOneOf, checkOptions } from '../check/options.js';
-import { copyInto, lengthOf } from '../check/typed-array.js';
+import { lengthOf } from '../check/typed-array.js';
 import { engine } from '../engine/backend.js';
+import type { Block } from '../engine/block.js';
 import {
   commonHyperParameters,
   type Declaration,
@@ -50,7 +51,6 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
   readonly #store: ParamStore;
   readonly #stepper: Stepper;
   #views: readonly ParamGroup<SettingsFrom<D['hyperParameters'] & typeof commonHyperParameters>>[] = [];
-  #emaParams: Arrays | undefined;
 
   protected constructor(declaration: D, params: Params<GroupOptionsOf<D>>, options: OptionsOf<D> = {} as OptionsOf<D>) {
     const { name } = declaration;
@@ -118,11 +118,12 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
    */
   protected stateArrays(name: string, { startsAsParam = false } = {}): Arrays {
     this.#stepper.checkNotDisposed();
-    if (startsAsParam) this.#showParams((param) => param.arrays.get(name) as Float32Array);
-    return this.#assemble((param) => param.arrays.get(name) as Float32Array);
+    const blockOf = (param: ParamState): Block => param.state.get(name) as Block;
+    if (startsAsParam) this.#showParams(blockOf);
+    return this.#assemble((param) => blockOf(param).view());
   }
 
-  /** Calls `visit` with each param that was updated before, and with its state. `visit` may write to both. */
+  /** Calls `visit` with each param that was updated before, and with copies of its state. `visit` may write to the param. */
   protected forEachParam(
     visit: (param: Float32Array, state: Readonly<Record<string, Float32Array>>, scalars: readonly number[]) => void,
   ): void {
@@ -130,8 +131,11 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
     this.#stepper.checkNoPendingStep();
     this.#store.checkParams();
     this.#stepper.checkParamsSettled();
-    for (const { step, data, arrays, scalars } of this.#store.params)
-      if (step > 0) visit(data, Object.fromEntries(arrays), scalars);
+    for (const { step, data, state, scalars } of this.#store.params) {
+      if (step === 0) continue;
+      const copies = [...state].map(([name, block]) => [name, block.read()] as const);
+      visit(data, Object.fromEntries(copies), scalars);
+    }
   }
 
   // ---- Reading and setting ----
@@ -176,10 +180,16 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
    */
   get emaParams(): Arrays {
     this.#stepper.checkNotDisposed();
-    if (this.#emaParams === undefined)
+    if (!this.#store.hasEma)
       throw typeError(this.#name, 'emaParams', 'not kept', 'the option ema, such as { ema: 0.999 }');
-    this.#showParams((param) => param.ema as Float32Array);
-    return this.#emaParams;
+    const emaOf = (param: ParamState): Block => param.ema as Block;
+    this.#showParams(emaOf);
+    const views = this.#store.params.map((param) => emaOf(param).view());
+    if (views.length !== this.#emaViews.length || views.some((view, i) => view !== this.#emaViews[i])) {
+      this.#emaViews = views;
+      this.#emaParams = this.#assemble((param) => emaOf(param).view());
+    }
+    return this.#emaParams as Arrays;
   }
 
   /**
@@ -258,7 +268,7 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
     this.#stepper.checkNotDisposed();
     this.#stepper.checkNoPendingStep();
     const { groups, params, scalarNames } = this.#store;
-    for (const param of params) this.#store.checkEma(param);
+    for (const param of params) this.#store.checkState(param);
     const states = params.map((param) => [param.key, saveParam(param, scalarNames, this.#store.arraysOf(param))]);
     return {
       version: 1,
@@ -302,7 +312,7 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
     const changes = groups.map(
       (group, g) => [group, loadGroup(who, `paramGroups[${g}]`, group, frame.paramGroups[g], keep)] as const,
     );
-    for (const param of params) store.checkEma(param);
+    for (const param of params) store.checkState(param);
     const apply = store.prepare(changes, hasEma);
     const loads = changes.flatMap(([group, settings]) =>
       store.paramsOf(group).map((param) => {
@@ -311,11 +321,9 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
       }),
     );
 
-    const hadEma = store.hasEma;
     apply();
     this.#global.adopt(global);
     for (const load of loads) load();
-    if (hasEma !== hadEma) this.#assembleEma();
     if (mode !== undefined) this.loadMode(mode);
     this.#stepper.stepCount = frame.stepCount;
     this.#stepper.skippedSteps = frame.skippedSteps;
@@ -340,6 +348,7 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
     this.#stepper.checkNoPendingStep();
     this.#stepper.dispose();
     this.#views = [];
+    this.#emaViews = [];
     this.#emaParams = undefined;
   }
 
@@ -391,11 +400,6 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
       ),
     );
     this.#views = Object.freeze([...this.#views, ...views]);
-    this.#assembleEma();
-  }
-
-  #assembleEma(): void {
-    this.#emaParams = this.#store.hasEma ? this.#assemble((param) => param.ema as Float32Array) : undefined;
   }
 
   /** Prepares a new value of one option of some groups. Returns a function that applies it. @throws TypeError, RangeError */
@@ -411,13 +415,10 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
   }
 
   /** Copies each param that has no update so far into an average of it. A pending step may write to both, so not then. */
-  #showParams(averageOf: (param: ParamState) => Float32Array): void {
+  #showParams(averageOf: (param: ParamState) => Block): void {
     if (this.#stepper.hasPendingStep) return;
-    for (const param of this.#store.params) {
-      const average = averageOf(param);
-      if (param.step === 0 && lengthOf(param.data) === param.length && lengthOf(average) === param.length)
-        copyInto(average, param.data);
-    }
+    for (const param of this.#store.params)
+      if (param.step === 0 && lengthOf(param.data) === param.length) averageOf(param).write(param.data);
   }
 
   #assemble(arrayOf: (param: ParamState) => Float32Array): Arrays {

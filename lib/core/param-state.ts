@@ -1,7 +1,8 @@
 import { lengthOf } from '../check/typed-array.js';
+import type { Block } from '../engine/block.js';
 import type { Tensor } from './params.js';
 
-/** One param inside an optimizer: its memory, its state arrays, and the number of updates it has taken. */
+/** One param inside an optimizer: its memory, its state, and the number of updates it has taken. */
 export class ParamState implements Tensor {
   readonly key: string | number;
   readonly path: string;
@@ -14,21 +15,16 @@ export class ParamState implements Tensor {
   scalars: readonly number[];
   /** What `scalars` become if the current step is applied. */
   nextScalars: readonly number[];
-  /** The state arrays of its kernel, by name. */
-  arrays: ReadonlyMap<string, Float32Array> = new Map();
+  /** The state of its kernel, by name. */
+  state: ReadonlyMap<string, Block> = new Map();
   /** The moving average of the param; null without the option `ema`. */
-  ema: Float32Array | null;
+  ema: Block | null;
   /** The kernel that its group's settings select. */
   kernel: string;
   /** The gradient that is registered in the plan. The same array is not checked a second time. */
   grad: Float32Array | null = null;
 
-  constructor(
-    { key, path, data, shape }: Tensor,
-    scalars: readonly number[],
-    ema: Float32Array | null,
-    kernel: string,
-  ) {
+  constructor({ key, path, data, shape }: Tensor, scalars: readonly number[], ema: Block | null, kernel: string) {
     this.key = key;
     this.path = path;
     this.data = data;
@@ -41,7 +37,7 @@ export class ParamState implements Tensor {
   }
 }
 
-/** The state array called `name`; `'ema'` is the moving average. */
-export function stateArray(param: ParamState, name: string): Float32Array {
-  return (name === 'ema' ? param.ema : param.arrays.get(name)) as Float32Array;
+/** The state called `name`; `'ema'` is the moving average. */
+export function stateBlock(param: ParamState, name: string): Block {
+  return (name === 'ema' ? param.ema : param.state.get(name)) as Block;
 }

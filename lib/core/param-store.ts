@@ -1,7 +1,8 @@
 import { rangeError, show, typeError } from '../check/errors.js';
 import { checkOptions } from '../check/options.js';
-import { checkFloat32, checkLength, copyInto, lengthOf } from '../check/typed-array.js';
-import { Control, type Engine, Pass, type Plan, type StepConstants } from '../engine/engine.js';
+import { checkFloat32, checkLength, lengthOf } from '../check/typed-array.js';
+import type { Block } from '../engine/block.js';
+import { allocateStepConstants, type Engine, Pass, type Plan, type StepConstants } from '../engine/engine.js';
 import { type Declaration, type Formula, type HyperParameter, optimizerHyperParameters } from './declaration.js';
 import { disjoint, type Extent, extentOf } from './extents.js';
 import { Group } from './param-group.js';
@@ -117,6 +118,8 @@ export class ParamStore {
 
   /** Releases all memory. */
   release(): void {
+    this.plan.free();
+    for (const { state, ema } of this.params) for (const block of [...state.values(), ema]) block?.free();
     this.groups = [];
     this.params = [];
     this.extents = [];
@@ -152,18 +155,21 @@ export class ParamStore {
       return this.paramsOf(group).flatMap((param, i) => {
         const kernel = this.kernelOf(settings, param);
         if (kernel === param.kernel && hasEma === (param.ema !== null)) return [];
-        const arrays = this.#createState(param, kernel, settings);
+        const state = this.#createState(param, kernel, settings);
         const ema = hasEma ? (param.ema ?? this.#copyOf(param.data)) : null;
-        return [{ index: group.begin + i, param, kernel, arrays, ema }];
+        return [{ index: group.begin + i, param, kernel, state, ema }];
       });
     });
     return () => {
       for (const [group, settings] of changes) group.settings.adopt(settings);
-      for (const { index, param, kernel, arrays, ema } of updates) {
+      for (const { index, param, kernel, state, ema } of updates) {
+        const old = [...param.state.values(), param.ema];
         param.kernel = kernel;
-        param.arrays = arrays;
+        param.state = state;
         param.ema = ema;
         this.#register(this.plan, index, param);
+        const kept = [...state.values(), ema];
+        for (const block of old) if (!kept.includes(block)) block?.free();
       }
     };
   }
@@ -192,13 +198,14 @@ export class ParamStore {
     for (let i = 0; i < params.length; i++) {
       const param = params[i]!;
       if (lengthOf(param.data) !== param.length) checkLength(this.name, param.path, param.data, param.length);
-      this.checkEma(param);
+      this.checkState(param);
     }
   }
 
-  /** Refuses a moving average that was detached or resized. @throws TypeError, RangeError */
-  checkEma({ ema, length, path }: ParamState): void {
-    if (ema !== null && lengthOf(ema) !== length) checkLength(this.name, `emaParams of ${path}`, ema, length);
+  /** Refuses state that user code took away through `emaParams` or `averagedParams`. @throws TypeError */
+  checkState({ state, ema, path }: ParamState): void {
+    for (const block of state.values()) block.check(this.name, `averagedParams of ${path}`);
+    ema?.check(this.name, `emaParams of ${path}`);
   }
 
   /**
@@ -300,47 +307,41 @@ export class ParamStore {
     return tensors.map((tensor) => {
       const kernel = this.kernelOf(settings, tensor);
       const param = new ParamState(tensor, scalars, this.hasEma ? this.#copyOf(tensor.data) : null, kernel);
-      param.arrays = this.#createState(param, kernel, settings);
+      param.state = this.#createState(param, kernel, settings);
       return param;
     });
   }
 
-  /** The state arrays of a param under a kernel: those that it has already, and new ones. */
-  #createState(param: ParamState, kernel: string, settings: Settings): Map<string, Float32Array> {
+  /** The state of a param under a kernel: the blocks that it has already, and new ones. */
+  #createState(param: ParamState, kernel: string, settings: Settings): Map<string, Block> {
     const names = this.#declaration.kernels[kernel]!.state;
     return new Map(
       names.map((name) => {
         const length = this.#stateLength(kernel, name, param);
-        const old = param.arrays.get(name);
-        if (old !== undefined && lengthOf(old) === length) return [name, old];
-        const array = this.engine.allocate(length);
+        const old = param.state.get(name);
+        if (old?.length === length) return [name, old];
+        const block = this.engine.createBlock(length);
         const start = this.#formula.initial(name, settings.resolved);
-        if (start !== 0) array.fill(start);
-        return [name, array];
+        if (start !== 0) block.fill(start);
+        return [name, block];
       }),
     );
   }
 
-  #copyOf(data: Float32Array): Float32Array {
-    const copy = this.engine.allocate(lengthOf(data));
-    copyInto(copy, data);
+  #copyOf(data: Float32Array): Block {
+    const copy = this.engine.createBlock(lengthOf(data));
+    copy.write(data);
     return copy;
   }
 
   #allocateStepConstants(count: number): StepConstants {
     const widest = Math.max(...Object.values(this.#declaration.kernels).map(({ constants }) => constants.length));
-    const stride = Pass.length + widest;
-    return {
-      control: new Float64Array(Control.length),
-      rows: new Float32Array(count * stride),
-      stride,
-      rowOf: new Int32Array(count),
-    };
+    return allocateStepConstants(this.engine, count, Pass.length + widest);
   }
 
   #register(plan: Plan, index: number, param: ParamState): void {
     const declaration = this.#declaration.kernels[param.kernel]!;
-    const state = declaration.state.map((name) => param.arrays.get(name) as Float32Array);
+    const state = declaration.state.map((name) => param.state.get(name) as Block);
     param.grad = null; // setTensor forgets the gradient
     plan.setTensor(index, param.kernel, declaration, param.data, state, param.ema, param.shape?.[1] ?? 0);
   }

@@ -1,10 +1,10 @@
 import { rangeError, show, typeError } from '../check/errors.js';
 import { checkInteger, checkNumber, checkOneOf, checkOptions } from '../check/options.js';
-import { checkFloat32, checkLength, copyInto } from '../check/typed-array.js';
+import { checkFloat32, checkLength } from '../check/typed-array.js';
 import { engine } from '../engine/backend.js';
 import { copyFloats } from '../engine/memory.js';
 import type { Group } from './param-group.js';
-import { type ParamState, stateArray } from './param-state.js';
+import { type ParamState, stateBlock } from './param-state.js';
 import type { Settings } from './settings.js';
 
 /** The saved state of one param: its update count `step`, and the numbers and arrays of its class. */
@@ -141,7 +141,7 @@ export function saveParam(
   return {
     step: param.step,
     ...Object.fromEntries(scalars.map((name, i) => [name, param.scalars[i] as number])),
-    ...Object.fromEntries(arrays.map(([name]) => [name, copyFloats(engine(), stateArray(param, name))])),
+    ...Object.fromEntries(arrays.map(([name]) => [name, stateBlock(param, name).read()])),
   };
 }
 
@@ -166,7 +166,7 @@ export function loadParam(
   return () => {
     param.step = step;
     param.scalars = numbers;
-    for (const [i, [name]] of arrays.entries()) copyInto(stateArray(param, name), sources[i] as Float32Array);
+    for (const [i, [name]] of arrays.entries()) stateBlock(param, name).write(sources[i] as Float32Array);
   };
 }
 

@@ -1,7 +1,8 @@
 import { rangeError, show, typeError } from '../check/errors.js';
 import { checkFloat, checkOptions } from '../check/options.js';
-import { copyInto, isFloat32 } from '../check/typed-array.js';
-import { Control } from '../engine/engine.js';
+import { isFloat32 } from '../check/typed-array.js';
+import type { Block } from '../engine/block.js';
+import { Control, Fault } from '../engine/engine.js';
 import { isPinned, pinned } from '../engine/memory.js';
 import type { Declaration, Formula } from './declaration.js';
 import { Gradients, type ReadGrad } from './gradients.js';
@@ -63,8 +64,8 @@ export class Stepper {
   readonly #queue = new StepQueue();
   /** The gradients of the current synchronous step, as read. Kept, so that a step allocates no list. */
   readonly #grads: ReadGrad[] = [];
-  /** State arrays that `start` filled in the current step, with their old contents, for a step that is not applied. */
-  readonly #started: (readonly [array: Float32Array, before: Float32Array])[] = [];
+  /** State that `start` filled in the current step, with its old contents, for a step that is not applied. */
+  readonly #started: (readonly [block: Block, before: Float32Array])[] = [];
   /**
    * True during a call that runs user code (a schedule, a getter) or changes params. Nothing else may change meanwhile. It
    * stays true if vm's timeout ends the call, because `finally` does not run then.
@@ -136,11 +137,8 @@ export class Stepper {
     this.#gradients.read(grads, read);
     this.#gradients.checkAhead(read);
     this.#store.checkParams();
-    for (const { path, data, ema } of params) {
+    for (const { path, data } of params)
       if (!isPinned(engine, data)) throw typeError(this.#name, path, show(data), pinned);
-      if (ema !== null && !isPinned(engine, ema))
-        throw typeError(this.#name, `emaParams of ${path}`, show(ema), pinned);
-    }
     checkSettled(this.#name, extents, this.#queue.params);
     if (signal !== undefined) checkNotAborted(signal);
     return { gradScale, signal, read };
@@ -173,7 +171,6 @@ export class Stepper {
       flushDenormals: boolean;
     };
     this.#gradients.register(grads, store.plan, rowOf, zeroGrads);
-    store.checkParams();
     checkSettled(this.#name, store.extents, this.#queue.params);
     control[Control.gradScale] = gradScale;
     control[Control.maxNorm] = clipNorm ?? Number.POSITIVE_INFINITY;
@@ -181,17 +178,17 @@ export class Stepper {
     control[Control.skipNonFinite] = skipNonFinite ? 1 : 0;
     control[Control.zeroGrads] = zeroGrads ? 1 : 0;
     control[Control.flushDenormals] = flushDenormals ? 1 : 0;
-    this.#startParams(grads, skipNonFinite);
     store.writeConstants();
+    this.#startParams(grads, skipNonFinite);
   }
 
   /** Counts the step that the plan has run, and returns its result. @throws RangeError if the plan refused it */
   #finish(grads: readonly ReadGrad[]): StepResult {
     const { control } = this.#store.stepConstants;
-    const badTensor = control[Control.badTensor]!;
-    const applied = badTensor < 0 && control[Control.applied] !== 0;
+    const fault = control[Control.fault];
+    const applied = fault === Fault.none && control[Control.applied] !== 0;
     if (this.#started.length > 0) this.#settleStarted(applied);
-    if (badTensor >= 0) throw this.#gradients.badRow(badTensor, control[Control.badRow]!, grads);
+    if (fault !== Fault.none) this.#refuse(grads);
     if (applied) {
       this.stepCount++;
       this.#store.advance();
@@ -202,27 +199,47 @@ export class Stepper {
     return control[Control.measureNorm] === 0 ? { applied } : { applied, gradNorm: control[Control.gradNorm]! };
   }
 
+  /** Throws the error for the fault that the plan has found. */
+  #refuse(grads: readonly ReadGrad[]): never {
+    const { control } = this.#store.stepConstants;
+    const tensor = control[Control.faultTensor]!;
+    const detail = control[Control.faultDetail]!;
+    if (control[Control.fault] === Fault.badRow) throw this.#gradients.badRow(tensor, detail, grads);
+    if (control[Control.fault] === Fault.noMemory) throw this.#gradients.noMemory(tensor, detail);
+    this.#store.checkParams();
+    this.#gradients.checkAgain(grads);
+    throw typeError(this.#name, 'this', 'memory that was detached', 'memory that stays');
+  }
+
   /** Prepares the state of params before their first update. */
   #startParams(grads: readonly ReadGrad[], maySkip: boolean): void {
     const start = this.#start;
     if (start === undefined && this.watcher === undefined) return;
+    this.#store.checkParams();
+    this.#gradients.checkAgain(grads);
     this.#started.length = 0;
     const { groups, params, stepConstants } = this.#store;
+    const started: [block: Block, value: Float32Array][] = [];
     for (const group of groups) {
       for (let i = group.begin; i < group.end; i++) {
         const param = params[i]!;
         if (param.step > 0 || stepConstants.rowOf[i]! < 0) continue;
         this.watcher?.started(param);
         if (start === undefined) continue;
-        if (maySkip || grads.some((grad) => grad !== null && !isFloat32(grad)))
-          for (const array of param.arrays.values()) this.#started.push([array, array.slice()]);
-        start(group.settings.resolved, param.data, Object.fromEntries(param.arrays));
+        const copies = Object.fromEntries([...param.state].map(([name, block]) => [name, block.read()]));
+        start(group.settings.resolved, param.data, copies);
+        for (const [name, block] of param.state) started.push([block, copies[name]!]);
       }
+    }
+    const mayRefuse = maySkip || grads.some((grad) => grad !== null && !isFloat32(grad));
+    for (const [block, value] of started) {
+      if (mayRefuse) this.#started.push([block, block.read()]);
+      block.write(value);
     }
   }
 
   #settleStarted(applied: boolean): void {
-    if (!applied) for (const [array, before] of this.#started) copyInto(array, before);
+    if (!applied) for (const [block, before] of this.#started) block.write(before);
     this.#started.length = 0;
   }
 

@@ -1,3 +1,4 @@
+import type { Block } from './block.js';
 import type { KernelDeclaration } from './kernel.js';
 import type { Linalg } from './linalg.js';
 
@@ -14,9 +15,21 @@ export const Control = {
   flushDenormals: 5,
   gradNorm: 6,
   applied: 7,
-  badTensor: 8,
-  badRow: 9,
-  length: 10,
+  fault: 8,
+  faultTensor: 9,
+  faultDetail: 10,
+  length: 11,
+} as const;
+
+/** Why a step was refused before it wrote anything: the numbers of `enum Fault` in native/engine/plan.h. */
+export const Fault = {
+  none: 0,
+  /** A sparse row out of range. `faultDetail` is its position in the gradient. */
+  badRow: 1,
+  /** An array was detached or resized since it was registered. */
+  memoryGone: 2,
+  /** A sparse gradient needs more temporary memory than there is. `faultDetail` is the number of bytes. */
+  noMemory: 3,
 } as const;
 
 /** Index of each number at the start of a constants row: the order of `struct Pass` in native/kernel.h. */
@@ -35,6 +48,8 @@ export type Rows = Int32Array | Uint32Array;
 
 /** Memory shared by a plan and its optimizer. A step reads it, and writes the outputs of `control`. */
 export interface StepConstants {
+  /** All of it: the control block, the constants rows, and `rowOf`. */
+  readonly memory: Float32Array;
   readonly control: Float64Array;
   /** Constants rows of `stride` floats: a Pass, then the kernel's constants. */
   readonly rows: Float32Array;
@@ -43,9 +58,24 @@ export interface StepConstants {
   readonly rowOf: Int32Array;
 }
 
+/** The step constants of `count` tensors, in memory of the engine. */
+export function allocateStepConstants(engine: Engine, count: number, stride: number): StepConstants {
+  const controlFloats = 2 * Control.length;
+  const memory = engine.allocate(controlFloats + count * (stride + 1));
+  const { buffer, byteOffset } = memory;
+  const at = (floats: number): number => byteOffset + floats * Float32Array.BYTES_PER_ELEMENT;
+  return {
+    memory,
+    control: new Float64Array(buffer, byteOffset, Control.length),
+    rows: new Float32Array(buffer, at(controlFloats), count * stride),
+    stride,
+    rowOf: new Int32Array(buffer, at(controlFloats + count * stride), count),
+  };
+}
+
 /**
- * A fixed set of tensors, registered once. A step is one call. The optimizer checks types, lengths and overlap. A plan
- * checks only the row numbers of sparse gradients at each step.
+ * A fixed set of tensors, registered once. A step is one call. The optimizer checks types, lengths and overlap. At each
+ * step the plan checks that every array still has the length it had, and the row numbers of sparse gradients.
  */
 export interface Plan {
   setTensor(
@@ -53,8 +83,8 @@ export interface Plan {
     kernel: string,
     declaration: KernelDeclaration,
     param: Float32Array,
-    state: readonly Float32Array[],
-    ema: Float32Array | null,
+    state: readonly Block[],
+    ema: Block | null,
     columns: number,
   ): void;
   /** Registers a gradient and returns its address. */
@@ -64,6 +94,8 @@ export interface Plan {
   step(): void;
   /** Runs the step on another thread if the engine has one. Calls `done` afterwards, never before this call returns. */
   stepAsync(done: () => void): void;
+  /** Drops all references to memory. */
+  free(): void;
 }
 
 /** Runs the kernels: one instruction set of the addon, or the JavaScript reference. All give the same bits. */
@@ -92,6 +124,8 @@ export interface Engine {
   /** @param always For tests: use all threads wherever there is work for them, even if that is slower. */
   setThreads(n: number, always?: boolean): void;
   allocate(length: number): Float32Array;
+  /** A new block of zeros. @throws RangeError if there is not enough memory */
+  createBlock(length: number): Block;
   /** Zeros in an ordinary ArrayBuffer, which can be transferred. Large ones are in memory that is quick to fill. */
   zeros(length: number): Float32Array;
 }

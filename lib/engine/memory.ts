@@ -55,14 +55,15 @@ function refusal(buffer: ArrayBuffer): string {
 let refusalOfWasm: string | undefined;
 const known = new WeakSet<ArrayBuffer>();
 
-// The types of WebAssembly are in lib.dom, which a Node project does not load.
-const { Memory } = (
-  globalThis as unknown as { WebAssembly: { Memory: new (type: { initial: number }) => { buffer: ArrayBuffer } } }
-).WebAssembly;
+// The types of WebAssembly are in lib.dom, which a Node project does not load. With --jitless there is none.
+const { WebAssembly } = globalThis as unknown as {
+  WebAssembly?: { Memory: new (type: { initial: number }) => { buffer: ArrayBuffer } };
+};
 
 function isWasmMemory(buffer: ArrayBuffer): boolean {
+  if (WebAssembly === undefined) return false;
   if (known.has(buffer)) return true;
-  refusalOfWasm ??= refusal(new Memory({ initial: 0 }).buffer);
+  refusalOfWasm ??= refusal(new WebAssembly.Memory({ initial: 0 }).buffer);
   if (isResizable(buffer) || refusalOfWasm === refusal(new ArrayBuffer(8)) || refusal(buffer) !== refusalOfWasm)
     return false;
   // A plain buffer marked as untransferable gives the same message, but `transfer()` and byte streams still detach it.

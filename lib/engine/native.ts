@@ -1,3 +1,5 @@
+import { bufferOf } from '../check/typed-array.js';
+import { ArrayBlock, type Block, type BlockFunctions, NativeBlock } from './block.js';
 import type { Engine, Isa, Plan, Rows } from './engine.js';
 import type { KernelDeclaration } from './kernel.js';
 import type { Columns, Linalg, Vector } from './linalg.js';
@@ -14,26 +16,27 @@ interface AddonEngine extends Linalg {
     readonly perRow: boolean;
     readonly norms: boolean;
   }[];
-  createPlan(count: number, control: Float64Array, rows: Float32Array, stride: number, rowOf: Int32Array): () => void;
+  createPlan(count: number, stride: number, memory: Float32Array): () => void;
   setTensor(
     plan: () => void,
     index: number,
     kernel: string,
     param: Float32Array,
-    state: readonly Float32Array[],
-    ema: Float32Array | null,
+    state: readonly object[],
+    ema: object | null,
     columns: number,
   ): void;
   setGrad(plan: () => void, index: number, grad: Float32Array): number;
   setRowGrad(plan: () => void, index: number, rows: Rows, values: Float32Array): number;
   stepAsync(plan: () => void, done: () => void): void;
+  freePlan(plan: () => void): void;
   sumSquares(x: Float32Array): number;
   lerp(target: Float32Array, source: Float32Array, rate: number): void;
   add(target: Float32Array, source: Float32Array): void;
   scale(x: Float32Array, factor: number): void;
 }
 
-interface Addon {
+interface Addon extends BlockFunctions {
   /** Instruction sets of this build that this CPU can run, widest first. */
   readonly isas: readonly Isa[];
   engine(isa: Isa): AddonEngine | undefined;
@@ -61,6 +64,12 @@ const functionsOfAddon = [
   'useLargePages',
   'address',
   'owns',
+  'createBlock',
+  'readBlock',
+  'writeBlock',
+  'fillBlock',
+  'viewBlock',
+  'freeBlock',
 ] as const satisfies (keyof Addon)[];
 
 // A record, so that the compiler reports a missing name.
@@ -70,6 +79,7 @@ const functionsOfEngine = Object.keys({
   setGrad: true,
   setRowGrad: true,
   stepAsync: true,
+  freePlan: true,
   sumSquares: true,
   lerp: true,
   add: true,
@@ -97,6 +107,27 @@ function differs(spelled: string, declared: readonly string[]): boolean {
 }
 
 const alignment = 64;
+
+/**
+ * Ordinary buffers that `allocate` returned: the runtime allows no external memory, or too much of it waits for the
+ * event loop to free it. A step on such memory never leaves JavaScript's thread.
+ */
+const ordinary = new WeakSet<ArrayBufferLike>();
+
+let isExternalMemoryAllowed: boolean | undefined;
+
+function hasExternalMemory(addon: Addon): boolean {
+  isExternalMemoryAllowed ??= addon.allocate(1) !== undefined;
+  return isExternalMemoryAllowed;
+}
+
+function notEnoughMemory(length: number): RangeError {
+  return new RangeError(`schuss: not enough memory for ${length * Float32Array.BYTES_PER_ELEMENT} bytes of state`);
+}
+
+function memoryOf(block: Block): object {
+  return block instanceof NativeBlock ? block.handle : block.view();
+}
 
 /** The part of a larger buffer that starts at an aligned address. */
 function alignedIn(buffer: ArrayBuffer, length: number, addon: Addon): Float32Array {
@@ -135,6 +166,18 @@ export function nativeEngine(addon: Addon, isa: Isa): Engine | undefined {
   checkFunctions(addon, functionsOfAddon);
   checkFunctions(native, functionsOfEngine);
   const kernels = new Map(native.kernels.map((k) => [k.name, k]));
+  const allocate = (length: number): Float32Array => {
+    const array = addon.allocate(length);
+    if (array !== undefined) return array;
+    const buffer = new ArrayBuffer(length * Float32Array.BYTES_PER_ELEMENT + alignment);
+    ordinary.add(buffer);
+    return alignedIn(buffer, length, addon);
+  };
+  const zeros = (length: number): Float32Array => {
+    const array = new Float32Array(length);
+    if (length >= largeLength) addon.useLargePages(array);
+    return array;
+  };
   return {
     name: 'native',
     isa,
@@ -156,15 +199,24 @@ export function nativeEngine(addon: Addon, isa: Isa): Engine | undefined {
         );
       }
     },
-    createPlan(count, { control, rows, stride, rowOf }): Plan {
-      const step = native.createPlan(count, control, rows, stride, rowOf);
+    createPlan(count, { stride, memory }): Plan {
+      const step = native.createPlan(count, stride, memory);
       return {
         setTensor: (index, kernel, _declaration, param, state, ema, columns) =>
-          native.setTensor(step, index, kernel, param, state, ema, columns),
+          native.setTensor(
+            step,
+            index,
+            kernel,
+            param,
+            state.map(memoryOf),
+            ema === null ? null : memoryOf(ema),
+            columns,
+          ),
         setGrad: (index, grad) => native.setGrad(step, index, grad),
         setRowGrad: (index, rows, values) => native.setRowGrad(step, index, rows, values),
         step,
         stepAsync: (done) => native.stepAsync(step, done),
+        free: () => native.freePlan(step),
       };
     },
     linalg: nativeLinalg(native),
@@ -175,14 +227,14 @@ export function nativeEngine(addon: Addon, isa: Isa): Engine | undefined {
     threads: addon.threads,
     setThreads: addon.setThreads,
     address: addon.address,
-    owns: addon.owns,
-    allocate: (length) =>
-      addon.allocate(length) ??
-      alignedIn(new ArrayBuffer(length * Float32Array.BYTES_PER_ELEMENT + alignment), length, addon),
-    zeros(length) {
-      const array = new Float32Array(length);
-      if (length >= largeLength) addon.useLargePages(array);
-      return array;
+    owns: (array) => addon.owns(array) || ordinary.has(bufferOf(array)),
+    allocate,
+    createBlock(length) {
+      if (!hasExternalMemory(addon)) return new ArrayBlock(allocate(length));
+      const handle = addon.createBlock(length);
+      if (handle === undefined) throw notEnoughMemory(length);
+      return new NativeBlock(addon, zeros, handle, length);
     },
+    zeros,
   };
 }

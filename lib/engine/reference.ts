@@ -1,5 +1,6 @@
 import { bufferOf, byteOffsetOf, firstBadRow, floatsOf, isFloat32, lengthOf } from '../check/typed-array.js';
-import { Control, chunkLength, type Engine, Pass, type Plan, type Rows, type StepConstants } from './engine.js';
+import { ArrayBlock, type Block } from './block.js';
+import { Control, chunkLength, type Engine, Fault, Pass, type Plan, type Rows, type StepConstants } from './engine.js';
 import type { KernelDeclaration } from './kernel.js';
 import { dot, referenceLinalg } from './reference-linalg.js';
 import { rowOf, type Tensor, type Work, walk, walkRow, walkWithNorms } from './reference-walk.js';
@@ -54,9 +55,24 @@ function sumSquaresOfRows(grads: readonly RowGrad[]): number {
   return sum;
 }
 
+/** An array, and its length when it was registered. */
+interface Watch {
+  readonly array: Float32Array | Rows;
+  readonly length: number;
+}
+
+interface Watches {
+  readonly param: readonly Watch[];
+  grad: readonly Watch[];
+}
+
+const watch = (array: Float32Array | Rows): Watch => ({ array, length: lengthOf(array) });
+const isGone = ({ array, length }: Watch): boolean => lengthOf(array) !== length;
+
 class ReferencePlan implements Plan {
   readonly #tensors: Tensor[] = [];
   readonly #grads: Grad[] = [];
+  readonly #watches: Watches[] = [];
   readonly #constants: StepConstants;
 
   constructor(constants: StepConstants) {
@@ -68,20 +84,36 @@ class ReferencePlan implements Plan {
     _name: string,
     kernel: KernelDeclaration,
     param: Float32Array,
-    state: readonly Float32Array[],
-    ema: Float32Array | null,
+    state: readonly Block[],
+    ema: Block | null,
     columns: number,
   ): void {
-    this.#tensors[index] = { kernel, param, state, ema, columns };
+    this.#tensors[index] = {
+      kernel,
+      param,
+      state: state.map((block) => block.view()),
+      ema: ema === null ? null : ema.view(),
+      columns,
+    };
+    this.#watches[index] = {
+      param: [param, ...state.map((block) => block.view()), ...(ema === null ? [] : [ema.view()])].map(watch),
+      grad: [],
+    };
+  }
+
+  free(): void {
+    this.#tensors.length = this.#grads.length = this.#watches.length = 0;
   }
 
   setGrad(index: number, grad: Float32Array): number {
     this.#grads[index] = grad;
+    this.#watches[index]!.grad = [watch(grad)];
     return address(grad);
   }
 
   setRowGrad(index: number, rows: Rows, values: Float32Array): number {
     this.#grads[index] = { rows, values };
+    this.#watches[index]!.grad = [watch(values), watch(rows)];
     return address(values);
   }
 
@@ -89,7 +121,15 @@ class ReferencePlan implements Plan {
     const { control, rows, stride, rowOf } = this.#constants;
     const zeroGrads = control[Control.zeroGrads] !== 0;
     const active = this.#tensors.map((_, i) => i).filter((i) => rowOf[i]! >= 0);
-    control[Control.badTensor] = -1;
+    control[Control.fault] = Fault.none;
+    const gone = this.#watches.findIndex(
+      ({ param, grad }, i) => param.some(isGone) || (rowOf[i]! >= 0 && grad.some(isGone)),
+    );
+    if (gone >= 0) {
+      control[Control.fault] = Fault.memoryGone;
+      control[Control.faultTensor] = gone;
+      return;
+    }
     const gathered = new Map<number, RowGrad[]>();
     for (const i of active) {
       const grad = this.#grads[i]!;
@@ -97,8 +137,9 @@ class ReferencePlan implements Plan {
       const limit = lengthOf(this.#tensors[i]!.param) / rowLength(grad);
       const bad = firstBadRow(grad.rows, limit);
       if (bad >= 0) {
-        control[Control.badTensor] = i;
-        control[Control.badRow] = bad;
+        control[Control.fault] = Fault.badRow;
+        control[Control.faultTensor] = i;
+        control[Control.faultDetail] = bad;
         return;
       }
       gathered.set(i, gather(grad));
@@ -213,6 +254,7 @@ export const referenceEngine: Engine = {
   threads: () => 1,
   setThreads: () => {},
   zeros: (length) => new Float32Array(length),
+  createBlock: (length) => new ArrayBlock(new Float32Array(length)),
   allocate(length) {
     const array = new Float32Array(length);
     owned.add(array.buffer);

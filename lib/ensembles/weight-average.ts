@@ -108,9 +108,9 @@ export class WeightAverage {
     );
     this.#averaged = tensors.map((tensor) => {
       const length = lengthOf(tensor.data);
-      const corrected = this.#engine.allocate(length);
+      const corrected = this.#engine.zeros(length);
       corrected.set(tensor.data);
-      return { ...tensor, length, corrected, average: this.#debias ? this.#engine.allocate(length) : corrected };
+      return { ...tensor, length, corrected, average: this.#debias ? this.#engine.zeros(length) : corrected };
     });
     this.#params = Object.freeze(this.#averaged.map(({ corrected }) => corrected));
   }

@@ -205,7 +205,7 @@ export class Lookahead<O extends Optimizer = Optimizer> {
   #slowOf(param: ParamState): Float32Array {
     let slow = this.#slow.get(param);
     if (slow === undefined) {
-      slow = this.#engine.allocate(param.length);
+      slow = this.#engine.zeros(param.length);
       this.#slow.set(param, slow);
     }
     return slow;

@@ -7,43 +7,51 @@
 #include "../engine/dispatch.h"
 #include "../engine/parallel.h"
 #include "../engine/plan.h"
-#include "buffers.h"
+#include "call.h"
 #include "linalg.h"
+#include "memory.h"
+#include "ownership.h"
 #include "plan.h"
 
 namespace {
-const KernelSet& setOf(const Napi::CallbackInfo& info) { return *static_cast<const KernelSet*>(info.Data()); }
-
 // sumSquares(x) => number
-Napi::Value sumSquaresOf(const Napi::CallbackInfo& info) {
+napi_value sumSquaresOf(napi_env env, napi_callback_info info) {
+  Call call(env, info);
   Floats x;
-  if (!toFloats(info[0], "x", &x)) return info.Env().Undefined();
-  return Napi::Number::New(info.Env(), sumSquares(setOf(info), x.data, x.length));
+  if (!call.floats(0, "x", &x)) return nullptr;
+  return toNumber(env, sumSquares(call.set(), x.data, x.length));
 }
 
+size_t shorter(const Floats& a, const Floats& b) { return a.length < b.length ? a.length : b.length; }
+
 // lerp(target, source, rate)
-Napi::Value lerp(const Napi::CallbackInfo& info) {
+napi_value lerp(napi_env env, napi_callback_info info) {
+  Call call(env, info);
   Floats target, source;
-  if (!toFloats(info[0], "target", &target) || !toFloats(info[1], "source", &source)) return info.Env().Undefined();
-  const size_t length = target.length < source.length ? target.length : source.length;
-  setOf(info).lerp(target.data, source.data, info[2].As<Napi::Number>().FloatValue(), length);
-  return info.Env().Undefined();
+  double rate;
+  if (!call.number(2, "rate", &rate) || !call.floats(0, "target", &target) || !call.floats(1, "source", &source))
+    return nullptr;
+  call.set().lerp(target.data, source.data, static_cast<float>(rate), shorter(target, source));
+  return nullptr;
 }
 
 // add(target, source): target = target + source
-Napi::Value add(const Napi::CallbackInfo& info) {
+napi_value add(napi_env env, napi_callback_info info) {
+  Call call(env, info);
   Floats target, source;
-  if (!toFloats(info[0], "target", &target) || !toFloats(info[1], "source", &source)) return info.Env().Undefined();
-  setOf(info).add(target.data, source.data, target.length < source.length ? target.length : source.length);
-  return info.Env().Undefined();
+  if (!call.floats(0, "target", &target) || !call.floats(1, "source", &source)) return nullptr;
+  call.set().add(target.data, source.data, shorter(target, source));
+  return nullptr;
 }
 
 // scale(x, factor): x = factor * x
-Napi::Value scale(const Napi::CallbackInfo& info) {
+napi_value scale(napi_env env, napi_callback_info info) {
+  Call call(env, info);
   Floats x;
-  if (!toFloats(info[0], "x", &x)) return info.Env().Undefined();
-  setOf(info).scale(x.data, info[1].As<Napi::Number>().FloatValue(), x.length);
-  return info.Env().Undefined();
+  double factor;
+  if (!call.number(1, "factor", &factor) || !call.floats(0, "x", &x)) return nullptr;
+  call.set().scale(x.data, static_cast<float>(factor), x.length);
+  return nullptr;
 }
 
 Napi::Array describe(Napi::Env env, const KernelSet& set) {
@@ -66,50 +74,57 @@ Napi::Array describe(Napi::Env env, const KernelSet& set) {
 
 // engine(isa) => { kernels, sumSquares, lerp, add, scale, and the functions of definePlan and defineLinalg }; undefined
 // if this build or this CPU lacks the instruction set
-Napi::Value engine(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  const std::string isa = info[0].As<Napi::String>().Utf8Value();
+napi_value engine(napi_env env, napi_callback_info info) {
+  Call call(env, info);
+  std::string isa;
+  if (!call.text(0, "isa", &isa)) return nullptr;
   const KernelSet* sets[kMaxSets];
   const size_t count = available(sets, kMaxSets);
   for (size_t i = 0; i < count; ++i) {
     if (isa != sets[i]->isa) continue;
-    void* data = const_cast<KernelSet*>(sets[i]);
+    const NamedFunction functions[] = {
+        {"sumSquares", guarded<sumSquaresOf>},
+        {"lerp", guarded<lerp>},
+        {"add", guarded<add>},
+        {"scale", guarded<scale>},
+    };
     Napi::Object result = Napi::Object::New(env);
     result.Set("kernels", describe(env, *sets[i]));
-    result.Set("sumSquares", Napi::Function::New(env, sumSquaresOf, "sumSquares", data));
-    result.Set("lerp", Napi::Function::New(env, lerp, "lerp", data));
-    result.Set("add", Napi::Function::New(env, add, "add", data));
-    result.Set("scale", Napi::Function::New(env, scale, "scale", data));
+    defineFunctions(env, result, functions, sets[i]);
     definePlan(env, result, *sets[i]);
     defineLinalg(env, result, *sets[i]);
     return result;
   }
-  return env.Undefined();
+  return nullptr;
 }
 
+constexpr size_t kMaxThreads = 1024;
+
 // setThreads(n, always): for the whole process
-void setThreads(const Napi::CallbackInfo& info) {
-  parallel::setThreads(info[0].As<Napi::Number>().Uint32Value(), info[1].ToBoolean());
+napi_value setThreads(napi_env env, napi_callback_info info) {
+  Call call(env, info);
+  size_t threads;
+  if (!call.integer(0, "n", kMaxThreads, &threads)) return nullptr;
+  bool isAlways = false;
+  napi_get_value_bool(env, call.value(1), &isAlways);
+  parallel::setThreads(threads, isAlways);
+  return nullptr;
 }
 
 // threads() => number; 0 until it is set
-Napi::Value threads(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), static_cast<double>(parallel::threads()));
-}
+napi_value threads(napi_env env, napi_callback_info) { return toNumber(env, static_cast<double>(parallel::threads())); }
 
 Napi::Object init(Napi::Env env, Napi::Object exports) {
+  if (!initOwnership(env)) return exports;
   const KernelSet* sets[kMaxSets];
   const size_t count = available(sets, kMaxSets);
   Napi::Array isas = Napi::Array::New(env, count);
   for (size_t i = 0; i < count; ++i) isas.Set(static_cast<uint32_t>(i), sets[i]->isa);
   exports.Set("isas", isas);
-  exports.Set("engine", Napi::Function::New(env, engine, "engine"));
-  exports.Set("setThreads", Napi::Function::New(env, setThreads, "setThreads"));
-  exports.Set("threads", Napi::Function::New(env, threads, "threads"));
-  exports.Set("allocate", Napi::Function::New(env, allocate, "allocate"));
-  exports.Set("address", Napi::Function::New(env, address, "address"));
-  exports.Set("useLargePages", Napi::Function::New(env, useLargePages, "useLargePages"));
-  exports.Set("owns", Napi::Function::New(env, owns, "owns"));
+  const NamedFunction functions[] = {
+      {"engine", guarded<engine>}, {"setThreads", guarded<setThreads>}, {"threads", guarded<threads>}};
+  defineFunctions(env, exports, functions, nullptr);
+  defineMemory(env, exports);
   parallel::retain();
   env.AddCleanupHook([] { parallel::release(); });
   return exports;

@@ -1,8 +1,8 @@
 #pragma once
-#include <napi.h>
+#include <node_api.h>
 
-#include "../kernel.h"
+struct KernelSet;
 
 /// Adds dot, axpby, multiply, maxAbs, maxAbsDifference, project, addCombination, gemmInPlace and gram of one
 /// instruction set to `exports`.
-void defineLinalg(Napi::Env env, Napi::Object exports, const KernelSet& set);
+void defineLinalg(napi_env env, napi_value exports, const KernelSet& set);

@@ -1,7 +1,7 @@
 #pragma once
-#include <napi.h>
+#include <node_api.h>
 
 struct KernelSet;
 
-/// Adds createPlan, setTensor, setGrad, setRowGrad and stepAsync of one instruction set to `exports`.
-void definePlan(Napi::Env env, Napi::Object exports, const KernelSet& set);
+/// Adds createPlan, setTensor, setGrad, setRowGrad, stepAsync and freePlan of one instruction set to `exports`.
+void definePlan(napi_env env, napi_value exports, const KernelSet& set);

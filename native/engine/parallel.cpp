@@ -6,7 +6,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
-#include <system_error>
+#include <exception>
 #include <thread>
 #include <vector>
 
@@ -87,8 +87,8 @@ class Pool {
     while (workers_.size() < helpers) {
       try {
         workers_.emplace_back([this] { work(); });
-      } catch (const std::system_error&) {
-        return;  // the system has no more threads: the existing ones and the caller do the work
+      } catch (const std::exception&) {
+        return;  // the system has no more threads, or no memory for them: the existing ones and the caller do the work
       }
     }
   }

@@ -2,6 +2,7 @@
 
 #include <math.h>
 
+#include <exception>
 #include <memory>
 
 #include "denormals.h"
@@ -34,9 +35,21 @@ void Plan::setSparseGrad(size_t i, const SparseGrad& grad) {
   isPartitioned_ = false;
 }
 
-void Plan::step() {
+void Plan::begin() {
+  for (size_t i = 0; i < tensors_.size(); ++i) tensors_[i].row = constants_.rowOf[i];
+}
+
+bool Plan::isReady(size_t i) const {
+  const Tensor& tensor = tensors_[i];
+  if (tensor.kernel == nullptr) return false;
+  if (tensor.row < 0 || tensor.span.length == 0) return true;
+  return (tensor.sparseRows != nullptr || tensor.span.grad != nullptr) &&
+         static_cast<size_t>(tensor.row) < tensors_.size();
+}
+
+void Plan::run() {
   Control& control = *constants_.control;
-  control.badTensor = -1;
+  control.fault = kNoFault;
   if (!isPartitioned_) {
     if (!gatherSparseRows()) return;
     partition();
@@ -64,10 +77,19 @@ bool Plan::gatherSparseRows() {
     const Tensor& tensor = tensors_[i];
     if (tensor.sparseRows == nullptr || !isActive(i)) continue;
     const size_t rowLength = tensor.sparseRows->rowLength();
-    const size_t bad = tensor.sparseRows->gather(rowLength == 0 ? 0 : tensor.span.length / rowLength, set_);
-    if (bad == SparseRows::kAllValid) continue;
-    constants_.control->badTensor = static_cast<double>(i);
-    constants_.control->badRow = static_cast<double>(bad);
+    const size_t limit = rowLength == 0 ? 0 : tensor.span.length / rowLength;
+    Control& control = *constants_.control;
+    control.faultTensor = static_cast<double>(i);
+    try {
+      const size_t bad = tensor.sparseRows->gather(limit, set_);
+      if (bad == SparseRows::kAllValid) continue;
+      control.fault = kBadRow;
+      control.faultDetail = static_cast<double>(bad);
+    } catch (const std::exception&) {  // bad_alloc or length_error
+      control.fault = kNoMemory;
+      control.faultDetail = static_cast<double>(tensor.sparseRows->bytesFor(limit));
+      tensor.sparseRows->clear();
+    }
     return false;
   }
   return true;
@@ -147,7 +169,7 @@ void Plan::apply(float gradScale) {
 void Plan::prepare(float gradScale) {
   for (size_t i = 0; i < tensors_.size(); ++i) {
     if (!isActive(i)) continue;
-    const float* const constantsRow = constants_.rows + static_cast<size_t>(constants_.rowOf[i]) * constants_.stride;
+    const float* const constantsRow = constants_.rows + static_cast<size_t>(tensors_[i].row) * constants_.stride;
     tensors_[i].prepare(constantsRow, constants_.stride, gradScale, constants_.control->zeroGrads != 0);
   }
 }

@@ -19,8 +19,17 @@ struct Control {
   double flushDenormals;  ///< in: whether to treat denormal numbers as 0
   double gradNorm;        ///< out: L2 norm of gradScale * all gradients, if measured
   double applied;         ///< out: 0 if the step was skipped, else 1
-  double badTensor;  ///< out: index of the tensor with a sparse row out of range, or -1; then nothing has been written
-  double badRow;     ///< out: position of that sparse row in the gradient
+  double fault;           ///< out: a Fault; unless it is kNoFault, nothing has been written
+  double faultTensor;     ///< out: index of the tensor
+  double faultDetail;     ///< out: position of the sparse row in the gradient; or bytes
+};
+
+/// Why a step was refused. The numbers are those of `Fault` in lib/engine/engine.ts.
+enum Fault {
+  kNoFault = 0,
+  kBadRow = 1,      ///< a sparse row out of range
+  kMemoryGone = 2,  ///< an array was detached or resized
+  kNoMemory = 3,    ///< a sparse gradient needs more temporary memory than there is
 };
 constexpr size_t kControlDoubles = sizeof(Control) / sizeof(double);
 
@@ -46,26 +55,21 @@ class Plan {
   void setTensor(size_t i, const Kernel* kernel, const Span& span, size_t columns);
   void setGrad(size_t i, float* grad);
   void setSparseGrad(size_t i, const SparseGrad& grad);
-
-  /// Measures the gradients, decides whether and how to apply them, and applies them.
-  void step();
-
-  /// Calls visit(pointer) for all tensor memory that a step reads or writes. A pointer may be null.
-  template <class Visit>
-  void forEachPointer(Visit visit) const {
-    for (const Tensor& tensor : tensors_) {
-      visit(tensor.span.param);
-      visit(tensor.span.grad);
-      visit(tensor.span.ema);
-      for (const float* state : tensor.span.state) visit(state);
-      if (tensor.sparseRows == nullptr) continue;
-      visit(tensor.sparseRows->given().rows);
-      visit(tensor.sparseRows->given().values);
-    }
+  /// Reads `rowOf`, each number once. JavaScript may change them while the step runs on another thread.
+  void begin();
+  /// Whether tensor i takes part in the step.
+  bool isActive(size_t i) const { return tensors_[i].row >= 0; }
+  /// Whether tensor i has all that the step needs, and its row number is in range.
+  bool isReady(size_t i) const;
+  /// Measures the gradients, decides whether and how to apply them, and applies them. Call `begin` before, and run it
+  /// only if all tensors are ready.
+  void run();
+  void step() {
+    begin();
+    run();
   }
 
  private:
-  bool isActive(size_t tensor) const { return constants_.rowOf[tensor] >= 0; }
   bool gatherSparseRows();
   void partition();
   double measure();

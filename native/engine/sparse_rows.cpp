@@ -2,13 +2,29 @@
 
 #include <string.h>
 
+size_t SparseRows::tableBits(size_t limit) const {
+  const size_t maxDistinct = given_.count < limit ? given_.count : limit;
+  size_t bits = 4;
+  while ((size_t{1} << bits) < 2 * maxDistinct) ++bits;
+  return bits;
+}
+
+size_t SparseRows::bytesFor(size_t limit) const {
+  const size_t rows = given_.count < limit ? given_.count : limit;
+  return (sizeof(uint32_t) << tableBits(limit)) + rows * (sizeof(Row) + given_.rowLength * sizeof(float));
+}
+
+void SparseRows::clear() {
+  rows_ = {};
+  sums_ = {};
+  table_ = {};
+}
+
 size_t SparseRows::gather(size_t limit, const KernelSet& set) {
   rows_.clear();
   sums_.clear();
   const size_t rowLength = given_.rowLength;
-  const size_t maxDistinct = given_.count < limit ? given_.count : limit;
-  size_t bits = 4;
-  while ((size_t{1} << bits) < 2 * maxDistinct) ++bits;
+  const size_t bits = tableBits(limit);
   table_.assign(size_t{1} << bits, 0);
   const size_t mask = table_.size() - 1;
   for (size_t i = 0; i < given_.count; ++i) {

@@ -27,6 +27,11 @@ class SparseRows {
   /// position of the first row number that is not below `limit`, or kAllValid.
   size_t gather(size_t limit, const KernelSet& set);
 
+  /// Upper bound on the temporary memory of `gather`.
+  size_t bytesFor(size_t limit) const;
+  /// Frees the memory of `gather`.
+  void clear();
+
   // The gathered rows, in the order of their first occurrence:
   size_t size() const { return rows_.size(); }
   size_t row(size_t i) const { return rows_[i].row; }
@@ -44,6 +49,8 @@ class SparseRows {
     bool isSum;  ///< the row is repeated
     size_t at;   ///< index of its gradient, in rows of `given_.values`, or of `sums_` if isSum
   };
+  size_t tableBits(size_t limit) const;
+
   SparseGrad given_ = {};
   std::vector<Row> rows_;
   std::vector<float> sums_;

@@ -14,6 +14,7 @@ struct Tensor {
   std::unique_ptr<SparseRows> sparseRows;  ///< or null: then span.grad is the gradient
 
   // The current step:
+  int32_t row;  ///< the constants row, or negative: the tensor takes no part
   Pass pass;
   const float* constants;
   double norms[2];

@@ -11,6 +11,6 @@ inline Control idle() {
   Control control = {};
   control.gradScale = 1;
   control.maxNorm = INFINITY;
-  control.gradNorm = control.applied = control.badTensor = control.badRow = kUnwritten;
+  control.gradNorm = control.applied = control.fault = control.faultTensor = control.faultDetail = kUnwritten;
   return control;
 }

@@ -130,7 +130,7 @@ describe.each(titled(classes))('%s', (_, c) => {
     step();
     let before = snapshot(optimizer, params);
     resize(8);
-    refused(RangeError, /grads\["b"\]: length 0, expected 18/, step);
+    refused(TypeError, /grads\["b"\]: an out-of-bounds Float32Array/, step);
     expect(snapshot(optimizer, params)).toBe(before);
     resize(200);
     step();
@@ -190,7 +190,7 @@ describe.each(titled(classes))('%s', (_, c) => {
     const optimizer = c.make([w, v]);
     optimizer.step([numbers(8, 2), numbers(8, 3)]);
     resize(12);
-    survives(optimizer, /params\[0\]: length 0, expected 8/, RangeError);
+    survives(optimizer, /params\[0\]: an out-of-bounds Float32Array/, TypeError);
     resize(100);
     const twin = c.make([w.slice(), v.slice()]);
     twin.loadStateDict(optimizer.stateDict());
@@ -310,7 +310,7 @@ describe.each(titled(classes))('%s', (_, c) => {
       }),
     );
     const [view, resize] = resizable(5, 1);
-    harmless(c, RangeError, /grads\["a"\]: length 0/, ({ optimizer }) =>
+    harmless(c, TypeError, /grads\["a"\]: an out-of-bounds Float32Array/, ({ optimizer }) =>
       optimizer.step({
         a: view,
         get b() {

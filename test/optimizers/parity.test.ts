@@ -263,6 +263,7 @@ test('the variants reach every kernel of the table', () => {
         setRowGrad: (i, rows, values) => plan.setRowGrad(i, rows, values),
         step: () => plan.step(),
         stepAsync: (done) => plan.stepAsync(done),
+        free: () => plan.free(),
       };
     },
   };

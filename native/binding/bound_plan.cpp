@@ -1,0 +1,146 @@
+#include "bound_plan.h"
+
+#include <new>
+#include <stdexcept>
+
+#include "../engine/allocator.h"
+
+namespace {
+StepConstants constantsIn(float* memory, size_t count, size_t stride) {
+  float* const rows = memory + sizeof(Control) / sizeof(float);
+  return {reinterpret_cast<Control*>(memory), rows, stride, reinterpret_cast<int32_t*>(rows + count * stride)};
+}
+}  // namespace
+
+BoundPlan::BoundPlan(const KernelSet& set, size_t count, size_t stride, float* memory)
+    : plan_(set, count, constantsIn(memory, count, stride)),
+      control_(reinterpret_cast<Control*>(memory)),
+      tensors_(count) {}
+
+size_t BoundPlan::floatsFor(size_t count, size_t stride) {
+  return sizeof(Control) / sizeof(float) + count * (stride + 1);
+}
+
+void BoundPlan::Watch::set(napi_env env, napi_value value, const void* memory, size_t count) {
+  clear(env);
+  if (napi_create_reference(env, value, 1, &array) != napi_ok) throw std::runtime_error("no reference to an array");
+  data = memory;
+  length = count;
+}
+
+void BoundPlan::Watch::clear(napi_env env) {
+  if (array != nullptr) napi_delete_reference(env, array);
+  array = nullptr;
+  data = nullptr;
+  length = 0;
+}
+
+/// Memory of the same length is at the same address: only detaching moves it, and that sets the length to 0.
+bool BoundPlan::Watch::isValid(napi_env env) const {
+  if (array == nullptr) return true;
+  napi_value value = nullptr;
+  size_t found = 0;
+  return napi_get_reference_value(env, array, &value) == napi_ok && value != nullptr &&
+         napi_get_typedarray_info(env, value, nullptr, &found, nullptr, nullptr, nullptr) == napi_ok && found == length;
+}
+
+/// A SharedArrayBuffer can be neither detached nor shrunk.
+bool BoundPlan::Watch::isShared(napi_env env) const {
+  napi_value value = nullptr, buffer = nullptr;
+  bool isPlain = true;
+  return napi_get_reference_value(env, array, &value) == napi_ok && value != nullptr &&
+         napi_get_typedarray_info(env, value, nullptr, nullptr, nullptr, &buffer, nullptr) == napi_ok &&
+         napi_is_arraybuffer(env, buffer, &isPlain) == napi_ok && !isPlain;
+}
+
+void BoundPlan::watchMemory(napi_env env, napi_value array, const float* data, size_t length) {
+  if (allocator::retain(data)) {
+    memory_.data = data;  // no reference: the block stays
+  } else {
+    memory_.set(env, array, data, length);
+  }
+}
+
+void BoundPlan::watchParam(napi_env env, size_t i, napi_value array, const float* data, size_t length) {
+  tensors_[i].param.set(env, array, data, length);
+}
+
+void BoundPlan::watchGrad(napi_env env, size_t i, napi_value array, const void* data, size_t length) {
+  tensors_[i].grad.set(env, array, data, length);
+  tensors_[i].rows.clear(env);
+}
+
+void BoundPlan::watchRows(napi_env env, size_t i, napi_value array, const void* data, size_t length) {
+  tensors_[i].rows.set(env, array, data, length);
+}
+
+void BoundPlan::retainBlocks(size_t i, const std::vector<const void*>& blocks) {
+  std::vector<const void*> copy = blocks;
+  for (const void* block : copy) allocator::retain(block);
+  tensors_[i].blocks.swap(copy);
+  for (const void* block : copy) allocator::release(block);
+}
+
+const char* BoundPlan::check(napi_env env) {
+  if (isBusy_) return "a step of this plan runs on another thread";
+  if (!memory_.isValid(env)) return "the memory of the plan was detached";
+  control_->fault = kNoFault;
+  plan_.begin();
+  for (size_t i = 0; i < tensors_.size(); ++i) {
+    if (!plan_.isReady(i)) return "a tensor without a kernel, a gradient or a constants row";
+    const Watches& watches = tensors_[i];
+    if (watches.param.isValid(env) && (!plan_.isActive(i) || (watches.grad.isValid(env) && watches.rows.isValid(env))))
+      continue;
+    control_->fault = kMemoryGone;
+    control_->faultTensor = static_cast<double>(i);
+    break;
+  }
+  return nullptr;
+}
+
+void BoundPlan::run() {
+  if (control_->fault != kNoFault) return;
+  try {
+    plan_.run();
+  } catch (const std::exception&) {  // bad_alloc or length_error, before the first write
+    control_->fault = kNoMemory;
+    control_->faultDetail = 0;
+  }
+}
+
+const char* BoundPlan::step(napi_env env) {
+  const char* const error = check(env);
+  if (error == nullptr) run();
+  return error;
+}
+
+bool BoundPlan::retainArrays(napi_env env) {
+  bool canMove = memory_.array != nullptr;
+  for (const Watches& watches : tensors_) {
+    for (const Watch* watch : {&watches.param, &watches.grad, &watches.rows}) {
+      if (watch->array == nullptr || watch->length == 0) continue;
+      if (allocator::retain(watch->data)) {
+        retained_.push_back(watch->data);
+      } else {
+        canMove = canMove || !watch->isShared(env);
+      }
+    }
+  }
+  return canMove;
+}
+
+void BoundPlan::releaseArrays() {
+  for (const void* block : retained_) allocator::release(block);
+  retained_.clear();
+}
+
+void BoundPlan::clear(napi_env env) {
+  if (memory_.array == nullptr && memory_.data != nullptr) allocator::release(memory_.data);
+  memory_.clear(env);
+  for (size_t i = 0; i < tensors_.size(); ++i) {
+    tensors_[i].param.clear(env);
+    tensors_[i].grad.clear(env);
+    tensors_[i].rows.clear(env);
+    retainBlocks(i, {});
+  }
+}

@@ -1,0 +1,196 @@
+#include "ownership.h"
+
+#include <vector>
+
+#include "../engine/allocator.h"
+
+namespace {
+// The owners are looked through when this much is new, or as much as there was after the last look.
+constexpr size_t kMinBytes = size_t{16} << 20;
+constexpr size_t kMinCount = 256;
+// Buffers whose memory waits for the event loop. With more, new arrays are ordinary ones, which need no event loop.
+constexpr size_t kMaxWaitingBytes = size_t{128} << 20;
+
+/// An ArrayBuffer over a block.
+struct Buffer {
+  const void* block;
+  size_t bytes;
+  napi_ref buffer;  ///< weak
+  size_t index;     ///< in the environment's list
+  bool isMoved;     ///< another environment may hold the memory
+  std::shared_ptr<Environment> environment;
+};
+
+/// Removes an element and moves the last one into its place.
+template <class T, class Index>
+void removeAt(std::vector<T*>& list, size_t index, Index setIndex) {
+  list[index] = list.back();
+  setIndex(list[index], index);
+  list.pop_back();
+}
+
+/// An ArrayBuffer that is newer than all others of its environment. When an environment ends, the runtime finalizes the
+/// newest buffer first, while the others are as JavaScript left them.
+struct Sentinel {
+  napi_ref buffer;
+  bool isNewest;
+  std::shared_ptr<Environment> environment;
+};
+
+bool isDead(napi_env env, napi_ref ref) {
+  napi_value value = nullptr;
+  return napi_get_reference_value(env, ref, &value) != napi_ok || value == nullptr;
+}
+}  // namespace
+
+/// The owned objects of one environment: the main thread's, or a worker thread's.
+struct Environment {
+  napi_env env;
+  std::vector<Owned*> owned;
+  std::vector<Buffer*> buffers;
+  size_t newBytes = 0, bytes = kMinBytes;  ///< allocated since the last look, and when to look again
+  size_t nextCount = kMinCount;
+  size_t waitingBytes = 0;  ///< of buffers that were dead at the last look
+  Sentinel* sentinel = nullptr;
+
+  static Environment* of(napi_env env) { return shared(env).get(); }
+
+  static std::shared_ptr<Environment> shared(napi_env env) {
+    void* data = nullptr;
+    napi_get_instance_data(env, &data);
+    return *static_cast<std::shared_ptr<Environment>*>(data);
+  }
+
+  void add(Owned* object) {
+    object->index_ = owned.size();
+    owned.push_back(object);
+  }
+
+  void remove(Owned* object) {
+    removeAt(owned, object->index_, [](Owned* moved, size_t index) { moved->index_ = index; });
+  }
+
+  void look() {
+    napi_handle_scope scope;
+    napi_open_handle_scope(env, &scope);
+    for (size_t i = owned.size(); i-- > 0;) {
+      if (isDead(env, owned[i]->owner_)) owned[i]->release(env);  // removes it from the list
+    }
+    waitingBytes = 0;
+    size_t alive = 0;
+    for (const Buffer* buffer : buffers) (isDead(env, buffer->buffer) ? waitingBytes : alive) += buffer->bytes;
+    napi_close_handle_scope(env, scope);
+    newBytes = 0;
+    bytes = alive > kMinBytes ? alive : kMinBytes;
+    nextCount = 2 * owned.size() > kMinCount ? 2 * owned.size() : kMinCount;
+  }
+
+  void renewSentinel();
+
+  /// The environment ends. The memory of a buffer that was transferred may be in use elsewhere, and nobody will know
+  /// when that ends: it is never freed.
+  void end() {
+    for (Buffer* buffer : buffers) {
+      napi_value value = nullptr;
+      bool isDetached = true;
+      if (napi_get_reference_value(env, buffer->buffer, &value) == napi_ok && value != nullptr)
+        napi_is_detached_arraybuffer(env, value, &isDetached);
+      buffer->isMoved = isDetached;
+    }
+  }
+};
+
+void Environment::renewSentinel() {
+  const auto finalize = [](napi_env env, void*, void* hint) {
+    Sentinel* const sentinel = static_cast<Sentinel*>(hint);
+    if (sentinel->isNewest) sentinel->environment->end();
+    napi_delete_reference(env, sentinel->buffer);
+    delete sentinel;
+  };
+  auto* const newest = new Sentinel{nullptr, true, shared(env)};
+  napi_value buffer;
+  if (napi_create_external_arraybuffer(env, newest, sizeof(Sentinel), finalize, newest, &buffer) != napi_ok) return;
+  napi_create_reference(env, buffer, 1, &newest->buffer);
+  if (sentinel != nullptr) {
+    sentinel->isNewest = false;
+    napi_reference_unref(env, sentinel->buffer, nullptr);
+  }
+  sentinel = newest;
+}
+
+void Owned::release(napi_env env) {
+  if (isReleased_) return;
+  isReleased_ = true;
+  environment_->remove(this);
+  free(env);
+}
+
+bool own(napi_env env, napi_value owner, Owned* object, const napi_type_tag& tag) {
+  const auto finalize = [](napi_env env, void* data, void*) {
+    Owned* const object = static_cast<Owned*>(data);
+    object->release(env);
+    napi_delete_reference(env, object->owner_);
+    delete object;
+  };
+  object->environment_ = Environment::shared(env);
+  if (napi_wrap(env, owner, object, finalize, nullptr, &object->owner_) != napi_ok) {
+    delete object;
+    return false;
+  }
+  object->environment_->add(object);
+  return napi_type_tag_object(env, owner, &tag) == napi_ok;
+}
+
+Owned* ownedBy(napi_env env, napi_value value, const napi_type_tag& tag) {
+  bool isTagged = false;
+  void* object = nullptr;
+  if (napi_check_object_type_tag(env, value, &tag, &isTagged) != napi_ok || !isTagged ||
+      napi_unwrap(env, value, &object) != napi_ok)
+    return nullptr;
+  return static_cast<Owned*>(object);
+}
+
+bool createBuffer(napi_env env, const void* block, size_t bytes, napi_value* buffer) {
+  // Node 20 rejects larger buffers, but runs the finalizer anyway.
+  constexpr size_t kMaxBytes = size_t{1} << 32;
+  const std::shared_ptr<Environment> environment = Environment::shared(env);
+  if (bytes > kMaxBytes || environment->waitingBytes > kMaxWaitingBytes) return false;
+  const auto finalize = [](napi_env env, void*, void* hint) {
+    Buffer* const buffer = static_cast<Buffer*>(hint);
+    if (!buffer->isMoved) allocator::release(buffer->block);
+    removeAt(buffer->environment->buffers, buffer->index, [](Buffer* moved, size_t index) { moved->index = index; });
+    napi_delete_reference(env, buffer->buffer);
+    delete buffer;
+  };
+  Buffer* const record = new Buffer{block, bytes, nullptr, environment->buffers.size(), false, environment};
+  environment->buffers.reserve(environment->buffers.size() + 1);
+  allocator::retain(block);
+  const napi_status status =
+      napi_create_external_arraybuffer(env, const_cast<void*>(block), bytes, finalize, record, buffer);
+  if (status != napi_ok) {
+    // Electron and other builds with a memory cage allow no external buffers, and do not run the finalizer.
+    if (status == napi_no_external_buffers_allowed) {
+      allocator::release(block);
+      delete record;
+    }
+    return false;
+  }
+  environment->buffers.push_back(record);
+  napi_create_reference(env, *buffer, 0, &record->buffer);
+  environment->renewSentinel();
+  return true;
+}
+
+void willAllocate(napi_env env, size_t bytes) {
+  Environment* const environment = Environment::of(env);
+  environment->newBytes += bytes;
+  if (environment->newBytes >= environment->bytes || environment->owned.size() >= environment->nextCount)
+    environment->look();
+}
+
+bool initOwnership(napi_env env) {
+  const auto finalize = [](napi_env, void* data, void*) { delete static_cast<std::shared_ptr<Environment>*>(data); };
+  auto environment = std::make_shared<Environment>();
+  environment->env = env;
+  return napi_set_instance_data(env, new std::shared_ptr<Environment>(environment), finalize, nullptr) == napi_ok;
+}
