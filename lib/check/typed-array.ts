@@ -41,9 +41,12 @@ export function floatsOf(
 
 const setOfAny = Float32Array.prototype.set;
 
-/** Copies an array into another of the same length. Unlike `target.set`, user code cannot override it. */
+/**
+ * Copies an array into another of the same length. Unlike `target.set`, user code cannot override it, and empty arrays
+ * may be detached.
+ */
 export function copyInto(target: Float32Array, source: Float32Array): void {
-  setOfAny.call(target, source);
+  if (lengthOf(target) > 0 || lengthOf(source) > 0) setOfAny.call(target, source);
 }
 
 const goneHint = 'its buffer was transferred, resized or grown';

@@ -50,6 +50,9 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
   readonly #global: Settings;
   readonly #store: ParamStore;
   readonly #stepper: Stepper;
+  #emaViews: readonly Float32Array[] = [];
+  /** The same object as long as the arrays are the same. */
+  #emaParams: Arrays | undefined;
   #views: readonly ParamGroup<SettingsFrom<D['hyperParameters'] & typeof commonHyperParameters>>[] = [];
 
   protected constructor(declaration: D, params: Params<GroupOptionsOf<D>>, options: OptionsOf<D> = {} as OptionsOf<D>) {
@@ -240,7 +243,8 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
    * a change of an option that needs other state, and a step of another optimizer on the same params. Code that reads
    * the params meanwhile sees some elements before the update and some after it.
    *
-   * Without the native addon the step runs at once, on the calling thread.
+   * The step runs on the calling thread without the native addon, and on memory that could move while it runs: that of a
+   * WebAssembly.Memory that is not shared.
    *
    * @param grads As for {@link step}. Gradients and params must be in memory that stays in place: `allocate(length)`, a
    *   SharedArrayBuffer or a WebAssembly.Memory. The contents are read while the step runs.

@@ -121,10 +121,6 @@ function hasExternalMemory(addon: Addon): boolean {
   return isExternalMemoryAllowed;
 }
 
-function notEnoughMemory(length: number): RangeError {
-  return new RangeError(`schuss: not enough memory for ${length * Float32Array.BYTES_PER_ELEMENT} bytes of state`);
-}
-
 function memoryOf(block: Block): object {
   return block instanceof NativeBlock ? block.handle : block.view();
 }
@@ -230,10 +226,14 @@ export function nativeEngine(addon: Addon, isa: Isa): Engine | undefined {
     owns: (array) => addon.owns(array) || ordinary.has(bufferOf(array)),
     allocate,
     createBlock(length) {
-      if (!hasExternalMemory(addon)) return new ArrayBlock(allocate(length));
-      const handle = addon.createBlock(length);
-      if (handle === undefined) throw notEnoughMemory(length);
-      return new NativeBlock(addon, zeros, handle, length);
+      const handle = hasExternalMemory(addon) ? addon.createBlock(length) : undefined;
+      if (handle !== undefined) return new NativeBlock(addon, zeros, handle, length);
+      try {
+        return new ArrayBlock(allocate(length));
+      } catch {
+        const bytes = length * Float32Array.BYTES_PER_ELEMENT;
+        throw new RangeError(`schuss: not enough memory for ${bytes} bytes of state`);
+      }
     },
     zeros,
   };

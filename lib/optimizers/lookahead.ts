@@ -1,6 +1,6 @@
 import { rangeError, show, typeError } from '../check/errors.js';
 import { checkInteger, checkNumber, checkOptions } from '../check/options.js';
-import { checkFloat32, checkLength, lengthOf } from '../check/typed-array.js';
+import { checkFloat32, checkLength, copyInto, lengthOf } from '../check/typed-array.js';
 import { inspect, Optimizer, watch } from '../core/optimizer.js';
 import type { ParamState } from '../core/param-state.js';
 import type { Grads } from '../core/params.js';
@@ -155,7 +155,8 @@ export class Lookahead<O extends Optimizer = Optimizer> {
   stateDict(): LookaheadState {
     const slow = watch(this.#inner, this.#watcher).flatMap((param) => {
       const array = this.#slow.get(param);
-      return array === undefined ? [] : [[param.key, array.slice()]];
+      // Before the first applied step, the slow weights are those of a step that was refused.
+      return array === undefined || param.step === 0 ? [] : [[param.key, array.slice()]];
     });
     const inner = this.#inner.stateDict();
     return { version: 1, optimizer: who, k: this.#k, alpha: this.#alpha, inner, slow: Object.fromEntries(slow) };
@@ -219,7 +220,7 @@ export class Lookahead<O extends Optimizer = Optimizer> {
       if (param.step === 0 || lengthOf(param.data) !== param.length) continue;
       const slow = this.#slowOf(param);
       this.#engine.lerp(slow, param.data, this.#alpha);
-      param.data.set(slow);
+      copyInto(param.data, slow);
     }
   }
 

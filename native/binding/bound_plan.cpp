@@ -62,7 +62,18 @@ void BoundPlan::watchMemory(napi_env env, napi_value array, const float* data, s
 }
 
 void BoundPlan::watchParam(napi_env env, size_t i, napi_value array, const float* data, size_t length) {
+  tensors_[i].clear(env);
   tensors_[i].param.set(env, array, data, length);
+}
+
+void BoundPlan::watchState(napi_env env, size_t i, napi_value array, const float* data, size_t length) {
+  tensors_[i].state.emplace_back();
+  tensors_[i].state.back().set(env, array, data, length);
+}
+
+void BoundPlan::retainBlock(size_t i, const void* block) {
+  tensors_[i].blocks.push_back(block);
+  allocator::retain(block);
 }
 
 void BoundPlan::watchGrad(napi_env env, size_t i, napi_value array, const void* data, size_t length) {
@@ -74,11 +85,21 @@ void BoundPlan::watchRows(napi_env env, size_t i, napi_value array, const void* 
   tensors_[i].rows.set(env, array, data, length);
 }
 
-void BoundPlan::retainBlocks(size_t i, const std::vector<const void*>& blocks) {
-  std::vector<const void*> copy = blocks;
-  for (const void* block : copy) allocator::retain(block);
-  tensors_[i].blocks.swap(copy);
-  for (const void* block : copy) allocator::release(block);
+void BoundPlan::Watches::clear(napi_env env) {
+  for (Watch* watch : {&param, &grad, &rows}) watch->clear(env);
+  for (Watch& watch : state) watch.clear(env);
+  for (const void* block : blocks) allocator::release(block);
+  state.clear();
+  blocks.clear();
+}
+
+bool BoundPlan::Watches::isValid(napi_env env, bool isActive) const {
+  if (!param.isValid(env)) return false;
+  if (!isActive) return true;
+  for (const Watch& watch : state) {
+    if (!watch.isValid(env)) return false;
+  }
+  return grad.isValid(env) && rows.isValid(env);
 }
 
 const char* BoundPlan::check(napi_env env) {
@@ -116,15 +137,17 @@ const char* BoundPlan::step(napi_env env) {
 
 bool BoundPlan::retainArrays(napi_env env) {
   bool canMove = memory_.array != nullptr;
-  for (const Watches& watches : tensors_) {
-    for (const Watch* watch : {&watches.param, &watches.grad, &watches.rows}) {
-      if (watch->array == nullptr || watch->length == 0) continue;
-      if (allocator::retain(watch->data)) {
-        retained_.push_back(watch->data);
-      } else {
-        canMove = canMove || !watch->isShared(env);
-      }
+  const auto retain = [&](const Watch& watch) {
+    if (watch.array == nullptr || watch.length == 0) return;
+    if (allocator::retain(watch.data)) {
+      retained_.push_back(watch.data);
+    } else {
+      canMove = canMove || !watch.isShared(env);
     }
+  };
+  for (const Watches& watches : tensors_) {
+    for (const Watch* watch : {&watches.param, &watches.grad, &watches.rows}) retain(*watch);
+    for (const Watch& watch : watches.state) retain(watch);
   }
   return canMove;
 }
@@ -137,10 +160,5 @@ void BoundPlan::releaseArrays() {
 void BoundPlan::clear(napi_env env) {
   if (memory_.array == nullptr && memory_.data != nullptr) allocator::release(memory_.data);
   memory_.clear(env);
-  for (size_t i = 0; i < tensors_.size(); ++i) {
-    tensors_[i].param.clear(env);
-    tensors_[i].grad.clear(env);
-    tensors_[i].rows.clear(env);
-    retainBlocks(i, {});
-  }
+  for (Watches& watches : tensors_) watches.clear(env);
 }

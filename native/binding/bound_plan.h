@@ -26,11 +26,12 @@ class BoundPlan {
   void setBusy(bool isBusy) { isBusy_ = isBusy; }
 
   void watchMemory(napi_env env, napi_value array, const float* data, size_t length);
+  /// Replaces the param of a tensor, and forgets its state and gradient.
   void watchParam(napi_env env, size_t i, napi_value array, const float* data, size_t length);
+  void watchState(napi_env env, size_t i, napi_value array, const float* data, size_t length);
+  void retainBlock(size_t i, const void* block);
   void watchGrad(napi_env env, size_t i, napi_value array, const void* data, size_t length);
   void watchRows(napi_env env, size_t i, napi_value array, const void* data, size_t length);
-  /// Keeps exactly these blocks alive for a tensor.
-  void retainBlocks(size_t i, const std::vector<const void*>& blocks);
 
   /// Runs a step, unless the memory of a tensor is gone: then it writes the fault to the control block. Returns an
   /// error for a plan that is not ready, or null.
@@ -61,7 +62,11 @@ class BoundPlan {
   };
   struct Watches {
     Watch param, grad, rows;
+    std::vector<Watch> state;
     std::vector<const void*> blocks;
+
+    void clear(napi_env env);
+    bool isValid(napi_env env, bool isActive) const;
   };
 
   Plan plan_;

@@ -25,12 +25,13 @@ napi_value arrayOver(napi_env env, const void* block, size_t length) {
 }
 
 // allocate(length) => Float32Array, zeroed and aligned to 64 bytes; undefined if the runtime does not allow external
-// memory, or not that much
+// memory or not that much, or if too much waits for the event loop
 napi_value allocate(napi_env env, napi_callback_info info) {
   Call call(env, info);
   size_t length;
   if (!call.integer(0, "length", kMaxLength, &length)) return nullptr;
   willAllocate(env, length * sizeof(float));
+  if (isWaiting(env)) return nullptr;
   void* const memory = allocator::allocate(length * sizeof(float));
   if (memory == nullptr) return nullptr;
   const napi_value array = arrayOver(env, memory, length);
@@ -38,7 +39,8 @@ napi_value allocate(napi_env env, napi_callback_info info) {
   return array;
 }
 
-// createBlock(length) => Block, zeroed; undefined if there is not enough memory
+// createBlock(length) => Block, zeroed; undefined if there is not enough memory, or if too much waits for the event
+// loop: the memory of a block does not, but that of its views does
 napi_value createBlock(napi_env env, napi_callback_info info) {
   Call call(env, info);
   size_t length;
@@ -46,6 +48,7 @@ napi_value createBlock(napi_env env, napi_callback_info info) {
   const size_t bytes = length * sizeof(float);
   willAllocate(env, bytes);
   napi_value owner;
+  if (isWaiting(env)) return nullptr;
   if (napi_create_object(env, &owner) != napi_ok) return nullptr;
   void* const memory = allocator::allocate(bytes);
   if (memory == nullptr) return nullptr;
@@ -93,7 +96,7 @@ napi_value fillBlock(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-// viewBlock(block) => Float32Array over its memory, which it keeps alive; undefined as for allocate
+// viewBlock(block) => Float32Array over its memory, which it keeps alive; undefined if the runtime does not allow it
 napi_value viewBlock(napi_env env, napi_callback_info info) {
   Call call(env, info);
   Block* const block = Block::of(env, call.value(0));

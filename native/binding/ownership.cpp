@@ -8,8 +8,7 @@ namespace {
 // The owners are looked through when this much is new, or as much as there was after the last look.
 constexpr size_t kMinBytes = size_t{16} << 20;
 constexpr size_t kMinCount = 256;
-// Buffers whose memory waits for the event loop. With more, new arrays are ordinary ones, which need no event loop.
-constexpr size_t kMaxWaitingBytes = size_t{128} << 20;
+constexpr size_t kMaxWaitingBytes = size_t{64} << 20;
 
 /// An ArrayBuffer over a block.
 struct Buffer {
@@ -154,7 +153,7 @@ bool createBuffer(napi_env env, const void* block, size_t bytes, napi_value* buf
   // Node 20 rejects larger buffers, but runs the finalizer anyway.
   constexpr size_t kMaxBytes = size_t{1} << 32;
   const std::shared_ptr<Environment> environment = Environment::shared(env);
-  if (bytes > kMaxBytes || environment->waitingBytes > kMaxWaitingBytes) return false;
+  if (bytes > kMaxBytes) return false;
   const auto finalize = [](napi_env env, void*, void* hint) {
     Buffer* const buffer = static_cast<Buffer*>(hint);
     if (!buffer->isMoved) allocator::release(buffer->block);
@@ -180,6 +179,8 @@ bool createBuffer(napi_env env, const void* block, size_t bytes, napi_value* buf
   environment->renewSentinel();
   return true;
 }
+
+bool isWaiting(napi_env env) { return Environment::of(env)->waitingBytes > kMaxWaitingBytes; }
 
 void willAllocate(napi_env env, size_t bytes) {
   Environment* const environment = Environment::of(env);

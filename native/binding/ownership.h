@@ -35,8 +35,12 @@ bool own(napi_env env, napi_value owner, Owned* object, const napi_type_tag& tag
 /// The object that `value` owns, or null if `value` owns none with this tag.
 Owned* ownedBy(napi_env env, napi_value value, const napi_type_tag& tag);
 
+/// Whether so much memory of dead buffers waits for the event loop that new memory should be ordinary ArrayBuffers,
+/// which the runtime frees without it.
+bool isWaiting(napi_env env);
+
 /// A new ArrayBuffer over a block of the allocator, which keeps the block alive. Returns false if the runtime allows
-/// none, or not so many: then the caller uses an ordinary ArrayBuffer.
+/// none.
 bool createBuffer(napi_env env, const void* block, size_t bytes, napi_value* buffer);
 
 /// Call it before memory is allocated. From time to time it frees the memory of dead owners.

@@ -88,8 +88,29 @@ const Kernel* kernelOf(const KernelSet& set, const std::string& name) {
   return nullptr;
 }
 
-// setTensor(plan, index, kernel, param, state: Block[], ema: Block | null, columns). `columns` is the length of a
-// matrix row of the param, if the kernel has state of rows or columns
+/// The memory of state: a block, or a Float32Array.
+struct State {
+  float* data;
+  size_t length;
+  bool isBlock;
+};
+
+bool readState(napi_env env, napi_value value, State* out) {
+  napi_typedarray_type type = napi_int8_array;
+  void* data = nullptr;
+  if (readTypedArray(env, value, &type, &data, &out->length) && type == napi_float32_array) {
+    out->data = static_cast<float*>(data);
+    out->isBlock = false;
+    return true;
+  }
+  const Block* const block = Block::of(env, value);
+  if (block == nullptr) return false;
+  *out = {block->data(), block->length(), true};
+  return true;
+}
+
+// setTensor(plan, index, kernel, param, state, ema, columns). `state` is a list of blocks or Float32Arrays, `ema` one
+// or null. `columns` is the length of a matrix row of the param, if the kernel has state of rows or columns
 napi_value setTensor(napi_env env, napi_callback_info info) {
   Call call(env, info);
   size_t index, columns;
@@ -118,32 +139,36 @@ napi_value setTensor(napi_env env, napi_callback_info info) {
   Span span = {};
   span.param = param.data;
   span.length = param.length;
-  std::vector<const void*> blocks;
+  std::vector<State> memory(state.size());
   const size_t lengths[] = {param.length, columns == 0 ? 0 : param.length / columns, columns};  // indexed by Layout
   for (size_t s = 0; s < state.size(); ++s) {
-    const Block* const block = Block::of(env, state[s]);
-    if (block == nullptr) return nullptr;
-    if (block->length() < lengths[kernel->layout[s]]) {
-      fail(env, name + ": a state block too short for its param");
+    if (!readState(env, state[s], &memory[s])) return nullptr;
+    if (memory[s].length < lengths[kernel->layout[s]]) {
+      fail(env, name + ": state too short for its param");
       return nullptr;
     }
-    span.state[s] = block->data();
-    blocks.push_back(block->data());
+    span.state[s] = memory[s].data;
   }
   napi_valuetype emaType = napi_undefined;
   napi_typeof(env, call.value(5), &emaType);
   if (emaType != napi_null) {
-    const Block* const ema = Block::of(env, call.value(5));
-    if (ema == nullptr) return nullptr;
-    if (ema->length() != param.length) {
+    state.push_back(call.value(5));
+    memory.emplace_back();
+    if (!readState(env, state.back(), &memory.back())) return nullptr;
+    if (memory.back().length != param.length) {
       fail(env, name + ": an ema of another length than its param");
       return nullptr;
     }
-    span.ema = ema->data();
-    blocks.push_back(ema->data());
+    span.ema = memory.back().data;
   }
   plan->watchParam(env, index, call.value(3), param.data, param.length);
-  plan->retainBlocks(index, blocks);
+  for (size_t s = 0; s < memory.size(); ++s) {
+    if (memory[s].isBlock) {
+      plan->retainBlock(index, memory[s].data);
+    } else {
+      plan->watchState(env, index, state[s], memory[s].data, memory[s].length);
+    }
+  }
   plan->plan().setTensor(index, kernel, span, columns);
   return nullptr;
 }

@@ -140,6 +140,39 @@ describe.each(titled(classes))('%s', (_, c) => {
     expect(snapshot(optimizer, params)).toBe(before);
   });
 
+  test('a view that its shrunk buffer no longer covers is refused, whatever its length was', () => {
+    const buffer = new (ArrayBuffer as Any)(64, { maxByteLength: 128 });
+    const views = [new Float32Array(buffer, 16), new Float32Array(buffer, 16, 4)];
+    buffer.resize(8);
+    for (const view of views) {
+      refused(TypeError, /params: an out-of-bounds Float32Array/, () => c.make(view));
+      refused(TypeError, /grads: an out-of-bounds Float32Array/, () => c.make(new Float32Array(0)).step(view));
+    }
+  });
+
+  test('arrays of averages may be taken away: the state stays', () => {
+    const params = [numbers(8, 1), numbers(5, 2)];
+    const optimizer = c.make(params, { ema: 0.5 });
+    const twin = c.make(
+      params.map((w) => w.slice()),
+      { ema: 0.5 },
+    );
+    for (const o of [optimizer, twin]) o.step([numbers(8, 2), numbers(5, 3)]);
+    const before = JSON.stringify(optimizer.stateDict());
+    for (const view of optimizer.emaParams as Float32Array[]) {
+      const stream = new ReadableStream({
+        type: 'bytes',
+        start: (controller) => controller.enqueue(new Uint8Array(view.buffer)),
+      });
+      expect(stream.locked).toBe(false);
+      expect(view.length).toBe(0);
+    }
+    expect(JSON.stringify(optimizer.stateDict())).toBe(before);
+    for (const o of [optimizer, twin]) o.step([numbers(8, 4), numbers(5, 5)]);
+    expect(JSON.stringify(optimizer.stateDict())).toBe(JSON.stringify(twin.stateDict()));
+    expect((optimizer.emaParams as Float32Array[]).map(bits)).toEqual((twin.emaParams as Float32Array[]).map(bits));
+  });
+
   /** Calls to an optimizer with detached memory: they give clear errors, and state can still be saved. */
   function survives(optimizer: Optimizer, path: RegExp, kind: typeof TypeError | typeof RangeError): void {
     refused(kind, path, () => optimizer.step([numbers(8, 2), numbers(8, 3)]));

@@ -1,0 +1,231 @@
+// The addon's functions, called directly: a wrong argument, or memory that is gone, gives an error and no crash.
+import { describe, expect, test } from 'vitest';
+import { findAddon } from '../../../lib/engine/prebuilds.js';
+import type { Any } from '../../support/rig.js';
+
+const addon = findAddon().addon as Any;
+const native = addon.engine(addon.isas[0]);
+const stride = 6 + 1; // of SGD: the constants of every kernel, and lr
+
+const detach = (array: Float32Array) => void structuredClone(array.buffer, { transfer: [array.buffer as ArrayBuffer] });
+
+/** A plan of SGD, with one param of 4 elements, and the memory that it shares. */
+function plan({
+  memory = new Float32Array(22 + stride + 1),
+  param = new Float32Array(4),
+  grad = new Float32Array(4),
+} = {}) {
+  const step = native.createPlan(1, stride, memory);
+  native.setTensor(step, 0, 'sgd', param, [], null, 0);
+  native.setGrad(step, 0, grad.fill(1));
+  const control = new Float64Array(memory.buffer, memory.byteOffset, 11);
+  control[0] = 1;
+  control[1] = Number.POSITIVE_INFINITY;
+  memory.set([1, Number.POSITIVE_INFINITY, 0, 1, 0, 0, 0.5], 22);
+  const rowOf = new Int32Array(memory.buffer, memory.byteOffset + 4 * (22 + stride), 1);
+  return { step, control, rowOf, memory, param, grad };
+}
+
+test('a plan steps', () => {
+  const { step, control, param } = plan();
+  step();
+  expect(control[8]).toBe(0);
+  expect([...param]).toEqual([-0.5, -0.5, -0.5, -0.5]);
+});
+
+const odd: readonly unknown[] = [
+  undefined,
+  null,
+  true,
+  -1,
+  0,
+  0.5,
+  2 ** 32,
+  2 ** 53,
+  Number.NaN,
+  Number.POSITIVE_INFINITY,
+  1n,
+  '',
+  'sgd',
+  Symbol('s'),
+  {},
+  [],
+  [1],
+  [{}],
+  new Array(9),
+  () => {},
+  new Float32Array(0),
+  new Float32Array(3),
+  new Float64Array(64),
+  new Int32Array(2),
+  new Uint8Array(5),
+  new ArrayBuffer(8),
+  new DataView(new ArrayBuffer(8)),
+  new Proxy([], {}),
+  new Proxy(new Float32Array(4), {}),
+  Object.create(Float32Array.prototype),
+  new Float32Array(new SharedArrayBuffer(64)),
+]; // prettier-ignore
+
+test('any arguments end in a result or an error', () => {
+  // Engines of one instruction set, and functions for the whole process that a test may call.
+  const functions = [...Object.entries(native), ...Object.entries(addon)].filter(
+    ([name, value]) => typeof value === 'function' && name !== 'setThreads',
+  ) as [string, (...given: unknown[]) => unknown][];
+  expect(functions.length).toBeGreaterThan(25);
+  let errors = 0;
+  for (const [name, call] of functions) {
+    for (const first of [...odd, plan().step, addon.createBlock(4)]) {
+      for (const second of odd) {
+        for (const third of [undefined, 'sgd', new Float32Array(40), 4]) {
+          try {
+            call(first, second, third, second, [second], first, 1);
+          } catch (error) {
+            errors++;
+            expect(error, name).toBeInstanceOf(Error);
+          }
+        }
+      }
+    }
+  }
+  expect(errors).toBeGreaterThan(1000);
+});
+
+describe('a plan', () => {
+  test.each<[string, (given: ReturnType<typeof plan>) => void, number]>([
+    ['a detached param', ({ param }) => detach(param), 2],
+    ['a detached gradient', ({ grad }) => detach(grad), 2],
+  ])('%s is a fault, and nothing changes', (_, spoil, fault) => {
+    const given = plan();
+    spoil(given);
+    given.step();
+    expect(given.control[8]).toBe(fault);
+    expect(given.control[9]).toBe(0);
+    expect(Array.from({ length: given.param.length }, (_, i) => given.param[i])).not.toContain(-0.5);
+  });
+
+  test('rows and values that are detached after they were registered', () => {
+    for (const which of [0, 1]) {
+      const { step, control, param } = plan();
+      const grad = [new Int32Array([1]), new Float32Array([7])] as const;
+      native.setRowGrad(step, 0, ...grad);
+      detach(grad[which] as Float32Array);
+      step();
+      expect(control[8]).toBe(2);
+      expect([...param]).toEqual([0, 0, 0, 0]);
+    }
+  });
+
+  test('a row number out of range, and a tensor without a kernel or a gradient, are errors', () => {
+    const { step, rowOf } = plan();
+    rowOf[0] = 1;
+    expect(step).toThrow('a constants row');
+    const empty = native.createPlan(1, stride, new Float32Array(22 + stride + 1));
+    expect(empty).toThrow('a tensor without a kernel');
+    native.setTensor(empty, 0, 'sgd', new Float32Array(4), [], null, 0);
+    expect(empty).toThrow('a gradient');
+  });
+
+  test('the shared memory must be large enough and aligned, and must stay', () => {
+    const small = new Float32Array(22 + stride);
+    expect(() => native.createPlan(1, stride, small)).toThrow('of the wrong size');
+    expect(() => native.createPlan(1, 2, new Float32Array(99))).toThrow('of the wrong size');
+    expect(() => native.createPlan(2 ** 24, stride, new Float32Array(99))).toThrow('of the wrong size');
+    expect(() => native.createPlan(1, stride, new Float32Array(new ArrayBuffer(400), 4, 90))).toThrow(
+      'of the wrong size',
+    );
+    const { step, memory } = plan();
+    detach(memory);
+    expect(step).toThrow('the memory of the plan was detached');
+  });
+
+  test('a plan that was freed is refused', () => {
+    const { step, param } = plan();
+    native.freePlan(step);
+    native.freePlan(step);
+    expect(step).toThrow('the plan was freed');
+    expect(() => native.setGrad(step, 0, param)).toThrow('one that was freed');
+    expect(() => native.stepAsync(step, () => {})).toThrow('one that was freed');
+  });
+
+  test('nothing changes a plan while its step runs on another thread', async () => {
+    const [memory, param, grad] = [22 + stride + 1, 4, 4].map((length) => addon.allocate(length));
+    const { step } = plan({ memory, param, grad });
+    await new Promise<void>((resolve) => {
+      native.stepAsync(step, resolve);
+      expect(step).toThrow('runs on another thread');
+      for (const call of [
+        () => native.stepAsync(step, () => {}),
+        () => native.setGrad(step, 0, grad),
+        () => native.setTensor(step, 0, 'sgd', param, [], null, 0),
+        () => native.freePlan(step),
+      ])
+        expect(call).toThrow('runs on another thread');
+    });
+    expect(param[0]).toBe(-0.5);
+  });
+
+  test('a step on memory that JavaScript can free runs before stepAsync returns', async () => {
+    const { step, param } = plan();
+    const done = new Promise<void>((resolve) => native.stepAsync(step, resolve));
+    expect(param[0]).toBe(-0.5);
+    detach(param);
+    await done;
+  });
+
+  test('a getter among the state cannot free the param', () => {
+    const { step, param, control } = plan();
+    const state: object[] = [];
+    Object.defineProperty(state, 0, {
+      enumerable: true,
+      get: () => {
+        detach(param);
+        return addon.createBlock(4);
+      },
+    });
+    expect(() => native.setTensor(step, 0, 'adagrad', param, state, null, 0)).not.toThrow();
+    native.setGrad(step, 0, new Float32Array(0));
+    step();
+    expect(control[8]).toBe(0);
+  });
+});
+
+describe('a block', () => {
+  test('is read and written as a whole', () => {
+    const block = addon.createBlock(3);
+    addon.fillBlock(block, 2);
+    const copy = new Float32Array(3);
+    addon.readBlock(block, copy);
+    expect([...copy]).toEqual([2, 2, 2]);
+    addon.writeBlock(block, Float32Array.of(4, 5, 6));
+    addon.readBlock(block, copy);
+    expect([...copy]).toEqual([4, 5, 6]);
+    for (const length of [0, 2, 4])
+      expect(() => addon.readBlock(block, new Float32Array(length))).toThrow('not as long as the block');
+  });
+
+  test('outlives its views, and they outlive it', () => {
+    const block = addon.createBlock(3);
+    const view = addon.viewBlock(block);
+    view.fill(7);
+    const copy = new Float32Array(3);
+    addon.readBlock(block, copy);
+    expect([...copy]).toEqual([7, 7, 7]);
+    addon.freeBlock(block);
+    addon.freeBlock(block);
+    expect(() => addon.readBlock(block, copy)).toThrow('one that was freed');
+    expect(() => addon.viewBlock(block)).toThrow('one that was freed');
+    expect([...view]).toEqual([7, 7, 7]);
+  });
+
+  test('lives as long as a plan uses it', () => {
+    const [memory, block] = [new Float32Array(22 + 40), addon.createBlock(4)];
+    const step = native.createPlan(1, 6 + 4, memory);
+    native.setTensor(step, 0, 'adagrad', new Float32Array(4), [block], null, 0);
+    native.setGrad(step, 0, new Float32Array(4).fill(1));
+    addon.freeBlock(block);
+    for (let i = 0; i < 100; i++) addon.createBlock(4);
+    step();
+    expect(() => native.setTensor(step, 0, 'adagrad', new Float32Array(4), [block], null, 0)).toThrow('was freed');
+  });
+});
