@@ -178,13 +178,11 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
 
   /**
    * The exponential moving averages of the params: live arrays, in the structure of the gradients. A param without an
-   * update so far shows its present weights.
-   * @throws TypeError without the option `ema`
+   * update so far shows its present weights. Undefined without the option `ema`.
    */
-  get emaParams(): Arrays {
+  get emaParams(): Arrays | undefined {
     this.#stepper.checkNotDisposed();
-    if (!this.#store.hasEma)
-      throw typeError(this.#name, 'emaParams', 'not kept', 'the option ema, such as { ema: 0.999 }');
+    if (!this.#store.hasEma) return undefined;
     const emaOf = (param: ParamState): Block => param.ema as Block;
     this.#showParams(emaOf);
     const views = this.#store.params.map((param) => emaOf(param).view());
@@ -192,7 +190,7 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
       this.#emaViews = views;
       this.#emaParams = this.#assemble((param) => emaOf(param).view());
     }
-    return this.#emaParams as Arrays;
+    return this.#emaParams;
   }
 
   /**
