@@ -264,7 +264,7 @@ describe.each(titled(classes))('%s', (_, c) => {
     const grown = c.make({ a: numbers(3, 1) }, { ema: 0.5 });
     const first = (grown.emaParams as Any).a;
     grown.addParamGroup({ params: { b: numbers(2, 1) } });
-    expect(Object.keys(grown.emaParams)).toEqual(['a', 'b']);
+    expect(Object.keys(grown.emaParams as object)).toEqual(['a', 'b']);
     expect((grown.emaParams as Any).a).toBe(first);
     expect(() => ((grown.emaParams as Any).a = first)).toThrow(TypeError);
   });

@@ -74,7 +74,9 @@ describe.each(titled(sampledVariants))('%s', (_, c) => {
             }
             expect(joined(pieces)).toBe(bits(param));
             if (rest['ema'] !== undefined)
-              expect(joined(Object.values(optimizer.emaParams))).toBe(bits(whole.emaParams as Float32Array));
+              expect(joined(Object.values(optimizer.emaParams as Float32Array[]))).toBe(
+                bits(whole.emaParams as Float32Array),
+              );
           }
         }),
       );
