@@ -9,8 +9,8 @@ export type {
   MinimizeReason,
   MinimizeResult,
 } from './minimize/method.js';
-export { type MinimizeOptions, minimize, type StepsMethod } from './minimize/minimize.js';
-export type { Objective, Terms } from './minimize/objective.js';
+export { type MinimizeOptions, minimize, minimizeAsync, type StepsMethod } from './minimize/minimize.js';
+export type { AsyncObjective, AsyncTerms, Objective, Terms } from './minimize/objective.js';
 export type { SFOMethodOptions } from './minimize/sfo.js';
 export type { SFOHyperParameters } from './sfo/settings.js';
 export { type GradsOf, SFO, type SFOOptions, type SFOResult } from './sfo/sfo.js';

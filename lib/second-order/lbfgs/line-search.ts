@@ -1,4 +1,5 @@
 import type { Vector } from '../linalg.js';
+import type { MaybeTask, Task } from '../task.js';
 import { type LinePoint, nextStep } from './trial-step.js';
 
 /** A point on the search line, with the full gradient there. */
@@ -63,7 +64,7 @@ export class LineSearch {
    * @returns a point that satisfies the strong Wolfe conditions. If the search finds none, the best point with
    *   sufficient decrease, or undefined. The point is reused by the next search.
    */
-  run(start: Trial, firstStep: number, evaluate: (trial: Trial) => void): Trial | undefined {
+  *run(start: Trial, firstStep: number, evaluate: (trial: Trial) => MaybeTask<void>): Task<Trial | undefined> {
     let best = start;
     let other: Trial | undefined;
     const sufficientSlope = c1 * start.slope;
@@ -87,7 +88,8 @@ export class LineSearch {
       this.#other = other;
       const trial = this.#trials.find((free) => free !== best && free !== other) as Trial;
       trial.step = next;
-      evaluate(trial);
+      const pending = evaluate(trial);
+      if (pending !== undefined) yield* pending;
       const { value, slope } = trial;
       if (!Number.isFinite(value) || !Number.isFinite(slope)) {
         if (next > best.step) nonFiniteAbove = next;

@@ -1,5 +1,6 @@
 import { type Evaluate, isFinitePoint } from '../evaluation.js';
 import { axpy, difference, norm, scale } from '../linalg.js';
+import type { Task } from '../task.js';
 import { ActiveSet } from './active-set.js';
 import { solveLower, solveUpper } from './cholesky.js';
 import { addProduct, estimateHessian, isInformative } from './hessian.js';
@@ -123,14 +124,14 @@ export class SumOfModels {
    *   again.
    * @throws NonFiniteError, and whatever `evaluate` throws
    */
-  step(evaluate: (i: number) => Evaluate): StepOutcome {
+  *step(evaluate: (i: number) => Evaluate): Task<StepOutcome> {
     const i = this.#activeSet.choose(this.#z);
     const term = this.terms[i]!;
     const counts = [term.evaluations, this.#evaluations] as const;
     try {
-      const sample = this.#evaluate(term, evaluate(i));
+      const sample = yield* this.#evaluate(term, evaluate(i));
       const failed = this.#hasFailed(term, sample);
-      const kept = failed ? this.#handleFailure(i, evaluate(i), sample) : sample;
+      const kept = failed ? yield* this.#handleFailure(i, evaluate(i), sample) : sample;
       if (failed) this.#stepScale = Math.max(1e-5, this.#stepScale / 2);
       else this.#stepScale = 1 / this.terms.length + this.#stepScale * (1 - 1 / this.terms.length);
       this.#record(term, this.#z, kept.value, this.subspace.project(kept.grad));
@@ -147,9 +148,10 @@ export class SumOfModels {
     }
   }
 
-  #evaluate(term: Term, evaluate: Evaluate, at = this.theta): Sample {
+  *#evaluate(term: Term, evaluate: Evaluate, at = this.theta): Task<Sample> {
     const grad = new Float64Array(this.theta.length);
-    const value = evaluate(at, grad);
+    const result = evaluate(at, grad);
+    const value = typeof result === 'number' ? result : yield* result;
     term.evaluations++;
     this.#evaluations++;
     this.#extendSubspace(grad);
@@ -197,10 +199,10 @@ export class SumOfModels {
    * Evaluates the term at the start of the last step, and moves back there unless its value is higher. Returns the
    * sample at the resulting point.
    */
-  #handleFailure(i: number, evaluate: Evaluate, failed: Sample): Sample {
+  *#handleFailure(i: number, evaluate: Evaluate, failed: Sample): Task<Sample> {
     const term = this.terms[i]!;
     const { theta } = this;
-    const old = this.#evaluate(term, evaluate, this.#lastGood);
+    const old = yield* this.#evaluate(term, evaluate, this.#lastGood);
     if (!isFiniteSample(old)) {
       if (isFiniteSample(failed)) return failed;
       throw new NonFiniteError(i, old.value);
@@ -215,7 +217,7 @@ export class SumOfModels {
     for (let trial = 0; trial < 10 && !(sample.value - old.value < 10 * expected); trial++) {
       for (let k = 0; k < theta.length; k++) theta[k] = this.#round(0.99 * this.#lastGood[k]! + 0.01 * theta[k]!);
       this.#setPoint(theta);
-      sample = this.#evaluate(term, evaluate);
+      sample = yield* this.#evaluate(term, evaluate);
     }
     if (isFiniteSample(sample) && sample.value < old.value) {
       this.#record(term, this.subspace.project(this.#lastGood), old.value, this.subspace.project(old.grad));

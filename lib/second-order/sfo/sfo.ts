@@ -4,6 +4,9 @@ import { lengthOf } from '../../check/typed-array.js';
 import { type Arrays, assemble, collect, type Param, type ParamTree, structureOf } from '../../core/params.js';
 import { type Evaluate, isFinitePoint } from '../evaluation.js';
 import { FlatParams } from '../flat-params.js';
+import type { Vector } from '../linalg.js';
+import { finish, isThenable } from '../task.js';
+import { GradientCheck } from '../unwritten.js';
 import { NonFiniteError, SumOfModels } from './model.js';
 import { Random } from './random.js';
 import { checkSettings, type SFOHyperParameters, sfoOptionNames } from './settings.js';
@@ -18,9 +21,10 @@ export interface SFOOptions<P extends ParamTree = ParamTree> extends SFOHyperPar
   /** Number of terms. An integer in [1, inf); 25 to 100 works best. Required. */
   readonly N: number;
   /**
-   * Returns the value of term i = 0 … N − 1 at `params` and writes its gradient to `grads`. `params` are those given to
-   * the constructor; f must not change them. `grads` have the structure of the params and are filled with zeros before
-   * each call. Each i must always be the same function: the same minibatch, the same dropout mask. Required.
+   * Returns the value of term i = 0 … N − 1 at `params` and writes its gradient to `grads`, every element of it.
+   * `params` are those given to the constructor; f must not change them. `grads` have the structure of the params. f may
+   * add to them (`grads[k] += …`): then they are filled with zeros before. Each i must always be the same function: the
+   * same minibatch, the same dropout mask. Required.
    */
   readonly f: (i: number, params: P, grads: GradsOf<P>) => number;
 }
@@ -94,7 +98,9 @@ export class SFO<P extends ParamTree = ParamTree> {
   readonly #userParams: P;
   readonly #params: FlatParams;
   readonly #grads: Arrays;
+  /** The memory of `grads`, in views that f does not get: what it defines on its own has no effect here. */
   readonly #gradArrays: readonly Float32Array[];
+  readonly #check: GradientCheck;
   readonly #f: SFOOptions<P>['f'];
   readonly #N: number;
   readonly #model: SumOfModels;
@@ -108,8 +114,10 @@ export class SFO<P extends ParamTree = ParamTree> {
     this.#f = checkFunction(name, 'f', f, 'a function, (i, params, grads) => value');
     const { seed, ...settings } = checkSettings(name, others);
     const tensors = collect(name, params)[0]?.tensors ?? [];
-    this.#gradArrays = tensors.map(({ data }) => new Float32Array(lengthOf(data)));
-    this.#grads = assemble(structureOf(name, tensors), tensors, this.#gradArrays);
+    const grads = tensors.map(({ data }) => new Float32Array(lengthOf(data)));
+    this.#grads = assemble(structureOf(name, tensors), tensors, grads);
+    this.#gradArrays = grads.map((grad) => grad.subarray());
+    this.#check = new GradientCheck(N);
     this.#userParams = params;
     this.#params = new FlatParams(name, params, this.#grads);
     if (this.#params.length === 0) throw rangeError(name, 'params', 'no elements', 'at least one element');
@@ -142,13 +150,13 @@ export class SFO<P extends ParamTree = ParamTree> {
       (i: number): Evaluate =>
       (theta, grad) => {
         evaluations++;
-        const value = this.#evaluate(i, theta as Float64Array, grad as Float64Array);
+        const value = this.#evaluate(i, theta, grad);
         if (!isFinitePoint(value, grad)) nonFinite++;
         return value;
       };
     this.#isBusy = true;
     try {
-      const { term, value, gradNorm, failed } = model.step(evaluate);
+      const { term, value, gradNorm, failed } = finish(model.step(evaluate));
       const applied = start.some((before, k) => before !== model.theta[k]);
       if (applied) this.#stepCount++;
       return { applied, term, value, gradNorm, evaluations, nonFinite, failed, active: model.active.length };
@@ -181,17 +189,34 @@ export class SFO<P extends ParamTree = ParamTree> {
     return theta;
   }
 
-  #evaluate(i: number, theta: Float64Array, grad: Float64Array): number {
+  #evaluate(i: number, theta: Vector, grad: Vector): number {
     this.#params.write(theta);
-    for (const array of this.#gradArrays) array.fill(0);
+    this.#params.checkGrads();
+    const value = finish(
+      this.#check.evaluate(
+        this.#gradArrays,
+        () => this.#call(i),
+        (k, index) => this.#unwritten(i, k, index),
+      ),
+    );
+    this.#params.readGrads(grad);
+    return value;
+  }
+
+  #unwritten(i: number, k: number, index: number): TypeError {
+    const path = this.#params.gradPaths[k];
+    const hint = 'f must write every element of grads';
+    return typeError(name, `${path}[${index}] of f(${i})`, 'not written', 'the derivative at params', hint);
+  }
+
+  #call(i: number): number {
     const value: unknown = this.#f(i, this.#userParams, this.#grads as GradsOf<P>);
     if (typeof value !== 'number') {
-      const isPromise = typeof (value as { then?: unknown } | null | undefined)?.then === 'function';
-      const hint = isPromise ? 'it must not be async' : undefined;
+      const hint = isThenable(value) ? 'it must not be async' : undefined;
       throw typeError(name, `f(${i})`, show(value), 'the value, a number', hint);
     }
     this.#params.check();
-    this.#params.readGrads(grad);
+    this.#params.checkGrads();
     return value;
   }
 

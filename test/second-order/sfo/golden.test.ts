@@ -9,6 +9,7 @@ import { SumOfModels } from '../../../lib/second-order/sfo/model.js';
 import { Random } from '../../../lib/second-order/sfo/random.js';
 import { checkSettings } from '../../../lib/second-order/sfo/settings.js';
 import * as tall from '../../../lib/second-order/sfo/tall-matrix.js';
+import { finish } from '../../../lib/second-order/task.js';
 import { random } from '../../support/random.js';
 import { all, sample } from '../../support/sample.js';
 import type { Numbers } from '../../support/second-order/problems.js';
@@ -20,6 +21,10 @@ type Curve = readonly (number | null)[];
 const vector = (length: number, u: () => number) => Float64Array.from({ length }, () => 2 * u() - 1);
 const dot = (x: Float64Array, y: Float64Array) => x.reduce((sum, v, k) => sum + v * y[k]!, 0);
 const away = (x: Float64Array, y: Float64Array) => Math.hypot(...x.map((v, k) => v - y[k]!));
+
+/** Runs one step of a model on functions that return at once. */
+const stepOf = (model: SumOfModels, f: (i: number, x: Numbers, grad: Numbers) => number) =>
+  finish(model.step((i) => (theta, grad) => f(i, theta, grad)));
 
 describe('sums of quadratics reach the known minimum', () => {
   const sizes = [
@@ -116,7 +121,7 @@ describe('after every step', () => {
     const model = new SumOfModels(sum.start.slice(), sum.N, settings, new Random(seed, 'sfo'), false);
     const last = new Map<number, { at: Float64Array; grad: Float64Array }>();
     for (let step = 1; step <= count; step++) {
-      const { failed, term } = model.step((i) => (theta, grad) => {
+      const { failed, term } = stepOf(model, (i, theta, grad) => {
         const value = sum.f(i, theta, grad);
         last.set(i, { at: Float64Array.from(theta), grad: Float64Array.from(grad) });
         return value;
@@ -241,7 +246,7 @@ describe('after every step', () => {
     const seen = { kept: 0, back: 0 };
     for (let step = 0; step < 200; step++) {
       const calls: { value: number; at: Float64Array }[] = [];
-      const { failed, value } = model.step((i) => (theta, grad) => {
+      const { failed, value } = stepOf(model, (i, theta, grad) => {
         calls.push({ value: waves.f(i, theta, grad), at: Float64Array.from(theta) });
         return calls.at(-1)!.value;
       });
