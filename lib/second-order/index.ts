@@ -1,6 +1,11 @@
 export { LBFGS, type LBFGSResult } from './lbfgs/lbfgs.js';
 export type { LBFGSOptions } from './lbfgs/options.js';
 export type { Vector } from './linalg.js';
+export {
+  type CheckGradientOptions,
+  checkGradient,
+  type GradientReport,
+} from './minimize/check-gradient.js';
 export type { StepsMethodOptions } from './minimize/first-order.js';
 export type { LBFGSMethodOptions } from './minimize/lbfgs.js';
 export type {
