@@ -2,6 +2,7 @@ import type { Evaluate } from '../evaluation.js';
 import {
   addScaled,
   dot,
+  isSame,
   maxAbsDifference,
   norm,
   subtract,
@@ -39,7 +40,8 @@ export class LineSearchSolver {
   /** x + α·d, and its α. NaN when it is out of date. */
   #trialX: Vector;
   #trialStep = Number.NaN;
-  /** Whether the current line search has found a finite point. */
+  /** Whether the current line search has evaluated a point, and whether one was finite. */
+  #hasTried = false;
   #hasFinite = false;
   readonly #epsilon: number;
 
@@ -85,6 +87,7 @@ export class LineSearchSolver {
     for (;;) {
       const isSteepest = history.pairs.length === 0;
       this.#current.slope = history.direction(this.grad, this.#direction);
+      this.#trialStep = Number.NaN;
       const isDescent = this.#current.slope < 0 && Number.isFinite(this.#current.slope);
       if (isDescent && lineSearch === 'none')
         return yield* this.#fixedStep(evaluate, isSteepest ? lr * this.#firstScale(sumAbs) : lr);
@@ -114,8 +117,14 @@ export class LineSearchSolver {
 
   *#lineSearch(evaluate: Evaluate, firstStep: number): Task<Outcome> {
     const current = this.#current;
+    this.#hasTried = false;
     this.#hasFinite = false;
-    const found = yield* this.#search.run(current, firstStep, (trial) => this.#evaluate(evaluate, trial));
+    const found = yield* this.#search.run(
+      current,
+      firstStep,
+      (trial) => this.#evaluate(evaluate, trial),
+      (step) => this.#isTooShort(step),
+    );
     // An equal value counts as progress only with a smaller gradient. Otherwise the iteration might never end.
     if (found !== undefined && (found.value < current.value || norm(found.grad) < norm(current.grad))) {
       const neighbour = this.#search.neighbour(found);
@@ -127,7 +136,7 @@ export class LineSearchSolver {
       return 'moved';
     }
     this.#search.reset();
-    if (!this.#hasFinite) return 'non-finite';
+    if (this.#hasTried && !this.#hasFinite) return 'non-finite';
     return -current.slope * firstStep <= this.#roundingError() ? 'function' : 'line-search';
   }
 
@@ -156,17 +165,25 @@ export class LineSearchSolver {
   #complete(trial: Trial, value: number): void {
     trial.value = value;
     trial.slope = dot(trial.grad, this.#direction);
+    this.#hasTried = true;
     this.#hasFinite ||= Number.isFinite(trial.value) && Number.isFinite(trial.slope);
   }
 
+  /** Whether x + α·d rounds to x. */
+  #isTooShort(step: number): boolean {
+    this.#setTrialX(step);
+    return isSame(this.#trialX, this.#x);
+  }
+
   #setTrialX(step: number): void {
+    if (this.#trialStep === step) return;
     addScaled(this.#x, step, this.#direction, this.#trialX);
     this.#trialStep = step;
   }
 
   /** The curvature pair of the step to `trial`. It is computed from the points as they were rounded. */
   #pairTo(trial: Trial): Pick<Pair, 's' | 'y'> {
-    if (this.#trialStep !== trial.step) this.#setTrialX(trial.step);
+    this.#setTrialX(trial.step);
     const pair = this.history.acquire();
     subtract(this.#trialX, this.#x, pair.s);
     subtract(trial.grad, this.grad, pair.y);
@@ -174,7 +191,7 @@ export class LineSearchSolver {
   }
 
   #moveTo(trial: Trial): void {
-    if (this.#trialStep !== trial.step) this.#setTrialX(trial.step);
+    this.#setTrialX(trial.step);
     this.lastMove = maxAbsDifference(this.#trialX, this.#x);
     [this.#x, this.#trialX] = [this.#trialX, this.#x];
     [this.#current.grad, trial.grad] = [trial.grad, this.#current.grad];

@@ -86,7 +86,8 @@ function taskOf(who: string, fn: unknown, x0: unknown, options: unknown, waits?:
  * @returns the point, its value, and how it was found: {@link MinimizeResult}. `reason` is a tolerance that was met
  *   ('gradient', 'function', 'step'; then `converged` is true), a limit ('iterations', 'evaluations', 'time'), 'aborted',
  *   'non-finite', or 'line-search': no lower point was found although the gradient indicates one, so the gradient may
- *   be wrong. 'function' is also given if rounding hides whether there is a lower point.
+ *   be wrong. 'function' is also given if rounding hides whether there is a lower point: the next step rounds to nothing, or
+ *   leads downhill to the same value.
  * @throws TypeError for a wrong type, an unknown option, if fn does not return a number, or if its first call leaves an
  *   element of the gradient unwritten while the value is finite; RangeError for a value out of range; and whatever fn and
  *   the callbacks throw
