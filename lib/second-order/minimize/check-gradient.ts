@@ -89,7 +89,7 @@ export function checkGradient<T extends Vector>(
 
   const relativeStep = Math.cbrt(VectorType === Float32Array ? 2 ** -23 : 2 ** -52);
   let worst: GradientReport = { maxRelativeError: Number.NaN, index: -1, analytic: Number.NaN, numeric: Number.NaN };
-  for (const i of chooseElements(point.length, samples, seed)) {
+  for (const i of new Random(seed, 'elements').sample(point.length, samples)) {
     const middle = point[i]!;
     const h = relativeStep * Math.max(1, Math.abs(middle));
     at[i] = middle + h;
@@ -106,16 +106,4 @@ export function checkGradient<T extends Vector>(
       worst = { maxRelativeError: relativeError, index: i, analytic: analytic[i]!, numeric };
   }
   return worst;
-}
-
-/** `count` of the elements 0 … length − 1, in ascending order: Floyd's sample without replacement. */
-function chooseElements(length: number, count: number, seed: number): number[] {
-  if (count >= length) return Array.from({ length }, (_, i) => i);
-  const random = new Random(seed, 'elements');
-  const chosen = new Set<number>();
-  for (let last = length - count; last < length; last++) {
-    const i = Math.floor(random.uniform() * (last + 1));
-    chosen.add(chosen.has(i) ? last : i);
-  }
-  return [...chosen].sort((a, b) => a - b);
 }

@@ -4,7 +4,7 @@ import { type Evaluate, Interruption, isFinitePoint } from '../evaluation.js';
 import { norm, type Vector } from '../linalg.js';
 import { NonFiniteError, SumOfModels } from '../sfo/model.js';
 import { Random } from '../sfo/random.js';
-import { checkSettings, type SFOHyperParameters, sfoOptionNames } from '../sfo/settings.js';
+import { checkSettings, checkTermCount, type SFOHyperParameters, sfoOptionNames } from '../sfo/settings.js';
 import type { Task } from '../task.js';
 import {
   type CommonOptions,
@@ -29,6 +29,7 @@ export const minimizeSfo: Method = function* (problem, options) {
   const { budget, evaluator, maxIterations = Number.POSITIVE_INFINITY } = tools;
   const { seed, ...settings } = checkSettings(who, options as SFOHyperParameters);
   if (x0.length === 0) throw rangeError(who, 'x0', 'length 0', 'at least one element');
+  checkTermCount(who, 'fn.N', N, x0.length);
 
   const x = new VectorType(x0.length);
   const grad = new VectorType(x0.length);

@@ -9,7 +9,14 @@ import { finish, isThenable } from '../task.js';
 import { GradientCheck } from '../unwritten.js';
 import { NonFiniteError, SumOfModels } from './model.js';
 import { Random } from './random.js';
-import { checkSettings, type SFOHyperParameters, sfoOptionNames } from './settings.js';
+import {
+  checkSettings,
+  checkTermCount,
+  type SFOHyperParameters,
+  type SFOSettings,
+  sfoOptionNames,
+} from './settings.js';
+import { loadRun, type SFOStateDict, saveRun } from './state-dict.js';
 
 const name = 'SFO';
 
@@ -62,7 +69,7 @@ export interface SFOResult {
  * Use it for minibatches that stay the same: about √(examples)/10 of them, but at least 25. It takes 3N + 3 float64 of
  * memory for each element of the params. Arithmetic is float64; points are rounded to float32, because the params are.
  *
- * The optimizer's state cannot be saved. A new one starts without curvature, from the current params.
+ * `stateDict` and `loadStateDict` save and resume a run, bit for bit; checkpoints hold the state.
  *
  * If a value or gradient is not finite, the step is undone; `nonFinite` counts such evaluations. `step` throws if f
  * throws, or if the term is finite neither at the current point nor at the previous one. The params are then at the
@@ -103,7 +110,8 @@ export class SFO<P extends ParamTree = ParamTree> {
   readonly #check: GradientCheck;
   readonly #f: SFOOptions<P>['f'];
   readonly #N: number;
-  readonly #model: SumOfModels;
+  #settings: SFOSettings & { readonly seed: number };
+  #model: SumOfModels;
   #stepCount = 0;
   #isBusy = false;
 
@@ -112,7 +120,7 @@ export class SFO<P extends ParamTree = ParamTree> {
     const { N, f, ...others } = options as SFOOptions<P>;
     this.#N = checkInteger(name, 'N', N, '[1, inf)');
     this.#f = checkFunction(name, 'f', f, 'a function, (i, params, grads) => value');
-    const { seed, ...settings } = checkSettings(name, others);
+    this.#settings = checkSettings(name, others);
     const tensors = collect(name, params)[0]?.tensors ?? [];
     const grads = tensors.map(({ data }) => new Float32Array(lengthOf(data)));
     this.#grads = assemble(structureOf(name, tensors), tensors, grads);
@@ -121,8 +129,8 @@ export class SFO<P extends ParamTree = ParamTree> {
     this.#userParams = params;
     this.#params = new FlatParams(name, params, this.#grads);
     if (this.#params.length === 0) throw rangeError(name, 'params', 'no elements', 'at least one element');
-    const theta = this.#readParams();
-    this.#model = new SumOfModels(theta, N, settings, new Random(seed, 'sfo'), true);
+    checkTermCount(name, 'N', N, this.#params.length);
+    this.#model = this.#newModel(this.#readParams(), this.#settings);
   }
 
   /** Number of steps that have changed the params. */
@@ -179,6 +187,62 @@ export class SFO<P extends ParamTree = ParamTree> {
   replace(i: number): void {
     this.#checkIdle();
     this.#model.replace(checkInteger(name, 'i', i, `[0, ${this.#N})`));
+  }
+
+  /**
+   * Returns everything that a resumed run needs, apart from f: plain data that survives `structuredClone`. The arrays
+   * are copies. It holds the point too, so that the params may be restored before or after it.
+   *
+   * @throws TypeError while a step is running
+   * @example
+   * ```ts
+   * import { SFO } from 'schuss';
+   *
+   * const options = {
+   *   N: 30,
+   *   f(i: number, x: Float32Array, grads: Float32Array) {
+   *     grads[0] = x[0] - Math.sin(i);
+   *     return (x[0] - Math.sin(i)) ** 2 / 2;
+   *   },
+   * };
+   * const x = new Float32Array(1);
+   * const sfo = new SFO(x, options);
+   * for (let step = 0; step < 40; step++) sfo.step();
+   * const resumed = new SFO(x.slice(), options);
+   * resumed.loadStateDict(structuredClone(sfo.stateDict())); // continues bit for bit
+   * console.log(resumed.stepCount); // 40, or a few less if steps failed
+   * ```
+   */
+  stateDict(): SFOStateDict {
+    this.#checkIdle();
+    return saveRun(name, this.#params.tensors, {
+      stepCount: this.#stepCount,
+      N: this.#N,
+      settings: this.#settings,
+      model: this.#model.state,
+    });
+  }
+
+  /**
+   * Replaces everything that was learnt, the counts and the hyper-parameters by those of a state that {@link stateDict}
+   * returned. The arrays are copied. The params do not change: restore them too. If they differ from the saved point, the
+   * next step starts from them. If it throws, nothing has changed.
+   *
+   * @throws TypeError for another class, names or types, or while a step is running; RangeError for another version, N,
+   *   lengths or counts
+   */
+  loadStateDict(dict: SFOStateDict): void {
+    this.#checkIdle();
+    const { stepCount, settings, model: state } = loadRun(name, this.#params.tensors, this.#N, dict);
+    const model = this.#newModel(state.theta.slice(), settings);
+    model.load(state);
+    this.#settings = settings;
+    this.#model = model;
+    this.#stepCount = stepCount;
+  }
+
+  #newModel(theta: Float64Array, { seed, ...settings }: SFOSettings & { readonly seed: number }): SumOfModels {
+    return new SumOfModels(theta, this.#N, settings, new Random(seed, 'sfo'), true);
   }
 
   #readParams(): Float64Array {

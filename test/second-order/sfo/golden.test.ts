@@ -147,9 +147,10 @@ describe('after every step', () => {
       counts.add(subspace.count);
       for (const [i, row] of tall.gram(subspace.columns).entries())
         for (const [j, v] of row.entries()) expect(v).toBeCloseTo(i === j && i < subspace.count ? 1 : 0, 11);
+      const term = (i: number) => model.active.find(({ index }) => index === i)!;
       for (const [i, { at, grad }] of last) {
-        expect(away(inFull(model, model.terms[i]!.z), at)).toBeLessThan(1e-9);
-        expect(away(inFull(model, model.terms[i]!.grad), grad)).toBeLessThan(1e-9);
+        expect(away(inFull(model, term(i).z), at)).toBeLessThan(1e-9);
+        expect(away(inFull(model, term(i).grad), grad)).toBeLessThan(1e-9);
       }
     });
     // The subspace was full and collapsed.
@@ -158,9 +159,9 @@ describe('after every step', () => {
 
   test('each Hessian satisfies the secant equation of its newest change, and is positive definite', () => {
     let looked = 0;
-    steps(quadratics(6, 60), 100, ({ terms }) => {
-      for (const { changes, hessian, isActive } of terms) {
-        if (!isActive || changes.length === 0) continue;
+    steps(quadratics(6, 60), 100, ({ active }) => {
+      for (const { changes, hessian } of active) {
+        if (changes.length === 0) continue;
         const { step, grad } = changes[0]!;
         const product = new Float64Array(step.length);
         addProduct(hessian, step, product);
@@ -186,7 +187,7 @@ describe('after every step', () => {
             const z = model.subspace.project(theta);
             const gradient = new Float64Array(z.length);
             let size = 0;
-            for (const term of model.terms) {
+            for (const term of model.active) {
               const product = new Float64Array(z.length);
               const difference = z.map((v, k) => v - term.z[k]!);
               addProduct(term.hessian, difference, product);
@@ -217,8 +218,8 @@ describe('after every step', () => {
   test('the model of a term matches its values and gradients from its first change on', () => {
     const sum = quadratics(8, 12);
     let looked = 0;
-    steps(sum, 60, ({ terms }) => {
-      for (const [i, { changes }] of terms.entries())
+    steps(sum, 60, ({ active }) => {
+      for (const { index: i, changes } of active)
         for (const { step, grad } of changes) {
           looked++;
           const truth = step.map((v, k) => v * sum.curvatures[i]![k]!);
