@@ -42,7 +42,7 @@ export function floatsOf(
 const setOfAny = Float32Array.prototype.set;
 
 /** Copies an array into another of the same length. Unlike `target.set`, user code cannot override it. */
-export function copyInto(target: Float32Array, source: Float32Array): void {
+export function copyInto(target: Float32Array, source: Float32Array | Float64Array): void {
   setOfAny.call(target, source);
 }
 

@@ -1,5 +1,5 @@
 import { show, typeError } from '../check/errors.js';
-import { checkFloat32, checkLength, floatsOf, lengthOf } from '../check/typed-array.js';
+import { checkFloat32, checkLength, copyInto, lengthOf } from '../check/typed-array.js';
 import { checkApart, disjoint, type Extent, extentOf } from '../core/extents.js';
 import {
   collect,
@@ -79,7 +79,7 @@ export class FlatParams {
   /** params ← x. Skips params that are detached or have changed their length, so that it can run after an error. */
   write(x: Vector): void {
     for (const { tensor, offset, length } of this.#parts)
-      if (lengthOf(tensor.data) === length) floatsOf(tensor.data).set(x.subarray(offset, offset + length));
+      if (lengthOf(tensor.data) === length) copyInto(tensor.data, x.subarray(offset, offset + length));
   }
 
   /**
@@ -94,7 +94,7 @@ export class FlatParams {
   /** gradients ← grad, in the arrays that were checked last. */
   writeGrads(grad: Vector): void {
     for (const { grad: array, offset, length } of this.#parts)
-      if (array !== undefined) floatsOf(array).set(grad.subarray(offset, offset + length));
+      if (array !== undefined && lengthOf(array) === length) copyInto(array, grad.subarray(offset, offset + length));
   }
 
   /** How errors name the gradient of each param. */

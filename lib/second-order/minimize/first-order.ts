@@ -1,4 +1,4 @@
-import { typeError } from '../../check/errors.js';
+import { rangeError, show, typeError } from '../../check/errors.js';
 import { checkInteger, checkNumber } from '../../check/options.js';
 import { createOptimizer } from '../../optimizers/index.js';
 import { Interruption, isFinitePoint } from '../evaluation.js';
@@ -49,6 +49,9 @@ export const minimizeFirstOrder: Method = function* (problem, options) {
       'a Float32Array',
       `method "${method}" computes in float32`,
     );
+
+  // Orders of terms are held in an Int32Array.
+  if (N !== undefined && N > 2 ** 31 - 1) throw rangeError(who, 'fn.N', show(N), 'at most 2147483647 terms');
 
   const x = Float32Array.from(x0);
   const grad = new Float32Array(x.length);
