@@ -9,12 +9,19 @@ export {
 export type { StepsMethodOptions } from './minimize/first-order.js';
 export type { LBFGSMethodOptions } from './minimize/lbfgs.js';
 export type {
+  Answer as MinimizeAnswer,
   CommonOptions as MinimizeCommonOptions,
   MinimizeProgress,
   MinimizeReason,
   MinimizeResult,
 } from './minimize/method.js';
-export { type MinimizeOptions, minimize, minimizeAsync, type StepsMethod } from './minimize/minimize.js';
+export {
+  type MinimizeAsyncOptions,
+  type MinimizeOptions,
+  minimize,
+  minimizeAsync,
+  type StepsMethod,
+} from './minimize/minimize.js';
 export type { AsyncObjective, AsyncTerms, Objective, Terms } from './minimize/objective.js';
 export type { SFOMethodOptions } from './minimize/sfo.js';
 export type { SFOHyperParameters } from './sfo/settings.js';

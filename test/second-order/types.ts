@@ -114,6 +114,11 @@ const later = minimizeAsync(async (x, grad) => {
 same<typeof later, Promise<MinimizeResult<Float64Array>>>(true);
 minimizeAsync(() => 1, w, { method: 'sfo', signal: AbortSignal.abort(), callback: ({ x }) => x[0] === 1 });
 minimizeAsync({ N: 3, f: async (i, x, grad) => i + x.length + grad.length }, w, { method: 'adam', passes: 3 });
+minimizeAsync(() => 1, w, { async callback() {}, maxTime: 1 });
+minimizeAsync(() => 1, w, { method: 'adam', callback: async ({ x }) => x[0] === 1 });
+minimizeAsync({ N: 3, f: () => 1 }, w, { method: 'sfo', onPass: async (x) => void x.length });
+// @ts-expect-error minimize does not await its callback
+minimize(() => 1, w, { callback: async () => true });
 const asyncObjective: AsyncObjective<Float32Array> = (x) => Promise.resolve(x.length);
 minimizeAsync(asyncObjective, w);
 // @ts-expect-error a promise of a string

@@ -6,6 +6,7 @@ import { maxAbs, norm, type Vector } from '../linalg.js';
 import { Random } from '../sfo/random.js';
 import type { Task } from '../task.js';
 import {
+  type Answer,
   type CommonOptions,
   commonOptionNames,
   type Method,
@@ -15,7 +16,7 @@ import {
 } from './method.js';
 
 /** Options of `minimize` with a first-order method. The options of the method's class (`lr`, …) are also allowed. */
-export interface StepsMethodOptions<T extends Vector = Vector> extends CommonOptions<T> {
+export interface StepsMethodOptions<T extends Vector = Vector, A = Answer, P = void> extends CommonOptions<T, A, P> {
   /** With one function: the run ends when max |gᵢ| is at most this. [0, inf), default 1e-8. */
   readonly gradTol?: number | undefined;
   /** With terms: seed of their random order in each pass. An integer in [0, 2^32), default 0. */

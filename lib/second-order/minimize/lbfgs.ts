@@ -5,6 +5,7 @@ import { maxAbs, norm, type Vector } from '../linalg.js';
 import type { MaybeTask, Task } from '../task.js';
 import type { Problem } from './evaluator.js';
 import {
+  type Answer,
   type CommonOptions,
   commonOptionNames,
   type Method,
@@ -16,7 +17,7 @@ import {
 } from './method.js';
 
 /** Options of `minimize` with method 'lbfgs'. */
-export interface LBFGSMethodOptions<T extends Vector = Vector> extends CommonOptions<T> {
+export interface LBFGSMethodOptions<T extends Vector = Vector, A = Answer, P = void> extends CommonOptions<T, A, P> {
   /** Default 'lbfgs'. */
   readonly method?: 'lbfgs' | undefined;
   /** The run ends when max |gᵢ| is at most this. [0, inf), default 1e-8. */

@@ -19,8 +19,12 @@ export interface MinimizeProgress<T extends Vector = Vector> {
   readonly evaluations: number;
 }
 
-/** Options of every method of `minimize`. */
-export interface CommonOptions<T extends Vector = Vector> {
+/** What a callback of `minimize` returns. */
+// biome-ignore lint/suspicious/noConfusingVoidType: a callback that returns nothing is the usual one
+export type Answer = boolean | void;
+
+/** Options of every method of `minimize`. @typeParam A what the callback returns @typeParam P what `onPass` returns */
+export interface CommonOptions<T extends Vector = Vector, A = Answer, P = void> {
   /**
    * Largest number of iterations. An integer in [1, inf]. Default 10000 with 'lbfgs', 1000 with a first-order method
    * and one function, else Infinity.
@@ -37,8 +41,7 @@ export interface CommonOptions<T extends Vector = Vector> {
   /**
    * Called after each iteration. Return true to end the run, with reason 'aborted'. An exception passes through.
    */
-  // biome-ignore lint/suspicious/noConfusingVoidType: a callback that returns nothing is the usual one
-  readonly callback?: ((progress: MinimizeProgress<T>) => boolean | void) | undefined;
+  readonly callback?: ((progress: MinimizeProgress<T>) => A) | undefined;
   /**
    * Abort it to end the run before its next evaluation. `minimizeAsync` then rejects with its reason. While `minimize`
    * runs, no timer fires: abort it inside fn, callback or onPass.
@@ -50,7 +53,7 @@ export interface CommonOptions<T extends Vector = Vector> {
    */
   readonly passes?: number | undefined;
   /** With terms: called after every N evaluations of terms, with a copy of the point. */
-  readonly onPass?: ((x: T) => void) | undefined;
+  readonly onPass?: ((x: T) => P) | undefined;
 }
 
 /** Why a run ended. */

@@ -6,7 +6,7 @@ import { finish, type Task } from '../task.js';
 import { Waits } from '../waits.js';
 import { minimizeFirstOrder, type StepsMethodOptions } from './first-order.js';
 import { type LBFGSMethodOptions, minimizeLbfgs } from './lbfgs.js';
-import type { Method, MinimizeResult } from './method.js';
+import type { Answer, Method, MinimizeResult } from './method.js';
 import {
   type AsyncObjective,
   type AsyncTerms,
@@ -27,10 +27,17 @@ type KnownNames<T> = keyof { [K in keyof T as string extends K ? never : K]: T[K
 export type StepsMethod = KnownNames<typeof optimizers>;
 
 /** Options of {@link minimize}. With a first-order method, the options of its class, such as `lr`, are also allowed. */
-export type MinimizeOptions<T extends Vector = Vector> =
-  | LBFGSMethodOptions<T>
-  | SFOMethodOptions<T>
-  | (StepsMethodOptions<T> & { readonly method: StepsMethod; readonly [option: string]: unknown });
+export type MinimizeOptions<T extends Vector = Vector, A = Answer, P = void> =
+  | LBFGSMethodOptions<T, A, P>
+  | SFOMethodOptions<T, A, P>
+  | (StepsMethodOptions<T, A, P> & { readonly method: StepsMethod; readonly [option: string]: unknown });
+
+/** Options of {@link minimizeAsync}: those of {@link minimize}, whose callbacks may return promises. */
+export type MinimizeAsyncOptions<T extends Vector = Vector> = MinimizeOptions<
+  T,
+  Answer | PromiseLike<Answer>,
+  void | PromiseLike<void>
+>;
 
 function methodOf(who: string, method: unknown): Method {
   if (method === undefined) return minimizeLbfgs;
@@ -162,7 +169,7 @@ export function minimize<T extends Vector>(
 export async function minimizeAsync<T extends Vector>(
   fn: AsyncObjective<T> | AsyncTerms<T>,
   x0: T,
-  options: MinimizeOptions<T> = {},
+  options: MinimizeAsyncOptions<T> = {},
 ): Promise<MinimizeResult<T>> {
   const waits = new Waits();
   return (await waits.run(taskOf('minimizeAsync', fn, x0, options, waits))) as MinimizeResult<T>;

@@ -7,6 +7,7 @@ import { Random } from '../sfo/random.js';
 import { checkSettings, checkTermCount, type SFOHyperParameters, sfoOptionNames } from '../sfo/settings.js';
 import type { Task } from '../task.js';
 import {
+  type Answer,
   type CommonOptions,
   commonOptionNames,
   type Method,
@@ -16,7 +17,9 @@ import {
 } from './method.js';
 
 /** Options of `minimize` with method 'sfo'. */
-export interface SFOMethodOptions<T extends Vector = Vector> extends CommonOptions<T>, SFOHyperParameters {
+export interface SFOMethodOptions<T extends Vector = Vector, A = Answer, P = void>
+  extends CommonOptions<T, A, P>,
+    SFOHyperParameters {
   readonly method: 'sfo';
 }
 

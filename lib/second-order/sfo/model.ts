@@ -5,6 +5,7 @@ import { ActiveSet } from './active-set.js';
 import { ActiveTerms } from './active-terms.js';
 import { solveLower, solveUpper } from './cholesky.js';
 import { addProduct, estimateHessian, isInformative } from './hessian.js';
+import type { ModelState } from './model-state.js';
 import type { Random } from './random.js';
 import type { SFOSettings } from './settings.js';
 import { Subspace, tiny } from './subspace.js';
@@ -28,30 +29,6 @@ export interface StepOutcome {
   /** Whether the previous step had to be shortened or undone. */
   readonly failed: boolean;
 }
-
-/** Everything that a resumed run needs, apart from the settings. */
-export interface ModelState {
-  readonly theta: Float64Array;
-  readonly lastGood: Float64Array;
-  readonly z: Float64Array;
-  readonly origin: Float64Array;
-  /** The columns of the subspace in use; empty if it is the whole space. */
-  readonly basis: readonly Float64Array[];
-  readonly lowRank: Float64Array;
-  /** The active terms, in the order of their indices. */
-  readonly terms: readonly Term[];
-  readonly counters: Readonly<Record<(typeof counterNames)[number], number>>;
-}
-
-export const counterNames = [
-  'random',
-  'stepScale',
-  'pathLength',
-  'evaluations',
-  'predictedDecrease',
-  'stepsSinceGrowth',
-  'nextInCycle',
-] as const;
 
 /** Thrown when a term is finite neither at the current point nor at the last good point. */
 export class NonFiniteError extends Error {

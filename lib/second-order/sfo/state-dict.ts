@@ -4,7 +4,7 @@ import { checkInteger, checkOptions } from '../../check/options.js';
 import { lengthOf } from '../../check/typed-array.js';
 import type { Tensor } from '../../core/params.js';
 import { checkFrame, checkKeys } from '../../core/state-dict.js';
-import { counterNames, type ModelState } from './model.js';
+import { counterNames, type ModelState } from './model-state.js';
 import { checkSettings, type SFOHyperParameters, type SFOSettings, sfoOptionNames } from './settings.js';
 import { subspaceSize } from './subspace.js';
 import { copyFloat64, packTerms, type TermsDict, unpackTerms } from './terms-dict.js';
