@@ -6,14 +6,37 @@ import type { Term } from './term.js';
 
 /** Names of the lists with one number for each term. */
 const perTerm = ['index', 'evaluations', 'isKnown', 'value', 'changes', 'diagonal', 'columns'] as const;
-const names = [...perTerm, 'z', 'grad', 'steps', 'gradChanges', 'vectors', 'signs'] as const;
+const names: readonly (keyof TermsDict)[] = [...perTerm, 'z', 'grad', 'steps', 'gradChanges', 'vectors', 'signs'];
 
-/**
- * The active terms as plain data. One number for each term: `index`, `evaluations`, `isKnown` (0 or 1), `value`,
- * `changes` (how many), `diagonal`, `columns` (how many). Vectors of all terms, one after the other: `z`, `grad`; `steps` and
- * `gradChanges` of the changes, the newest first; `vectors` and `signs` of the columns of the Hessians.
- */
-export type TermsDict = { readonly [K in (typeof names)[number]]: Float64Array };
+/** The active terms as plain data. Vectors follow one another in the order of the terms. */
+export interface TermsDict {
+  /** The number of each term in the sum, ascending. */
+  readonly index: Float64Array;
+  /** How often each was evaluated. */
+  readonly evaluations: Float64Array;
+  /** 1 for each term that was evaluated, else 0. */
+  readonly isKnown: Float64Array;
+  /** The last value of each. */
+  readonly value: Float64Array;
+  /** How many gradient changes each has. */
+  readonly changes: Float64Array;
+  /** The diagonal of each Hessian. */
+  readonly diagonal: Float64Array;
+  /** How many columns each Hessian has. */
+  readonly columns: Float64Array;
+  /** The point of the last evaluation of each. */
+  readonly z: Float64Array;
+  /** The gradient there. */
+  readonly grad: Float64Array;
+  /** The steps of all changes, the newest first. */
+  readonly steps: Float64Array;
+  /** The gradient changes over them. */
+  readonly gradChanges: Float64Array;
+  /** The columns of all Hessians. */
+  readonly vectors: Float64Array;
+  /** Their signs. */
+  readonly signs: Float64Array;
+}
 
 /** The vectors, one after the other. */
 function join(vectors: readonly Float64Array[], size: number): Float64Array {
@@ -78,7 +101,7 @@ export function unpackTerms(who: string, given: unknown, N: number, size: number
 
   const total = (counts: Float64Array): number => counts.reduce((sum, v) => sum + v, 0);
   const [changeCount, columnCount] = [total(numbers.changes), total(numbers.columns)];
-  const next = (name: (typeof names)[number], length: number): (() => Float64Array) => {
+  const next = (name: keyof TermsDict, length: number): (() => Float64Array) => {
     const all = copyFloat64(who, name, given[name], length * size);
     let k = 0;
     return () => all.slice(k * size, ++k * size);
