@@ -25,7 +25,7 @@ export function byteOffsetOf(array: Float32Array | Int32Array | Uint32Array): nu
 }
 
 /** Current length of a typed array. 0 if its buffer was detached, or shrunk so that the array is out of bounds. */
-export function lengthOf(array: Float32Array | Int32Array | Uint32Array): number {
+export function lengthOf(array: Float32Array | Float64Array | Int32Array | Uint32Array): number {
   return lengthOfAny.call(array);
 }
 
@@ -45,7 +45,7 @@ const setOfAny = Float32Array.prototype.set;
  * Copies an array into another of the same length. Unlike `target.set`, user code cannot override it, and empty arrays
  * may be detached.
  */
-export function copyInto(target: Float32Array, source: Float32Array): void {
+export function copyInto(target: Float32Array, source: Float32Array | Float64Array): void {
   if (lengthOf(target) > 0 || lengthOf(source) > 0) setOfAny.call(target, source);
 }
 

@@ -40,9 +40,19 @@ export function checkSignal(who: string, value: unknown): AbortSignal {
   return value as AbortSignal;
 }
 
+/** Whether a signal is aborted. */
+export function isAborted(signal: AbortSignal): boolean {
+  return abortedOfAny.call(signal) as boolean;
+}
+
+/** The reason with which a signal was aborted. */
+export function reasonOf(signal: AbortSignal): unknown {
+  return reasonOfAny.call(signal);
+}
+
 /** @throws the signal's reason if it is aborted */
 export function checkNotAborted(signal: AbortSignal): void {
-  if (abortedOfAny.call(signal)) throw reasonOfAny.call(signal);
+  if (isAborted(signal)) throw reasonOf(signal);
 }
 
 /**
@@ -51,7 +61,7 @@ export function checkNotAborted(signal: AbortSignal): void {
 const waitingWith = new WeakMap<AbortSignal, { readonly all: Set<() => void>; readonly listen: () => void }>();
 
 /** Calls `cancel` when the signal is aborted. Returns a function that stops listening. */
-function onAbort(signal: AbortSignal, cancel: () => void): () => void {
+export function onAbort(signal: AbortSignal, cancel: () => void): () => void {
   let waiting = waitingWith.get(signal);
   if (waiting === undefined) {
     const all = new Set<() => void>();

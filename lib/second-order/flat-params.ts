@@ -1,5 +1,5 @@
 import { show, typeError } from '../check/errors.js';
-import { checkFloat32, checkLength, lengthOf } from '../check/typed-array.js';
+import { checkFloat32, checkLength, copyInto, lengthOf } from '../check/typed-array.js';
 import { checkApart, disjoint, type Extent, extentOf } from '../core/extents.js';
 import {
   collect,
@@ -59,7 +59,7 @@ export class FlatParams {
     );
     this.#grads = grads;
     if (grads === undefined) throw typeError(who, 'grads', 'undefined', 'the gradients that the closure fills');
-    this.#checkGrads();
+    this.checkGrads();
   }
 
   /**
@@ -79,7 +79,7 @@ export class FlatParams {
   /** params ← x. Skips params that are detached or have changed their length, so that it can run after an error. */
   write(x: Vector): void {
     for (const { tensor, offset, length } of this.#parts)
-      if (lengthOf(tensor.data) === length) tensor.data.set(x.subarray(offset, offset + length));
+      if (lengthOf(tensor.data) === length) copyInto(tensor.data, x.subarray(offset, offset + length));
   }
 
   /**
@@ -87,16 +87,23 @@ export class FlatParams {
    * @throws
    */
   readGrads(grad: Vector): void {
-    this.#checkGrads();
+    this.checkGrads();
     for (const part of this.#parts) grad.set(part.grad as Float32Array, part.offset);
   }
 
   /** gradients ← grad, in the arrays that were checked last. */
   writeGrads(grad: Vector): void {
-    for (const { grad: array, offset, length } of this.#parts) array?.set(grad.subarray(offset, offset + length));
+    for (const { grad: array, offset, length } of this.#parts)
+      if (array !== undefined && lengthOf(array) === length) copyInto(array, grad.subarray(offset, offset + length));
   }
 
-  #checkGrads(): void {
+  /** How errors name the gradient of each param. */
+  get gradPaths(): readonly string[] {
+    return this.tensors.map((tensor) => gradPath(this.#structure, tensor));
+  }
+
+  /** Refuses gradients that do not fit the params. @throws */
+  checkGrads(): void {
     readGrads(this.#who, this.#structure, this.tensors, this.#grads, this.#given);
     for (const [i, part] of this.#parts.entries()) {
       const given = this.#given[i];

@@ -1,16 +1,30 @@
 export { LBFGS, type LBFGSResult } from './lbfgs/lbfgs.js';
 export type { LBFGSOptions } from './lbfgs/options.js';
 export type { Vector } from './linalg.js';
+export {
+  type CheckGradientOptions,
+  checkGradient,
+  type GradientReport,
+} from './minimize/check-gradient.js';
 export type { StepsMethodOptions } from './minimize/first-order.js';
 export type { LBFGSMethodOptions } from './minimize/lbfgs.js';
 export type {
+  Answer as MinimizeAnswer,
   CommonOptions as MinimizeCommonOptions,
   MinimizeProgress,
   MinimizeReason,
   MinimizeResult,
 } from './minimize/method.js';
-export { type MinimizeOptions, minimize, type StepsMethod } from './minimize/minimize.js';
-export type { Objective, Terms } from './minimize/objective.js';
+export {
+  type MinimizeAsyncOptions,
+  type MinimizeOptions,
+  minimize,
+  minimizeAsync,
+  type StepsMethod,
+} from './minimize/minimize.js';
+export type { AsyncObjective, AsyncTerms, Objective, Terms } from './minimize/objective.js';
 export type { SFOMethodOptions } from './minimize/sfo.js';
 export type { SFOHyperParameters } from './sfo/settings.js';
 export { type GradsOf, SFO, type SFOOptions, type SFOResult } from './sfo/sfo.js';
+export type { SFOModelState, SFOParamState, SFOStateDict } from './sfo/state-dict.js';
+export type { TermsDict as SFOTermsState } from './sfo/terms-dict.js';

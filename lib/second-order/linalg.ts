@@ -35,6 +35,12 @@ export function maxAbsDifference(x: Vector, y: Vector): number {
   return engine().linalg.maxAbsDifference(x, y);
 }
 
+/** Whether all elements are equal. Two points usually differ in the first. */
+export function isSame(x: Vector, y: Vector): boolean {
+  for (let i = 0; i < x.length; i++) if (x[i] !== y[i]) return false;
+  return true;
+}
+
 /** Σ |xᵢ·yᵢ|. */
 export function sumAbsProducts(x: Vector, y: Vector): number {
   let sum = 0;

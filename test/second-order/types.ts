@@ -1,5 +1,17 @@
 // Compiled by `npm run typecheck`, never run: what TypeScript must accept, and what it must refuse.
-import { cosine, LBFGS, type MinimizeReason, minimize, SFO, type StateDict } from '../../lib/index.js';
+import {
+  type AsyncObjective,
+  checkGradient,
+  cosine,
+  LBFGS,
+  type MinimizeReason,
+  type MinimizeResult,
+  minimize,
+  minimizeAsync,
+  SFO,
+  type SFOStateDict,
+  type StateDict,
+} from '../../lib/index.js';
 
 declare const w: Float32Array;
 declare const f64: Float64Array;
@@ -86,3 +98,35 @@ new SFO(w, { N: 2, f: async () => 1 });
 new SFO(w, { N: 2, f: () => 1, selection: 'far' });
 // @ts-expect-error groups
 new SFO([{ params: w }], { N: 2, f: () => 1 });
+
+// ---- maxTime, minimizeAsync, checkGradient, the state of SFO ----
+
+minimize(() => 1, w, { maxTime: 1000 });
+minimize(() => 1, w, { method: 'adam', lr: 0.1, maxTime: Number.POSITIVE_INFINITY });
+// @ts-expect-error not a number
+minimize(() => 1, w, { maxTime: '1 s' });
+// @ts-expect-error only minimizeAsync awaits
+minimize(async () => 1, w);
+const later = minimizeAsync(async (x, grad) => {
+  same<typeof grad, Float64Array>(true);
+  return x[0] ?? 0;
+}, f64);
+same<typeof later, Promise<MinimizeResult<Float64Array>>>(true);
+minimizeAsync(() => 1, w, { method: 'sfo', signal: AbortSignal.abort(), callback: ({ x }) => x[0] === 1 });
+minimizeAsync({ N: 3, f: async (i, x, grad) => i + x.length + grad.length }, w, { method: 'adam', passes: 3 });
+minimizeAsync(() => 1, w, { async callback() {}, maxTime: 1 });
+minimizeAsync(() => 1, w, { method: 'adam', callback: async ({ x }) => x[0] === 1 });
+minimizeAsync({ N: 3, f: () => 1 }, w, { method: 'sfo', onPass: async (x) => void x.length });
+// @ts-expect-error minimize does not await its callback
+minimize(() => 1, w, { callback: async () => true });
+const asyncObjective: AsyncObjective<Float32Array> = (x) => Promise.resolve(x.length);
+minimizeAsync(asyncObjective, w);
+// @ts-expect-error a promise of a string
+minimizeAsync(async () => '1', w);
+const { maxRelativeError, index, analytic, numeric } = checkGradient(() => 1, w, { samples: 10, seed: 1 });
+same<[typeof maxRelativeError, typeof index, typeof analytic, typeof numeric], [number, number, number, number]>(true);
+checkGradient({ N: 3, f: (i, x, grad) => i + x.length + grad.length }, f64);
+// @ts-expect-error a misspelt option
+checkGradient(() => 1, w, { sample: 10 });
+const saved: SFOStateDict = new SFO(w, { N: 3, f: () => 1 }).stateDict();
+new SFO(w, { N: 3, f: () => 1 }).loadStateDict(saved);

@@ -3,9 +3,10 @@ import { checkFunction, checkOptions } from '../../check/options.js';
 import type { Scalar } from '../../core/declaration.js';
 import type { ParamTree } from '../../core/params.js';
 import type { LoadOptions, StateDict } from '../../core/state-dict.js';
-import { Budget, Interruption, isFinitePoint } from '../evaluation.js';
+import { Budget, type Evaluate, Interruption, isFinitePoint } from '../evaluation.js';
 import { FlatParams } from '../flat-params.js';
 import { maxAbs, norm, type Vector } from '../linalg.js';
+import { finish, isThenable } from '../task.js';
 import { type LBFGSOptions, lrAt, optionNames, type ResolvedOptions, resolveOptions } from './options.js';
 import { LineSearchSolver } from './solver.js';
 import { loadRun, saveRun } from './state-dict.js';
@@ -136,17 +137,17 @@ export class LBFGS {
     this.#params.check();
     this.#params.read(solver.x);
     const { maxIterations, maxEvaluations, lineSearch, toleranceGrad, toleranceChange } = this.#options;
-    const budget = new Budget(maxEvaluations);
-    const evaluate = (x: Vector, grad: Vector): number => this.#evaluate(closure, budget, x, grad);
+    const budget = new Budget({ maxEvaluations });
+    const evaluate: Evaluate = (x, grad) => this.#evaluate(closure, budget, x, grad);
     let iterations = 0;
     let reason: LBFGSResult['reason'] = 'iterations';
     const run = (): void => {
-      solver.start(evaluate);
+      finish(solver.start(evaluate));
       if (!isFinitePoint(solver.value, solver.grad)) throw nonFiniteError(solver);
       if (maxAbs(solver.grad) <= toleranceGrad) reason = 'gradient';
       while (reason === 'iterations' && iterations < maxIterations) {
         const before = solver.value;
-        const outcome = solver.iterate(evaluate, lineSearch, lr);
+        const outcome = finish(solver.iterate(evaluate, lineSearch, lr));
         if (outcome === 'non-finite') throw nonFiniteError(solver);
         if (outcome !== 'moved') {
           reason = outcome;
@@ -182,12 +183,12 @@ export class LBFGS {
   }
 
   #evaluate(closure: () => number, budget: Budget, x: Vector, grad: Vector): number {
+    budget.reserve();
     budget.spend();
     this.#params.write(x);
     const loss: unknown = closure();
     if (typeof loss !== 'number') {
-      const isPromise = typeof (loss as { then?: unknown } | null | undefined)?.then === 'function';
-      const hint = isPromise ? 'it must not be async' : undefined;
+      const hint = isThenable(loss) ? 'it must not be async' : undefined;
       throw typeError(name, 'closure', show(loss), 'the loss, a number', hint);
     }
     this.#params.check();

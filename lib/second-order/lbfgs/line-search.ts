@@ -1,4 +1,5 @@
 import type { Vector } from '../linalg.js';
+import type { MaybeTask, Task } from '../task.js';
 import { type LinePoint, nextStep } from './trial-step.js';
 
 /** A point on the search line, with the full gradient there. */
@@ -60,10 +61,16 @@ export class LineSearch {
    * @param start the start of the line, at step 0 and with a negative slope
    * @param firstStep the first step to try
    * @param evaluate writes value, slope and gradient at `trial.step`
+   * @param isTooShort whether a step is so short that its end rounds to the start. The search ends there.
    * @returns a point that satisfies the strong Wolfe conditions. If the search finds none, the best point with
    *   sufficient decrease, or undefined. The point is reused by the next search.
    */
-  run(start: Trial, firstStep: number, evaluate: (trial: Trial) => void): Trial | undefined {
+  *run(
+    start: Trial,
+    firstStep: number,
+    evaluate: (trial: Trial) => MaybeTask<void>,
+    isTooShort: (step: number) => boolean = () => false,
+  ): Task<Trial | undefined> {
     let best = start;
     let other: Trial | undefined;
     const sufficientSlope = c1 * start.slope;
@@ -85,9 +92,11 @@ export class LineSearch {
     for (let count = 0; count < maxTrials; count++) {
       this.#best = best;
       this.#other = other;
+      if (isTooShort(next)) break;
       const trial = this.#trials.find((free) => free !== best && free !== other) as Trial;
       trial.step = next;
-      evaluate(trial);
+      const pending = evaluate(trial);
+      if (pending !== undefined) yield* pending;
       const { value, slope } = trial;
       if (!Number.isFinite(value) || !Number.isFinite(slope)) {
         if (next > best.step) nonFiniteAbove = next;
@@ -99,6 +108,9 @@ export class LineSearch {
       const sufficientValue = start.value + next * sufficientSlope;
       if (value <= sufficientValue && Math.abs(slope) <= -c2 * start.slope) return trial;
       if (value <= sufficientValue && slope >= 0) isFirstStage = false;
+      // The slope points down all the way, and yet the value is the same: rounding hides the decrease, also of any
+      // shorter step.
+      if (value === best.value && value > sufficientValue && slope < 0 && next > best.step) break;
 
       const view = isFirstStage && value <= best.value && value > sufficientValue ? auxiliary : unchanged;
       const [lowest, latest] = [view(best), view(trial)];

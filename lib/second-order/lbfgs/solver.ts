@@ -2,6 +2,7 @@ import type { Evaluate } from '../evaluation.js';
 import {
   addScaled,
   dot,
+  isSame,
   maxAbsDifference,
   norm,
   subtract,
@@ -10,6 +11,7 @@ import {
   type Vector,
   type VectorConstructor,
 } from '../linalg.js';
+import type { MaybeTask, Task } from '../task.js';
 import { correctCurvature } from './curvature.js';
 import { History } from './history.js';
 import { LineSearch, type Trial } from './line-search.js';
@@ -38,6 +40,9 @@ export class LineSearchSolver {
   /** x + α·d, and its α. NaN when it is out of date. */
   #trialX: Vector;
   #trialStep = Number.NaN;
+  /** Whether the current line search has evaluated a point, and whether one was finite. */
+  #hasTried = false;
+  #hasFinite = false;
   readonly #epsilon: number;
 
   constructor(length: number, VectorType: VectorConstructor, historySize: number) {
@@ -66,9 +71,10 @@ export class LineSearchSolver {
   }
 
   /** Evaluates at x. */
-  start(evaluate: Evaluate): void {
+  *start(evaluate: Evaluate): Task<void> {
     this.#current.value = Number.NaN;
-    this.#current.value = evaluate(this.#x, this.#current.grad);
+    const value = evaluate(this.#x, this.#current.grad);
+    this.#current.value = typeof value === 'number' ? value : yield* value;
   }
 
   /**
@@ -76,16 +82,17 @@ export class LineSearchSolver {
    *
    * @param lr factor of the first trial step; without a line search, the step itself
    */
-  iterate(evaluate: Evaluate, lineSearch: LineSearchName, lr: number): Outcome {
+  *iterate(evaluate: Evaluate, lineSearch: LineSearchName, lr: number): Task<Outcome> {
     const { history } = this;
     for (;;) {
       const isSteepest = history.pairs.length === 0;
       this.#current.slope = history.direction(this.grad, this.#direction);
+      this.#trialStep = Number.NaN;
       const isDescent = this.#current.slope < 0 && Number.isFinite(this.#current.slope);
       if (isDescent && lineSearch === 'none')
-        return this.#fixedStep(evaluate, isSteepest ? lr * this.#firstScale(sumAbs) : lr);
+        return yield* this.#fixedStep(evaluate, isSteepest ? lr * this.#firstScale(sumAbs) : lr);
       const outcome = isDescent
-        ? this.#lineSearch(evaluate, isSteepest ? lr * this.#firstScale(norm) : lr)
+        ? yield* this.#lineSearch(evaluate, isSteepest ? lr * this.#firstScale(norm) : lr)
         : ('line-search' as const);
       if (outcome === 'moved' || outcome === 'function' || isSteepest) return outcome;
       // The pairs may be misleading. Drop them and try steepest descent.
@@ -108,13 +115,16 @@ export class LineSearchSolver {
     return Math.min(1, 1 / length(this.grad));
   }
 
-  #lineSearch(evaluate: Evaluate, firstStep: number): Outcome {
+  *#lineSearch(evaluate: Evaluate, firstStep: number): Task<Outcome> {
     const current = this.#current;
-    let hasFinite = false;
-    const found = this.#search.run(current, firstStep, (trial) => {
-      this.#evaluate(evaluate, trial);
-      hasFinite ||= Number.isFinite(trial.value) && Number.isFinite(trial.slope);
-    });
+    this.#hasTried = false;
+    this.#hasFinite = false;
+    const found = yield* this.#search.run(
+      current,
+      firstStep,
+      (trial) => this.#evaluate(evaluate, trial),
+      (step) => this.#isTooShort(step),
+    );
     // An equal value counts as progress only with a smaller gradient. Otherwise the iteration might never end.
     if (found !== undefined && (found.value < current.value || norm(found.grad) < norm(current.grad))) {
       const neighbour = this.#search.neighbour(found);
@@ -126,34 +136,54 @@ export class LineSearchSolver {
       return 'moved';
     }
     this.#search.reset();
-    if (!hasFinite) return 'non-finite';
+    if (this.#hasTried && !this.#hasFinite) return 'non-finite';
     return -current.slope * firstStep <= this.#roundingError() ? 'function' : 'line-search';
   }
 
-  #fixedStep(evaluate: Evaluate, step: number): Outcome {
+  *#fixedStep(evaluate: Evaluate, step: number): Task<Outcome> {
     const trial = this.#search.spareTrial;
     trial.step = step;
-    this.#evaluate(evaluate, trial);
+    const pending = this.#evaluate(evaluate, trial);
+    if (pending !== undefined) yield* pending;
     if (!Number.isFinite(trial.value) || !Number.isFinite(trial.slope)) return 'non-finite';
     this.history.push(this.#pairTo(trial));
     this.#moveTo(trial);
     return 'moved';
   }
 
-  #evaluate(evaluate: Evaluate, trial: Trial): void {
+  #evaluate(evaluate: Evaluate, trial: Trial): MaybeTask<void> {
     this.#setTrialX(trial.step);
-    trial.value = evaluate(this.#trialX, trial.grad);
+    const value = evaluate(this.#trialX, trial.grad);
+    return typeof value === 'number' ? this.#complete(trial, value) : this.#evaluateLater(trial, value);
+  }
+
+  *#evaluateLater(trial: Trial, value: Task<number>): Task<void> {
+    this.#complete(trial, yield* value);
+  }
+
+  /** Writes the value and the slope of a trial, whose gradient is known. */
+  #complete(trial: Trial, value: number): void {
+    trial.value = value;
     trial.slope = dot(trial.grad, this.#direction);
+    this.#hasTried = true;
+    this.#hasFinite ||= Number.isFinite(trial.value) && Number.isFinite(trial.slope);
+  }
+
+  /** Whether x + α·d rounds to x. */
+  #isTooShort(step: number): boolean {
+    this.#setTrialX(step);
+    return isSame(this.#trialX, this.#x);
   }
 
   #setTrialX(step: number): void {
+    if (this.#trialStep === step) return;
     addScaled(this.#x, step, this.#direction, this.#trialX);
     this.#trialStep = step;
   }
 
   /** The curvature pair of the step to `trial`. It is computed from the points as they were rounded. */
   #pairTo(trial: Trial): Pick<Pair, 's' | 'y'> {
-    if (this.#trialStep !== trial.step) this.#setTrialX(trial.step);
+    this.#setTrialX(trial.step);
     const pair = this.history.acquire();
     subtract(this.#trialX, this.#x, pair.s);
     subtract(trial.grad, this.grad, pair.y);
@@ -161,7 +191,7 @@ export class LineSearchSolver {
   }
 
   #moveTo(trial: Trial): void {
-    if (this.#trialStep !== trial.step) this.#setTrialX(trial.step);
+    this.#setTrialX(trial.step);
     this.lastMove = maxAbsDifference(this.#trialX, this.#x);
     [this.#x, this.#trialX] = [this.#trialX, this.#x];
     [this.#current.grad, trial.grad] = [trial.grad, this.#current.grad];

@@ -1,6 +1,6 @@
 import { rangeError, show, typeError } from '../../check/errors.js';
 import { checkInteger, checkOptions } from '../../check/options.js';
-import { checkFloat32, checkLength, lengthOf } from '../../check/typed-array.js';
+import { checkFloat32, checkLength, floatsOf, lengthOf } from '../../check/typed-array.js';
 import type { Scalar } from '../../core/declaration.js';
 import type { Tensor } from '../../core/params.js';
 import {
@@ -128,7 +128,7 @@ function loadPairs(
     let offset = 0;
     for (const [i, length] of lengths.entries()) {
       for (const name of ['s', 'y'] as const)
-        pair[name].set(states[i]![name].subarray(p * length, (p + 1) * length), offset);
+        pair[name].set(floatsOf(states[i]![name], p * length, (p + 1) * length), offset);
       offset += length;
     }
     return pair;

@@ -1,23 +1,22 @@
-import { typeError } from '../../check/errors.js';
+import { rangeError, show, typeError } from '../../check/errors.js';
 import { checkInteger, checkNumber } from '../../check/options.js';
 import { createOptimizer } from '../../optimizers/index.js';
-import { Budget, Interruption, isFinitePoint } from '../evaluation.js';
+import { Interruption, isFinitePoint } from '../evaluation.js';
 import { maxAbs, norm, type Vector } from '../linalg.js';
 import { Random } from '../sfo/random.js';
+import type { Task } from '../task.js';
 import {
+  type Answer,
   type CommonOptions,
-  checkCommon,
   commonOptionNames,
   type Method,
   type MinimizeReason,
+  RunTools,
   termsOptionNames,
 } from './method.js';
-import { evaluateAll, evaluateTerm, type Terms } from './objective.js';
-
-const who = 'minimize';
 
 /** Options of `minimize` with a first-order method. The options of the method's class (`lr`, …) are also allowed. */
-export interface StepsMethodOptions<T extends Vector = Vector> extends CommonOptions<T> {
+export interface StepsMethodOptions<T extends Vector = Vector, A = Answer, P = void> extends CommonOptions<T, A, P> {
   /** With one function: the run ends when max |gᵢ| is at most this. [0, inf), default 1e-8. */
   readonly gradTol?: number | undefined;
   /** With terms: seed of their random order in each pass. An integer in [0, 2^32), default 0. */
@@ -31,14 +30,15 @@ function* shuffledPasses(N: number, seed: number): Generator<number, never> {
 }
 
 /** Runs a first-order optimizer: one step for each term, or for the one function. */
-export const minimizeFirstOrder: Method = ({ fn, x0, VectorType, N }, options) => {
+export const minimizeFirstOrder: Method = function* (problem, options) {
+  const { who, x0, VectorType, N } = problem;
   const known = [...commonOptionNames, 'gradTol', ...(N === undefined ? [] : ['seed', ...termsOptionNames])];
   // The other options belong to the class, which refuses unknown ones.
   const common = Object.fromEntries(Object.entries(options).filter(([option]) => known.includes(option)));
   const classOptions = Object.fromEntries(Object.entries(options).filter(([option]) => !known.includes(option)));
   const method = options['method'] as string;
-  const { callback, signal, onPass, ...limits } = checkCommon(common, N, 10);
-  const { maxIterations = N === undefined ? 1000 : Number.POSITIVE_INFINITY, maxEvaluations } = limits;
+  const tools = new RunTools(problem, common, 10);
+  const { budget, evaluator, maxIterations = N === undefined ? 1000 : Number.POSITIVE_INFINITY } = tools;
   const { gradTol = 1e-8, seed = 0 } = common as StepsMethodOptions;
   checkNumber(who, 'gradTol', gradTol, '[0, inf)');
   checkInteger(who, 'seed', seed, '[0, 4294967296)');
@@ -51,19 +51,21 @@ export const minimizeFirstOrder: Method = ({ fn, x0, VectorType, N }, options) =
       `method "${method}" computes in float32`,
     );
 
+  // Orders of terms are held in an Int32Array.
+  if (N !== undefined && N > 2 ** 31 - 1) throw rangeError(who, 'fn.N', show(N), 'at most 2147483647 terms');
+
   const x = Float32Array.from(x0);
   const grad = new Float32Array(x.length);
   const optimizer = createOptimizer(method, x, classOptions);
-  const terms: Terms = typeof fn === 'function' ? { N: 1, f: (_, x, grad) => fn(x, grad) } : fn;
-  const budget = new Budget(maxEvaluations, signal);
   const lastGood = x.slice();
   let iterations = 0;
 
-  const run = (): MinimizeReason => {
-    for (const i of shuffledPasses(terms.N, seed)) {
+  function* iterate(): Task<MinimizeReason> {
+    for (const i of shuffledPasses(N ?? 1, seed)) {
       if (iterations >= maxIterations) return 'iterations';
-      budget.spend();
-      const value = evaluateTerm(terms, i, x, grad);
+      budget.reserve();
+      const result = evaluator.one(i, x, grad);
+      const value = typeof result === 'number' ? result : yield* result;
       if (!isFinitePoint(value, grad)) {
         budget.nonFinite++;
         x.set(lastGood);
@@ -74,32 +76,29 @@ export const minimizeFirstOrder: Method = ({ fn, x0, VectorType, N }, options) =
       optimizer.step(grad);
       iterations++;
       const progress = { iteration: iterations, value, gradNorm: norm(grad), evaluations: budget.evaluations };
-      const isStopped = callback?.({ ...progress, x: x.slice() });
-      if (N !== undefined && iterations % N === 0) onPass?.(x.slice());
-      if (isStopped === true) return 'aborted';
+      const isStopped = tools.isReported && (yield* tools.report({ ...progress, x: x.slice() }));
+      if (N !== undefined && iterations % N === 0 && tools.reportsPasses) yield* tools.reportPass(x.slice());
+      if (isStopped) return 'aborted';
     }
     return 'evaluations';
-  };
+  }
 
   let reason: MinimizeReason;
   try {
-    reason = run();
+    reason = yield* iterate();
   } catch (error) {
     if (!(error instanceof Interruption)) throw error;
     reason = error.reason;
   } finally {
     optimizer.dispose();
   }
-  // The steps have evaluated one term at a time, and never at the last point. So evaluate all terms at the last point,
-  // unless the run was aborted.
-  const isMeasured = signal?.aborted !== true;
-  const value = isMeasured ? evaluateAll(fn, x.length, VectorType)(x, grad) : Number.NaN;
+  const value = yield* tools.measure(x, grad);
   return {
     x,
     value,
-    gradNorm: isMeasured ? norm(grad) : Number.NaN,
+    gradNorm: norm(grad),
     iterations,
-    evaluations: budget.evaluations + (isMeasured ? terms.N : 0),
+    evaluations: budget.evaluations,
     nonFinite: budget.nonFinite,
     converged: reason === 'gradient',
     reason,

@@ -1,22 +1,23 @@
 import { checkInteger, checkNumber, checkOptions } from '../../check/options.js';
-import { Budget, type Evaluate, Interruption, isFinitePoint } from '../evaluation.js';
+import { type Evaluate, Interruption, isFinitePoint } from '../evaluation.js';
 import { LineSearchSolver } from '../lbfgs/solver.js';
 import { maxAbs, norm, type Vector } from '../linalg.js';
+import type { MaybeTask, Task } from '../task.js';
+import type { Problem } from './evaluator.js';
 import {
+  type Answer,
   type CommonOptions,
-  checkCommon,
   commonOptionNames,
   type Method,
+  type MinimizeProgress,
   type MinimizeReason,
   type MinimizeResult,
+  RunTools,
   termsOptionNames,
 } from './method.js';
-import { evaluateAll } from './objective.js';
-
-const who = 'minimize';
 
 /** Options of `minimize` with method 'lbfgs'. */
-export interface LBFGSMethodOptions<T extends Vector = Vector> extends CommonOptions<T> {
+export interface LBFGSMethodOptions<T extends Vector = Vector, A = Answer, P = void> extends CommonOptions<T, A, P> {
   /** Default 'lbfgs'. */
   readonly method?: 'lbfgs' | undefined;
   /** The run ends when max |gᵢ| is at most this. [0, inf), default 1e-8. */
@@ -38,76 +39,109 @@ export interface LBFGSMethodOptions<T extends Vector = Vector> extends CommonOpt
 const optionNames = ['gradTol', 'funTol', 'stepTol', 'historySize'] as const;
 
 /** Runs L-BFGS on a function, or on the sum of the terms. */
-export const minimizeLbfgs: Method = ({ fn, x0, VectorType, N }, options) => {
-  checkOptions(who, options, [...commonOptionNames, ...optionNames, ...(N === undefined ? [] : termsOptionNames)]);
-  const { maxIterations = 10_000, maxEvaluations, callback, signal, onPass } = checkCommon(options, N);
-  const { gradTol = 1e-8, funTol = 1e-15, stepTol = 0, historySize = 10 } = options as LBFGSMethodOptions;
-  checkNumber(who, 'gradTol', gradTol, '[0, inf)');
-  checkNumber(who, 'funTol', funTol, '[0, inf)');
-  checkNumber(who, 'stepTol', stepTol, '[0, inf)');
-  checkInteger(who, 'historySize', historySize, '[1, inf)');
+export const minimizeLbfgs: Method = (problem, options) => new LBFGSRun(problem, options).run();
 
-  const budget = new Budget(maxEvaluations, signal);
-  const solver = new LineSearchSolver(x0.length, VectorType, historySize);
-  const all = evaluateAll(fn, x0.length, VectorType);
-  const evaluate: Evaluate = (x, grad) => {
-    budget.spend(N);
-    const value = all(x, grad);
-    if (!isFinitePoint(value, grad)) budget.nonFinite++;
-    // A trial point that is lower than the current point will most likely become the next one.
-    onPass?.((value < solver.value || Number.isNaN(solver.value) ? x : solver.x).slice());
-    return value;
-  };
-  let iterations = 0;
+/** One run of the method 'lbfgs'. A class, because a generator inside a function costs microseconds to create. */
+class LBFGSRun {
+  readonly #problem: Problem;
+  readonly #tools: RunTools;
+  readonly #solver: LineSearchSolver;
+  readonly #tolerances: { readonly gradTol: number; readonly funTol: number; readonly stepTol: number };
+  #iterations = 0;
 
-  /** The reason to end the run at the current point, if there is one. `before` is the value before the iteration. */
-  const reasonToEnd = (before: number): MinimizeReason | undefined => {
-    const { value } = solver;
-    if (maxAbs(solver.grad) <= gradTol) return 'gradient';
-    if (iterations === 0) return undefined;
-    if (funTol > 0 && before - value <= funTol * Math.max(Math.abs(before), Math.abs(value))) return 'function';
-    if (stepTol > 0 && solver.lastMove <= stepTol * Math.max(1, maxAbs(solver.x))) return 'step';
-    return iterations >= maxIterations ? 'iterations' : undefined;
-  };
+  constructor(problem: Problem, options: Readonly<Record<string, unknown>>) {
+    const { who, N, x0, VectorType } = problem;
+    checkOptions(who, options, [...commonOptionNames, ...optionNames, ...(N === undefined ? [] : termsOptionNames)]);
+    this.#problem = problem;
+    this.#tools = new RunTools(problem, options);
+    const { gradTol = 1e-8, funTol = 1e-15, stepTol = 0, historySize = 10 } = options as LBFGSMethodOptions;
+    this.#tolerances = {
+      gradTol: checkNumber(who, 'gradTol', gradTol, '[0, inf)'),
+      funTol: checkNumber(who, 'funTol', funTol, '[0, inf)'),
+      stepTol: checkNumber(who, 'stepTol', stepTol, '[0, inf)'),
+    };
+    checkInteger(who, 'historySize', historySize, '[1, inf)');
+    this.#solver = new LineSearchSolver(x0.length, VectorType, historySize);
+    this.#solver.x.set(x0);
+  }
 
-  const run = (): MinimizeReason => {
-    solver.x.set(x0);
-    solver.start(evaluate);
+  *run(): Task<MinimizeResult> {
+    let reason: MinimizeReason;
+    try {
+      reason = yield* this.#iterate();
+    } catch (error) {
+      if (!(error instanceof Interruption)) throw error;
+      if (this.#solver.keepBest()) this.#iterations++;
+      reason = error.reason;
+    }
+    const { x, value, grad } = this.#solver;
+    const { evaluations, nonFinite } = this.#tools.budget;
+    return {
+      x,
+      value,
+      gradNorm: Number.isNaN(value) ? Number.NaN : norm(grad),
+      iterations: this.#iterations,
+      evaluations,
+      nonFinite,
+      converged: reason === 'gradient' || reason === 'function' || reason === 'step',
+      reason,
+    };
+  }
+
+  *#iterate(): Task<MinimizeReason> {
+    const solver = this.#solver;
+    const { maxIterations = 10_000 } = this.#tools;
+    const evaluate: Evaluate = (x, grad) => this.#evaluate(x, grad);
+    yield* solver.start(evaluate);
     if (!isFinitePoint(solver.value, solver.grad)) return 'non-finite';
-    let reason = reasonToEnd(solver.value);
+    let reason = this.#reasonToEnd(solver.value);
     while (reason === undefined) {
       const before = solver.value;
-      const outcome = solver.iterate(evaluate, 'strong-wolfe', 1);
+      const outcome = yield* solver.iterate(evaluate, 'strong-wolfe', 1);
       if (outcome !== 'moved') return outcome;
-      iterations++;
-      const isStopped = callback?.({
-        iteration: iterations,
-        x: solver.x.slice(),
-        value: solver.value,
-        gradNorm: norm(solver.grad),
-        evaluations: budget.evaluations,
-      });
-      reason = isStopped === true ? 'aborted' : reasonToEnd(before);
+      this.#iterations++;
+      if (this.#tools.isReported && (yield* this.#tools.report(this.#progress()))) return 'aborted';
+      reason = this.#reasonToEnd(before) ?? (this.#iterations >= maxIterations ? 'iterations' : undefined);
     }
     return reason;
-  };
-
-  let reason: MinimizeReason;
-  try {
-    reason = run();
-  } catch (error) {
-    if (!(error instanceof Interruption)) throw error;
-    if (solver.keepBest()) iterations++;
-    reason = error.reason;
   }
-  return {
-    x: solver.x,
-    value: solver.value,
-    gradNorm: Number.isNaN(solver.value) ? Number.NaN : norm(solver.grad),
-    iterations,
-    evaluations: budget.evaluations,
-    nonFinite: budget.nonFinite,
-    converged: reason === 'gradient' || reason === 'function' || reason === 'step',
-    reason,
-  } satisfies MinimizeResult;
-};
+
+  #evaluate(x: Vector, grad: Vector): MaybeTask<number> {
+    this.#tools.budget.reserve(this.#problem.N);
+    const value = this.#tools.evaluator.all(x, grad);
+    if (typeof value !== 'number') return this.#evaluateSum(x, grad, value);
+    this.#count(value, grad);
+    return value;
+  }
+
+  *#evaluateSum(x: Vector, grad: Vector, sum: Task<number>): Task<number> {
+    const value = yield* sum;
+    this.#count(value, grad);
+    const { x: best, value: lowest } = this.#solver;
+    // A trial point that is lower than the current point will most likely become the next one.
+    if (this.#tools.reportsPasses)
+      yield* this.#tools.reportPass((value < lowest || Number.isNaN(lowest) ? x : best).slice());
+    return value;
+  }
+
+  #count(value: number, grad: Vector): void {
+    if (!isFinitePoint(value, grad)) this.#tools.budget.nonFinite++;
+  }
+
+  #progress(): MinimizeProgress {
+    const { x, value, grad } = this.#solver;
+    const { evaluations } = this.#tools.budget;
+    return { iteration: this.#iterations, x: x.slice(), value, gradNorm: norm(grad), evaluations };
+  }
+
+  /** The tolerance that is met at the current point, if there is one. `before` is the value before the iteration. */
+  #reasonToEnd(before: number): MinimizeReason | undefined {
+    const { x, value, grad, lastMove } = this.#solver;
+    const { gradTol, funTol, stepTol } = this.#tolerances;
+    if (maxAbs(grad) <= gradTol) return 'gradient';
+    if (this.#iterations === 0) return undefined;
+    if (funTol > 0 && before - value <= funTol * Math.max(Math.abs(before), Math.abs(value))) return 'function';
+    if (stepTol > 0 && lastMove <= stepTol * Math.max(1, maxAbs(x))) return 'step';
+    return undefined;
+  }
+}

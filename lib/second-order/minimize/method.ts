@@ -1,10 +1,9 @@
-import { checkFunction } from '../../check/options.js';
+import { checkFunction, checkNumber } from '../../check/options.js';
 import { checkSignal } from '../../core/step-queue.js';
-import { checkLimit } from '../evaluation.js';
-import type { Vector, VectorConstructor } from '../linalg.js';
-import type { Objective, Terms } from './objective.js';
-
-const who = 'minimize';
+import { Budget, checkLimit, Interruption } from '../evaluation.js';
+import type { Vector } from '../linalg.js';
+import { isThenable, type Task } from '../task.js';
+import { Evaluator, type Problem } from './evaluator.js';
 
 /** State of a `minimize` run after an iteration. */
 export interface MinimizeProgress<T extends Vector = Vector> {
@@ -20,8 +19,12 @@ export interface MinimizeProgress<T extends Vector = Vector> {
   readonly evaluations: number;
 }
 
-/** Options of every method of `minimize`. */
-export interface CommonOptions<T extends Vector = Vector> {
+/** What a callback of `minimize` returns. */
+// biome-ignore lint/suspicious/noConfusingVoidType: a callback that returns nothing is the usual one
+export type Answer = boolean | void;
+
+/** Options of every method of `minimize`. @typeParam A what the callback returns @typeParam P what `onPass` returns */
+export interface CommonOptions<T extends Vector = Vector, A = Answer, P = void> {
   /**
    * Largest number of iterations. An integer in [1, inf]. Default 10000 with 'lbfgs', 1000 with a first-order method
    * and one function, else Infinity.
@@ -30,13 +33,18 @@ export interface CommonOptions<T extends Vector = Vector> {
   /** Largest number of evaluations of the function or of terms. An integer in [1, inf], default Infinity. */
   readonly maxEvaluations?: number | undefined;
   /**
+   * The run ends before its next evaluation when it has taken this many milliseconds. (0, inf], default Infinity. The
+   * first evaluation may take any time. With 'sfo' or a first-order method, the evaluation at the last point may take
+   * as long again.
+   */
+  readonly maxTime?: number | undefined;
+  /**
    * Called after each iteration. Return true to end the run, with reason 'aborted'. An exception passes through.
    */
-  // biome-ignore lint/suspicious/noConfusingVoidType: a callback that returns nothing is the usual one
-  readonly callback?: ((progress: MinimizeProgress<T>) => boolean | void) | undefined;
+  readonly callback?: ((progress: MinimizeProgress<T>) => A) | undefined;
   /**
-   * Abort it to end the run before its next evaluation. That must happen inside fn, callback or onPass, or on another
-   * thread, because no timer fires while `minimize` runs.
+   * Abort it to end the run before its next evaluation. `minimizeAsync` then rejects with its reason. While `minimize`
+   * runs, no timer fires: abort it inside fn, callback or onPass.
    */
   readonly signal?: AbortSignal | undefined;
   /**
@@ -45,7 +53,7 @@ export interface CommonOptions<T extends Vector = Vector> {
    */
   readonly passes?: number | undefined;
   /** With terms: called after every N evaluations of terms, with a copy of the point. */
-  readonly onPass?: ((x: T) => void) | undefined;
+  readonly onPass?: ((x: T) => P) | undefined;
 }
 
 /** Why a run ended. */
@@ -55,6 +63,7 @@ export type MinimizeReason =
   | 'step'
   | 'iterations'
   | 'evaluations'
+  | 'time'
   | 'line-search'
   | 'aborted'
   | 'non-finite';
@@ -63,13 +72,13 @@ export type MinimizeReason =
 export interface MinimizeResult<T extends Vector = Vector> {
   /** The lowest point found; with 'sfo' or a first-order method, the last point. A new array of the type of x0. */
   readonly x: T;
-  /** The value at x. NaN if the signal was aborted before it could be evaluated. */
+  /** The value at x. NaN if the run was aborted, or the time was over, before it could be evaluated. */
   readonly value: number;
   /** The L2 norm of the gradient at x. NaN likewise. */
   readonly gradNorm: number;
   /** Number of iterations, each of which moved the point. With 'sfo' or a first-order method: the number of steps. */
   readonly iterations: number;
-  /** Number of calls of fn, or of fn.f. */
+  /** Number of evaluations of fn, or of fn.f. A function that adds to its gradient is called once more at first. */
   readonly evaluations: number;
   /**
    * Number of evaluations that were not finite: of the function, of the whole sum, or of the one term that a step
@@ -82,40 +91,96 @@ export interface MinimizeResult<T extends Vector = Vector> {
   readonly reason: MinimizeReason;
 }
 
-/** The problem that a method minimises. */
-export interface Problem {
-  readonly fn: Objective | Terms;
-  /** Number of terms; undefined for a function. */
-  readonly N: number | undefined;
-  /** The user's array, only for reading. */
-  readonly x0: Vector;
-  /** The constructor of x0's type. */
-  readonly VectorType: VectorConstructor;
-}
-
 /** A method of `minimize`: checks its own options, then runs. */
-export type Method = (problem: Problem, options: Readonly<Record<string, unknown>>) => MinimizeResult;
+export type Method = (problem: Problem, options: Readonly<Record<string, unknown>>) => Task<MinimizeResult>;
 
-export const commonOptionNames = ['method', 'maxIterations', 'maxEvaluations', 'callback', 'signal'] as const;
+export const commonOptionNames = [
+  'method',
+  'maxIterations',
+  'maxEvaluations',
+  'maxTime',
+  'callback',
+  'signal',
+] as const;
 export const termsOptionNames = ['passes', 'onPass'] as const;
 
-/**
- * Checks the common options. `maxEvaluations` of the result includes the limit by `passes`.
- * @throws TypeError, RangeError
- */
-export function checkCommon(options: CommonOptions, N: number | undefined, defaultPasses = Number.POSITIVE_INFINITY) {
-  const { maxIterations, maxEvaluations, callback, signal, passes, onPass } = options;
-  if (callback !== undefined) checkFunction(who, 'callback', callback);
-  if (onPass !== undefined) checkFunction(who, 'onPass', onPass);
-  const maxPasses = passes === undefined ? defaultPasses : checkLimit(who, 'passes', passes);
-  return {
-    maxIterations: maxIterations === undefined ? undefined : checkLimit(who, 'maxIterations', maxIterations),
-    maxEvaluations: Math.min(
-      maxEvaluations === undefined ? Number.POSITIVE_INFINITY : checkLimit(who, 'maxEvaluations', maxEvaluations),
-      N === undefined ? Number.POSITIVE_INFINITY : maxPasses * N,
-    ),
-    callback,
-    signal: signal === undefined ? undefined : checkSignal(who, signal),
-    onPass,
-  };
+/** The common options, checked, and the tools of a run that they define. */
+export class RunTools {
+  /** Undefined for the default of the method. */
+  readonly maxIterations: number | undefined;
+  /** Its limit on evaluations includes the one by `passes`. */
+  readonly budget: Budget;
+  readonly evaluator: Evaluator;
+  readonly #mayWait: boolean;
+  readonly #callback: CommonOptions['callback'];
+  readonly #onPass: CommonOptions['onPass'];
+
+  /** @throws TypeError, RangeError */
+  constructor(problem: Problem, options: CommonOptions, defaultPasses = Number.POSITIVE_INFINITY) {
+    const { who, N, waits } = problem;
+    const unlimited = Number.POSITIVE_INFINITY;
+    const { maxIterations, maxEvaluations = unlimited, maxTime, callback, signal, passes, onPass } = options;
+    if (callback !== undefined) checkFunction(who, 'callback', callback);
+    if (onPass !== undefined) checkFunction(who, 'onPass', onPass);
+    if (maxTime !== undefined) checkNumber(who, 'maxTime', maxTime, '(0, inf]');
+    if (signal !== undefined) checkSignal(who, signal);
+    const maxPasses = passes === undefined ? defaultPasses : checkLimit(who, 'passes', passes);
+    this.maxIterations = maxIterations === undefined ? undefined : checkLimit(who, 'maxIterations', maxIterations);
+    this.budget = new Budget({
+      maxEvaluations: Math.min(
+        checkLimit(who, 'maxEvaluations', maxEvaluations),
+        N === undefined ? unlimited : maxPasses * N,
+      ),
+      maxTime,
+      signal,
+      throwsReason: waits !== undefined,
+    });
+    waits?.watch(signal, this.budget);
+    this.evaluator = new Evaluator(problem, this.budget);
+    this.#mayWait = waits !== undefined;
+    this.#callback = callback;
+    this.#onPass = onPass;
+  }
+
+  /** Whether there is a callback. */
+  get isReported(): boolean {
+    return this.#callback !== undefined;
+  }
+
+  /** Whether there is an `onPass`. */
+  get reportsPasses(): boolean {
+    return this.#onPass !== undefined;
+  }
+
+  /** Calls the callback. Returns whether the run must end. */
+  *report(progress: MinimizeProgress): Task<boolean> {
+    return (yield* this.#answer(this.#callback?.(progress))) === true;
+  }
+
+  /** Calls `onPass`. */
+  *reportPass(x: Vector): Task<void> {
+    yield* this.#answer(this.#onPass?.(x));
+  }
+
+  /**
+   * Evaluates all terms at the last point, for methods that have evaluated one term at a time, and never there.
+   *
+   * @returns the value, or NaN if the run is aborted, or if the evaluation would take longer than the run
+   */
+  *measure(x: Vector, grad: Vector): Task<number> {
+    this.budget.restartClock();
+    try {
+      const value = this.evaluator.all(x, grad);
+      return typeof value === 'number' ? value : yield* value;
+    } catch (error) {
+      if (!(error instanceof Interruption)) throw error;
+      grad.fill(Number.NaN);
+      return Number.NaN;
+    }
+  }
+
+  /** What a callback returned, or the value of its promise if the run may wait. */
+  *#answer(answer: unknown): Task<unknown> {
+    return this.#mayWait && isThenable(answer) ? yield answer : answer;
+  }
 }

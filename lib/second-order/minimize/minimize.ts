@@ -2,13 +2,21 @@ import { rangeError, show, typeError } from '../../check/errors.js';
 import { nearest } from '../../check/options.js';
 import { optimizers } from '../../optimizers/index.js';
 import type { Vector } from '../linalg.js';
+import { finish, type Task } from '../task.js';
+import { Waits } from '../waits.js';
 import { minimizeFirstOrder, type StepsMethodOptions } from './first-order.js';
 import { type LBFGSMethodOptions, minimizeLbfgs } from './lbfgs.js';
-import type { Method, MinimizeResult } from './method.js';
-import { checkStart, constructorOf, isTerms, type Objective, type Terms } from './objective.js';
+import type { Answer, Method, MinimizeResult } from './method.js';
+import {
+  type AsyncObjective,
+  type AsyncTerms,
+  constructorOf,
+  copyPoint,
+  type Objective,
+  type Terms,
+  termsOf,
+} from './objective.js';
 import { minimizeSfo, type SFOMethodOptions } from './sfo.js';
-
-const who = 'minimize';
 
 /** All methods except the first-order classes. */
 const methods: Readonly<Record<string, Method>> = { lbfgs: minimizeLbfgs, sfo: minimizeSfo };
@@ -19,12 +27,19 @@ type KnownNames<T> = keyof { [K in keyof T as string extends K ? never : K]: T[K
 export type StepsMethod = KnownNames<typeof optimizers>;
 
 /** Options of {@link minimize}. With a first-order method, the options of its class, such as `lr`, are also allowed. */
-export type MinimizeOptions<T extends Vector = Vector> =
-  | LBFGSMethodOptions<T>
-  | SFOMethodOptions<T>
-  | (StepsMethodOptions<T> & { readonly method: StepsMethod; readonly [option: string]: unknown });
+export type MinimizeOptions<T extends Vector = Vector, A = Answer, P = void> =
+  | LBFGSMethodOptions<T, A, P>
+  | SFOMethodOptions<T, A, P>
+  | (StepsMethodOptions<T, A, P> & { readonly method: StepsMethod; readonly [option: string]: unknown });
 
-function methodOf(method: unknown): Method {
+/** Options of {@link minimizeAsync}: those of {@link minimize}, whose callbacks may return promises. */
+export type MinimizeAsyncOptions<T extends Vector = Vector> = MinimizeOptions<
+  T,
+  Answer | PromiseLike<Answer>,
+  void | PromiseLike<void>
+>;
+
+function methodOf(who: string, method: unknown): Method {
   if (method === undefined) return minimizeLbfgs;
   const names = [...Object.keys(methods), ...Object.keys(optimizers)];
   if (typeof method !== 'string') throw typeError(who, 'method', show(method), `one of ${names.join(', ')}`);
@@ -32,6 +47,17 @@ function methodOf(method: unknown): Method {
   if (Object.hasOwn(optimizers, method)) return minimizeFirstOrder;
   const near = nearest(method, names);
   throw rangeError(who, 'method', show(method), near === undefined ? `one of ${names.join(', ')}` : `"${near}"`);
+}
+
+/** Checks the arguments. Returns the run, which has not begun. @throws TypeError, RangeError */
+function taskOf(who: string, fn: unknown, x0: unknown, options: unknown, waits?: Waits): Task<MinimizeResult> {
+  if (typeof options !== 'object' || options === null || Array.isArray(options))
+    throw typeError(who, 'options', show(options), 'an object with method, maxIterations, …');
+  const N = termsOf(who, fn);
+  const start = copyPoint(who, 'x0', x0);
+  const run = methodOf(who, (options as { method?: unknown }).method);
+  const problem = { who, fn: fn as Objective | Terms, N, x0: start, VectorType: constructorOf(start), waits };
+  return run(problem, options as Readonly<Record<string, unknown>>);
 }
 
 /**
@@ -52,21 +78,26 @@ function methodOf(method: unknown): Method {
  * The run ends with reason 'non-finite' if x0, or every point along a line, is not finite. A first-order method ends
  * with that reason at the first such evaluation.
  *
- * The run ends early if `signal` is aborted or the callback returns true; 'lbfgs' then returns the lowest point so far.
+ * The run ends early after `maxTime`, if `signal` is aborted, or if the callback returns true; 'lbfgs' then returns the
+ * lowest point so far.
  *
- * @param fn (x, grad) => value: returns the value at x and writes the gradient to `grad`, which is filled with zeros
- *   before; it must not change x. Or `{ N, f }`, where f(i, x, grad) does the same for term i = 0 … N − 1.
+ * @param fn (x, grad) => value: returns the value at x and writes the gradient to `grad`, every element of it; it must
+ *   not change x. Or `{ N, f }`, where f(i, x, grad) does the same for term i = 0 … N − 1. It may add to `grad` (`grad[i]
+ *   += …`), which is then filled with zeros before. See {@link checkGradient}.
  * @param x0 the starting point: a Float32Array or a Float64Array of finite numbers. It does not change.
- * @param options `method`; `maxIterations`, `maxEvaluations`, `callback`, `signal`; with terms also `passes`, `onPass`.
+ * @param options `method`; `maxIterations`, `maxEvaluations`, `maxTime`, `callback`, `signal`; with terms also `passes`,
+ *   `onPass`.
  *   For 'lbfgs' `gradTol`, `funTol`, `stepTol`, `historySize`: {@link LBFGSMethodOptions}. For 'sfo' `seed` and
  *   hyper-parameters that need no tuning: {@link SFOMethodOptions}. For first-order methods `gradTol`, `seed` (with
  *   terms) and the options of the class: {@link StepsMethodOptions}.
  * @returns the point, its value, and how it was found: {@link MinimizeResult}. `reason` is a tolerance that was met
- *   ('gradient', 'function', 'step'; then `converged` is true), a limit ('iterations', 'evaluations'), 'aborted',
+ *   ('gradient', 'function', 'step'; then `converged` is true), a limit ('iterations', 'evaluations', 'time'), 'aborted',
  *   'non-finite', or 'line-search': no lower point was found although the gradient indicates one, so the gradient may
- *   be wrong. 'function' is also given if rounding hides whether there is a lower point.
- * @throws TypeError for a wrong type, an unknown option, or if fn does not return a number; RangeError for a value out
- *   of range; and whatever fn and the callbacks throw
+ *   be wrong. 'function' is also given if rounding hides whether there is a lower point: the next step rounds to nothing, or
+ *   leads downhill to the same value.
+ * @throws TypeError for a wrong type, an unknown option, if fn does not return a number, or if its first call leaves an
+ *   element of the gradient unwritten while the value is finite; RangeError for a value out of range; and whatever fn and
+ *   the callbacks throw
  * @see {@link LBFGS} and {@link SFO} for formulas and sources
  * @example
  * ```ts
@@ -102,12 +133,44 @@ export function minimize<T extends Vector>(
   x0: T,
   options: MinimizeOptions<T> = {},
 ): MinimizeResult<T> {
-  if (typeof options !== 'object' || options === null || Array.isArray(options))
-    throw typeError(who, 'options', show(options), 'an object with method, maxIterations, …');
-  const given = fn as Objective | Terms;
-  const N = isTerms(given) ? given.N : undefined;
-  const start = checkStart(x0);
-  const run = methodOf(options.method);
-  const problem = { fn: given, N, x0: start, VectorType: constructorOf(start) };
-  return run(problem, options as Readonly<Record<string, unknown>>) as MinimizeResult<T>;
+  return finish(taskOf('minimize', fn, x0, options)) as MinimizeResult<T>;
+}
+
+/**
+ * {@link minimize} without holding up the event loop: the same methods, options and result, bit for bit. It gives the
+ * event loop a turn between evaluations, at least every 10 ms or after each evaluation that takes longer, so that
+ * servers answer, and timers and keys can stop it.
+ *
+ * `fn`, `f`, `callback` and `onPass` may return promises. One that is pending when `signal` is aborted or `maxTime` is
+ * over is not awaited: what it does afterwards has no effect.
+ *
+ * @param fn as in {@link minimize}; may return a promise of the value, and write the gradient until it is fulfilled
+ * @param x0 as in {@link minimize}; it is copied at the call
+ * @param options those of {@link minimize}. An aborted `signal` rejects the promise with its reason. A limit (`maxTime`,
+ *   `maxEvaluations`, `maxIterations`) and a `callback` that returns true fulfil it with the point.
+ * @returns a promise of what {@link minimize} returns. It never throws: a wrong argument rejects the promise. `value` is
+ *   NaN if `maxTime` was over before the first promise was fulfilled.
+ * @throws as {@link minimize}, by rejecting the promise
+ * @example
+ * ```ts
+ * import { minimizeAsync } from 'schuss';
+ *
+ * const { x, reason } = await minimizeAsync(
+ *   async (x, grad) => {
+ *     grad[0] = 2 * (x[0] - 3); // or from a worker, a GPU, a server
+ *     return (x[0] - 3) ** 2;
+ *   },
+ *   Float64Array.of(0),
+ *   { maxTime: 1000, signal: AbortSignal.timeout(5000) },
+ * );
+ * console.log(x, reason); // [3], 'gradient'
+ * ```
+ */
+export async function minimizeAsync<T extends Vector>(
+  fn: AsyncObjective<T> | AsyncTerms<T>,
+  x0: T,
+  options: MinimizeAsyncOptions<T> = {},
+): Promise<MinimizeResult<T>> {
+  const waits = new Waits();
+  return (await waits.run(taskOf('minimizeAsync', fn, x0, options, waits))) as MinimizeResult<T>;
 }

@@ -1,4 +1,5 @@
 import { axpy, difference, norm } from '../linalg.js';
+import type { ActiveTerms } from './active-terms.js';
 import { solveLower } from './cholesky.js';
 import { quadraticForm } from './hessian.js';
 import type { Random } from './random.js';
@@ -9,23 +10,28 @@ import type { TotalHessian } from './total-hessian.js';
 
 /** Chooses the term to evaluate next among the active terms, and lets further terms join. */
 export class ActiveSet {
-  readonly #terms: readonly Term[];
+  readonly #terms: ActiveTerms;
   readonly #hessian: TotalHessian;
   readonly #settings: SFOSettings;
   readonly #random: Random;
-  #stepsSinceGrowth = 0;
+  stepsSinceGrowth = 0;
   /** Next position in the active set, for the selection 'cyclic'. */
-  #nextInCycle = 0;
+  nextInCycle = 0;
+  /** Activates the term with an index. */
+  readonly #activate: (i: number) => void;
 
-  constructor(terms: readonly Term[], hessian: TotalHessian, settings: SFOSettings, random: Random) {
+  constructor(
+    terms: ActiveTerms,
+    hessian: TotalHessian,
+    settings: SFOSettings,
+    random: Random,
+    activate: (i: number) => void,
+  ) {
     this.#terms = terms;
     this.#hessian = hessian;
     this.#settings = settings;
     this.#random = random;
-  }
-
-  get active(): readonly Term[] {
-    return this.#terms.filter(({ isActive }) => isActive);
+    this.#activate = activate;
   }
 
   /**
@@ -34,34 +40,27 @@ export class ActiveSet {
    * Hessian of the sum or of the term measures the distance.
    */
   choose(z: Float64Array): number {
-    const active = this.#terms.flatMap(({ isActive }, i) => (isActive ? [i] : []));
-    const evaluations = (i: number): number => this.#terms[i]!.evaluations;
-    const once = active.find((i) => evaluations(i) === 1);
-    if (once !== undefined) return once;
-    const never = active.filter((i) => evaluations(i) === 0);
-    if (never.length > 0) return this.#pick(never);
+    const { active, inactiveCount } = this.#terms;
+    const once = active.find(({ evaluations }) => evaluations === 1);
+    if (once !== undefined) return once.index;
+    const never = active.filter(({ evaluations }) => evaluations === 0);
+    if (never.length > 0) return this.#pick(never).index;
     const { selection } = this.#settings;
-    if (selection === 'random') return this.#pick(active);
+    if (selection === 'random') return this.#pick(active).index;
     if (selection === 'cyclic') {
-      const i = active[this.#nextInCycle % active.length]!;
-      this.#nextInCycle = (this.#nextInCycle + 1) % active.length;
-      return i;
+      const { index } = active[this.nextInCycle % active.length]!;
+      this.nextInCycle = (this.nextInCycle + 1) % active.length;
+      return index;
     }
     const usesTotal = this.#random.uniform() < 0.5;
-    const distances = active.map((i) => {
-      const term = this.#terms[i]!;
+    const distances = active.map((term) => {
       const offset = difference(z, term.z);
       return usesTotal ? this.#hessian.quadraticForm(offset) : quadraticForm(term.hessian, offset);
     });
     const farthest = Math.max(...distances);
-    const inactive = this.#terms.flatMap(({ isActive }, i) => (isActive ? [] : [i]));
     // All active terms were evaluated at this point, so only a new term can tell more.
-    if (usesTotal && farthest < tiny && inactive.length > 0) {
-      const i = this.#pick(inactive);
-      this.#terms[i]!.isActive = true;
-      return i;
-    }
-    return active[distances.indexOf(farthest)] ?? this.#pick(active);
+    if (usesTotal && farthest < tiny && inactiveCount > 0) return this.#activateAny();
+    return (active[distances.indexOf(farthest)] ?? this.#pick(active)).index;
   }
 
   /**
@@ -71,13 +70,12 @@ export class ActiveSet {
    * @param factor the Cholesky factor of the Hessian of the sum
    */
   grow(factor: Float64Array, failed: boolean): void {
-    const { active } = this;
-    const inactive = this.#terms.filter(({ isActive }) => !isActive);
-    const stepsSinceGrowth = this.#stepsSinceGrowth++;
-    if (inactive.length === 0 || active.some(({ evaluations }) => evaluations < 2)) return;
+    const { active, inactiveCount } = this.#terms;
+    const stepsSinceGrowth = this.stepsSinceGrowth++;
+    if (inactiveCount === 0 || active.some(({ evaluations }) => evaluations < 2)) return;
     if (!failed && stepsSinceGrowth <= active.length && !this.#isNoisy(active, factor)) return;
-    this.#pick(inactive).isActive = true;
-    this.#stepsSinceGrowth = 0;
+    this.#activateAny();
+    this.stepsSinceGrowth = 0;
   }
 
   /** Whether the standard error of the mean gradient, measured by H⁻¹, is large compared with the mean gradient. */
@@ -89,6 +87,13 @@ export class ActiveSet {
     const squaredNorm = (v: Float64Array): number => norm(solveLower(factor, v)) ** 2;
     const noise = active.reduce((sum, { grad }) => sum + squaredNorm(difference(grad, mean)), 0) / (n * (n - 1));
     return noise >= squaredNorm(mean) * this.#settings.maxGradientNoise;
+  }
+
+  /** Activates one of the other terms, with equal odds. Returns its index. */
+  #activateAny(): number {
+    const i = this.#terms.inactive(Math.floor(this.#random.uniform() * this.#terms.inactiveCount));
+    this.#activate(i);
+    return i;
   }
 
   #pick<T>(among: readonly T[]): T {

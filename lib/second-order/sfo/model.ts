@@ -1,8 +1,11 @@
 import { type Evaluate, isFinitePoint } from '../evaluation.js';
 import { axpy, difference, norm, scale } from '../linalg.js';
+import type { Task } from '../task.js';
 import { ActiveSet } from './active-set.js';
+import { ActiveTerms } from './active-terms.js';
 import { solveLower, solveUpper } from './cholesky.js';
 import { addProduct, estimateHessian, isInformative } from './hessian.js';
+import type { ModelState } from './model-state.js';
 import type { Random } from './random.js';
 import type { SFOSettings } from './settings.js';
 import { Subspace, tiny } from './subspace.js';
@@ -50,8 +53,9 @@ function isFiniteSample({ value, grad }: Sample): boolean {
 export class SumOfModels {
   /** The current point. Only for reading; {@link moveTo} changes it. */
   readonly theta: Float64Array;
-  readonly terms: readonly Term[];
   readonly subspace: Subspace;
+  readonly #terms: ActiveTerms;
+  readonly #random: Random;
   readonly #settings: SFOSettings;
   /** Whether points are rounded to float32 before a term is evaluated there. */
   readonly #isSingle: boolean;
@@ -61,6 +65,8 @@ export class SumOfModels {
   readonly #lastGood: Float64Array;
   /** θ in the subspace. */
   #z: Float64Array;
+  /** The starting point in the subspace: the point of each term that joins. */
+  #origin: Float64Array;
   /** Fraction of the way to the minimiser that a step takes. A failed step halves it; later steps restore it. */
   #stepScale = 1;
   /** Sum of the lengths of all steps. */
@@ -76,19 +82,30 @@ export class SumOfModels {
     this.#isSingle = isSingle;
     this.subspace = new Subspace(theta, N, random);
     this.#z = this.subspace.project(theta);
-    const active = new Set(random.permutation(N).subarray(0, settings.initialActive));
-    this.terms = Array.from({ length: N }, (_, i) => ({
+    this.#origin = this.#z.slice();
+    this.#random = random;
+    this.#terms = new ActiveTerms(N);
+    const count = Math.min(settings.initialActive, N);
+    // A permutation takes time and memory for every term. Up to this N it stays, so that a seed keeps its run.
+    const first = N <= 2 ** 20 ? random.permutation(N).slice(0, count).sort() : random.sample(N, count);
+    this.#terms.reset(Array.from(first, (index) => this.#newTerm(index, settings.hessianInit)));
+    this.#hessian = new TotalHessian(this.#terms, this.subspace);
+    this.#activeSet = new ActiveSet(this.#terms, this.#hessian, settings, random, (index) =>
+      this.#terms.add(this.#newTerm(index, 0)),
+    );
+  }
+
+  #newTerm(index: number, diagonal: number): Term {
+    return {
+      index,
       evaluations: 0,
-      isActive: active.has(i),
       isKnown: false,
-      z: this.#z.slice(),
+      z: this.#origin.slice(),
       grad: new Float64Array(this.#z.length),
       value: Number.NaN,
       changes: [],
-      hessian: { diagonal: active.has(i) ? settings.hessianInit : 0, columns: [] },
-    }));
-    this.#hessian = new TotalHessian(this.terms, this.subspace);
-    this.#activeSet = new ActiveSet(this.terms, this.#hessian, settings, random);
+      hessian: { diagonal, columns: [] },
+    };
   }
 
   /** The last good point. The owner returns to it when an evaluation throws. */
@@ -96,8 +113,49 @@ export class SumOfModels {
     return this.#lastGood;
   }
 
+  /** The active terms, in the order of their indices. */
   get active(): readonly Term[] {
-    return this.#activeSet.active;
+    return this.#terms.active;
+  }
+
+  /** Everything that a resumed run needs. The arrays are live. */
+  get state(): ModelState {
+    return {
+      theta: this.theta,
+      lastGood: this.#lastGood,
+      z: this.#z,
+      origin: this.#origin,
+      basis: this.subspace.columns.slice(0, this.subspace.count),
+      lowRank: this.#hessian.lowRank,
+      terms: this.#terms.active,
+      counters: {
+        random: this.#random.state,
+        stepScale: this.#stepScale,
+        pathLength: this.#pathLength,
+        evaluations: this.#evaluations,
+        predictedDecrease: this.#predictedDecrease,
+        stepsSinceGrowth: this.#activeSet.stepsSinceGrowth,
+        nextInCycle: this.#activeSet.nextInCycle,
+      },
+    };
+  }
+
+  /** Takes over a state of the same sizes. Keeps its terms, and copies the other arrays. */
+  load({ theta, lastGood, z, origin, basis, lowRank, terms, counters }: ModelState): void {
+    this.theta.set(theta);
+    this.#lastGood.set(lastGood);
+    this.#z = z.slice();
+    this.#origin = origin.slice();
+    this.subspace.load(basis);
+    this.#hessian.lowRank.set(lowRank);
+    this.#terms.reset(terms);
+    this.#random.state = counters.random;
+    this.#stepScale = counters.stepScale;
+    this.#pathLength = counters.pathLength;
+    this.#evaluations = counters.evaluations;
+    this.#predictedDecrease = counters.predictedDecrease;
+    this.#activeSet.stepsSinceGrowth = counters.stepsSinceGrowth;
+    this.#activeSet.nextInCycle = counters.nextInCycle;
   }
 
   /** Moves to another point. The models stay. */
@@ -112,8 +170,8 @@ export class SumOfModels {
 
   /** Forgets the history of a term that has become another function. */
   replace(i: number): void {
-    const term = this.terms[i]!;
-    Object.assign(term, { evaluations: 0, isKnown: false, changes: [] });
+    const term = this.#terms.find(i);
+    if (term !== undefined) Object.assign(term, { evaluations: 0, isKnown: false, changes: [] });
   }
 
   /**
@@ -123,16 +181,16 @@ export class SumOfModels {
    *   again.
    * @throws NonFiniteError, and whatever `evaluate` throws
    */
-  step(evaluate: (i: number) => Evaluate): StepOutcome {
+  *step(evaluate: (i: number) => Evaluate): Task<StepOutcome> {
     const i = this.#activeSet.choose(this.#z);
-    const term = this.terms[i]!;
+    const term = this.#terms.find(i)!;
     const counts = [term.evaluations, this.#evaluations] as const;
     try {
-      const sample = this.#evaluate(term, evaluate(i));
+      const sample = yield* this.#evaluate(term, evaluate(i));
       const failed = this.#hasFailed(term, sample);
-      const kept = failed ? this.#handleFailure(i, evaluate(i), sample) : sample;
+      const kept = failed ? yield* this.#handleFailure(i, evaluate(i), sample) : sample;
       if (failed) this.#stepScale = Math.max(1e-5, this.#stepScale / 2);
-      else this.#stepScale = 1 / this.terms.length + this.#stepScale * (1 - 1 / this.terms.length);
+      else this.#stepScale = 1 / this.#terms.N + this.#stepScale * (1 - 1 / this.#terms.N);
       this.#record(term, this.#z, kept.value, this.subspace.project(kept.grad));
       this.#pathLength += norm(difference(this.theta, this.#lastGood));
       this.#updateHessian(term);
@@ -147,9 +205,10 @@ export class SumOfModels {
     }
   }
 
-  #evaluate(term: Term, evaluate: Evaluate, at = this.theta): Sample {
+  *#evaluate(term: Term, evaluate: Evaluate, at = this.theta): Task<Sample> {
     const grad = new Float64Array(this.theta.length);
-    const value = evaluate(at, grad);
+    const result = evaluate(at, grad);
+    const value = typeof result === 'number' ? result : yield* result;
     term.evaluations++;
     this.#evaluations++;
     this.#extendSubspace(grad);
@@ -167,7 +226,8 @@ export class SumOfModels {
       this.subspace.project(this.theta),
     ]);
     for (const changeBasis of basisChanges) {
-      for (const { z, grad, changes, hessian } of this.terms) {
+      changeBasis(this.#origin);
+      for (const { z, grad, changes, hessian } of active) {
         for (const vector of [z, grad]) changeBasis(vector);
         for (const change of changes) for (const vector of [change.step, change.grad]) changeBasis(vector);
         for (const { b } of hessian.columns) changeBasis(b);
@@ -182,7 +242,7 @@ export class SumOfModels {
     const { value } = sample;
     if (!isFiniteSample(sample)) return true;
     if (term.evaluations === 1) {
-      const others = this.terms.filter(({ evaluations }) => evaluations > 1).map((other) => other.value);
+      const others = this.active.filter(({ evaluations }) => evaluations > 1).map((other) => other.value);
       if (others.length === 0) return false;
       const mean = others.reduce((sum, v) => sum + v, 0) / others.length;
       const deviation = Math.sqrt(others.reduce((sum, v) => sum + (v - mean) ** 2, 0) / others.length);
@@ -197,10 +257,10 @@ export class SumOfModels {
    * Evaluates the term at the start of the last step, and moves back there unless its value is higher. Returns the
    * sample at the resulting point.
    */
-  #handleFailure(i: number, evaluate: Evaluate, failed: Sample): Sample {
-    const term = this.terms[i]!;
+  *#handleFailure(i: number, evaluate: Evaluate, failed: Sample): Task<Sample> {
+    const term = this.#terms.find(i)!;
     const { theta } = this;
-    const old = this.#evaluate(term, evaluate, this.#lastGood);
+    const old = yield* this.#evaluate(term, evaluate, this.#lastGood);
     if (!isFiniteSample(old)) {
       if (isFiniteSample(failed)) return failed;
       throw new NonFiniteError(i, old.value);
@@ -215,7 +275,7 @@ export class SumOfModels {
     for (let trial = 0; trial < 10 && !(sample.value - old.value < 10 * expected); trial++) {
       for (let k = 0; k < theta.length; k++) theta[k] = this.#round(0.99 * this.#lastGood[k]! + 0.01 * theta[k]!);
       this.#setPoint(theta);
-      sample = this.#evaluate(term, evaluate);
+      sample = yield* this.#evaluate(term, evaluate);
     }
     if (isFiniteSample(sample) && sample.value < old.value) {
       this.#record(term, this.subspace.project(this.#lastGood), old.value, this.subspace.project(old.grad));
@@ -269,9 +329,9 @@ export class SumOfModels {
 
   /** Resets the curvature of all terms to its initial value. */
   #resetCurvature(): void {
-    for (const term of this.terms) {
+    for (const term of this.active) {
       term.changes = [];
-      term.hessian = { diagonal: term.isActive ? this.#settings.hessianInit : 0, columns: [] };
+      term.hessian = { diagonal: this.#settings.hessianInit, columns: [] };
     }
     this.#hessian.recompute();
   }
@@ -280,7 +340,7 @@ export class SumOfModels {
   #moveToMinimiser(factor: Float64Array): void {
     const { minStep, maxStepRatio } = this.#settings;
     const gradient = new Float64Array(this.#z.length);
-    for (const { z, grad, hessian } of this.terms) {
+    for (const { z, grad, hessian } of this.active) {
       addProduct(hessian, difference(this.#z, z), gradient);
       axpy(1, grad, gradient);
     }
@@ -289,7 +349,7 @@ export class SumOfModels {
     const length = norm(step);
     if (length > 0 && length < minStep) scale(minStep / length, step, step);
     const maxLength = (maxStepRatio * this.#pathLength) / this.#evaluations;
-    if (this.#evaluations > this.terms.length && maxLength > 0 && norm(step) > maxLength)
+    if (this.#evaluations > this.#terms.N && maxLength > 0 && norm(step) > maxLength)
       scale(maxLength / norm(step), step, step);
     this.#lastGood.set(this.theta);
     this.subspace.addTo(this.theta, step);

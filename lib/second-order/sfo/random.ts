@@ -10,6 +10,15 @@ export class Random {
     this.#state = hash >>> 0;
   }
 
+  /** What the numbers to come depend on: an integer of 32 bits, signed or not. */
+  get state(): number {
+    return this.#state;
+  }
+
+  set state(state: number) {
+    this.#state = state;
+  }
+
   /** Uniform in [0, 1): mulberry32. */
   uniform(): number {
     this.#state = (this.#state + 0x6d2b79f5) | 0;
@@ -23,9 +32,20 @@ export class Random {
     return Math.sqrt(-2 * Math.log(1 - this.uniform())) * Math.cos(2 * Math.PI * this.uniform());
   }
 
+  /** `count` of the integers 0 … length − 1, in ascending order: Floyd's sample without replacement. */
+  sample(length: number, count: number): number[] {
+    const chosen = new Set<number>();
+    for (let last = Math.max(0, length - count); last < length; last++) {
+      const i = Math.floor(this.uniform() * (last + 1));
+      chosen.add(chosen.has(i) ? last : i);
+    }
+    return [...chosen].sort((a, b) => a - b);
+  }
+
   /** The integers 0 … length − 1 in random order: Fisher–Yates shuffle. */
   permutation(length: number): Int32Array {
-    const order = Int32Array.from({ length }, (_, i) => i);
+    const order = new Int32Array(length);
+    for (let i = 0; i < length; i++) order[i] = i;
     for (let i = length - 1; i > 0; i--) {
       const j = Math.floor(this.uniform() * (i + 1));
       const swapped = order[i] as number;

@@ -1,5 +1,8 @@
+import { totalmem } from 'node:os';
+import { rangeError, show } from '../../check/errors.js';
 import { checkInteger, checkNumber, checkOneOf } from '../../check/options.js';
 import type { HessianUpdate } from './hessian.js';
+import { subspaceSize } from './subspace.js';
 
 /** How the next term is chosen among the active terms. @inline */
 export type Selection = 'distance' | 'random' | 'cyclic';
@@ -61,6 +64,21 @@ export const sfoOptionNames = [
   'hessianUpdate',
   'seed',
 ] as const;
+
+/** Refuses more terms than there is memory for. @throws RangeError */
+export function checkTermCount(who: string, argument: string, N: number, elements: number): void {
+  const { size } = subspaceSize(elements, N);
+  const bytes = 8 * (size ** 2 + (size === elements ? 0 : size * elements));
+  const gigabytes = (value: number): string => `${Math.round(value / 1e9)} GB`;
+  if (bytes > totalmem())
+    throw rangeError(
+      who,
+      argument,
+      show(N),
+      'fewer terms',
+      `with ${elements} elements they take ${gigabytes(bytes)}, and this machine has ${gigabytes(totalmem())}`,
+    );
+}
 
 /** Checks the hyper-parameters and fills in their defaults. @throws TypeError, RangeError */
 export function checkSettings(who: string, options: SFOHyperParameters): SFOSettings & { readonly seed: number } {

@@ -4,9 +4,19 @@ import { lengthOf } from '../../check/typed-array.js';
 import { type Arrays, assemble, collect, type Param, type ParamTree, structureOf } from '../../core/params.js';
 import { type Evaluate, isFinitePoint } from '../evaluation.js';
 import { FlatParams } from '../flat-params.js';
+import type { Vector } from '../linalg.js';
+import { finish, isThenable } from '../task.js';
+import { GradientCheck } from '../unwritten.js';
 import { NonFiniteError, SumOfModels } from './model.js';
 import { Random } from './random.js';
-import { checkSettings, type SFOHyperParameters, sfoOptionNames } from './settings.js';
+import {
+  checkSettings,
+  checkTermCount,
+  type SFOHyperParameters,
+  type SFOSettings,
+  sfoOptionNames,
+} from './settings.js';
+import { loadRun, type SFOStateDict, saveRun } from './state-dict.js';
 
 const name = 'SFO';
 
@@ -18,9 +28,10 @@ export interface SFOOptions<P extends ParamTree = ParamTree> extends SFOHyperPar
   /** Number of terms. An integer in [1, inf); 25 to 100 works best. Required. */
   readonly N: number;
   /**
-   * Returns the value of term i = 0 … N − 1 at `params` and writes its gradient to `grads`. `params` are those given to
-   * the constructor; f must not change them. `grads` have the structure of the params and are filled with zeros before
-   * each call. Each i must always be the same function: the same minibatch, the same dropout mask. Required.
+   * Returns the value of term i = 0 … N − 1 at `params` and writes its gradient to `grads`, every element of it.
+   * `params` are those given to the constructor; f must not change them. `grads` have the structure of the params. f may
+   * add to them (`grads[k] += …`): then they are filled with zeros before. Each i must always be the same function: the
+   * same minibatch, the same dropout mask. Required.
    */
   readonly f: (i: number, params: P, grads: GradsOf<P>) => number;
 }
@@ -58,7 +69,7 @@ export interface SFOResult {
  * Use it for minibatches that stay the same: about √(examples)/10 of them, but at least 25. It takes 3N + 3 float64 of
  * memory for each element of the params. Arithmetic is float64; points are rounded to float32, because the params are.
  *
- * The optimizer's state cannot be saved. A new one starts without curvature, from the current params.
+ * `stateDict` and `loadStateDict` save and resume a run, bit for bit; checkpoints hold the state.
  *
  * If a value or gradient is not finite, the step is undone; `nonFinite` counts such evaluations. `step` throws if f
  * throws, or if the term is finite neither at the current point nor at the previous one. The params are then at the
@@ -94,10 +105,13 @@ export class SFO<P extends ParamTree = ParamTree> {
   readonly #userParams: P;
   readonly #params: FlatParams;
   readonly #grads: Arrays;
+  /** The memory of `grads`, in views that f does not get: what it defines on its own has no effect here. */
   readonly #gradArrays: readonly Float32Array[];
+  readonly #check: GradientCheck;
   readonly #f: SFOOptions<P>['f'];
   readonly #N: number;
-  readonly #model: SumOfModels;
+  #settings: SFOSettings & { readonly seed: number };
+  #model: SumOfModels;
   #stepCount = 0;
   #isBusy = false;
 
@@ -106,15 +120,17 @@ export class SFO<P extends ParamTree = ParamTree> {
     const { N, f, ...others } = options as SFOOptions<P>;
     this.#N = checkInteger(name, 'N', N, '[1, inf)');
     this.#f = checkFunction(name, 'f', f, 'a function, (i, params, grads) => value');
-    const { seed, ...settings } = checkSettings(name, others);
+    this.#settings = checkSettings(name, others);
     const tensors = collect(name, params)[0]?.tensors ?? [];
-    this.#gradArrays = tensors.map(({ data }) => new Float32Array(lengthOf(data)));
-    this.#grads = assemble(structureOf(name, tensors), tensors, this.#gradArrays);
+    const grads = tensors.map(({ data }) => new Float32Array(lengthOf(data)));
+    this.#grads = assemble(structureOf(name, tensors), tensors, grads);
+    this.#gradArrays = grads.map((grad) => grad.subarray());
+    this.#check = new GradientCheck(N);
     this.#userParams = params;
     this.#params = new FlatParams(name, params, this.#grads);
     if (this.#params.length === 0) throw rangeError(name, 'params', 'no elements', 'at least one element');
-    const theta = this.#readParams();
-    this.#model = new SumOfModels(theta, N, settings, new Random(seed, 'sfo'), true);
+    checkTermCount(name, 'N', N, this.#params.length);
+    this.#model = this.#newModel(this.#readParams(), this.#settings);
   }
 
   /** Number of steps that have changed the params. */
@@ -142,13 +158,13 @@ export class SFO<P extends ParamTree = ParamTree> {
       (i: number): Evaluate =>
       (theta, grad) => {
         evaluations++;
-        const value = this.#evaluate(i, theta as Float64Array, grad as Float64Array);
+        const value = this.#evaluate(i, theta, grad);
         if (!isFinitePoint(value, grad)) nonFinite++;
         return value;
       };
     this.#isBusy = true;
     try {
-      const { term, value, gradNorm, failed } = model.step(evaluate);
+      const { term, value, gradNorm, failed } = finish(model.step(evaluate));
       const applied = start.some((before, k) => before !== model.theta[k]);
       if (applied) this.#stepCount++;
       return { applied, term, value, gradNorm, evaluations, nonFinite, failed, active: model.active.length };
@@ -173,6 +189,62 @@ export class SFO<P extends ParamTree = ParamTree> {
     this.#model.replace(checkInteger(name, 'i', i, `[0, ${this.#N})`));
   }
 
+  /**
+   * Returns everything that a resumed run needs, apart from f: plain data that survives `structuredClone`. The arrays
+   * are copies. It holds the point too, so that the params may be restored before or after it.
+   *
+   * @throws TypeError while a step is running
+   * @example
+   * ```ts
+   * import { SFO } from 'schuss';
+   *
+   * const options = {
+   *   N: 30,
+   *   f(i: number, x: Float32Array, grads: Float32Array) {
+   *     grads[0] = x[0] - Math.sin(i);
+   *     return (x[0] - Math.sin(i)) ** 2 / 2;
+   *   },
+   * };
+   * const x = new Float32Array(1);
+   * const sfo = new SFO(x, options);
+   * for (let step = 0; step < 40; step++) sfo.step();
+   * const resumed = new SFO(x.slice(), options);
+   * resumed.loadStateDict(structuredClone(sfo.stateDict())); // continues bit for bit
+   * console.log(resumed.stepCount); // 40, or a few less if steps failed
+   * ```
+   */
+  stateDict(): SFOStateDict {
+    this.#checkIdle();
+    return saveRun(name, this.#params.tensors, {
+      stepCount: this.#stepCount,
+      N: this.#N,
+      settings: this.#settings,
+      model: this.#model.state,
+    });
+  }
+
+  /**
+   * Replaces everything that was learnt, the counts and the hyper-parameters by those of a state that {@link stateDict}
+   * returned. The arrays are copied. The params do not change: restore them too. If they differ from the saved point, the
+   * next step starts from them. If it throws, nothing has changed.
+   *
+   * @throws TypeError for another class, names or types, or while a step is running; RangeError for another version, N,
+   *   lengths or counts
+   */
+  loadStateDict(dict: SFOStateDict): void {
+    this.#checkIdle();
+    const { stepCount, settings, model: state } = loadRun(name, this.#params.tensors, this.#N, dict);
+    const model = this.#newModel(state.theta.slice(), settings);
+    model.load(state);
+    this.#settings = settings;
+    this.#model = model;
+    this.#stepCount = stepCount;
+  }
+
+  #newModel(theta: Float64Array, { seed, ...settings }: SFOSettings & { readonly seed: number }): SumOfModels {
+    return new SumOfModels(theta, this.#N, settings, new Random(seed, 'sfo'), true);
+  }
+
   #readParams(): Float64Array {
     const theta = new Float64Array(this.#params.length);
     this.#params.read(theta);
@@ -181,17 +253,34 @@ export class SFO<P extends ParamTree = ParamTree> {
     return theta;
   }
 
-  #evaluate(i: number, theta: Float64Array, grad: Float64Array): number {
+  #evaluate(i: number, theta: Vector, grad: Vector): number {
     this.#params.write(theta);
-    for (const array of this.#gradArrays) array.fill(0);
+    this.#params.checkGrads();
+    const value = finish(
+      this.#check.evaluate(
+        this.#gradArrays,
+        () => this.#call(i),
+        (k, index) => this.#unwritten(i, k, index),
+      ),
+    );
+    this.#params.readGrads(grad);
+    return value;
+  }
+
+  #unwritten(i: number, k: number, index: number): TypeError {
+    const path = this.#params.gradPaths[k];
+    const hint = 'f must write every element of grads';
+    return typeError(name, `${path}[${index}] of f(${i})`, 'not written', 'the derivative at params', hint);
+  }
+
+  #call(i: number): number {
     const value: unknown = this.#f(i, this.#userParams, this.#grads as GradsOf<P>);
     if (typeof value !== 'number') {
-      const isPromise = typeof (value as { then?: unknown } | null | undefined)?.then === 'function';
-      const hint = isPromise ? 'it must not be async' : undefined;
+      const hint = isThenable(value) ? 'it must not be async' : undefined;
       throw typeError(name, `f(${i})`, show(value), 'the value, a number', hint);
     }
     this.#params.check();
-    this.#params.readGrads(grad);
+    this.#params.checkGrads();
     return value;
   }
 

@@ -6,6 +6,12 @@ import { addCombination, gemmInPlace, gram, orthonormalise, project } from './ta
 /** Anything shorter than this is treated as rounding. */
 export const tiny = 1e-12;
 
+/** K_min and K_max of the {@link Subspace} for N terms of M variables. */
+export function subspaceSize(M: number, N: number): { readonly least: number; readonly size: number } {
+  const least = Math.min(2 * N + 2, M);
+  return { least, size: Math.min(Math.ceil(1.5 * least), M) };
+}
+
 /** Changes the basis of a vector in place. Apply it to every vector that is expressed in the old basis. */
 export type BasisChange = (vector: Float64Array) => void;
 
@@ -37,9 +43,10 @@ export class Subspace {
 
   constructor(theta: Float64Array, N: number, random: Random) {
     const M = theta.length;
-    this.least = Math.min(2 * N + 2, M);
-    this.size = Math.min(Math.ceil(1.5 * this.least), M);
-    this.isIdentity = this.size === M;
+    const { least, size } = subspaceSize(M, N);
+    this.least = least;
+    this.size = size;
+    this.isIdentity = size === M;
     this.#random = random;
     this.#count = this.isIdentity ? M : 1;
     this.columns = Array.from({ length: this.isIdentity ? 0 : this.size }, () => new Float64Array(M));
@@ -47,6 +54,17 @@ export class Subspace {
     const first = this.columns[0]!;
     first.set(maxAbs(theta) > 0 ? theta : theta.map(() => random.normal()));
     scale(1 / norm(first), first, first);
+  }
+
+  /** Takes over the columns in use of another subspace of this size. */
+  load(columns: readonly Float64Array[]): void {
+    if (this.isIdentity) return;
+    for (const [k, column] of this.columns.entries()) {
+      const source = columns[k];
+      if (source === undefined) column.fill(0);
+      else column.set(source);
+    }
+    this.#count = columns.length;
   }
 
   /** K_cur: number of columns in use. The others are zero. */

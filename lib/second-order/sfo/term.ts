@@ -3,9 +3,10 @@ import { type Change, type Hessian, quadraticForm } from './hessian.js';
 
 /** A term of the sum (a subfunction in the paper): its last evaluation, its history, and its quadratic model. */
 export interface Term {
+  /** Its number in the sum, 0 … N − 1. */
+  readonly index: number;
   /** Number of evaluations of the term since the start, or since it was replaced by another function. */
   evaluations: number;
-  isActive: boolean;
   /** Whether the term has been evaluated. Until then, `z` is the starting point and `grad` is zero. */
   isKnown: boolean;
   /** The point of the last evaluation, in the subspace. */

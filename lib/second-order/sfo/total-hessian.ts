@@ -1,5 +1,6 @@
 import { EVD, Matrix } from 'ml-matrix';
 import { dot, maxAbs } from '../linalg.js';
+import type { ActiveTerms } from './active-terms.js';
 import { cholesky } from './cholesky.js';
 import { addLowRank, type Hessian, median } from './hessian.js';
 import type { Subspace } from './subspace.js';
@@ -7,14 +8,14 @@ import type { Term } from './term.js';
 
 /** The Hessian of the sum of all models, H = Σ Hᵢ, in the subspace. */
 export class TotalHessian {
-  readonly #terms: readonly Term[];
+  readonly #terms: ActiveTerms;
   readonly #subspace: Subspace;
   /**
    * H without the diagonal parts of its terms: the lower triangle, row-major, `subspace.size` elements to a matrix row.
    */
   readonly #lowRank: Float64Array;
 
-  constructor(terms: readonly Term[], subspace: Subspace) {
+  constructor(terms: ActiveTerms, subspace: Subspace) {
     this.#terms = terms;
     this.#subspace = subspace;
     this.#lowRank = new Float64Array(subspace.size ** 2);
@@ -22,7 +23,12 @@ export class TotalHessian {
 
   /** Sum of the diagonals of the active terms. */
   get #diagonal(): number {
-    return this.#terms.reduce((sum, { isActive, hessian }) => (isActive ? sum + hessian.diagonal : sum), 0);
+    return this.#terms.active.reduce((sum, { hessian }) => sum + hessian.diagonal, 0);
+  }
+
+  /** H without the diagonal parts: the live array. */
+  get lowRank(): Float64Array {
+    return this.#lowRank;
   }
 
   /** Replaces the Hessian of a term. */
@@ -35,7 +41,7 @@ export class TotalHessian {
   /** Sums the terms again. Needed after a change of basis; it also removes the rounding errors of {@link replace}. */
   recompute(): void {
     this.#lowRank.fill(0);
-    for (const { hessian } of this.#terms) addLowRank(hessian, 1, this.#lowRank);
+    for (const { hessian } of this.#terms.active) addLowRank(hessian, 1, this.#lowRank);
   }
 
   /** vᵀHv. */

@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { LineSearch, type Trial } from '../../../lib/second-order/lbfgs/line-search.js';
+import { finish } from '../../../lib/second-order/task.js';
 
 const recorded = (
   JSON.parse(readFileSync(join(__dirname, '../../support/second-order/scipy.json'), 'utf8')) as {
@@ -45,10 +46,12 @@ function search(line: Line, first: number) {
   const [value, slope] = line(0);
   const start: Trial = { step: 0, value, slope, grad: new Float64Array(0) };
   const grad = () => new Float64Array(0);
-  const found = new LineSearch([grad(), grad(), grad()]).run(start, first, (trial) => {
-    steps.push(trial.step);
-    [trial.value, trial.slope] = line(trial.step);
-  });
+  const found = finish(
+    new LineSearch([grad(), grad(), grad()]).run(start, first, (trial) => {
+      steps.push(trial.step);
+      [trial.value, trial.slope] = line(trial.step);
+    }),
+  );
   return { steps, found };
 }
 

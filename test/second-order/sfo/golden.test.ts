@@ -9,6 +9,7 @@ import { SumOfModels } from '../../../lib/second-order/sfo/model.js';
 import { Random } from '../../../lib/second-order/sfo/random.js';
 import { checkSettings } from '../../../lib/second-order/sfo/settings.js';
 import * as tall from '../../../lib/second-order/sfo/tall-matrix.js';
+import { finish } from '../../../lib/second-order/task.js';
 import { random } from '../../support/random.js';
 import { all, sample } from '../../support/sample.js';
 import type { Numbers } from '../../support/second-order/problems.js';
@@ -20,6 +21,10 @@ type Curve = readonly (number | null)[];
 const vector = (length: number, u: () => number) => Float64Array.from({ length }, () => 2 * u() - 1);
 const dot = (x: Float64Array, y: Float64Array) => x.reduce((sum, v, k) => sum + v * y[k]!, 0);
 const away = (x: Float64Array, y: Float64Array) => Math.hypot(...x.map((v, k) => v - y[k]!));
+
+/** Runs one step of a model on functions that return at once. */
+const stepOf = (model: SumOfModels, f: (i: number, x: Numbers, grad: Numbers) => number) =>
+  finish(model.step((i) => (theta, grad) => f(i, theta, grad)));
 
 describe('sums of quadratics reach the known minimum', () => {
   const sizes = [
@@ -116,7 +121,7 @@ describe('after every step', () => {
     const model = new SumOfModels(sum.start.slice(), sum.N, settings, new Random(seed, 'sfo'), false);
     const last = new Map<number, { at: Float64Array; grad: Float64Array }>();
     for (let step = 1; step <= count; step++) {
-      const { failed, term } = model.step((i) => (theta, grad) => {
+      const { failed, term } = stepOf(model, (i, theta, grad) => {
         const value = sum.f(i, theta, grad);
         last.set(i, { at: Float64Array.from(theta), grad: Float64Array.from(grad) });
         return value;
@@ -142,9 +147,10 @@ describe('after every step', () => {
       counts.add(subspace.count);
       for (const [i, row] of tall.gram(subspace.columns).entries())
         for (const [j, v] of row.entries()) expect(v).toBeCloseTo(i === j && i < subspace.count ? 1 : 0, 11);
+      const term = (i: number) => model.active.find(({ index }) => index === i)!;
       for (const [i, { at, grad }] of last) {
-        expect(away(inFull(model, model.terms[i]!.z), at)).toBeLessThan(1e-9);
-        expect(away(inFull(model, model.terms[i]!.grad), grad)).toBeLessThan(1e-9);
+        expect(away(inFull(model, term(i).z), at)).toBeLessThan(1e-9);
+        expect(away(inFull(model, term(i).grad), grad)).toBeLessThan(1e-9);
       }
     });
     // The subspace was full and collapsed.
@@ -153,9 +159,9 @@ describe('after every step', () => {
 
   test('each Hessian satisfies the secant equation of its newest change, and is positive definite', () => {
     let looked = 0;
-    steps(quadratics(6, 60), 100, ({ terms }) => {
-      for (const { changes, hessian, isActive } of terms) {
-        if (!isActive || changes.length === 0) continue;
+    steps(quadratics(6, 60), 100, ({ active }) => {
+      for (const { changes, hessian } of active) {
+        if (changes.length === 0) continue;
         const { step, grad } = changes[0]!;
         const product = new Float64Array(step.length);
         addProduct(hessian, step, product);
@@ -181,7 +187,7 @@ describe('after every step', () => {
             const z = model.subspace.project(theta);
             const gradient = new Float64Array(z.length);
             let size = 0;
-            for (const term of model.terms) {
+            for (const term of model.active) {
               const product = new Float64Array(z.length);
               const difference = z.map((v, k) => v - term.z[k]!);
               addProduct(term.hessian, difference, product);
@@ -212,8 +218,8 @@ describe('after every step', () => {
   test('the model of a term matches its values and gradients from its first change on', () => {
     const sum = quadratics(8, 12);
     let looked = 0;
-    steps(sum, 60, ({ terms }) => {
-      for (const [i, { changes }] of terms.entries())
+    steps(sum, 60, ({ active }) => {
+      for (const { index: i, changes } of active)
         for (const { step, grad } of changes) {
           looked++;
           const truth = step.map((v, k) => v * sum.curvatures[i]![k]!);
@@ -241,7 +247,7 @@ describe('after every step', () => {
     const seen = { kept: 0, back: 0 };
     for (let step = 0; step < 200; step++) {
       const calls: { value: number; at: Float64Array }[] = [];
-      const { failed, value } = model.step((i) => (theta, grad) => {
+      const { failed, value } = stepOf(model, (i, theta, grad) => {
         calls.push({ value: waves.f(i, theta, grad), at: Float64Array.from(theta) });
         return calls.at(-1)!.value;
       });

@@ -42,9 +42,13 @@ test('fn must return a number', () => {
     expect(returns(bad)).toBe(`TypeError: minimize: fn: ${shown}, expected the value, a number`);
   }
   expect(returns(Promise.resolve(1))).toBe(
-    'TypeError: minimize: fn: a Promise, expected the value, a number (it must not be async)',
+    'TypeError: minimize: fn: a Promise, expected the value, a number (it must not be async, except in minimizeAsync)',
   );
-  const term = thrown(() => anyMinimize({ N: 3, f: (i: number) => (i < 2 ? 0 : 'x') }, at));
+  const f = (i: number, _: Numbers, grad: Numbers) => {
+    grad.fill(0);
+    return i < 2 ? 0 : 'x';
+  };
+  const term = thrown(() => anyMinimize({ N: 3, f }, at));
   expect(term).toBe('TypeError: minimize: fn.f(2): "x", expected the value, a number');
 });
 

@@ -24,7 +24,7 @@ test("'lbfgs' minimizes the sum, and each term is an evaluation", () => {
     N,
     f: (i: number, x: Numbers, grad: Numbers) => {
       calls++;
-      expect([...grad]).toEqual([0]);
+      expect([...grad]).toEqual([calls <= N ? Number.NaN : 0]);
       return f(i, x, grad);
     },
   };
