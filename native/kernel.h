@@ -44,7 +44,7 @@ struct Kernel {
   const char* name;
   const char* state;      ///< names of the state buffers, in order
   const char* constants;  ///< names of the constants, in order
-  size_t stateCount;
+  size_t stateCount, constantCount;
   Layout layout[kMaxState];
   bool perRow;  ///< a span must be one whole matrix row; other kernels accept any part of a tensor
   void (*run)(const Pass& pass, const float* constants, const Span& span);

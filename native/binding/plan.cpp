@@ -132,6 +132,10 @@ napi_value setTensor(napi_env env, napi_callback_info info) {
     fail(env, name + ": another number of state blocks");
     return nullptr;
   }
+  if (kernel->constantCount > plan->plan().constantCount()) {
+    fail(env, name + ": has more constants than a row of the plan");
+    return nullptr;
+  }
   if (kernel->layout[0] != kElement && (columns == 0 ? param.length > 0 : param.length % columns != 0)) {
     fail(env, name + ": needs whole rows");
     return nullptr;
@@ -200,6 +204,10 @@ napi_value setRowGrad(napi_env env, napi_callback_info info) {
   const size_t rowLength = count == 0 ? 0 : values.length / count;
   if (count == 0 ? values.length > 0 : rowLength == 0 || values.length % count != 0) {
     fail(env, "values that are no whole rows");
+    return nullptr;
+  }
+  if (count > 0 && !plan->plan().takesRows(index, rowLength)) {
+    fail(env, "a sparse gradient that does not fit its param");
     return nullptr;
   }
   plan->watchGrad(env, index, call.value(3), values.data, values.length);

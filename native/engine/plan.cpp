@@ -35,6 +35,12 @@ void Plan::setSparseGrad(size_t i, const SparseGrad& grad) {
   isPartitioned_ = false;
 }
 
+bool Plan::takesRows(size_t i, size_t rowLength) const {
+  const Tensor& tensor = tensors_[i];
+  if (tensor.kernel == nullptr || tensor.hasNorms() || tensor.hasMeans()) return false;
+  return !tensor.kernel->perRow || rowLength == tensor.columns;
+}
+
 void Plan::begin() {
   for (size_t i = 0; i < tensors_.size(); ++i) tensors_[i].row = constants_.rowOf[i];
 }

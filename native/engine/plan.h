@@ -51,6 +51,10 @@ class Plan {
   size_t length(size_t i) const { return tensors_[i].span.length; }
   const KernelSet& set() const { return set_; }
 
+  /// Number of constants in a row, besides the Pass.
+  size_t constantCount() const { return constants_.stride - kPassFloats; }
+  /// Whether a sparse gradient with rows of this length fits the tensor.
+  bool takesRows(size_t i, size_t rowLength) const;
   /// `columns` is the length of a matrix row of the param, for kernels with state of rows or columns.
   void setTensor(size_t i, const Kernel* kernel, const Span& span, size_t columns);
   void setGrad(size_t i, float* grad);

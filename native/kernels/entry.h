@@ -79,6 +79,7 @@ constexpr Kernel entryOf(const char* name, decltype(Kernel::run) run) {
   kernel.state = K::kState;
   kernel.constants = K::kConstants;
   kernel.stateCount = stateCount;
+  kernel.constantCount = constantCount;
   for (size_t s = 0; s < stateCount; ++s) kernel.layout[s] = layoutOf<K>(s, 0);
   kernel.run = run;
   return kernel;
