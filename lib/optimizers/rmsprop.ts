@@ -49,7 +49,7 @@ export const rmsprop = {
       reference:
         ([lr, alpha, oneMinusAlpha, eps], [squareAvg]) =>
         (i, param, grad) => {
-          squareAvg[i] = f(alpha * squareAvg[i]!) + f(oneMinusAlpha * f(grad * grad));
+          squareAvg[i] = f(alpha * squareAvg[i]!) + f(f(oneMinusAlpha * grad) * grad);
           return param - f(f(lr * grad) / f(f(Math.sqrt(squareAvg[i]!)) + eps));
         },
     }),
@@ -59,7 +59,7 @@ export const rmsprop = {
       reference:
         ([lr, alpha, oneMinusAlpha, eps, momentum], [squareAvg, momentumBuffer]) =>
         (i, param, grad) => {
-          squareAvg[i] = f(alpha * squareAvg[i]!) + f(oneMinusAlpha * f(grad * grad));
+          squareAvg[i] = f(alpha * squareAvg[i]!) + f(f(oneMinusAlpha * grad) * grad);
           momentumBuffer[i] = f(momentum * momentumBuffer[i]!) + f(grad / f(f(Math.sqrt(squareAvg[i]!)) + eps));
           return param - f(lr * momentumBuffer[i]!);
         },
@@ -70,7 +70,7 @@ export const rmsprop = {
       reference:
         ([lr, alpha, oneMinusAlpha, eps], [squareAvg, gradAvg]) =>
         (i, param, grad) => {
-          squareAvg[i] = f(alpha * squareAvg[i]!) + f(oneMinusAlpha * f(grad * grad));
+          squareAvg[i] = f(alpha * squareAvg[i]!) + f(f(oneMinusAlpha * grad) * grad);
           gradAvg[i] = f(alpha * gradAvg[i]!) + f(oneMinusAlpha * grad);
           return param - f(f(lr * grad) / f(deviation(squareAvg[i]!, gradAvg[i]!) + eps));
         },
@@ -81,7 +81,7 @@ export const rmsprop = {
       reference:
         ([lr, alpha, oneMinusAlpha, eps, momentum], [squareAvg, gradAvg, momentumBuffer]) =>
         (i, param, grad) => {
-          squareAvg[i] = f(alpha * squareAvg[i]!) + f(oneMinusAlpha * f(grad * grad));
+          squareAvg[i] = f(alpha * squareAvg[i]!) + f(f(oneMinusAlpha * grad) * grad);
           gradAvg[i] = f(alpha * gradAvg[i]!) + f(oneMinusAlpha * grad);
           momentumBuffer[i] =
             f(momentum * momentumBuffer[i]!) + f(grad / f(deviation(squareAvg[i]!, gradAvg[i]!) + eps));

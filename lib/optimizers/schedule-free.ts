@@ -118,7 +118,7 @@ export const scheduleFreeAdamw = {
           [z, x, expAvgSq],
         ) =>
         (i, param, grad) => {
-          expAvgSq[i] = f(beta2 * expAvgSq[i]!) + f(oneMinusBeta2 * f(grad * grad));
+          expAvgSq[i] = f(beta2 * expAvgSq[i]!) + f(f(oneMinusBeta2 * grad) * grad);
           const direction = f(grad / f(f(f(Math.sqrt(expAvgSq[i]!)) * inverseBiasCorrection2Sqrt) + eps));
           z[i] = z[i]! - f(lr * f(direction + f(weightDecay * param)));
           x[i] = f(oneMinusWeight * x[i]!) + f(weight * z[i]!);

@@ -6,7 +6,7 @@ struct RmsProp {
   CONSTANTS(lr, alpha, oneMinusAlpha, eps)
   template <class V>
   void update(V& param, V grad, V& squareAvg) const {
-    squareAvg = V(alpha) * squareAvg + V(oneMinusAlpha) * (grad * grad);
+    squareAvg = V(alpha) * squareAvg + (V(oneMinusAlpha) * grad) * grad;
     param = param - V(lr) * grad / (sqrt(squareAvg) + V(eps));
   }
 };
@@ -16,7 +16,7 @@ struct RmsPropMomentum {
   CONSTANTS(lr, alpha, oneMinusAlpha, eps, momentum)
   template <class V>
   void update(V& param, V grad, V& squareAvg, V& momentumBuffer) const {
-    squareAvg = V(alpha) * squareAvg + V(oneMinusAlpha) * (grad * grad);
+    squareAvg = V(alpha) * squareAvg + (V(oneMinusAlpha) * grad) * grad;
     momentumBuffer = V(momentum) * momentumBuffer + grad / (sqrt(squareAvg) + V(eps));
     param = param - V(lr) * momentumBuffer;
   }
@@ -34,7 +34,7 @@ struct RmsPropCentered {
   CONSTANTS(lr, alpha, oneMinusAlpha, eps)
   template <class V>
   void update(V& param, V grad, V& squareAvg, V& gradAvg) const {
-    squareAvg = V(alpha) * squareAvg + V(oneMinusAlpha) * (grad * grad);
+    squareAvg = V(alpha) * squareAvg + (V(oneMinusAlpha) * grad) * grad;
     gradAvg = V(alpha) * gradAvg + V(oneMinusAlpha) * grad;
     param = param - V(lr) * grad / (deviation(squareAvg, gradAvg) + V(eps));
   }
@@ -45,7 +45,7 @@ struct RmsPropCenteredMomentum {
   CONSTANTS(lr, alpha, oneMinusAlpha, eps, momentum)
   template <class V>
   void update(V& param, V grad, V& squareAvg, V& gradAvg, V& momentumBuffer) const {
-    squareAvg = V(alpha) * squareAvg + V(oneMinusAlpha) * (grad * grad);
+    squareAvg = V(alpha) * squareAvg + (V(oneMinusAlpha) * grad) * grad;
     gradAvg = V(alpha) * gradAvg + V(oneMinusAlpha) * grad;
     momentumBuffer = V(momentum) * momentumBuffer + grad / (deviation(squareAvg, gradAvg) + V(eps));
     param = param - V(lr) * momentumBuffer;

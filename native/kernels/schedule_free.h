@@ -18,7 +18,7 @@ struct ScheduleFreeAdamW {
             weightDecay)
   template <class V>
   void update(V& param, V grad, V& z, V& x, V& expAvgSq) const {
-    expAvgSq = V(beta2) * expAvgSq + V(oneMinusBeta2) * (grad * grad);
+    expAvgSq = V(beta2) * expAvgSq + (V(oneMinusBeta2) * grad) * grad;
     const V direction = grad / (sqrt(expAvgSq) * V(inverseBiasCorrection2Sqrt) + V(eps));
     z = z - V(lr) * (direction + V(weightDecay) * param);
     x = V(oneMinusWeight) * x + V(weight) * z;
