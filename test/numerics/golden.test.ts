@@ -61,6 +61,8 @@ golden('g² beyond float32', (params, options) => new RAdam(params, options as n
 golden('g² beyond float32', rmsprop, {
   RMSprop: run(truth.rmsprop),
   momentum: run(truth.rmspropMomentum, { momentum: 0.9 }),
+  centered: run(truth.rmspropCentered, { centered: true, alpha: 0.95 }),
+  'centered, momentum': run(truth.rmspropCenteredMomentum, { centered: true, alpha: 0.95, momentum: 0.9 }),
 });
 golden('g² beyond float32', schedulefree, { ScheduleFreeAdamW: run(truth.scheduleFreeAdamw) });
 
