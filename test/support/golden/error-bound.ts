@@ -421,13 +421,26 @@ const asgd: Bound = (h, t) => (x) => {
   x.mu = new Ball(1 / Math.max(1, t - h.t0), 0);
 };
 
+/**
+ * (1-weight)*from + weight*to, computed from the nearer end: near + fraction*(to - from). The difference, the constant
+ * and the product round, and then the sum. The errors of both ends count by their weights.
+ */
+function interpolated(from: Ball, to: Ball, weight: number): Ball {
+  if (from.isZero && to.isZero) return ZERO;
+  const part = Math.min(weight, 1 - weight);
+  if (part === 0) return weight === 0 ? from : to;
+  const distance = Math.abs(to.exact - from.exact) + to.radius + from.radius;
+  const radius = (1 - weight) * from.radius + weight * to.radius + part * 3 * U * (1 + 4 * U) * distance + TINY;
+  return rounded((1 - weight) * from.exact + weight * to.exact, radius);
+}
+
 /** x and y after a step of z. */
 function average(x: BallCell, h: Hyper, t: number, beta: number): void {
   const past = { lrMax: x.lrMax.exact, sum: x.sum.exact };
   const c = truth.averagingWeight(past, h, t);
   [x.lrMax, x.sum] = [new Ball(past.lrMax, 0), new Ball(past.sum, 0)]; // in float64
-  x.x = x.x.times(scalar(1 - c)).plus(x.z.times(scalar(c)));
-  x.w = x.z.times(scalar(1 - beta)).plus(x.x.times(scalar(beta)));
+  x.x = interpolated(x.x, x.z, c);
+  x.w = interpolated(x.z, x.x, beta);
 }
 
 const scheduleFreeSgd: Bound = (h, t) => {
