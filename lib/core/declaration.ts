@@ -110,7 +110,7 @@ export const commonHyperParameters = {
 export const optimizerHyperParameters = {
   /** Upper bound on the global L2 norm of the gradients. Larger gradients are scaled down. */
   clipNorm: { range: '(0, inf)' },
-  /** Skip a step whose gradients contain NaN or infinity: params and state stay unchanged. */
+  /** Skip a step whose gradients, after `gradScale`, contain NaN or infinity: params and state stay unchanged. */
   skipNonFinite: { default: false },
   /** Set the gradients to 0 in the same pass over memory. */
   zeroGrads: { default: false },

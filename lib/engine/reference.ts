@@ -7,6 +7,8 @@ import { rowOf, type Tensor, type Work, walk, walkRow, walkWithNorms } from './r
 
 // The executable specification of native/engine/plan.cpp: the same operations in the same order.
 const f = Math.fround;
+/** The largest float32. */
+const maxFloat = (2 - 2 ** -23) * 2 ** 127;
 
 /** The gradient of one tensor, dense or sparse. */
 type Grad = Float32Array | { readonly rows: Rows; readonly values: Float32Array };
@@ -68,6 +70,24 @@ interface Watches {
 
 const watch = (array: Float32Array | Rows): Watch => ({ array, length: lengthOf(array) });
 const isGone = ({ array, length }: Watch): boolean => lengthOf(array) !== length;
+
+/** Writes the norm. Returns gradScale, times the coefficient of clipNorm. */
+function clip(control: Float64Array, sumSquares: number): number {
+  const scale = control[Control.gradScale]!;
+  const norm = Math.sqrt(sumSquares) * Math.abs(scale);
+  control[Control.gradNorm] = norm;
+  if (control[Control.maxNorm] === Number.POSITIVE_INFINITY) return scale;
+  const coefficient = control[Control.maxNorm]! / (norm + 1e-6);
+  return scale * (coefficient > 1 ? 1 : coefficient);
+}
+
+/** Whether gradScale·g, which the kernels compute in float32, is finite for every gradient g. */
+function staysFinite(sumSquares: number, gradScale: number, grads: () => readonly Float32Array[]): boolean {
+  if (!Number.isFinite(sumSquares)) return false;
+  // No element exceeds the norm, so the largest one is rarely needed.
+  if (Math.sqrt(sumSquares) * Math.abs(gradScale) <= maxFloat) return true;
+  return Number.isFinite(f(gradScale * grads().reduce((most, g) => Math.max(most, referenceLinalg.maxAbs(g)), 0)));
+}
 
 class ReferencePlan implements Plan {
   readonly #tensors: Tensor[] = [];
@@ -148,26 +168,22 @@ class ReferencePlan implements Plan {
       for (const i of active) floatsOf(valuesOf(this.#grads[i]!)).fill(0);
     };
 
-    let scale = control[Control.gradScale]!;
+    let gradScale = f(control[Control.gradScale]!);
     control[Control.applied] = 1;
     if (control[Control.measureNorm] !== 0) {
       const sum = active.reduce((total, i) => {
         const some = gathered.get(i);
         return total + (some === undefined ? sumSquares(this.#grads[i] as Float32Array) : sumSquaresOfRows(some));
       }, 0);
-      const norm = Math.sqrt(sum) * Math.abs(scale);
-      control[Control.gradNorm] = norm;
-      if (control[Control.skipNonFinite] !== 0 && !Number.isFinite(sum)) {
+      gradScale = f(clip(control, sum));
+      const seen = (): Float32Array[] =>
+        active.flatMap((i) => gathered.get(i)?.map(({ grad }) => grad) ?? [this.#grads[i] as Float32Array]);
+      if (control[Control.skipNonFinite] !== 0 && !staysFinite(sum, gradScale, seen)) {
         control[Control.applied] = 0;
         if (zeroGrads) zero();
         return;
       }
-      if (control[Control.maxNorm] !== Number.POSITIVE_INFINITY) {
-        const coefficient = control[Control.maxNorm]! / (norm + 1e-6);
-        scale *= coefficient > 1 ? 1 : coefficient;
-      }
     }
-    const gradScale = f(scale);
     for (const i of active) {
       const row = rows.subarray(rowOf[i]! * stride, (rowOf[i]! + 1) * stride);
       const work = { row, gradScale: f(gradScale * row[Pass.gradScale]!), zeroGrad: zeroGrads };

@@ -33,10 +33,10 @@ export const adadelta = {
       reference:
         ([lr, rho, oneMinusRho, eps], [squareAvg, accDelta]) =>
         (i, param, grad) => {
-          squareAvg[i] = f(rho * squareAvg[i]!) + f(oneMinusRho * f(grad * grad));
+          squareAvg[i] = f(rho * squareAvg[i]!) + f(f(oneMinusRho * grad) * grad);
           const ratio = f(f(Math.sqrt(f(accDelta[i]! + eps))) / f(Math.sqrt(f(squareAvg[i]! + eps))));
           const delta = f(ratio * grad);
-          accDelta[i] = f(rho * accDelta[i]!) + f(oneMinusRho * f(delta * delta));
+          accDelta[i] = f(rho * accDelta[i]!) + f(f(oneMinusRho * delta) * delta);
           return param - f(lr * delta);
         },
     }),

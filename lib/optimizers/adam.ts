@@ -30,7 +30,7 @@ const kernels = {
       ([beta1, oneMinusBeta1, beta2, oneMinusBeta2, stepSize, inverseBiasCorrection2Sqrt, eps], [expAvg, expAvgSq]) =>
       (i, param, grad) => {
         expAvg[i] = f(beta1 * expAvg[i]!) + f(oneMinusBeta1 * grad);
-        expAvgSq[i] = f(beta2 * expAvgSq[i]!) + f(oneMinusBeta2 * f(grad * grad));
+        expAvgSq[i] = f(beta2 * expAvgSq[i]!) + f(f(oneMinusBeta2 * grad) * grad);
         return (
           param - f(f(stepSize * expAvg[i]!) / f(f(f(Math.sqrt(expAvgSq[i]!)) * inverseBiasCorrection2Sqrt) + eps))
         );
@@ -46,7 +46,7 @@ const kernels = {
       ) =>
       (i, param, grad) => {
         expAvg[i] = f(beta1 * expAvg[i]!) + f(oneMinusBeta1 * grad);
-        expAvgSq[i] = f(beta2 * expAvgSq[i]!) + f(oneMinusBeta2 * f(grad * grad));
+        expAvgSq[i] = f(beta2 * expAvgSq[i]!) + f(f(oneMinusBeta2 * grad) * grad);
         maxExpAvgSq[i] = maxExpAvgSq[i]! > expAvgSq[i]! ? maxExpAvgSq[i]! : expAvgSq[i]!;
         return (
           param - f(f(stepSize * expAvg[i]!) / f(f(f(Math.sqrt(maxExpAvgSq[i]!)) * inverseBiasCorrection2Sqrt) + eps))

@@ -73,7 +73,7 @@ export const ademamix = {
         (i, param, grad) => {
           expAvgFast[i] = f(beta1 * expAvgFast[i]!) + f(oneMinusBeta1 * grad);
           expAvgSlow[i] = f(beta3 * expAvgSlow[i]!) + f(oneMinusBeta3 * grad);
-          expAvgSq[i] = f(beta2 * expAvgSq[i]!) + f(oneMinusBeta2 * f(grad * grad));
+          expAvgSq[i] = f(beta2 * expAvgSq[i]!) + f(f(oneMinusBeta2 * grad) * grad);
           const mixed = f(f(fastStep * expAvgFast[i]!) + f(slowStep * expAvgSlow[i]!));
           return param - f(mixed / f(f(f(Math.sqrt(expAvgSq[i]!)) * inverseBiasCorrection2Sqrt) + eps));
         },

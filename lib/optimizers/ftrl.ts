@@ -10,6 +10,8 @@ import type { Params } from '../core/params.js';
 import { kernel } from '../engine/kernel.js';
 
 const f = Math.fround;
+/** The largest float32, and the largest one with a finite square. */
+const [largest, limit] = [(2 - 2 ** -23) * 2 ** 127, f(1.8446743e19)];
 
 export const ftrl = {
   name: 'FTRL',
@@ -39,10 +41,13 @@ export const ftrl = {
       reference:
         ([inverseLr, beta, l1, l2], [z, n]) =>
         (i, param, grad) => {
+          const raised = -limit > grad ? -limit : grad;
+          const seen = limit < raised ? limit : raised;
           const before = f(Math.sqrt(n[i]!));
-          n[i] = n[i]! + f(grad * grad);
+          const sum = f(n[i]! + f(seen * seen));
+          n[i] = largest < sum ? largest : sum;
           const after = f(Math.sqrt(n[i]!));
-          z[i] = f(z[i]! + grad) - f(f(f(after - before) * inverseLr) * param);
+          z[i] = f(z[i]! + seen) - f(f(f(after - before) * inverseLr) * param);
           // z − z is 0, or NaN where z is NaN: a NaN must not become a weight of 0.
           const pull = Math.abs(z[i]!) > l1 ? f(f(Math.sign(z[i]!) * l1) - z[i]!) : f(z[i]! - z[i]!);
           return pull / f(f(f(beta + after) * inverseLr) + l2);
@@ -66,7 +71,7 @@ type Resolved = ResolvedOf<typeof ftrl>;
  * A weight with |z| ≤ `l1` is exactly 0, so `l1` gives sparse weights.
  *
  * z starts at `−w·((β + √n₀)/η + l2) − sign(w)·l1`, so that a gradient of 0 leaves w unchanged. `lr` scales the weights
- * themselves: as in TensorFlow, lowering it shrinks them.
+ * themselves: as in TensorFlow, lowering it shrinks them. |g| counts as at most 1.8e19, whose square is finite.
  *
  * Options: `lr` (η, 0.05, (0, ∞)), `beta` (β, 1, [0, ∞)), `initialAccumulatorValue` (n₀, 0.1, [0, ∞), not a Schedule),
  * `l1` (0, [0, ∞)), `l2` (0, [0, ∞)).

@@ -69,7 +69,7 @@ export const lamb = {
           const [beta1, oneMinusBeta1, beta2, oneMinusBeta2] = constants;
           return (i, param, grad, out) => {
             expAvg[i] = f(beta1 * expAvg[i]!) + f(oneMinusBeta1 * grad);
-            expAvgSq[i] = f(beta2 * expAvgSq[i]!) + f(oneMinusBeta2 * f(grad * grad));
+            expAvgSq[i] = f(beta2 * expAvgSq[i]!) + f(f(oneMinusBeta2 * grad) * grad);
             out[0] = param;
             out[1] = direction(constants, param, expAvg[i]!, expAvgSq[i]!);
           };

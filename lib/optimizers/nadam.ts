@@ -56,7 +56,7 @@ export const nadam = {
         ) =>
         (i, param, grad) => {
           expAvg[i] = f(beta1 * expAvg[i]!) + f(oneMinusBeta1 * grad);
-          expAvgSq[i] = f(beta2 * expAvgSq[i]!) + f(oneMinusBeta2 * f(grad * grad));
+          expAvgSq[i] = f(beta2 * expAvgSq[i]!) + f(f(oneMinusBeta2 * grad) * grad);
           const ahead = f(f(gradStep * grad) + f(momentStep * expAvg[i]!));
           return param - f(ahead / f(f(f(Math.sqrt(expAvgSq[i]!)) * inverseBiasCorrection2Sqrt) + eps));
         },

@@ -43,7 +43,7 @@ export const radam = {
         ([beta1, oneMinusBeta1, beta2, oneMinusBeta2, stepSize, eps, rectified], [expAvg, expAvgSq]) =>
         (i, param, grad) => {
           expAvg[i] = f(beta1 * expAvg[i]!) + f(oneMinusBeta1 * grad);
-          expAvgSq[i] = f(beta2 * expAvgSq[i]!) + f(oneMinusBeta2 * f(grad * grad));
+          expAvgSq[i] = f(beta2 * expAvgSq[i]!) + f(f(oneMinusBeta2 * grad) * grad);
           const denominator = rectified > 0 ? f(f(Math.sqrt(expAvgSq[i]!)) + eps) : 1;
           return param - f(f(stepSize * expAvg[i]!) / denominator);
         },

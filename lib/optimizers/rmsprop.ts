@@ -11,10 +11,33 @@ import { kernel } from '../engine/kernel.js';
 
 const f = Math.fround;
 
-/** √max(s − a², 0). A NaN stays NaN. */
-function deviation(squareAvg: number, gradAvg: number): number {
-  const variance = f(squareAvg - f(gradAvg * gradAvg));
-  return f(Math.sqrt(0 > variance ? 0 : variance));
+/** The largest float32. */
+const largest = (2 - 2 ** -23) * 2 ** 127;
+type Centered = readonly [
+  lr: number,
+  alpha: number,
+  oneMinusAlpha: number,
+  eps: number,
+  momentum: number,
+  gradLimit: number,
+];
+const centered = ['lr', 'alpha', 'oneMinusAlpha', 'eps', 'momentum', 'gradLimit'] as const;
+
+/** Updates the averages s and a. Returns factor·g / (√max(s − a², 0) + ε). A NaN stays NaN. */
+function normalized(
+  [, alpha, oneMinusAlpha, eps, , gradLimit]: Centered,
+  [squareAvg, gradAvg]: readonly [Float32Array, Float32Array],
+  i: number,
+  factor: number,
+  grad: number,
+): number {
+  const raised = -gradLimit > grad ? -gradLimit : grad;
+  const seen = gradLimit < raised ? gradLimit : raised;
+  const square = f(f(alpha * squareAvg[i]!) + f(f(oneMinusAlpha * seen) * seen));
+  squareAvg[i] = largest < square ? largest : square;
+  gradAvg[i] = f(alpha * gradAvg[i]!) + f(oneMinusAlpha * seen);
+  const variance = f(squareAvg[i]! - f(gradAvg[i]! * gradAvg[i]!));
+  return f(f(factor * seen) / f(f(Math.sqrt(0 > variance ? 0 : variance)) + eps));
 }
 
 export const rmsprop = {
@@ -49,7 +72,7 @@ export const rmsprop = {
       reference:
         ([lr, alpha, oneMinusAlpha, eps], [squareAvg]) =>
         (i, param, grad) => {
-          squareAvg[i] = f(alpha * squareAvg[i]!) + f(oneMinusAlpha * f(grad * grad));
+          squareAvg[i] = f(alpha * squareAvg[i]!) + f(f(oneMinusAlpha * grad) * grad);
           return param - f(f(lr * grad) / f(f(Math.sqrt(squareAvg[i]!)) + eps));
         },
     }),
@@ -59,32 +82,26 @@ export const rmsprop = {
       reference:
         ([lr, alpha, oneMinusAlpha, eps, momentum], [squareAvg, momentumBuffer]) =>
         (i, param, grad) => {
-          squareAvg[i] = f(alpha * squareAvg[i]!) + f(oneMinusAlpha * f(grad * grad));
+          squareAvg[i] = f(alpha * squareAvg[i]!) + f(f(oneMinusAlpha * grad) * grad);
           momentumBuffer[i] = f(momentum * momentumBuffer[i]!) + f(grad / f(f(Math.sqrt(squareAvg[i]!)) + eps));
           return param - f(lr * momentumBuffer[i]!);
         },
     }),
     'rmsprop-centered': kernel({
       state: ['squareAvg', 'gradAvg'],
-      constants: ['lr', 'alpha', 'oneMinusAlpha', 'eps'],
-      reference:
-        ([lr, alpha, oneMinusAlpha, eps], [squareAvg, gradAvg]) =>
-        (i, param, grad) => {
-          squareAvg[i] = f(alpha * squareAvg[i]!) + f(oneMinusAlpha * f(grad * grad));
-          gradAvg[i] = f(alpha * gradAvg[i]!) + f(oneMinusAlpha * grad);
-          return param - f(f(lr * grad) / f(deviation(squareAvg[i]!, gradAvg[i]!) + eps));
-        },
+      constants: centered,
+      reference: (constants, averages) => (i, param, grad) =>
+        param - normalized(constants, averages, i, constants[0], grad),
     }),
     'rmsprop-centered-momentum': kernel({
       state: ['squareAvg', 'gradAvg', 'momentumBuffer'],
-      constants: ['lr', 'alpha', 'oneMinusAlpha', 'eps', 'momentum'],
+      constants: centered,
       reference:
-        ([lr, alpha, oneMinusAlpha, eps, momentum], [squareAvg, gradAvg, momentumBuffer]) =>
+        (constants, [squareAvg, gradAvg, momentumBuffer]) =>
         (i, param, grad) => {
-          squareAvg[i] = f(alpha * squareAvg[i]!) + f(oneMinusAlpha * f(grad * grad));
-          gradAvg[i] = f(alpha * gradAvg[i]!) + f(oneMinusAlpha * grad);
-          momentumBuffer[i] =
-            f(momentum * momentumBuffer[i]!) + f(grad / f(deviation(squareAvg[i]!, gradAvg[i]!) + eps));
+          const [lr, , , , momentum] = constants;
+          const pull = normalized(constants, [squareAvg, gradAvg], i, 1, grad);
+          momentumBuffer[i] = f(momentum * momentumBuffer[i]!) + pull;
           return param - f(lr * momentumBuffer[i]!);
         },
     }),
@@ -103,6 +120,8 @@ type Resolved = ResolvedOf<typeof rmsprop>;
  * centered   a ← α·a + (1−α)·g;  √max(s − a², 0) in place of √s
  * momentum   b ← μ·b + g / (√s + ε);  w ← w − η·b
  * ```
+ * With `centered`, |g| counts as at most 1.8e19/√(1−α): a larger square would make the variance ∞ − ∞.
+ *
  * Options: `lr` (η, 1e-2, [0, ∞)), `alpha` (α, 0.99, [0, 1)), `eps` (ε, 1e-8, [0, ∞)), `momentum` (μ, 0, [0, 1)),
  * `centered` (false), `weightDecay` (0, [0, ∞), L2).
  *
@@ -135,6 +154,8 @@ export class RMSprop extends Optimizer<typeof rmsprop> {
   }
 
   protected override constants({ lr, alpha, eps, momentum }: Resolved): number[] {
-    return [lr, alpha, 1 - alpha, eps, momentum];
+    // A little below the root, so that (1 − α)·gradLimit² is finite in spite of roundings.
+    const gradLimit = 0.99 * Math.sqrt(largest / (1 - alpha));
+    return [lr, alpha, 1 - alpha, eps, momentum, gradLimit];
   }
 }

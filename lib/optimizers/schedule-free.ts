@@ -36,6 +36,19 @@ const averagingParameters = {
 const scalars = { lrMax: 0, weightSum: 0, interpolation: 0 } as const;
 type Scalars = readonly [lrMax: number, weightSum: number, interpolation: number];
 
+/**
+ * (1 − weight)·from + weight·to, in float32. Exact if both are equal, so that a weight without a gradient does not drift,
+ * and at weights 0 and 1.
+ */
+function interpolate(from: number, to: number, weight: number, fraction: number): number {
+  return f((0.5 > weight ? from : to) + f(fraction * f(to - from)));
+}
+
+/** The last argument of `interpolate`: how far to go from the nearer end. */
+function fractionOf(weight: number): number {
+  return f(weight) < 0.5 ? weight : weight - 1;
+}
+
 export const scheduleFreeSgd = {
   name: 'ScheduleFreeSGD',
   reference,
@@ -53,13 +66,13 @@ export const scheduleFreeSgd = {
   kernels: {
     'schedule-free-sgd': kernel({
       state: ['z', 'x'],
-      constants: ['lr', 'weight', 'oneMinusWeight', 'momentum', 'oneMinusMomentum'],
+      constants: ['lr', 'weight', 'weightFraction', 'momentum', 'momentumFraction'],
       reference:
-        ([lr, weight, oneMinusWeight, momentum, oneMinusMomentum], [z, x]) =>
+        ([lr, weight, weightFraction, momentum, momentumFraction], [z, x]) =>
         (i, _param, grad) => {
           z[i] = z[i]! - f(lr * grad);
-          x[i] = f(oneMinusWeight * x[i]!) + f(weight * z[i]!);
-          return f(oneMinusMomentum * z[i]!) + f(momentum * x[i]!);
+          x[i] = interpolate(x[i]!, z[i]!, weight, weightFraction);
+          return interpolate(z[i]!, x[i]!, momentum, momentumFraction);
         },
     }),
   },
@@ -92,9 +105,9 @@ export const scheduleFreeAdamw = {
       constants: [
         'lr',
         'weight',
-        'oneMinusWeight',
+        'weightFraction',
         'beta1',
-        'oneMinusBeta1',
+        'beta1Fraction',
         'beta2',
         'oneMinusBeta2',
         'inverseBiasCorrection2Sqrt',
@@ -106,9 +119,9 @@ export const scheduleFreeAdamw = {
           [
             lr,
             weight,
-            oneMinusWeight,
+            weightFraction,
             beta1,
-            oneMinusBeta1,
+            beta1Fraction,
             beta2,
             oneMinusBeta2,
             inverseBiasCorrection2Sqrt,
@@ -118,11 +131,11 @@ export const scheduleFreeAdamw = {
           [z, x, expAvgSq],
         ) =>
         (i, param, grad) => {
-          expAvgSq[i] = f(beta2 * expAvgSq[i]!) + f(oneMinusBeta2 * f(grad * grad));
+          expAvgSq[i] = f(beta2 * expAvgSq[i]!) + f(f(oneMinusBeta2 * grad) * grad);
           const direction = f(grad / f(f(f(Math.sqrt(expAvgSq[i]!)) * inverseBiasCorrection2Sqrt) + eps));
           z[i] = z[i]! - f(lr * f(direction + f(weightDecay * param)));
-          x[i] = f(oneMinusWeight * x[i]!) + f(weight * z[i]!);
-          return f(oneMinusBeta1 * z[i]!) + f(beta1 * x[i]!);
+          x[i] = interpolate(x[i]!, z[i]!, weight, weightFraction);
+          return interpolate(z[i]!, x[i]!, beta1, beta1Fraction);
         },
     }),
   },
@@ -191,8 +204,8 @@ abstract class ScheduleFree<D extends Declaration> extends Optimizer<D> {
   train(): void {
     this.forEachParam((param, state, [, , interpolation]) => {
       const { z, x } = state as Record<'z' | 'x', Float32Array>;
-      const [beta, oneMinusBeta] = [f(interpolation as number), f(1 - (interpolation as number))];
-      for (let i = 0; i < x.length; i++) param[i] = f(oneMinusBeta * z[i]!) + f(beta * x[i]!);
+      const [beta, fraction] = [f(interpolation as number), f(fractionOf(interpolation as number))];
+      for (let i = 0; i < x.length; i++) param[i] = interpolate(z[i]!, x[i]!, beta, fraction);
     });
     this.#isEvaluating = false;
   }
@@ -272,7 +285,7 @@ export class ScheduleFreeSGD extends ScheduleFree<typeof scheduleFreeSgd> {
 
   protected override constants(resolved: ResolvedSGD, t: number, scalars: Scalars): number[] {
     const { warmedLr, weight } = averaging(resolved, t, scalars);
-    return [warmedLr, weight, 1 - weight, resolved.momentum, 1 - resolved.momentum];
+    return [warmedLr, weight, fractionOf(weight), resolved.momentum, fractionOf(resolved.momentum)];
   }
 
   protected override scalarsAfter(resolved: ResolvedSGD, t: number, scalars: Scalars): readonly number[] {
@@ -324,9 +337,9 @@ export class ScheduleFreeAdamW extends ScheduleFree<typeof scheduleFreeAdamw> {
     return [
       warmedLr,
       weight,
-      1 - weight,
+      fractionOf(weight),
       beta1,
-      1 - beta1,
+      fractionOf(beta1),
       beta2,
       1 - beta2,
       1 / Math.sqrt(1 - power(beta2, t)),

@@ -1,5 +1,6 @@
 #include "plan.h"
 
+#include <float.h>
 #include <math.h>
 
 #include <exception>
@@ -65,15 +66,17 @@ void Plan::run() {
   const bool isShared = maxThreads > 1 && traffic_ >= kMinSharedTraffic && partition_.taskCount() > 1;
   threads_ = !isShared ? 1 : parallel::always() ? maxThreads : autoTune_.choose(maxThreads);
   const double start = isShared ? seconds() : 0;
-  double gradScale = control.gradScale;
+  float gradScale = static_cast<float>(control.gradScale);
   if (control.measureNorm != 0) {
     const double sumSquares = measure();
-    if (!decide(sumSquares, &gradScale)) {
+    gradScale = static_cast<float>(clip(sumSquares));
+    if (control.skipNonFinite != 0 && !staysFinite(sumSquares, gradScale)) {
+      control.applied = 0;
       if (control.zeroGrads != 0) zeroGrads();
       return;
     }
   }
-  apply(static_cast<float>(gradScale));
+  apply(gradScale);
   if (isShared) autoTune_.record((seconds() - start) / static_cast<double>(traffic_));
 }
 
@@ -137,20 +140,32 @@ double Plan::measure() {
   return total;
 }
 
-/// Phase 2: writes the norm, and clips by it. Returns false if the step is to be skipped.
-bool Plan::decide(double sumSquares, double* gradScale) {
+/// Phase 2: writes the norm. Returns gradScale, times the coefficient of clipNorm.
+double Plan::clip(double sumSquares) {
   Control& control = *constants_.control;
-  control.gradNorm = sqrt(sumSquares) * fabs(*gradScale);
+  control.gradNorm = sqrt(sumSquares) * fabs(control.gradScale);
+  if (control.maxNorm == INFINITY) return control.gradScale;
+  const double coefficient = control.maxNorm / (control.gradNorm + 1e-6);
+  return control.gradScale * (coefficient > 1 ? 1 : coefficient);  // a NaN passes, as in PyTorch
+}
+
+/// Whether gradScale * grad, which the kernels compute in float32, is finite for every gradient.
+bool Plan::staysFinite(double sumSquares, float gradScale) {
   // Squares of floats do not overflow a double, so the sum is finite if and only if every gradient is.
-  if (control.skipNonFinite != 0 && !isfinite(sumSquares)) {
-    control.applied = 0;
-    return false;
+  if (!isfinite(sumSquares)) return false;
+  // No element exceeds the norm, so the largest one is rarely needed.
+  if (sqrt(sumSquares) * fabs(static_cast<double>(gradScale)) <= static_cast<double>(FLT_MAX)) return true;
+  return isfinite(gradScale * maxAbsGrad());
+}
+
+/// The largest |element| of all gradients, which are finite.
+float Plan::maxAbsGrad() {
+  forEachChunk([this](Tensor& tensor, Chunk& chunk) { chunk.sums[0] = tensor.maxAbsOfGrad(set_, chunk); });
+  double most = 0;
+  for (const Chunk& chunk : partition_.chunks()) {
+    if (isActive(chunk.tensor) && chunk.sums[0] > most) most = chunk.sums[0];
   }
-  if (control.maxNorm != INFINITY) {
-    const double coefficient = control.maxNorm / (control.gradNorm + 1e-6);
-    *gradScale = *gradScale * (coefficient > 1 ? 1 : coefficient);  // a NaN passes, as in PyTorch
-  }
-  return true;
+  return static_cast<float>(most);
 }
 
 /// Phase 3: updates all tensors. Kernels that need means or norms of a tensor measure them here, after clipping,

@@ -14,7 +14,7 @@ struct Control {
   double gradScale;       ///< in: multiplies every gradient
   double maxNorm;         ///< in: clipNorm; infinite for no clipping; needs measureNorm
   double measureNorm;     ///< in: whether to measure the norm
-  double skipNonFinite;   ///< in: whether to skip a step whose gradients contain NaN or infinity; needs measureNorm
+  double skipNonFinite;   ///< in: whether to skip a step whose scaled gradients have NaN or infinity; needs measureNorm
   double zeroGrads;       ///< in: whether to set the gradients to 0
   double flushDenormals;  ///< in: whether to treat denormal numbers as 0
   double gradNorm;        ///< out: L2 norm of gradScale * all gradients, if measured
@@ -77,7 +77,9 @@ class Plan {
   bool gatherSparseRows();
   void partition();
   double measure();
-  bool decide(double sumSquares, double* gradScale);
+  double clip(double sumSquares);
+  bool staysFinite(double sumSquares, float gradScale);
+  float maxAbsGrad();
   void apply(float gradScale);
   void prepare(float gradScale);
   void resolveMeans();

@@ -51,6 +51,17 @@ double Tensor::sumSquaresOfGrad(const KernelSet& set, const Chunk& chunk) const 
   return sum;
 }
 
+double Tensor::maxAbsOfGrad(const KernelSet& set, const Chunk& chunk) const {
+  const auto maxAbs = set.float64.maxAbs[kFloat];
+  if (sparseRows == nullptr) return maxAbs(span.grad + chunk.begin, chunk.length);
+  double most = 0;
+  for (size_t i = chunk.begin; i < chunk.begin + chunk.length; ++i) {
+    const double ofRow = maxAbs(sparseRows->grad(i), sparseRows->rowLength());
+    if (ofRow > most) most = ofRow;
+  }
+  return most;
+}
+
 // A matrix row belongs to the chunk in which it starts. For groups of columns the elements are counted column by
 // column; a group also belongs to the chunk in which it starts.
 void Tensor::accumulateMeans(const Chunk& chunk) const {

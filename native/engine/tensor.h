@@ -28,6 +28,8 @@ struct Tensor {
 
   /// Sum of squares of the gradient over one chunk.
   double sumSquaresOfGrad(const KernelSet& set, const Chunk& chunk) const;
+  /// Largest |element| of the gradient over one chunk.
+  double maxAbsOfGrad(const KernelSet& set, const Chunk& chunk) const;
   /// Accumulates the means of the matrix rows and columns that belong to the chunk.
   void accumulateMeans(const Chunk& chunk) const;
   /// Writes the sums of squares that the kernel's norms need to chunk.sums.

@@ -5,9 +5,9 @@ struct Adadelta {
   CONSTANTS(lr, rho, oneMinusRho, eps)
   template <class V>
   void update(V& param, V grad, V& squareAvg, V& accDelta) const {
-    squareAvg = V(rho) * squareAvg + V(oneMinusRho) * (grad * grad);
+    squareAvg = V(rho) * squareAvg + (V(oneMinusRho) * grad) * grad;
     const V delta = sqrt(accDelta + V(eps)) / sqrt(squareAvg + V(eps)) * grad;
-    accDelta = V(rho) * accDelta + V(oneMinusRho) * (delta * delta);
+    accDelta = V(rho) * accDelta + (V(oneMinusRho) * delta) * delta;
     param = param - V(lr) * delta;
   }
 };

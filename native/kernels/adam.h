@@ -8,7 +8,7 @@ struct Adam {
   template <class V>
   void update(V& param, V grad, V& expAvg, V& expAvgSq) const {
     expAvg = V(beta1) * expAvg + V(oneMinusBeta1) * grad;
-    expAvgSq = V(beta2) * expAvgSq + V(oneMinusBeta2) * (grad * grad);
+    expAvgSq = V(beta2) * expAvgSq + (V(oneMinusBeta2) * grad) * grad;
     param = param - V(stepSize) * expAvg / (sqrt(expAvgSq) * V(inverseBiasCorrection2Sqrt) + V(eps));
   }
 };
@@ -19,7 +19,7 @@ struct AdamAmsgrad {
   template <class V>
   void update(V& param, V grad, V& expAvg, V& expAvgSq, V& maxExpAvgSq) const {
     expAvg = V(beta1) * expAvg + V(oneMinusBeta1) * grad;
-    expAvgSq = V(beta2) * expAvgSq + V(oneMinusBeta2) * (grad * grad);
+    expAvgSq = V(beta2) * expAvgSq + (V(oneMinusBeta2) * grad) * grad;
     maxExpAvgSq = max(maxExpAvgSq, expAvgSq);
     param = param - V(stepSize) * expAvg / (sqrt(maxExpAvgSq) * V(inverseBiasCorrection2Sqrt) + V(eps));
   }

@@ -10,7 +10,7 @@ struct AdEMAMix {
   void update(V& param, V grad, V& expAvgFast, V& expAvgSlow, V& expAvgSq) const {
     expAvgFast = V(beta1) * expAvgFast + V(oneMinusBeta1) * grad;
     expAvgSlow = V(beta3) * expAvgSlow + V(oneMinusBeta3) * grad;
-    expAvgSq = V(beta2) * expAvgSq + V(oneMinusBeta2) * (grad * grad);
+    expAvgSq = V(beta2) * expAvgSq + (V(oneMinusBeta2) * grad) * grad;
     const V mixed = V(fastStep) * expAvgFast + V(slowStep) * expAvgSlow;
     param = param - mixed / (sqrt(expAvgSq) * V(inverseBiasCorrection2Sqrt) + V(eps));
   }

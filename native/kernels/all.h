@@ -1,4 +1,5 @@
 // THE TABLE of kernels, compiled once per instruction set. A new optimizer adds one #include and its table rows.
+#include <float.h>
 #include <math.h>
 
 #include "../kernel.h"

@@ -8,7 +8,7 @@ struct Lamb {
   template <class V>
   void measure(V param, V grad, V& expAvg, V& expAvgSq, V&, V& update) const {
     expAvg = V(beta1) * expAvg + V(oneMinusBeta1) * grad;
-    expAvgSq = V(beta2) * expAvgSq + V(oneMinusBeta2) * (grad * grad);
+    expAvgSq = V(beta2) * expAvgSq + (V(oneMinusBeta2) * grad) * grad;
     update = direction(param, expAvg, expAvgSq);
   }
   void resolve(double paramNorm, double updateNorm, double) {

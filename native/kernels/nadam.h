@@ -7,7 +7,7 @@ struct NAdam {
   template <class V>
   void update(V& param, V grad, V& expAvg, V& expAvgSq) const {
     expAvg = V(beta1) * expAvg + V(oneMinusBeta1) * grad;
-    expAvgSq = V(beta2) * expAvgSq + V(oneMinusBeta2) * (grad * grad);
+    expAvgSq = V(beta2) * expAvgSq + (V(oneMinusBeta2) * grad) * grad;
     const V ahead = V(gradStep) * grad + V(momentStep) * expAvg;
     param = param - ahead / (sqrt(expAvgSq) * V(inverseBiasCorrection2Sqrt) + V(eps));
   }

@@ -8,7 +8,7 @@ struct RAdam {
   template <class V>
   void update(V& param, V grad, V& expAvg, V& expAvgSq) const {
     expAvg = V(beta1) * expAvg + V(oneMinusBeta1) * grad;
-    expAvgSq = V(beta2) * expAvgSq + V(oneMinusBeta2) * (grad * grad);
+    expAvgSq = V(beta2) * expAvgSq + (V(oneMinusBeta2) * grad) * grad;
     const V denominator = select(V(rectified), V(0.0f), sqrt(expAvgSq) + V(eps), V(1.0f));
     param = param - V(stepSize) * expAvg / denominator;
   }

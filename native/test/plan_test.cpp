@@ -1,6 +1,7 @@
 // Plan::step with dense gradients: norm, clipping, skipping, zeroing, and tensors that take no part.
 #include "../engine/plan.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -122,6 +123,38 @@ TEST("plan: a non-finite gradient skips the step, which still sets gradients to 
       });
     }
   }
+}
+
+TEST("plan: a gradient that overflows when it is scaled skips the step, and a large norm alone does not") {
+  struct Case {
+    float first, second;
+    double gradScale;
+    bool isApplied;
+  };
+  for (const Case& c : {Case{1, 1e30f, 1e30, false}, Case{1e30f, 1, -1e30, false}, Case{FLT_MAX, FLT_MAX, 1, true},
+                        Case{1, FLT_MAX, 1 + FLT_EPSILON, false}, Case{1, 1, 1e300, false}}) {
+    forEachFixture([=](Fixture& f) {
+      f.firstGrad[0] = c.first, f.secondGrad[0] = c.second;
+      f.control.measureNorm = f.control.skipNonFinite = 1;
+      f.control.gradScale = c.gradScale;
+      f.plan.step();
+      CHECK_EQUAL(f.control.applied, c.isApplied);
+      CHECK_EQUAL(f.first[0], c.isApplied ? -c.first : 0);
+      CHECK_EQUAL(f.second[0], c.isApplied ? -c.second : 0);
+    });
+  }
+}
+
+TEST("plan: clipping may bring a gradient back that would overflow when it is scaled") {
+  forEachFixture([](Fixture& f) {
+    f.firstGrad[0] = 1e30f;
+    f.control.measureNorm = f.control.skipNonFinite = 1;
+    f.control.gradScale = 1e30;
+    f.control.maxNorm = 1;
+    f.plan.step();
+    CHECK_EQUAL(f.control.applied, 1);
+    CHECK(f.first[0] == -1 || f.first[0] == -1 + FLT_EPSILON / 2);
+  });
 }
 
 TEST("plan: without skipNonFinite, a NaN reaches the params, also through clipping") {

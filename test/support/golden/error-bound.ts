@@ -161,6 +161,12 @@ function averager(beta: number): (m: Ball, g: Ball) => Ball {
   return (m, g) => m.times(keep).plus(g.times(add));
 }
 
+/** beta*s + ((1-beta)*g)*g: in this order, the square of a larger g is finite */
+function squareAverager(beta: number): (s: Ball, g: Ball) => Ball {
+  const [keep, add] = [scalar(beta), scalar(1 - beta)];
+  return (s, g) => s.times(keep).plus(g.times(add).times(g));
+}
+
 const sgd: Bound = (h) => {
   const lr = scalar(h.lr);
   return (x) => {
@@ -221,9 +227,10 @@ const adagrad: Bound = (h, t) => {
 
 function rmsprop(centered: boolean, withMomentum: boolean): Bound {
   return (h) => {
-    const [lr, mu, eps, average] = [scalar(h.lr), scalar(h.momentum), scalar(h.eps), averager(h.alpha)];
+    const [lr, mu, eps] = [scalar(h.lr), scalar(h.momentum), scalar(h.eps)];
+    const [average, squareAverage] = [averager(h.alpha), squareAverager(h.alpha)];
     return (x) => {
-      x.s = average(x.s, x.g.times(x.g));
+      x.s = squareAverage(x.s, x.g);
       let square = x.s;
       if (centered) {
         x.a = average(x.a, x.g);
@@ -244,10 +251,10 @@ function adam(amsgrad: boolean, biasCorrection: boolean): Bound {
   return (h, t) => {
     const rate = scalar(biasCorrection ? h.lr / (1 - h.beta1 ** t) : h.lr);
     const root = scalar(biasCorrection ? 1 / Math.sqrt(1 - h.beta2 ** t) : 1);
-    const [eps, average, squareAverage] = [scalar(h.eps), averager(h.beta1), averager(h.beta2)];
+    const [eps, average, squareAverage] = [scalar(h.eps), averager(h.beta1), squareAverager(h.beta2)];
     return (x) => {
       x.m = average(x.m, x.g);
-      x.s = squareAverage(x.s, x.g.times(x.g));
+      x.s = squareAverage(x.s, x.g);
       if (amsgrad) x.sMax = x.sMax.max(x.s);
       const square = amsgrad ? x.sMax : x.s;
       x.w = x.w.minus(x.m.times(rate).over(square.sqrt().times(root).plus(eps)));
@@ -256,11 +263,11 @@ function adam(amsgrad: boolean, biasCorrection: boolean): Bound {
 }
 
 const adadelta: Bound = (h) => {
-  const [lr, eps, average] = [scalar(h.lr), scalar(h.eps), averager(h.rho)];
+  const [lr, eps, average] = [scalar(h.lr), scalar(h.eps), squareAverager(h.rho)];
   return (x) => {
-    x.s = average(x.s, x.g.times(x.g));
+    x.s = average(x.s, x.g);
     const delta = x.u.plus(eps).sqrt().over(x.s.plus(eps).sqrt()).times(x.g);
-    x.u = average(x.u, delta.times(delta));
+    x.u = average(x.u, delta);
     x.w = x.w.minus(delta.times(lr));
   };
 };
@@ -323,13 +330,13 @@ const tfRmsprop: Bound = (h) => {
 const nadam: Bound = (h, t) => {
   const [mu, next] = [truth.nadamMomentum(h, t), truth.nadamMomentum(h, t + 1)];
   const root = scalar(1 / Math.sqrt(1 - h.beta2 ** t));
-  const [eps, average, squareAverage] = [scalar(h.eps), averager(h.beta1), averager(h.beta2)];
+  const [eps, average, squareAverage] = [scalar(h.eps), averager(h.beta1), squareAverager(h.beta2)];
   return (x) => {
     x.product = new Ball(x.product.exact * mu, 0); // in float64
     const gradStep = scalar((h.lr * (1 - mu)) / (1 - x.product.exact));
     const momentStep = scalar((h.lr * next) / (1 - x.product.exact * next));
     x.m = average(x.m, x.g);
-    x.s = squareAverage(x.s, x.g.times(x.g));
+    x.s = squareAverage(x.s, x.g);
     const ahead = x.g.times(gradStep).plus(x.m.times(momentStep));
     x.w = x.w.minus(ahead.over(x.s.sqrt().times(root).plus(eps)));
   };
@@ -339,10 +346,10 @@ const radam: Bound = (h, t) => {
   const isRectified = truth.radamLength(h, t) > 5;
   const rectification = isRectified ? truth.radamRectification(h, t) * Math.sqrt(1 - h.beta2 ** t) : 1;
   const rate = scalar((h.lr / (1 - h.beta1 ** t)) * rectification);
-  const [eps, average, squareAverage] = [scalar(h.eps), averager(h.beta1), averager(h.beta2)];
+  const [eps, average, squareAverage] = [scalar(h.eps), averager(h.beta1), squareAverager(h.beta2)];
   return (x) => {
     x.m = average(x.m, x.g);
-    x.s = squareAverage(x.s, x.g.times(x.g));
+    x.s = squareAverage(x.s, x.g);
     const update = x.m.times(rate);
     x.w = x.w.minus(isRectified ? update.over(x.s.sqrt().plus(eps)) : update);
   };
@@ -359,12 +366,12 @@ const lion: Bound = (h) => {
 const ademamix: Bound = (h, t) => {
   const [fast, slow] = [scalar(h.lr / (1 - h.beta1 ** t)), scalar(h.lr * truth.ademamixAlpha(h, t))];
   const [root, keep] = [scalar(1 / Math.sqrt(1 - h.beta2 ** t)), scalar(1 - h.lr * h.weightDecay)];
-  const [average, squareAverage] = [averager(h.beta1), averager(h.beta2)];
+  const [average, squareAverage] = [averager(h.beta1), squareAverager(h.beta2)];
   const [slowAverage, eps] = [averager(truth.ademamixBeta3(h, t)), scalar(h.eps)];
   return (x) => {
     x.m = average(x.m, x.g);
     x.slow = slowAverage(x.slow, x.g);
-    x.s = squareAverage(x.s, x.g.times(x.g));
+    x.s = squareAverage(x.s, x.g);
     const mixed = x.m.times(fast).plus(x.slow.times(slow));
     x.w = x.w.times(keep).minus(mixed.over(x.s.sqrt().times(root).plus(eps)));
   };
@@ -414,13 +421,26 @@ const asgd: Bound = (h, t) => (x) => {
   x.mu = new Ball(1 / Math.max(1, t - h.t0), 0);
 };
 
+/**
+ * (1-weight)*from + weight*to, computed from the nearer end: near + fraction*(to - from). The difference, the constant
+ * and the product round, and then the sum. The errors of both ends count by their weights.
+ */
+function interpolated(from: Ball, to: Ball, weight: number): Ball {
+  if (from.isZero && to.isZero) return ZERO;
+  const part = Math.min(weight, 1 - weight);
+  if (part === 0) return weight === 0 ? from : to;
+  const distance = Math.abs(to.exact - from.exact) + to.radius + from.radius;
+  const radius = (1 - weight) * from.radius + weight * to.radius + part * 3 * U * (1 + 4 * U) * distance + TINY;
+  return rounded((1 - weight) * from.exact + weight * to.exact, radius);
+}
+
 /** x and y after a step of z. */
 function average(x: BallCell, h: Hyper, t: number, beta: number): void {
   const past = { lrMax: x.lrMax.exact, sum: x.sum.exact };
   const c = truth.averagingWeight(past, h, t);
   [x.lrMax, x.sum] = [new Ball(past.lrMax, 0), new Ball(past.sum, 0)]; // in float64
-  x.x = x.x.times(scalar(1 - c)).plus(x.z.times(scalar(c)));
-  x.w = x.z.times(scalar(1 - beta)).plus(x.x.times(scalar(beta)));
+  x.x = interpolated(x.x, x.z, c);
+  x.w = interpolated(x.z, x.x, beta);
 }
 
 const scheduleFreeSgd: Bound = (h, t) => {
@@ -433,9 +453,9 @@ const scheduleFreeSgd: Bound = (h, t) => {
 
 const scheduleFreeAdamw: Bound = (h, t) => {
   const [lr, eps, decay] = [scalar(truth.warmed(h, t)), scalar(h.eps), scalar(h.weightDecay)];
-  const [root, squareAverage] = [scalar(1 / Math.sqrt(1 - h.beta2 ** t)), averager(h.beta2)];
+  const [root, squareAverage] = [scalar(1 / Math.sqrt(1 - h.beta2 ** t)), squareAverager(h.beta2)];
   return (x) => {
-    x.s = squareAverage(x.s, x.g.times(x.g));
+    x.s = squareAverage(x.s, x.g);
     const direction = x.g.over(x.s.sqrt().times(root).plus(eps)).plus(x.w.times(decay));
     x.z = x.z.minus(direction.times(lr));
     average(x, h, t, h.beta1);
@@ -471,10 +491,10 @@ function lamb(biasCorrection: boolean): Bound {
     const unbiased = scalar(biasCorrection ? 1 / (1 - h.beta1 ** t) : 1);
     const root = scalar(biasCorrection ? 1 / Math.sqrt(1 - h.beta2 ** t) : 1);
     const [lr, eps, decay, clamp] = [scalar(h.lr), scalar(h.eps), scalar(h.weightDecay), h.clamp];
-    const [average, squareAverage] = [averager(h.beta1), averager(h.beta2)];
+    const [average, squareAverage] = [averager(h.beta1), squareAverager(h.beta2)];
     for (const x of param) {
       x.m = average(x.m, x.g);
-      x.s = squareAverage(x.s, x.g.times(x.g));
+      x.s = squareAverage(x.s, x.g);
       x.u = x.m.times(unbiased).over(x.s.sqrt().times(root).plus(eps)).plus(x.w.times(decay));
     }
     const [w, u] = [norm(param.map((x) => x.w)), norm(param.map((x) => x.u))];

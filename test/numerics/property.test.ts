@@ -1,0 +1,121 @@
+// Finite gradients of any size make no NaN, a formula recovers from a single huge one, and weights do not drift.
+import { describe, expect, test } from 'vitest';
+import { createOptimizer, FTRL, ScheduleFreeSGD } from '../../lib/index.js';
+import { random } from '../support/random.js';
+import { sampledVariants, titled, variants } from '../support/rig.js';
+import { onEach } from '../support/sparse.js';
+
+// TensorFlow.js's own formulas: √(s − a² − ε) and √(u + ε)/√(s + ε)·g are NaN in TensorFlow.js too.
+const ours = sampledVariants.filter(
+  ({ declaration: { name }, options }) =>
+    !(name === 'AdadeltaOptimizer' || (name === 'RMSPropOptimizer' && options['centered'])),
+);
+
+test.each(titled(ours))('%s: finite gradients of any size make no NaN', (_, c) => {
+  for (const decades of [18, 19.5, 25, 38.5]) {
+    onEach(() => {
+      const next = random(decades);
+      const w = Float32Array.from({ length: 64 }, () => next() - 0.5);
+      const optimizer = c.make([w]);
+      for (let step = 0; step < 60; step++) {
+        const huge = () => (next() < 0.5 ? -1 : 1) * 10 ** (decades * next());
+        // Some elements have no gradient, some always a huge one, and the others one in the fourth step.
+        const g = Float32Array.from({ length: 64 }, (_, i) =>
+          i % 8 === 0 ? 0 : step === 3 || i % 5 === 0 ? huge() : next() - 0.5,
+        );
+        optimizer.step([g]);
+        expect(w.findIndex(Number.isNaN), `10^${decades}, step ${step + 1}`).toBe(-1);
+      }
+    });
+  }
+});
+
+describe('RMSprop, centered: after one huge gradient the averages are soon the same as without it', () => {
+  const c = variants.filter(({ declaration: { name }, options }) => name === 'RMSprop' && options['centered']);
+  test.each(titled(c))('%s', (_, { make }) => {
+    for (const huge of [1e20, -1e25, 3.4028235e38]) {
+      onEach(() => {
+        const [shocked, calm] = [0, 1].map(() => make(new Float32Array(1), { alpha: 0.9 }));
+        const step = (a: number, b: number): void => {
+          shocked!.step(Float32Array.of(a));
+          calm!.step(Float32Array.of(b));
+        };
+        step(huge, 1);
+        for (let k = 0; k < 1100; k++) step(k % 3, k % 3);
+        const [a, b] = [shocked, calm].map((optimizer) => optimizer!.stateDict().state['0'] as Record<string, unknown>);
+        for (const name of ['squareAvg', 'gradAvg'])
+          expect((a![name] as Float32Array)[0]! / (b![name] as Float32Array)[0]!, name).toBeCloseTo(1, 5);
+      });
+    }
+  });
+});
+
+describe('weights do not drift', () => {
+  // ASGD decays by lambd. FTRL computes its weights anew from z in each step: they round once.
+  const cases = variants
+    .filter((c) => ours.includes(c) || c.declaration.name.startsWith('ScheduleFree'))
+    .filter(({ declaration: { name } }) => name !== 'FTRL');
+  const more = ({ declaration: { name } }: (typeof cases)[number]) => (name === 'ASGD' ? { lambd: 0 } : {});
+  const weights = () => Float32Array.of(3, 1 / 3, 0.7, 123.456, -1e-30, 1e30, 0, 5);
+
+  test.each(titled(cases))('%s: with gradients of 0 they keep their bits', (_, c) => {
+    onEach(() => {
+      const w = weights();
+      const optimizer = c.make(w, { lr: 0.1, ...more(c) });
+      for (let step = 0; step < 200; step++) optimizer.step(new Float32Array(8));
+      expect(w).toEqual(weights());
+      if (!('eval' in optimizer)) return;
+      for (const mode of ['eval', 'train'] as const) {
+        (optimizer as unknown as Record<typeof mode, () => void>)[mode]();
+        expect(w, mode).toEqual(weights());
+      }
+    });
+  });
+
+  // Rprop's step sizes have a lower bound above 0.
+  test.each(titled(cases.filter(({ declaration: { name } }) => name !== 'Rprop')))(
+    '%s: with lr 0 they keep their bits',
+    (_, c) => {
+      onEach(() => {
+        const next = random(4);
+        const w = weights();
+        const optimizer = c.make(w, { lr: 0, ...more(c) });
+        for (let step = 0; step < 50; step++) optimizer.step(Float32Array.from({ length: 8 }, () => next() - 0.5));
+        expect(w).toEqual(weights());
+      });
+    },
+  );
+
+  test('a weight of FTRL without a gradient rounds once, and then stays', () => {
+    const w = weights();
+    const optimizer = new FTRL(w);
+    optimizer.step(new Float32Array(8));
+    const rounded = w.slice();
+    for (const [i, x] of weights().entries())
+      expect(Math.abs(rounded[i]! - x)).toBeLessThanOrEqual(2 ** -22 * Math.abs(x));
+    for (let step = 0; step < 200; step++) optimizer.step(new Float32Array(8));
+    expect(w).toEqual(rounded);
+  });
+
+  test.each([['ScheduleFreeSGD'], ['ScheduleFreeAdamW']] as const)(
+    '%s: they keep their bits wherever z and x meet, at any β and weight of the average',
+    (name) => {
+      for (const beta of [0, 0.25, 0.5, 0.9, 0.999]) {
+        const w = weights();
+        const options = name === 'ScheduleFreeSGD' ? { momentum: beta } : { betas: [beta, 0.999] as const };
+        const optimizer = createOptimizer(name, w, { lr: (t: number) => 1 / t, r: 0.5, ...options } as never);
+        for (let step = 0; step < 300; step++) optimizer.step(new Float32Array(8));
+        expect(w).toEqual(weights());
+      }
+    },
+  );
+});
+
+test('ScheduleFreeSGD: the first average is z itself, and β = 0 makes the params z', () => {
+  const w = Float32Array.of(1e8, 1);
+  const optimizer = new ScheduleFreeSGD(w, { lr: 1, momentum: 0 });
+  optimizer.step(Float32Array.of(1e8 - 8, 0.9999999)); // z loses the digits that x + (z − x) would round away
+  const z = [8, Math.fround(1 - Math.fround(0.9999999))];
+  expect([...w]).toEqual(z);
+  expect([...(optimizer.averagedParams as Float32Array)]).toEqual(z);
+});
