@@ -129,7 +129,7 @@ export class Stepper {
           done();
         });
       };
-      this.#queue.add(this.#store.extents, { start, reject }, signal);
+      this.#queue.add(this.#store.extents, { grads: this.#gradients.extentsOf(read), start, reject }, signal);
     });
   }
 
