@@ -2,6 +2,15 @@ import { rangeError, show, typeError } from '../check/errors.js';
 import { checkFunction, checkInteger, checkNumber, checkOptions } from '../check/options.js';
 import type { Schedule } from '../core/schedule.js';
 
+/**
+ * A schedule with the name of its factory, for printing. Steps before the first one have its value, for callers that
+ * count from 0.
+ */
+export function fromFirstStep(name: string, schedule: Schedule): Schedule {
+  const started: Schedule = (step) => schedule(step < 1 ? 1 : step);
+  return Object.defineProperty(started, 'name', { value: name });
+}
+
 /** Linear interpolation from `from` at x = 0 to `to` at x = 1. Exact at both ends. */
 export function interpolate(from: number, to: number, x: number): number {
   return x === 1 ? to : from + (to - from) * x;

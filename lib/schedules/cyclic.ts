@@ -1,7 +1,7 @@
 import { rangeError, show } from '../check/errors.js';
 import { checkNumber, checkOneOf } from '../check/options.js';
 import type { Schedule } from '../core/schedule.js';
-import { checkKeys, checkSteps, checkValue, interpolate } from './common.js';
+import { checkKeys, checkSteps, checkValue, fromFirstStep, interpolate } from './common.js';
 
 /** Options of both {@link cyclic} and {@link cyclicMomentum}: the shape of the cycle. */
 export interface CycleShape {
@@ -83,7 +83,7 @@ export function cyclic(options: CyclicOptions): Schedule {
   checkValue(who, 'max', max);
   if (max < base) throw rangeError(who, 'max', show(max), `at least base, ${base}`);
   const height = triangle(who, options);
-  return (step) => interpolate(base, max, height(step - 1));
+  return fromFirstStep(who, (step) => interpolate(base, max, height(step - 1)));
 }
 
 /**
@@ -112,5 +112,5 @@ export function cyclicMomentum(options: CyclicMomentumOptions = {}): Schedule {
   checkNumber(who, 'max', max, '[0, 1)');
   if (max < base) throw rangeError(who, 'max', show(max), `at least base, ${base}`);
   const height = triangle(who, options);
-  return (step) => interpolate(max, base, height(step - 1));
+  return fromFirstStep(who, (step) => interpolate(max, base, height(step - 1)));
 }

@@ -1,7 +1,7 @@
 import { rangeError, show } from '../check/errors.js';
 import { checkBoolean, checkNumber, checkOneOf } from '../check/options.js';
 import type { Schedule } from '../core/schedule.js';
-import { checkKeys, checkSteps, checkValue, cosineRise, interpolate } from './common.js';
+import { checkKeys, checkSteps, checkValue, cosineRise, fromFirstStep, interpolate } from './common.js';
 
 /** Options of both {@link oneCycle} and {@link oneCycleMomentum}: the shape of the cycle. */
 export interface OneCycleShape {
@@ -60,13 +60,13 @@ function phases(who: string, options: OneCycleShape, { start, peak, middle, end 
     ? { first: up, last: down, from: peak, to: middle }
     : { first: up, last, from: peak, to: end };
   const final = threePhase ? { first: down, last, from: middle, to: end } : fall;
-  return (step) => {
+  return fromFirstStep(who, (step) => {
     const k = Math.min(step - 1, last);
     const phase = k <= rise.last ? rise : k <= fall.last ? fall : final;
     // A rise of length 0 starts at the peak. PyTorch divides by 0 here.
     const x = phase.last === phase.first ? 1 : (k - phase.first) / (phase.last - phase.first);
     return interpolate(phase.from, phase.to, anneal === 'cos' ? cosineRise(x) : x);
-  };
+  });
 }
 
 /**
