@@ -442,6 +442,15 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
     optimizer.#stepper.checkNoPendingStep();
     optimizer.#store.rebind(key, array);
   }
+
+  /** See {@link resetState}. @internal */
+  static resetState(optimizer: Optimizer): void {
+    optimizer.#stepper.checkNotBusy();
+    optimizer.#stepper.checkNoPendingStep();
+    optimizer.#store.resetState();
+    optimizer.#stepper.stepCount = 0;
+    optimizer.#stepper.skippedSteps = 0;
+  }
 }
 
 /** Registers a watcher of an optimizer's steps, and returns the optimizer's params. @internal */
@@ -455,6 +464,11 @@ export function watch(optimizer: Optimizer, watcher: Watcher): readonly ParamSta
  */
 export function rebind(optimizer: Optimizer, key: string | number, array: Float32Array): void {
   Optimizer.rebind(optimizer, key, array);
+}
+
+/** Makes the state of each param and the counts those of a new optimizer. Params and options stay. @internal */
+export function resetState(optimizer: Optimizer): void {
+  Optimizer.resetState(optimizer);
 }
 
 function printed(value: unknown): string {

@@ -1,6 +1,6 @@
 import { rangeError, show, typeError } from '../check/errors.js';
 import { checkOptions } from '../check/options.js';
-import { checkFloat32, checkLength, copyInto, lengthOf } from '../check/typed-array.js';
+import { checkFloat32, checkLength, copyInto, floatsOf, lengthOf } from '../check/typed-array.js';
 import { Control, type Engine, Pass, type Plan, type StepConstants } from '../engine/engine.js';
 import { type Declaration, type Formula, type HyperParameter, optimizerHyperParameters } from './declaration.js';
 import { disjoint, type Extent, extentOf } from './extents.js';
@@ -113,6 +113,19 @@ export class ParamStore {
       this.name,
       attached.map(({ data, path }) => extentOf(this.engine, data, path)),
     );
+  }
+
+  /** Makes the state of each param that of a new optimizer. Its moving average starts again with its next update. */
+  resetState(): void {
+    const scalars = Object.values(this.#declaration.scalars ?? {});
+    for (const group of this.groups) {
+      for (const param of this.paramsOf(group)) {
+        param.step = 0;
+        param.scalars = scalars;
+        for (const [name, array] of param.arrays)
+          floatsOf(array).fill(this.#formula.initial(name, group.settings.resolved));
+      }
+    }
   }
 
   /** Releases all memory. */

@@ -1,9 +1,8 @@
 import { show, typeError } from '../check/errors.js';
 import { checkFloat, checkInteger, checkNumber, checkOptions } from '../check/options.js';
-import { Optimizer } from '../core/optimizer.js';
 import type { Grads } from '../core/params.js';
 import { type StepOptions, type StepResult, unscale } from '../core/stepper.js';
-import { Lookahead } from '../optimizers/lookahead.js';
+import { innerOptimizer } from './param-groups.js';
 
 const who = 'LossScale';
 
@@ -128,14 +127,13 @@ export class LossScale {
    *   Nothing has changed then.
    */
   step(optimizer: Steppable, grads: Grads): StepResult {
-    const optimizerInside: unknown = optimizer instanceof Lookahead ? optimizer.optimizer : optimizer;
-    if (!(optimizerInside instanceof Optimizer)) throw typeError(who, 'optimizer', show(optimizer), 'an optimizer');
-    if (this.#stepped.has(optimizerInside))
+    const inner = innerOptimizer(who, optimizer);
+    if (this.#stepped.has(inner))
       throw typeError(who, 'optimizer', 'one that has stepped since the last update', 'a call of update() first');
     // Rounded to float32 as in PyTorch. Infinite if the scale is 0 or almost.
     const options = { [unscale]: f(1 / this.#scale) };
     const result = optimizer.step(grads, options as StepOptions);
-    this.#stepped.add(optimizerInside);
+    this.#stepped.add(inner);
     if (!result.applied) this.#hasSkipped = true;
     return result;
   }
