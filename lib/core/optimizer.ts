@@ -443,6 +443,11 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
     optimizer.#store.rebind(key, array);
   }
 
+  /** See {@link optionsOf}. @internal */
+  static optionsOf(optimizer: Optimizer): Readonly<Record<string, unknown>> {
+    return optimizer.#global.set;
+  }
+
   /** See {@link resetState}. @internal */
   static resetState(optimizer: Optimizer): void {
     optimizer.#stepper.checkNotBusy();
@@ -464,6 +469,11 @@ export function watch(optimizer: Optimizer, watcher: Watcher): readonly ParamSta
  */
 export function rebind(optimizer: Optimizer, key: string | number, array: Float32Array): void {
   Optimizer.rebind(optimizer, key, array);
+}
+
+/** The options of an optimizer as a whole, such as `clipNorm`, as they are now. @internal */
+export function optionsOf(optimizer: Optimizer): Readonly<Record<string, unknown>> {
+  return Optimizer.optionsOf(optimizer);
 }
 
 /** Makes the state of each param and the counts those of a new optimizer. Params and options stay. @internal */

@@ -32,7 +32,7 @@ import {
 export function multiply(a: Schedule, b: Schedule): Schedule {
   checkSchedule('multiply', 'a', a);
   checkSchedule('multiply', 'b', b);
-  return fromFirstStep('multiply', (step) => a(step) * b(step));
+  return fromFirstStep('multiply', [a, b], (step) => a(step) * b(step));
 }
 
 /** Options of {@link sequence}. */
@@ -80,7 +80,7 @@ export function sequence(schedules: readonly Schedule[], options: SequenceOption
     );
   }
   checkAscending(who, boundaries);
-  return fromFirstStep(who, (step) => {
+  return fromFirstStep(who, [parts, { boundaries }], (step) => {
     const i = countReached(boundaries, step - 1);
     return (parts[i] as Schedule)(step - (boundaries[i - 1] ?? 0));
   });
@@ -106,5 +106,7 @@ export function sequence(schedules: readonly Schedule[], options: SequenceOption
 export function perEpoch(schedule: Schedule, stepsPerEpoch: number): Schedule {
   checkSchedule('perEpoch', 'schedule', schedule);
   checkSteps('perEpoch', 'stepsPerEpoch', stepsPerEpoch);
-  return fromFirstStep('perEpoch', (step) => schedule(Math.floor((step - 1) / stepsPerEpoch) + 1));
+  return fromFirstStep('perEpoch', [schedule, stepsPerEpoch], (step) =>
+    schedule(Math.floor((step - 1) / stepsPerEpoch) + 1),
+  );
 }

@@ -36,7 +36,9 @@ export function cosine(lr: number, options: CosineOptions): Schedule {
   const { steps, min = 0 } = options;
   checkSteps(who, 'steps', steps);
   checkValue(who, 'min', min);
-  return fromFirstStep(who, (step) => interpolate(lr, min, cosineRise(Math.min(step - 1, steps) / steps)));
+  return fromFirstStep(who, [lr, { steps, min }], (step) =>
+    interpolate(lr, min, cosineRise(Math.min(step - 1, steps) / steps)),
+  );
 }
 
 /** Options of {@link cosineWarmRestarts}. */
@@ -79,7 +81,7 @@ export function cosineWarmRestarts(lr: number, options: CosineWarmRestartsOption
   checkSteps(who, 'first', first);
   checkInteger(who, 'multiplier', multiplier, '[1, inf)');
   checkValue(who, 'min', min);
-  return fromFirstStep(who, (step) => {
+  return fromFirstStep(who, [lr, { first, multiplier, min }], (step) => {
     let completed = step - 1;
     let length = first;
     if (multiplier === 1) completed %= length;

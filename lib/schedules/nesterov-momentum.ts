@@ -32,5 +32,5 @@ export function nesterovMomentum(options: NesterovMomentumOptions = {}): Schedul
   const { max = 0.99 } = options;
   checkNumber(who, 'max', max, '[0, 1)');
   // 2^(−1 − log₂ n) = 1/(2n), which avoids the rounding of the logarithm.
-  return fromFirstStep(who, (step) => Math.min(1 - 1 / (2 * (Math.floor((step - 1) / 250) + 1)), max));
+  return fromFirstStep(who, [{ max }], (step) => Math.min(1 - 1 / (2 * (Math.floor((step - 1) / 250) + 1)), max));
 }

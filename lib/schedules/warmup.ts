@@ -41,7 +41,7 @@ export function warmup(schedule: Schedule, options: WarmupOptions): Schedule {
   const { steps, from = 0 } = options;
   checkInteger(who, 'steps', steps, '[0, inf)');
   checkNumber(who, 'from', from, '[0, 1]');
-  return fromFirstStep(who, (step) =>
+  return fromFirstStep(who, [schedule, { steps, from }], (step) =>
     step <= steps ? schedule(1) * interpolate(from, 1, step / steps) : schedule(step - steps),
   );
 }
@@ -96,7 +96,7 @@ export function warmupStableDecay(lr: number, options: WarmupStableDecayOptions)
   checkSteps(who, 'decay', decay);
   checkValue(who, 'min', min);
   const decayed = decayShapes[checkOneOf(who, 'shape', shape, ['linear', 'cosine', 'sqrt'])];
-  return fromFirstStep(who, (step) => {
+  return fromFirstStep(who, [lr, { warmup, stable, decay, min, shape }], (step) => {
     if (step <= warmup) return (lr * step) / warmup;
     const x = (step - warmup - stable) / decay;
     return x <= 0 ? lr : interpolate(lr, min, decayed(Math.min(x, 1)));
