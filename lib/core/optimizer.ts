@@ -1,6 +1,6 @@
 import { show, typeError } from '../check/errors.js';
 import { checkOneOf, checkOptions } from '../check/options.js';
-import { copyInto, lengthOf } from '../check/typed-array.js';
+import { copyInto, floatsOf, lengthOf } from '../check/typed-array.js';
 import { engine } from '../engine/backend.js';
 import {
   commonHyperParameters,
@@ -14,7 +14,7 @@ import {
   type SettingsFrom,
 } from './declaration.js';
 import type { Group, ParamGroup } from './param-group.js';
-import type { ParamState } from './param-state.js';
+import { type ParamState, viewsOf } from './param-state.js';
 import { type HyperParameterTable, optionsIn, ParamStore } from './param-store.js';
 import { type Arrays, assemble, collect, type FoundGroup, type Grads, type GroupOf, type Params } from './params.js';
 import type { Schedule } from './schedule.js';
@@ -130,8 +130,8 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
     this.#stepper.checkNoPendingStep();
     this.#store.checkParams();
     this.#stepper.checkParamsSettled();
-    for (const { step, data, arrays, scalars } of this.#store.params)
-      if (step > 0) visit(data, Object.fromEntries(arrays), scalars);
+    for (const param of this.#store.params)
+      if (param.step > 0) visit(floatsOf(param.data), viewsOf(param), param.scalars);
   }
 
   // ---- Reading and setting ----

@@ -1,4 +1,4 @@
-import { lengthOf } from '../check/typed-array.js';
+import { floatsOf, lengthOf } from '../check/typed-array.js';
 import type { Tensor } from './params.js';
 
 /** One param inside an optimizer: its memory, its state arrays, and the number of updates it has taken. */
@@ -39,6 +39,11 @@ export class ParamState implements Tensor {
     this.ema = ema;
     this.kernel = kernel;
   }
+}
+
+/** The state arrays by name, as views of ours: user code may have redefined properties of the arrays that it sees. */
+export function viewsOf({ arrays }: ParamState): Readonly<Record<string, Float32Array>> {
+  return Object.fromEntries([...arrays].map(([name, array]) => [name, floatsOf(array)]));
 }
 
 /** The state array called `name`; `'ema'` is the moving average. */

@@ -1,11 +1,11 @@
 import { rangeError, show, typeError } from '../check/errors.js';
 import { checkFloat, checkOptions } from '../check/options.js';
-import { copyInto, isFloat32 } from '../check/typed-array.js';
+import { copyInto, floatsOf, isFloat32 } from '../check/typed-array.js';
 import { Control } from '../engine/engine.js';
-import { isPinned, pinned } from '../engine/memory.js';
+import { copyFloats, isPinned, pinned } from '../engine/memory.js';
 import type { Declaration, Formula } from './declaration.js';
 import { Gradients, type ReadGrad } from './gradients.js';
-import type { ParamState } from './param-state.js';
+import { type ParamState, viewsOf } from './param-state.js';
 import type { ParamStore } from './param-store.js';
 import type { Grads } from './params.js';
 import type { Settings } from './settings.js';
@@ -230,7 +230,7 @@ export class Stepper {
     const start = this.#start;
     if (start === undefined && this.watcher === undefined) return;
     this.#started.length = 0;
-    const { groups, params, stepConstants } = this.#store;
+    const { engine, groups, params, stepConstants } = this.#store;
     for (const group of groups) {
       for (let i = group.begin; i < group.end; i++) {
         const param = params[i]!;
@@ -238,8 +238,8 @@ export class Stepper {
         this.watcher?.started(param);
         if (start === undefined) continue;
         if (maySkip || grads.some((grad) => grad !== null && !isFloat32(grad)))
-          for (const array of param.arrays.values()) this.#started.push([array, array.slice()]);
-        start(group.settings.resolved, param.data, Object.fromEntries(param.arrays));
+          for (const array of param.arrays.values()) this.#started.push([array, copyFloats(engine, array)]);
+        start(group.settings.resolved, floatsOf(param.data), viewsOf(param));
       }
     }
   }

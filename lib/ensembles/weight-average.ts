@@ -144,7 +144,7 @@ export class WeightAverage {
     for (const { data, average } of this.#averaged) {
       // At rate 1, copy: s + 1·(w − s) would be rounded twice.
       if (rate === 1) copyInto(average, data);
-      else this.#engine.lerp(average, data, rate);
+      else this.#engine.lerp(floatsOf(average), floatsOf(data), rate);
     }
     this.#count++;
   }

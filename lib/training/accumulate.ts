@@ -1,4 +1,4 @@
-import { checkLength, copyInto, lengthOf } from '../check/typed-array.js';
+import { checkLength, copyInto, floatsOf, lengthOf } from '../check/typed-array.js';
 import { extentOf } from '../core/extents.js';
 import {
   assemble,
@@ -93,7 +93,7 @@ export class GradAccumulator {
     for (const [i, sum] of this.#sums.entries()) {
       const grad = arrays[i];
       if (grad === null || grad === undefined) continue;
-      if (sum.hasGrad) engine().add(sum.array, grad);
+      if (sum.hasGrad) engine().add(floatsOf(sum.array), floatsOf(grad));
       else copyInto(sum.array, grad);
       sum.hasGrad = true;
     }

@@ -9,7 +9,8 @@ import { engine } from '../engine/backend.js';
  * entries.
  */
 export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return Object.prototype.toString.call(value) === '[object Object]';
+  // A typed array is no record. Its tag, which user code can redefine, is not looked up.
+  return !ArrayBuffer.isView(value) && Object.prototype.toString.call(value) === '[object Object]';
 }
 
 function isSparse(value: unknown): value is { readonly values: unknown } {
