@@ -35,6 +35,7 @@ export function floatsOf(
   begin = 0,
   end = lengthOf(array),
 ): Float32Array {
+  if (end === begin) return new Float32Array(0); // the buffer may be detached
   const offset = byteOffsetOf(array) + begin * Float32Array.BYTES_PER_ELEMENT;
   return new Float32Array(bufferOf(array), offset, end - begin);
 }

@@ -25,6 +25,18 @@ export function disjoint(who: string, extents: readonly Extent[]): Extent[] {
   return sorted;
 }
 
+/** The memory of all extents: disjoint, and in address order. */
+export function union(extents: readonly Extent[]): Extent[] {
+  const sorted = extents.filter(({ start, end }) => end > start).sort((a, b) => a.start - b.start);
+  const merged: Extent[] = [];
+  for (const extent of sorted) {
+    const last = merged.at(-1);
+    if (last === undefined || last.end < extent.start) merged.push(extent);
+    else if (last.end < extent.end) merged[merged.length - 1] = { ...last, end: extent.end };
+  }
+  return merged;
+}
+
 /** Refuses an extent that overlaps one of `sorted`, which are disjoint and in address order. @throws RangeError */
 export function checkApart(who: string, extent: Extent, sorted: readonly Extent[]): void {
   const other = overlapping(extent, sorted);

@@ -11,7 +11,7 @@ import {
 } from '../check/typed-array.js';
 import type { Plan, Rows } from '../engine/engine.js';
 import { isPinned, pinned } from '../engine/memory.js';
-import { checkApart, disjoint, type Extent, extentOf } from './extents.js';
+import { checkApart, disjoint, type Extent, extentOf, union } from './extents.js';
 import type { ParamState } from './param-state.js';
 import type { ParamStore } from './param-store.js';
 import { gradPath, isSparseGrad, readGrads } from './params.js';
@@ -144,6 +144,18 @@ export class Gradients {
   noMemory(index: number, bytes: number): RangeError {
     const path = this.#pathOf(this.#store.params[index]!);
     return rangeError(this.#store.name, path, `a sparse gradient that needs ${bytes} bytes`, 'as much free memory');
+  }
+
+  /** The memory of the gradients of a queued step. */
+  extentsOf(grads: readonly ReadGrad[]): readonly Extent[] {
+    const { engine } = this.#store;
+    return union(
+      grads.flatMap((grad) => {
+        if (grad === null) return [];
+        const arrays = grad instanceof ReadSparseGrad ? [floatsOf(grad.rows), grad.values] : [grad];
+        return arrays.map((array) => extentOf(engine, array, 'grads'));
+      }),
+    );
   }
 
   /** The error for a row number that the plan found out of range. */

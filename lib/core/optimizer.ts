@@ -1,6 +1,6 @@
 import { show, typeError } from '../check/errors.js';
 import { checkOneOf, checkOptions } from '../check/options.js';
-import { lengthOf } from '../check/typed-array.js';
+import { floatsOf, lengthOf } from '../check/typed-array.js';
 import { engine } from '../engine/backend.js';
 import type { Block } from '../engine/block.js';
 import {
@@ -137,7 +137,7 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
     for (const { step, data, state, scalars } of this.#store.params) {
       if (step === 0) continue;
       const copies = [...state].map(([name, block]) => [name, block.read()] as const);
-      visit(data, Object.fromEntries(copies), scalars);
+      visit(floatsOf(data), Object.fromEntries(copies), scalars);
     }
   }
 
@@ -445,6 +445,20 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
     optimizer.#stepper.checkNoPendingStep();
     optimizer.#store.rebind(key, array);
   }
+
+  /** See {@link optionsOf}. @internal */
+  static optionsOf(optimizer: Optimizer): Readonly<Record<string, unknown>> {
+    return optimizer.#global.set;
+  }
+
+  /** See {@link resetState}. @internal */
+  static resetState(optimizer: Optimizer): void {
+    optimizer.#stepper.checkNotBusy();
+    optimizer.#stepper.checkNoPendingStep();
+    optimizer.#store.resetState();
+    optimizer.#stepper.stepCount = 0;
+    optimizer.#stepper.skippedSteps = 0;
+  }
 }
 
 /** Registers a watcher of an optimizer's steps, and returns the optimizer's params. @internal */
@@ -458,6 +472,16 @@ export function watch(optimizer: Optimizer, watcher: Watcher): readonly ParamSta
  */
 export function rebind(optimizer: Optimizer, key: string | number, array: Float32Array): void {
   Optimizer.rebind(optimizer, key, array);
+}
+
+/** The options of an optimizer as a whole, such as `clipNorm`, as they are now. @internal */
+export function optionsOf(optimizer: Optimizer): Readonly<Record<string, unknown>> {
+  return Optimizer.optionsOf(optimizer);
+}
+
+/** Makes the state of each param and the counts those of a new optimizer. Params and options stay. @internal */
+export function resetState(optimizer: Optimizer): void {
+  Optimizer.resetState(optimizer);
 }
 
 function printed(value: unknown): string {

@@ -116,6 +116,18 @@ export class ParamStore {
     );
   }
 
+  /** Makes the state of each param that of a new optimizer. Its moving average starts again with its next update. */
+  resetState(): void {
+    const scalars = Object.values(this.#declaration.scalars ?? {});
+    for (const group of this.groups) {
+      for (const param of this.paramsOf(group)) {
+        param.step = 0;
+        param.scalars = scalars;
+        for (const [name, block] of param.state) block.fill(this.#formula.initial(name, group.settings.resolved));
+      }
+    }
+  }
+
   /** Releases all memory. */
   release(): void {
     this.plan.free();

@@ -3,6 +3,8 @@ import { type Extent, sharing } from './extents.js';
 
 /** A step that waits in the queue. */
 interface Job {
+  /** The memory of its gradients. */
+  readonly grads: readonly Extent[];
   /** Starts the step. It must call `done` when it has ended. @throws the error that the step is rejected with */
   readonly start: (done: () => void) => void;
   readonly reject: (reason: unknown) => void;
@@ -11,14 +13,31 @@ interface Job {
 /** The params of all pending steps of this JavaScript thread. */
 const pending = new Set<readonly Extent[]>();
 
+/** The gradients of each pending step of this JavaScript thread. */
+const pendingGrads = new Set<readonly Extent[]>();
+
+/**
+ * Refuses memory that a pending step reads or changes: its params and gradients. `extentsOf` is called only if a step is
+ * pending.
+ * @throws TypeError
+ */
+export function checkNotInFlight(who: string, extentsOf: () => readonly Extent[]): void {
+  if (pendingGrads.size === 0) return;
+  const extents = extentsOf();
+  checkSettled(who, extents);
+  for (const grads of pendingGrads) refuseShared(who, extents, grads);
+}
+
 /** Refuses params that a pending step of another optimizer changes. @throws TypeError */
 export function checkSettled(who: string, params: readonly Extent[], own?: readonly Extent[]): void {
   if (pending.size === 0) return;
-  for (const others of pending) {
-    const shared = others === own ? undefined : sharing(params, others);
-    if (shared !== undefined)
-      throw typeError(who, shared.path, 'the memory of a step in flight', 'to await the pending stepAsync() first');
-  }
+  for (const others of pending) if (others !== own) refuseShared(who, params, others);
+}
+
+function refuseShared(who: string, extents: readonly Extent[], others: readonly Extent[]): void {
+  const shared = sharing(extents, others);
+  if (shared !== undefined)
+    throw typeError(who, shared.path, 'the memory of a step in flight', 'to await the pending stepAsync() first');
 }
 
 // Captured once, so that properties that user code defines on a signal have no effect.
@@ -104,17 +123,17 @@ export class StepQueue {
       const ignore = onAbort(signal, () => {
         ignore();
         this.#waiting.splice(this.#waiting.indexOf(waiting), 1);
+        pendingGrads.delete(job.grads);
         this.#settle();
         job.reject(reasonOfAny.call(signal));
       });
-      waiting = {
-        start: (done) => {
-          ignore();
-          job.start(done);
-        },
-        reject: job.reject,
+      const start = (done: () => void): void => {
+        ignore();
+        job.start(done);
       };
+      waiting = { ...job, start };
     }
+    pendingGrads.add(job.grads);
     if (this.isEmpty) {
       this.#params = params;
       pending.add(params);
@@ -131,10 +150,12 @@ export class StepQueue {
       try {
         job.start(() => {
           this.#isRunning = false;
+          pendingGrads.delete(job.grads);
           this.#next();
         });
       } catch (error) {
         this.#isRunning = false;
+        pendingGrads.delete(job.grads);
         job.reject(error);
       }
     }

@@ -1,6 +1,6 @@
 import { rangeError, show, typeError } from '../check/errors.js';
 import { checkFloat, checkOptions } from '../check/options.js';
-import { isFloat32 } from '../check/typed-array.js';
+import { floatsOf, isFloat32 } from '../check/typed-array.js';
 import type { Block } from '../engine/block.js';
 import { Control, Fault } from '../engine/engine.js';
 import { isPinned, pinned } from '../engine/memory.js';
@@ -24,13 +24,27 @@ export interface StepAsyncOptions extends StepOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/**
+ * Key of a step option that only the library sets, instead of `gradScale`: a factor of every gradient, which may be
+ * infinite. The step is skipped if a gradient is not finite then, whatever `skipNonFinite` says.
+ */
+export const unscale: unique symbol = Symbol('unscale');
+
+/** A factor of every gradient, and whether the step requires finite products. */
+interface GradScale {
+  readonly factor: number;
+  readonly mustBeFinite: boolean;
+}
+
+const unscaled: GradScale = { factor: 1, mustBeFinite: false };
+
 /** The result of a step. */
 export interface StepResult {
-  /** False if `skipNonFinite` skipped the step. */
+  /** False if `skipNonFinite` or a `LossScale` skipped the step. */
   readonly applied: boolean;
   /**
    * The L2 norm of all gradients after `gradScale` and before clipping. Present with `clipNorm`, `skipNonFinite` or
-   * `gradNorm`.
+   * `gradNorm`, and in a step of a `LossScale`.
    */
   readonly gradNorm?: number;
 }
@@ -86,7 +100,7 @@ export class Stepper {
     this.#isBusy = true;
     try {
       // User code runs first, so that it cannot change what was checked.
-      const gradScale = options === undefined ? 1 : this.#gradScaleOf('step', options, ['gradScale']);
+      const gradScale = options === undefined ? unscaled : this.#gradScaleOf('step', options, ['gradScale']);
       this.#resolve();
       this.#gradients.read(grads, this.#grads);
       this.#prepare(this.#grads, gradScale);
@@ -116,7 +130,7 @@ export class Stepper {
           done();
         });
       };
-      this.#queue.add(this.#store.extents, { start, reject }, signal);
+      this.#queue.add(this.#store.extents, { grads: this.#gradients.extentsOf(read), start, reject }, signal);
     });
   }
 
@@ -124,8 +138,8 @@ export class Stepper {
   #readAhead(
     grads: Grads,
     options: StepAsyncOptions | undefined,
-  ): { gradScale: number; signal: AbortSignal | undefined; read: readonly ReadGrad[] } {
-    let gradScale = 1;
+  ): { gradScale: GradScale; signal: AbortSignal | undefined; read: readonly ReadGrad[] } {
+    let gradScale = unscaled;
     let signal: AbortSignal | undefined;
     if (options !== undefined) {
       gradScale = this.#gradScaleOf('stepAsync', options, ['gradScale', 'signal']);
@@ -144,10 +158,12 @@ export class Stepper {
     return { gradScale, signal, read };
   }
 
-  #gradScaleOf(method: string, options: StepOptions, known: readonly string[]): number {
+  #gradScaleOf(method: string, options: StepOptions & { [unscale]?: number }, known: readonly string[]): GradScale {
+    const own = options?.[unscale];
     checkOptions(`${this.#name}.${method}`, options, known);
+    if (own !== undefined) return { factor: own, mustBeFinite: true };
     const given: unknown = options.gradScale;
-    return given === undefined ? 1 : checkFloat(this.#name, 'gradScale', given);
+    return given === undefined ? unscaled : { factor: checkFloat(this.#name, 'gradScale', given), mustBeFinite: false };
   }
 
   /** Evaluates the schedules at the next step. */
@@ -160,19 +176,26 @@ export class Stepper {
   }
 
   /** Checks all memory that the step touches, then writes the control block and the constants rows. */
-  #prepare(grads: readonly ReadGrad[], gradScale: number): void {
+  #prepare(grads: readonly ReadGrad[], { factor, mustBeFinite }: GradScale): void {
     const store = this.#store;
     const { control, rowOf } = store.stepConstants;
-    const { clipNorm, skipNonFinite, zeroGrads, gradNorm, flushDenormals } = this.#global.resolved as {
+    const {
+      clipNorm,
+      skipNonFinite: isSet,
+      zeroGrads,
+      gradNorm,
+      flushDenormals,
+    } = this.#global.resolved as {
       clipNorm?: number;
       skipNonFinite: boolean;
       zeroGrads: boolean;
       gradNorm: boolean;
       flushDenormals: boolean;
     };
+    const skipNonFinite = mustBeFinite || isSet;
     this.#gradients.register(grads, store.plan, rowOf, zeroGrads);
     checkSettled(this.#name, store.extents, this.#queue.params);
-    control[Control.gradScale] = gradScale;
+    control[Control.gradScale] = factor;
     control[Control.maxNorm] = clipNorm ?? Number.POSITIVE_INFINITY;
     control[Control.measureNorm] = clipNorm !== undefined || skipNonFinite || gradNorm ? 1 : 0;
     control[Control.skipNonFinite] = skipNonFinite ? 1 : 0;
@@ -227,7 +250,7 @@ export class Stepper {
         this.watcher?.started(param);
         if (start === undefined) continue;
         const copies = Object.fromEntries([...param.state].map(([name, block]) => [name, block.read()]));
-        start(group.settings.resolved, param.data, copies);
+        start(group.settings.resolved, floatsOf(param.data), copies);
         for (const [name, block] of param.state) started.push([block, copies[name]!]);
       }
     }

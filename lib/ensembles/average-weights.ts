@@ -1,6 +1,6 @@
 import { rangeError } from '../check/errors.js';
 import { checkOptions } from '../check/options.js';
-import { checkFloat32, checkLength, lengthOf } from '../check/typed-array.js';
+import { checkFloat32, checkLength, floatsOf, lengthOf } from '../check/typed-array.js';
 import { checkList, checkWeights } from './inputs.js';
 import { weightedMean } from './mean.js';
 
@@ -54,7 +54,7 @@ export function averageWeights(
   const weights = checkWeights(who, (options as AverageWeightsOptions).weights, checked.length, 'model');
   return first.map((array, i) =>
     weightedMean(
-      checked.map((model) => model[i]!),
+      checked.map((model) => floatsOf(model[i]!)),
       weights,
       new Float32Array(lengthOf(array)),
     ),

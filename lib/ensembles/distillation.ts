@@ -1,6 +1,6 @@
 import { rangeError, show, typeError } from '../check/errors.js';
 import { checkInteger, checkNumber, checkOptions } from '../check/options.js';
-import { checkFloat32, checkLength, isFloat32, lengthOf } from '../check/typed-array.js';
+import { checkFloat32, checkLength, floatsOf, isFloat32, isSigned, lengthOf } from '../check/typed-array.js';
 import { checkApart, extentOf } from '../core/extents.js';
 import { engine } from '../engine/backend.js';
 import { checkClasses, checkMatrixRows, checkMembers, checkOut } from './inputs.js';
@@ -103,8 +103,7 @@ export function distillationLoss(studentLogits: Float32Array, teacher: Teacher, 
     const inputPath = (i: number) => (i === 0 ? 'studentLogits' : path(i - 1));
     checkOut(who, 'grad', { out: grad, length, inputs: [studentLogits, ...arrays], inputPath });
     if (labels !== undefined) {
-      const labelMemory = new Float32Array(labels.buffer, labels.byteOffset, labels.length);
-      checkApart(who, extentOf(engine(), grad, 'grad'), [extentOf(engine(), labelMemory, 'labels')]);
+      checkApart(who, extentOf(engine(), grad, 'grad'), [extentOf(engine(), floatsOf(labels), 'labels')]);
     }
   }
 
@@ -174,7 +173,7 @@ function checkTeacher(
     const probabilities = checkFloat32(who, path(), teacher.probabilities);
     checkLength(who, path(), probabilities, length);
     // A negative number is most likely a logit.
-    const bad = probabilities.findIndex((p) => !(p >= 0 && p < Number.POSITIVE_INFINITY));
+    const bad = floatsOf(probabilities).findIndex((p) => !(p >= 0 && p < Number.POSITIVE_INFINITY));
     if (bad >= 0)
       throw rangeError(
         who,
@@ -224,7 +223,7 @@ function readProbabilities(probabilities: Float32Array): ReadTeacher {
 
 /** Refuses labels unless they are an Int32Array with a class for each matrix row. @throws TypeError, RangeError */
 function checkLabels(who: string, labels: Int32Array, rows: number, classes: number): void {
-  if (!ArrayBuffer.isView(labels) || labels[Symbol.toStringTag] !== 'Int32Array') {
+  if (!isSigned(labels)) {
     throw typeError(
       who,
       'labels',
@@ -233,8 +232,8 @@ function checkLabels(who: string, labels: Int32Array, rows: number, classes: num
       Array.isArray(labels) ? 'convert it with Int32Array.from(…)' : undefined,
     );
   }
-  if (labels.length !== rows)
-    throw rangeError(who, 'labels', `length ${labels.length}`, String(rows), 'one for each row');
+  if (lengthOf(labels) !== rows)
+    throw rangeError(who, 'labels', `length ${lengthOf(labels)}`, String(rows), 'one for each row');
   for (let row = 0; row < rows; row++) {
     if (!(labels[row]! >= 0 && labels[row]! < classes))
       checkInteger(who, `labels[${row}]`, labels[row], `[0, ${classes})`);

@@ -1,6 +1,6 @@
 import { rangeError, show, typeError } from '../check/errors.js';
 import { checkInteger, checkNumber } from '../check/options.js';
-import { checkFloat32, checkLength, lengthOf } from '../check/typed-array.js';
+import { checkFloat32, checkLength, floatsOf, lengthOf } from '../check/typed-array.js';
 import { extentOf } from '../core/extents.js';
 import { engine } from '../engine/backend.js';
 
@@ -18,14 +18,15 @@ export function checkList<T>(
 }
 
 /**
- * Returns a copy of the list if it holds at least one Float32Array, all of the same length.
+ * Returns views of the members if there is at least one and all have the same length. They are ours, so that no property
+ * of the user's arrays is read later.
  * @throws TypeError, RangeError
  */
 export function checkMembers(who: string, argument: string, members: readonly Float32Array[]): readonly Float32Array[] {
   checkList(who, argument, members, 'Float32Array');
   const checked = Array.from(members, (member, i) => checkFloat32(who, `${argument}[${i}]`, member));
   for (const [i, member] of checked.entries()) checkLength(who, `${argument}[${i}]`, member, lengthOf(checked[0]!));
-  return checked;
+  return checked.map((member) => floatsOf(member));
 }
 
 /** Returns `classes` if it is a number of classes. @throws TypeError, RangeError */
@@ -50,11 +51,9 @@ export function checkWeights(
   if (weights === undefined) return new Float64Array(count).fill(1);
   if (!Array.isArray(weights) && !(ArrayBuffer.isView(weights) && 'length' in weights))
     throw typeError(who, 'weights', show(weights), 'a list of numbers');
-  if (weights.length !== count)
-    throw rangeError(who, 'weights', `length ${weights.length}`, String(count), `one for each ${each}`);
-  const values = Float64Array.from(
-    Array.from(weights, (weight, i) => checkNumber(who, `weights[${i}]`, weight, '[0, inf)')),
-  );
+  const length = Array.isArray(weights) ? weights.length : lengthOf(weights as Float32Array);
+  if (length !== count) throw rangeError(who, 'weights', `length ${length}`, String(count), `one for each ${each}`);
+  const values = Float64Array.from({ length }, (_, i) => checkNumber(who, `weights[${i}]`, weights[i], '[0, inf)'));
   if (values.every((weight) => weight === 0)) throw rangeError(who, 'weights', 'all 0', 'at least one above 0');
   return values;
 }

@@ -1,3 +1,5 @@
+import { lengthOf } from '../check/typed-array.js';
+
 /** Adds `weight` times `length` elements of a member, starting at `offset`, to the first elements of `sum`. */
 export type Add = (sum: Float64Array, member: Float32Array, offset: number, length: number, weight: number) => void;
 
@@ -45,9 +47,10 @@ export function weightedMean(
   const largest = weights.reduce((a, b) => Math.max(a, b));
   const relative = weights.map((weight) => weight / largest);
   const total = relative.reduce((a, b) => a + b);
-  const sum = new Float64Array(Math.min(block, out.length));
-  for (let offset = 0; offset < out.length; offset += block) {
-    const length = Math.min(block, out.length - offset);
+  const totalLength = lengthOf(out);
+  const sum = new Float64Array(Math.min(block, totalLength));
+  for (let offset = 0; offset < totalLength; offset += block) {
+    const length = Math.min(block, totalLength - offset);
     sum.fill(0);
     addAll({ members, weights: relative, add }, sum, offset, length);
     for (let i = 0; i < length; i++) out[offset + i] = sum[i]! / total;

@@ -1,9 +1,10 @@
 import { rangeError, show, typeError } from '../check/errors.js';
 import { checkBoolean, checkInteger, checkNumber, checkOneOf, checkOptions } from '../check/options.js';
-import { checkFloat32, checkLength, lengthOf } from '../check/typed-array.js';
+import { checkFloat32, checkLength, copyInto, floatsOf, lengthOf } from '../check/typed-array.js';
 import { disjoint, extentOf } from '../core/extents.js';
 import { collect, type Params, structureOf, type Tensor } from '../core/params.js';
 import { power } from '../core/power.js';
+import { checkNotInFlight } from '../core/step-queue.js';
 import { engine } from '../engine/backend.js';
 import { chunkLength, type Engine } from '../engine/engine.js';
 
@@ -109,7 +110,7 @@ export class WeightAverage {
     this.#averaged = tensors.map((tensor) => {
       const length = lengthOf(tensor.data);
       const corrected = this.#engine.zeros(length);
-      corrected.set(tensor.data);
+      copyInto(corrected, tensor.data);
       return { ...tensor, length, corrected, average: this.#debias ? this.#engine.zeros(length) : corrected };
     });
     this.#params = Object.freeze(this.#averaged.map(({ corrected }) => corrected));
@@ -133,7 +134,8 @@ export class WeightAverage {
   /**
    * Adds the current weights to the average.
    *
-   * @throws TypeError while swapped, or if the buffer of a param is detached; RangeError if a param has another length
+   * @throws TypeError while swapped, if the buffer of a param is detached, or while a stepAsync changes it; RangeError if a
+   *   param has another length
    */
   update(): void {
     this.#checkNotSwapped('update');
@@ -141,8 +143,8 @@ export class WeightAverage {
     const rate = this.#rate();
     for (const { data, average } of this.#averaged) {
       // At rate 1, copy: s + 1·(w − s) would be rounded twice.
-      if (rate === 1) average.set(data);
-      else this.#engine.lerp(average, data, rate);
+      if (rate === 1) copyInto(average, data);
+      else this.#engine.lerp(floatsOf(average), floatsOf(data), rate);
     }
     this.#count++;
   }
@@ -151,8 +153,8 @@ export class WeightAverage {
    * Swaps the contents of the params and of the average, so that the model predicts with the averaged weights. A second
    * call restores both, bit for bit.
    *
-   * @throws TypeError before the first update, or if the buffer of a param is detached; RangeError if a param has
-   *   another length
+   * @throws TypeError before the first update, if the buffer of a param is detached, or while a stepAsync changes it;
+   *   RangeError if a param has another length
    */
   swap(): void {
     if (this.#count === 0) throw typeError(who, 'swap', 'no average yet', 'a call of update() first');
@@ -163,10 +165,11 @@ export class WeightAverage {
     for (const { data, corrected, length } of this.#averaged) {
       for (let offset = 0; offset < length; offset += buffer.length) {
         // Copies arrays, because copying single numbers could change the bits of a NaN.
-        const chunk = data.subarray(offset, offset + buffer.length);
-        buffer.set(chunk);
-        chunk.set(corrected.subarray(offset, offset + buffer.length));
-        corrected.set(buffer.subarray(0, chunk.length), offset);
+        const end = Math.min(offset + buffer.length, length);
+        const [weights, averages] = [floatsOf(data, offset, end), floatsOf(corrected, offset, end)];
+        buffer.set(weights);
+        weights.set(averages);
+        averages.set(buffer.subarray(0, end - offset));
       }
     }
     this.#swapped = !this.#swapped;
@@ -231,8 +234,8 @@ export class WeightAverage {
     this.#checkMemory();
 
     this.#averaged.forEach(({ average, corrected, data }, i) => {
-      corrected.set(data); // for debias at count 0, when there is no bias correction
-      average.set(sources[i]!);
+      copyInto(corrected, data); // for debias at count 0, when there is no bias correction
+      copyInto(average, sources[i]!);
     });
     this.#decay = loadedDecay;
     this.#count = loadedCount;
@@ -249,8 +252,8 @@ export class WeightAverage {
   #correctBias(): void {
     if (!this.#debias || this.#count === 0 || this.#correctedCount === this.#count) return;
     const correction = 1 - power(this.#decay, this.#count);
-    for (const { average, corrected } of this.#averaged) {
-      for (let i = 0; i < corrected.length; i++) corrected[i] = average[i]! / correction;
+    for (const { average, corrected, length } of this.#averaged) {
+      for (let i = 0; i < length; i++) corrected[i] = average[i]! / correction;
     }
     this.#correctedCount = this.#count;
   }
@@ -259,12 +262,18 @@ export class WeightAverage {
     if (this.#swapped) throw typeError(who, argument, 'the average is swapped in', 'a call of swap() first');
   }
 
-  /** Refuses arrays that are detached or have changed their length. @throws TypeError, RangeError */
+  /** Refuses arrays that are detached, have changed their length or are in a pending step. @throws TypeError, RangeError */
   #checkMemory(): void {
     for (const { data, average, corrected, path, length } of this.#averaged) {
       checkLength(who, path, data, length);
       checkLength(who, `average of ${path}`, average, length);
       checkLength(who, `average of ${path}`, corrected, length);
     }
+    checkNotInFlight(who, () =>
+      this.#averaged.flatMap(({ data, corrected, path }) => [
+        extentOf(this.#engine, data, path),
+        extentOf(this.#engine, corrected, `average of ${path}`),
+      ]),
+    );
   }
 }

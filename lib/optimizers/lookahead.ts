@@ -1,6 +1,6 @@
 import { rangeError, show, typeError } from '../check/errors.js';
 import { checkInteger, checkNumber, checkOptions } from '../check/options.js';
-import { checkFloat32, checkLength, copyInto, lengthOf } from '../check/typed-array.js';
+import { checkFloat32, checkLength, copyInto, floatsOf, lengthOf } from '../check/typed-array.js';
 import { inspect, Optimizer, watch } from '../core/optimizer.js';
 import type { ParamState } from '../core/param-state.js';
 import type { Grads } from '../core/params.js';
@@ -9,6 +9,7 @@ import type { LoadOptions, StateDict } from '../core/state-dict.js';
 import type { StepAsyncOptions, StepOptions, StepResult, Watcher } from '../core/stepper.js';
 import { engine } from '../engine/backend.js';
 import type { Engine } from '../engine/engine.js';
+import { copyFloats } from '../engine/memory.js';
 import { ScheduleFreeAdamW, ScheduleFreeSGD } from './schedule-free.js';
 
 const who = 'Lookahead';
@@ -88,10 +89,10 @@ export class Lookahead<O extends Optimizer = Optimizer> {
     this.#alpha = checkNumber(who, 'alpha', alpha, '(0, 1]');
     this.#watcher = {
       name: who,
-      started: (param) => this.#slowOf(param).set(param.data),
+      started: (param) => copyInto(this.#slowOf(param), param.data),
       applied: (stepCount, params) => this.#synchronize(stepCount, params),
     };
-    for (const param of watch(optimizer, this.#watcher)) if (param.step > 0) this.#slowOf(param).set(param.data);
+    for (const param of watch(optimizer, this.#watcher)) if (param.step > 0) copyInto(this.#slowOf(param), param.data);
   }
 
   /** The inner optimizer. */
@@ -156,7 +157,7 @@ export class Lookahead<O extends Optimizer = Optimizer> {
     const slow = watch(this.#inner, this.#watcher).flatMap((param) => {
       const array = this.#slow.get(param);
       // Before the first applied step, the slow weights are those of a step that was refused.
-      return array === undefined || param.step === 0 ? [] : [[param.key, array.slice()]];
+      return array === undefined || param.step === 0 ? [] : [[param.key, copyFloats(this.#engine, array)]];
     });
     const inner = this.#inner.stateDict();
     return { version: 1, optimizer: who, k: this.#k, alpha: this.#alpha, inner, slow: Object.fromEntries(slow) };
@@ -218,9 +219,9 @@ export class Lookahead<O extends Optimizer = Optimizer> {
     for (const param of params) {
       // The next step throws for a param that was detached.
       if (param.step === 0 || lengthOf(param.data) !== param.length) continue;
-      const slow = this.#slowOf(param);
-      this.#engine.lerp(slow, param.data, this.#alpha);
-      copyInto(param.data, slow);
+      const [slow, fast] = [this.#slowOf(param), floatsOf(param.data)];
+      this.#engine.lerp(slow, fast, this.#alpha);
+      fast.set(slow);
     }
   }
 

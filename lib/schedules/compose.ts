@@ -8,6 +8,7 @@ import {
   checkSchedule,
   checkSteps,
   countReached,
+  fromFirstStep,
 } from './common.js';
 
 /**
@@ -31,7 +32,7 @@ import {
 export function multiply(a: Schedule, b: Schedule): Schedule {
   checkSchedule('multiply', 'a', a);
   checkSchedule('multiply', 'b', b);
-  return (step) => a(step) * b(step);
+  return fromFirstStep('multiply', [a, b], (step) => a(step) * b(step));
 }
 
 /** Options of {@link sequence}. */
@@ -79,10 +80,10 @@ export function sequence(schedules: readonly Schedule[], options: SequenceOption
     );
   }
   checkAscending(who, boundaries);
-  return (step) => {
+  return fromFirstStep(who, [parts, { boundaries }], (step) => {
     const i = countReached(boundaries, step - 1);
     return (parts[i] as Schedule)(step - (boundaries[i - 1] ?? 0));
-  };
+  });
 }
 
 /**
@@ -105,5 +106,7 @@ export function sequence(schedules: readonly Schedule[], options: SequenceOption
 export function perEpoch(schedule: Schedule, stepsPerEpoch: number): Schedule {
   checkSchedule('perEpoch', 'schedule', schedule);
   checkSteps('perEpoch', 'stepsPerEpoch', stepsPerEpoch);
-  return (step) => schedule(Math.floor((step - 1) / stepsPerEpoch) + 1);
+  return fromFirstStep('perEpoch', [schedule, stepsPerEpoch], (step) =>
+    schedule(Math.floor((step - 1) / stepsPerEpoch) + 1),
+  );
 }

@@ -1,6 +1,6 @@
 import { checkInteger } from '../check/options.js';
 import type { Schedule } from '../core/schedule.js';
-import { checkKeys, checkSteps, checkValue, cosineRise, interpolate } from './common.js';
+import { checkKeys, checkSteps, checkValue, cosineRise, fromFirstStep, interpolate } from './common.js';
 
 /** Options of {@link cosine}. */
 export interface CosineOptions {
@@ -36,7 +36,9 @@ export function cosine(lr: number, options: CosineOptions): Schedule {
   const { steps, min = 0 } = options;
   checkSteps(who, 'steps', steps);
   checkValue(who, 'min', min);
-  return (step) => interpolate(lr, min, cosineRise(Math.min(step - 1, steps) / steps));
+  return fromFirstStep(who, [lr, { steps, min }], (step) =>
+    interpolate(lr, min, cosineRise(Math.min(step - 1, steps) / steps)),
+  );
 }
 
 /** Options of {@link cosineWarmRestarts}. */
@@ -79,7 +81,7 @@ export function cosineWarmRestarts(lr: number, options: CosineWarmRestartsOption
   checkSteps(who, 'first', first);
   checkInteger(who, 'multiplier', multiplier, '[1, inf)');
   checkValue(who, 'min', min);
-  return (step) => {
+  return fromFirstStep(who, [lr, { first, multiplier, min }], (step) => {
     let completed = step - 1;
     let length = first;
     if (multiplier === 1) completed %= length;
@@ -90,5 +92,5 @@ export function cosineWarmRestarts(lr: number, options: CosineWarmRestartsOption
       length *= multiplier;
     }
     return interpolate(lr, min, cosineRise(completed / length));
-  };
+  });
 }

@@ -1,7 +1,7 @@
 import { rangeError, show } from '../check/errors.js';
 import { checkNumber, checkOneOf } from '../check/options.js';
 import type { Schedule } from '../core/schedule.js';
-import { checkKeys, checkSteps, checkValue, interpolate } from './common.js';
+import { checkKeys, checkSteps, checkValue, fromFirstStep, interpolate } from './common.js';
 
 /** Options of both {@link cyclic} and {@link cyclicMomentum}: the shape of the cycle. */
 export interface CycleShape {
@@ -40,19 +40,20 @@ const known = ['base', 'max', 'stepsUp', 'stepsDown', 'mode', 'gamma'] as const;
 function triangle(
   who: string,
   { stepsUp = 2000, stepsDown = stepsUp, mode = 'triangular', gamma = 1 }: CycleShape,
-): (k: number) => number {
+): { readonly shape: CycleShape; readonly height: (k: number) => number } {
   checkSteps(who, 'stepsUp', stepsUp);
   checkSteps(who, 'stepsDown', stepsDown);
   checkOneOf(who, 'mode', mode, ['triangular', 'triangular2', 'exp_range']);
   checkNumber(who, 'gamma', gamma, '(0, 1]');
   const period = stepsUp + stepsDown;
-  return (k) => {
+  const height = (k: number): number => {
     const position = k % period;
-    const height = position <= stepsUp ? position / stepsUp : (period - position) / stepsDown;
-    if (mode === 'triangular2') return height * 0.5 ** Math.floor(k / period);
-    if (mode === 'exp_range') return height * gamma ** k;
-    return height;
+    const share = position <= stepsUp ? position / stepsUp : (period - position) / stepsDown;
+    if (mode === 'triangular2') return share * 0.5 ** Math.floor(k / period);
+    if (mode === 'exp_range') return share * gamma ** k;
+    return share;
   };
+  return { shape: { stepsUp, stepsDown, mode, gamma }, height };
 }
 
 /**
@@ -82,8 +83,8 @@ export function cyclic(options: CyclicOptions): Schedule {
   checkValue(who, 'base', base);
   checkValue(who, 'max', max);
   if (max < base) throw rangeError(who, 'max', show(max), `at least base, ${base}`);
-  const height = triangle(who, options);
-  return (step) => interpolate(base, max, height(step - 1));
+  const { shape, height } = triangle(who, options);
+  return fromFirstStep(who, [{ base, max, ...shape }], (step) => interpolate(base, max, height(step - 1)));
 }
 
 /**
@@ -111,6 +112,6 @@ export function cyclicMomentum(options: CyclicMomentumOptions = {}): Schedule {
   checkNumber(who, 'base', base, '[0, 1)');
   checkNumber(who, 'max', max, '[0, 1)');
   if (max < base) throw rangeError(who, 'max', show(max), `at least base, ${base}`);
-  const height = triangle(who, options);
-  return (step) => interpolate(max, base, height(step - 1));
+  const { shape, height } = triangle(who, options);
+  return fromFirstStep(who, [{ base, max, ...shape }], (step) => interpolate(max, base, height(step - 1)));
 }

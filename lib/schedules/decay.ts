@@ -9,6 +9,7 @@ import {
   checkSteps,
   checkValue,
   countReached,
+  fromFirstStep,
   interpolate,
 } from './common.js';
 
@@ -30,7 +31,7 @@ import {
  */
 export function constant(lr: number): Schedule {
   checkValue('constant', 'lr', lr);
-  return () => lr;
+  return fromFirstStep('constant', [lr], () => lr);
 }
 
 /** Options of {@link stepDecay}. */
@@ -67,7 +68,7 @@ export function stepDecay(lr: number, options: StepDecayOptions): Schedule {
   const { every, factor = 0.1 } = options;
   checkSteps(who, 'every', every);
   checkValue(who, 'factor', factor);
-  return (step) => lr * factor ** Math.floor((step - 1) / every);
+  return fromFirstStep(who, [lr, { every, factor }], (step) => lr * factor ** Math.floor((step - 1) / every));
 }
 
 /** Options of {@link exponentialDecay}: `rate` or `gamma`. They are equivalent if gamma = e^(−rate). */
@@ -110,11 +111,11 @@ export function exponentialDecay(lr: number, options: ExponentialDecayOptions): 
   const { rate, gamma } = options;
   if (gamma === undefined) {
     const given = checkValue(who, 'rate', rate);
-    return (step) => lr * Math.exp(-given * (step - 1));
+    return fromFirstStep(who, [lr, { rate: given }], (step) => lr * Math.exp(-given * (step - 1)));
   }
   checkAbsent(who, 'rate', rate, 'gamma');
   checkValue(who, 'gamma', gamma);
-  return (step) => lr * gamma ** (step - 1);
+  return fromFirstStep(who, [lr, { gamma }], (step) => lr * gamma ** (step - 1));
 }
 
 /** Options of {@link inverseTimeDecay}. */
@@ -148,7 +149,7 @@ export function inverseTimeDecay(lr: number, options: InverseTimeDecayOptions): 
   checkKeys(who, options, ['rate']);
   const { rate } = options;
   checkValue(who, 'rate', rate);
-  return (step) => lr / (1 + rate * (step - 1));
+  return fromFirstStep(who, [lr, { rate }], (step) => lr / (1 + rate * (step - 1)));
 }
 
 /** Options of {@link piecewiseConstant} with a factor. */
@@ -216,7 +217,11 @@ export function piecewiseConstant(
   const boundaries = checkBoundaries(who, options.boundaries);
   if (values === undefined) {
     checkValue(who, 'factor', factor);
-    return (step) => (lr as number) * factor ** countReached(boundaries, step - 1);
+    return fromFirstStep(
+      who,
+      [lr, { boundaries, factor }],
+      (step) => (lr as number) * factor ** countReached(boundaries, step - 1),
+    );
   }
   checkAbsent(who, 'factor', options.factor, 'values');
   const pieces = checkArray(who, 'values', values, checkValue);
@@ -224,7 +229,11 @@ export function piecewiseConstant(
     throw rangeError(who, 'values', `length ${pieces.length}`, `${boundaries.length + 1}`, 'one more than boundaries');
   }
   checkAscending(who, boundaries);
-  return (step) => pieces[countReached(boundaries, step - 1)] as number;
+  return fromFirstStep(
+    who,
+    [{ boundaries, values: pieces }],
+    (step) => pieces[countReached(boundaries, step - 1)] as number,
+  );
 }
 
 /** Options of {@link linear}. */
@@ -264,7 +273,11 @@ export function linear(lr: number, options: LinearOptions = {}): Schedule {
   checkValue(who, 'from', from);
   checkValue(who, 'to', to);
   checkSteps(who, 'steps', steps);
-  return (step) => lr * interpolate(from, to, Math.min(step - 1, steps) / steps);
+  return fromFirstStep(
+    who,
+    [lr, { from, to, steps }],
+    (step) => lr * interpolate(from, to, Math.min(step - 1, steps) / steps),
+  );
 }
 
 /** Options of {@link polynomial}. */
@@ -301,5 +314,5 @@ export function polynomial(lr: number, options: PolynomialOptions = {}): Schedul
   const { steps = 5, power = 1 } = options;
   checkSteps(who, 'steps', steps);
   checkValue(who, 'power', power);
-  return (step) => lr * (1 - Math.min(step - 1, steps) / steps) ** power;
+  return fromFirstStep(who, [lr, { steps, power }], (step) => lr * (1 - Math.min(step - 1, steps) / steps) ** power);
 }

@@ -1,6 +1,6 @@
 import { checkNumber } from '../check/options.js';
 import type { Schedule } from '../core/schedule.js';
-import { checkKeys } from './common.js';
+import { checkKeys, fromFirstStep } from './common.js';
 
 /** Options of {@link nesterovMomentum}. */
 export interface NesterovMomentumOptions {
@@ -32,5 +32,5 @@ export function nesterovMomentum(options: NesterovMomentumOptions = {}): Schedul
   const { max = 0.99 } = options;
   checkNumber(who, 'max', max, '[0, 1)');
   // 2^(−1 − log₂ n) = 1/(2n), which avoids the rounding of the logarithm.
-  return (step) => Math.min(1 - 1 / (2 * (Math.floor((step - 1) / 250) + 1)), max);
+  return fromFirstStep(who, [{ max }], (step) => Math.min(1 - 1 / (2 * (Math.floor((step - 1) / 250) + 1)), max));
 }

@@ -1,7 +1,7 @@
 import { rangeError, show } from '../check/errors.js';
 import { checkBoolean, checkNumber, checkOneOf } from '../check/options.js';
 import type { Schedule } from '../core/schedule.js';
-import { checkKeys, checkSteps, checkValue, cosineRise, interpolate } from './common.js';
+import { checkKeys, checkSteps, checkValue, cosineRise, fromFirstStep, interpolate } from './common.js';
 
 /** Options of both {@link oneCycle} and {@link oneCycleMomentum}: the shape of the cycle. */
 export interface OneCycleShape {
@@ -45,7 +45,12 @@ interface Levels {
 }
 
 /** Anneals from level to level. As in PyTorch, the phases end 1 and 2 steps early, possibly at a fraction of a step. */
-function phases(who: string, options: OneCycleShape, { start, peak, middle, end }: Levels): Schedule {
+function phases(
+  who: string,
+  argsOf: (shape: OneCycleShape) => readonly unknown[],
+  options: OneCycleShape,
+  { start, peak, middle, end }: Levels,
+): Schedule {
   const { totalSteps, pctStart = 0.3, anneal = 'cos', threePhase = false } = options;
   checkSteps(who, 'totalSteps', totalSteps);
   checkNumber(who, 'pctStart', pctStart, '[0, 1]');
@@ -60,13 +65,13 @@ function phases(who: string, options: OneCycleShape, { start, peak, middle, end 
     ? { first: up, last: down, from: peak, to: middle }
     : { first: up, last, from: peak, to: end };
   const final = threePhase ? { first: down, last, from: middle, to: end } : fall;
-  return (step) => {
+  return fromFirstStep(who, argsOf({ totalSteps, pctStart, anneal, threePhase }), (step) => {
     const k = Math.min(step - 1, last);
     const phase = k <= rise.last ? rise : k <= fall.last ? fall : final;
     // A rise of length 0 starts at the peak. PyTorch divides by 0 here.
     const x = phase.last === phase.first ? 1 : (k - phase.first) / (phase.last - phase.first);
     return interpolate(phase.from, phase.to, anneal === 'cos' ? cosineRise(x) : x);
-  };
+  });
 }
 
 /**
@@ -99,7 +104,12 @@ export function oneCycle(max: number, options: OneCycleOptions): Schedule {
   checkNumber(who, 'divFactor', divFactor, '(0, inf)');
   checkNumber(who, 'finalDivFactor', finalDivFactor, '(0, inf)');
   const start = max / divFactor;
-  return phases(who, options, { start, peak: max, middle: start, end: start / finalDivFactor });
+  return phases(who, (shape) => [max, { ...shape, divFactor, finalDivFactor }], options, {
+    start,
+    peak: max,
+    middle: start,
+    end: start / finalDivFactor,
+  });
 }
 
 /**
@@ -128,5 +138,5 @@ export function oneCycleMomentum(options: OneCycleMomentumOptions): Schedule {
   checkNumber(who, 'base', base, '[0, 1)');
   checkNumber(who, 'max', max, '[0, 1)');
   if (max < base) throw rangeError(who, 'max', show(max), `at least base, ${base}`);
-  return phases(who, options, { start: max, peak: base, middle: max, end: max });
+  return phases(who, (shape) => [{ ...shape, base, max }], options, { start: max, peak: base, middle: max, end: max });
 }

@@ -1,6 +1,6 @@
 import { checkInteger, checkNumber, checkOneOf } from '../check/options.js';
 import type { Schedule } from '../core/schedule.js';
-import { checkKeys, checkSchedule, checkSteps, checkValue, cosineRise, interpolate } from './common.js';
+import { checkKeys, checkSchedule, checkSteps, checkValue, cosineRise, fromFirstStep, interpolate } from './common.js';
 
 /** Options of {@link warmup}. */
 export interface WarmupOptions {
@@ -41,7 +41,9 @@ export function warmup(schedule: Schedule, options: WarmupOptions): Schedule {
   const { steps, from = 0 } = options;
   checkInteger(who, 'steps', steps, '[0, inf)');
   checkNumber(who, 'from', from, '[0, 1]');
-  return (step) => (step <= steps ? schedule(1) * interpolate(from, 1, step / steps) : schedule(step - steps));
+  return fromFirstStep(who, [schedule, { steps, from }], (step) =>
+    step <= steps ? schedule(1) * interpolate(from, 1, step / steps) : schedule(step - steps),
+  );
 }
 
 /** Options of {@link warmupStableDecay}. */
@@ -94,9 +96,9 @@ export function warmupStableDecay(lr: number, options: WarmupStableDecayOptions)
   checkSteps(who, 'decay', decay);
   checkValue(who, 'min', min);
   const decayed = decayShapes[checkOneOf(who, 'shape', shape, ['linear', 'cosine', 'sqrt'])];
-  return (step) => {
+  return fromFirstStep(who, [lr, { warmup, stable, decay, min, shape }], (step) => {
     if (step <= warmup) return (lr * step) / warmup;
     const x = (step - warmup - stable) / decay;
     return x <= 0 ? lr : interpolate(lr, min, decayed(Math.min(x, 1)));
-  };
+  });
 }

@@ -1,4 +1,5 @@
-import { checkLength, lengthOf } from '../check/typed-array.js';
+import { checkLength, copyInto, floatsOf, lengthOf } from '../check/typed-array.js';
+import { extentOf } from '../core/extents.js';
 import {
   assemble,
   collect,
@@ -10,6 +11,7 @@ import {
   structureOf,
   type Tensor,
 } from '../core/params.js';
+import { checkNotInFlight } from '../core/step-queue.js';
 import { engine } from '../engine/backend.js';
 import { checkGrad } from './grads.js';
 
@@ -72,8 +74,8 @@ export class GradAccumulator {
    * Adds the gradients of one batch.
    *
    * @param grads one gradient for each param, in the structure of the params. They do not change. `null` adds nothing.
-   * @throws TypeError for another structure, a wrong type, a sparse gradient or a detached buffer; RangeError for
-   *   another length or count. Nothing is added then.
+   * @throws TypeError for another structure, a wrong type, a sparse gradient, a detached buffer or memory of a pending
+   *   step; RangeError for another length or count. Nothing is added then.
    */
   add(grads: Grads): void {
     const given: unknown[] = [];
@@ -84,11 +86,15 @@ export class GradAccumulator {
       if (grad !== null) checkLength(who, path, grad, length, typeof key === 'string' ? key : undefined);
       return grad;
     });
+    checkNotInFlight(who, () => [
+      ...this.#sums.map(({ path, array }) => extentOf(engine(), array, `the sum of ${path}`)),
+      ...this.#sums.flatMap(({ path }, i) => (arrays[i] ? [extentOf(engine(), arrays[i], path)] : [])),
+    ]);
     for (const [i, sum] of this.#sums.entries()) {
       const grad = arrays[i];
       if (grad === null || grad === undefined) continue;
-      if (sum.hasGrad) engine().add(sum.array, grad);
-      else sum.array.set(grad);
+      if (sum.hasGrad) engine().add(floatsOf(sum.array), floatsOf(grad));
+      else copyInto(sum.array, grad);
       sum.hasGrad = true;
     }
     this.#count++;

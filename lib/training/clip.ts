@@ -1,14 +1,12 @@
-import { checkNumber, checkOptions } from '../check/options.js';
-import { lengthOf } from '../check/typed-array.js';
+import { checkNumber } from '../check/options.js';
+import { floatsOf, lengthOf } from '../check/typed-array.js';
 import type { Grads } from '../core/params.js';
 import { engine } from '../engine/backend.js';
+import { checkOrder, type GradNormOptions, normOf } from './grad-norm.js';
 import { arraysOf } from './grads.js';
 
 /** Options of {@link clipGradNorm}. */
-export interface ClipGradNormOptions {
-  /** Order of the norm. 2 is the Euclidean norm, Infinity the largest |g|. (0, inf], default 2. */
-  readonly p?: number | undefined;
-}
+export type ClipGradNormOptions = GradNormOptions;
 
 /**
  * Scales gradients in place so that the norm of all of them together is at most `max`.
@@ -17,15 +15,15 @@ export interface ClipGradNormOptions {
  * factor is rounded to float32. With p = 2, the result is bit-identical to the optimizers' `clipNorm`.
  *
  * If the factor is 1, nothing is written. As in PyTorch, a NaN makes all gradients NaN; an infinity makes itself NaN
- * and the other elements 0. The returned norm shows both cases. An array that is the gradient of two params counts
+ * and the other elements 0. The returned norm shows both cases. A bound of Infinity only measures. An array that is the gradient of two params counts
  * twice in the norm, as in a step, but is scaled once. The same holds for memory that arrays share.
  *
- * @param grads one gradient, a list or a record of them. Scaled in place; `null` is skipped.
- * @param max upper bound on the norm, (0, inf)
+ * @param grads one gradient, a list or a record of them, to any depth. Scaled in place; `null` is skipped.
+ * @param max upper bound on the norm, (0, inf]; Infinity changes nothing
  * @param options `p` (2, (0, ∞]): {@link ClipGradNormOptions}
  * @returns the norm before clipping; 0 if there is no gradient
- * @throws TypeError for a wrong type, an unknown option, a sparse gradient or a detached buffer; RangeError for a value
- *   out of range. Nothing has changed then.
+ * @throws TypeError for a wrong type, an unknown option, a sparse gradient, a detached buffer or memory of a pending
+ *   step; RangeError for a value out of range. Nothing has changed then.
  * @see Pascanu, Mikolov & Bengio 2013, algorithm 1, https://arxiv.org/abs/1211.5063; PyTorch's clip_grad_norm_
  * @example
  * ```ts
@@ -39,12 +37,11 @@ export interface ClipGradNormOptions {
  */
 export function clipGradNorm(grads: Grads, max: number, options: ClipGradNormOptions = {}): number {
   const who = 'clipGradNorm';
-  checkNumber(who, 'max', max, '(0, inf)');
-  checkOptions(who, options, ['p']);
-  const { p = 2 } = options as ClipGradNormOptions;
-  checkNumber(who, 'p', p, '(0, inf]');
+  checkNumber(who, 'max', max, '(0, inf]');
+  const p = checkOrder(who, options);
   const arrays = arraysOf(who, grads);
-  const norm = p === 2 ? euclideanNorm(arrays) : pNorm(arrays, p);
+  const norm = normOf(arrays, p);
+  if (max === Number.POSITIVE_INFINITY) return norm;
   const coefficient = max / (norm + 1e-6);
   scale(arrays, Math.fround(coefficient > 1 ? 1 : coefficient));
   return norm;
@@ -55,10 +52,10 @@ export function clipGradNorm(grads: Grads, max: number, options: ClipGradNormOpt
  *
  * Formula: g ← min(max(g, −value), value), with value rounded to float32, as in the optimizers' `clipValue`.
  *
- * @param grads one gradient, a list or a record of them. Clamped in place; `null` is skipped.
+ * @param grads one gradient, a list or a record of them, to any depth. Clamped in place; `null` is skipped.
  * @param value upper bound on |g|, (0, inf)
- * @throws TypeError for a wrong type, a sparse gradient or a detached buffer; RangeError for a value out of range.
- *   Nothing has changed then.
+ * @throws TypeError for a wrong type, a sparse gradient, a detached buffer or memory of a pending step; RangeError for a
+ *   value out of range. Nothing has changed then.
  * @see PyTorch's clip_grad_value_
  * @example
  * ```ts
@@ -82,34 +79,6 @@ export function clipGradValue(grads: Grads, value: number): void {
   }
 }
 
-function euclideanNorm(arrays: readonly Float32Array[]): number {
-  const { sumSquares } = engine();
-  return Math.sqrt(arrays.reduce((sum, array) => sum + sumSquares(array), 0));
-}
-
-/** (Σ|g|ᵖ)^(1/p). Divides by a number near the largest |g| first, because the powers could overflow. */
-function pNorm(arrays: readonly Float32Array[], p: number): number {
-  const largest = maxAbs(arrays);
-  if (p === Number.POSITIVE_INFINITY || largest === 0 || !Number.isFinite(largest)) return largest;
-  // A power of two, so the division is exact.
-  const unit = 2 ** Math.floor(Math.log2(largest));
-  let sum = 0;
-  for (const array of arrays) for (const g of array) sum += (Math.abs(g) / unit) ** p;
-  return unit * sum ** (1 / p);
-}
-
-/** max |g|. NaN if an element is NaN. */
-function maxAbs(arrays: readonly Float32Array[]): number {
-  let largest = 0;
-  for (const array of arrays) {
-    for (const g of array) {
-      const size = Math.abs(g);
-      if (size > largest || Number.isNaN(size)) largest = size;
-    }
-  }
-  return largest;
-}
-
 /** Multiplies in place. Scales each element once, even if arrays share memory. */
 function scale(arrays: readonly Float32Array[], factor: number): void {
   if (factor === 1) return;
@@ -121,7 +90,7 @@ function scale(arrays: readonly Float32Array[], factor: number): void {
   let scaledEnd = Number.NEGATIVE_INFINITY;
   for (const { array, start, length } of spans.sort((a, b) => a.start - b.start)) {
     const done = Math.max(0, (scaledEnd - start) / Float32Array.BYTES_PER_ELEMENT);
-    if (done < length) scaleArray(done === 0 ? array : array.subarray(done), factor);
+    if (done < length) scaleArray(done === 0 ? array : floatsOf(array, done), factor);
     scaledEnd = Math.max(scaledEnd, start + length * Float32Array.BYTES_PER_ELEMENT);
   }
 }

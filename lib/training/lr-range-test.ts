@@ -1,10 +1,15 @@
 import { rangeError, show, typeError } from '../check/errors.js';
 import { checkFunction, checkInteger, checkNumber, checkOptions } from '../check/options.js';
-import { checkLength } from '../check/typed-array.js';
+import { checkLength, copyInto, lengthOf } from '../check/typed-array.js';
 import type { Scalar } from '../core/declaration.js';
+import { resetState } from '../core/optimizer.js';
 import { collect, type ParamTree } from '../core/params.js';
 import type { StateDict } from '../core/state-dict.js';
-import { groupsOf } from './param-groups.js';
+import { engine } from '../engine/backend.js';
+import { copyFloats } from '../engine/memory.js';
+import { FTRL } from '../optimizers/ftrl.js';
+import { Rprop } from '../optimizers/rprop.js';
+import { groupsOf, innerOptimizer } from './param-groups.js';
 
 /** Options of {@link lrRangeTest}. */
 export interface LrRangeTestOptions {
@@ -41,6 +46,10 @@ const smoothing = 0.9;
  * the loss falls fastest. All param groups get the same lr. Afterwards weights, optimizer state, step counts,
  * `emaParams` and lr settings are restored, bit for bit, even if `trainStep` throws or rejects.
  *
+ * The test starts with the state and the step count of a new optimizer. Momentum from earlier training would move the
+ * weights far, even at the smallest lr. The state of `FTRL` and `Rprop` starts anew for each lr, because it depends on
+ * the lr that it started with.
+ *
  * Formula: lrᵢ = from·(to/from)^(i/(steps−1)), i = 0, 1, …. The test stops after a loss that is not finite, or when the
  * smoothed loss exceeds its minimum by more than 3·|minimum|; for a positive loss, that is 4 times the minimum. The
  * smoothed loss is a moving average with decay 0.9 and bias correction.
@@ -53,7 +62,7 @@ const smoothing = 0.9;
  *
  * @param optimizer the optimizer that `trainStep` steps. Afterwards it is as before.
  * @param trainStep (i) => loss: runs training step i = 0, 1, … with the optimizer and returns the loss, or a Promise of
- *   it. It must restore anything else that it changes, such as the position in the data.
+ *   it. It must restore anything else that it changes, such as the position in the data, and await each `stepAsync`.
  * @param options `from` (1e-7, (0, ∞)), `to` (10, (from, ∞)), `steps` (100, [3, ∞)): {@link LrRangeTestOptions}
  * @returns `lrs`, `losses`, `suggestion`: {@link LrRange}; a Promise of it if `trainStep` returns a Promise
  * @throws TypeError for a wrong type, an unknown option or a loss that is not a number; RangeError for a value out of
@@ -97,6 +106,7 @@ export function lrRangeTest(
 ): LrRange | Promise<LrRange> {
   const who = 'lrRangeTest';
   groupsOf(who, optimizer);
+  innerOptimizer(who, optimizer);
   checkFunction(who, 'trainStep', trainStep, 'a function, (i) => loss');
   checkOptions(who, options, ['from', 'to', 'steps']);
   const { from = 1e-7, to = 10, steps = 100 } = options as LrRangeTestOptions;
@@ -140,6 +150,8 @@ function* sweep(
   sweptLrs: readonly number[],
 ): Run {
   const restore = snapshot(who, optimizer);
+  const inner = innerOptimizer(who, optimizer);
+  const startsWithLr = inner instanceof FTRL || inner instanceof Rprop;
   const lrs: number[] = [];
   const losses: number[] = [];
   let average = 0;
@@ -147,6 +159,8 @@ function* sweep(
   let best = Number.POSITIVE_INFINITY;
   try {
     for (const [i, lr] of sweptLrs.entries()) {
+      // Their state depends on the lr that it started with: z of FTRL would scale the weights, Rprop would ignore lr.
+      if (i === 0 || startsWithLr) resetState(inner);
       for (const group of optimizer.paramGroups) group.lr = lr;
       const loss = yield trainStep(i);
       if (typeof loss !== 'number') throw typeError(who, `trainStep(${i})`, show(loss), 'the loss, a number');
@@ -168,18 +182,17 @@ function* sweep(
 function snapshot(who: string, optimizer: Tunable): () => void {
   const groups = optimizer.paramGroups;
   const weights = collect(who, groups, 0, 0).flatMap(({ tensors }) =>
-    tensors.map(({ data, path }) => ({ data, path, copy: data.slice() })),
+    tensors.map(({ data, path }) => ({ data, path, copy: copyFloats(engine(), data) })),
   );
   const lrs = groups.map(({ lr }) => lr);
   const state = optimizer.stateDict();
   return () => {
-    for (const { data, path, copy } of weights) {
-      checkLength(who, path, data, copy.length);
-      data.set(copy);
-    }
     // The state does not hold Schedules, so restore lr first.
     for (const [i, group] of groups.entries()) group.lr = lrs[i];
     optimizer.loadStateDict(state);
+    const whole = weights.filter(({ data, copy }) => lengthOf(data) === copy.length);
+    for (const { data, copy } of whole) copyInto(data, copy);
+    for (const { data, path, copy } of weights) checkLength(who, path, data, copy.length);
   };
 }
 

@@ -1,8 +1,17 @@
 import { show, typeError } from '../check/errors.js';
+import { Optimizer } from '../core/optimizer.js';
+import { Lookahead } from '../optimizers/lookahead.js';
 
 /** The param groups of an optimizer of any class. @throws TypeError if it is not an optimizer, or is disposed */
 export function groupsOf<Group>(who: string, optimizer: { readonly paramGroups: readonly Group[] }): readonly Group[] {
   const groups: unknown = (optimizer as { paramGroups?: unknown } | null | undefined)?.paramGroups;
   if (!Array.isArray(groups)) throw typeError(who, 'optimizer', show(optimizer), 'an optimizer');
   return groups as readonly Group[];
+}
+
+/** The optimizer that has the state: `optimizer` itself, or the one inside a Lookahead. @throws TypeError for another */
+export function innerOptimizer(who: string, optimizer: unknown): Optimizer {
+  const inner: unknown = optimizer instanceof Lookahead ? optimizer.optimizer : optimizer;
+  if (!(inner instanceof Optimizer)) throw typeError(who, 'optimizer', show(optimizer), 'an optimizer');
+  return inner;
 }

@@ -6,6 +6,7 @@ import {
   inspectCheckpoint,
   LBFGS,
   Lookahead,
+  LossScale,
   loadCheckpoint,
   ReduceOnPlateau,
   SFO,
@@ -200,10 +201,12 @@ describe('other optimizers and objects', () => {
         plateau: new ReduceOnPlateau(optimizer, { patience: 0, factor: 0.5 }),
         average: new WeightAverage(params, { decay: 0.9, debias: true }),
         swa: new WeightAverage(params, { mode: 'swa' }),
+        lossScale: new LossScale({ initScale: seed, growthInterval: 2 }),
         sampler: new Sampler(),
       };
       const step = (s: number) => {
-        optimizer.step({ a: numbers(4, s) });
+        objects.lossScale.step(optimizer, { a: numbers(4, s) });
+        objects.lossScale.update();
         objects.plateau.update(s);
         objects.average.update();
         objects.swa.update();

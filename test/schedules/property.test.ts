@@ -208,8 +208,35 @@ test.each(ending)('%s holds its last value beyond its end', (_, sample) => {
   );
 });
 
+test.each(all)('%s has its first value at every step below 1', (_, sample) => {
+  const below = fc.oneof(fc.constantFrom(0, -0, 0.5, -1, Number.NEGATIVE_INFINITY), fc.double({ max: 1, noNaN: true }));
+  fc.assert(
+    fc.property(sample, below, ({ make }, t) => {
+      expect(make()(t)).toBe(make()(1));
+    }),
+  );
+});
+
 describe('combinators', () => {
   const count: Schedule = (t) => t;
+
+  test('no part is asked for a step below 1', () => {
+    const seen: number[] = [];
+    const spy: Schedule = (t) => {
+      seen.push(t);
+      return 1;
+    };
+    const combined = [
+      multiply(spy, spy),
+      sequence([spy, spy], { boundaries: [3] }),
+      sequence([spy, spy], { boundaries: [0] }),
+      perEpoch(spy, 10),
+      warmup(spy, { steps: 5 }),
+      warmup(spy, { steps: 0 }),
+    ];
+    for (const schedule of combined) for (const t of [0, -7, Number.NEGATIVE_INFINITY]) schedule(t);
+    expect(new Set(seen)).toEqual(new Set([1]));
+  });
 
   test('perEpoch: step t of epoch e sees e', () => {
     fc.assert(

@@ -1,7 +1,12 @@
 import { backend } from '@tensorflow/tfjs-core';
 import { typeError } from '../../check/errors.js';
 import { checkBoolean, checkNumber, checkOptions } from '../../check/options.js';
-import type { Declaration } from '../../core/declaration.js';
+import {
+  commonHyperParameters,
+  type Declaration,
+  type HyperParameter,
+  optimizerHyperParameters,
+} from '../../core/declaration.js';
 import type { Schedule } from '../../core/schedule.js';
 import { tfAdadelta } from '../formulas/adadelta.js';
 import { tfAdagrad } from '../formulas/adagrad.js';
@@ -68,10 +73,17 @@ export const signatures = {
   },
 } as const satisfies Record<string, Signature>;
 
-const extraOptions = [
+/** The options that TensorFlow.js lacks. */
+export const extraOptions: readonly string[] = [
   ...['weightDecay', 'maximize', 'clipValue', 'clipNorm', 'skipNonFinite'],
   ...['ema', 'gradNorm', 'flushDenormals'],
 ];
+
+/** The default of an extra option; undefined for one that is off. */
+export function defaultOf(name: string): unknown {
+  const table = { ...commonHyperParameters, ...optimizerHyperParameters } as Readonly<Record<string, HyperParameter>>;
+  return name === 'weightDecay' ? 0 : table[name]?.default;
+}
 
 /**
  * The options of a class, from constructor arguments and extra options.

@@ -4,10 +4,11 @@ import type { commonHyperParameters, OptionsFrom, optimizerHyperParameters } fro
 import type { Schedule } from '../../core/schedule.js';
 import type { ParamStateDict } from '../../core/state-dict.js';
 import type { StepResult } from '../../core/stepper.js';
+import { decodeExtras, withSchedules } from '../wrap/extras.js';
 import type { NamedTensor } from '../wrap/weights.js';
 import { type OptimizerClass, WrappedOptimizer } from '../wrap/wrapped-optimizer.js';
 import { Placeholders } from './placeholders.js';
-import { argumentsFrom, optionsFrom, type Rate, type Signature } from './signatures.js';
+import { argumentsFrom, defaultOf, extraOptions, optionsFrom, type Rate, type Signature } from './signatures.js';
 import { readTrainWeights } from './weights.js';
 
 /** Options that TensorFlow.js lacks: the last argument of each factory. */
@@ -44,7 +45,15 @@ export abstract class TrainOptimizer<C extends OptimizerClass = OptimizerClass> 
     config: serialization.ConfigDict,
   ): T {
     const { signature } = cls as unknown as typeof TrainOptimizer;
-    return new cls(...signature.arguments.map(([name]) => config[name]), config['options']);
+    const who = signature.declaration.name;
+    const extras = decodeExtras(who, config);
+    const [, ...others] = signature.arguments;
+    // The first argument is lr, the only one that may be a Schedule.
+    const given = { lr: config['learningRate'], ...(config['options'] as object | undefined) };
+    const { lr, ...options } = withSchedules(who, given, extras);
+    const optimizer = new cls(lr, ...others.map(([name]) => config[name]), options);
+    WrappedOptimizer.restoreExtras(optimizer as never, extras);
+    return optimizer;
   }
 
   get #signature(): Signature {
@@ -80,6 +89,20 @@ export abstract class TrainOptimizer<C extends OptimizerClass = OptimizerClass> 
     return this.#signature.weights;
   }
 
+  get #hasEma(): boolean {
+    return this.currentOptions()['ema'] !== undefined;
+  }
+
+  /** With the averages of `ema`, which TensorFlow.js lacks. */
+  get #allSuffixes(): Readonly<Record<string, string>> {
+    return this.#hasEma ? { ...this.suffixes, ema: 'ema' } : this.suffixes;
+  }
+
+  /** Without averages under TensorFlow.js's names, because its own classes count the weights. */
+  get #suffixesToSave(): Readonly<Record<string, string>> {
+    return standardNames ? this.suffixes : this.#allSuffixes;
+  }
+
   /** As in TensorFlow.js, steps without gradients count, because t is `iterations`. */
   protected override stepBeforeVariables(): StepResult {
     return this.countStepBeforeVariables();
@@ -99,12 +122,13 @@ export abstract class TrainOptimizer<C extends OptimizerClass = OptimizerClass> 
 
   /**
    * The state in the order of `tf.train`: `iter`, then one array per variable and state: `<variable>/m`, …,
-   * `<variable>/v`, ….
+   * `<variable>/v`, …. With the option `ema`, then `<variable>/ema`, except while TensorFlow.js is patched.
    */
   override async getWeights(): Promise<NamedTensor[]> {
     const weights = [this.stepCountWeight()];
     const states = this.states();
-    for (const [field, suffix] of Object.entries(this.suffixes)) {
+    if (standardNames && this.#hasEma) this.warn("TensorFlow.js's Adam and the like have no averages: ema starts anew");
+    for (const [field, suffix] of Object.entries(this.#suffixesToSave)) {
       for (const [variable, state] of states) {
         const array = state[field];
         if (!(array instanceof Float32Array)) continue;
@@ -124,16 +148,23 @@ export abstract class TrainOptimizer<C extends OptimizerClass = OptimizerClass> 
    * @throws TypeError, RangeError for a list that does not fit; nothing has changed then
    */
   override async setWeights(weights: NamedTensor[]): Promise<void> {
-    this.restore(await readTrainWeights(this.#name, weights, this.suffixes));
+    this.restore(await readTrainWeights(this.#name, weights, this.#allSuffixes));
   }
 
-  /** TensorFlow.js's arguments, and `options` if extra options are set. */
+  /**
+   * TensorFlow.js's arguments; `options` if extra options are set; and what else a saved model needs to go on: schedules
+   * of the library, the number of skipped steps. A warning says what is lost.
+   */
   override getConfig(): serialization.ConfigDict {
     const options = this.resolvedOptions();
     const config = argumentsFrom(this.#signature, options);
-    const extra = Object.keys(this.#extra).filter((name) => options[name] !== undefined);
+    const isSet = (name: string) => options[name] !== undefined && options[name] !== defaultOf(name);
+    const extra = extraOptions.filter((name) => name in this.#extra || isSet(name)).filter((name) => name in options);
     if (extra.length > 0) config['options'] = Object.fromEntries(extra.map((name) => [name, options[name]]));
-    return config as serialization.ConfigDict;
+    return {
+      ...config,
+      ...this.extras((name) => name === 'lr' || extraOptions.includes(name)),
+    } as serialization.ConfigDict;
   }
 
   /** Frees the state and all tensors of the optimizer. Variables are kept. May be called twice. */

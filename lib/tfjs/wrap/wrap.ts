@@ -2,6 +2,7 @@ import { serialization } from '@tensorflow/tfjs-core';
 import { show, typeError } from '../../check/errors.js';
 import { Optimizer } from '../../core/optimizer.js';
 import { optimizers } from '../../optimizers/index.js';
+import { decodeExtras, extrasKey, withSchedules } from './extras.js';
 import { type OptimizerClass, type WrapOptions, WrappedOptimizer } from './wrapped-optimizer.js';
 
 const classes = new WeakMap<OptimizerClass, new (options: object) => WrappedOptimizer>();
@@ -23,8 +24,11 @@ function classOf(Class: OptimizerClass): new (options: object) => WrappedOptimiz
       config: serialization.ConfigDict,
     ): T {
       // When tfjs-layers loads a model, it adds `customObjects` to the config. They are not options.
-      const { customObjects: _, ...options } = config;
-      return new cls(options);
+      const { customObjects: _, [extrasKey]: __, ...options } = config;
+      const extras = decodeExtras(Class.optimizerName, config);
+      const optimizer = new cls(withSchedules(Class.optimizerName, options, extras));
+      WrappedOptimizer.restoreExtras(optimizer as never, extras);
+      return optimizer;
     }
   };
   serialization.registerClass(Wrapped, 'schuss');

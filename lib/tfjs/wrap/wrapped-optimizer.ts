@@ -1,10 +1,12 @@
+import { isDeepStrictEqual } from 'node:util';
 import { type NamedTensorMap, type serialization, Optimizer as TfOptimizer, util } from '@tensorflow/tfjs-core';
 import { typeError } from '../../check/errors.js';
-import type { Optimizer } from '../../core/optimizer.js';
+import { type Optimizer, optionsOf } from '../../core/optimizer.js';
 import type { Schedule } from '../../core/schedule.js';
 import type { ParamStateDict, StateDict } from '../../core/state-dict.js';
 import type { StepResult } from '../../core/stepper.js';
 import { currentMemory } from '../memory.js';
+import { type Extras, encodeExtras, recipesOf } from './extras.js';
 import { matchStates, type States, without } from './states.js';
 import { type Binding, Variables } from './variables.js';
 import { int32Halves, type NamedTensor, type Restored, readWeights, Weights } from './weights.js';
@@ -16,6 +18,15 @@ export type OptimizerClass = (new (params: never, options: never) => Optimizer) 
 export type WrapOptions<C extends OptimizerClass> = Omit<NonNullable<ConstructorParameters<C>[1]>, 'zeroGrads'>;
 
 const probe = { probe: { data: new Float32Array(1), shape: [1, 1] } };
+
+/** A state of the dummy param with the same entries as that of a variable. The options decide which they are. */
+function probeState(state: ParamStateDict | undefined): ParamStateDict {
+  const entries = Object.entries(state ?? {}).map(([name, value]) => [
+    name,
+    value instanceof Float32Array ? new Float32Array(1) : value,
+  ]);
+  return { ...Object.fromEntries(entries), step: 0 };
+}
 
 /** A `tf.Optimizer` that steps with an optimizer class of schuss: what {@link wrap} returns. */
 export class WrappedOptimizer<C extends OptimizerClass = OptimizerClass> extends TfOptimizer {
@@ -31,6 +42,8 @@ export class WrappedOptimizer<C extends OptimizerClass = OptimizerClass> extends
   #pending: States = new Map();
   readonly #weights = new Weights();
   #disposed = false;
+  /** What a warning has said that a saved model does not hold. */
+  readonly #warned = new Set<string>();
 
   /** The usual instanceof. That of TensorFlow.js's optimizers counts every optimizer as an instance of every class. */
   static override [Symbol.hasInstance](value: unknown): boolean {
@@ -65,8 +78,8 @@ export class WrappedOptimizer<C extends OptimizerClass = OptimizerClass> extends
     return this.#variables.size > 0;
   }
 
-  #create(group: object): InstanceType<C> {
-    return new this.#class([group] as never, this.#options as never) as InstanceType<C>;
+  #create(group: object, options = this.#options): InstanceType<C> {
+    return new this.#class([group] as never, options as never) as InstanceType<C>;
   }
 
   /**
@@ -150,7 +163,7 @@ export class WrappedOptimizer<C extends OptimizerClass = OptimizerClass> extends
     const states = this.#started ? this.#pending : matchStates(this.#name, this.#pending, names);
     const group = { ...this.#optimizer.paramGroups[0], params };
     // An optimizer of the new variables alone: whatever does not fit throws here, before anything has changed.
-    const trial = this.#create(group);
+    const trial = this.#create(group, { ...this.#options, ...optionsOf(this.#optimizer) });
     this.#load(trial, states, names);
     if (this.#started) {
       trial.dispose();
@@ -173,20 +186,20 @@ export class WrappedOptimizer<C extends OptimizerClass = OptimizerClass> extends
     return loaded;
   }
 
-  /** Loads the counts, and the states of the variables `names`, into an optimizer. */
+  /** Loads the counts, the mode, and the states of the variables `names`, into an optimizer. */
   #load(
     optimizer: InstanceType<C>,
     states: States,
     names: readonly string[],
     stepCount = this.#optimizer.stepCount,
   ): void {
-    const { skippedSteps } = this.#optimizer;
-    const loaded = [...states].filter(([name]) => names.includes(name));
-    if (loaded.length === 0 && stepCount === optimizer.stepCount && skippedSteps === optimizer.skippedSteps) return;
+    const { skippedSteps, mode } = this.#optimizer.stateDict();
     const dict = optimizer.stateDict();
+    const loaded = [...states].filter(([name]) => names.includes(name));
     const completed = loaded.map(([name, state]) => [name, this.completed(state, dict.state[name] as ParamStateDict)]);
     optimizer.loadStateDict({
       ...dict,
+      ...(mode === undefined ? {} : { mode }),
       stepCount,
       skippedSteps,
       state: { ...dict.state, ...Object.fromEntries(completed) },
@@ -208,9 +221,19 @@ export class WrappedOptimizer<C extends OptimizerClass = OptimizerClass> extends
     if (this.#started) {
       this.#optimizer.loadStateDict(dict);
     } else {
-      const [group] = dict?.paramGroups ?? [];
+      const [group, ...others] = dict?.paramGroups ?? [];
+      const { params: _, ...options } = group ?? { params: [] };
+      for (const [i, { params: _, ...its }] of others.entries())
+        if (!isDeepStrictEqual(its, options))
+          throw typeError(
+            this.#name,
+            `paramGroups[${i + 1}]`,
+            'other options than paramGroups[0]',
+            'the same options before the first step',
+            'after it, the groups can differ',
+          );
       const states = new Map(Object.entries(structuredClone(dict?.state ?? {})));
-      const { state } = this.#optimizer.stateDict();
+      const state = { probe: probeState([...states.values()][0] ?? this.#optimizer.stateDict().state['probe']) };
       this.#optimizer.loadStateDict({ ...dict, paramGroups: [{ ...group, params: Object.keys(probe) }], state });
       this.#pending = states;
     }
@@ -276,14 +299,20 @@ export class WrappedOptimizer<C extends OptimizerClass = OptimizerClass> extends
     this.iterations_ = stepCount;
   }
 
-  /** Current options of group 0; a Schedule is evaluated at the next step. */
-  protected resolvedOptions(): Record<string, unknown> {
+  /** Current options of group 0 and of the optimizer as a whole. */
+  protected currentOptions(): Record<string, unknown> {
     this.#checkAlive();
     const { params, ...group } = this.#optimizer.paramGroups[0] as unknown as Record<string, unknown>;
+    const options = { ...this.#options, ...optionsOf(this.#optimizer), ...group };
+    return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+  }
+
+  /** The same, with the values of Schedules at the next step. */
+  protected resolvedOptions(): Record<string, unknown> {
     const next = this.#optimizer.stepCount + 1;
     const resolve = (value: unknown): unknown =>
       typeof value === 'function' ? value(next) : Array.isArray(value) ? value.map(resolve) : value;
-    const options = Object.entries({ ...this.#options, ...group }).filter(([, value]) => value !== undefined);
+    const options = Object.entries(this.currentOptions());
     return Object.fromEntries(options.map(([name, value]) => [name, resolve(value)]));
   }
 
@@ -293,9 +322,58 @@ export class WrappedOptimizer<C extends OptimizerClass = OptimizerClass> extends
     for (const group of this.#optimizer.paramGroups) (group as unknown as Record<string, unknown>)[name] = value;
   }
 
-  /** The current options as plain data. A Schedule becomes its value at the next step. */
+  /**
+   * The current options as plain data, and what else a saved model needs to go on: schedules of the library, the mode of a
+   * ScheduleFree optimizer, the number of skipped steps. A Schedule of your own becomes its value at the next step. A
+   * warning says what is lost.
+   */
   override getConfig(): serialization.ConfigDict {
-    return this.resolvedOptions() as serialization.ConfigDict;
+    return { ...this.resolvedOptions(), ...this.extras() } as serialization.ConfigDict;
+  }
+
+  /**
+   * What a config holds beside the options. Warns of what it cannot hold.
+   * @param canHold Whether it can hold a schedule for an option.
+   */
+  protected extras(canHold = (_name: string): boolean => true): ReturnType<typeof encodeExtras> {
+    const { schedules, lost } = recipesOf(this.currentOptions(), canHold);
+    for (const path of lost)
+      this.warn(`${path} is a Schedule of your own. The model has its present value; set ${path} again after loading`);
+    this.#warnOfGroups();
+    const { skippedSteps, mode } = this.#optimizer.stateDict();
+    return encodeExtras({
+      ...(Object.keys(schedules).length > 0 && { schedules }),
+      ...(skippedSteps > 0 && { skippedSteps }),
+      ...(mode === 'eval' && { mode }),
+    });
+  }
+
+  #warnOfGroups(): void {
+    const optimizer: Optimizer = this.#optimizer;
+    const [first, ...others] = optimizer.paramGroups.map(({ params, ...options }) => options);
+    const differs = others.findIndex((options) => !isDeepStrictEqual(options, first));
+    if (differs >= 0)
+      this.warn(
+        `paramGroups[${differs + 1}] has other options than paramGroups[0]. The model has those of paramGroups[0]`,
+      );
+  }
+
+  /** Warns once that a saved model lacks something. */
+  protected warn(what: string): void {
+    if (this.#warned.has(what)) return;
+    this.#warned.add(what);
+    console.warn(`schuss/tfjs: a saved model cannot hold all of ${this.#name}: ${what}.`);
+  }
+
+  /** Takes over the extras of a config that are not options. @internal */
+  static restoreExtras(wrapped: WrappedOptimizer, { skippedSteps, mode }: Extras): void {
+    const optimizer: Optimizer = wrapped.#optimizer;
+    const dict = optimizer.stateDict();
+    optimizer.loadStateDict({
+      ...dict,
+      ...(mode === undefined ? {} : { mode }),
+      skippedSteps: skippedSteps ?? dict.skippedSteps,
+    });
   }
 
   /** Frees the state and the tensors that {@link getWeights} returned. Variables are kept. May be called twice. */
