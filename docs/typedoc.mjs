@@ -23,7 +23,7 @@ export default {
   treatValidationWarningsAsErrors: true,
   validation: { notExported: true, invalidLink: true, invalidPath: true, rewrittenLink: true, notDocumented: false },
   // Building blocks of the option types. The pages of the options show the resulting types.
-  intentionallyNotExported: ['Declaration', 'SettingsFrom', 'GroupOptionsOf', 'KnownNames', 'Tunable'],
+  intentionallyNotExported: ['Declaration', 'SettingsFrom', 'GroupOptionsOf', 'KnownNames', 'Steppable', 'Tunable'],
   excludeInternal: true,
   excludePrivate: true,
   excludeProtected: true,

@@ -1,5 +1,7 @@
-import { checkLength, copyInto, floatsOf, lengthOf } from '../check/typed-array.js';
-import { extentOf } from '../core/extents.js';
+import { rangeError, show } from '../check/errors.js';
+import { checkInteger, checkOptions } from '../check/options.js';
+import { checkFloat32, checkLength, copyInto, floatsOf, lengthOf } from '../check/typed-array.js';
+import { type Extent, extentOf } from '../core/extents.js';
 import {
   assemble,
   collect,
@@ -13,9 +15,19 @@ import {
 } from '../core/params.js';
 import { checkNotInFlight } from '../core/step-queue.js';
 import { engine } from '../engine/backend.js';
+import { copyFloats } from '../engine/memory.js';
 import { checkGrad } from './grads.js';
 
 const who = 'GradAccumulator';
+
+/** Everything that a resumed run needs of a {@link GradAccumulator}: plain data that survives `structuredClone`. */
+export interface GradAccumulatorState {
+  readonly version: 1;
+  /** Number of calls of `add` since the last `reset`. */
+  readonly count: number;
+  /** The sum of each param, by its name or index; null without a gradient so far. */
+  readonly sums: { readonly [param: string]: Float32Array | null };
+}
 
 /** The sum of one param's gradients. */
 interface Sum {
@@ -87,7 +99,7 @@ export class GradAccumulator {
       return grad;
     });
     checkNotInFlight(who, () => [
-      ...this.#sums.map(({ path, array }) => extentOf(engine(), array, `the sum of ${path}`)),
+      ...this.#extents(),
       ...this.#sums.flatMap(({ path }, i) => (arrays[i] ? [extentOf(engine(), arrays[i], path)] : [])),
     ]);
     for (const [i, sum] of this.#sums.entries()) {
@@ -119,5 +131,53 @@ export class GradAccumulator {
   reset(): void {
     for (const sum of this.#sums) sum.hasGrad = false;
     this.#count = 0;
+  }
+
+  /** Returns a copy of the sums and the count. */
+  stateDict(): GradAccumulatorState {
+    const sums = this.#sums.map(({ tensor, path, length, array, hasGrad }) => {
+      checkLength(who, `the sum of ${path}`, array, length);
+      return [tensor.key, hasGrad ? copyFloats(engine(), array) : null];
+    });
+    return { version: 1, count: this.#count, sums: Object.fromEntries(sums) };
+  }
+
+  /**
+   * Loads a state that {@link stateDict} returned. The sums are copied.
+   *
+   * @throws TypeError for a wrong type or other names; RangeError for another version or length, or a count that is
+   *   negative. Nothing has changed then.
+   */
+  loadStateDict(dict: GradAccumulatorState): void {
+    const where = `${who}.loadStateDict`;
+    checkOptions(where, dict, ['version', 'count', 'sums'] satisfies (keyof GradAccumulatorState)[]);
+    const { version, count, sums } = dict as Readonly<Record<string, unknown>>;
+    if (version !== 1) throw rangeError(where, 'version', show(version), '1');
+    const loadedCount = checkInteger(where, 'count', count, '[0, inf)');
+    checkOptions(
+      `${where}: sums`,
+      sums,
+      this.#tensors.map(({ key }) => String(key)),
+    );
+    const loaded = this.#sums.map(({ tensor: { key }, length }) => {
+      const path = `sums[${JSON.stringify(key)}]`;
+      const given = sums[key];
+      if (given === null) return null;
+      const sum = checkFloat32(where, path, given, 'a Float32Array or null');
+      checkLength(where, path, sum, length);
+      return copyFloats(engine(), sum); // copied now, because a getter that is read later may detach it
+    });
+    for (const { path, array, length } of this.#sums) checkLength(who, `the sum of ${path}`, array, length);
+    checkNotInFlight(who, () => this.#extents());
+    for (const [i, sum] of this.#sums.entries()) {
+      const from = loaded[i] ?? null;
+      sum.hasGrad = from !== null;
+      if (from !== null) copyInto(sum.array, from);
+    }
+    this.#count = loadedCount;
+  }
+
+  #extents(): Extent[] {
+    return this.#sums.map(({ path, array }) => extentOf(engine(), array, `the sum of ${path}`));
   }
 }

@@ -1,4 +1,4 @@
-export { GradAccumulator } from './accumulate.js';
+export { GradAccumulator, type GradAccumulatorState } from './accumulate.js';
 export { type ClipGradNormOptions, clipGradNorm, clipGradValue } from './clip.js';
 export { findNonFinite, type NonFinite } from './find-non-finite.js';
 export { type GradNormOptions, gradNorm } from './grad-norm.js';

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import {
   Adam,
+  GradAccumulator,
   inspectCheckpoint,
   LBFGS,
   Lookahead,
@@ -201,12 +202,15 @@ describe('other optimizers and objects', () => {
         plateau: new ReduceOnPlateau(optimizer, { patience: 0, factor: 0.5 }),
         average: new WeightAverage(params, { decay: 0.9, debias: true }),
         swa: new WeightAverage(params, { mode: 'swa' }),
+        sum: new GradAccumulator(params),
         lossScale: new LossScale({ initScale: seed, growthInterval: 2 }),
         sampler: new Sampler(),
       };
       const step = (s: number) => {
         objects.lossScale.step(optimizer, { a: numbers(4, s) });
         objects.lossScale.update();
+        if (s % 2 === 0) objects.sum.reset();
+        objects.sum.add({ a: s % 3 === 0 ? null : numbers(4, s) });
         objects.plateau.update(s);
         objects.average.update();
         objects.swa.update();
