@@ -131,6 +131,14 @@ function versionOne() {
   return { params, optimizer, objects, step };
 }
 
+/** Plain data whose arrays have the numbers in six digits. */
+function inSixDigits(value: unknown): unknown {
+  if (value instanceof Float32Array) return Array.from(value, (x) => x.toPrecision(6));
+  if (Array.isArray(value)) return value.map(inSixDigits);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, inSixDigits(item)]));
+}
+
 test('version 1', async () => {
   const path = join(__dirname, 'files', 'version-1.safetensors');
   const expected = versionOne();
@@ -144,14 +152,24 @@ test('version 1', async () => {
     copyFileSync(fresh, path);
   }
   expect(await loadCheckpoint(path, parts)).toEqual({ note: 'three steps' });
+  // Every array is the one in the file, bit for bit.
+  const { tensors } = await readSafetensors(path);
+  const { state } = parts.optimizer.stateDict() as { state: Record<string, Record<string, Float32Array>> };
+  for (const name of ['weight', 'bias'] as const) {
+    const live = name === 'weight' ? parts.params.weight.data : parts.params.bias;
+    expect(bits(live)).toBe(bits(tensors[name]!.data));
+    for (const array of ['expAvg', 'expAvgSq', 'maxExpAvgSq', 'ema'])
+      expect(bits(state[name]![array]!), array).toBe(bits(tensors[`optimizer.${name}.${array}`]!.data));
+  }
+  // The run goes on as one of today. AdamW has rounded g² in another order since, so the last bits differ.
   for (let s = 0; s < 2; s++) {
-    for (const name of ['weight', 'bias'] as const) {
-      const [live, known] = [parts.params, expected.params].map((p) => (name === 'weight' ? p.weight.data : p.bias));
-      expect(bits(live!)).toBe(bits(known!));
-    }
-    expect(parts.optimizer.stateDict()).toEqual(expected.optimizer.stateDict());
-    expect(parts.objects.plateau.stateDict()).toEqual(expected.objects.plateau.stateDict());
-    expect(parts.objects.average.stateDict()).toEqual(expected.objects.average.stateDict());
+    for (const of of [
+      (run: typeof expected) => [run.params.weight.data, run.params.bias],
+      (run: typeof expected) => run.optimizer.stateDict(),
+      (run: typeof expected) => run.objects.plateau.stateDict(),
+      (run: typeof expected) => run.objects.average.stateDict(),
+    ])
+      expect(inSixDigits(of({ ...parts, step }))).toEqual(inSixDigits(of(expected)));
     expected.step();
     step();
   }
