@@ -38,8 +38,13 @@ export interface Declaration {
   readonly kernels: Readonly<Record<string, KernelDeclaration>>;
   /** Reason why the class takes no sparse gradients. If absent, it takes them. */
   readonly denseOnly?: string;
-  /** Numbers that each param keeps beside its step count, with their initial values. */
+  /**
+   * Numbers that each param keeps beside its step count, with their initial values. They start anew when the options
+   * select a kernel with an array that the param did not have.
+   */
   readonly scalars?: Readonly<Record<string, number>>;
+  /** Whether a param with these scalars may have been saved without its arrays, which then start at 0. */
+  readonly startsLate?: (scalars: readonly number[]) => boolean;
 }
 
 /** The plain values of one group's options in one step. */
@@ -49,7 +54,7 @@ export type PlainOptions = Readonly<Record<string, unknown>>;
 export interface Formula {
   constants(options: PlainOptions, t: number, scalars: readonly number[]): readonly number[];
   scalarsAfter(options: PlainOptions, t: number, scalars: readonly number[]): readonly number[];
-  kernel(options: PlainOptions, hasShape: boolean): string;
+  kernel(options: PlainOptions, hasShape: boolean, has: (state: string) => boolean): string;
   initial(name: string, options: PlainOptions): number;
   conflict(options: PlainOptions): readonly [argument: string, given: string, expected: string] | undefined;
   /** Absent in classes whose state does not start from the params. */

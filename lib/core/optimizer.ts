@@ -78,8 +78,11 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
   /** Constants of the kernel for a param's update number `t`, in float64 and in the order of the declaration. */
   protected abstract constants(options: ResolvedOf<D>, t: number, scalars: readonly number[]): readonly number[];
 
-  /** Name of the kernel that the options select for a param. A value that a schedule gives later reads NaN. */
-  protected kernel(_options: ResolvedOf<D>, _hasShape: boolean): string {
+  /**
+   * Name of the kernel that the options select for a param. A value that a schedule gives later reads NaN. `has` tells
+   * which state arrays the param has already.
+   */
+  protected kernel(_options: ResolvedOf<D>, _hasShape: boolean, _has: (state: string) => boolean): string {
     return Object.keys(this.#declaration.kernels)[0] as string;
   }
 
@@ -315,13 +318,18 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
       (group, g) => [group, loadGroup(who, `paramGroups[${g}]`, group, frame.paramGroups[g], keep)] as const,
     );
     for (const param of params) store.checkState(param);
-    const apply = store.prepare(changes, hasEma);
+    store.checkChanges(changes);
+    const kernels = new Map<ParamState, string>();
     const loads = changes.flatMap(([group, settings]) =>
       store.paramsOf(group).map((param) => {
-        const arrays = store.arraysOf(param, store.kernelOf(settings, param), hasEma);
-        return loadParam(who, param, scalarNames, arrays, frame.state[param.key]);
+        const saved = frame.state[param.key];
+        const kernel = store.kernelOf(settings, param, (name) => Object.hasOwn(saved ?? {}, name));
+        kernels.set(param, kernel);
+        const arrays = store.arraysOf(param, kernel, hasEma);
+        return loadParam(who, param, scalarNames, arrays, saved, this.#declaration.startsLate);
       }),
     );
+    const apply = store.prepare(changes, hasEma, (_, param) => kernels.get(param) as string);
 
     apply();
     this.#global.adopt(global);
@@ -386,7 +394,7 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
     return {
       constants: (options, t, scalars) => this.constants(options as Options, t, scalars),
       scalarsAfter: (options, t, scalars) => this.scalarsAfter(options as Options, t, scalars),
-      kernel: (options, hasShape) => this.kernel(options as Options, hasShape),
+      kernel: (options, hasShape, has) => this.kernel(options as Options, hasShape, has),
       initial: (name, options) => this.initial(name, options as Options),
       conflict: (options) => this.conflict(options as Options),
       start: this.start?.bind(this) as Formula['start'],

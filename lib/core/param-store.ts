@@ -151,34 +151,48 @@ export class ParamStore {
     return this.paramsOf(group).some((param) => this.kernelOf(settings, param) !== param.kernel);
   }
 
+  /** Refuses new settings that contradict each other or do not fit the params. @throws TypeError, RangeError */
+  checkChanges(changes: readonly (readonly [Group, Settings])[]): void {
+    for (const [group, settings] of changes) {
+      this.#checkConflict(settings);
+      if (this.changesKernel(group, settings)) this.#checkShapes(settings, group.tensors);
+    }
+  }
+
   /**
    * Prepares new settings of some groups. Allocates the state that they need. Returns a function that applies the change
    * and cannot fail.
    * @param hasEma Whether the params have moving averages after the change.
+   * @param kernelOf The kernel of a param after the change.
    * @throws TypeError, RangeError for settings that contradict each other, do not fit the params, or need too much memory
    */
-  prepare(changes: readonly (readonly [Group, Settings])[], hasEma = this.hasEma): () => void {
+  prepare(
+    changes: readonly (readonly [Group, Settings])[],
+    hasEma = this.hasEma,
+    kernelOf = (settings: Settings, param: ParamState): string => this.kernelOf(settings, param),
+  ): () => void {
+    this.checkChanges(changes);
+    const initial = Object.values(this.#declaration.scalars ?? {});
     const updates = changes.flatMap(([group, settings]) => {
-      this.#checkConflict(settings);
-      if (this.changesKernel(group, settings)) {
-        this.#checkShapes(settings, group.tensors);
-        this.checkParams();
-      }
+      if (this.paramsOf(group).some((param) => kernelOf(settings, param) !== param.kernel)) this.checkParams();
       return this.paramsOf(group).flatMap((param, i) => {
-        const kernel = this.kernelOf(settings, param);
+        const kernel = kernelOf(settings, param);
         if (kernel === param.kernel && hasEma === (param.ema !== null)) return [];
         const state = this.#createState(param, kernel, settings);
         const ema = hasEma ? (param.ema ?? this.#copyOf(param.data)) : null;
-        return [{ index: group.begin + i, param, kernel, state, ema }];
+        const startsAnew = [...state].some(([name, block]) => param.state.get(name) !== block);
+        const scalars = startsAnew ? initial : param.scalars;
+        return [{ index: group.begin + i, param, kernel, state, ema, scalars }];
       });
     });
     return () => {
       for (const [group, settings] of changes) group.settings.adopt(settings);
-      for (const { index, param, kernel, state, ema } of updates) {
+      for (const { index, param, kernel, state, ema, scalars } of updates) {
         const old = [...param.state.values(), param.ema];
         param.kernel = kernel;
         param.state = state;
         param.ema = ema;
+        param.scalars = scalars;
         this.#register(this.plan, index, param);
         const kept = [...state.values(), ema];
         for (const block of old) if (!kept.includes(block)) block?.free();
@@ -186,9 +200,12 @@ export class ParamStore {
     };
   }
 
-  /** The kernel that settings select for a param. */
-  kernelOf(settings: Settings, { shape }: Tensor): string {
-    return this.#formula.kernel(settings.resolved, shape !== undefined);
+  /**
+   * The kernel that settings select for a param.
+   * @param has Whether the param has a state array of this name already.
+   */
+  kernelOf(settings: Settings, tensor: Tensor, has = hasArray(tensor)): string {
+    return this.#formula.kernel(settings.resolved, tensor.shape !== undefined, has);
   }
 
   /** Names and lengths of the arrays that a param keeps under a kernel, the moving average included. */
@@ -362,6 +379,11 @@ export class ParamStore {
     const layout = this.#declaration.kernels[kernel]!.layout?.[name];
     return layout === undefined ? length : (shape as readonly [number, number])[layout === 'row' ? 0 : 1];
   }
+}
+
+/** Whether a param has a state array of a name. A param that is not added yet has none. */
+function hasArray(tensor: Tensor): (name: string) => boolean {
+  return (name) => tensor instanceof ParamState && tensor.arrays.has(name);
 }
 
 /** The options of `source` that are set and belong to `table`. */

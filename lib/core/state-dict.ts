@@ -145,28 +145,40 @@ export function saveParam(
   };
 }
 
-/** Checks the saved state of a param. Returns a function that loads it. @throws TypeError, RangeError */
+/**
+ * Checks the saved state of a param. Returns a function that loads it.
+ * @param startsLate Whether a param with these scalars may lack its arrays.
+ * @throws TypeError, RangeError
+ */
 export function loadParam(
   who: string,
   param: ParamState,
   scalars: readonly string[],
   arrays: readonly (readonly [name: string, length: number])[],
   dict: unknown,
+  startsLate: (scalars: readonly number[]) => boolean = () => false,
 ): () => void {
   const path = `state[${JSON.stringify(param.key)}]`;
   if (typeof dict !== 'object' || dict === null) throw typeError(who, path, show(dict), 'the state of that param');
   checkOptions(`${who}: ${path}`, dict, ['step', ...scalars, ...arrays.map(([name]) => name)]);
   const step = checkInteger(who, `${path}.step`, dict['step'], countRange);
   const numbers = scalars.map((name) => checkNumber(who, `${path}.${name}`, dict[name]));
+  const isLate = startsLate(numbers);
   const sources = arrays.map(([name, length]) => {
-    const array = checkFloat32(who, `${path}.${name}`, dict[name]);
+    const given = dict[name];
+    if (isLate && name !== 'ema' && (given === undefined || given === null)) return undefined; // PyTorch has None
+    const array = checkFloat32(who, `${path}.${name}`, given);
     checkLength(who, `${path}.${name}`, array, length);
     return copyFloats(engine(), array); // copied now, because a getter that is read later may detach it
   });
   return () => {
     param.step = step;
     param.scalars = numbers;
-    for (const [i, [name]] of arrays.entries()) stateBlock(param, name).write(sources[i] as Float32Array);
+    for (const [i, [name]] of arrays.entries()) {
+      const source = sources[i];
+      if (source === undefined) stateBlock(param, name).fill(0);
+      else stateBlock(param, name).write(source);
+    }
   };
 }
 

@@ -149,8 +149,13 @@ export class RMSprop extends Optimizer<typeof rmsprop> {
     super(rmsprop, params, options);
   }
 
-  protected override kernel({ centered, momentum }: Resolved): string {
-    return `rmsprop${centered ? '-centered' : ''}${momentum === 0 ? '' : '-momentum'}`;
+  protected override kernel(
+    { centered, momentum }: Resolved,
+    _hasShape: boolean,
+    has: (state: string) => boolean,
+  ): string {
+    const isPlain = momentum === 0 && !has('momentumBuffer');
+    return `rmsprop${centered ? '-centered' : ''}${isPlain ? '' : '-momentum'}`;
   }
 
   protected override constants({ lr, alpha, eps, momentum }: Resolved): number[] {

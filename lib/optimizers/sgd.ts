@@ -71,27 +71,31 @@ export const sgd = {
     }),
     'sgd-buffer': kernel({
       state: ['momentumBuffer'],
-      constants: ['lr', 'momentum', 'oneMinusDampening'],
+      constants: ['lr', 'momentum', 'gradWeight', 'usesBuffer'],
       reference:
-        ([lr, momentum, oneMinusDampening], [momentumBuffer]) =>
+        ([lr, momentum, gradWeight, usesBuffer], [momentumBuffer]) =>
         (i, param, grad) => {
-          momentumBuffer[i] = f(momentum * momentumBuffer[i]!) + f(oneMinusDampening * grad);
-          return param - f(lr * momentumBuffer[i]!);
+          const next = f(f(momentum * momentumBuffer[i]!) + f(gradWeight * grad));
+          if (usesBuffer > 0) momentumBuffer[i] = next;
+          return param - f(lr * next);
         },
     }),
     'sgd-buffer-nesterov': kernel({
       state: ['momentumBuffer'],
-      constants: ['lr', 'momentum'],
+      constants: ['lr', 'momentum', 'usesBuffer'],
       reference:
-        ([lr, momentum], [momentumBuffer]) =>
+        ([lr, momentum, usesBuffer], [momentumBuffer]) =>
         (i, param, grad) => {
-          momentumBuffer[i] = f(momentum * momentumBuffer[i]!) + grad;
-          return param - f(lr * f(grad + f(momentum * momentumBuffer[i]!)));
+          const next = f(f(momentum * momentumBuffer[i]!) + grad);
+          if (usesBuffer > 0) momentumBuffer[i] = next;
+          return param - f(lr * f(grad + f(momentum * next)));
         },
     }),
   },
-  // The momentum of the param's previous update, which its Nesterov look-ahead used.
+  // The momentum of the param's previous update, which its Nesterov look-ahead used. In the buffer form, of the previous
+  // update that used the buffer: 0 while there is none.
   scalars: { momentum: 0 },
+  startsLate: ([momentum]) => momentum === 0,
 } as const satisfies Declaration;
 
 /** Options of {@link SGD}. @interface */
@@ -106,9 +110,11 @@ type Resolved = ResolvedOf<typeof sgd>;
  * momentum   v ← μ·v − η·g;   w ← w + v
  * Nesterov   v' ← μ·v − η·g;  w ← w − μ·v + (1+μ)·v'
  * ```
- * `momentumForm: 'buffer'` is PyTorch's form: `b ← μ·b + (1−τ)·g` (first step: `b ← g`), `w ← w − η·b`, and with
- * Nesterov `w ← w − η·(g + μ·b)`. The two forms agree while `lr` is constant and differ when it changes. If `momentum`
- * is a Schedule, the Nesterov look-ahead uses this step's momentum, and the velocity decays by the previous step's.
+ * `momentumForm: 'buffer'` is PyTorch's form: `b ← μ·b + (1−τ)·g` (no buffer yet: `b ← g`), `w ← w − η·b`, and with
+ * Nesterov `w ← w − η·(g + μ·b)`. The two forms agree while `lr` is constant and differ when it changes.
+ *
+ * `momentum` may change. With momentum 0 a step is plain: the buffer stays as it is, and the velocity becomes −η·g. The
+ * Nesterov look-ahead uses this step's momentum, and the velocity decays by the previous step's.
  *
  * Options: `lr` (η, required, [0, ∞)), `momentum` (μ, 0, [0, 1)), `nesterov` (false), `momentumForm` ('velocity' or
  * 'buffer'; default 'velocity'), `dampening` (τ, 0, [0, 1]), `weightDecay` (0, [0, ∞), L2).
@@ -116,8 +122,8 @@ type Resolved = ResolvedOf<typeof sgd>;
  * Common options: `maximize` (false) and `clipValue` per group; `clipNorm`, `skipNonFinite`, `zeroGrads`, `ema`,
  * `gradNorm` and `flushDenormals` for the whole optimizer.
  *
- * State: with momentum `velocity` (v) or `momentumBuffer` (b), and the number `momentum`. A step updates the params and
- * the state in place.
+ * State: `velocity` (v) or `momentumBuffer` (b), once momentum was above 0 or is a Schedule, and the number `momentum`. A
+ * step updates the params and the state in place.
  *
  * @throws TypeError for an unknown option, a wrong type or a missing lr; RangeError for a value out of range,
  *   overlapping params, dampening with the velocity form or Nesterov, Nesterov without momentum
@@ -138,8 +144,12 @@ export class SGD extends Optimizer<typeof sgd> {
     super(sgd, params, options);
   }
 
-  protected override kernel({ momentum, nesterov, momentumForm }: Resolved): string {
-    if (momentum === 0) return 'sgd';
+  protected override kernel(
+    { momentum, nesterov, momentumForm }: Resolved,
+    _hasShape: boolean,
+    has: (state: string) => boolean,
+  ): string {
+    if (momentum === 0 && !has(momentumForm === 'buffer' ? 'momentumBuffer' : 'velocity')) return 'sgd';
     return `sgd-${momentumForm}${nesterov ? '-nesterov' : ''}`;
   }
 
@@ -158,14 +168,20 @@ export class SGD extends Optimizer<typeof sgd> {
 
   protected override constants(
     { lr, momentum, nesterov, momentumForm, dampening }: Resolved,
-    t: number,
+    _t: number,
     [previousMomentum]: readonly [number],
   ): number[] {
-    if (momentumForm === 'velocity' && nesterov) return [lr, previousMomentum, momentum];
-    return [lr, momentum, t === 1 ? 1 : 1 - dampening];
+    if (momentumForm === 'velocity') return nesterov ? [lr, previousMomentum, momentum] : [lr, momentum];
+    const usesBuffer = momentum === 0 ? 0 : 1;
+    if (nesterov) return [lr, momentum, usesBuffer];
+    return [lr, momentum, usesBuffer === 0 || previousMomentum === 0 ? 1 : 1 - dampening, usesBuffer];
   }
 
-  protected override scalarsAfter({ momentum }: Resolved, _t: number, previous: readonly [number]): readonly number[] {
-    return previous[0] === momentum ? previous : [momentum];
+  protected override scalarsAfter(
+    { momentum, momentumForm }: Resolved,
+    _t: number,
+    previous: readonly [number],
+  ): readonly number[] {
+    return previous[0] === momentum || (momentumForm === 'buffer' && momentum === 0) ? previous : [momentum];
   }
 }

@@ -34,24 +34,28 @@ struct SgdVelocityNesterov {
   }
 };
 
-// PyTorch's form: the learning rate is outside the momentum buffer.
+// PyTorch's form: the learning rate is outside the momentum buffer. usesBuffer is 0 or 1: a step with momentum 0 is
+// plain and leaves the buffer as it is. gradWeight is 1 - dampening, or 1 in a plain step and in the first that uses
+// the buffer.
 struct SgdBuffer {
   STATE(momentumBuffer)
-  CONSTANTS(lr, momentum, oneMinusDampening)
+  CONSTANTS(lr, momentum, gradWeight, usesBuffer)
   template <class V>
   void update(V& param, V grad, V& momentumBuffer) const {
-    momentumBuffer = V(momentum) * momentumBuffer + V(oneMinusDampening) * grad;
-    param = param - V(lr) * momentumBuffer;
+    const V next = V(momentum) * momentumBuffer + V(gradWeight) * grad;
+    param = param - V(lr) * next;
+    momentumBuffer = select(V(usesBuffer), V(0.0f), next, momentumBuffer);
   }
 };
 
 struct SgdBufferNesterov {
   STATE(momentumBuffer)
-  CONSTANTS(lr, momentum)
+  CONSTANTS(lr, momentum, usesBuffer)
   template <class V>
   void update(V& param, V grad, V& momentumBuffer) const {
-    momentumBuffer = V(momentum) * momentumBuffer + grad;
-    param = param - V(lr) * (grad + V(momentum) * momentumBuffer);
+    const V next = V(momentum) * momentumBuffer + grad;
+    param = param - V(lr) * (grad + V(momentum) * next);
+    momentumBuffer = select(V(usesBuffer), V(0.0f), next, momentumBuffer);
   }
 };
 }  // namespace ISA

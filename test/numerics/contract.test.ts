@@ -1,7 +1,19 @@
 // Numbers at the edge: beyond float32, and counts beyond float64.
 import { describe, expect, test } from 'vitest';
+import { Adam } from '../../lib/index.js';
 import { random } from '../support/random.js';
-import { type Any, type Case, classes, type Options, refused, rig, titled, variants } from '../support/rig.js';
+import {
+  type Any,
+  bits,
+  type Case,
+  classes,
+  numbers,
+  type Options,
+  refused,
+  rig,
+  titled,
+  variants,
+} from '../support/rig.js';
 import { onEach, rigOf, sparse } from '../support/sparse.js';
 
 const f = Math.fround;
@@ -41,6 +53,41 @@ test.each(titled(classes))('%s: steps are counted up to 2^53 − 1, then refused
   refused(RangeError, /stepCount: 9007199254740992, expected an integer in \[0, 9007199254740991\]/, () =>
     optimizer.loadStateDict({ ...dict, stepCount: 2 ** 53 }),
   );
+});
+
+test.each(titled(variants))('%s: the last steps that float64 counts give finite weights and state', (_, c) => {
+  onEach(() => {
+    const { optimizer, params, step } = rig(c, { ema: 0.5 });
+    const dict = structuredClone(optimizer.stateDict()) as Any;
+    dict.stepCount = Number.MAX_SAFE_INTEGER - 2;
+    for (const state of Object.values<Any>(dict.state)) state.step = Number.MAX_SAFE_INTEGER - 2;
+    optimizer.loadStateDict(dict);
+    const before = params.map((w) => w.slice());
+    for (const seed of [4, 5]) step(seed);
+    expect(optimizer.stepCount).toBe(Number.MAX_SAFE_INTEGER);
+    const states = Object.values(optimizer.stateDict().state).flatMap((state) => Object.values(state));
+    for (const x of [...params, ...states])
+      expect(typeof x === 'number' ? Number.isFinite(x) : x.every(Number.isFinite)).toBe(true);
+    if (c.declaration.hyperParameters['lr']?.default !== undefined)
+      expect(params.some((w, i) => w.some((x, k) => x !== before[i]![k]))).toBe(true);
+  });
+});
+
+test('bias correction is over at the last step: Adam steps as it does without', () => {
+  onEach(() => {
+    const results = [true, false].map((biasCorrection) => {
+      const w = numbers(20, 1);
+      const adam = new Adam(w, { biasCorrection });
+      adam.step(numbers(20, 2));
+      const dict = structuredClone(adam.stateDict()) as Any;
+      dict.state[0].step = Number.MAX_SAFE_INTEGER; // t of the next update is 2^53
+      w.set(numbers(20, 1));
+      adam.loadStateDict({ ...dict, paramGroups: [{ ...dict.paramGroups[0], biasCorrection }] });
+      adam.step(numbers(20, 3));
+      return bits(w);
+    });
+    expect(results[0]).toBe(results[1]);
+  });
 });
 
 describe('skipNonFinite looks at the gradients as the kernels see them, scaled in float32', () => {

@@ -204,6 +204,7 @@ const mistakes: Record<string, readonly [Truth, ...blind: string[]]> = {
       protected override row(cells: readonly Cell<string>[], p: number, row: number, h: Hyper): void {
         const t = (this.#times.get(`${p} ${row}`) ?? 0) + 1;
         this.#times.set(`${p} ${row}`, t);
+        if (t === 1 && 'has' in this.formula.stateNames) for (const x of cells) x['has'] = 0; // SGD: no buffer yet
         super.row(cells, p, row, h, t);
       }
     },

@@ -79,6 +79,6 @@ export class TfMomentum extends Optimizer<typeof tfMomentum> {
   }
 
   protected override constants({ lr, momentum, nesterov }: ResolvedMomentum): number[] {
-    return nesterov ? [lr, momentum] : [lr, momentum, 1];
+    return nesterov ? [lr, momentum, 1] : [lr, momentum, 1, 1];
   }
 }

@@ -89,6 +89,12 @@ const velocityKept: Wrong = miswritten(truth.momentum, (x, { lr, momentum }) => 
   else truth.momentum.update(x, { lr, momentum } as truth.Hyper, 0);
 });
 
+/** The buffer form as it would be if every step used the buffer. */
+function bufferThroughout(x: truth.Cell<'b' | 'has'>, { lr, momentum, dampening }: truth.Hyper, t: number): void {
+  x.b = t === 1 ? x.g : momentum * x.b + (1 - dampening) * x.g;
+  x.w = x.w - lr * x.b;
+}
+
 golden('SGD with a momentum that is 0 in some steps', create, {
   'velocity form': {
     formula: truth.momentum,
@@ -110,6 +116,7 @@ golden('SGD with a momentum that is 0 in some steps', create, {
       weightDecay: (step) => (step % 2) * 0.1,
     },
     wrong: {
+      'plain steps change the buffer': miswritten(truth.buffer, bufferThroughout),
       'the first dampening for ever': { options: { dampening: 1 } },
       'the first decay for ever': { options: { weightDecay: 0.1 } },
     },
@@ -117,7 +124,39 @@ golden('SGD with a momentum that is 0 in some steps', create, {
   'buffer form, Nesterov': {
     formula: truth.bufferNesterov,
     options: { lr: 0.01, momentum: intermittent, momentumForm: 'buffer', nesterov: true },
-    wrong: { 'no look-ahead': { formula: truth.buffer } },
+    wrong: {
+      'no look-ahead': { formula: truth.buffer },
+      'plain steps change the buffer': miswritten(truth.bufferNesterov, (x, h) => {
+        x.b = h.momentum * x.b + x.g;
+        x.w = x.w - h.lr * (x.g + h.momentum * x.b);
+      }),
+    },
+  },
+  'buffer form, momentum from step 5 on': {
+    formula: truth.buffer,
+    options: { lr: 0.01, momentum: (step) => (step < 5 ? 0 : 0.9), momentumForm: 'buffer', dampening: 0.5 },
+    skips: (step, param) => param === 1 && step < 8, // its first gradient comes later
+    wrong: {
+      'the buffer begins in step 1': miswritten(truth.buffer, bufferThroughout),
+      'the first gradient of the buffer is damped': miswritten(truth.buffer, (x, h, t) => {
+        x.has = 1;
+        truth.buffer.update(x, h, t);
+      }),
+      'the buffer begins with the zeros of plain steps': miswritten(truth.buffer, (x, h, t) => {
+        truth.buffer.update(x, h, t);
+        x.has = 1;
+      }),
+    },
+  },
+  'buffer form, Nesterov, momentum from step 5 on': {
+    formula: truth.bufferNesterov,
+    options: { lr: 0.01, momentum: (step) => (step < 5 ? 0 : 0.9), momentumForm: 'buffer', nesterov: true },
+    wrong: {
+      'the buffer begins in step 1': miswritten(truth.bufferNesterov, (x, { lr, momentum }) => {
+        x.b = momentum * x.b + x.g;
+        x.w = x.w - lr * (x.g + momentum * x.b);
+      }),
+    },
   },
 });
 
@@ -227,8 +266,9 @@ golden('SGD with momentum, buffer form', create, {
       'dampening instead of 1 - dampening': { options: { dampening: 0.7 } },
       'the first gradient is that of step 1': {
         reference: class extends Reference {
-          protected override update(x: truth.Cell<string>, h: truth.Hyper): void {
-            super.update(x, h, this.stepCount);
+          protected override update(x: truth.Cell<string>, h: truth.Hyper, t: number): void {
+            if (this.stepCount > 1) x['has'] = 1;
+            super.update(x, h, t);
           }
         },
       },

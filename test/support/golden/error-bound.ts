@@ -145,7 +145,7 @@ function scalar(exact: number): Ball {
 type Letter =
   | ('w' | 'g' | 'ema' | 'v' | 'b' | 's' | 'a' | 'm' | 'sMax' | 'u' | 'slow' | 'z' | 'n')
   | ('previous' | 'step' | 'product' | 'ax' | 'eta' | 'mu' | 'x' | 'lrMax' | 'sum')
-  | ('ratio' | 'R' | 'C' | 'V' | 'alpha');
+  | ('ratio' | 'R' | 'C' | 'V' | 'alpha' | 'has');
 type BallCell = Record<Letter, Ball> & Record<string, Ball>;
 /**
  * The constants of a step and the measures of the whole param, then the update of every element. `doubt` is called
@@ -201,18 +201,25 @@ const nesterovChanging: Bound = (h) => {
   };
 };
 
-const buffer: Bound = (h, t) => {
+/** The next buffer. A step with momentum 0 leaves it alone. */
+function buffered(x: BallCell, mu: Ball, add: Ball): void {
+  if (mu.isZero) return;
+  x.b = x.has.isZero ? x.g : x.b.times(mu).plus(x.g.times(add));
+  x.has = ONE;
+}
+
+const buffer: Bound = (h) => {
   const [lr, mu, add] = [scalar(h.lr), scalar(h.momentum), scalar(1 - h.dampening)];
   return (x) => {
-    x.b = t === 1 ? x.g : x.b.times(mu).plus(x.g.times(add));
-    x.w = x.w.minus(x.b.times(lr));
+    buffered(x, mu, add);
+    x.w = x.w.minus((mu.isZero ? x.g : x.b).times(lr));
   };
 };
 
-const bufferNesterov: Bound = (h, t) => {
+const bufferNesterov: Bound = (h) => {
   const [lr, mu] = [scalar(h.lr), scalar(h.momentum)];
   return (x) => {
-    x.b = t === 1 ? x.g : x.b.times(mu).plus(x.g);
+    buffered(x, mu, ONE);
     x.w = x.w.minus(x.g.plus(x.b.times(mu)).times(lr));
   };
 };

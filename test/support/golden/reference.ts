@@ -162,20 +162,31 @@ export const nesterovChanging: Formula<'v'> = {
 };
 
 /** PyTorch's momentum: lr outside; the first gradient enters undamped. */
-export const buffer: Formula<'b'> = {
+/** As torch.optim.SGD: the buffer is None until the first step with a momentum, and steps without one leave it alone. */
+export const buffer: Formula<'b' | 'has'> = {
   defaults: { dampening: 0 },
   decay: 'L2',
-  stateNames: { b: 'momentumBuffer' },
-  update(x, { lr, momentum: mu, dampening }, t) {
-    x.b = t === 1 ? x.g : mu * x.b + (1 - dampening) * x.g;
+  stateNames: { b: 'momentumBuffer', has: null },
+  update(x, { lr, momentum: mu, dampening }) {
+    if (mu === 0) {
+      x.w = x.w - lr * x.g;
+      return;
+    }
+    x.b = x.has === 0 ? x.g : mu * x.b + (1 - dampening) * x.g;
+    x.has = 1;
     x.w = x.w - lr * x.b;
   },
 };
 
-export const bufferNesterov: Formula<'b'> = {
+export const bufferNesterov: Formula<'b' | 'has'> = {
   ...buffer,
-  update(x, { lr, momentum: mu }, t) {
-    x.b = t === 1 ? x.g : mu * x.b + x.g;
+  update(x, { lr, momentum: mu }) {
+    if (mu === 0) {
+      x.w = x.w - lr * x.g;
+      return;
+    }
+    x.b = x.has === 0 ? x.g : mu * x.b + x.g;
+    x.has = 1;
     x.w = x.w - lr * (x.g + mu * x.b);
   },
 };
