@@ -383,7 +383,7 @@ export class ParamStore {
 
 /** Whether a param has a state array of a name. A param that is not added yet has none. */
 function hasArray(tensor: Tensor): (name: string) => boolean {
-  return (name) => tensor instanceof ParamState && tensor.arrays.has(name);
+  return (name) => tensor instanceof ParamState && tensor.state.has(name);
 }
 
 /** The options of `source` that are set and belong to `table`. */
