@@ -1,4 +1,5 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
+import type { SoakOptions } from './soak/soak.js';
 import type { BenchOptions } from './speed/settings.js';
 import { classNames, peerNames } from './speed/settings.js';
 import { figureIds } from './study/figures.js';
@@ -33,6 +34,7 @@ export function newProgram(): Command {
   const program = new Command('npm run').showHelpAfterError('(--help lists the options)');
   addStudy(program);
   addBench(program);
+  addSoak(program);
   return program;
 }
 
@@ -99,4 +101,24 @@ Examples:
       const { bench } = await import('./speed/speed.js');
       await bench({ ...options, command: commandLine() });
     });
+}
+
+function addSoak(program: Command): void {
+  program
+    .command('soak')
+    .usage('-- [options]')
+    .description('work for some minutes on everything that holds memory, and tell whether memory stays flat')
+    .option('--minutes <minutes>', 'how long', positive, 20)
+    .option('--seed <integer>', 'seed of the order of the work', integer(0), 1)
+    .option('--out <folder>', 'where soak.csv and soak.svg are written', 'report')
+    .action(async (options: SoakOptions) => {
+      const { soak } = await import('./soak/soak.js');
+      await soak(options);
+    });
+}
+
+function positive(text: string): number {
+  const value = Number(text);
+  if (!(value > 0) || value === Number.POSITIVE_INFINITY) throw new InvalidArgumentError('expected a number above 0');
+  return value;
 }
