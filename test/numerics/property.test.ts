@@ -2,16 +2,17 @@
 import { describe, expect, test } from 'vitest';
 import { createOptimizer, FTRL, ScheduleFreeSGD, SGD } from '../../lib/index.js';
 import { random } from '../support/random.js';
-import { sampledVariants, titled, variants } from '../support/rig.js';
+import { type Case, decay, titled, variants } from '../support/rig.js';
+import { sample } from '../support/sample.js';
 import { onEach } from '../support/sparse.js';
 
 // TensorFlow.js's own formulas: √(s − a² − ε) and √(u + ε)/√(s + ε)·g are NaN in TensorFlow.js too.
-const ours = sampledVariants.filter(
+const ours = variants.filter(
   ({ declaration: { name }, options }) =>
     !(name === 'AdadeltaOptimizer' || (name === 'RMSPropOptimizer' && options['centered'])),
 );
 
-test.each(titled(ours))('%s: finite gradients of any size make no NaN', (_, c) => {
+test.each(titled(sample(ours, 20)))('%s: finite gradients of any size make no NaN', (_, c) => {
   for (const decades of [-45, -30, 18, 19.5, 25, 38.5]) {
     onEach(() => {
       const next = random(decades);
@@ -52,10 +53,8 @@ describe('RMSprop, centered: after one huge gradient the averages are soon the s
 
 describe('weights do not drift', () => {
   // ASGD decays by lambd. FTRL computes its weights anew from z in each step: they round once.
-  const cases = variants
-    .filter((c) => ours.includes(c) || c.declaration.name.startsWith('ScheduleFree'))
-    .filter(({ declaration: { name } }) => name !== 'FTRL');
-  const more = ({ declaration: { name } }: (typeof cases)[number]) => (name === 'ASGD' ? { lambd: 0 } : {});
+  const cases = ours.filter(({ declaration: { name } }) => name !== 'FTRL');
+  const more = (c: Case) => ({ ...decay(c, 0), ...(c.declaration.name === 'ASGD' ? { lambd: 0 } : {}) });
   const weights = () => Float32Array.of(3, 1 / 3, 0.7, 123.456, -1e-30, 1e30, 0, 5);
 
   test.each(titled(cases))('%s: with gradients of 0 they keep their bits', (_, c) => {
