@@ -37,16 +37,11 @@ const scalars = { lrMax: 0, weightSum: 0, interpolation: 0 } as const;
 type Scalars = readonly [lrMax: number, weightSum: number, interpolation: number];
 
 /**
- * (1 − weight)·from + weight·to, in float32. Exact if both are equal, so that a weight without a gradient does not drift,
- * and at weights 0 and 1.
+ * (1 − share)·from + share·to, in float32. Exact where both are equal, so that a weight without a gradient does not drift,
+ * and for a share of 0.
  */
-function interpolate(from: number, to: number, weight: number, fraction: number): number {
-  return f((0.5 > weight ? from : to) + f(fraction * f(to - from)));
-}
-
-/** The last argument of `interpolate`: how far to go from the nearer end. */
-function fractionOf(weight: number): number {
-  return f(weight) < 0.5 ? weight : weight - 1;
+function between(from: number, to: number, share: number): number {
+  return f(from + f(share * f(to - from)));
 }
 
 export const scheduleFreeSgd = {
@@ -66,13 +61,13 @@ export const scheduleFreeSgd = {
   kernels: {
     'schedule-free-sgd': kernel({
       state: ['z', 'x'],
-      constants: ['lr', 'weight', 'weightFraction', 'momentum', 'momentumFraction'],
+      constants: ['lr', 'weight', 'momentum'],
       reference:
-        ([lr, weight, weightFraction, momentum, momentumFraction], [z, x]) =>
+        ([lr, weight, momentum], [z, x]) =>
         (i, _param, grad) => {
           z[i] = z[i]! - f(lr * grad);
-          x[i] = interpolate(x[i]!, z[i]!, weight, weightFraction);
-          return interpolate(z[i]!, x[i]!, momentum, momentumFraction);
+          x[i] = between(x[i]!, z[i]!, weight);
+          return between(z[i]!, x[i]!, momentum);
         },
     }),
   },
@@ -105,9 +100,7 @@ export const scheduleFreeAdamw = {
       constants: [
         'lr',
         'weight',
-        'weightFraction',
         'beta1',
-        'beta1Fraction',
         'beta2',
         'oneMinusBeta2',
         'inverseBiasCorrection2Sqrt',
@@ -115,27 +108,13 @@ export const scheduleFreeAdamw = {
         'weightDecay',
       ],
       reference:
-        (
-          [
-            lr,
-            weight,
-            weightFraction,
-            beta1,
-            beta1Fraction,
-            beta2,
-            oneMinusBeta2,
-            inverseBiasCorrection2Sqrt,
-            eps,
-            weightDecay,
-          ],
-          [z, x, expAvgSq],
-        ) =>
+        ([lr, weight, beta1, beta2, oneMinusBeta2, inverseBiasCorrection2Sqrt, eps, weightDecay], [z, x, expAvgSq]) =>
         (i, param, grad) => {
           expAvgSq[i] = f(beta2 * expAvgSq[i]!) + f(f(oneMinusBeta2 * grad) * grad);
           const direction = f(grad / f(f(f(Math.sqrt(expAvgSq[i]!)) * inverseBiasCorrection2Sqrt) + eps));
           z[i] = z[i]! - f(lr * f(direction + f(weightDecay * param)));
-          x[i] = interpolate(x[i]!, z[i]!, weight, weightFraction);
-          return interpolate(z[i]!, x[i]!, beta1, beta1Fraction);
+          x[i] = between(x[i]!, z[i]!, weight);
+          return between(z[i]!, x[i]!, beta1);
         },
     }),
   },
@@ -204,8 +183,8 @@ abstract class ScheduleFree<D extends Declaration> extends Optimizer<D> {
   train(): void {
     this.forEachParam((param, state, [, , interpolation]) => {
       const { z, x } = state as Record<'z' | 'x', Float32Array>;
-      const [beta, fraction] = [f(interpolation as number), f(fractionOf(interpolation as number))];
-      for (let i = 0; i < x.length; i++) param[i] = interpolate(z[i]!, x[i]!, beta, fraction);
+      const beta = f(interpolation as number);
+      for (let i = 0; i < x.length; i++) param[i] = between(z[i]!, x[i]!, beta);
     });
     this.#isEvaluating = false;
   }
@@ -285,7 +264,7 @@ export class ScheduleFreeSGD extends ScheduleFree<typeof scheduleFreeSgd> {
 
   protected override constants(resolved: ResolvedSGD, t: number, scalars: Scalars): number[] {
     const { warmedLr, weight } = averaging(resolved, t, scalars);
-    return [warmedLr, weight, fractionOf(weight), resolved.momentum, fractionOf(resolved.momentum)];
+    return [warmedLr, weight, resolved.momentum];
   }
 
   protected override scalarsAfter(resolved: ResolvedSGD, t: number, scalars: Scalars): readonly number[] {
@@ -337,9 +316,7 @@ export class ScheduleFreeAdamW extends ScheduleFree<typeof scheduleFreeAdamw> {
     return [
       warmedLr,
       weight,
-      fractionOf(weight),
       beta1,
-      fractionOf(beta1),
       beta2,
       1 - beta2,
       1 / Math.sqrt(1 - power(beta2, t)),

@@ -429,16 +429,14 @@ const asgd: Bound = (h, t) => (x) => {
 };
 
 /**
- * (1-weight)*from + weight*to, computed from the nearer end: near + fraction*(to - from). The difference, the constant
- * and the product round, and then the sum. The errors of both ends count by their weights.
+ * (1-share)*from + share*to, computed as from + share*(to - from). The difference, the constant and the product round, and
+ * then the sum. The errors of both ends count by their weights.
  */
-function interpolated(from: Ball, to: Ball, weight: number): Ball {
-  if (from.isZero && to.isZero) return ZERO;
-  const part = Math.min(weight, 1 - weight);
-  if (part === 0) return weight === 0 ? from : to;
+function between(from: Ball, to: Ball, share: number): Ball {
+  if (share === 0 || (from.isZero && to.isZero)) return from;
   const distance = Math.abs(to.exact - from.exact) + to.radius + from.radius;
-  const radius = (1 - weight) * from.radius + weight * to.radius + part * 3 * U * (1 + 4 * U) * distance + TINY;
-  return rounded((1 - weight) * from.exact + weight * to.exact, radius);
+  const radius = (1 - share) * from.radius + share * to.radius + share * 3 * U * (1 + 4 * U) * distance + TINY;
+  return rounded((1 - share) * from.exact + share * to.exact, radius);
 }
 
 /** x and y after a step of z. */
@@ -446,8 +444,8 @@ function average(x: BallCell, h: Hyper, t: number, beta: number): void {
   const past = { lrMax: x.lrMax.exact, sum: x.sum.exact };
   const c = truth.averagingWeight(past, h, t);
   [x.lrMax, x.sum] = [new Ball(past.lrMax, 0), new Ball(past.sum, 0)]; // in float64
-  x.x = interpolated(x.x, x.z, c);
-  x.w = interpolated(x.z, x.x, beta);
+  x.x = between(x.x, x.z, c);
+  x.w = between(x.z, x.x, beta);
 }
 
 const scheduleFreeSgd: Bound = (h, t) => {
