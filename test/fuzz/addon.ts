@@ -1,0 +1,184 @@
+// Programs over the addon's own exports, called directly and not through lib/. Here the only promise is that no call
+// crashes the process: results and messages are the addon's own.
+import { loadAddon } from '../../lib/engine/native.js';
+import type { Any } from '../support/bad-input.js';
+import { print } from './print.js';
+import { Program, type ProgramOptions } from './program.js';
+
+const addon = loadAddon() as Any;
+
+/** A plan with what it was made from. */
+interface Made {
+  readonly step: Any;
+  readonly engine: Any;
+  readonly count: number;
+  readonly stride: number;
+  readonly control: Float64Array;
+  readonly rows: Float32Array;
+  readonly rowOf: Int32Array;
+  readonly lengths: number[];
+}
+
+const kernels = addon.engine('scalar').kernels as readonly Any[];
+
+export class AddonProgram extends Program {
+  readonly #engines = (addon.isas as string[]).map((isa) => addon.engine(isa));
+  readonly #plans: Made[] = [];
+  readonly #doubles: Float64Array[] = [];
+  readonly #excluded: readonly string[];
+
+  constructor(seed: number, options: ProgramOptions & { readonly excluded?: readonly string[] }) {
+    super(seed, options);
+    this.#excluded = options.excluded ?? [];
+  }
+
+  protected call(): void {
+    const { dice } = this;
+    if (this.#plans.length > 4 || dice.chance(0.03)) this.#plans.splice(dice.int(this.#plans.length), 1);
+    const name = dice.pick(names.filter((name) => !this.#excluded.includes(name)));
+    const engine = dice.pick(this.#engines) as Any;
+    const plan = dice.pick(this.#plans) as Made | undefined;
+    if (name === 'write') {
+      this.#write(plan);
+      return;
+    }
+    const holder = name in addon ? addon : engine;
+    const { args, made } = this.#valid(name, engine, plan);
+    const given = this.arguments(args);
+    const callee = name === 'step' ? plan?.step : holder[name];
+    this.perform(
+      () => `${name}(${print(given)})`,
+      undefined,
+      () => {
+        const result = dice.chance(0.02) ? new callee(...given) : Reflect.apply(callee, this.junkOr(undefined), given);
+        if (made !== undefined && typeof result === 'function') this.#plans.push({ ...made, step: result });
+        return result;
+      },
+    );
+  }
+
+  private junkOr(value: unknown): unknown {
+    return this.dice.chance(0.02) ? this.junk() : value;
+  }
+
+  /** Writes to the memory that a plan shares with its owner, as nothing but lib/core should. */
+  #write(plan: Made | undefined): void {
+    if (plan === undefined) return;
+    const { dice } = this;
+    const target = dice.pick<Any>([plan.control, plan.rows, plan.rowOf, plan.rowOf]);
+    target[dice.int(target.length)] = dice.pick([0, 1, -1, 2, 1e9, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 31 - 1]);
+    this.perform(
+      () => `write to the memory of a plan: ${print([target])}`,
+      undefined,
+      () => undefined,
+    );
+  }
+
+  #double(length: number): Float64Array {
+    if (this.#doubles.length > 0 && this.dice.chance(0.2)) return this.dice.pick(this.#doubles);
+    const array = new Float64Array(length).map(() => this.dice.next());
+    this.#doubles.push(array);
+    return array;
+  }
+
+  #vector(length: number): Float32Array | Float64Array {
+    return this.dice.chance(0.5) ? this.#double(length) : this.floats(length);
+  }
+
+  #valid(name: string, engine: Any, plan: Made | undefined): { args: unknown[]; made?: Omit<Made, 'step'> } {
+    const { dice } = this;
+    const n = dice.pick([0, 1, 4, 12, 24, 100]);
+    const index = plan === undefined ? 0 : dice.int(plan.count);
+    switch (name) {
+      case 'createPlan': {
+        const [count, stride] = [dice.int(4), 6 + dice.int(17)];
+        const control = new Float64Array(10).fill(1);
+        control[1] = Number.POSITIVE_INFINITY;
+        for (const i of [2, 3, 4, 5]) control[i] = dice.int(2);
+        const rows = new Float32Array((count + 1) * stride).fill(0.5);
+        const rowOf = new Int32Array(count).fill(0);
+        const made = { engine, count, stride, control, rows, rowOf, lengths: [] };
+        return { args: [count, control, rows, stride, rowOf], made };
+      }
+      case 'setTensor': {
+        const kernel = dice.pick(kernels);
+        const state = Array.from({ length: kernel.state === '' ? 0 : kernel.state.split(',').length }, () =>
+          this.floats(n),
+        );
+        if (plan !== undefined) plan.lengths[index] = n;
+        const ema = dice.chance(0.3) ? this.floats(n) : null;
+        return { args: [plan?.step, index, kernel.name, this.floats(n), state, ema, dice.pick([0, 1, 4, 4, 12])] };
+      }
+      case 'setGrad':
+        return { args: [plan?.step, index, this.floats(plan?.lengths[index] ?? n)] };
+      case 'setRowGrad': {
+        const rows = Int32Array.from({ length: dice.int(4) }, () => dice.int(4));
+        return { args: [plan?.step, index, rows, this.floats(rows.length * dice.pick([1, 4, 12]))] };
+      }
+      case 'step':
+        return { args: [] };
+      case 'stepAsync': {
+        const done = () => {
+          if (dice.chance(0.3)) this.attack();
+        };
+        return { args: [plan?.step, done] };
+      }
+      case 'engine':
+        return { args: [dice.pick(['scalar', 'avx2', 'sse2', 'neon'])] };
+      case 'setThreads':
+        return { args: [1 + dice.int(4), dice.chance(0.5)] };
+      case 'allocate':
+        return { args: [n] };
+      case 'lerp':
+        return { args: [this.floats(n), this.floats(n), 0.5] };
+      case 'add':
+        return { args: [this.floats(n), this.floats(n)] };
+      case 'scale':
+        return { args: [this.floats(n), 0.5] };
+      case 'dot':
+      case 'maxAbsDifference':
+        return { args: [this.#vector(n), this.#vector(n)] };
+      case 'axpby': {
+        const [x, y, out, z] = [0, 1, 2, 3].map(() => this.#vector(n));
+        return { args: [0.5, x, 2, y, out, ...(dice.chance(0.5) ? [z] : [])] };
+      }
+      case 'multiply':
+        return { args: [0.5, this.#vector(n), this.#vector(n)] };
+      case 'project':
+      case 'addCombination':
+      case 'gemmInPlace':
+      case 'gram': {
+        const k = dice.int(6);
+        const columns = Array.from({ length: k }, () => new Float64Array(n).fill(0.5));
+        if (name === 'project') return { args: [columns, new Float64Array(n), new Float64Array(k)] };
+        if (name === 'addCombination') return { args: [columns, new Float64Array(k), new Float64Array(n)] };
+        if (name === 'gram') return { args: [columns, new Float64Array(k * k)] };
+        return { args: [columns, Array.from({ length: dice.int(k + 1) }, () => new Float64Array(k))] };
+      }
+      case 'threads':
+        return { args: [] };
+      default:
+        return { args: [this.floats(n)] };
+    }
+  }
+
+  protected digest(): number {
+    return 0; // the addon may change memory before it refuses: lib/ checks first
+  }
+
+  protected misshapen(error: unknown): string | undefined {
+    return error instanceof Error ? undefined : `not an error: ${typeof error}`;
+  }
+
+  protected allocate(length: number): Float32Array | undefined {
+    return addon.allocate(length);
+  }
+}
+
+/** Every function of the addon and of an engine, the step of a plan, and writes to its memory. */
+const names = [
+  ...Object.keys(addon).filter((name) => typeof addon[name] === 'function'),
+  ...Object.keys(addon.engine('scalar')).filter((name) => name !== 'kernels'),
+  ...['createPlan', 'setTensor', 'setTensor', 'setTensor', 'setGrad', 'setGrad', 'setRowGrad'],
+  ...['step', 'step', 'step', 'step', 'stepAsync', 'write', 'write'],
+];

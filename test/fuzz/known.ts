@@ -1,0 +1,18 @@
+import type { Finding } from './program.js';
+
+/** Findings that are no faults, or not yet repaired, each with the reason. */
+const known: readonly { readonly call: RegExp; readonly message: RegExp; readonly why: string }[] = [
+  {
+    call: /^(SFO|LBFGS|Lookahead)\.step/,
+    message: /^thrown by the user$|^out of fuel$/,
+    why: 'the function throws at a trial point, and the params stay there',
+  },
+  {
+    call: /^lrRangeTest/,
+    message: /^thrown by the user$|^out of fuel$/,
+    why: 'the steps of trainStep are the call of the user',
+  },
+];
+
+export const isKnown = ({ call, message }: Finding): boolean =>
+  known.some((one) => one.call.test(call) && one.message.test(message));
