@@ -1,0 +1,61 @@
+// npm run test:asan, npm run test:tsan: node scripts/sanitize.mjs <sanitizers> [arguments of vitest]
+// Builds the addon with GCC's sanitizers in a copy of the checkout, build/sanitized/<sanitizers>, and runs the tests there.
+import { execFileSync, spawnSync } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, rmSync, symlinkSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const [sanitizers = 'address,undefined', ...tests] = process.argv.slice(2);
+const root = fileURLToPath(new URL('..', import.meta.url));
+const copy = join(root, 'build', 'sanitized', sanitizers);
+
+/** Copies what git tracks, or would. Keeps the build of the last time, so that make compiles only what changed. */
+function copyCheckout() {
+  for (const folder of ['lib', 'native', 'test']) rmSync(join(copy, folder), { recursive: true, force: true });
+  const files = execFileSync('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], { cwd: root });
+  for (const file of files.toString().split('\0')) {
+    if (file === '' || file.startsWith('bench/results/') || !existsSync(join(root, file))) continue;
+    mkdirSync(dirname(join(copy, file)), { recursive: true });
+    cpSync(join(root, file), join(copy, file), { preserveTimestamps: true });
+  }
+  if (!existsSync(join(copy, 'node_modules'))) symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'));
+}
+
+function run(command, args, env) {
+  const { status, signal } = spawnSync(command, args, {
+    cwd: copy,
+    stdio: 'inherit',
+    env: { ...process.env, ...env },
+  });
+  if (status !== 0) {
+    console.log(`${command}: ${signal ?? `exit code ${status}`}`);
+    process.exit(1);
+  }
+}
+
+const libraryOf = (name) => execFileSync('gcc', [`-print-file-name=lib${name}.so`], { encoding: 'utf8' }).trim();
+const runtimes = { address: 'asan', undefined: 'ubsan', thread: 'tsan' };
+const preload = sanitizers.split(',').map((name) => libraryOf(runtimes[name]));
+if (process.platform !== 'linux' || !preload.every((library) => existsSync(library))) {
+  console.log(`SKIPPED: no GCC with the libraries of -fsanitize=${sanitizers}`);
+  process.exit(0);
+}
+
+copyCheckout();
+const flags = `-fsanitize=${sanitizers} -fno-sanitize-recover=undefined -fno-omit-frame-pointer -g`;
+run('npx', ['node-gyp', 'configure', 'build', '-j', 'max', '--loglevel=warn'], {
+  CXX: 'g++',
+  CXXFLAGS: flags,
+  LDFLAGS: `-fsanitize=${sanitizers}`,
+});
+run('npm', ['run', '--silent', 'build:ts'], {});
+// setarch -R: ThreadSanitizer refuses the addresses that the kernel chooses at random.
+run('setarch', ['-R', process.execPath, 'node_modules/vitest/vitest.mjs', 'run', ...tests], {
+  LD_PRELOAD: preload.join(' '),
+  // V8 keeps memory until the process ends, and a failed allocation must return null as it does without a sanitizer.
+  ASAN_OPTIONS: 'detect_leaks=0:allocator_may_return_null=1:halt_on_error=1:exitcode=99',
+  UBSAN_OPTIONS: 'print_stacktrace=1:halt_on_error=1',
+  // Node itself is not instrumented.
+  TSAN_OPTIONS: 'ignore_noninstrumented_modules=1:halt_on_error=1:exitcode=99:report_signal_unsafe=0',
+  SCHUSS_SANITIZED: sanitizers,
+});
