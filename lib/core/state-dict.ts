@@ -70,7 +70,10 @@ export function mergeSetting(who: string, path: string, live: unknown, value: un
     );
   if (isLive || isSaved) return live;
   if (!Array.isArray(value)) return value;
-  return value.map((v, i) => mergeSetting(who, `${path}[${i}]`, Array.isArray(live) ? live[i] : undefined, v, keep));
+  // Not `map`, which asks the user's array for its species.
+  return Array.from({ length: value.length }, (_, i) =>
+    mergeSetting(who, `${path}[${i}]`, Array.isArray(live) ? live[i] : undefined, value[i], keep),
+  );
 }
 
 /** Reads the option `schedules`: whether live values stay where only one side has a Schedule. @throws TypeError, RangeError */

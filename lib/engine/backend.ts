@@ -166,5 +166,10 @@ export function setThreads(n: number): void {
  * ```
  */
 export function allocate(length: number): Float32Array {
-  return engine().allocate(checkInteger('allocate', 'length', length, '[0, 4294967296]'));
+  checkInteger('allocate', 'length', length, '[0, 4294967296]');
+  try {
+    return engine().allocate(length);
+  } catch {
+    throw rangeError('allocate', 'length', String(length), 'as much memory as there is');
+  }
 }

@@ -12,6 +12,16 @@ const known: readonly { readonly call: RegExp; readonly message: RegExp; readonl
     message: /^thrown by the user$|^out of fuel$/,
     why: 'the steps of trainStep are the call of the user',
   },
+  {
+    call: /^SFO\.step/,
+    message: /SFO: f\(|of f\(|Cannot assign to read only property/,
+    why: 'f fails at the new point, and the params go back to the last good one, as the documentation says',
+  },
+  {
+    call: /./,
+    message: /^(TypeError: )?Cannot read properties of undefined \(reading '/,
+    why: 'the method was called without its object: the error is that of every class',
+  },
 ];
 
 export const isKnown = ({ call, message }: Finding): boolean =>

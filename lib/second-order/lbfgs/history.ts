@@ -20,7 +20,7 @@ export class History {
    */
   readonly #minCosine: number;
   /** Scratch of the two-loop recursion. */
-  readonly #alphas: Float64Array;
+  readonly #alphas: number[] = [];
   /** The oldest first. */
   readonly #pairs: Pair[] = [];
   /** Vectors to reuse for later pairs. */
@@ -33,7 +33,6 @@ export class History {
     this.#VectorType = VectorType;
     this.#maxPairs = maxPairs;
     this.#minCosine = VectorType === Float32Array ? 2 ** -23 : 2 ** -52;
-    this.#alphas = new Float64Array(maxPairs);
   }
 
   /** The oldest first. */

@@ -23,7 +23,7 @@ export function twoLoop(
   gamma: number,
   grad: Vector,
   direction: Vector,
-  alphas: Vector,
+  alphas: number[],
 ): number {
   const { linalg } = engine();
   const newest = pairs.length - 1;

@@ -202,7 +202,7 @@ describe('the two loops', () => {
     }
     const grad = vector();
     const direction = new Float64Array(n);
-    const slope = twoLoop(pairs, gamma, grad, direction, new Float64Array(5));
+    const slope = twoLoop(pairs, gamma, grad, direction, []);
     expect(slope).toBeCloseTo(
       grad.reduce((sum, g, i) => sum + g * direction[i]!, 0),
       12,
