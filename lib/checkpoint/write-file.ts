@@ -128,5 +128,8 @@ async function writeContents(handle: FileHandle, job: WriteJob): Promise<void> {
 async function keepPermissions(handle: FileHandle, { current }: Target): Promise<void> {
   if (current === undefined) return;
   await handle.chown(current.uid, current.gid).catch(() => {});
-  await handle.chmod(current.mode);
+  await handle.chmod(current.mode).catch((error: NodeJS.ErrnoException) => {
+    // Node's permission model allows no fchmod. The file then stays readable for its owner alone.
+    if (error.code !== 'ERR_ACCESS_DENIED') throw error;
+  });
 }

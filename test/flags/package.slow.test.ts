@@ -1,6 +1,16 @@
 // The built package under flags of Node that take something away, and on machines that are short of something.
 import { spawnSync } from 'node:child_process';
-import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
@@ -40,6 +50,7 @@ test('the program uses the addon', () => {
 
 test.each([
   ['--jitless'],
+  ['--no-expose-wasm'],
   ['--disable-proto=delete'],
   ['--disable-proto=throw'],
   ['--frozen-intrinsics'],
@@ -53,7 +64,48 @@ test.each([
   expect(run({ flags: [flag] })).toBe(expected);
 });
 
+test.each([
+  [['--no-addons']],
+  [['--experimental-permission', '--allow-fs-read=*', '--allow-fs-write=*', '--allow-worker']],
+])('node %s: without the addon, the same bits', (flags) => {
+  expect(run({ flags })).toBe(expected.replace('native', 'js'));
+});
+
+const save = `
+  const { saveCheckpoint } = require(process.argv[1]);
+  saveCheckpoint(process.argv[2], { params: new Float32Array(1e5) }).then(
+    () => console.log('saved'),
+    (error) => console.log(error.name, /EFBIG|ENOSPC/.exec(error.message)?.[0]),
+  );`;
+
+/** Saves to a file where there is no room for it: the file of before must stay, and nothing beside it. */
+function saveWithoutRoom(folder: string, shell: string): string {
+  const path = join(folder, 'old.safetensors');
+  writeFileSync(path, 'old');
+  const args = ['-c', `${shell}; exec "$@"`, 'bash', process.execPath, '-e', save, root, path];
+  const { stdout, stderr } = spawnSync('bash', args, { encoding: 'utf8' });
+  expect(readFileSync(path, 'utf8'), stderr).toBe('old');
+  expect(readdirSync(folder), 'what is left').toEqual(['old.safetensors']);
+  return stdout.trim();
+}
+
 describe('a machine', () => {
+  test.runIf(isLinux)('that cuts off long files', () => {
+    const folder = mkdtempSync(join(scratch, 'limit-'));
+    expect(saveWithoutRoom(folder, 'ulimit -f 100')).toBe('CheckpointError EFBIG');
+  });
+
+  test.runIf(isLinux && process.getuid?.() === 0)('with a full disk', ({ skip }) => {
+    const folder = mkdtempSync(join(scratch, 'disk-'));
+    const mount = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=100k', 'tmpfs', folder]);
+    if (mount.status !== 0) skip('this user may not mount a file system');
+    try {
+      expect(saveWithoutRoom(folder, 'true')).toBe('CheckpointError ENOSPC');
+    } finally {
+      spawnSync('umount', [folder]);
+    }
+  });
+
   test('whose folder for temporary files does not exist', () => {
     expect(run({ env: { TMPDIR: join(scratch, 'none') } })).toBe(expected);
   });
