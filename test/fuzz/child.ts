@@ -40,7 +40,8 @@ async function main(): Promise<void> {
   let current: Program | undefined;
   const strays: Finding[] = [];
   const stray = (error: unknown): void => {
-    if (error instanceof Hostile || current === undefined || current.wasCutOff) return;
+    // The addon's callbacks are the user's: what they throw has nowhere else to go.
+    if (target === 'addon' || error instanceof Hostile || current === undefined || current.wasCutOff) return;
     strays.push({
       seed: current.seed,
       kind: 'a rejection that nobody handles',
