@@ -49,9 +49,9 @@ void Plan::begin() {
 bool Plan::isReady(size_t i) const {
   const Tensor& tensor = tensors_[i];
   if (tensor.kernel == nullptr) return false;
-  if (tensor.row < 0 || tensor.span.length == 0) return true;
-  return (tensor.sparseRows != nullptr || tensor.span.grad != nullptr) &&
-         static_cast<size_t>(tensor.row) < tensors_.size();
+  if (tensor.row < 0) return true;
+  if (static_cast<size_t>(tensor.row) >= tensors_.size()) return false;
+  return tensor.span.length == 0 || tensor.sparseRows != nullptr || tensor.span.grad != nullptr;
 }
 
 void Plan::run() {

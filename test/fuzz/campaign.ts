@@ -34,6 +34,8 @@ export interface CampaignResult {
   refused: number;
   spoiled: number;
   programs: number;
+  /** Worker threads that were terminated at their work. */
+  workers: number;
   readonly crashes: Crash[];
   readonly findings: Finding[];
 }
@@ -56,13 +58,23 @@ export const command = (target: string, seed: number, count: number, ...flags: s
 
 export async function campaign(options: CampaignOptions): Promise<CampaignResult> {
   const { target, calls, exclude = [], maxTime = Number.POSITIVE_INFINITY, onProgress } = options;
-  const result: CampaignResult = { calls: 0, refused: 0, spoiled: 0, programs: 0, crashes: [], findings: [] };
+  const result: CampaignResult = {
+    calls: 0,
+    refused: 0,
+    spoiled: 0,
+    programs: 0,
+    workers: 0,
+    crashes: [],
+    findings: [],
+  };
   const end = performance.now() + maxTime;
   let next = options.seed;
   for (let process = 0; result.calls < calls && performance.now() < end; process++) {
     const backend = backends[target === 'api' ? process % backends.length : 0] as NodeJS.ProcessEnv;
     const count = Math.min(programsPerProcess, Math.ceil((calls - result.calls) / 50));
-    const args = command(target, next, count, ...(exclude.length > 0 ? [`--exclude=${exclude.join(',')}`] : []));
+    const flags = exclude.length > 0 ? [`--exclude=${exclude.join(',')}`] : [];
+    if (process % 3 === 2) flags.push('--workers');
+    const args = command(target, next, count, ...flags);
     next = await runChild(args, backend, next, end, result);
     onProgress?.(result);
   }
@@ -97,7 +109,8 @@ function runChild(
       const record = JSON.parse(line);
       seed = record.seed;
       isDone = 'calls' in record;
-      if (!isDone) return;
+      result.workers += record.workers ?? 0;
+      if (!('findings' in record)) return;
       result.programs++;
       for (const key of ['calls', 'refused', 'spoiled'] as const) result[key] += record[key];
       result.findings.push(...(record.findings as Finding[]).filter((finding) => !isKnown(finding)));

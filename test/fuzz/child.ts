@@ -1,10 +1,13 @@
-// The process that runs programs: `child.ts <api|addon> <first seed> <programs> [--trace] [--exclude=name,…]`. Before each program it writes
-// the program's seed to file descriptor 3, so that the parent knows where it died. At the end it writes what it found.
+// The process that runs programs: `child.ts <api|addon> <first seed> <programs> [--trace] [--workers] [--exclude=name,…]`.
+// Before each program it writes the program's seed to file descriptor 3, so that the parent knows where it died. After each
+// it writes what it found.
 import { mkdtempSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ApiProgram } from './api.js';
+import { Dice } from './dice.js';
 import { type Finding, Hostile, type Program, type ProgramOptions } from './program.js';
+import { programs } from './targets.js';
+import { terminateWorkers } from './threads.js';
 
 const [target, first = '1', count = '1', ...flags] = process.argv.slice(2);
 const traces = flags.includes('--trace');
@@ -19,23 +22,21 @@ const maxBytes = 1.5e9;
 
 const say = (record: unknown): void => void writeSync(3, `${JSON.stringify(record)}\n`);
 
-async function programs(): Promise<(seed: number, options: ProgramOptions) => Program> {
-  if (target !== 'addon') return (seed, options) => new ApiProgram(seed, options);
-  const { AddonProgram } = await import('./addon.js');
-  return (seed, options) => new AddonProgram(seed, { ...options, excluded });
-}
-
-async function main(): Promise<void> {
-  // If memory runs out after all, the system ends this process and not another one.
+/** Works in a folder of its own. If memory runs out after all, the system ends this process and not another one. */
+function settle(): void {
   try {
     writeFileSync('/proc/self/oom_score_adj', '1000');
   } catch {
     // Not Linux.
   }
-  const make = await programs();
   const scratch = mkdtempSync(join(tmpdir(), 'schuss-fuzz-'));
   process.chdir(scratch);
   process.on('exit', () => rmSync(scratch, { recursive: true, force: true }));
+}
+
+async function main(): Promise<void> {
+  settle();
+  const make = await programs(target, excluded);
   let current: Program | undefined;
   const strays: Finding[] = [];
   const stray = (error: unknown): void => {
@@ -51,7 +52,13 @@ async function main(): Promise<void> {
   process.on('uncaughtException', stray);
   process.on('warning', () => {});
 
-  const options: ProgramOptions = traces ? { trace: (line) => void writeSync(1, `${line}\n`) } : {};
+  const buffers = flags.includes('--workers') ? [48, 48, 96, 260].map((bytes) => new SharedArrayBuffer(bytes)) : [];
+  const endWorkers =
+    buffers.length > 0 ? terminateWorkers({ target, excluded, shared: buffers }, new Dice(Number(first))) : undefined;
+  const options: ProgramOptions = {
+    shared: buffers.map((buffer) => new Float32Array(buffer)),
+    ...(traces ? { trace: (line) => void writeSync(1, `${line}\n`) } : {}),
+  };
   for (let seed = Number(first); seed < Number(first) + Number(count); seed++) {
     say({ seed });
     const program = make(seed, options);
@@ -61,7 +68,8 @@ async function main(): Promise<void> {
     say({ seed, ...counts, findings: [...findings, ...strays.splice(0)] });
     if (process.memoryUsage.rss() > maxBytes) break; // the parent goes on from here
   }
-  process.exit(0); // ports and workers of a program may still be open
+  say({ seed: current?.seed, calls: 0, workers: await endWorkers?.() });
+  process.exit(0); // ports of a program may still be open
 }
 
 main().catch((error) => {

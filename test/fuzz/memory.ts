@@ -76,9 +76,9 @@ export function detach(array: ArrayBufferView | undefined): void {
 
 /** Takes away, shrinks, grows or overwrites the memory of an array. Returns what it did. */
 export function disturb(array: ArrayBufferView, dice: Dice): string {
-  const { buffer } = array as Any;
   const what = dice.pick(['detach', 'shrink', 'resize', 'grow', 'write', 'write', 'post']);
   try {
+    const { buffer } = array as Any;
     if (what === 'detach') detach(array);
     else if (what === 'shrink') buffer.resize(dice.int(array.byteLength + 1));
     else if (what === 'resize') buffer.resize(4 * dice.int(buffer.maxByteLength / 4 + 1));
@@ -90,7 +90,7 @@ export function disturb(array: ArrayBufferView, dice: Dice): string {
       port1.close();
     }
   } catch {
-    // Not this kind of memory.
+    // Not this kind of memory, or an array whose `buffer` is the user's.
   }
   return what;
 }

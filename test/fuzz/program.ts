@@ -69,6 +69,8 @@ export abstract class Program implements Attacker {
   #fuel = 0;
   #depth = 0;
   #spins = false;
+  /** Whether other threads change the arrays, so that nothing can be compared. */
+  readonly #isShared: boolean;
   readonly #trace: ((line: string) => void) | undefined;
 
   constructor(seed: number, { shared = [], trace }: ProgramOptions) {
@@ -76,6 +78,7 @@ export abstract class Program implements Attacker {
     this.dice = new Dice(seed);
     this.isHonest = seed % 2 === 0;
     this.#trace = trace;
+    this.#isShared = shared.length > 0;
     this.arrays.push(...shared);
   }
 
@@ -133,7 +136,7 @@ export abstract class Program implements Attacker {
     this.#trace?.(title());
     this.#fuel = 300;
     const outer = this.#depth++ > 0;
-    const before = outer || this.open > 0 ? undefined : this.digest(receiver);
+    const before = outer || this.open > 0 || this.#isShared ? undefined : this.digest(receiver);
     const interference = this.#interference;
     let result: unknown;
     try {

@@ -118,8 +118,13 @@ describe('a plan', () => {
 
   test('a row number out of range, and a tensor without a kernel or a gradient, are errors', () => {
     const { step, rowOf } = plan();
-    rowOf[0] = 1;
-    expect(step).toThrow('a constants row');
+    for (const row of [1, 2 ** 31 - 1]) {
+      rowOf[0] = row;
+      expect(step).toThrow('a constants row');
+      const none = plan({ param: new Float32Array(0), grad: new Float32Array(0) });
+      none.rowOf[0] = row;
+      expect(none.step).toThrow('a constants row');
+    }
     const empty = native.createPlan(1, stride, new Float32Array(22 + stride + 1));
     expect(empty).toThrow('a tensor without a kernel');
     native.setTensor(empty, 0, 'sgd', new Float32Array(4), [], null, 0);
