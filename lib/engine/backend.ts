@@ -167,8 +167,9 @@ export function setThreads(n: number): void {
  */
 export function allocate(length: number): Float32Array {
   checkInteger('allocate', 'length', length, '[0, 4294967296]');
+  const chosen = engine();
   try {
-    return engine().allocate(length);
+    return chosen.allocate(length);
   } catch {
     throw rangeError('allocate', 'length', String(length), 'as much memory as there is');
   }
