@@ -25,6 +25,7 @@ function run(command, args, env) {
   const { status, signal } = spawnSync(command, args, {
     cwd: copy,
     stdio: 'inherit',
+    timeout: 45 * 60_000, // a report of a sanitizer can leave Vitest waiting for its worker
     env: { ...process.env, ...env },
   });
   if (status !== 0) {

@@ -37,7 +37,7 @@ void Tensor::prepare(const float* constantsRow, size_t stride, float gradScale, 
   }
   span.zeroGrad = zeroGrad;
   // The moving average starts as a copy of the whole param, including the rows without a gradient.
-  if (sparseRows != nullptr && pass.emaStart != 0 && span.ema != nullptr) {
+  if (sparseRows != nullptr && pass.emaStart != 0 && span.ema != nullptr && span.length > 0) {
     memcpy(span.ema, span.param, span.length * sizeof(float));
   }
 }
