@@ -1,5 +1,10 @@
 #include "ownership.h"
 
+#include <string.h>
+
+#include <algorithm>
+#include <atomic>
+#include <utility>
 #include <vector>
 
 #include "../engine/allocator.h"
@@ -10,26 +15,18 @@ constexpr size_t kMinBytes = size_t{16} << 20;
 constexpr size_t kMinCount = 256;
 constexpr size_t kMaxWaitingBytes = size_t{64} << 20;
 
-/// An ArrayBuffer over a block.
+/// An ArrayBuffer over a block. Its finalizer may run on another thread and after the environment has ended, so it uses
+/// nothing of Node-API and nothing of the environment.
 struct Buffer {
   const void* block;
   size_t bytes;
   napi_ref buffer;  ///< weak
-  size_t index;     ///< in the environment's list
-  bool isMoved;     ///< another environment may hold the memory
-  std::shared_ptr<Environment> environment;
+  std::atomic<bool> isFinalized;
+  bool isMoved;  ///< another environment may hold the memory
 };
 
-/// Removes an element and moves the last one into its place.
-template <class T, class Index>
-void removeAt(std::vector<T*>& list, size_t index, Index setIndex) {
-  list[index] = list.back();
-  setIndex(list[index], index);
-  list.pop_back();
-}
-
-/// An ArrayBuffer that is newer than all others of its environment. When an environment ends, the runtime finalizes the
-/// newest buffer first, while the others are as JavaScript left them.
+/// An ArrayBuffer that is newer than all others of its environment. When an environment of Node ends, Node finalizes
+/// the newest buffer first, while the others are as JavaScript left them. Cleanup hooks run too late for that.
 struct Sentinel {
   napi_ref buffer;
   bool isNewest;
@@ -46,10 +43,11 @@ bool isDead(napi_env env, napi_ref ref) {
 struct Environment {
   napi_env env;
   std::vector<Owned*> owned;
-  std::vector<Buffer*> buffers;
+  std::vector<std::shared_ptr<Buffer>> buffers;
   size_t newBytes = 0, bytes = kMinBytes;  ///< allocated since the last look, and when to look again
   size_t nextCount = kMinCount;
-  size_t waitingBytes = 0;  ///< of buffers that were dead at the last look
+  size_t waitingBytes = 0;      ///< of buffers that were dead at the last look
+  bool finalizesMoved = false;  ///< whether the runtime finalizes a buffer whose memory was transferred
   Sentinel* sentinel = nullptr;
 
   static Environment* of(napi_env env) { return shared(env).get(); }
@@ -66,7 +64,9 @@ struct Environment {
   }
 
   void remove(Owned* object) {
-    removeAt(owned, object->index_, [](Owned* moved, size_t index) { moved->index_ = index; });
+    owned[object->index_] = owned.back();
+    owned[object->index_]->index_ = object->index_;
+    owned.pop_back();
   }
 
   void look() {
@@ -76,20 +76,28 @@ struct Environment {
       if (isDead(env, owned[i]->owner_)) owned[i]->release(env);  // removes it from the list
     }
     waitingBytes = 0;
-    size_t alive = 0;
-    for (const Buffer* buffer : buffers) (isDead(env, buffer->buffer) ? waitingBytes : alive) += buffer->bytes;
+    size_t alive = 0, kept = 0;
+    for (std::shared_ptr<Buffer>& buffer : buffers) {
+      if (buffer->isFinalized) {
+        napi_delete_reference(env, buffer->buffer);
+        continue;
+      }
+      (isDead(env, buffer->buffer) ? waitingBytes : alive) += buffer->bytes;
+      std::swap(buffers[kept++], buffer);
+    }
+    buffers.resize(kept);
     napi_close_handle_scope(env, scope);
     newBytes = 0;
-    bytes = alive > kMinBytes ? alive : kMinBytes;
-    nextCount = 2 * owned.size() > kMinCount ? 2 * owned.size() : kMinCount;
+    bytes = std::max(alive, kMinBytes);
+    nextCount = std::max(2 * (owned.size() + buffers.size()), kMinCount);
   }
 
-  void renewSentinel();
+  void watchEnd();
 
-  /// The environment ends. The memory of a buffer that was transferred may be in use elsewhere, and nobody will know
-  /// when that ends: it is never freed.
+  /// Node finalizes the buffers of an environment that ends, even those whose memory was transferred to another one.
+  /// Nobody will know when that memory is no longer in use: it is never freed.
   void end() {
-    for (Buffer* buffer : buffers) {
+    for (const std::shared_ptr<Buffer>& buffer : buffers) {
       napi_value value = nullptr;
       bool isDetached = true;
       if (napi_get_reference_value(env, buffer->buffer, &value) == napi_ok && value != nullptr)
@@ -99,7 +107,8 @@ struct Environment {
   }
 };
 
-void Environment::renewSentinel() {
+void Environment::watchEnd() {
+  if (!finalizesMoved) return;
   const auto finalize = [](napi_env env, void*, void* hint) {
     Sentinel* const sentinel = static_cast<Sentinel*>(hint);
     if (sentinel->isNewest) sentinel->environment->end();
@@ -154,29 +163,29 @@ bool createBuffer(napi_env env, const void* block, size_t bytes, napi_value* buf
   constexpr size_t kMaxBytes = size_t{1} << 32;
   const std::shared_ptr<Environment> environment = Environment::shared(env);
   if (bytes > kMaxBytes) return false;
-  const auto finalize = [](napi_env env, void*, void* hint) {
-    Buffer* const buffer = static_cast<Buffer*>(hint);
-    if (!buffer->isMoved) allocator::release(buffer->block);
-    removeAt(buffer->environment->buffers, buffer->index, [](Buffer* moved, size_t index) { moved->index = index; });
-    napi_delete_reference(env, buffer->buffer);
+  using Shared = std::shared_ptr<Buffer>;
+  const auto finalize = [](napi_env, void*, void* hint) {
+    Shared* const buffer = static_cast<Shared*>(hint);
+    if (!(*buffer)->isMoved) allocator::release((*buffer)->block);
+    (*buffer)->isFinalized = true;
     delete buffer;
   };
-  Buffer* const record = new Buffer{block, bytes, nullptr, environment->buffers.size(), false, environment};
-  environment->buffers.reserve(environment->buffers.size() + 1);
+  const Shared record(new Buffer{block, bytes, nullptr, {false}, false});
+  Shared* const hint = new Shared(record);
   allocator::retain(block);
   const napi_status status =
-      napi_create_external_arraybuffer(env, const_cast<void*>(block), bytes, finalize, record, buffer);
+      napi_create_external_arraybuffer(env, const_cast<void*>(block), bytes, finalize, hint, buffer);
   if (status != napi_ok) {
     // Electron and other builds with a memory cage allow no external buffers, and do not run the finalizer.
     if (status == napi_no_external_buffers_allowed) {
       allocator::release(block);
-      delete record;
+      delete hint;
     }
     return false;
   }
-  environment->buffers.push_back(record);
   napi_create_reference(env, *buffer, 0, &record->buffer);
-  environment->renewSentinel();
+  environment->buffers.push_back(record);
+  environment->watchEnd();
   return true;
 }
 
@@ -185,13 +194,16 @@ bool isWaiting(napi_env env) { return Environment::of(env)->waitingBytes > kMaxW
 void willAllocate(napi_env env, size_t bytes) {
   Environment* const environment = Environment::of(env);
   environment->newBytes += bytes;
-  if (environment->newBytes >= environment->bytes || environment->owned.size() >= environment->nextCount)
-    environment->look();
+  const size_t count = environment->owned.size() + environment->buffers.size();
+  if (environment->newBytes >= environment->bytes || count >= environment->nextCount) environment->look();
 }
 
 bool initOwnership(napi_env env) {
   const auto finalize = [](napi_env, void* data, void*) { delete static_cast<std::shared_ptr<Environment>*>(data); };
   auto environment = std::make_shared<Environment>();
   environment->env = env;
+  const napi_node_version* version = nullptr;
+  environment->finalizesMoved =
+      napi_get_node_version(env, &version) == napi_ok && strcmp(version->release, "node") == 0;  // not in Deno
   return napi_set_instance_data(env, new std::shared_ptr<Environment>(environment), finalize, nullptr) == napi_ok;
 }
