@@ -54,8 +54,9 @@ run('npm', ['run', '--silent', 'build:ts'], {});
 // setarch -R: ThreadSanitizer refuses the addresses that the kernel chooses at random.
 run('setarch', ['-R', process.execPath, 'node_modules/vitest/vitest.mjs', 'run', ...tests], {
   LD_PRELOAD: preload.join(' '),
-  // V8 keeps memory until the process ends, and a failed allocation must return null as it does without a sanitizer.
-  ASAN_OPTIONS: 'detect_leaks=0:allocator_may_return_null=1:halt_on_error=1:exitcode=99',
+  // V8 keeps memory until the process ends. A failed allocation must return null as it does without a sanitizer. Each
+  // allocation fills its shadow memory, so tests that ask for gigabytes would take minutes.
+  ASAN_OPTIONS: 'detect_leaks=0:allocator_may_return_null=1:max_allocation_size_mb=1024:halt_on_error=1:exitcode=99',
   UBSAN_OPTIONS: 'print_stacktrace=1:halt_on_error=1',
   // Node itself is not instrumented.
   TSAN_OPTIONS: 'ignore_noninstrumented_modules=1:halt_on_error=1:exitcode=99:report_signal_unsafe=0',
