@@ -29,7 +29,7 @@ describe('a small study', () => {
     batch: 20,
     hidden: [12, 12],
   };
-  const diverging: TrainJob = { kind: 'train', method: 'sgd', lr: 1e3, member: 0 };
+  const diverging: TrainJob = { kind: 'train', method: 'sgd', lr: 1e3, repeat: 0 };
   const all = figures(settings);
   all.push({
     id: 'wild',
@@ -60,7 +60,7 @@ describe('a small study', () => {
   });
 
   test('learns, and counts every step', () => {
-    const adam = results.get({ kind: 'train', method: 'adam', lr: 1e-3, member: 0 });
+    const adam = results.get({ kind: 'train', method: 'adam', lr: 1e-3, repeat: 0 });
     expect(adam.losses.length).toBe(20);
     expect(adam.scores.map(({ step }) => step)).toEqual([0, 5, 10, 15, 20]);
     expect(adam.scores.at(-1)!.train.loss).toBeLessThan(adam.scores[0]!.train.loss);
@@ -86,8 +86,8 @@ describe('a small study', () => {
 
   test('averages are judged, where an optimizer keeps them', () => {
     // The last score is of what the optimizer holds: of ASGD's params it would be another.
-    const asgd = results.get({ kind: 'train', method: 'asgd', lr: 1e-2, member: 0 });
-    const sgd = results.get({ kind: 'train', method: 'sgd', lr: 1e-2, member: 0 });
+    const asgd = results.get({ kind: 'train', method: 'asgd', lr: 1e-2, repeat: 0 });
+    const sgd = results.get({ kind: 'train', method: 'sgd', lr: 1e-2, repeat: 0 });
     const early = asgd.scores.filter(({ step }) => step > 0 && step <= 10).map(({ train }) => train.loss);
     expect(early.length).toBe(2);
     for (const [i, loss] of early.entries()) expect(loss).toBeCloseTo(sgd.scores[i + 1]!.train.loss, 2);
@@ -95,7 +95,7 @@ describe('a small study', () => {
   });
 
   test('Rprop goes over as many images in fewer steps', () => {
-    const rprop = results.get({ kind: 'train', method: 'rprop', lr: 1e-2, member: 0 });
+    const rprop = results.get({ kind: 'train', method: 'rprop', lr: 1e-2, repeat: 0 });
     expect(rprop.losses.length).toBe(4);
     expect(rprop.scores.map(({ step }) => step)).toEqual([0, 1, 2, 3, 4]);
   });
