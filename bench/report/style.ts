@@ -21,7 +21,7 @@ summary { cursor: pointer; font-weight: 600; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: 4px 20px; margin: 12px 0 4px; font-size: 15px; }
 dt { color: var(--soft); }
 dd { margin: 0; overflow-wrap: anywhere; }
-nav ol { columns: 3 260px; column-gap: 32px; margin: 20px 0 28px; padding-left: 24px; font-size: 15px; }
+nav ol { columns: 3 260px; column-gap: 32px; margin: 20px 0 28px; padding-left: 32px; font-size: 15px; }
 nav a { text-decoration: none; }
 nav a:hover { text-decoration: underline; }
 section { padding: 30px 0 14px; border-top: 1px solid var(--line); scroll-margin-top: 8px; }
@@ -45,6 +45,6 @@ tr.best th, tr.best td { font-weight: 700; background: var(--best-paper); }
 td.diverged { text-align: left; color: var(--warn); font-weight: 600; }
 #vg-tooltip-element.vg-tooltip { border-color: var(--line); background: var(--paper); color: var(--ink); }
 footer { margin-top: 28px; color: var(--soft); font-size: 14px; }
-@media (max-width: 600px) { body { padding: 24px 16px; } h1 { font-size: 32px; } dl { grid-template-columns: 1fr; } dd { margin-bottom: 6px; } }
+@media (max-width: 600px) { body { padding: 24px 16px; } h1 { font-size: 32px; } dl { grid-template-columns: 1fr; } dd { margin-bottom: 6px; } .wide th, .wide th:first-child { white-space: normal; } .wide th:first-child { min-width: 8em; } td, th { padding-right: 12px; } }
 @media print { .legend button { border: 0; } nav { display: none; } section { break-inside: avoid; } }
 `;

@@ -70,9 +70,7 @@ export function describeCurves(figure: CurvesFigure, results: Results, classes: 
       `Final training loss is lowest for ${loss.lowest.label} (${short(loss.lowest.final.trainLoss.mean)}).`,
     );
   }
-  const nearChance = finished
-    .filter(({ final }) => final.trainAccuracy.mean < 1.5 / classes)
-    .map(({ label }) => label);
+  const nearChance = finished.filter(({ final }) => final.trainAccuracy.mean < 1.5 / classes).map(({ label }) => label);
   if (nearChance.length > 0)
     sentences.push(`No better than chance on the training images at the end: ${list(nearChance)}.`);
   const spikes = finished.flatMap(({ label, repeats }) => {

@@ -123,7 +123,9 @@ function morePanels(
         value: round(lr),
       })),
     );
-    const y = { title: 'Learning rate', format: '.3~g', axis: { format: '~g' } };
+    const highest = Math.max(...points.map(({ value }) => value));
+    const scale = { domain: [0, 1.05 * highest], nice: false };
+    const y = { title: 'Learning rate', format: '.3~g', scale, axis: { format: '~g' } };
     return [linePanel({ title: 'Learning rate', legend, x: epochs, y, points })];
   }
   if (also === 'updates') {

@@ -91,7 +91,7 @@ export function ratesOf(method: Method, count: number): number[] {
   return [...new Set([...spread(middleOf(method), count), byDefault])].sort((a, b) => a - b);
 }
 
-/** `count` learning rates, half a decade apart, with `middle` in the middle. Those between decades of it are rounded to one digit. */
+/** `count` learning rates, half a decade apart, with `middle` in the middle. */
 export function spread(middle: number, count: number): number[] {
   const [digits, exponent] = middle.toExponential().split('e') as [string, string];
   // 3 stands for √10: half a decade above 3e-4 is 1e-3.
@@ -100,8 +100,13 @@ export function spread(middle: number, count: number): number[] {
     const halves = i - Math.floor(count / 2);
     return halves % 2 === 0
       ? Number(`${digits}e${Number(exponent) + halves / 2}`)
-      : Number((exact * 10 ** (halves / 2)).toPrecision(1));
+      : shortened(exact * 10 ** (halves / 2));
   });
+}
+
+/** A learning rate with one digit, or with two if it starts with 1: 1.58e-2 becomes 1.6e-2, and 3.16e-3 becomes 3e-3. */
+function shortened(lr: number): number {
+  return Number(lr.toPrecision(lr.toExponential().startsWith('1') ? 2 : 1));
 }
 
 export function newOptimizer(method: Method, params: Param[], lr: number | Schedule, settings: Settings): Optimizer {

@@ -26,7 +26,10 @@ function runsOf(figures: readonly Figure[], results: Results, { seeds }: Setting
 
 /** A method's place in the ranking. `diverged` takes the place of an accuracy. */
 function placeOf({ name, best, atDefault }: ReturnType<typeof ranked>[number]): object {
-  const told = ({ lr, accuracy }: Scored): object => ({ lr, ...(accuracy === null ? { diverged: true } : { accuracy }) });
+  const told = ({ lr, accuracy }: Scored): object => ({
+    lr,
+    ...(accuracy === null ? { diverged: true } : { accuracy }),
+  });
   return { name, best: told(best), ...(atDefault && { default: told(atDefault) }) };
 }
 

@@ -149,10 +149,7 @@ export function trainJobs(figures: readonly Figure[]): TrainJob[] {
   const rank = (job: TrainJob): number => (job.teachers ? 2 : job.repeat === 0 ? 0 : 1);
   return [...jobs.values()].sort(
     (a, b) =>
-      rank(a) - rank(b) ||
-      order.indexOf(a.method) - order.indexOf(b.method) ||
-      a.lr - b.lr ||
-      a.repeat - b.repeat,
+      rank(a) - rank(b) || order.indexOf(a.method) - order.indexOf(b.method) || a.lr - b.lr || a.repeat - b.repeat,
   );
 }
 

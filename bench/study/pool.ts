@@ -48,10 +48,7 @@ export class Results {
 /** Each distinct job and its repeats once, in the given order. A job's teachers come before it, and are added if they are missing. */
 export function plan(jobs: readonly Job[], seeds: number): Job[] {
   const planned = new Map<string, Job>();
-  const needed = jobs.flatMap((job) => [
-    ...((job.kind === 'train' && job.teachers) || []),
-    ...repeatsOf(job, seeds),
-  ]);
+  const needed = jobs.flatMap((job) => [...((job.kind === 'train' && job.teachers) || []), ...repeatsOf(job, seeds)]);
   for (const job of needed) {
     // One figure may need running averages of a run that another figure only plots.
     planned.set(keyOf(job), { ...planned.get(keyOf(job)), ...job });

@@ -54,7 +54,15 @@ export function rankingPanels(figure: SweepFigure, results: Results): Panel[] {
       { ...shared, ...told('best'), lr: best.lr, accuracy: most ?? low, diverged: most === null },
       ...(atDefault === undefined
         ? []
-        : [{ ...shared, ...told('default'), lr: atDefault.lr, accuracy: byDefault ?? low, diverged: byDefault === null }]),
+        : [
+            {
+              ...shared,
+              ...told('default'),
+              lr: atDefault.lr,
+              accuracy: byDefault ?? low,
+              diverged: byDefault === null,
+            },
+          ]),
     ];
   });
   const ends = cells.flatMap(({ from, to }) => [from as number, to as number]);

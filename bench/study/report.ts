@@ -73,12 +73,14 @@ ${legend.length === 0 ? '' : `<div class="legend" role="group" aria-label="Legen
       ? ` An accuracy of ${percent(best)} on ${validation.toLocaleString('en')} images has an uncertainty of ± ${chance(best, validation)} (two standard errors): smaller differences may be chance.`
       : '';
   const repeated =
-    settings.seeds === 1 ? '' : `, ${settings.seeds} times with other weights and batches`;
+    settings.seeds === 1
+      ? ''
+      : ` Every run is repeated with ${settings.seeds} seeds: other initial weights, another order of batches.`;
   const images = `${train.toLocaleString('en')} training and ${validation.toLocaleString('en')} validation images`;
   return pageHtml({
     title: 'Optimizers at work: the schuss study',
     heading: 'Optimizers at work',
-    lead: `Every optimizer of schuss trains the same network on the same images, from the same initial weights and with the same order of batches${repeated}: ${images}, ${hidden.length} hidden ReLU layers of ${hidden[0]} units, softmax and cross-entropy, mini-batches of ${batch}, ${epochs} epochs. TensorFlow.js computes the gradients; schuss updates the weights.`,
+    lead: `Every optimizer of schuss trains the same network on the same images, from the same initial weights and with the same order of batches: ${images}, ${hidden.length} hidden ReLU layers of ${hidden[0]} units, softmax and cross-entropy, mini-batches of ${batch}, ${epochs} epochs. TensorFlow.js computes the gradients; schuss updates the weights.${repeated}`,
     quick: settings.quick
       ? 'It has fewer images, epochs, learning rates and ensemble members than the full study: it shows how the study works and is not a result. <code>npm run study</code> without <code>--quick</code> makes the full one.'
       : undefined,

@@ -37,7 +37,8 @@ function withMethods(figure: Figure, methods: ReadonlySet<Method>): Figure | und
       return jobs.length === 0 ? undefined : { ...figure, jobs };
     }
     case 'descent': {
-      const isKept = (lr: number | undefined, method: string): boolean => lr === undefined || methods.has(method as Method);
+      const isKept = (lr: number | undefined, method: string): boolean =>
+        lr === undefined || methods.has(method as Method);
       const problems = figure.problems.map((problem) => ({
         ...problem,
         lines: problem.lines.filter(({ jobs }) => jobs.some(({ lr, method }) => isKept(lr, method))),
