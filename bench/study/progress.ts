@@ -40,12 +40,12 @@ export function duration(seconds: number): string {
 
 /** A progress bar on standard error; without a terminal, a line every few seconds. */
 export function progressBar(total: number): progress.SingleBar {
-  const { isTTY } = process.stderr;
   const bar = new progress.SingleBar(
     {
-      format: isTTY
+      format: process.stderr.isTTY
         ? 'training {bar} {percentage}% | {value}/{total} steps | {eta_formatted} left'
-        : 'training: {percentage}% | {value}/{total} steps | {duration_formatted} so far, {eta_formatted} left',
+        : (_, { progress, value, total, eta }) =>
+            `training: ${Math.floor(100 * progress)}%, ${value} of ${total} steps${value === 0 || value === total ? '' : `, about ${duration(eta)} left`}`,
       hideCursor: true,
       clearOnComplete: true,
       noTTYOutput: true,

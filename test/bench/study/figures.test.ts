@@ -127,13 +127,14 @@ describe('looks', () => {
   test('no two methods share colour and dashes, and none share a colour within a figure', () => {
     expect(new Set(names.map((name) => JSON.stringify(lookOf(name)))).size).toBe(names.length);
     for (const figure of figures(settingsOf({ seed: 1 }))) {
-      if (figure.kind === 'ranking' || figure.kind === 'ensemble' || figure.kind === 'range') continue;
       const lines =
         figure.kind === 'sweep'
           ? figure.sweeps.map(({ method }) => lookOf(method))
           : figure.kind === 'curves'
             ? figure.lines.map(({ look }) => look)
-            : figure.problems[0]!.lines.map(({ look }) => look);
+            : figure.kind === 'descent'
+              ? figure.problems[0]!.lines.map(({ look }) => look)
+              : [];
       expect(new Set(lines.map(({ color }) => color)).size, figure.id).toBe(lines.length);
     }
   });
