@@ -57,16 +57,25 @@ export const ordered = steps(
 /** An ordered scale for areas, from the paper's side to the ink's. */
 export const heat = steps('heat', blues, (t) => blues(1 - 0.7 * t));
 
+/** Text on `heat`. */
+export const heatInk = steps(
+  'heat-ink',
+  (t) => (t < 0.68 ? '#1b1f24' : '#ffffff'),
+  (t) => (t < 0.45 ? '#ffffff' : '#0b0e12'),
+);
+
 const at = (scale: readonly Shade[], t: number): string => `var(--${(scale[Math.round(last * t)] as Shade).name})`;
 
 /** The colour at `t` in [0, 1] of the ordered scale for lines. */
 export const orderedColor = (t: number): string => at(ordered, t);
 /** The colour at `t` in [0, 1] of the ordered scale for areas. */
 export const heatColor = (t: number): string => at(heat, t);
+/** The colour of text on it. */
+export const heatInkColor = (t: number): string => at(heatInk, t);
 
 /** The CSS that defines all colours, in both modes. Paper is light. */
 export function themeCss(): string {
-  const all = [...surfaces, ...hues, ...ordered, ...heat];
+  const all = [...surfaces, ...hues, ...ordered, ...heat, ...heatInk];
   const rule = (mode: 'light' | 'dark'): string =>
     `:root { color-scheme: ${mode}; ${all.map((each) => `--${each.name}: ${each[mode]};`).join(' ')} }`;
   return `${rule('light')}\n@media screen and (prefers-color-scheme: dark) { ${rule('dark')} }`;

@@ -94,7 +94,13 @@ export function descentPanels(figure: DescentFigure, results: Results): Panel[] 
 }
 
 export function ensemblePanels(bars: readonly Bar[]): Panel[] {
-  const panel = (title: string, axis: string, format: string, values: (bar: Bar) => number | null): Panel => {
+  const panel = (
+    title: string,
+    axis: string,
+    format: string,
+    values: (bar: Bar) => number | null,
+    ticks: object = {},
+  ): Panel => {
     const rows = bars.map((bar) => ({ label: bar.label, group: bar.group, value: values(bar) }));
     const most = Math.max(...rows.map((row) => row.value ?? 0));
     const y = {
@@ -109,7 +115,7 @@ export function ensemblePanels(bars: readonly Bar[]): Panel[] {
       type: 'quantitative',
       title: axis,
       scale: { domain: [0, 1.35 * most], nice: false },
-      axis: { tickCount: 5 },
+      axis: { tickCount: 5, ...ticks },
     };
     return {
       title,
@@ -146,10 +152,12 @@ export function ensemblePanels(bars: readonly Bar[]): Panel[] {
       },
     };
   };
+  // The axis is longer than the bars, to leave room for their numbers.
+  const percents = { values: [0, 20, 40, 60, 80, 100] };
   return [
     panel('Training loss', 'Cross-entropy (nats)', '.3f', (bar) => bar.loss),
-    panel('Training accuracy', 'Accuracy (%)', '.1f', (bar) => 100 * bar.trainAccuracy),
-    panel('Validation accuracy', 'Accuracy (%)', '.1f', (bar) => 100 * bar.validationAccuracy),
+    panel('Training accuracy', 'Accuracy (%)', '.1f', (bar) => 100 * bar.trainAccuracy, percents),
+    panel('Validation accuracy', 'Accuracy (%)', '.1f', (bar) => 100 * bar.validationAccuracy, percents),
     panel('Validation error', 'Error (%)', '.1f', (bar) => 100 * (1 - bar.validationAccuracy)),
   ];
 }

@@ -1,4 +1,4 @@
-import { decades } from '../report/charts.js';
+import { decades, logTicks } from '../report/charts.js';
 import type { CurvesFigure, SweepFigure } from './figures.js';
 import type { Scores, Settings, TrainJob } from './job.js';
 import { accuracyOf, atBest, outcomeOf, type Spread, spreadOf } from './outcomes.js';
@@ -199,7 +199,7 @@ export function sweepPanels(figure: SweepFigure, results: Results, settings: Set
         title: 'Learning rate',
         field: 'lr',
         scale: { type: 'log', nice: false, domain: [low / 1.2, high * 1.2] },
-        axis: { ...scientific, values: decades(low, high) },
+        axis: { ...scientific, values: logTicks(low, high) },
       },
       y: { ...accuracyFrom(floor), format: '.1f' },
       points: finished,

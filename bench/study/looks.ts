@@ -40,7 +40,7 @@ const named: { readonly [M in Named]?: readonly [Hue, keyof typeof dashes] } = {
   adamax: ['green', 'long'],
   nadam: ['purple', 'dotted'],
   radam: ['amber', 'dashDot'],
-  ademamix: ['cyan', 'solid'],
+  ademamix: ['cyan', 'dashed'],
   schedulefreeadamw: ['black', 'dashDots'],
   lars: ['green', 'solid'],
   lamb: ['purple', 'long'],

@@ -44,8 +44,11 @@ export function progressBar(total: number): progress.SingleBar {
     {
       format: process.stderr.isTTY
         ? 'training {bar} {percentage}% | {value}/{total} steps | {eta_formatted} left'
-        : (_, { progress, value, total, eta }) =>
-            `training: ${Math.floor(100 * progress)}%, ${value} of ${total} steps${value === 0 || value === total ? '' : `, about ${duration(eta)} left`}`,
+        : (_, { progress, value, total, eta }) => {
+            // The first steps, which compile, tell little about the others.
+            const left = progress < 0.05 || value === total ? '' : `, about ${duration(eta)} left`;
+            return `training: ${Math.floor(100 * progress)}%, ${value} of ${total} steps${left}`;
+          },
       hideCursor: true,
       clearOnComplete: true,
       noTTYOutput: true,

@@ -1,5 +1,5 @@
 import { decades } from '../report/charts.js';
-import { heatColor } from '../report/theme.js';
+import { heatColor, heatInkColor } from '../report/theme.js';
 import type { SweepFigure } from './figures.js';
 import { lookOf } from './looks.js';
 import { ranked, type Scored } from './outcomes.js';
@@ -34,7 +34,7 @@ export function rankingPanels(figure: SweepFigure, results: Results): Panel[] {
       text: accuracy === null ? '✕' : (100 * accuracy).toFixed(0),
       // The exponent spreads the colours of accuracies near 100%.
       color: accuracy === null ? 'var(--diverged-paper)' : heatColor(accuracy ** 4),
-      ink: accuracy === null ? 'var(--warn)' : accuracy > 0.8 ? 'var(--paper)' : 'var(--ink)',
+      ink: accuracy === null ? 'var(--warn)' : heatInkColor(accuracy ** 4),
       best: lr === best.lr && accuracy !== null,
     }));
   });

@@ -154,9 +154,9 @@ function numbersTable(runs: readonly Summary[], seeds: number): string {
   const best = bestAccuracy(runs);
   const rows = runs.map(({ name, outcome: { final, divergedAt, seeds } }) => {
     if (final === undefined)
-      return `<tr><th scope="row">${escapeHtml(name)}</th><td colspan="4" class="diverged">diverged ${divergenceOf(divergedAt, seeds)}</td></tr>`;
+      return `<tr><th scope="row">${prose(name)}</th><td colspan="4" class="diverged">diverged ${divergenceOf(divergedAt, seeds)}</td></tr>`;
     const mark = final.validationAccuracy.mean === best ? ' class="best"' : '';
-    return `<tr${mark}><th scope="row">${escapeHtml(name)}</th><td>${short(final.trainLoss.mean)}</td><td>${percent(final.trainAccuracy.mean)}</td><td>${short(final.validationLoss.mean)}</td><td>${percentOver(final.validationAccuracy)}</td></tr>`;
+    return `<tr${mark}><th scope="row">${prose(name)}</th><td>${short(final.trainLoss.mean)}</td><td>${percent(final.trainAccuracy.mean)}</td><td>${short(final.validationLoss.mean)}</td><td>${percentOver(final.validationAccuracy)}</td></tr>`;
   });
   const mean = seeds === 1 ? '' : ` Numbers are means over ${seeds} seeds, with the range of the validation accuracy.`;
   return `<section id="numbers">

@@ -1,7 +1,7 @@
 // The study's plan: its figures, their runs, and the classes and learning rates that it tries.
 import { optimizers } from 'schuss';
 import { describe, expect, test } from 'vitest';
-import { hues, ordered, surfaces } from '../../../bench/report/theme.js';
+import { heat, heatInk, hues, ordered, surfaces } from '../../../bench/report/theme.js';
 import {
   type CurvesFigure,
   type EnsembleFigure,
@@ -154,14 +154,21 @@ describe('looks', () => {
   };
   const paper = surfaces.find(({ name }) => name === 'paper')!;
 
-  test.each(['light', 'dark'] as const)('lines stand out from the paper in %s mode', (mode) => {
-    const contrast = (color: string): number => {
-      const [a, b] = [luminance(color), luminance(paper[mode])];
-      return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-    };
-    for (const hue of hues) expect(contrast(hue[mode]), hue.name).toBeGreaterThan(3);
-    for (const step of ordered) expect(contrast(step[mode]), step.name).toBeGreaterThan(2);
-  });
+  test.each(['light', 'dark'] as const)(
+    'lines stand out from the paper, and text from its cell, in %s mode',
+    (mode) => {
+      const contrast = (color: string): number => {
+        const [a, b] = [luminance(color), luminance(paper[mode])];
+        return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+      };
+      for (const [i, ink] of heatInk.entries()) {
+        const [a, b] = [luminance(ink[mode]), luminance(heat[i]![mode])];
+        expect((Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05), ink.name).toBeGreaterThan(3.5);
+      }
+      for (const hue of hues) expect(contrast(hue[mode]), hue.name).toBeGreaterThan(3);
+      for (const step of ordered) expect(contrast(step[mode]), step.name).toBeGreaterThan(2);
+    },
+  );
 
   test.each(['light', 'dark'] as const)('learning rates go from dark to light in %s mode', (mode) => {
     const lightness = ordered.map((step) => luminance(step[mode]));
