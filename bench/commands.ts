@@ -3,6 +3,7 @@ import type { SoakOptions } from './soak/soak.js';
 import type { BenchOptions } from './speed/settings.js';
 import { classNames, peerNames } from './speed/settings.js';
 import { figureIds } from './study/figures.js';
+import { methods } from './study/methods.js';
 import type { StudyOptions } from './study/study.js';
 
 function integer(from: number, to = Number.MAX_SAFE_INTEGER): (text: string) => number {
@@ -57,7 +58,18 @@ function addStudy(program: Command): void {
       integer(0),
       1,
     )
+    .option(
+      '--seeds <count>',
+      'repeats of each training run, from other initial weights and in another order of batches; curves show their mean and their range (default: 3, or 1 with --quick)',
+      integer(1, 100),
+    )
     .addOption(new Option('--only <figures...>', 'these figures only').choices(figureIds))
+    .addOption(
+      new Option(
+        '--methods <names...>',
+        'these optimizers only; a figure that compares others as well is left out',
+      ).choices(Object.keys(methods)),
+    )
     .option(
       '--workers <count>',
       'threads that train side by side (default: one for each core); they do not affect the numbers',
@@ -69,6 +81,7 @@ function addStudy(program: Command): void {
 Examples:
   npm run study -- --quick
   npm run study -- --data /usr/share/datasets/fashion-mnist --out fashion
+  npm run study -- --methods adam adamw lion --seeds 5
   npm run study -- --only ranking second-order
   npm run study -- --only lr-adam range-test --seed 7`,
     )

@@ -27,6 +27,15 @@ export const colors = {
   purple: '#CC79A7',
 } as const;
 
+/** Ticks for a logarithmic axis: the powers of ten, and 3 times each where there are few. */
+export function logTicks(from: number, to: number): number[] {
+  const tens = decades(from, to);
+  if (tens.length > 2) return tens;
+  return decades(from / 10, to).flatMap((ten) =>
+    [ten, Number((3 * ten).toPrecision(1))].filter((t) => from <= t && t <= to),
+  );
+}
+
 /** The powers of ten in [from, to]. */
 export function decades(from: number, to: number): number[] {
   const [low, high] = [Math.ceil(Math.log10(from)), Math.floor(Math.log10(to))];

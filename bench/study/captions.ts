@@ -3,7 +3,17 @@ import type { CurvesFigure, DescentFigure, RangeFigure, SweepFigure } from './fi
 import { rate } from './figures.js';
 import type { TrainResult } from './job.js';
 import { methods } from './methods.js';
-import { atBest, bestOf, lowestOf, lowestValue, type Ranked, ranked } from './numbers.js';
+import {
+  atBest,
+  bestOf,
+  lowestOf,
+  lowestValue,
+  outcomeOf,
+  type Ranked,
+  ranked,
+  type Scored,
+  type Spread,
+} from './outcomes.js';
 import type { Results } from './pool.js';
 
 // The captions of figures. Every number and every name in them is read from the results.
@@ -18,6 +28,11 @@ export function short(value: number): string {
   const size = Math.abs(value);
   if (size !== 0 && (size < 1e-3 || size >= 1e4)) return value.toExponential(2);
   return size < 1000 ? value.toPrecision(3) : value.toFixed(0);
+}
+
+/** 93.1%, and with several seeds 93.1% (92.8–93.3%). */
+export function percentOver({ mean, low, high }: Spread): string {
+  return low === high ? percent(mean) : `${percent(mean)} (${(100 * low).toFixed(1)}–${percent(high)})`;
 }
 
 /** The uncertainty of an accuracy measured on `count` images: two standard errors, in percentage points. */
@@ -38,35 +53,48 @@ function extremes<T>(items: readonly T[], value: (item: T) => number): { lowest:
 }
 
 export function describeCurves(figure: CurvesFigure, results: Results, classes: number): string {
-  const lines = figure.lines.map(({ label, job }) => ({ label, result: results.get(job) }));
-  const finished = lines.flatMap(({ label, result }) => {
-    const last = result.divergedAt === null ? result.scores.at(-1) : undefined;
-    return last === undefined ? [] : { label, result, last };
-  });
+  const lines = figure.lines.map(({ label, job }) => ({
+    label,
+    outcome: outcomeOf(job, results),
+    repeats: results.repeats(job),
+  }));
+  const finished = lines.flatMap(({ label, repeats, outcome: { final } }) =>
+    final === undefined ? [] : [{ label, repeats, final }],
+  );
   const sentences: string[] = [];
   if (finished.length > 1) {
-    const accuracy = extremes(finished, ({ last }) => last.validation.accuracy);
-    const loss = extremes(finished, ({ last }) => last.train.loss);
+    const accuracy = extremes(finished, ({ final }) => final.validationAccuracy.mean);
+    const loss = extremes(finished, ({ final }) => final.trainLoss.mean);
     sentences.push(
-      `Final validation accuracy is highest for ${accuracy.highest.label} (${percent(accuracy.highest.last.validation.accuracy)}) and lowest for ${accuracy.lowest.label} (${percent(accuracy.lowest.last.validation.accuracy)}).`,
-      `Final training loss is lowest for ${loss.lowest.label} (${short(loss.lowest.last.train.loss)}).`,
+      `Final validation accuracy is highest for ${accuracy.highest.label} (${percent(accuracy.highest.final.validationAccuracy.mean)}) and lowest for ${accuracy.lowest.label} (${percent(accuracy.lowest.final.validationAccuracy.mean)}).`,
+      `Final training loss is lowest for ${loss.lowest.label} (${short(loss.lowest.final.trainLoss.mean)}).`,
     );
   }
-  const nearChance = finished.filter(({ last }) => last.train.accuracy < 1.5 / classes).map(({ label }) => label);
+  const nearChance = finished.filter(({ final }) => final.trainAccuracy.mean < 1.5 / classes).map(({ label }) => label);
   if (nearChance.length > 0)
     sentences.push(`No better than chance on the training images at the end: ${list(nearChance)}.`);
-  const spikes = finished.filter(({ result }) => Math.max(...result.losses) > 2 * (result.losses[0] as number));
+  const spikes = finished.flatMap(({ label, repeats }) => {
+    const highest = Math.max(...repeats.flatMap(({ losses }) => losses));
+    return highest > 2 * (repeats[0]!.losses[0] as number) ? [`${label} (to ${short(highest)})`] : [];
+  });
   if (spikes.length > 0) {
     sentences.push(
-      `The loss of a mini-batch rose above twice the first loss, and may be outside the axis: ${list(spikes.map(({ label, result }) => `${label} (to ${short(Math.max(...result.losses))})`))}.`,
+      `The loss of a mini-batch rose above twice the first loss, and may be outside the axis: ${list(spikes)}.`,
     );
   }
   const diverged = lines
-    .filter(({ result }) => result.divergedAt !== null)
-    .map(({ label, result }) => `${label} (at step ${result.divergedAt})`);
+    .filter(({ outcome }) => outcome.divergedAt.length > 0)
+    .map(({ label, outcome: { divergedAt, seeds } }) => `${label} (${divergenceOf(divergedAt, seeds)})`);
   if (diverged.length > 0) sentences.push(`Diverged (the loss became infinite or NaN): ${list(diverged)}.`);
-  if (figure.also === 'updates') sentences.unshift(...describeUpdates(lines));
+  if (figure.also === 'updates')
+    sentences.unshift(...describeUpdates(lines.map(({ label, repeats }) => ({ label, result: repeats[0]! }))));
   return sentences.join(' ');
+}
+
+/** When a run diverged, and with how many of its seeds. */
+export function divergenceOf(divergedAt: readonly number[], seeds: number): string {
+  const step = `at step ${divergedAt[0]}`;
+  return seeds === 1 ? step : `${step}, with ${divergedAt.length} of ${seeds} seeds`;
 }
 
 function describeUpdates(lines: readonly { label: string; result: TrainResult }[]): string[] {
@@ -97,22 +125,54 @@ function atTheEdge({ sweeps }: SweepFigure, results: Results): string[] {
 
 export function describeRanking(figure: SweepFigure, results: Results, validation: number): string {
   const rows = ranked(figure, results);
-  const [first] = rows;
-  if (first === undefined || first.best.accuracy === 0) return 'Every run diverged.';
+  const finished = rows.filter((row): row is Ranked & { best: Finished } => isFinished(row.best));
+  const [first] = finished;
+  if (first === undefined) return 'Every run diverged.';
+  const last = finished.at(-1) as typeof first;
   const margin = chanceOf(first.best.accuracy, validation);
-  const equals = rows.slice(1).filter(({ best }) => best.accuracy >= first.best.accuracy - margin);
-  const last = rows.at(-1) as Ranked;
-  const cost = ({ best, nearby }: Ranked): number => best.accuracy - Math.min(...nearby);
-  const { lowest, highest } = extremes(rows, cost);
-  const points = (row: Ranked): string => `${row.name}: ${(100 * cost(row)).toFixed(1)} points`;
+  const equals = finished.slice(1).filter(({ best }) => best.accuracy >= first.best.accuracy - margin);
+  const told = rows.flatMap(({ name, atDefault }) => (atDefault === undefined ? [] : [{ name, ...atDefault }]));
+  const diverged = told.filter((score) => !isFinished(score));
   return [
     `Highest: ${first.name} (${percent(first.best.accuracy)} at ${rate(first.best.lr)}); lowest: ${last.name} (${percent(last.best.accuracy)} at ${rate(last.best.lr)}).`,
     equals.length === 0
       ? ''
       : `Within ${(100 * margin).toFixed(1)} points of the highest, which may be by chance: ${list(equals.map(({ name }) => name))}.`,
-    `A learning rate half a decade beside the best one costs least accuracy with ${points(lowest)}, and most with ${points(highest)}.`,
+    diverged.length === 0
+      ? ''
+      : `Diverged at the default learning rate: ${list(diverged.map(({ name, lr }) => `${name} (${rate(lr)})`))}.`,
+    rows.length === finished.length
+      ? ''
+      : `Diverged at every learning rate: ${list(rows.filter(({ best }) => !isFinished(best)).map(({ name }) => name))}.`,
+    ...describeBeside(finished),
     ...atTheEdge(figure, results),
-  ].join(' ');
+  ]
+    .filter((sentence) => sentence !== '')
+    .join(' ');
+}
+
+type Finished = Scored & { readonly accuracy: number };
+const isFinished = (score: Scored): score is Finished => score.accuracy !== null;
+
+/** What half a decade beside the best learning rate costs. A run that diverged there has no accuracy to compare. */
+function describeBeside(rows: readonly (Ranked & { best: Finished })[]): string[] {
+  const [diverged, others] = [
+    rows.filter(({ beside }) => !beside.every(isFinished)),
+    rows.filter(({ beside }) => beside.length > 0 && beside.every(isFinished)),
+  ];
+  const cost = ({ best, beside }: (typeof rows)[number]): number =>
+    best.accuracy - Math.min(...beside.map(({ accuracy }) => accuracy ?? 0));
+  const points = (row: (typeof rows)[number]): string => `${row.name}: ${(100 * cost(row)).toFixed(1)} points`;
+  const sentences: string[] = [];
+  if (others.length > 1) {
+    const { lowest, highest } = extremes(others, cost);
+    sentences.push(
+      `A learning rate half a decade beside the best one costs least accuracy with ${points(lowest)}, and most with ${points(highest)}.`,
+    );
+  }
+  if (diverged.length > 0)
+    sentences.push(`Half a decade beside the best one, some run diverged: ${list(diverged.map(({ name }) => name))}.`);
+  return sentences;
 }
 
 export function describeDescent({ problems }: DescentFigure, results: Results): string {

@@ -67,7 +67,7 @@ function train(job: TrainJob, context: Context): TrainResult {
   const { settings } = context;
   const steps = stepsOf(job, settings);
   const scoreEvery = Math.max(1, Math.round(stepsPerEpoch(settings, job.method) / settings.scoresPerEpoch));
-  const network = newNetwork(job.member, context);
+  const network = newNetwork(job.repeat, context);
   const schedule = job.decay === undefined ? constant(job.lr) : decays[job.decay](job.lr, steps);
   const optimizer = newOptimizer(job.method, network.shaped, schedule, settings);
   const swa = new WeightAverage(network.params, { mode: 'swa' });
@@ -124,7 +124,7 @@ function train(job: TrainJob, context: Context): TrainResult {
 function rangeTest(job: RangeJob, context: Context): RangeResult {
   const network = newNetwork(0, context);
   const optimizer = newOptimizer(job.method, network.shaped, job.from, context.settings);
-  const nextBatch = batches({ ...job, member: 0 }, context);
+  const nextBatch = batches({ ...job, repeat: 0 }, context);
   const { lrs, losses, suggestion } = lrRangeTest(
     optimizer,
     () => {
@@ -169,20 +169,20 @@ function descend({ problem, method, lr, passes }: DescentJob, { data, settings, 
   return { kind: 'descent', values: values.filter(Number.isFinite) };
 }
 
-function newNetwork(member: number, { tf, data, settings }: Context): Network {
+function newNetwork(repeat: number, { tf, data, settings }: Context): Network {
   return new Network(
     tf,
     [data.inputs, ...settings.hidden, data.classes],
-    new Random(settings.seed, `weights ${member}`),
+    new Random(settings.seed, `weights ${repeat}`),
   );
 }
 
 /** Mini-batches, in a new random order each epoch. Images left over at the end of an epoch are skipped. */
 function batches(
-  { method, member }: Pick<TrainJob, 'method' | 'member'>,
+  { method, repeat }: Pick<TrainJob, 'method' | 'repeat'>,
   { data, settings }: Context,
 ): () => { inputs: Float32Array; rows: Int32Array } {
-  const random = new Random(settings.seed, `batches ${member}`);
+  const random = new Random(settings.seed, `batches ${repeat}`);
   const size = batchOf(settings, method);
   const inputs = new Float32Array(size * data.inputs);
   let order = new Int32Array(0);

@@ -1,11 +1,13 @@
 import type { Decay, DescentJob, Job, Method, RangeJob, Settings, TrainJob } from './job.js';
-import { type Family, families, methods, middleOf, spread } from './methods.js';
+import { hueLook, type Look, lookOf, orderedLook } from './looks.js';
+import { defaultLr, type Family, families, methods, middleOf, ratesOf, spread } from './methods.js';
 import { batchOf, emaDecay, settingsOf } from './settings.js';
 import { hidden, imagesOfTerm, terms } from './sums.js';
 
-/** A line of a figure: its label in the legend, and its run. */
+/** A line of a figure: its label in the legend, its look, and its run, which is repeated for each seed. */
 export interface Line {
   readonly label: string;
+  readonly look: Look;
   readonly job: TrainJob;
 }
 
@@ -43,7 +45,7 @@ export interface DescentFigure extends Common {
   readonly kind: 'descent';
   readonly problems: readonly {
     readonly title: string;
-    readonly lines: readonly { readonly label: string; readonly jobs: readonly DescentJob[] }[];
+    readonly lines: readonly { readonly label: string; readonly look: Look; readonly jobs: readonly DescentJob[] }[];
     /** A longer run that is not drawn. It bounds the lowest value that can be reached. */
     readonly reference: DescentJob;
   }[];
@@ -64,16 +66,17 @@ const train = (method: Method, lr: number, more: Partial<TrainJob> = {}): TrainJ
   kind: 'train',
   method,
   lr,
-  member: 0,
+  repeat: 0,
   ...more,
 });
 const models = (lrs: Partial<Record<Method, number>>): Line[] =>
   (Object.entries(lrs) as [Method, number][]).map(([method, lr]) => ({
     label: `${methods[method].name} ${rate(lr)}`,
+    look: lookOf(method),
     job: train(method, lr),
   }));
 const rates = (method: Method, lrs: readonly number[]): Line[] =>
-  lrs.map((lr) => ({ label: `lr ${rate(lr)}`, job: train(method, lr) }));
+  lrs.map((lr, i) => ({ label: `lr ${rate(lr)}`, look: orderedLook(i, lrs.length), job: train(method, lr) }));
 
 function decayLines(method: Method, lr: number): Line[] {
   const decays: [string, Decay | undefined][] = [
@@ -83,14 +86,14 @@ function decayLines(method: Method, lr: number): Line[] {
     ['1/t, 1/(1 + 9k/steps)', '1/t'],
     ['cosine to 0', 'cosine'],
   ];
-  return decays.map(([label, decay]) => ({ label, job: train(method, lr, decay && { decay }) }));
+  return decays.map(([label, decay], i) => ({ label, look: hueLook(i), job: train(method, lr, decay && { decay }) }));
 }
 
 const sweepsOf = (family: Family, settings: Settings): Sweep[] =>
   family.methods.map((method) => ({
     method,
     family,
-    jobs: spread(middleOf(method), settings.rates).map((lr) => train(method, lr)),
+    jobs: ratesOf(method, settings.rates).map((lr) => train(method, lr)),
   }));
 
 function familyFigures(settings: Settings): SweepFigure[] {
@@ -101,12 +104,20 @@ function familyFigures(settings: Settings): SweepFigure[] {
       ? []
       : `${methods[method].name}, a full-batch method, uses mini-batches of ${size}, so that its ${settings.epochs} epochs have fewer steps. It compares the signs of successive gradients, which small mini-batches flip at random.`;
   });
+  // Where the default is far from the best rate on this task.
+  const elsewhere = all.flatMap(({ method }) => {
+    const [lr, middle] = [defaultLr(method), middleOf(method)];
+    return lr === undefined || lr === middle
+      ? []
+      : [`${methods[method].name} around ${rate(middle)} and at its default of ${rate(lr)}`];
+  });
+  const without = all.flatMap(({ method }) => (defaultLr(method) === undefined ? [methods[method].name] : []));
   return [
     {
       id: 'ranking',
       kind: 'ranking',
       title: 'Every class, over learning rates',
-      about: `Every class of the library, and SGD with momentum and Nesterov momentum, each at ${settings.rates} learning rates half a decade apart. All other options are the defaults, except that ASGD averages over the second half of its run. The best learning rate is the one with the highest validation accuracy, which favours every method slightly and equally. A frame marks the best learning rate, a triangle the default. ${batches.join(' ')}`,
+      about: `Every class of the library, and SGD with momentum and Nesterov momentum, each at ${settings.rates} learning rates half a decade apart, around the default of its class. ${elsewhere.length === 0 ? '' : `Tried elsewhere: ${elsewhere.join('; ')}. `}${without.length === 0 ? '' : `No default: ${without.join(', ')}. `}All other options are the defaults, except that ASGD averages over the second half of its run. The best learning rate is the one with the highest validation accuracy, which favours every method slightly and equally. A run that diverged has no accuracy and ranks below all others. A frame marks the best learning rate, a triangle the default. ${batches.join(' ')}`,
       sweeps: all,
     },
     ...families.map(
@@ -144,10 +155,11 @@ function descentFigure(settings: Settings): DescentFigure {
       return {
         title,
         lines: [
-          { label: 'SFO', jobs: [{ ...job, method: 'sfo' as const }] },
-          { label: 'L-BFGS', jobs: [{ ...job, method: 'lbfgs' as const }] },
+          { label: 'SFO', look: lookOf('sfo'), jobs: [{ ...job, method: 'sfo' as const }] },
+          { label: 'L-BFGS', look: lookOf('lbfgs'), jobs: [{ ...job, method: 'lbfgs' as const }] },
           ...firstOrder.map(([method, middle]) => ({
             label: methods[method].name,
+            look: lookOf(method),
             jobs: spread(middle, rates).map((lr) => ({ ...job, method, lr })),
           })),
         ],
@@ -159,8 +171,8 @@ function descentFigure(settings: Settings): DescentFigure {
 
 /** All figures of the study, in the order of the page. */
 export function figures(settings: Settings): Figure[] {
-  const members = Array.from({ length: settings.members }, (_, member) =>
-    train('adam', 1e-3, { member, ...(member === 0 && { average: true as const }) }),
+  const members = Array.from({ length: settings.members }, (_, repeat) =>
+    train('adam', 1e-3, { repeat, ...(repeat === 0 && { average: true as const }) }),
   );
   const rangeTest = (method: Method): RangeJob => ({ kind: 'range', method, from: 1e-5, to: 1, steps: 120 });
   return [
@@ -246,18 +258,18 @@ export function figures(settings: Settings): Figure[] {
       about:
         'Adam at 1e-3. Its moving averages start at zero, and bias correction divides them by the sum of their weights so far. The first panel shows the size of the first steps: the root mean square change of all parameters.',
       lines: [
-        { label: 'bias-corrected', job: train('adam', 1e-3) },
-        { label: 'uncorrected', job: train('uncorrectedAdam', 1e-3) },
+        { label: 'bias-corrected', look: lookOf('adam'), job: train('adam', 1e-3) },
+        { label: 'uncorrected', look: lookOf('uncorrectedAdam'), job: train('uncorrectedAdam', 1e-3) },
       ],
     },
     {
       id: 'ensemble',
       kind: 'ensemble',
       title: 'Ensembles',
-      about: `${settings.members} networks trained with Adam at 1e-3, each with its own initial weights and order of batches. The bars show each member alone, the average of their predicted probabilities, their majority vote, and a student distilled from the average. SWA and EMA are running averages of the weights of member 1. SWA averages the weights at each scoring in the last 40% of the run. EMA averages the weights after every step with decay ${emaDecay(settings)}.`,
+      about: `${settings.members} networks trained with Adam at 1e-3, each with its own initial weights and order of batches. The bars show each member alone, the average of their predicted probabilities, their majority vote, which has no loss because it has no probabilities, and a student distilled from the average. SWA and EMA are running averages of the weights of member 1. SWA averages the weights at each scoring in the last 40% of the run. EMA averages the weights after every step with decay ${emaDecay(settings)}.`,
       members,
       // It has its own initial weights, as if it were one more member.
-      student: train('adam', 1e-3, { member: settings.members, teachers: members }),
+      student: train('adam', 1e-3, { repeat: settings.members, teachers: members }),
     },
     descentFigure(settings),
   ];

@@ -14,8 +14,8 @@ export interface TrainJob {
   readonly method: Method;
   readonly lr: number;
   readonly decay?: Decay;
-  /** Selects the initial weights and the order of batches: runs of one member start alike and see the same batches. */
-  readonly member: number;
+  /** Selects the initial weights and the order of batches: runs with the same number start alike and see the same batches. */
+  readonly repeat: number;
   /** Also keeps running averages of the weights. */
   readonly average?: true;
   /** Runs whose averaged predictions this one learns from, beside the labels. */
@@ -48,6 +48,8 @@ export type Job = TrainJob | RangeJob | DescentJob;
 export interface Settings {
   readonly seed: number;
   readonly quick: boolean;
+  /** Number of repeats of each training run, each with other initial weights and another order of batches. */
+  readonly seeds: number;
   /** Number of training images. */
   readonly train: number;
   /** Number of validation images. */
@@ -110,6 +112,12 @@ export interface DescentResult {
 
 export type Result = TrainResult | RangeResult | DescentResult;
 export type ResultOf<J extends Job> = Extract<Result, { kind: J['kind'] }>;
+
+/** A training run and its repeats. Ensemble members, students and other jobs are not repeated. */
+export function repeatsOf<J extends Job>(job: J, seeds: number): J[] {
+  if (job.kind !== 'train' || job.repeat !== 0 || job.teachers !== undefined) return [job];
+  return Array.from({ length: seeds }, (_, repeat) => ({ ...job, repeat }));
+}
 
 /** Equal for two jobs exactly when their runs are the same. `average` is ignored, because averaging does not alter a run. */
 export function keyOf(job: Job): string {

@@ -83,16 +83,31 @@ const unnamed = (Object.keys(optimizers) as Method[]).filter(
 export const families: readonly Family[] =
   unnamed.length === 0 ? named : [...named, { id: 'others', title: 'Others', about: '', methods: unnamed }];
 
-/** 1 and 3 times each power of ten. */
-const halfDecade = (h: number): number => Number(`${h % 2 === 0 ? 1 : 3}e${Math.floor(h / 2)}`);
+export const middleOf = (method: Method): number => methods[method].middle ?? defaultLr(method) ?? 1e-2;
 
-/** `count` learning rates, half a decade apart, centred on `middle`. */
-export function spread(middle: number, count: number): number[] {
-  const first = Math.round(2 * Math.log10(middle)) - Math.floor(count / 2);
-  return Array.from({ length: count }, (_, i) => halfDecade(first + i));
+/** The learning rates at which a method is tried, in order: `count` around the middle, and the default if it is none of them. */
+export function ratesOf(method: Method, count: number): number[] {
+  const byDefault = defaultLr(method) ?? middleOf(method);
+  return [...new Set([...spread(middleOf(method), count), byDefault])].sort((a, b) => a - b);
 }
 
-export const middleOf = (method: Method): number => methods[method].middle ?? defaultLr(method) ?? 1e-2;
+/** `count` learning rates, half a decade apart, with `middle` in the middle. */
+export function spread(middle: number, count: number): number[] {
+  const [digits, exponent] = middle.toExponential().split('e') as [string, string];
+  // 3 stands for √10: half a decade above 3e-4 is 1e-3.
+  const exact = digits === '3' ? Math.sqrt(10) * 10 ** Number(exponent) : middle;
+  return Array.from({ length: count }, (_, i) => {
+    const halves = i - Math.floor(count / 2);
+    return halves % 2 === 0
+      ? Number(`${digits}e${Number(exponent) + halves / 2}`)
+      : shortened(exact * 10 ** (halves / 2));
+  });
+}
+
+/** A learning rate with one digit, or with two if it starts with 1: 1.58e-2 becomes 1.6e-2, and 3.16e-3 becomes 3e-3. */
+function shortened(lr: number): number {
+  return Number(lr.toPrecision(lr.toExponential().startsWith('1') ? 2 : 1));
+}
 
 export function newOptimizer(method: Method, params: Param[], lr: number | Schedule, settings: Settings): Optimizer {
   const { key, options } = methods[method];

@@ -1,4 +1,6 @@
-import { colors, config, type Spec, schema } from '../report/charts.js';
+import { config, type Spec, schema } from '../report/charts.js';
+import type { Look } from './looks.js';
+import type { Spread } from './outcomes.js';
 
 /** One plot of a figure. */
 export interface Panel {
@@ -6,26 +8,10 @@ export interface Panel {
   readonly spec: Spec;
 }
 
-export interface LegendEntry {
+export interface LegendEntry extends Look {
   readonly label: string;
-  readonly color: string;
-  readonly dash: readonly number[];
-  readonly diverged?: boolean;
-}
-
-// The dash patterns make lines distinguishable without colour.
-const styles: readonly { color: string; dash: readonly number[] }[] = [
-  { color: colors.blue, dash: [1, 0] },
-  { color: colors.vermilion, dash: [8, 3] },
-  { color: colors.green, dash: [2, 2] },
-  { color: colors.purple, dash: [8, 3, 2, 3] },
-  { color: colors.orange, dash: [12, 3, 2, 3, 2, 3] },
-  { color: colors.black, dash: [4, 4] },
-  { color: colors.sky, dash: [1, 0] },
-];
-
-export function legendOf(labels: readonly string[]): LegendEntry[] {
-  return labels.map((label, i) => ({ label, ...(styles[i % styles.length] as (typeof styles)[number]) }));
+  /** What the legend says beside the label of a run that diverged. */
+  readonly diverged?: string | undefined;
 }
 
 /** What all panels share. They fill their cell of the page. */
@@ -37,7 +23,16 @@ export const base = {
   background: 'transparent',
   config: {
     ...config,
-    axis: { ...config.axis, labelFontSize: 11, titleFontSize: 12, labelColor: '#444', titleColor: '#222' },
+    axis: {
+      ...config.axis,
+      gridColor: 'var(--grid)',
+      domainColor: 'var(--axis)',
+      tickColor: 'var(--axis)',
+      labelFontSize: 11,
+      titleFontSize: 12,
+      labelColor: 'var(--soft)',
+      titleColor: 'var(--ink)',
+    },
   },
 } as const;
 
@@ -55,6 +50,8 @@ export interface LinePanel {
   readonly x: { readonly title: string; readonly field: string; readonly scale?: object; readonly axis?: object };
   readonly y: { readonly title: string; readonly scale?: object; readonly axis?: object; readonly format: string };
   readonly points: readonly object[];
+  /** The range of each line over the seeds, drawn as an area. */
+  readonly bands?: readonly object[];
   /** Noisy values, drawn as faint dots behind the lines. */
   readonly dots?: readonly object[];
   /** The ends of runs that diverged. */
@@ -64,12 +61,17 @@ export interface LinePanel {
   readonly layers?: readonly object[];
 }
 
+/** A layer of marks for these values; none without values. */
+const layer = (values: readonly object[], marks: object): object[] =>
+  values.length === 0 ? [] : [{ data: { values }, ...marks }];
+
 export function linePanel({
   title,
   legend,
   x,
   y,
   points,
+  bands = [],
   dots = [],
   crosses = [],
   faint = [],
@@ -108,24 +110,24 @@ export function linePanel({
       ...base,
       params: [focus],
       layer: [
-        ...(dots.length === 0
-          ? []
-          : [
-              {
-                data: { values: dots },
-                mark: { type: 'point', filled: true, size: 9, clip: true },
-                encoding: { ...position, color, opacity: unlessFocused(0.3, 0.04) },
-              },
-            ]),
-        ...(faint.length === 0
-          ? []
-          : [
-              {
-                data: { values: faint },
-                mark: { type: 'line', strokeWidth: 1, clip: true },
-                encoding: { ...position, color, detail: { field: 'run' }, opacity: unlessFocused(0.3, 0.05) },
-              },
-            ]),
+        ...layer(bands, {
+          mark: { type: 'area', clip: true },
+          encoding: {
+            ...position,
+            y: { ...position.y, field: 'low' },
+            y2: { field: 'high' },
+            color,
+            opacity: unlessFocused(0.2, 0.03),
+          },
+        }),
+        ...layer(dots, {
+          mark: { type: 'point', filled: true, size: 9, clip: true },
+          encoding: { ...position, color, opacity: unlessFocused(0.3, 0.04) },
+        }),
+        ...layer(faint, {
+          mark: { type: 'line', strokeWidth: 1, clip: true },
+          encoding: { ...position, color, detail: { field: 'run' }, opacity: unlessFocused(0.3, 0.05) },
+        }),
         {
           data: { values: points },
           mark: { type: 'line', strokeWidth: 2, clip: true },
@@ -143,15 +145,10 @@ export function linePanel({
             opacity: { condition: { param: 'near', empty: false, value: 1 }, value: 0 },
           },
         },
-        ...(crosses.length === 0
-          ? []
-          : [
-              {
-                data: { values: crosses },
-                mark: { type: 'text', text: '✕', fontSize: 15, fontWeight: 'bold' },
-                encoding: { ...position, color, opacity: unlessFocused(1, 0.12) },
-              },
-            ]),
+        ...layer(crosses, {
+          mark: { type: 'text', text: '✕', fontSize: 15, fontWeight: 'bold' },
+          encoding: { ...position, color, opacity: unlessFocused(1, 0.12) },
+        }),
         ...layers,
       ],
     },
@@ -159,6 +156,13 @@ export function linePanel({
 }
 
 export const round = (value: number): number => Number(value.toPrecision(5));
+
+/** The fields of a point and of its band. */
+export const banded = ({ mean, low, high }: Spread): { value: number; low: number; high: number } => ({
+  value: round(mean),
+  low: round(low),
+  high: round(high),
+});
 
 /** 1e-3 and 2.5e-3, but 0, 1 and 10. */
 export const scientific = {

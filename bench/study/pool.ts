@@ -1,18 +1,37 @@
 import { startWorker } from '../common/start-worker.js';
 import type { Data } from './data.js';
 import { perform } from './experiment.js';
-import { type Job, keyOf, type Result, type ResultOf, type Settings, type TrainResult } from './job.js';
+import {
+  type Job,
+  keyOf,
+  type Result,
+  type ResultOf,
+  repeatsOf,
+  type Settings,
+  type TrainJob,
+  type TrainResult,
+} from './job.js';
 import { loadTensorFlow } from './network.js';
 import type { Answer, Question, Start } from './worker.js';
 
 /** The results of a study by job. Jobs with the same key share one result. */
 export class Results {
   readonly #results = new Map<string, Result>();
+  readonly #seeds: number;
+
+  constructor(seeds: number) {
+    this.#seeds = seeds;
+  }
 
   get<J extends Job>(job: J): ResultOf<J> {
     const result = this.#results.get(keyOf(job));
     if (result === undefined) throw new Error(`no result for ${keyOf(job)}`);
     return result as ResultOf<J>;
+  }
+
+  /** The results of a training run and of its repeats. */
+  repeats(job: TrainJob): TrainResult[] {
+    return repeatsOf(job, this.#seeds).map((each) => this.get(each));
   }
 
   set(job: Job, result: Result): void {
@@ -26,10 +45,11 @@ export class Results {
   }
 }
 
-/** Each distinct job once, in the given order. A job's teachers come before it, and are added if they are missing. */
-export function plan(jobs: readonly Job[]): Job[] {
+/** Each distinct job and its repeats once, in the given order. A job's teachers come before it, and are added if they are missing. */
+export function plan(jobs: readonly Job[], seeds: number): Job[] {
   const planned = new Map<string, Job>();
-  for (const job of jobs.flatMap((job) => [...((job.kind === 'train' && job.teachers) || []), job])) {
+  const needed = jobs.flatMap((job) => [...((job.kind === 'train' && job.teachers) || []), ...repeatsOf(job, seeds)]);
+  for (const job of needed) {
     // One figure may need running averages of a run that another figure only plots.
     planned.set(keyOf(job), { ...planned.get(keyOf(job)), ...job });
   }
@@ -49,7 +69,7 @@ export async function performAll(
   settings: Settings,
   { workers, onSteps }: PoolOptions,
 ): Promise<Results> {
-  const results = new Results();
+  const results = new Results(settings.seeds);
   const count = Math.min(workers, jobs.length);
   const lanes =
     count === 0

@@ -9,27 +9,22 @@ import {
   describeRange,
   describeRanking,
   describeSweep,
+  divergenceOf,
   percent,
+  percentOver,
   short,
 } from './captions.js';
-import {
-  curveLegend,
-  curvePanels,
-  descentLegend,
-  descentPanels,
-  ensemblePanels,
-  rangePanels,
-  sweepPanels,
-} from './charts.js';
+import { descentLegend, descentPanels, ensemblePanels, rangePanels } from './charts.js';
+import { curveLegend, curvePanels, sweepPanels } from './curves.js';
 import type { Data } from './data.js';
 import type { Bar } from './ensemble.js';
 import type { Figure } from './figures.js';
 import type { Settings } from './job.js';
-import { atBest, bestAccuracy, finalOf, type Run, runsOf } from './numbers.js';
+import { atBest, bestAccuracy, type Summary, summaries } from './outcomes.js';
 import { script } from './page-script.js';
 import type { LegendEntry, Panel } from './panel.js';
 import type { Results } from './pool.js';
-import { familyLegend, rankingPanels } from './ranking.js';
+import { familyTitles, rankingPanels } from './ranking.js';
 
 /** The plotting libraries that the page contains. */
 const plotting = {
@@ -67,7 +62,7 @@ ${legend.length === 0 ? '' : `<div class="legend" role="group" aria-label="Legen
 </section>`;
   });
   const { train, validation, epochs, batch, hidden } = settings;
-  const runs = runsOf(
+  const runs = summaries(
     figures.map((figure) => atBest(figure, results)),
     results,
   );
@@ -77,19 +72,23 @@ ${legend.length === 0 ? '' : `<div class="legend" role="group" aria-label="Legen
     best > 0
       ? ` An accuracy of ${percent(best)} on ${validation.toLocaleString('en')} images has an uncertainty of ± ${chance(best, validation)} (two standard errors): smaller differences may be chance.`
       : '';
+  const repeated =
+    settings.seeds === 1
+      ? ''
+      : ` Every run is repeated with ${settings.seeds} seeds: other initial weights, another order of batches.`;
   const images = `${train.toLocaleString('en')} training and ${validation.toLocaleString('en')} validation images`;
   return pageHtml({
     title: 'Optimizers at work: the schuss study',
     heading: 'Optimizers at work',
-    lead: `Every optimizer of schuss trains the same network on the same images, from the same initial weights and with the same order of batches: ${images}, ${hidden.length} hidden ReLU layers of ${hidden[0]} units, softmax and cross-entropy, mini-batches of ${batch}, ${epochs} epochs. TensorFlow.js computes the gradients; schuss updates the weights.`,
+    lead: `Every optimizer of schuss trains the same network on the same images, from the same initial weights and with the same order of batches: ${images}, ${hidden.length} hidden ReLU layers of ${hidden[0]} units, softmax and cross-entropy, mini-batches of ${batch}, ${epochs} epochs. TensorFlow.js computes the gradients; schuss updates the weights.${repeated}`,
     quick: settings.quick
       ? 'It has fewer images, epochs, learning rates and ensemble members than the full study: it shows how the study works and is not a result. <code>npm run study</code> without <code>--quick</code> makes the full one.'
       : undefined,
     made,
     contents: `<nav aria-label="Figures"><ol>${figures.map((figure) => `<li><a href="#${figure.id}">${escapeHtml(figure.title)}</a></li>`).join('')}${runs.length === 0 ? '' : '<li><a href="#numbers">Runs in numbers</a></li>'}</ol></nav>`,
-    main: `<p class="how">How to read the curves: lines are the loss and the accuracy on <em>all</em> training or validation images, ${settings.scoresPerEpoch} times an epoch; faint dots are the loss of each mini-batch. Point at a legend entry to highlight its line; click to keep it highlighted. Point at a line for its values.${noise}</p>
+    main: `<p class="how">How to read the curves: lines are the loss and the accuracy on <em>all</em> training or validation images, ${settings.scoresPerEpoch} times an epoch; ${settings.seeds === 1 ? '' : `the mean over ${settings.seeds} seeds, with a band from the lowest to the highest; `}faint dots are the loss of each mini-batch${settings.seeds === 1 ? '' : ' with the first seed'}. Learning rates go from dark to light in the order of their size (in dark mode, too); a method has the same colour in every figure. Point at a legend entry to highlight its line; click to keep it highlighted. Point at a line for its values.${noise}</p>
 ${sections.join('\n')}
-${runs.length === 0 ? '' : numbersTable(runs)}`,
+${runs.length === 0 ? '' : numbersTable(runs, settings.seeds)}`,
     footer:
       'Made by <code>npm run study</code>. Beside this file are <code>numbers.json</code>, the numbers behind every plot, and <code>curves.csv</code>, every training run step by step. The same command gives the same numbers.',
     scripts: `${Object.entries(plotting)
@@ -106,7 +105,7 @@ function contentOf(
   settings: Settings,
   data: Data,
   bars: readonly Bar[],
-): { panels: Panel[]; legend: LegendEntry[]; caption: string } {
+): { panels: Panel[]; legend: readonly (LegendEntry | { readonly label: string })[]; caption: string } {
   switch (figure.kind) {
     case 'curves':
       return {
@@ -117,7 +116,7 @@ function contentOf(
     case 'ranking':
       return {
         panels: rankingPanels(figure, results),
-        legend: familyLegend(figure),
+        legend: familyTitles(figure).map((label) => ({ label })),
         caption: describeRanking(figure, results, settings.validation),
       };
     case 'sweep':
@@ -139,24 +138,30 @@ function contentOf(
   }
 }
 
-function legendButton({ label, color, dash, diverged }: LegendEntry): string {
-  const pattern = dash[1] === 0 ? '' : ` stroke-dasharray="${dash.join(' ')}"`;
-  return `<button type="button" aria-pressed="false" data-line="${escapeHtml(label)}"><svg width="34" height="10" aria-hidden="true"><line x1="0" y1="5" x2="34" y2="5" stroke="${color}" stroke-width="2.5"${pattern}/></svg>${escapeHtml(label)}${diverged ? ' <em>✕ diverged</em>' : ''}</button>`;
+function legendButton(entry: LegendEntry | { readonly label: string }): string {
+  const { label } = entry;
+  const diverged = 'diverged' in entry && entry.diverged !== undefined ? ` <em>✕ ${entry.diverged}</em>` : '';
+  const swatch = 'color' in entry ? swatchOf(entry) : '';
+  return `<button type="button" aria-pressed="false" data-line="${escapeHtml(label)}">${swatch}${escapeHtml(label)}${diverged}</button>`;
 }
 
-function numbersTable(runs: readonly Run[]): string {
+function swatchOf({ color, dash }: LegendEntry): string {
+  const pattern = dash[1] === 0 ? '' : ` stroke-dasharray="${dash.join(' ')}"`;
+  return `<svg width="34" height="10" aria-hidden="true"><line x1="0" y1="5" x2="34" y2="5" stroke="${color}" stroke-width="2.5"${pattern}/></svg>`;
+}
+
+function numbersTable(runs: readonly Summary[], seeds: number): string {
   const best = bestAccuracy(runs);
-  const rows = runs.map(({ name, result }) => {
-    const final = finalOf(result);
+  const rows = runs.map(({ name, outcome: { final, divergedAt, seeds } }) => {
     if (final === undefined)
-      return `<tr><th scope="row">${escapeHtml(name)}</th><td colspan="4" class="diverged">diverged at step ${result.divergedAt}</td></tr>`;
-    const { train, validation } = final;
-    const mark = validation.accuracy === best ? ' class="best"' : '';
-    return `<tr${mark}><th scope="row">${escapeHtml(name)}</th><td>${short(train.loss)}</td><td>${percent(train.accuracy)}</td><td>${short(validation.loss)}</td><td>${percent(validation.accuracy)}</td></tr>`;
+      return `<tr><th scope="row">${prose(name)}</th><td colspan="4" class="diverged">diverged ${divergenceOf(divergedAt, seeds)}</td></tr>`;
+    const mark = final.validationAccuracy.mean === best ? ' class="best"' : '';
+    return `<tr${mark}><th scope="row">${prose(name)}</th><td>${short(final.trainLoss.mean)}</td><td>${percent(final.trainAccuracy.mean)}</td><td>${short(final.validationLoss.mean)}</td><td>${percentOver(final.validationAccuracy)}</td></tr>`;
   });
+  const mean = seeds === 1 ? '' : ` Numbers are means over ${seeds} seeds, with the range of the validation accuracy.`;
   return `<section id="numbers">
 <h2>Runs in numbers</h2>
-<p>Every run of the curves above, and each class at its best learning rate, scored after the last step on all training and all validation images. The highest validation accuracy is marked. <code>numbers.json</code> holds all runs.</p>
+<p>Every run of the curves above, and each class at its best learning rate, scored after the last step on all training and all validation images.${mean} The highest validation accuracy is marked. <code>numbers.json</code> holds all runs.</p>
 <div class="wide"><table>
 <thead><tr><th scope="col">Run</th><th scope="col">Training loss</th><th scope="col">Training accuracy</th><th scope="col">Validation loss</th><th scope="col">Validation accuracy</th></tr></thead>
 <tbody>${rows.join('\n')}</tbody>

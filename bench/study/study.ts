@@ -1,27 +1,29 @@
 import { writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join, relative } from 'node:path';
-import progress from 'cli-progress';
 import { versionOf } from '../common/packages.js';
 import { backend } from '../common/schuss.js';
 import { processorName } from '../report/machine.js';
 import { makeFolder, newTable } from '../report/output.js';
-import { percent, short } from './captions.js';
+import { divergenceOf, percent, percentOver, short } from './captions.js';
 import { loadDigits, loadFolder, split } from './data.js';
 import { ensembleBars } from './ensemble.js';
-import { type Figure, figures, jobsOf } from './figures.js';
+import { type Figure, jobsOf } from './figures.js';
 import type { Settings } from './job.js';
-import { atBest, bestAccuracy, finalOf, type Run, runsOf, toCsv, toJson } from './numbers.js';
+import { toCsv, toJson } from './numbers.js';
+import { atBest, bestAccuracy, type Summary, summaries } from './outcomes.js';
 import { performAll, plan } from './pool.js';
+import { duration, estimateSeconds, progressBar, totalSteps } from './progress.js';
 import { reportHtml } from './report.js';
-import { settingsOf, stepsOf } from './settings.js';
+import { type Selection, selectFigures } from './select.js';
+import { settingsOf } from './settings.js';
 
-export interface StudyOptions {
+export interface StudyOptions extends Selection {
   readonly data?: string;
   readonly out: string;
   readonly seed: number;
+  readonly seeds?: number;
   readonly quick?: boolean;
-  readonly only?: readonly string[];
   readonly workers?: number;
   /** The command line, for the report. */
   readonly command: string;
@@ -31,14 +33,18 @@ export interface StudyOptions {
 export async function study(options: StudyOptions): Promise<void> {
   const started = performance.now();
   const settings = settingsOf(options);
+  const chosen = selectFigures(settings, options);
   const data = split(options.data === undefined ? loadDigits() : loadFolder(options.data), settings);
   // A folder that cannot be made is an error now, and not after minutes of work.
   const out = makeFolder('study', options.out);
 
-  const chosen = figures(settings).filter((figure) => options.only === undefined || options.only.includes(figure.id));
-  const jobs = plan(chosen.flatMap(jobsOf));
+  const jobs = plan(chosen.flatMap(jobsOf), settings.seeds);
   const workers = options.workers ?? availableParallelism();
-  const bar = progressBar(jobs.reduce((sum, job) => sum + stepsOf(job, settings), 0));
+  const expected = await estimateSeconds(jobs, data, settings, workers);
+  console.error(
+    `${jobs.length} runs with ${workers} ${workers === 1 ? 'worker' : 'workers'}, about ${duration(expected)} on this machine. --quick, --only, --methods and --seeds make it shorter.`,
+  );
+  const bar = progressBar(totalSteps(jobs, settings));
   const results = await performAll(jobs, data, settings, { workers, onSteps: (steps) => bar.increment(steps) }).finally(
     () => bar.stop(),
   );
@@ -61,7 +67,7 @@ export async function study(options: StudyOptions): Promise<void> {
   };
   for (const [name, text] of Object.entries(files)) writeFileSync(join(out, name), text);
 
-  const runs = runsOf(
+  const runs = summaries(
     chosen.map((figure) => atBest(figure, results)),
     results,
   );
@@ -72,34 +78,20 @@ export async function study(options: StudyOptions): Promise<void> {
   );
 }
 
-/** A progress bar, which is drawn only on a terminal. */
-function progressBar(total: number): progress.SingleBar {
-  const bar = new progress.SingleBar(
-    {
-      format: 'training {bar} {percentage}% | {value}/{total} steps | {eta_formatted} left',
-      hideCursor: true,
-      clearOnComplete: true,
-    },
-    progress.Presets.shades_classic,
-  );
-  bar.start(total, 0);
-  return bar;
-}
-
-function table(runs: readonly Run[]): string {
+function table(runs: readonly Summary[]): string {
   const best = bestAccuracy(runs);
   const rows = newTable(['run', 'train loss', 'train acc', 'val acc', '']);
-  for (const { name, result } of runs) {
-    const final = finalOf(result);
+  for (const { name, outcome } of runs) {
+    const { final, divergedAt, seeds } = outcome;
     rows.push(
       final === undefined
-        ? [name, 'diverged', `step ${result.divergedAt}`, '', '']
+        ? [name, 'diverged', divergenceOf(divergedAt, seeds), '', '']
         : [
             name,
-            short(final.train.loss),
-            percent(final.train.accuracy),
-            percent(final.validation.accuracy),
-            final.validation.accuracy === best ? '★ best' : '',
+            short(final.trainLoss.mean),
+            percent(final.trainAccuracy.mean),
+            percentOver(final.validationAccuracy),
+            final.validationAccuracy.mean === best ? '★ best' : '',
           ],
     );
   }
@@ -140,7 +132,7 @@ function madeOf(
       'Network',
       `${settings.hidden.length} hidden ReLU layers of ${settings.hidden[0]} units; initial weights N(0, 0.05²), biases 0`,
     ],
-    ['Seed', String(settings.seed)],
+    ['Seed', settings.seeds === 1 ? String(settings.seed) : `${settings.seed}; ${settings.seeds} repeats of each run`],
     ['Updates', `schuss ${version}, ${name} backend, ${isa}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`],
     ['Gradients', 'TensorFlow.js, WebAssembly backend'],
     ['Packages', packages.map((name) => `${name} ${versionOf(name)}`).join(', ')],

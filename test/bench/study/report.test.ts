@@ -6,13 +6,23 @@ import { optimizers } from 'schuss';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Spec } from '../../../bench/report/charts.js';
 import { compile } from '../../../bench/report/draw.js';
-import { sweepPanels } from '../../../bench/study/charts.js';
+import { describeRanking } from '../../../bench/study/captions.js';
+import { curveLegend, curvePanels, sweepPanels } from '../../../bench/study/curves.js';
 import { loadFolder, split } from '../../../bench/study/data.js';
 import { ensembleBars } from '../../../bench/study/ensemble.js';
-import { type EnsembleFigure, figures, jobsOf, type Sweep, type SweepFigure } from '../../../bench/study/figures.js';
-import type { Settings, TrainJob } from '../../../bench/study/job.js';
-import { bestOf, ranked, toCsv, toJson } from '../../../bench/study/numbers.js';
-import { performAll, plan, type Results } from '../../../bench/study/pool.js';
+import {
+  type CurvesFigure,
+  type EnsembleFigure,
+  figures,
+  jobsOf,
+  type Sweep,
+  type SweepFigure,
+} from '../../../bench/study/figures.js';
+import type { Score, Settings, TrainJob } from '../../../bench/study/job.js';
+import { hueLook } from '../../../bench/study/looks.js';
+import { toCsv, toJson } from '../../../bench/study/numbers.js';
+import { bestOf, outcomeOf, ranked } from '../../../bench/study/outcomes.js';
+import { performAll, plan, Results } from '../../../bench/study/pool.js';
 import { rankingPanels } from '../../../bench/study/ranking.js';
 import { reportHtml } from '../../../bench/study/report.js';
 import { settingsOf } from '../../../bench/study/settings.js';
@@ -23,24 +33,24 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe('a small study', () => {
   const settings: Settings = {
-    ...settingsOf({ seed: 5, quick: true }),
+    ...settingsOf({ seed: 5, quick: true, seeds: 2 }),
     train: 200,
     validation: 50,
     batch: 20,
     hidden: [12, 12],
   };
-  const diverging: TrainJob = { kind: 'train', method: 'sgd', lr: 1e3, member: 0 };
+  const diverging: TrainJob = { kind: 'train', method: 'sgd', lr: 1e3, repeat: 0 };
   const all = figures(settings);
   all.push({
     id: 'wild',
     kind: 'curves',
     title: 'Too fast',
     about: '',
-    lines: [{ label: '<b>1e3</b>', job: diverging }],
+    lines: [{ label: '<b>1e3</b>', look: hueLook(0), job: diverging }],
   });
   const data = split(loadFolder(imageFolder(join(folder, 'study'), 250)), settings);
   const run = (): Promise<Results> =>
-    performAll(plan(all.flatMap(jobsOf)), data, settings, { workers: 0, onSteps: () => {} });
+    performAll(plan(all.flatMap(jobsOf), settings.seeds), data, settings, { workers: 0, onSteps: () => {} });
   const barsOf = (results: Results): ReturnType<typeof ensembleBars> =>
     ensembleBars(all.find((figure) => figure.id === 'ensemble') as EnsembleFigure, results, data);
   let results: Results;
@@ -60,7 +70,7 @@ describe('a small study', () => {
   });
 
   test('learns, and counts every step', () => {
-    const adam = results.get({ kind: 'train', method: 'adam', lr: 1e-3, member: 0 });
+    const adam = results.get({ kind: 'train', method: 'adam', lr: 1e-3, repeat: 0 });
     expect(adam.losses.length).toBe(20);
     expect(adam.scores.map(({ step }) => step)).toEqual([0, 5, 10, 15, 20]);
     expect(adam.scores.at(-1)!.train.loss).toBeLessThan(adam.scores[0]!.train.loss);
@@ -74,11 +84,12 @@ describe('a small study', () => {
     expect(divergedAt).toBe(losses.length);
     expect(losses.every(Number.isFinite)).toBe(true);
     expect(logits).toBeNull();
-    expect(html).toContain('✕ diverged');
+    expect(html).toContain('✕ 2 of 2 seeds diverged');
+    const first = outcomeOf(diverging, results).divergedAt[0];
     expect(html).toContain(
-      `Diverged (the loss became infinite or NaN): &lt;b&gt;1e3&lt;/b&gt; (at step ${divergedAt})`,
+      `Diverged (the loss became infinite or NaN): &lt;b&gt;1e3&lt;/b&gt; (at step ${first}, with 2 of 2 seeds)`,
     );
-    expect(html).toContain(`diverged at step ${divergedAt}</td>`);
+    expect(html).toContain(`diverged at step ${first}, with 2 of 2 seeds</td>`);
     expect(JSON.parse(toJson(all, results, settings, data.name, [])).runs).toContainEqual(
       expect.objectContaining({ name: 'SGD, lr 1000', divergedAt }),
     );
@@ -86,8 +97,8 @@ describe('a small study', () => {
 
   test('averages are judged, where an optimizer keeps them', () => {
     // The last score is of what the optimizer holds: of ASGD's params it would be another.
-    const asgd = results.get({ kind: 'train', method: 'asgd', lr: 1e-2, member: 0 });
-    const sgd = results.get({ kind: 'train', method: 'sgd', lr: 1e-2, member: 0 });
+    const asgd = results.get({ kind: 'train', method: 'asgd', lr: 1e-2, repeat: 0 });
+    const sgd = results.get({ kind: 'train', method: 'sgd', lr: 1e-2, repeat: 0 });
     const early = asgd.scores.filter(({ step }) => step > 0 && step <= 10).map(({ train }) => train.loss);
     expect(early.length).toBe(2);
     for (const [i, loss] of early.entries()) expect(loss).toBeCloseTo(sgd.scores[i + 1]!.train.loss, 2);
@@ -95,7 +106,7 @@ describe('a small study', () => {
   });
 
   test('Rprop goes over as many images in fewer steps', () => {
-    const rprop = results.get({ kind: 'train', method: 'rprop', lr: 1e-2, member: 0 });
+    const rprop = results.get({ kind: 'train', method: 'rprop', lr: 1e-2, repeat: 0 });
     expect(rprop.losses.length).toBe(4);
     expect(rprop.scores.map(({ step }) => step)).toEqual([0, 1, 2, 3, 4]);
   });
@@ -103,8 +114,15 @@ describe('a small study', () => {
   test('every class of the library is in the numbers, with its best learning rate', () => {
     const { figures: contents, runs } = JSON.parse(toJson(all, results, settings, data.name, []));
     const { classes } = contents.find(({ id }: { id: string }) => id === 'ranking');
-    const accuracy = (name: string): number =>
-      runs.find((run: { name: string }) => run.name === name).scores.at(-1).validation.accuracy;
+    const accuracy = (name: string): number => {
+      const repeats = runs.filter((run: { name: string }) => [name, `${name}, repeat 2`].includes(run.name));
+      expect(repeats.length).toBe(2);
+      if (repeats.some(({ divergedAt }: { divergedAt: number | null }) => divergedAt !== null)) return -1;
+      const ends: number[] = repeats.map(
+        (run: { scores: { validation: Score }[] }) => run.scores.at(-1)!.validation.accuracy,
+      );
+      return (ends[0]! + ends[1]!) / 2;
+    };
     expect(new Set(classes.map((row: { class: string }) => row.class))).toEqual(
       new Set(Object.values(optimizers).map(({ optimizerName }) => optimizerName)),
     );
@@ -114,15 +132,68 @@ describe('a small study', () => {
     }
   });
 
-  test('a run that diverged is no best one, and ranks last', () => {
+  describe('a run that diverged', () => {
     const { sweeps } = all.find((figure) => figure.id === 'ranking') as SweepFigure;
-    const [first] = sweeps as [Sweep];
-    const wild = { ...first, jobs: [diverging] };
-    expect(bestOf({ ...first, jobs: [diverging, ...first.jobs] }, results)).not.toBe(diverging);
-    const figure: SweepFigure = { id: 'r', kind: 'ranking', title: '', about: '', sweeps: [wild, ...sweeps] };
-    expect(ranked(figure, results).at(-1)).toMatchObject({ best: { lr: 1e3, accuracy: 0 } });
-    expect(JSON.stringify(rankingPanels(figure, results))).toContain('✕');
-    expect(JSON.stringify(sweepPanels(figure, results, settings))).toContain('✕');
+    const sgd = sweeps[0] as Sweep;
+    const ranking = (...sweeps: Sweep[]): SweepFigure => ({ id: 'r', kind: 'ranking', title: '', about: '', sweeps });
+
+    test('is no best one, and ranks last', () => {
+      const wild = { ...sgd, jobs: [diverging] };
+      expect(bestOf({ ...sgd, jobs: [diverging, ...sgd.jobs] }, results)).not.toBe(diverging);
+      const figure = ranking(wild, ...sweeps);
+      expect(ranked(figure, results).at(-1)).toMatchObject({ best: { lr: 1e3, accuracy: null } });
+      expect(JSON.stringify(rankingPanels(figure, results))).toContain('✕ best diverged');
+      expect(JSON.stringify(sweepPanels(figure, results, settings))).toContain('✕');
+      expect(describeRanking(figure, results, settings.validation)).toContain('Diverged at every learning rate: SGD.');
+      const { ranking: places } = JSON.parse(toJson([figure], results, settings, data.name, [])).figures[0];
+      expect(places.at(-1)).toEqual({ name: 'SGD', best: { lr: 1e3, diverged: true } });
+    });
+
+    test('has no accuracy to compare with: neither as a default nor beside the best learning rate', () => {
+      // Adam at its default of 1e-3, as if it had diverged with one of its seeds. 3e-4 is then the best of the two.
+      const adam = sweeps.find(({ method }) => method === 'adam') as Sweep;
+      const jobs = [3e-4, 1e-3].map((lr) => adam.jobs.find((job) => job.lr === lr)!);
+      const spoilt = new Results(settings.seeds);
+      for (const job of plan([...sgd.jobs, ...jobs], settings.seeds)) {
+        const { lr, repeat } = job as TrainJob;
+        const isSpoilt = lr === 1e-3 && repeat === 1;
+        spoilt.set(job, isSpoilt ? { ...results.get(job as TrainJob), divergedAt: 7, logits: null } : results.get(job));
+      }
+      const figure = ranking(sgd, { ...adam, jobs });
+      const row = ranked(figure, spoilt).find(({ name }) => name === 'Adam')!;
+      const accuracy = outcomeOf(jobs[0]!, results).final!.validationAccuracy.mean;
+      expect(row.best).toEqual({ lr: 3e-4, accuracy });
+      expect(row.atDefault).toEqual({ lr: 1e-3, accuracy: null });
+      expect(row.beside).toEqual([{ lr: 1e-3, accuracy: null }]);
+      const text = describeRanking(figure, spoilt, settings.validation);
+      expect(text).toContain('Diverged at the default learning rate: Adam (1e-3).');
+      expect(text).toContain('Half a decade beside the best one, some run diverged: Adam.');
+      expect(text).not.toContain('points, and most with');
+      expect(JSON.stringify(rankingPanels(figure, spoilt))).toContain('✕ default diverged');
+      const { ranking: places } = JSON.parse(toJson([figure], spoilt, settings, data.name, [])).figures[0];
+      expect(places).toContainEqual({
+        name: 'Adam',
+        best: { lr: 3e-4, accuracy },
+        default: { lr: 1e-3, diverged: true },
+      });
+    });
+  });
+
+  test('curves are the mean over the seeds, in a band from the lowest to the highest', () => {
+    const figure = all.find(({ id }) => id === 'lr-adam') as CurvesFigure;
+    const { label, job } = figure.lines[2]!;
+    const ends = results.repeats(job).map(({ scores }) => 100 * scores.at(-1)!.validation.accuracy);
+    expect(ends.length).toBe(2);
+    const [, , accuracy] = curvePanels(figure, results, settings);
+    const [band] = accuracy!.spec['layer'] as { mark: { type: string }; data: { values: Point[] } }[];
+    type Point = { line: string; epoch: number; value: number; low: number; high: number };
+    expect(band!.mark.type).toBe('area');
+    const last = band!.data.values.filter(({ line }) => line === label).at(-1)!;
+    expect(last.epoch).toBe(settings.epochs);
+    expect(last.low).toBeCloseTo(Math.min(...ends), 3);
+    expect(last.high).toBeCloseTo(Math.max(...ends), 3);
+    expect(last.value).toBeCloseTo((ends[0]! + ends[1]!) / 2, 3);
+    expect(curveLegend(figure, results).map(({ diverged }) => diverged)).toEqual(figure.lines.map(() => undefined));
   });
 
   test('SFO ends below L-BFGS, and below every first-order method at its best', () => {
