@@ -1,8 +1,8 @@
 // TypeDoc plugin: sorts pages and exports into sections, links names, and shows the default and range of each option.
-import { readFileSync } from 'node:fs';
-import { relative, sep } from 'node:path';
+import { copyFileSync, readFileSync } from 'node:fs';
+import { join, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Comment, CommentTag, Converter, PageEvent, ReflectionKind } from 'typedoc';
+import { Comment, CommentTag, Converter, PageEvent, ReflectionKind, RendererEvent } from 'typedoc';
 import ts from 'typescript';
 
 const lib = fileURLToPath(new URL('../lib', import.meta.url));
@@ -95,6 +95,9 @@ export function load(app) {
   // A script puts the icons into each page. From a file: URL, a browser refuses to load them from another file.
   app.renderer.on(PageEvent.END, (page) => {
     page.contents = page.contents?.replace(/href="[^"]*\/icons\.svg#/g, 'href="#');
+  });
+  app.renderer.on(RendererEvent.END, ({ outputDirectory }) => {
+    copyFileSync(new URL('404.html', import.meta.url), join(outputDirectory, '404.html'));
   });
 }
 

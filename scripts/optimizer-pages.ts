@@ -113,7 +113,7 @@ export function optimizerPage(declaration: Declaration): string {
     ['When to use it', when],
     [
       'Formula',
-      `\`\`\`\n${formula.join('\n')}\n\`\`\`\n\nw: weight, g: gradient, η: \`lr\`, t: updates of the param so far, with this one. ${decays}\n\n${notes}`,
+      `\`\`\`text\n${formula.join('\n')}\n\`\`\`\n\nw: weight, g: gradient, η: \`lr\`, t: updates of the param so far, with this one. ${decays}\n\n${notes}`,
     ],
     [
       'Options',

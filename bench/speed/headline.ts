@@ -44,7 +44,7 @@ export function barsOf({ against, peers: versions }: Results, n: number): Bar[] 
 /** 5.6× below ten, 20× from there. */
 export const ratio = (value: number): string => `${value < 9.95 ? value.toFixed(1) : Math.round(value)}×`;
 
-const [width, top, rowHeight, left, barWidth] = [640, 66, 34, 184, 316];
+const [width, top, rowHeight, left, barWidth] = [520, 66, 34, 172, 216];
 
 /** The picture as an SVG, or undefined if the run measured nothing beside schuss at its size. */
 export function headline(results: Results, theme: keyof typeof themes): string | undefined {
@@ -63,7 +63,7 @@ export function headline(results: Results, theme: keyof typeof themes): string |
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img" aria-label="Nanoseconds per parameter of an Adam step: ${bars.map(({ label, ns }) => `${label} ${number(ns)}`).join(', ')}">
 <style>text{font:15px system-ui,-apple-system,"Segoe UI",Roboto,"Liberation Sans",sans-serif;fill:${ink}}.soft{font-size:13px;fill:${soft}}</style>
 <text x="0" y="20" style="font-size:18px;font-weight:600">One step of Adam, nanoseconds per parameter</text>
-<text x="0" y="44" class="soft">1 million parameters, one thread; shorter is better; × = times the time of schuss</text>
+<text x="0" y="44" class="soft">1 million parameters, one thread; × = times the time of schuss</text>
 ${rows.join('\n')}
 <text x="0" y="${height - 8}" class="soft">${cpu}, ${isa}, Node ${results.machine.node}, ${results.machine.date}</text>
 </svg>
