@@ -1,7 +1,8 @@
 // TypeDoc plugin: sorts pages and exports into sections, links names, and shows the default and range of each option.
-import { relative, sep } from 'node:path';
+import { copyFileSync, readFileSync } from 'node:fs';
+import { join, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Comment, CommentTag, Converter, PageEvent, ReflectionKind } from 'typedoc';
+import { Comment, CommentTag, Converter, PageEvent, ReflectionKind, RendererEvent } from 'typedoc';
 import ts from 'typescript';
 
 const lib = fileURLToPath(new URL('../lib', import.meta.url));
@@ -12,14 +13,23 @@ export const guide = [
   'installation',
   'choosing-an-optimizer',
   'schedules',
-  'second-order',
-  'performance',
-  'reliability',
   'checkpoints',
+  'server',
   'from-pytorch',
   'from-tensorflowjs',
+  'from-keras',
   'from-optax',
+  'second-order',
+  'ensembles',
+  'performance',
+  'reliability',
+  'faq',
 ];
+
+/** The pages of docs/optimizers, which `npm run docs:readme` writes, in the order of the README. */
+export const optimizerPages = [
+  ...readFileSync(new URL('../README.md', import.meta.url), 'utf8').matchAll(/\(docs\/(optimizers\/\w+)\.md\)/g),
+].map(([, page]) => page);
 
 /** Section of each export of `schuss`: the first entry whose path is a prefix of the export's file. */
 const sections = [
@@ -35,7 +45,7 @@ const sections = [
   ['core/', 'Params, steps and state'],
 ];
 
-export const order = ['Guide', 'Reference', ...new Set(sections.map(([, name]) => name)), '*', 'Project'];
+export const order = ['Guide', 'Formulas', 'Reference', ...new Set(sections.map(([, name]) => name)), '*', 'Project'];
 
 /** @param {import('typedoc').Application} app */
 export function load(app) {
@@ -45,7 +55,7 @@ export function load(app) {
     pages = [...documents];
     for (const [i, page] of pages.entries()) {
       page.name = headingOf(page);
-      putInto(page, i < guide.length ? 'Guide' : 'Project');
+      putInto(page, i < guide.length ? 'Guide' : i < guide.length + optimizerPages.length ? 'Formulas' : 'Project');
     }
     for (const module of modules) putInto(module, 'Reference');
     const exported = new Map(
@@ -86,6 +96,9 @@ export function load(app) {
   app.renderer.on(PageEvent.END, (page) => {
     page.contents = page.contents?.replace(/href="[^"]*\/icons\.svg#/g, 'href="#');
   });
+  app.renderer.on(RendererEvent.END, ({ outputDirectory }) => {
+    copyFileSync(new URL('404.html', import.meta.url), join(outputDirectory, '404.html'));
+  });
 }
 
 /** The title of a page is its first heading. */
@@ -96,7 +109,8 @@ function headingOf({ content, name }) {
 /** Turns names of exports that the text formats as code into links. */
 function linkNames(parts, exported) {
   for (const [i, { kind, text }] of parts.entries()) {
-    const target = kind === 'code' ? exported.get(text) : undefined;
+    const isLink = /\[$/.test(parts[i - 1]?.text ?? '') && /^\]\(/.test(parts[i + 1]?.text ?? '');
+    const target = kind === 'code' && !isLink ? exported.get(text) : undefined;
     if (target !== undefined) parts[i] = { kind: 'inline-tag', tag: '@linkcode', text: target.name, target };
   }
 }

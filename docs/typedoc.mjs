@@ -1,5 +1,5 @@
 // TypeDoc options for `npm run docs`: guide and reference as pages that need neither network nor server.
-import { guide, load, order } from './sections.mjs';
+import { guide, load, optimizerPages, order } from './sections.mjs';
 
 export default {
   name: 'schuss',
@@ -8,6 +8,7 @@ export default {
   readme: '../README.md',
   projectDocuments: [
     ...guide.map((page) => `guide/${page}.md`),
+    ...optimizerPages.map((page) => `${page}.md`),
     '../examples/README.md',
     '../bench/README.md',
     '../bench/results/goals.md',

@@ -1,40 +1,34 @@
-// Writes the table of optimizers in README.md from the declarations, and adds a row for each new class to the table in
-// docs/guide/choosing-an-optimizer.md. A test compares README.md with this script's output.
-import { readFileSync, writeFileSync } from 'node:fs';
+// The tables of optimizers: the README's, from the declarations, and the one of docs/guide/choosing-an-optimizer.md, which gets a
+// row for each new class. scripts/docs.ts writes them; a test compares README.md with this script's output.
 import { join } from 'node:path';
-import type { Declaration, HyperParameter } from '../lib/core/declaration.js';
+import type { Declaration } from '../lib/core/declaration.js';
 import { classes } from '../lib/optimizers/index.js';
+import { decayOf, links, pageOf, shown, stateBytes } from './optimizer-pages.js';
 
 export const readmePath = join(__dirname, '..', 'README.md');
-const choosingPath = join(__dirname, '..', 'docs', 'guide', 'choosing-an-optimizer.md');
+export const choosingPath = join(__dirname, '..', 'docs', 'guide', 'choosing-an-optimizer.md');
 const [start, end] = ['<!-- optimizers: written by `npm run docs:readme` -->', '<!-- /optimizers -->'];
 
-function shown({ default: value, required }: HyperParameter): string {
-  if (required) return 'required';
-  if (value === undefined) return 'none';
-  return JSON.stringify(value).replaceAll(',', ', ');
-}
-
-function links(reference: string): string {
-  return reference
-    .split('; ')
-    .map((part) => {
-      const url = /https:\S+/.exec(part)?.[0];
-      const name = part.replace(/,?\s*https:\S+/, '').replace(/"([^"]+)"/, '*$1*');
-      return url === undefined ? name : `[${name}](${url})`;
-    })
-    .join('; ');
+/** The first paper of a reference, as `[Kingma & Ba 2015](https://…)`. */
+function paper(reference: string): string {
+  const [first = ''] = reference.split('; ');
+  const [authors = ''] = first.split(', "');
+  const [year = ''] = /\b(19|20)\d\d\b/.exec(first) ?? [];
+  const [url] = /https:\S+/.exec(first) ?? [];
+  const names = authors.split(/, | & /);
+  const short = names.length > 3 ? `${names[0]} et al.` : authors;
+  return `[${short} ${year}](${url})`;
 }
 
 /** The table, one row per class. */
 export function optimizerTable(): string {
-  const rows = classes.map(([, { name, formula, hyperParameters, decay, reference }]) => {
-    const options = Object.entries<HyperParameter>(hyperParameters).map(([key, h]) => `\`${key}\` ${shown(h)}`);
-    const own = decay === 'none' && 'weightDecay' in hyperParameters ? 'in the formula' : decay;
-    const kind = typeof own === 'function' ? 'l2 or decoupled' : own;
-    return `| \`${name}\` | ${formula.map((line) => `<code>${line.replaceAll('|', '\\|')}</code>`).join('<br>')} | ${options.join(', ')} | ${kind} | ${links(reference)} |`;
+  const rows = classes.map(([, declaration]) => {
+    const { name, reference, denseOnly } = declaration;
+    return `| [\`${name}\`](docs/optimizers/${pageOf(name)}) | ${stateBytes(declaration)} | ${denseOnly === undefined ? 'yes' : 'no'} | ${decayOf(declaration)} | ${paper(reference)} |`;
   });
-  return ['| class | update | options and defaults | decay | source |', '|---|---|---|---|---|', ...rows].join('\n');
+  return ['| class | state, bytes per weight | sparse | weight decay | paper |', '|---|--:|---|---|---|', ...rows].join(
+    '\n',
+  );
 }
 
 /** `readme` with the current table between its markers. */
@@ -46,8 +40,8 @@ export function withTable(readme: string): string {
 
 /** A class's row in the guide, as far as its declaration knows: the column `when` is for a person to write. */
 function choosingRow({ name, kernels, hyperParameters, reference }: Declaration): string {
-  const stateBytes = 4 * Object.values(kernels)[0]!.state.length;
-  return `| \`${name}\` | | ${stateBytes} | ${shown(hyperParameters['lr'] ?? {})} | ${links(reference)} |`;
+  const bytes = 4 * Object.values(kernels)[0]!.state.length;
+  return `| \`${name}\` | | ${bytes} | ${shown(hyperParameters['lr'] ?? {})} | ${links(reference)} |`;
 }
 
 /** `guide` with a row for every class: rows that exist stay as they are, new ones come last. */
@@ -58,9 +52,4 @@ export function withMissingRows(guide: string): string {
   return (
     [guide.slice(0, end), ...missing.map(([, declaration]) => choosingRow(declaration))].join('\n') + guide.slice(end)
   );
-}
-
-if (process.argv[1] === __filename) {
-  writeFileSync(readmePath, withTable(readFileSync(readmePath, 'utf8')));
-  writeFileSync(choosingPath, withMissingRows(readFileSync(choosingPath, 'utf8')));
 }

@@ -9,6 +9,7 @@ import type { Context } from './context.js';
 import { eventLoop } from './event-loop.js';
 import { fused } from './fused.js';
 import { goalsMarkdown } from './goals-markdown.js';
+import { headlineFiles } from './headline.js';
 import { machine } from './machine.js';
 import { modelFit } from './model-fit.js';
 import { besideNeighbour } from './neighbour.js';
@@ -40,6 +41,7 @@ export async function bench(options: BenchOptions): Promise<void> {
     'bench.html': resultsHtml(results, plots, options.command),
     'goals.md': goalsMarkdown(results),
     ...(plots[0] !== undefined && { 'bench.svg': plots[0] }),
+    ...headlineFiles(results),
   };
   for (const [name, text] of Object.entries(files)) writeFileSync(join(out, name), text);
   console.log(

@@ -61,6 +61,12 @@ type Resolved = ResolvedOf<typeof adadelta>;
  *
  * State: `squareAvg` (s), `accDelta` (u). A step updates the params and the state in place.
  *
+ * @remarks
+ * **When:** Problems where you do not want to search for a learning rate.
+ *
+ * **Pitfalls:** It starts slowly, because the first updates are about √(eps/(1−rho)) long. A larger `eps` starts
+ * faster. `lr` is a factor, 1 by default; with TensorFlow.js's 1e-3 it hardly moves.
+ *
  * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params
  * @example
  * ```ts

@@ -212,6 +212,14 @@ function relativeRate(warmupInit: boolean, t: number): number {
  * State: with a shape `rowAvg` (R, one number per row) and `colAvg` (C, one per column), without `squareAvg` (V, one
  * per element); `expAvg` with `beta1`. A step updates the params and the state in place.
  *
+ * @remarks
+ * **When:** Large matrices and little memory for state.
+ *
+ * **Pitfalls:** Only a param with a shape is factored: pass `{ data, shape }`. A plain `Float32Array` keeps one number
+ * per weight. Steps are relative to the RMS of the weights, so a param that starts at 0 moves slowly. `lr` turns off
+ * the relative step size, but the factor RMS(w) stays: set `scaleParameter: false` for an absolute rate. It takes no
+ * sparse gradients.
+ *
  * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range, overlapping params, or
  *   neither lr nor relativeStep
  * @example

@@ -82,6 +82,13 @@ type Resolved = ResolvedOf<typeof adagrad>;
  * State: `sum` (s), one number per element, or per row with `rowWise`. A step updates the params and the state in
  * place.
  *
+ * @remarks
+ * **When:** Sparse features, clicks, embedding tables: a rare feature keeps a large step. Use `rowWise` for large
+ * tables.
+ *
+ * **Pitfalls:** s only grows, so steps only shrink, and a long run stalls. Raise `lr` (0.05 to 0.1 is common), or use
+ * {@link RMSprop}. `rowWise` needs a param with a shape.
+ *
  * @throws TypeError for an unknown option, a wrong type, or `rowWise` without a shape; RangeError for a value out of
  *   range or overlapping params
  * @example

@@ -134,6 +134,13 @@ function constantsOf({ lr, betas, eps, biasCorrection }: Resolved, t: number): n
  * State: `expAvg` (m), `expAvgSq` (s), and `maxExpAvgSq` (ŝ) with `amsgrad`. A step updates the params and the state in
  * place.
  *
+ * @remarks
+ * **When:** Most networks, where no weight decay is wanted.
+ *
+ * **Pitfalls:** `weightDecay` is L2 here, and the root divides it as it divides the gradient. For decay, use
+ * {@link AdamW}. One huge gradient keeps the steps of its element small for about 1/(1−β₂) steps, 1000 by default. If
+ * the loss has spikes, lower β₂ to 0.95 or 0.99, or set `clipNorm`.
+ *
  * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params
  * @example
  * ```ts
@@ -171,6 +178,13 @@ export class Adam extends Optimizer<typeof adam> {
  * ```
  * Options: those of {@link Adam}, except that `weightDecay` (λ, 1e-2, [0, ∞)) is decoupled. State: that of
  * {@link Adam}.
+ *
+ * @remarks
+ * **When:** The default: transformers and most other networks, with a short warm-up and a decaying lr.
+ *
+ * **Pitfalls:** A step shrinks the weights by lr · weightDecay, so decay follows the schedule of lr. Give biases and
+ * the scales of normalisation layers `weightDecay: 0` with `groupBy`. Without a warm-up, every weight moves by about
+ * lr in the first steps, however small its gradient is.
  *
  * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params
  * @example

@@ -63,6 +63,12 @@ type Resolved = ResolvedOf<typeof adamax>;
  *
  * State: `expAvg` (m), `expInf` (u). A step updates the params and the state in place.
  *
+ * @remarks
+ * **When:** Gradients with rare large values, such as those of embeddings.
+ *
+ * **Pitfalls:** One large gradient keeps the steps of its element small for about 1/(1−β₂) steps, 1000 by default.
+ * `weightDecay` is L2.
+ *
  * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params
  * @example
  * ```ts

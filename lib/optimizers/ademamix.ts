@@ -111,6 +111,12 @@ function beta3At({ betas: [beta1, , beta3], beta3Steps }: Resolved, t: number): 
  *
  * State: `expAvgFast` (m₁), `expAvgSlow` (m₂), `expAvgSq` (s). A step updates the params and the state in place.
  *
+ * @remarks
+ * **When:** Long runs on much data: the slow average makes use of gradients that are tens of thousands of steps old.
+ *
+ * **Pitfalls:** It keeps 12 bytes of state per weight. Set `alphaSteps` and `beta3Steps` to the length of the run;
+ * without them the slow average can make the start unstable.
+ *
  * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params
  * @example
  * ```ts

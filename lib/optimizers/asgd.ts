@@ -70,6 +70,12 @@ type Resolved = ResolvedOf<typeof asgd>;
  *
  * State: `ax`, and the numbers `eta` (η̃) and `mu` (μ). A step updates the params and the state in place.
  *
+ * @remarks
+ * **When:** SGD whose averaged weights you want to use at the end.
+ *
+ * **Pitfalls:** The average begins after `t0` steps, a million by default. Set `t0` to the step at which the loss
+ * flattens; before it, `averagedParams` equals the params. `lambd` decays the weights, by default too.
+ *
  * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params
  * @example
  * ```ts

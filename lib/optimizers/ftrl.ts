@@ -81,6 +81,12 @@ type Resolved = ResolvedOf<typeof ftrl>;
  *
  * State: `z`, `n`. A step updates the params and the state in place.
  *
+ * @remarks
+ * **When:** Click-through models: sparse gradients, and weights that become exactly 0 with `l1`.
+ *
+ * **Pitfalls:** `lr` scales the weights themselves, so a schedule that lowers it shrinks them. Each update computes w
+ * anew from z and n: a value that you write into the params in between is mostly lost.
+ *
  * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params
  * @example
  * ```ts

@@ -111,6 +111,12 @@ type Resolved = ResolvedOf<typeof lamb>;
  *
  * State: `expAvg` (m), `expAvgSq` (s). A step updates the params and the state in place.
  *
+ * @remarks
+ * **When:** Large batches of text, such as 4096 sentences and more.
+ *
+ * **Pitfalls:** Without a warm-up the first steps are long. A param whose norm is 0, such as a new bias, takes the
+ * ratio 1. For small batches {@link AdamW} is simpler and no worse. It takes no sparse gradients.
+ *
  * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params
  * @example
  * ```ts

@@ -77,6 +77,13 @@ type Resolved = ResolvedOf<typeof lars>;
  *
  * State: `momentumBuffer` (v). A step updates the params and the state in place.
  *
+ * @remarks
+ * **When:** Image classifiers with batches of thousands.
+ *
+ * **Pitfalls:** `lr` is large, 1 or more, because `trustCoefficient` scales it down. It needs a warm-up. A param whose
+ * norm is 0, such as a new bias, takes the ratio 1, so its first step is that of momentum SGD with this large lr. Many
+ * recipes leave biases to another optimizer. It takes no sparse gradients.
+ *
  * @throws TypeError for an unknown option, a wrong type or a missing lr; RangeError for a value out of range or
  *   overlapping params
  * @example

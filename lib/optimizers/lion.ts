@@ -60,6 +60,12 @@ type Resolved = ResolvedOf<typeof lion>;
  *
  * State: `expAvg` (m). A step updates the params and the state in place.
  *
+ * @remarks
+ * **When:** Little memory: it keeps half of Adam's state. It works best with large batches.
+ *
+ * **Pitfalls:** Every weight moves by lr in each step, so take a third to a tenth of AdamW's lr and 3 to 10 times its
+ * `weightDecay`. With small batches, the sign of pure noise moves a weight as far as a clear gradient does.
+ *
  * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params
  * @example
  * ```ts

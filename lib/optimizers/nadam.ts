@@ -93,6 +93,12 @@ function momentumAt({ betas: [beta1], momentumDecay }: Resolved, t: number): num
  * State: `expAvg` (m), `expAvgSq` (s), and the number `muProduct` (Π). A step updates the params and the state in
  * place.
  *
+ * @remarks
+ * **When:** As {@link Adam}, and often somewhat faster in the first epochs.
+ *
+ * **Pitfalls:** PyTorch before 2.0 and optax have other formulas, so a ported run does not give their numbers.
+ * `weightDecay` is L2 unless `decoupledWeightDecay` is true.
+ *
  * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params
  * @example
  * ```ts

@@ -73,6 +73,12 @@ type Resolved = ResolvedOf<typeof radam>;
  *
  * State: `expAvg` (m), `expAvgSq` (s). A step updates the params and the state in place.
  *
+ * @remarks
+ * **When:** As {@link Adam}, when you do not want to tune a warm-up.
+ *
+ * **Pitfalls:** The first steps, five with the default betas, are plain momentum steps of lr · m, without the division
+ * by √s. If gradients are large, set `clipNorm`. `weightDecay` is L2 unless `decoupledWeightDecay` is true.
+ *
  * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params
  * @example
  * ```ts

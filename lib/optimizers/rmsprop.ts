@@ -131,6 +131,12 @@ type Resolved = ResolvedOf<typeof rmsprop>;
  * State: `squareAvg` (s), with `centered` `gradAvg` (a), with `momentum` `momentumBuffer` (b). A step updates the
  * params and the state in place.
  *
+ * @remarks
+ * **When:** Targets that move: recurrent networks, reinforcement learning.
+ *
+ * **Pitfalls:** There is no bias correction. The first steps are up to lr/√(1−alpha) long, 10·lr by default, so use a
+ * warm-up. eps is outside the root; TensorFlow.js and Keras have it inside.
+ *
  * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params
  * @example
  * ```ts

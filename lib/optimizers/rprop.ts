@@ -69,6 +69,12 @@ type Resolved = ResolvedOf<typeof rprop>;
  *
  * State: `prev`, `stepSize`. A step updates the params and the state in place.
  *
+ * @remarks
+ * **When:** Full batches: small data sets, fits, gradients without noise.
+ *
+ * **Pitfalls:** With minibatches the signs change by chance and all step sizes shrink. `lr` sets the first step sizes
+ * only; a later change has no effect. It has no weight decay.
+ *
  * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range, a pair in the wrong
  *   order or overlapping params
  * @example

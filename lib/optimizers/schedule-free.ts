@@ -242,6 +242,13 @@ abstract class ScheduleFree<D extends Declaration> extends Optimizer<D> {
  * State: `z`, `x`, and the numbers `lrMax`, `weightSum`, `interpolation`. A step updates the params and the state in
  * place.
  *
+ * @remarks
+ * **When:** Runs of unknown length, without a learning rate schedule.
+ *
+ * **Pitfalls:** Call `eval()` before you measure or export the weights, and `train()` before the next step; a step in
+ * eval mode is an error. The default `lr` of 1 is large. Search from 0.1 to 10, use `warmupSteps`, and do not add a
+ * decaying schedule. Recompute the statistics of batch normalisation after `eval()`.
+ *
  * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params
  * @example
  * ```ts
@@ -290,6 +297,13 @@ export class ScheduleFreeSGD extends ScheduleFree<typeof scheduleFreeSgd> {
  *
  * State: `z`, `x`, `expAvgSq` (s), and the numbers `lrMax`, `weightSum`, `interpolation`. A step updates the params and
  * the state in place.
+ *
+ * @remarks
+ * **When:** As {@link AdamW}, for runs of unknown length and without a learning rate schedule.
+ *
+ * **Pitfalls:** Call `eval()` before you measure or export the weights, and `train()` before the next step; a step in
+ * eval mode is an error. The best `lr` is 1 to 10 times that of AdamW. Use `warmupSteps`, and do not add a decaying
+ * schedule. Recompute the statistics of batch normalisation after `eval()`.
  *
  * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params
  * @example

@@ -125,6 +125,13 @@ type Resolved = ResolvedOf<typeof sgd>;
  * State: `velocity` (v) or `momentumBuffer` (b), once momentum was above 0 or is a Schedule, and the number `momentum`. A
  * step updates the params and the state in place.
  *
+ * @remarks
+ * **When:** Much data and time to tune. With Nesterov momentum and a decaying lr it often ends with the best accuracy
+ * on images, and it keeps the least state.
+ *
+ * **Pitfalls:** `lr` has no default and must fit the scale of the gradients. If the loss becomes NaN in the first
+ * steps, try a tenth of it, or `clipNorm`. If lr changes, use `momentumForm: 'buffer'` to get PyTorch's numbers.
+ *
  * @throws TypeError for an unknown option, a wrong type or a missing lr; RangeError for a value out of range,
  *   overlapping params, dampening with the velocity form or Nesterov, Nesterov without momentum
  * @example

@@ -102,6 +102,8 @@ describe.skipIf(executablePath === undefined)('in a browser, without network', {
       [join('interfaces', 'schuss.AdamOptions.html'), 'Interface AdamOptions'],
       [join('documents', 'Choosing_an_optimizer.html'), 'Choosing an optimizer'],
       [join('documents', 'Schedules.html'), 'Schedules'],
+      [join('documents', 'Adam.html'), 'Adam'],
+      [join('documents', 'FAQ.html'), 'FAQ'],
     ])('%s', async (path, heading) => {
       const { page, problems } = await open(join(site, path));
       await page.locator('h1:visible', { hasText: heading }).first().waitFor();
@@ -110,6 +112,32 @@ describe.skipIf(executablePath === undefined)('in a browser, without network', {
         .locator('img')
         .evaluateAll((all) => all.map((img) => (img as unknown as { naturalWidth: number }).naturalWidth));
       for (const width of pictures) expect(width).toBeGreaterThan(0);
+      expect(problems, 'problems on the page').toEqual([]);
+      await page.close();
+    });
+
+    test.each(['light', 'dark'] as const)('fits a phone of 390 px, %s', async (colorScheme) => {
+      const phone = await browser.newContext({ viewport: { width: 390, height: 844 }, colorScheme, offline: true });
+      for (const path of ['index', 'documents/Adam', 'documents/FAQ', 'documents/From_Keras', 'classes/schuss.Adam']) {
+        const page = await phone.newPage();
+        await page.goto(pathToFileURL(join(site, `${path}.html`)).href, { waitUntil: 'load' });
+        const width = await page
+          .locator('html')
+          .evaluate((html) => (html as unknown as { scrollWidth: number }).scrollWidth);
+        expect(width, path).toBeLessThanOrEqual(390);
+        await page.close();
+      }
+      await phone.close();
+    });
+
+    test('a wrong path leads back to the site from any depth', async () => {
+      const { page, problems } = await open(join(site, '404.html'));
+      const start = page.getByRole('link', { name: 'start page' });
+      expect(await start.evaluate((link) => (link as unknown as { href: string }).href)).toBe(
+        pathToFileURL(join(site, 'index.html')).href,
+      );
+      await start.click();
+      await page.waitForURL('**/index.html');
       expect(problems, 'problems on the page').toEqual([]);
       await page.close();
     });

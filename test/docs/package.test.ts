@@ -2,7 +2,11 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { headlineFiles } from '../../bench/speed/headline.js';
+import type { Results } from '../../bench/speed/results.js';
 import * as schedules from '../../lib/schedules/index.js';
+import { optimizerPages, pagesPath } from '../../scripts/optimizer-pages.js';
+import { readmeFigures } from '../../scripts/readme-figures.js';
 import { plotsPath, schedulePlots } from '../../scripts/schedule-plots.js';
 import { declarations } from '../support/classes.js';
 import { filesIn, read, root } from '../support/root.js';
@@ -32,9 +36,52 @@ describe('the guide', () => {
     expect(schedulePlots(), 'npx tsx scripts/schedule-plots.ts').toBe(plots);
   });
 
+  test('each class has its page, as npm run docs:readme writes it', () => {
+    const pages = optimizerPages();
+    expect(
+      filesIn(pagesPath, '')
+        .map((file) => relative(pagesPath, file))
+        .sort(),
+    ).toEqual(Object.keys(pages).sort());
+    for (const [name, text] of Object.entries(pages)) {
+      expect(read('docs', 'optimizers', name), `${name}: npm run docs:readme`).toBe(text);
+      if (name.endsWith('.md'))
+        for (const heading of [
+          'When to use it',
+          'Formula',
+          'Options',
+          'Pitfalls',
+          'State',
+          'Example',
+          'Path',
+          'Source',
+        ])
+          expect(text, name).toContain(`\n## ${heading}\n`);
+      expect(text, name).not.toMatch(/@link|undefined/);
+    }
+  });
+
   test('each page is in the menu', () => {
     const menu = read('docs', 'sections.mjs');
     for (const page of filesIn(guide, '.md')) expect(menu).toContain(`'${relative(guide, page).replace('.md', '')}'`);
+  });
+});
+
+describe('the README', () => {
+  const recorded = JSON.parse(read('bench', 'results', 'bench.json')) as Results;
+
+  test('says what the recorded benchmark measured', () => {
+    const text = read('README.md').replace(/\s+/g, ' ');
+    for (const phrase of readmeFigures(recorded)) expect(text.includes(phrase), phrase).toBe(true);
+  });
+
+  test('shows the picture that npm run docs:readme draws of it', () => {
+    const files = headlineFiles(recorded);
+    expect(Object.keys(files)).toEqual(['headline-light.svg', 'headline-dark.svg']);
+    for (const [name, text] of Object.entries(files)) {
+      expect(read('bench', 'results', name), 'npm run docs:readme').toBe(text);
+      expect(read('README.md')).toContain(`bench/results/${name}`);
+    }
   });
 });
 

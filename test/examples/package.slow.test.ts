@@ -44,6 +44,47 @@ test('typed-arrays: the arms of the spiral are told apart', async () => {
   expect(numberAfter(await run('typed-arrays.mts'), 'accuracy')).toBeGreaterThan(0.97);
 });
 
+test('recommender: the liked items are told apart, up to the noise', async () => {
+  expect(numberAfter(await run('recommender.mts'), 'accuracy')).toBeGreaterThan(0.9);
+});
+
+test('workers: the loss falls to less than a quarter of chance', async () => {
+  expect(numberAfter(await run('workers.mjs'), 'loss')).toBeLessThan(Math.LN2 / 4);
+});
+
+test('ensemble: the average and the student are better than the mean member', async () => {
+  const output = await run('ensemble.mts');
+  const averaged = Number(/average of the probabilities (\S+)/.exec(output)?.[1]);
+  const [mean, student] = [numberAfter(output, 'mean member'), numberAfter(output, 'student')];
+  expect(averaged).toBeGreaterThan(mean + 0.02);
+  expect(student).toBeGreaterThan(mean + 0.01);
+});
+
+test('curve-fit: the five numbers are found', async () => {
+  const output = await run('curve-fit.mts');
+  expect(output).toContain('found 2.00, 0.30, 2.50, 0.40, 1.00');
+  expect(Number(/differs from differences by (\S+)/.exec(output)?.[1])).toBeLessThan(1e-6);
+});
+
+test('tensorflow: the circle is found with our optimizer, and by the patched program', async () => {
+  const output = await run('tensorflow.mts');
+  for (const what of ['adamW', 'patched'])
+    expect(Number(new RegExp(`${what}: accuracy (\\S+)`).exec(output)?.[1]), output).toBeGreaterThan(0.9);
+});
+
+test('each program is in the list and is run here', () => {
+  const list = readFileSync(join(examples, 'README.md'), 'utf8');
+  const tests =
+    readFileSync(__filename, 'utf8') +
+    readFileSync(join(root, 'test', 'checkpoint', 'example', 'package.slow.test.ts'), 'utf8');
+  for (const name of readdirSync(examples).filter((file) => /\.m[jt]s$/.test(file) && file !== 'network.mts')) {
+    expect(list).toContain(`(${name})`);
+    expect(tests).toContain(name);
+    const text = readFileSync(join(examples, name), 'utf8');
+    expect(text, name).toMatch(/^\/\/ [A-Z][\s\S]*\n\/\/\n\/\/ (npx tsx|node) examples\//);
+  }
+});
+
 test('jax: the polynomial is found', async () => {
   expect(await run('jax.mts')).toContain('found 0.500, -2.000, 0.000, 3.000');
 });

@@ -1,6 +1,8 @@
 // Every example of the README, of the guide and of the docstrings runs.
-import { readFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import ts from 'typescript';
 import { describe, expect, test, vi } from 'vitest';
@@ -33,26 +35,52 @@ test('the README starts with the two commands', () => {
   expect(blocks.slice(0, 2)).toEqual(['npm ci && npm run study', 'npm ci && npm test']);
 });
 
+/** Runs a module's code. Returns what it logged, a line for each call. */
+async function run(code: string): Promise<string[]> {
+  const own: Record<string, unknown> = {};
+  if (/from 'schuss'/.test(code)) own['schuss'] = await import('../../lib/index.js');
+  if (/from 'schuss\/tfjs'/.test(code)) own['schuss/tfjs'] = await import('../../lib/tfjs/index.js');
+  // The body of an async function has no imports: they become requires.
+  const { outputText } = ts.transpileModule(code, {
+    compilerOptions: { module: ts.ModuleKind.CommonJS, target: ts.ScriptTarget.ES2022, esModuleInterop: true },
+  });
+  if (/@tensorflow/.test(code)) await freshBackend('cpu');
+  const lines: string[] = [];
+  const log = vi.spyOn(console, 'log').mockImplementation((...args) => {
+    lines.push(args.join(' '));
+  });
+  try {
+    const body = new Function('require', 'exports', `return (async () => {${outputText}\n})()`) as (
+      r: unknown,
+      e: object,
+    ) => Promise<void>;
+    await body((name: string) => own[name] ?? require(name), {});
+  } finally {
+    log.mockRestore();
+    unpatch(tf);
+  }
+  return lines;
+}
+
 describe('run', () => {
   test.each(examples)('$name', async ({ code }) => {
-    const own: Record<string, unknown> = {};
-    if (/from 'schuss'/.test(code)) own['schuss'] = await import('../../lib/index.js');
-    if (/from 'schuss\/tfjs'/.test(code)) own['schuss/tfjs'] = await import('../../lib/tfjs/index.js');
-    // The body of an async function has no imports: they become requires.
-    const { outputText } = ts.transpileModule(code, {
-      compilerOptions: { module: ts.ModuleKind.CommonJS, target: ts.ScriptTarget.ES2022 },
-    });
-    if (/@tensorflow/.test(code)) await freshBackend('cpu');
-    const log = vi.spyOn(console, 'log').mockImplementation(() => {});
-    try {
-      const run = new Function('require', 'exports', `return (async () => {${outputText}\n})()`) as (
-        r: unknown,
-        e: object,
-      ) => Promise<void>;
-      await run((name: string) => own[name] ?? require(name), {});
-    } finally {
-      log.mockRestore();
-      unpatch(tf);
-    }
+    await run(code);
   });
+});
+
+test('the training loop of the README fits 40 lines, learns digits, saves, and resumes', async () => {
+  const [, code = ''] = /^```js\n([\s\S]*?)\n```/m.exec(readFileSync(readmePath, 'utf8')) ?? [];
+  expect(code.split('\n').length).toBeLessThanOrEqual(40);
+  const [before, folder] = [process.cwd(), mkdtempSync(join(tmpdir(), 'schuss-digits-'))];
+  process.chdir(folder);
+  try {
+    const first = await run(code);
+    expect(Number(/^\d+/.exec(first[0] ?? '')?.[0]), first.join()).toBeGreaterThan(900);
+    expect(existsSync('digits.safetensors')).toBe(true);
+    // The second run starts with other random weights, and has no step left to take.
+    expect(await run(code)).toEqual(first);
+  } finally {
+    process.chdir(before);
+    rmSync(folder, { recursive: true, force: true });
+  }
 });

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { publint } from 'publint';
 import { describe, expect, test } from 'vitest';
 import manifest from '../../package.json';
+import { read } from '../support/root.js';
 import { packed } from '../support/tarball.js';
 
 const { installed, files, run } = packed();
@@ -29,6 +30,21 @@ describe('content', () => {
       Object.keys(manifest.scripts).filter((name) => /^(pre|post)?install$/.test(name)),
       'scripts that npm would run at install',
     ).toEqual([]);
+  });
+
+  test('the package page has links, and the README none that npmjs.com cannot resolve', () => {
+    const { url } = manifest.repository;
+    expect(url).toMatch(/^git\+https:\/\/github\.com\/[\w-]+\/schuss\.git$/);
+    const home = url.slice('git+'.length, -'.git'.length);
+    expect(manifest).toMatchObject({ homepage: `${home}#readme`, bugs: `${home}/issues` });
+    expect(manifest).not.toHaveProperty('funding');
+    // Links relative to the repository; release.yml makes the addresses of the picture absolute.
+    const readme = read('README.md');
+    for (const [, target] of readme.matchAll(/(?:\]\(|(?:src|srcset|href)=")([^)"\s]+)/g))
+      expect(target).toMatch(/^(https:\/\/|#|[a-zA-Z][\w/.-]*(#|$))/);
+    const pictures = [...readme.matchAll(/"(bench\/results\/headline-\w+\.svg)"/g)];
+    expect(pictures.length).toBe(2);
+    expect(read('.github', 'workflows', 'release.yml')).toContain('bench/results/headline');
   });
 
   test('it contains nothing but the product', () => {

@@ -198,7 +198,8 @@ describe('what a test asks for by name', { timeout: 900_000 }, () => {
   test('npm run docs:readme writes both rows, and leaves the golden values', () => {
     expect(npm(copy, 'docs:readme').status).toBe(0);
     for (const page of ['README.md', 'docs/guide/choosing-an-optimizer.md'])
-      expect(readFileSync(join(copy, page), 'utf8')).toMatch(new RegExp(`^\\| \`${className}\` \\|`, 'm'));
+      expect(readFileSync(join(copy, page), 'utf8')).toMatch(new RegExp(`^\\| \\[?\`${className}\`.* \\|`, 'm'));
+    expect(readFileSync(join(copy, 'docs', 'optimizers', `${key}.md`), 'utf8')).toContain('## Pitfalls');
     expect(Object.keys(asked()).sort()).toEqual(golden.map((name) => expect.stringMatching(name)));
   });
 });
