@@ -8,6 +8,11 @@ const start = [-1.2, 1] as const;
 /** Options beside lr that a plot uses: SGD is drawn as most people use it. */
 const options: Readonly<Record<string, Readonly<Record<string, unknown>>>> = { SGD: { momentum: 0.9 } };
 
+const [width, height] = [480, 300];
+const [left, right, low, high] = [-1.7, 1.7, -0.6, 1.525];
+const px = (x: number): number => Math.round(((x - left) / (right - left)) * width * 10) / 10;
+const py = (y: number): number => Math.round(((high - y) / (high - low)) * height * 10) / 10;
+
 interface Path {
   readonly lr: number | undefined;
   readonly points: readonly (readonly [x: number, y: number])[];
@@ -33,29 +38,32 @@ function walk(Class: OptimizerClass, given: Readonly<Record<string, unknown>>): 
   return { lr: given['lr'] as number | undefined, points, value: Number.isFinite(value) ? value : Infinity };
 }
 
-/** The path that ends lowest, over the learning rates; with the default, if it has no learning rate to choose. */
+const isInside = ({ points }: Path): boolean => points.every(([x, y]) => x > left && x < right && y > low && y < high);
+
+/** The path inside the picture that ends lowest, over the learning rates; without one, if the class needs none. */
 export function bestPath(name: string): Path {
   const Class = optimizers[name.toLowerCase()] as OptimizerClass;
   if (name === 'Adafactor') return walk(Class, {});
-  return rates.map((lr) => walk(Class, { lr, ...options[name] })).reduce((a, b) => (b.value < a.value ? b : a));
+  const paths = rates.map((lr) => walk(Class, { lr, ...options[name] }));
+  const inside = paths.filter(isInside);
+  return (inside.length > 0 ? inside : paths).reduce((a, b) => (b.value < a.value ? b : a));
 }
 
 /** What the plot shows, as a sentence. */
 export function caption(name: string, { lr, value }: Path): string {
   const given = Object.entries(options[name] ?? {}).map(([option, setting]) => `, \`${option}: ${setting}\``);
-  const rate = lr === undefined ? 'with relative steps' : `with \`lr: ${lr}\`${given.join('')}, the best of 16 rates`;
+  const rate =
+    lr === undefined
+      ? 'with relative steps'
+      : `with \`lr: ${lr}\`${given.join('')}, the best of 16 rates that stay in the picture`;
   const end = value < 1e-3 ? value.toExponential(0).replace('-', '−') : value.toPrecision(2);
   return `${steps} steps on Rosenbrock's function, f = (1 − x)² + 100·(y − x²)², ${rate}: f falls from 24 to ${end}. The cross is the minimum.`;
 }
 
-const [width, height] = [480, 300];
-const [left, right, low, high] = [-1.7, 1.7, -0.6, 1.525];
-const px = (x: number): number => Math.round(((x - left) / (right - left)) * width * 10) / 10;
-const py = (y: number): number => Math.round(((high - y) / (high - low)) * height * 10) / 10;
-
 /** One closed contour: y = x² ± √((c − (1 − x)²)/100). */
 function contour(level: number): string {
-  const [from, to] = [1 - Math.sqrt(level), 1 + Math.sqrt(level)];
+  // Beyond the picture, a vertical line closes it.
+  const [from, to] = [Math.max(1 - Math.sqrt(level), left - 0.2), Math.min(1 + Math.sqrt(level), right + 0.2)];
   const xs = Array.from({ length: 61 }, (_, i) => (from + to) / 2 - ((to - from) / 2) * Math.cos((Math.PI * i) / 60));
   const half = (x: number): number => Math.sqrt(Math.max(0, level - (1 - x) ** 2) / 100);
   const upper = xs.map((x) => `${px(x)},${py(x * x + half(x))}`);
