@@ -14,6 +14,7 @@ import {
   type ResolvedOf,
   type SettingsFrom,
 } from './declaration.js';
+import { checkHook } from './hooks.js';
 import type { Group, ParamGroup } from './param-group.js';
 import type { ParamState } from './param-state.js';
 import { type HyperParameterTable, optionsIn, ParamStore } from './param-store.js';
@@ -162,9 +163,7 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
   }
 
   set lr(value: number | Schedule) {
-    this.#stepper.checkNotBusy();
-    const { groups } = this.#store;
-    this.#prepareChange(groups, 'lr', value)();
+    this.#stepper.assign(() => this.#prepareChange(this.#store.groups, 'lr', value)());
   }
 
   /** Number of applied steps. Schedules are evaluated at stepCount + 1. */
@@ -262,6 +261,56 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
    */
   async stepAsync(grads: Grads, options?: StepAsyncOptions): Promise<StepResult> {
     return this.#stepper.stepAsync(grads, options);
+  }
+
+  /**
+   * Calls a function before each step: with `stepAsync`, when the step starts. It may change the gradients in place and
+   * assign options such as `lr`; both count in this step. It may not step. If it throws, the step has changed nothing,
+   * and throws the same.
+   *
+   * @param hook Receives this optimizer, and the gradients as they were given. A returned value is ignored; a promise is
+   *   not awaited.
+   * @returns A function that removes the hook.
+   * @throws TypeError if it is not a function
+   * @example
+   * ```ts
+   * import { gradNorm, SGD } from 'schuss';
+   * const sgd = new SGD(new Float32Array(2), { lr: 0.1 });
+   * const norms: number[] = [];
+   * const remove = sgd.registerStepPreHook((_, grads) => norms.push(gradNorm(grads)));
+   * sgd.step(new Float32Array([3, 4])); // norms is [5]
+   * remove();
+   * ```
+   * @see PyTorch's `Optimizer.register_step_pre_hook`
+   */
+  registerStepPreHook(hook: (optimizer: this, grads: Grads) => void): () => void {
+    this.#stepper.checkNotDisposed();
+    checkHook(`${this.#name}.registerStepPreHook`, hook);
+    return this.#stepper.preHooks.add((grads) => hook(this, grads));
+  }
+
+  /**
+   * Calls a function after each step, a skipped one too: with `stepAsync`, before its promise settles. It may assign
+   * options such as `lr`, but may not step. If it throws, `step` throws the same, but the step has been taken.
+   *
+   * @param hook Receives this optimizer and the result of the step. A returned value is ignored; a promise is not awaited.
+   * @returns A function that removes the hook.
+   * @throws TypeError if it is not a function
+   * @example
+   * ```ts
+   * import { SGD } from 'schuss';
+   * const sgd = new SGD(new Float32Array(2), { lr: 0.1, skipNonFinite: true });
+   * sgd.registerStepPostHook((optimizer, { applied }) => {
+   *   if (!applied) console.log(`a step was skipped after ${optimizer.stepCount} steps`);
+   * });
+   * sgd.step(new Float32Array([NaN, 0])); // prints: a step was skipped after 0 steps
+   * ```
+   * @see PyTorch's `Optimizer.register_step_post_hook`
+   */
+  registerStepPostHook(hook: (optimizer: this, result: StepResult) => void): () => void {
+    this.#stepper.checkNotDisposed();
+    checkHook(`${this.#name}.registerStepPostHook`, hook);
+    return this.#stepper.postHooks.add((result) => hook(this, result));
   }
 
   // ---- Saving and loading ----
@@ -406,7 +455,7 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
     const added = this.#store.add(found, pathOf);
     const views = added.map((group) =>
       group.view<SettingsFrom<D['hyperParameters'] & typeof commonHyperParameters>>(this.#table, (name, value) =>
-        this.#stepper.exclusively(() => this.#prepareChange([group], name, value)()),
+        this.#stepper.assign(() => this.#prepareChange([group], name, value)()),
       ),
     );
     this.#views = Object.freeze([...this.#views, ...views]);

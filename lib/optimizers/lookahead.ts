@@ -1,6 +1,7 @@
 import { rangeError, show, typeError } from '../check/errors.js';
 import { checkInteger, checkNumber, checkOptions } from '../check/options.js';
 import { checkFloat32, checkLength, copyInto, floatsOf, lengthOf } from '../check/typed-array.js';
+import { checkHook } from '../core/hooks.js';
 import { inspect, Optimizer, watch } from '../core/optimizer.js';
 import type { ParamState } from '../core/param-state.js';
 import type { Grads } from '../core/params.js';
@@ -150,6 +151,29 @@ export class Lookahead<O extends Optimizer = Optimizer> {
    */
   async stepAsync(grads: Grads, options?: StepAsyncOptions): Promise<StepResult> {
     return this.#inner.stepAsync(grads, options);
+  }
+
+  /**
+   * Calls a function before each step, as {@link Optimizer.registerStepPreHook} does, with this Lookahead.
+   *
+   * @returns A function that removes the hook.
+   * @throws TypeError if it is not a function
+   */
+  registerStepPreHook(hook: (optimizer: this, grads: Grads) => void): () => void {
+    checkHook(`${who}.registerStepPreHook`, hook);
+    return this.#inner.registerStepPreHook((_, grads) => hook(this, grads));
+  }
+
+  /**
+   * Calls a function after each step, as {@link Optimizer.registerStepPostHook} does, with this Lookahead. The slow
+   * weights are updated then.
+   *
+   * @returns A function that removes the hook.
+   * @throws TypeError if it is not a function
+   */
+  registerStepPostHook(hook: (optimizer: this, result: StepResult) => void): () => void {
+    checkHook(`${who}.registerStepPostHook`, hook);
+    return this.#inner.registerStepPostHook((_, result) => hook(this, result));
   }
 
   /** Plain data that survives `structuredClone`: the inner optimizer's state, and copies of the slow weights. */

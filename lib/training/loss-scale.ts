@@ -132,10 +132,15 @@ export class LossScale {
       throw typeError(who, 'optimizer', 'one that has stepped since the last update', 'a call of update() first');
     // Rounded to float32 as in PyTorch. Infinite if the scale is 0 or almost.
     const options = { [unscale]: f(1 / this.#scale) };
-    const result = optimizer.step(grads, options as StepOptions);
-    this.#stepped.add(inner);
-    if (!result.applied) this.#hasSkipped = true;
-    return result;
+    const { stepCount, skippedSteps } = inner;
+    try {
+      return optimizer.step(grads, options as StepOptions);
+    } finally {
+      // The counts show what has happened, also where a hook throws after the step.
+      const hasSkipped = inner.skippedSteps > skippedSteps;
+      if (hasSkipped || inner.stepCount > stepCount) this.#stepped.add(inner);
+      if (hasSkipped) this.#hasSkipped = true;
+    }
   }
 
   /**
