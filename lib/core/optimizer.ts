@@ -11,6 +11,7 @@ import {
   type HyperParameter,
   type OptionsOf,
   optimizerHyperParameters,
+  optionNamesOf,
   type ResolvedOf,
   type SettingsFrom,
 } from './declaration.js';
@@ -19,6 +20,7 @@ import type { Group, ParamGroup } from './param-group.js';
 import type { ParamState } from './param-state.js';
 import { type HyperParameterTable, optionsIn, ParamStore } from './param-store.js';
 import { type Arrays, assemble, collect, type FoundGroup, type Grads, type GroupOf, type Params } from './params.js';
+import { inspect, print, printedParams } from './print.js';
 import type { Schedule } from './schedule.js';
 import { Settings } from './settings.js';
 import {
@@ -33,10 +35,7 @@ import {
   saveParam,
   saveSettings,
 } from './state-dict.js';
-import { type StepAsyncOptions, type StepOptions, Stepper, type StepResult, type Watcher } from './stepper.js';
-
-/** Name of the method that Node's console.log calls. */
-export const inspect: unique symbol = Symbol.for('nodejs.util.inspect.custom');
+import { type StepAsyncOptions, type StepOptions, Stepper, type StepResult } from './stepper.js';
 
 /**
  * Base class of all first-order optimizers. Holds the param groups and their state, performs the steps, and saves and
@@ -60,7 +59,7 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
     const { name } = declaration;
     this.#declaration = declaration;
     this.#table = { ...declaration.hyperParameters, ...commonHyperParameters };
-    checkOptions(name, options, [...Object.keys(this.#table), ...Object.keys(optimizerHyperParameters)]);
+    checkOptions(name, options, optionNamesOf(declaration));
     const defaults = optionsIn(options, this.#table);
     this.#global = new Settings(name, optimizerHyperParameters, optionsIn(options, optimizerHyperParameters));
     const runner = engine();
@@ -415,15 +414,17 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
     this.dispose();
   }
 
-  /** The class and the hyper-parameters of its groups, in PyTorch's form. */
+  /** The class, the counts, every option that is set, and the params of each group by name and shape. */
   toString(): string {
     this.#stepper.checkNotDisposed();
-    const groups = this.#store.groups.map(({ settings, tensors }, g) => {
-      const elements = tensors.reduce((sum, { data }) => sum + lengthOf(data), 0);
-      const lines = Object.entries(settings.set).map(([name, value]) => `    ${name}: ${printed(value)}`);
-      return [`  group ${g}: ${tensors.length} param(s), ${elements} elements`, ...lines].join('\n');
-    });
-    return `${this.#name} (\n${groups.join('\n')}\n)`;
+    const { stepCount, skippedSteps } = this.#stepper;
+    const counts = { stepCount, skippedSteps: skippedSteps || undefined, mode: this.mode };
+    const options = Object.entries(this.#global.set).filter(([, value]) => value !== false);
+    const groups = this.#store.groups.map(({ settings, tensors }, g) => [
+      `group ${g}`,
+      { ...settings.set, ...printedParams(tensors) },
+    ]);
+    return print(this.#name, { ...counts, ...Object.fromEntries([...options, ...groups]) });
   }
 
   /** What console.log prints. It does not throw after `dispose`. @internal */
@@ -485,63 +486,8 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
     return assemble(structure, params, params.map(arrayOf));
   }
 
-  /** See {@link watch}. @internal */
-  static watch(optimizer: Optimizer, watcher: Watcher): readonly ParamState[] {
-    const stepper = optimizer.#stepper;
-    stepper.checkNotDisposed();
-    stepper.checkNoPendingStep(); // the watcher reads the params
-    if (stepper.watcher !== undefined && stepper.watcher !== watcher)
-      throw typeError(watcher.name, 'optimizer', `one that a ${stepper.watcher.name} has`, 'one of its own');
-    stepper.watcher = watcher;
-    return optimizer.#store.params;
+  /** What the functions of `internals.ts` work on. @internal */
+  static internals(optimizer: Optimizer): { stepper: Stepper; store: ParamStore; options: Settings } {
+    return { stepper: optimizer.#stepper, store: optimizer.#store, options: optimizer.#global };
   }
-
-  /** See {@link rebind}. @internal */
-  static rebind(optimizer: Optimizer, key: string | number, array: Float32Array): void {
-    optimizer.#stepper.checkNotDisposed();
-    optimizer.#stepper.checkNoPendingStep();
-    optimizer.#store.rebind(key, array);
-  }
-
-  /** See {@link optionsOf}. @internal */
-  static optionsOf(optimizer: Optimizer): Readonly<Record<string, unknown>> {
-    return optimizer.#global.set;
-  }
-
-  /** See {@link resetState}. @internal */
-  static resetState(optimizer: Optimizer): void {
-    optimizer.#stepper.checkNotBusy();
-    optimizer.#stepper.checkNoPendingStep();
-    optimizer.#store.resetState();
-    optimizer.#stepper.stepCount = 0;
-    optimizer.#stepper.skippedSteps = 0;
-  }
-}
-
-/** Registers a watcher of an optimizer's steps, and returns the optimizer's params. @internal */
-export function watch(optimizer: Optimizer, watcher: Watcher): readonly ParamState[] {
-  return Optimizer.watch(optimizer, watcher);
-}
-
-/**
- * Replaces a param's array by another of the same length and keeps the param's state. For memory that moved, such as a
- * WebAssembly heap that grew. @internal
- */
-export function rebind(optimizer: Optimizer, key: string | number, array: Float32Array): void {
-  Optimizer.rebind(optimizer, key, array);
-}
-
-/** The options of an optimizer as a whole, such as `clipNorm`, as they are now. @internal */
-export function optionsOf(optimizer: Optimizer): Readonly<Record<string, unknown>> {
-  return Optimizer.optionsOf(optimizer);
-}
-
-/** Makes the state of each param and the counts those of a new optimizer. Params and options stay. @internal */
-export function resetState(optimizer: Optimizer): void {
-  Optimizer.resetState(optimizer);
-}
-
-function printed(value: unknown): string {
-  if (typeof value === 'function') return value.name === '' ? 'schedule' : `schedule ${value.name}`;
-  return Array.isArray(value) ? `[${value.map(printed).join(', ')}]` : String(value);
 }

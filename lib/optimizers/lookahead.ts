@@ -2,9 +2,11 @@ import { rangeError, show, typeError } from '../check/errors.js';
 import { checkInteger, checkNumber, checkOptions } from '../check/options.js';
 import { checkFloat32, checkLength, copyInto, floatsOf, lengthOf } from '../check/typed-array.js';
 import { checkHook } from '../core/hooks.js';
-import { inspect, Optimizer, watch } from '../core/optimizer.js';
+import { watch } from '../core/internals.js';
+import { Optimizer } from '../core/optimizer.js';
 import type { ParamState } from '../core/param-state.js';
 import type { Grads } from '../core/params.js';
+import { inspect, print } from '../core/print.js';
 import type { Schedule } from '../core/schedule.js';
 import type { LoadOptions, StateDict } from '../core/state-dict.js';
 import type { StepAsyncOptions, StepOptions, StepResult, Watcher } from '../core/stepper.js';
@@ -249,13 +251,15 @@ export class Lookahead<O extends Optimizer = Optimizer> {
     }
   }
 
+  /** The class, its options, and the inner optimizer. */
   toString(): string {
-    return `${who} (k: ${this.#k}, alpha: ${this.#alpha})\n${this.#inner.toString()}`;
+    this.#inner.stepCount; // throws after `dispose`
+    return this[inspect]();
   }
 
-  /** @internal */
+  /** What console.log prints. It does not throw after `dispose`. @internal */
   [inspect](): string {
-    return `${who} (k: ${this.#k}, alpha: ${this.#alpha})\n${this.#inner[inspect]()}`;
+    return print(who, { k: this.#k, alpha: this.#alpha, optimizer: this.#inner });
   }
 }
 

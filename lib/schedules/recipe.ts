@@ -1,6 +1,5 @@
 import { show, typeError } from '../check/errors.js';
-import type { Schedule } from '../core/schedule.js';
-import { howMade } from './common.js';
+import { howMade, type Schedule } from '../core/schedule.js';
 import * as compose from './compose.js';
 import * as cosines from './cosine.js';
 import * as cyclic from './cyclic.js';

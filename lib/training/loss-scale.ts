@@ -1,6 +1,7 @@
 import { show, typeError } from '../check/errors.js';
 import { checkFloat, checkInteger, checkNumber, checkOptions } from '../check/options.js';
 import type { Grads } from '../core/params.js';
+import { inspect, print } from '../core/print.js';
 import { type StepOptions, type StepResult, unscale } from '../core/stepper.js';
 import { innerOptimizer } from './param-groups.js';
 
@@ -204,6 +205,16 @@ export class LossScale {
     this.#growthTracker = loaded.growthTracker;
     this.#stepped.clear();
     this.#hasSkipped = false;
+  }
+
+  /** The class, the scale and the options. */
+  toString(): string {
+    return print(who, { ...this.stateDict() });
+  }
+
+  /** What console.log prints. @internal */
+  [inspect](): string {
+    return this.toString();
   }
 }
 
