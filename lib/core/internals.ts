@@ -1,7 +1,22 @@
-import { typeError } from '../check/errors.js';
+import { show, typeError } from '../check/errors.js';
+import { otherCopyHint, thisCopy } from '../engine/copies.js';
 import { Optimizer } from './optimizer.js';
 import type { ParamState } from './param-state.js';
 import type { Watcher } from './stepper.js';
+
+thisCopy.isOptimizer = (value) =>
+  value instanceof Optimizer || (typeof value === 'function' && value.prototype instanceof Optimizer);
+
+/** The error for a value that is no optimizer, or one of another copy of the package. */
+export function notAnOptimizer(
+  who: string,
+  value: unknown,
+  argument = 'optimizer',
+  expected = 'an optimizer',
+): TypeError {
+  const hint = otherCopyHint((copy) => copy.isOptimizer?.(value));
+  return typeError(who, argument, show(value), expected, hint);
+}
 
 // What other floors of the library may do with an optimizer, and users may not.
 

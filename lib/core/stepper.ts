@@ -1,9 +1,9 @@
-import { rangeError, show, typeError } from '../check/errors.js';
+import { rangeError, typeError } from '../check/errors.js';
 import { checkFloat, checkOptions } from '../check/options.js';
 import { floatsOf, isFloat32 } from '../check/typed-array.js';
 import type { Block } from '../engine/block.js';
 import { Control, Fault } from '../engine/engine.js';
-import { isPinned, pinned } from '../engine/memory.js';
+import { isPinned, notPinned } from '../engine/memory.js';
 import type { Declaration, Formula } from './declaration.js';
 import { Gradients, type ReadGrad } from './gradients.js';
 import { Hooks } from './hooks.js';
@@ -176,8 +176,7 @@ export class Stepper {
     this.#gradients.read(grads, read);
     this.#gradients.checkAhead(read);
     this.#store.checkParams();
-    for (const { path, data } of params)
-      if (!isPinned(engine, data)) throw typeError(this.#name, path, show(data), pinned);
+    for (const { path, data } of params) if (!isPinned(engine, data)) throw notPinned(this.#name, path, data);
     checkSettled(this.#name, extents, this.#queue.params);
     if (signal !== undefined) checkNotAborted(signal);
     return { gradScale, signal, read };

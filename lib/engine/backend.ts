@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { rangeError, show } from '../check/errors.js';
 import { checkInteger } from '../check/options.js';
+import { thisCopy } from './copies.js';
 import type { Engine, Isa } from './engine.js';
 import { loadAddon, nativeEngine } from './native.js';
 import { referenceEngine } from './reference.js';
@@ -69,6 +70,7 @@ function select(): Engine {
       `one that this machine has: ${addon.isas.map((a) => `"${a}"`).join(' or ')}`,
     );
   }
+  thisCopy.owns = engine.owns;
   // The thread count belongs to the process, and another worker may have set it.
   if (threads !== undefined || addon.threads() === 0)
     engine.setThreads(threads ?? Math.min(availableParallelism(), maxThreads));

@@ -2,7 +2,7 @@ import { rangeError, show, typeError } from '../check/errors.js';
 import { checkInteger, checkNumber, checkOptions } from '../check/options.js';
 import { checkFloat32, checkLength, copyInto, floatsOf, lengthOf } from '../check/typed-array.js';
 import { checkHook } from '../core/hooks.js';
-import { watch } from '../core/internals.js';
+import { notAnOptimizer, watch } from '../core/internals.js';
 import { Optimizer } from '../core/optimizer.js';
 import type { ParamState } from '../core/param-state.js';
 import type { Grads } from '../core/params.js';
@@ -72,8 +72,7 @@ export class Lookahead<O extends Optimizer = Optimizer> {
   readonly #watcher: Watcher;
 
   constructor(optimizer: O, options: LookaheadOptions = {}) {
-    if (!((optimizer as unknown) instanceof Optimizer))
-      throw typeError(who, 'optimizer', show(optimizer), 'an optimizer');
+    if (!((optimizer as unknown) instanceof Optimizer)) throw notAnOptimizer(who, optimizer);
     // ScheduleFree rewrites the params from z and x in each step, which would discard what the slow weights wrote.
     const scheduleFree = [ScheduleFreeSGD, ScheduleFreeAdamW].find(
       (Class) => (optimizer as Optimizer) instanceof Class,
