@@ -1,4 +1,5 @@
 // The tarball as users get it: what is in it, and that it loads as CommonJS and as an ES module.
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { publint } from 'publint';
 import { describe, expect, test } from 'vitest';
@@ -29,6 +30,18 @@ describe('content', () => {
       Object.keys(manifest.scripts).filter((name) => /^(pre|post)?install$/.test(name)),
       'scripts that npm would run at install',
     ).toEqual([]);
+  });
+
+  // Yarn installs node-gyp, and 20 packages with it, for a package whose scripts name it.
+  test('no script names node-gyp', () => {
+    expect(Object.values(manifest.scripts).filter((script) => script.includes('node-gyp'))).toEqual([]);
+  });
+
+  test('the ES modules spell out the names that they export', () => {
+    for (const file of ['dist/index.mjs', 'dist/tfjs/index.mjs'])
+      expect(readFileSync(join(installed, file), 'utf8')).toMatch(
+        /^export \{\n( {2}\w+,\n)+\} from '\.\/index\.js';\n$/,
+      );
   });
 
   test('it contains nothing but the product', () => {
