@@ -1,7 +1,6 @@
 import type * as debuggers from 'node:inspector';
 import { createRequire } from 'node:module';
 import { isSharedArrayBuffer } from 'node:util/types';
-import * as threads from 'node:worker_threads';
 import { show, typeError } from '../check/errors.js';
 import { bufferOf, copyInto, isFloat32, lengthOf } from '../check/typed-array.js';
 import { otherCopyHint } from './copies.js';
@@ -79,10 +78,11 @@ function isWasmMemory(buffer: ArrayBuffer): boolean {
   return true;
 }
 
-const { isMarkedAsUntransferable } = threads as { isMarkedAsUntransferable?: (value: unknown) => boolean };
-
 /** Whether a buffer is untransferable only because of `markAsUntransferable`, as far as the runtime reveals it. */
 function isMarked(buffer: ArrayBuffer): boolean {
+  // Loaded here, not at the top: it adds a tenth to the time of require('schuss').
+  const threads = require('node:worker_threads') as { isMarkedAsUntransferable?: (value: unknown) => boolean };
+  const { isMarkedAsUntransferable } = threads;
   if (isMarkedAsUntransferable !== undefined) return isMarkedAsUntransferable(buffer);
   // Node 20 lacks isMarkedAsUntransferable.
   return !isWasmForDebugger(buffer);

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { publint } from 'publint';
 import { describe, expect, test } from 'vitest';
 import manifest from '../../package.json';
+import { all } from '../support/sample.js';
 import { packed } from '../support/tarball.js';
 
 const { installed, files, run } = packed();
@@ -70,6 +71,29 @@ describe('loading', () => {
     expect(cjs.length).toBeGreaterThan(0);
     expect(esm).toEqual(cjs);
     expect(different, 'names that differ between require and import').toEqual([]);
+  });
+
+  test('require loads a file when one of its names is first used', () => {
+    const code = `
+      const schuss = require('schuss');
+      const loaded = () => Object.keys(require.cache).filter((file) => /dist|ml-matrix/.test(file));
+      const counts = [loaded().length];
+      new schuss.Adam(new Float32Array(1), { lr: schuss.cosine(1, { steps: 9 }) });
+      const heavy = /ml-matrix|sfo|checkpoint|ensembles|second-order|lion/;
+      console.log(JSON.stringify([...counts, loaded().filter((file) => heavy.test(file))]));`;
+    expect(JSON.parse(run('-e', code))).toEqual([1, []]);
+  });
+
+  test.runIf(all)('each name loads on its own, and stays the same', () => {
+    const code = `
+      const names = Object.keys(require('schuss'));
+      for (const name of names) {
+        for (const file of Object.keys(require.cache)) delete require.cache[file];
+        const schuss = require('schuss');
+        if (schuss[name] === undefined || schuss[name] !== schuss[name]) console.log(name);
+      }
+      console.log(names.length);`;
+    expect(Number(run('-e', code))).toBeGreaterThan(70);
   });
 
   test('a step runs without a binary', () => {
