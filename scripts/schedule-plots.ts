@@ -18,11 +18,13 @@ const drawn: Readonly<Record<string, (step: number) => number>> = {
   cosineWarmRestarts: s.cosineWarmRestarts(1, { first: 14, multiplier: 2 }),
   cyclic: s.cyclic({ base: 0.1, max: 1, stepsUp: 16, mode: 'triangular2' }),
   oneCycle: s.oneCycle(1, { totalSteps: 100 }),
+  swaAnnealing: s.swaAnnealing(1, { swaLr: 0.5, annealSteps: 60 }),
   warmup: s.warmup(s.cosine(1, { steps: 80 }), { steps: 20 }),
   warmupStableDecay: s.warmupStableDecay(1, { warmup: 10, stable: 60, decay: 30 }),
   cyclicMomentum: s.cyclicMomentum({ stepsUp: 25, base: 0.6, max: 0.95 }),
   oneCycleMomentum: s.oneCycleMomentum({ totalSteps: 100, base: 0.6 }),
   nesterovMomentum: (step) => s.nesterovMomentum()(step * 50), // in steps of 50, because it changes over thousands
+  multiplicative: s.multiplicative(1, (k) => (k % 20 < 10 ? 0.95 : 1)),
   multiply: s.multiply(s.cosine(1, { steps: 100 }), s.stepDecay(1, { every: 50, factor: 0.5 })),
   sequence: s.sequence([s.constant(0.5), s.cosine(1, { steps: 60 })], { boundaries: [40] }),
   perEpoch: s.perEpoch(s.exponentialDecay(1, { gamma: 0.7 }), 10),

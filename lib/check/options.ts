@@ -1,5 +1,6 @@
 import { closest, distance } from 'fastest-levenshtein';
 import { rangeError, show, typeError } from './errors.js';
+import { synonyms } from './synonyms.js';
 
 /** An interval in mathematical notation: `[0, 1)`, `(0, inf)`. */
 export type Range = `${'[' | '('}${number | '-inf'}, ${number | 'inf'}${']' | ')'}`;
@@ -92,9 +93,23 @@ export function nearest(word: string, known: readonly string[]): string | undefi
     : undefined;
 }
 
+/** A name in any of its spellings: `weight_decay`, `weightDecay` and `weightdecay` are the same. */
+const plain = (name: string): string => name.toLowerCase().replaceAll(/[_-]/g, '');
+
+/** The known option that an unknown one means: in another spelling, in another library, or with a typing error. */
+function meant(option: string, known: readonly string[]): string | undefined {
+  const name = plain(option);
+  const others = Object.hasOwn(synonyms, name) ? (synonyms[name] as readonly string[]) : [];
+  return (
+    known.find((own) => plain(own) === name) ??
+    others.find((own) => known.includes(own.replace(/\[\d\]$/, ''))) ??
+    nearest(option, known)
+  );
+}
+
 /**
  * Refuses options that are not an object, or have a key that is not in `known`.
- * @throws TypeError that names the key and the nearest known one
+ * @throws TypeError that names the key and the known one that it means
  */
 export function checkOptions(
   who: string,
@@ -106,7 +121,7 @@ export function checkOptions(
   }
   for (const key of Object.keys(options)) {
     if (known.includes(key)) continue;
-    const near = nearest(key, known);
+    const near = meant(key, known);
     throw typeError(
       who,
       key,

@@ -2,6 +2,7 @@ import { mkdir, readdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { rangeError, show, typeError } from '../check/errors.js';
 import { checkInteger, checkOptions } from '../check/options.js';
+import { inspect, print } from '../core/print.js';
 import { replaceFile } from './background.js';
 import {
   checkLoad,
@@ -164,6 +165,16 @@ export class CheckpointManager {
       hint: `the latest: ${first.message}`,
       cause: first,
     });
+  }
+
+  /** The class, the directory and the options. */
+  toString(): string {
+    return print(who, { directory: this.#directory, keep: this.#keep, every: this.#every });
+  }
+
+  /** What console.log prints. @internal */
+  [inspect](): string {
+    return this.toString();
   }
 
   #pathOf(step: number): string {

@@ -130,6 +130,11 @@ export const optimizerHyperParameters = {
   flushDenormals: { default: false },
 } as const satisfies HyperParameters;
 
+/** The names of all options of an optimizer with this declaration. */
+export function optionNamesOf({ hyperParameters }: Declaration): string[] {
+  return Object.keys({ ...hyperParameters, ...commonHyperParameters, ...optimizerHyperParameters });
+}
+
 /** Options of one param group of the class declared by `D`. */
 export type GroupOptionsOf<D extends Declaration> = OptionsFrom<D['hyperParameters'] & typeof commonHyperParameters>;
 /** Options of an optimizer of the class declared by `D`. */

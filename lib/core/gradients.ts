@@ -10,7 +10,7 @@ import {
   lengthOf,
 } from '../check/typed-array.js';
 import type { Plan, Rows } from '../engine/engine.js';
-import { isPinned, pinned } from '../engine/memory.js';
+import { isPinned, notPinned } from '../engine/memory.js';
 import { checkApart, disjoint, type Extent, extentOf, union } from './extents.js';
 import type { ParamState } from './param-state.js';
 import type { ParamStore } from './param-store.js';
@@ -171,7 +171,7 @@ export class Gradients {
   }
 
   #checkPinned(path: string, array: Float32Array | Rows): void {
-    if (!isPinned(this.#store.engine, array)) throw typeError(this.#store.name, path, show(array), pinned);
+    if (!isPinned(this.#store.engine, array)) throw notPinned(this.#store.name, path, array);
   }
 
   #check(param: ParamState, grad: Float32Array | ReadSparseGrad): void {

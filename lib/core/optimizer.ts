@@ -11,13 +11,16 @@ import {
   type HyperParameter,
   type OptionsOf,
   optimizerHyperParameters,
+  optionNamesOf,
   type ResolvedOf,
   type SettingsFrom,
 } from './declaration.js';
+import { checkHook } from './hooks.js';
 import type { Group, ParamGroup } from './param-group.js';
 import type { ParamState } from './param-state.js';
 import { type HyperParameterTable, optionsIn, ParamStore } from './param-store.js';
 import { type Arrays, assemble, collect, type FoundGroup, type Grads, type GroupOf, type Params } from './params.js';
+import { inspect, print, printedParams } from './print.js';
 import type { Schedule } from './schedule.js';
 import { Settings } from './settings.js';
 import {
@@ -32,10 +35,7 @@ import {
   saveParam,
   saveSettings,
 } from './state-dict.js';
-import { type StepAsyncOptions, type StepOptions, Stepper, type StepResult, type Watcher } from './stepper.js';
-
-/** Name of the method that Node's console.log calls. */
-export const inspect: unique symbol = Symbol.for('nodejs.util.inspect.custom');
+import { type StepAsyncOptions, type StepOptions, Stepper, type StepResult } from './stepper.js';
 
 /**
  * Base class of all first-order optimizers. Holds the param groups and their state, performs the steps, and saves and
@@ -59,7 +59,7 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
     const { name } = declaration;
     this.#declaration = declaration;
     this.#table = { ...declaration.hyperParameters, ...commonHyperParameters };
-    checkOptions(name, options, [...Object.keys(this.#table), ...Object.keys(optimizerHyperParameters)]);
+    checkOptions(name, options, optionNamesOf(declaration));
     const defaults = optionsIn(options, this.#table);
     this.#global = new Settings(name, optimizerHyperParameters, optionsIn(options, optimizerHyperParameters));
     const runner = engine();
@@ -162,9 +162,7 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
   }
 
   set lr(value: number | Schedule) {
-    this.#stepper.checkNotBusy();
-    const { groups } = this.#store;
-    this.#prepareChange(groups, 'lr', value)();
+    this.#stepper.assign(() => this.#prepareChange(this.#store.groups, 'lr', value)());
   }
 
   /** Number of applied steps. Schedules are evaluated at stepCount + 1. */
@@ -262,6 +260,56 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
    */
   async stepAsync(grads: Grads, options?: StepAsyncOptions): Promise<StepResult> {
     return this.#stepper.stepAsync(grads, options);
+  }
+
+  /**
+   * Calls a function before each step: with `stepAsync`, when the step starts. It may change the gradients in place and
+   * assign options such as `lr`; both count in this step. It may not step. If it throws, the step has changed nothing,
+   * and throws the same.
+   *
+   * @param hook Receives this optimizer, and the gradients as they were given. A returned value is ignored; a promise is
+   *   not awaited.
+   * @returns A function that removes the hook.
+   * @throws TypeError if it is not a function
+   * @example
+   * ```ts
+   * import { gradNorm, SGD } from 'schuss';
+   * const sgd = new SGD(new Float32Array(2), { lr: 0.1 });
+   * const norms: number[] = [];
+   * const remove = sgd.registerStepPreHook((_, grads) => norms.push(gradNorm(grads)));
+   * sgd.step(new Float32Array([3, 4])); // norms is [5]
+   * remove();
+   * ```
+   * @see PyTorch's `Optimizer.register_step_pre_hook`
+   */
+  registerStepPreHook(hook: (optimizer: this, grads: Grads) => void): () => void {
+    this.#stepper.checkNotDisposed();
+    checkHook(`${this.#name}.registerStepPreHook`, hook);
+    return this.#stepper.preHooks.add((grads) => hook(this, grads));
+  }
+
+  /**
+   * Calls a function after each step, a skipped one too: with `stepAsync`, before its promise settles. It may assign
+   * options such as `lr`, but may not step. If it throws, `step` throws the same, but the step has been taken.
+   *
+   * @param hook Receives this optimizer and the result of the step. A returned value is ignored; a promise is not awaited.
+   * @returns A function that removes the hook.
+   * @throws TypeError if it is not a function
+   * @example
+   * ```ts
+   * import { SGD } from 'schuss';
+   * const sgd = new SGD(new Float32Array(2), { lr: 0.1, skipNonFinite: true });
+   * sgd.registerStepPostHook((optimizer, { applied }) => {
+   *   if (!applied) console.log(`a step was skipped after ${optimizer.stepCount} steps`);
+   * });
+   * sgd.step(new Float32Array([NaN, 0])); // prints: a step was skipped after 0 steps
+   * ```
+   * @see PyTorch's `Optimizer.register_step_post_hook`
+   */
+  registerStepPostHook(hook: (optimizer: this, result: StepResult) => void): () => void {
+    this.#stepper.checkNotDisposed();
+    checkHook(`${this.#name}.registerStepPostHook`, hook);
+    return this.#stepper.postHooks.add((result) => hook(this, result));
   }
 
   // ---- Saving and loading ----
@@ -366,15 +414,17 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
     this.dispose();
   }
 
-  /** The class and the hyper-parameters of its groups, in PyTorch's form. */
+  /** The class, the counts, every option that is set, and the params of each group by name and shape. */
   toString(): string {
     this.#stepper.checkNotDisposed();
-    const groups = this.#store.groups.map(({ settings, tensors }, g) => {
-      const elements = tensors.reduce((sum, { data }) => sum + lengthOf(data), 0);
-      const lines = Object.entries(settings.set).map(([name, value]) => `    ${name}: ${printed(value)}`);
-      return [`  group ${g}: ${tensors.length} param(s), ${elements} elements`, ...lines].join('\n');
-    });
-    return `${this.#name} (\n${groups.join('\n')}\n)`;
+    const { stepCount, skippedSteps } = this.#stepper;
+    const counts = { stepCount, skippedSteps: skippedSteps || undefined, mode: this.mode };
+    const options = Object.entries(this.#global.set).filter(([, value]) => value !== false);
+    const groups = this.#store.groups.map(({ settings, tensors }, g) => [
+      `group ${g}`,
+      { ...settings.set, ...printedParams(tensors) },
+    ]);
+    return print(this.#name, { ...counts, ...Object.fromEntries([...options, ...groups]) });
   }
 
   /** What console.log prints. It does not throw after `dispose`. @internal */
@@ -406,7 +456,7 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
     const added = this.#store.add(found, pathOf);
     const views = added.map((group) =>
       group.view<SettingsFrom<D['hyperParameters'] & typeof commonHyperParameters>>(this.#table, (name, value) =>
-        this.#stepper.exclusively(() => this.#prepareChange([group], name, value)()),
+        this.#stepper.assign(() => this.#prepareChange([group], name, value)()),
       ),
     );
     this.#views = Object.freeze([...this.#views, ...views]);
@@ -436,63 +486,8 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
     return assemble(structure, params, params.map(arrayOf));
   }
 
-  /** See {@link watch}. @internal */
-  static watch(optimizer: Optimizer, watcher: Watcher): readonly ParamState[] {
-    const stepper = optimizer.#stepper;
-    stepper.checkNotDisposed();
-    stepper.checkNoPendingStep(); // the watcher reads the params
-    if (stepper.watcher !== undefined && stepper.watcher !== watcher)
-      throw typeError(watcher.name, 'optimizer', `one that a ${stepper.watcher.name} has`, 'one of its own');
-    stepper.watcher = watcher;
-    return optimizer.#store.params;
+  /** What the functions of `internals.ts` work on. @internal */
+  static internals(optimizer: Optimizer): { stepper: Stepper; store: ParamStore; options: Settings } {
+    return { stepper: optimizer.#stepper, store: optimizer.#store, options: optimizer.#global };
   }
-
-  /** See {@link rebind}. @internal */
-  static rebind(optimizer: Optimizer, key: string | number, array: Float32Array): void {
-    optimizer.#stepper.checkNotDisposed();
-    optimizer.#stepper.checkNoPendingStep();
-    optimizer.#store.rebind(key, array);
-  }
-
-  /** See {@link optionsOf}. @internal */
-  static optionsOf(optimizer: Optimizer): Readonly<Record<string, unknown>> {
-    return optimizer.#global.set;
-  }
-
-  /** See {@link resetState}. @internal */
-  static resetState(optimizer: Optimizer): void {
-    optimizer.#stepper.checkNotBusy();
-    optimizer.#stepper.checkNoPendingStep();
-    optimizer.#store.resetState();
-    optimizer.#stepper.stepCount = 0;
-    optimizer.#stepper.skippedSteps = 0;
-  }
-}
-
-/** Registers a watcher of an optimizer's steps, and returns the optimizer's params. @internal */
-export function watch(optimizer: Optimizer, watcher: Watcher): readonly ParamState[] {
-  return Optimizer.watch(optimizer, watcher);
-}
-
-/**
- * Replaces a param's array by another of the same length and keeps the param's state. For memory that moved, such as a
- * WebAssembly heap that grew. @internal
- */
-export function rebind(optimizer: Optimizer, key: string | number, array: Float32Array): void {
-  Optimizer.rebind(optimizer, key, array);
-}
-
-/** The options of an optimizer as a whole, such as `clipNorm`, as they are now. @internal */
-export function optionsOf(optimizer: Optimizer): Readonly<Record<string, unknown>> {
-  return Optimizer.optionsOf(optimizer);
-}
-
-/** Makes the state of each param and the counts those of a new optimizer. Params and options stay. @internal */
-export function resetState(optimizer: Optimizer): void {
-  Optimizer.resetState(optimizer);
-}
-
-function printed(value: unknown): string {
-  if (typeof value === 'function') return value.name === '' ? 'schedule' : `schedule ${value.name}`;
-  return Array.isArray(value) ? `[${value.map(printed).join(', ')}]` : String(value);
 }

@@ -10,3 +10,21 @@
  * ```
  */
 export type Schedule = (step: number) => number;
+
+/** The function that made a schedule, and its arguments. */
+export interface Made {
+  readonly name: string;
+  readonly args: readonly unknown[];
+}
+
+const made = new WeakMap<Schedule, Made>();
+
+/** How a schedule of ours was made. undefined for a function of the user. */
+export function howMade(schedule: Schedule): Made | undefined {
+  return made.get(schedule);
+}
+
+/** Notes how a schedule was made. */
+export function noteMade(schedule: Schedule, how: Made): void {
+  made.set(schedule, how);
+}

@@ -1,11 +1,12 @@
-import { rangeError, show, typeError } from '../check/errors.js';
+import { rangeError, typeError } from '../check/errors.js';
 import { checkFloat, checkOptions } from '../check/options.js';
 import { floatsOf, isFloat32 } from '../check/typed-array.js';
 import type { Block } from '../engine/block.js';
 import { Control, Fault } from '../engine/engine.js';
-import { isPinned, pinned } from '../engine/memory.js';
+import { isPinned, notPinned } from '../engine/memory.js';
 import type { Declaration, Formula } from './declaration.js';
 import { Gradients, type ReadGrad } from './gradients.js';
+import { Hooks } from './hooks.js';
 import type { ParamState } from './param-state.js';
 import type { ParamStore } from './param-store.js';
 import type { Grads } from './params.js';
@@ -70,6 +71,8 @@ export class Stepper {
   skippedSteps = 0;
   watcher: Watcher | undefined = undefined;
   isDisposed = false;
+  readonly preHooks = new Hooks<Grads>();
+  readonly postHooks = new Hooks<StepResult>();
   readonly #name: string;
   readonly #store: ParamStore;
   readonly #global: Settings;
@@ -85,6 +88,8 @@ export class Stepper {
    * stays true if vm's timeout ends the call, because `finally` does not run then.
    */
   #isBusy = false;
+  /** True while a hook runs. It may assign options, and nothing else. */
+  #isInHook = false;
 
   constructor(declaration: Declaration, store: ParamStore, global: Settings, start: Formula['start']) {
     this.#name = declaration.name;
@@ -97,6 +102,13 @@ export class Stepper {
   step(grads: Grads, options?: StepOptions): StepResult {
     this.checkNotBusy();
     this.checkNoPendingStep();
+    this.#runHooks(this.preHooks, grads);
+    const result = this.#step(grads, options);
+    this.#runHooks(this.postHooks, result);
+    return result;
+  }
+
+  #step(grads: Grads, options: StepOptions | undefined): StepResult {
     this.#isBusy = true;
     try {
       // User code runs first, so that it cannot change what was checked.
@@ -116,6 +128,7 @@ export class Stepper {
       this.checkNotBusy();
       const { gradScale, signal, read } = this.exclusively(() => this.#readAhead(grads, options));
       const start = (done: () => void): void => {
+        this.#runHooks(this.preHooks, grads);
         this.exclusively(() => {
           this.#resolve();
           this.#prepare(read, gradScale);
@@ -123,7 +136,9 @@ export class Stepper {
         this.#store.plan.stepAsync(() => {
           // Settles before `done`, which may reject the next step at once: promises settle in order.
           try {
-            resolve(this.#finish(read));
+            const result = this.#finish(read);
+            this.#runHooks(this.postHooks, result);
+            resolve(result);
           } catch (error) {
             reject(error);
           }
@@ -132,6 +147,16 @@ export class Stepper {
       };
       this.#queue.add(this.#store.extents, { grads: this.#gradients.extentsOf(read), start, reject }, signal);
     });
+  }
+
+  #runHooks<T>(hooks: Hooks<T>, value: T): void {
+    if (hooks.isEmpty) return;
+    this.#isInHook = true;
+    try {
+      hooks.run(value);
+    } finally {
+      this.#isInHook = false;
+    }
   }
 
   /** Reads and checks the arguments of a step that runs later. */
@@ -151,8 +176,7 @@ export class Stepper {
     this.#gradients.read(grads, read);
     this.#gradients.checkAhead(read);
     this.#store.checkParams();
-    for (const { path, data } of params)
-      if (!isPinned(engine, data)) throw typeError(this.#name, path, show(data), pinned);
+    for (const { path, data } of params) if (!isPinned(engine, data)) throw notPinned(this.#name, path, data);
     checkSettled(this.#name, extents, this.#queue.params);
     if (signal !== undefined) checkNotAborted(signal);
     return { gradScale, signal, read };
@@ -273,6 +297,18 @@ export class Stepper {
   }
 
   checkNotBusy(): void {
+    this.#checkMayAssign();
+    if (this.#isInHook)
+      throw typeError(
+        this.#name,
+        'this',
+        'an optimizer in the middle of a hook',
+        'to wait until that hook has returned',
+        'a hook may assign options and change gradients, but not step',
+      );
+  }
+
+  #checkMayAssign(): void {
     this.checkNotDisposed();
     if (this.#isBusy)
       throw typeError(
@@ -306,6 +342,16 @@ export class Stepper {
   /** Runs `action`, which may run user code (getters, proxies). That code cannot change the optimizer meanwhile. */
   exclusively<T>(action: () => T): T {
     this.checkNotBusy();
+    return this.#whileBusy(action);
+  }
+
+  /** Like {@link exclusively}, for the assignment of an option, which a hook may do too. */
+  assign(action: () => void): void {
+    this.#checkMayAssign();
+    this.#whileBusy(action);
+  }
+
+  #whileBusy<T>(action: () => T): T {
     this.#isBusy = true;
     try {
       return action();

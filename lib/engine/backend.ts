@@ -1,12 +1,11 @@
-import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { join } from 'node:path';
 import { rangeError, show } from '../check/errors.js';
 import { checkInteger } from '../check/options.js';
+import { thisCopy } from './copies.js';
 import type { Engine, Isa } from './engine.js';
 import { loadAddon, nativeEngine } from './native.js';
-import { root } from './prebuilds.js';
 import { referenceEngine } from './reference.js';
+import { remedyFor } from './remedy.js';
 
 /** The backend in use, as {@link backend} reports it. */
 export interface Backend {
@@ -53,10 +52,10 @@ function select(): Engine {
     const absence = `no native addon for ${process.platform}-${process.arch} (${reason})`;
     if (name === 'native' || isa !== undefined) {
       const variable = name === 'native' ? 'SCHUSS_BACKEND=native' : `SCHUSS_ISA=${isa}`;
-      throw new Error(`schuss: ${variable}: there is ${absence}; ${remedy()}`, { cause });
+      throw new Error(`schuss: ${variable}: there is ${absence}; ${remedyFor(cause as Error)}`, { cause });
     }
     process.emitWarning(
-      `${absence}: the JavaScript reference runs, with the same results but slower. ${remedy()}. ` +
+      `${absence}: the JavaScript reference runs, with the same results but slower. ${remedyFor(cause as Error)}. ` +
         'SCHUSS_BACKEND=js silences this.',
       { type: 'SchussWarning', code: 'SCHUSS_NO_NATIVE' },
     );
@@ -71,16 +70,11 @@ function select(): Engine {
       `one that this machine has: ${addon.isas.map((a) => `"${a}"`).join(' or ')}`,
     );
   }
+  thisCopy.owns = engine.owns;
   // The thread count belongs to the process, and another worker may have set it.
   if (threads !== undefined || addon.threads() === 0)
     engine.setThreads(threads ?? Math.min(availableParallelism(), maxThreads));
   return engine;
-}
-
-/** The command that builds the addon, in a clone or in an installed package. */
-function remedy(): string {
-  const command = existsSync(join(root, 'binding.gyp')) ? 'npm run build' : 'npx schuss build';
-  return `\`${command}\` compiles it, with Python 3 and a C++17 compiler`;
 }
 
 /** Why the JavaScript reference runs, or undefined if the addon runs. @internal */

@@ -1,8 +1,9 @@
 import type * as debuggers from 'node:inspector';
 import { createRequire } from 'node:module';
 import { isSharedArrayBuffer } from 'node:util/types';
-import * as threads from 'node:worker_threads';
+import { show, typeError } from '../check/errors.js';
 import { bufferOf, copyInto, isFloat32, lengthOf } from '../check/typed-array.js';
+import { otherCopyHint } from './copies.js';
 import type { Engine, Rows } from './engine.js';
 
 /** A copy of an array in an ordinary ArrayBuffer, which can be transferred. */
@@ -12,9 +13,14 @@ export function copyFloats(engine: Engine, array: Float32Array): Float32Array {
   return copy;
 }
 
-/** How errors describe memory that a step on another thread accepts. */
-export const pinned =
+const pinned =
   'memory that stays in place while a step runs on another thread: allocate(length), a SharedArrayBuffer or a WebAssembly.Memory';
+
+/** The error for an array that a step on another thread cannot take. */
+export function notPinned(who: string, path: string, array: Float32Array | Rows): TypeError {
+  const hint = otherCopyHint(({ owns }) => isFloat32(array) && owns?.(array));
+  return typeError(who, path, show(array), pinned, hint);
+}
 
 /**
  * Whether an array's memory can be neither freed nor moved from JavaScript while a step uses it. A plain ArrayBuffer
@@ -72,10 +78,11 @@ function isWasmMemory(buffer: ArrayBuffer): boolean {
   return true;
 }
 
-const { isMarkedAsUntransferable } = threads as { isMarkedAsUntransferable?: (value: unknown) => boolean };
-
 /** Whether a buffer is untransferable only because of `markAsUntransferable`, as far as the runtime reveals it. */
 function isMarked(buffer: ArrayBuffer): boolean {
+  // Loaded here, not at the top: it adds a tenth to the time of require('schuss').
+  const threads = require('node:worker_threads') as { isMarkedAsUntransferable?: (value: unknown) => boolean };
+  const { isMarkedAsUntransferable } = threads;
   if (isMarkedAsUntransferable !== undefined) return isMarkedAsUntransferable(buffer);
   // Node 20 lacks isMarkedAsUntransferable.
   return !isWasmForDebugger(buffer);

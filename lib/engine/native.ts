@@ -51,7 +51,12 @@ interface Addon extends BlockFunctions {
 
 /** Loads the addon from build/ or prebuilds/. @throws Error that says why there is none */
 export function loadAddon(): Addon {
-  return findAddon().addon as Addon;
+  const { addon, file } = findAddon();
+  const { isas, engine } = (addon ?? {}) as Partial<Addon>;
+  // A bundler that empties files, an alias or a mock puts something else in its place.
+  if (!Array.isArray(isas) || isas.length === 0 || typeof engine !== 'function')
+    throw new Error(`${file} is not the addon of schuss`);
+  return addon as Addon;
 }
 
 /** Length from which large pages pay: 4 MB. */

@@ -2,11 +2,17 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join, resolve } from 'node:path';
 
-/** Root folder of the package. The path is the same from lib/engine and from dist/engine. */
-export const root = join(__dirname, '..', '..');
+// A bundle that is an ES module has no __dirname, and no files of the package around it.
+const here = typeof __dirname === 'string' ? __dirname : undefined;
 
-/** A `require` that bundlers leave alone, for absolute paths. */
-const requireFile = createRequire(process.execPath);
+/** Root folder of the package. The path is the same from lib/engine and from dist/engine. */
+export const root = here === undefined ? '' : join(here, '..', '..');
+
+/** Loads an addon by its absolute path, behind the back of bundlers. */
+function requireFile(file: string): unknown {
+  // Any absolute path will do. That of Node itself would not: without /proc it is empty.
+  return createRequire(resolve('/', 'schuss.js'))(file);
+}
 
 /** Platform that an addon is built for. */
 export interface Target {
@@ -75,16 +81,16 @@ export function findAddon(): { readonly addon: unknown; readonly file: string } 
   const file = prebuildPath(target);
   let where = file;
   try {
-    if (existsSync(ownBuild)) {
+    if (here !== undefined && existsSync(ownBuild)) {
       where = 'build/Release/schuss.node';
       return { addon: requireFile(ownBuild), file: where };
     }
     const found = published(targetName(target));
     // esbuild's loader "file" and webpack's "asset/resource" return the name of a file beside the bundle.
-    if (typeof found === 'string') return { addon: requireFile(resolve(__dirname, found)), file: found };
+    if (typeof found === 'string') return { addon: requireFile(resolve(here ?? '', found)), file: found };
     if (found !== undefined) return { addon: found, file };
     // `schuss build` puts an addon here on a platform without a published prebuild.
-    if (existsSync(join(root, file))) return { addon: requireFile(join(root, file)), file };
+    if (here !== undefined && existsSync(join(root, file))) return { addon: requireFile(join(root, file)), file };
   } catch (cause) {
     throw new Error(`${where} does not load: ${(cause as Error).message.split('\n')[0]}`, { cause });
   }

@@ -1,5 +1,6 @@
 import { checkBoolean, checkFunction, checkOptions } from '../check/options.js';
 import { checkFloat32, checkLength, isFloat32, lengthOf } from '../check/typed-array.js';
+import { inspect, print } from '../core/print.js';
 import { checkClasses, checkList, checkMatrixRows, checkWeights } from './inputs.js';
 import { type AveragePredictionsOptions, checkKind, meanOf, voteOf } from './predictions.js';
 
@@ -42,6 +43,7 @@ export interface EnsembleOptions<Vote extends boolean = boolean>
  */
 export class Ensemble<X = Float32Array, Vote extends boolean = false> {
   readonly #members: readonly EnsembleMember<X>[];
+  readonly #from: 'probabilities' | 'logits';
   readonly #weights: Float64Array;
   readonly #softmaxOver: number | undefined;
   readonly #classes: number | undefined;
@@ -56,6 +58,7 @@ export class Ensemble<X = Float32Array, Vote extends boolean = false> {
       checkFunction(who, `members[${i}]`, member, 'a function (x) => Float32Array'),
     );
     this.#vote = checkBoolean(who, 'vote', vote);
+    this.#from = from ?? 'probabilities';
     this.#softmaxOver = checkKind(who, { from, classes });
     this.#classes = this.#vote ? checkClasses(who, classes) : classes;
     this.#weights = checkWeights(who, weights, this.#members.length, 'member');
@@ -90,5 +93,21 @@ export class Ensemble<X = Float32Array, Vote extends boolean = false> {
     if (this.#classes !== undefined) checkMatrixRows(who, path(0), first, this.#classes);
     if (this.#vote) return voteOf(who, predictions, this.#weights, this.#classes!, path) as Result;
     return meanOf(predictions, this.#weights, this.#softmaxOver, first) as Result;
+  }
+
+  /** The class, the members by the names of their functions, and the options. */
+  toString(): string {
+    return print('Ensemble', {
+      members: this.#members,
+      from: this.#from,
+      classes: this.#classes,
+      weights: [...this.#weights],
+      vote: this.#vote,
+    });
+  }
+
+  /** What console.log prints. @internal */
+  [inspect](): string {
+    return this.toString();
   }
 }

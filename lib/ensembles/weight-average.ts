@@ -4,6 +4,7 @@ import { checkFloat32, checkLength, copyInto, floatsOf, lengthOf } from '../chec
 import { disjoint, extentOf } from '../core/extents.js';
 import { collect, type Params, structureOf, type Tensor } from '../core/params.js';
 import { power } from '../core/power.js';
+import { inspect, print, printedParams } from '../core/print.js';
 import { checkNotInFlight } from '../core/step-queue.js';
 import { engine } from '../engine/backend.js';
 import { chunkLength, type Engine } from '../engine/engine.js';
@@ -240,6 +241,19 @@ export class WeightAverage {
     this.#decay = loadedDecay;
     this.#count = loadedCount;
     this.#correctedCount = Number.NaN;
+  }
+
+  /** The class, its options, the count, and the params by name and shape. */
+  toString(): string {
+    const isEma = this.#mode === 'ema';
+    const options = { decay: isEma ? this.#decay : undefined, debias: isEma ? this.#debias : undefined };
+    const state = { mode: this.#mode, ...options, count: this.#count, isSwapped: this.#swapped || undefined };
+    return print(who, { ...state, ...printedParams(this.#averaged) });
+  }
+
+  /** What console.log prints. @internal */
+  [inspect](): string {
+    return this.toString();
   }
 
   /** How far the next update moves the average towards the weights, as a fraction of the distance. */

@@ -1,9 +1,12 @@
 import { rangeError, show, typeError } from '../check/errors.js';
 import { checkInteger, checkNumber, checkOptions } from '../check/options.js';
 import { checkFloat32, checkLength, copyInto, floatsOf, lengthOf } from '../check/typed-array.js';
-import { inspect, Optimizer, watch } from '../core/optimizer.js';
+import { checkHook } from '../core/hooks.js';
+import { notAnOptimizer, watch } from '../core/internals.js';
+import { Optimizer } from '../core/optimizer.js';
 import type { ParamState } from '../core/param-state.js';
 import type { Grads } from '../core/params.js';
+import { inspect, print } from '../core/print.js';
 import type { Schedule } from '../core/schedule.js';
 import type { LoadOptions, StateDict } from '../core/state-dict.js';
 import type { StepAsyncOptions, StepOptions, StepResult, Watcher } from '../core/stepper.js';
@@ -69,8 +72,7 @@ export class Lookahead<O extends Optimizer = Optimizer> {
   readonly #watcher: Watcher;
 
   constructor(optimizer: O, options: LookaheadOptions = {}) {
-    if (!((optimizer as unknown) instanceof Optimizer))
-      throw typeError(who, 'optimizer', show(optimizer), 'an optimizer');
+    if (!((optimizer as unknown) instanceof Optimizer)) throw notAnOptimizer(who, optimizer);
     // ScheduleFree rewrites the params from z and x in each step, which would discard what the slow weights wrote.
     const scheduleFree = [ScheduleFreeSGD, ScheduleFreeAdamW].find(
       (Class) => (optimizer as Optimizer) instanceof Class,
@@ -152,6 +154,29 @@ export class Lookahead<O extends Optimizer = Optimizer> {
     return this.#inner.stepAsync(grads, options);
   }
 
+  /**
+   * Calls a function before each step, as {@link Optimizer.registerStepPreHook} does, with this Lookahead.
+   *
+   * @returns A function that removes the hook.
+   * @throws TypeError if it is not a function
+   */
+  registerStepPreHook(hook: (optimizer: this, grads: Grads) => void): () => void {
+    checkHook(`${who}.registerStepPreHook`, hook);
+    return this.#inner.registerStepPreHook((_, grads) => hook(this, grads));
+  }
+
+  /**
+   * Calls a function after each step, as {@link Optimizer.registerStepPostHook} does, with this Lookahead. The slow
+   * weights are updated then.
+   *
+   * @returns A function that removes the hook.
+   * @throws TypeError if it is not a function
+   */
+  registerStepPostHook(hook: (optimizer: this, result: StepResult) => void): () => void {
+    checkHook(`${who}.registerStepPostHook`, hook);
+    return this.#inner.registerStepPostHook((_, result) => hook(this, result));
+  }
+
   /** Plain data that survives `structuredClone`: the inner optimizer's state, and copies of the slow weights. */
   stateDict(): LookaheadState {
     const slow = watch(this.#inner, this.#watcher).flatMap((param) => {
@@ -225,13 +250,15 @@ export class Lookahead<O extends Optimizer = Optimizer> {
     }
   }
 
+  /** The class, its options, and the inner optimizer. */
   toString(): string {
-    return `${who} (k: ${this.#k}, alpha: ${this.#alpha})\n${this.#inner.toString()}`;
+    this.#inner.stepCount; // throws after `dispose`
+    return this[inspect]();
   }
 
-  /** @internal */
+  /** What console.log prints. It does not throw after `dispose`. @internal */
   [inspect](): string {
-    return `${who} (k: ${this.#k}, alpha: ${this.#alpha})\n${this.#inner[inspect]()}`;
+    return print(who, { k: this.#k, alpha: this.#alpha, optimizer: this.#inner });
   }
 }
 

@@ -1,19 +1,7 @@
 import { rangeError, show, typeError } from '../check/errors.js';
 import { checkFunction, checkInteger, checkNumber, checkOptions } from '../check/options.js';
-import type { Schedule } from '../core/schedule.js';
-
-/** The function that made a schedule, and its arguments. */
-export interface Made {
-  readonly name: string;
-  readonly args: readonly unknown[];
-}
-
-const made = new WeakMap<Schedule, Made>();
-
-/** How a schedule of ours was made. undefined for a function of the user. */
-export function howMade(schedule: Schedule): Made | undefined {
-  return made.get(schedule);
-}
+import { inspect, printed } from '../core/print.js';
+import { noteMade, type Schedule } from '../core/schedule.js';
 
 /**
  * A schedule with the name of the function that made it, for printing. Steps before the first one have its value, for
@@ -22,8 +10,9 @@ export function howMade(schedule: Schedule): Made | undefined {
  */
 export function fromFirstStep(name: string, args: readonly unknown[], schedule: Schedule): Schedule {
   const started: Schedule = (step) => schedule(step < 1 ? 1 : step);
-  made.set(started, { name, args });
-  return Object.defineProperty(started, 'name', { value: name });
+  noteMade(started, { name, args });
+  const value = (): string => printed(started);
+  return Object.defineProperties(started, { name: { value: name }, toString: { value }, [inspect]: { value } });
 }
 
 /** Linear interpolation from `from` at x = 0 to `to` at x = 1. Exact at both ends. */

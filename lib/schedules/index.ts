@@ -17,6 +17,7 @@ export {
   type StepDecayOptions,
   stepDecay,
 } from './decay.js';
+export { multiplicative } from './multiplicative.js';
 export { type NesterovMomentumOptions, nesterovMomentum } from './nesterov-momentum.js';
 export {
   type OneCycleMomentumOptions,
@@ -25,4 +26,5 @@ export {
   oneCycle,
   oneCycleMomentum,
 } from './one-cycle.js';
+export { type SwaAnnealingOptions, swaAnnealing } from './swa-annealing.js';
 export { type WarmupOptions, type WarmupStableDecayOptions, warmup, warmupStableDecay } from './warmup.js';

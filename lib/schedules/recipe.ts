@@ -1,12 +1,13 @@
 import { show, typeError } from '../check/errors.js';
-import type { Schedule } from '../core/schedule.js';
-import { howMade } from './common.js';
+import { howMade, type Schedule } from '../core/schedule.js';
 import * as compose from './compose.js';
 import * as cosines from './cosine.js';
 import * as cyclic from './cyclic.js';
 import * as decay from './decay.js';
+import { multiplicative } from './multiplicative.js';
 import { nesterovMomentum } from './nesterov-momentum.js';
 import * as oneCycle from './one-cycle.js';
+import { swaAnnealing } from './swa-annealing.js';
 import * as warmup from './warmup.js';
 
 /** How to make a schedule of the library again: plain data that survives JSON. */
@@ -22,8 +23,10 @@ const makers: Readonly<Record<string, unknown>> = {
   ...cosines,
   ...cyclic,
   ...decay,
+  multiplicative,
   nesterovMomentum,
   ...oneCycle,
+  swaAnnealing,
   ...warmup,
 };
 

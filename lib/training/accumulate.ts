@@ -13,6 +13,7 @@ import {
   structureOf,
   type Tensor,
 } from '../core/params.js';
+import { inspect, print, printedParams } from '../core/print.js';
 import { checkNotInFlight } from '../core/step-queue.js';
 import { engine } from '../engine/backend.js';
 import { copyFloats } from '../engine/memory.js';
@@ -175,6 +176,16 @@ export class GradAccumulator {
       if (from !== null) copyInto(sum.array, from);
     }
     this.#count = loadedCount;
+  }
+
+  /** The class, the count, and the params by name and shape. */
+  toString(): string {
+    return print(who, { count: this.#count, ...printedParams(this.#tensors) });
+  }
+
+  /** What console.log prints. @internal */
+  [inspect](): string {
+    return this.toString();
   }
 
   #extents(): Extent[] {

@@ -1,6 +1,7 @@
 import { show, typeError } from '../check/errors.js';
 import { checkFloat, checkInteger, checkNumber, checkOptions } from '../check/options.js';
 import type { Grads } from '../core/params.js';
+import { inspect, print } from '../core/print.js';
 import { type StepOptions, type StepResult, unscale } from '../core/stepper.js';
 import { innerOptimizer } from './param-groups.js';
 
@@ -132,10 +133,15 @@ export class LossScale {
       throw typeError(who, 'optimizer', 'one that has stepped since the last update', 'a call of update() first');
     // Rounded to float32 as in PyTorch. Infinite if the scale is 0 or almost.
     const options = { [unscale]: f(1 / this.#scale) };
-    const result = optimizer.step(grads, options as StepOptions);
-    this.#stepped.add(inner);
-    if (!result.applied) this.#hasSkipped = true;
-    return result;
+    const { stepCount, skippedSteps } = inner;
+    try {
+      return optimizer.step(grads, options as StepOptions);
+    } finally {
+      // The counts show what has happened, also where a hook throws after the step.
+      const hasSkipped = inner.skippedSteps > skippedSteps;
+      if (hasSkipped || inner.stepCount > stepCount) this.#stepped.add(inner);
+      if (hasSkipped) this.#hasSkipped = true;
+    }
   }
 
   /**
@@ -199,6 +205,16 @@ export class LossScale {
     this.#growthTracker = loaded.growthTracker;
     this.#stepped.clear();
     this.#hasSkipped = false;
+  }
+
+  /** The class, the scale and the options. */
+  toString(): string {
+    return print(who, { ...this.stateDict() });
+  }
+
+  /** What console.log prints. @internal */
+  [inspect](): string {
+    return this.toString();
   }
 }
 

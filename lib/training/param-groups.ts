@@ -1,4 +1,5 @@
 import { show, typeError } from '../check/errors.js';
+import { notAnOptimizer } from '../core/internals.js';
 import { Optimizer } from '../core/optimizer.js';
 import { Lookahead } from '../optimizers/lookahead.js';
 
@@ -12,6 +13,6 @@ export function groupsOf<Group>(who: string, optimizer: { readonly paramGroups: 
 /** The optimizer that has the state: `optimizer` itself, or the one inside a Lookahead. @throws TypeError for another */
 export function innerOptimizer(who: string, optimizer: unknown): Optimizer {
   const inner: unknown = optimizer instanceof Lookahead ? optimizer.optimizer : optimizer;
-  if (!(inner instanceof Optimizer)) throw typeError(who, 'optimizer', show(optimizer), 'an optimizer');
+  if (!(inner instanceof Optimizer)) throw notAnOptimizer(who, optimizer);
   return inner;
 }

@@ -1,6 +1,7 @@
 import { rangeError, show, typeError } from '../check/errors.js';
 import { checkInteger, checkNumber, checkOneOf, checkOptions } from '../check/options.js';
 import type { Scalar } from '../core/declaration.js';
+import { inspect, print } from '../core/print.js';
 import { groupsOf } from './param-groups.js';
 
 const name = 'ReduceOnPlateau';
@@ -157,6 +158,17 @@ export class ReduceOnPlateau {
     this.#best = best;
     this.#numBadEpochs = numBadEpochs;
     this.#cooldownCounter = cooldownCounter;
+  }
+
+  /** The class, its options, and what it has counted. */
+  toString(): string {
+    const counts = { numBadEpochs: this.#numBadEpochs, cooldownCounter: this.#cooldownCounter };
+    return print(name, { best: this.#best ?? undefined, ...counts, ...this.#options });
+  }
+
+  /** What console.log prints. @internal */
+  [inspect](): string {
+    return this.toString();
   }
 
   #isBetter(metric: number): boolean {

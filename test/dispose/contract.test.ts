@@ -27,6 +27,8 @@ describe.each(titled(classes))('%s', (_, c) => {
       ['stateDict', () => optimizer.stateDict()],
       ['loadStateDict', () => optimizer.loadStateDict(rig(c, { ema: 0.5 }).optimizer.stateDict())],
       ['toString', () => optimizer.toString()],
+      ['registerStepPreHook', () => optimizer.registerStepPreHook(() => {})],
+      ['registerStepPostHook', () => optimizer.registerStepPostHook(() => {})],
       ['group.lr =', () => (group.lr = 0.5)],
       ...['averagedParams', 'train', 'eval']
         .filter((name) => name in optimizer)

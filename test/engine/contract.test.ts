@@ -12,6 +12,7 @@ import { kernel } from '../../lib/engine/kernel.js';
 import { loadAddon, nativeEngine } from '../../lib/engine/native.js';
 import { findAddon } from '../../lib/engine/prebuilds.js';
 import { referenceEngine } from '../../lib/engine/reference.js';
+import { remedyFor } from '../../lib/engine/remedy.js';
 import { allocate, backend, setThreads } from '../../lib/index.js';
 import { adam } from '../../lib/optimizers/adam.js';
 import { declarations } from '../support/classes.js';
@@ -260,6 +261,88 @@ describe('without an addon', () => {
       error: 'Error',
       message: expect.stringMatching(/^schuss: SCHUSS_ISA=avx2: there is no native addon/),
     });
+  });
+});
+
+describe('the file of the addon', () => {
+  const { file } = findAddon();
+  const preload = (name: string, code: string): Record<string, string> => {
+    const path = join(folder, `${name}.cjs`);
+    writeFileSync(path, code);
+    return { NODE_OPTIONS: `--require=${JSON.stringify(path)}` };
+  };
+  const warned = (place: string, environment: Record<string, string>, reason: RegExp): void => {
+    const { name, warnings, error } = run(place, environment);
+    expect([name, error]).toEqual(['js', undefined]);
+    expect(warnings.match(/SchussWarning/g)).toHaveLength(1);
+    expect(warnings).toMatch(reason);
+  };
+  const damaged = join(folder, 'damaged');
+  beforeAll(() => {
+    cpSync(bare, damaged, { recursive: true, verbatimSymlinks: true });
+    mkdirSync(dirname(join(damaged, file)), { recursive: true });
+  });
+
+  test.each([
+    ['empty', ''],
+    ['text', 'not an addon'],
+  ])('%s: the JS backend runs after one warning with the reason', (_, contents) => {
+    writeFileSync(join(damaged, file), contents);
+    warned(damaged, {}, /no native addon for \w+-\w+ \(.+\.node does not load: .+\): .*`npx schuss build` compiles it/);
+  });
+
+  test('the addon of somebody else', () => {
+    const css = readdirSync(join(root, 'node_modules')).filter((name) => /^lightningcss-(?!.*musl)/.test(name))[0]!;
+    cpSync(join(root, 'node_modules', css, `${css.replace('-', '.')}.node`), join(damaged, file));
+    warned(damaged, {}, /\(.+\.node is not the addon of schuss\): .* A bundler, alias or mock has replaced the file/);
+  });
+
+  test.each([
+    ['an empty object', '{}'],
+    ['null', 'null'],
+    ['a mock', '{ isas: [], engine() {} }'],
+  ])('%s in its place, as a bundler or a test runner puts it there', (_, exported) => {
+    const code = `require('node:module')._extensions['.node'] = (module) => { module.exports = ${exported}; };`;
+    warned(full, preload('empty', code), /is not the addon of schuss/);
+  });
+
+  test.each(['', 'node', undefined])('loads where process.execPath is %j, as without /proc', (path) => {
+    const code = `Object.defineProperty(process, 'execPath', { value: ${JSON.stringify(path)} });`;
+    expect(run(full, preload('path', code))).toMatchObject({ name: 'native', warnings: '' });
+  });
+
+  test('the remedy fits the reason', () => {
+    warned(full, { NODE_OPTIONS: '--no-addons' }, /loading addons is disabled.*\): .* Start Node without --no-addons;/);
+    const told = (message: string, code?: string) => remedyFor(new Error(message, { cause: { code } }));
+    for (const message of [
+      'x.node does not load: /a/x.node: failed to map segment from shared object',
+      'x.node does not load: Error relocating /a/x.node: Operation not permitted',
+    ])
+      expect(told(message)).toMatch(/^Nothing can be executed from this file system, which is mounted with noexec/);
+    expect(told('x.node does not load: /a/x.node: cannot open shared object file: Permission denied')).toMatch(
+      /^This user may not read the file/,
+    );
+    expect(told('Requires ffi access to "x.node", run again with the --allow-ffi flag')).toBe(
+      'Start Deno with --allow-ffi',
+    );
+    expect(told('x', 'ERR_DLOPEN_DISABLED')).toMatch(/--allow-addons/);
+    expect(told("x.node does not load: version `GLIBC_2.34' not found", 'ERR_DLOPEN_FAILED')).toMatch(
+      /`npm run build`/,
+    );
+  });
+
+  const isRoot = process.platform === 'linux' && process.getuid?.() === 0;
+  test.runIf(isRoot)('on a file system that is mounted with noexec', ({ skip }) => {
+    const mounted = join(folder, 'noexec');
+    mkdirSync(mounted);
+    if (spawnSync('mount', ['-t', 'tmpfs', '-o', 'noexec', 'tmpfs', mounted]).status !== 0)
+      skip('this user may not mount a file system');
+    try {
+      cpSync(full, join(mounted, 'full'), { recursive: true, verbatimSymlinks: true });
+      warned(join(mounted, 'full'), {}, /does not load: .*\): .* Nothing can be executed from this file system/);
+    } finally {
+      spawnSync('umount', [mounted]);
+    }
   });
 });
 

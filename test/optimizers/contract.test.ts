@@ -352,10 +352,11 @@ describe.each(titled(classes))('%s', (_, c) => {
       },
     });
     const text = String(optimizer);
-    expect(text).toMatch(new RegExp(`^${declaration.name} \\(\n  group 0: 2 param\\(s\\), 23 elements\n`));
-    expect(text).toContain('lr: schedule warm');
+    expect(text).toMatch(new RegExp(`^${declaration.name} \\(\n  stepCount: 3\n`));
+    expect(text).toContain('lr: function warm');
     expect(inspect(optimizer)).toBe(text); // console.log
-    for (const name of Object.keys(declaration.hyperParameters)) expect(text).toContain(`    ${name}: `);
+    for (const [name, value] of Object.entries(optimizer.paramGroups[0] as Any))
+      if (name !== 'params') expect(text.includes(`    ${name}: `), name).toBe(value !== undefined);
     const Class = classOf(declaration) as Any;
     expect(Class.optimizerName).toBe(declaration.name);
     expect(Object.isFrozen(Class.defaults), 'defaults must be frozen').toBe(true);

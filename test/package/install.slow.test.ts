@@ -159,6 +159,20 @@ describe('bundled', () => {
     expect(node([file], elsewhere)).toEqual(native);
   });
 
+  test('esbuild, split at an import()', () => {
+    const outdir = join(folder, 'bundles', 'split');
+    const contents =
+      "const { Adam, cosine, backend } = await import('schuss'); console.log(typeof Adam, typeof cosine, backend().name);";
+    const format = 'esm' as const;
+    buildSync({
+      stdin: { contents, resolveDir: app },
+      ...{ bundle: true, splitting: true, platform: 'node', format, outdir, banner, outExtension: { '.js': '.mjs' } },
+      loader: { '.node': 'copy' },
+      logLevel: 'silent',
+    });
+    expect(node([join(outdir, 'stdin.mjs')], elsewhere)).toEqual({ out: 'function function native\n', err: '' });
+  });
+
   test('webpack, asset/resource', async () => {
     writeFileSync(join(app, 'app.mjs'), program);
     const path = join(folder, 'bundles', 'webpack');

@@ -1,9 +1,11 @@
 // The tarball as users get it: what is in it, and that it loads as CommonJS and as an ES module.
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { publint } from 'publint';
 import { describe, expect, test } from 'vitest';
 import manifest from '../../package.json';
 import { read } from '../support/root.js';
+import { all } from '../support/sample.js';
 import { packed } from '../support/tarball.js';
 
 const { installed, files, run } = packed();
@@ -47,6 +49,18 @@ describe('content', () => {
     expect(read('.github', 'workflows', 'release.yml')).toContain('bench/results/headline');
   });
 
+  // Yarn installs node-gyp, and 20 packages with it, for a package whose scripts name it.
+  test('no script names node-gyp', () => {
+    expect(Object.values(manifest.scripts).filter((script) => script.includes('node-gyp'))).toEqual([]);
+  });
+
+  test('the ES modules spell out the names that they export', () => {
+    for (const file of ['dist/index.mjs', 'dist/tfjs/index.mjs'])
+      expect(readFileSync(join(installed, file), 'utf8')).toMatch(
+        /^export \{\n( {2}\w+,\n)+\} from '\.\/index\.js';\n$/,
+      );
+  });
+
   test('it contains nothing but the product', () => {
     expect(
       files.filter((file) => /^(native\/)?(test|bench|scripts|build)\/|(^|\/)node_modules\/|\.tsbuildinfo$/.test(file)),
@@ -73,6 +87,29 @@ describe('loading', () => {
     expect(cjs.length).toBeGreaterThan(0);
     expect(esm).toEqual(cjs);
     expect(different, 'names that differ between require and import').toEqual([]);
+  });
+
+  test('require loads a file when one of its names is first used', () => {
+    const code = `
+      const schuss = require('schuss');
+      const loaded = () => Object.keys(require.cache).filter((file) => /dist|ml-matrix/.test(file));
+      const counts = [loaded().length];
+      new schuss.Adam(new Float32Array(1), { lr: schuss.cosine(1, { steps: 9 }) });
+      const heavy = /ml-matrix|sfo|checkpoint|ensembles|second-order|lion/;
+      console.log(JSON.stringify([...counts, loaded().filter((file) => heavy.test(file))]));`;
+    expect(JSON.parse(run('-e', code))).toEqual([1, []]);
+  });
+
+  test.runIf(all)('each name loads on its own, and stays the same', () => {
+    const code = `
+      const names = Object.keys(require('schuss'));
+      for (const name of names) {
+        for (const file of Object.keys(require.cache)) delete require.cache[file];
+        const schuss = require('schuss');
+        if (schuss[name] === undefined || schuss[name] !== schuss[name]) console.log(name);
+      }
+      console.log(names.length);`;
+    expect(Number(run('-e', code))).toBeGreaterThan(70);
   });
 
   test('a step runs without a binary', () => {

@@ -1,7 +1,7 @@
 // Options that change between steps: another kernel with the same gradient arrays, and options that are switched off
 // again.
 import { describe, expect, test } from 'vitest';
-import { rebind } from '../../lib/core/optimizer.js';
+import { rebind } from '../../lib/core/internals.js';
 import { Adam, type Optimizer, RMSprop, SGD } from '../../lib/index.js';
 
 const length = 100;

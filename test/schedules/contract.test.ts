@@ -18,6 +18,7 @@ const good: Record<string, unknown[]> = {
   exponentialDecay: [1, { gamma: 0.9 }],
   inverseTimeDecay: [1, { rate: 0.1 }],
   linear: [1, {}],
+  multiplicative: [1, one],
   multiply: [one, one],
   nesterovMomentum: [{}],
   oneCycle: [1, { totalSteps: 10 }],
@@ -27,6 +28,7 @@ const good: Record<string, unknown[]> = {
   polynomial: [1, {}],
   sequence: [[one, one], { boundaries: [5] }],
   stepDecay: [1, { every: 10 }],
+  swaAnnealing: [1, { swaLr: 0.5 }],
   warmup: [one, { steps: 10 }],
   warmupStableDecay: [1, { warmup: 1, stable: 1, decay: 1 }],
 };
@@ -58,6 +60,10 @@ const numbers: [name: string, argument: string, range: string, kind?: 'integer']
   ['cosineWarmRestarts', 'first', '[1, inf)', 'integer'],
   ['cosineWarmRestarts', 'multiplier', '[1, inf)', 'integer'],
   ['cosineWarmRestarts', 'min', '[0, inf)'],
+  ['multiplicative', 'lr', '[0, inf)'],
+  ['swaAnnealing', 'lr', '[0, inf)'],
+  ['swaAnnealing', 'swaLr', '[0, inf)'],
+  ['swaAnnealing', 'annealSteps', '[0, inf)', 'integer'],
   ['cyclic', 'base', '[0, inf)'],
   ['cyclic', 'max', '[0, inf)'],
   ['cyclic', 'stepsUp', '[1, inf)', 'integer'],
@@ -91,6 +97,7 @@ const numbers: [name: string, argument: string, range: string, kind?: 'integer']
 const positions: Record<string, Record<string, number>> = {
   oneCycle: { max: 0 },
   perEpoch: { schedule: 0, stepsPerEpoch: 1 },
+  multiplicative: { factor: 1 },
   multiply: { a: 0, b: 1 },
   warmup: { schedule: 0 },
 };
@@ -151,7 +158,7 @@ describe.each(numbers)('%s: %s in %s', (name, argument, range, kind) => {
 });
 
 describe('options', () => {
-  const bags = names.filter((name) => !['constant', 'multiply', 'perEpoch'].includes(name));
+  const bags = names.filter((name) => !['constant', 'multiplicative', 'multiply', 'perEpoch'].includes(name));
 
   test.each(bags)('%s refuses an unknown option and options that are not an object', (name) => {
     expect(thrown(() => call(name, 'zzz', 1))).toMatch(
@@ -175,6 +182,7 @@ describe('options', () => {
     ['cyclic', 'base', 'a number in [0, inf)'],
     ['oneCycle', 'totalSteps', 'an integer in [1, inf)'],
     ['oneCycleMomentum', 'totalSteps', 'an integer in [1, inf)'],
+    ['swaAnnealing', 'swaLr', 'a number in [0, inf)'],
     ['warmup', 'steps', 'an integer in [0, inf)'],
     ['warmupStableDecay', 'warmup', 'an integer in [0, inf)'],
     ['sequence', 'boundaries', 'an array'],
@@ -191,6 +199,7 @@ describe('options', () => {
   test.each([
     ['cyclic', 'mode', '"sine"', '"triangular" or "triangular2" or "exp_range"'],
     ['cyclicMomentum', 'mode', '"sine"', '"triangular" or "triangular2" or "exp_range"'],
+    ['swaAnnealing', 'anneal', '"sine"', '"cos" or "linear"'],
     ['oneCycle', 'anneal', '"sine"', '"cos" or "linear"'],
     ['oneCycleMomentum', 'anneal', '"sine"', '"cos" or "linear"'],
     ['warmupStableDecay', 'shape', '"toString"', '"linear" or "cosine" or "sqrt"'],

@@ -12,6 +12,7 @@ import {
   exponentialDecay,
   inverseTimeDecay,
   linear,
+  multiplicative,
   multiply,
   nesterovMomentum,
   oneCycle,
@@ -21,6 +22,7 @@ import {
   polynomial,
   sequence,
   stepDecay,
+  swaAnnealing,
   warmup,
   warmupStableDecay,
 } from '../../lib/schedules/index.js';
@@ -43,6 +45,22 @@ const torch = {
   multiStepLR(lr: number, milestones: number[], gamma: number, last: number) {
     const decay = (v: number, epoch: number) => v * gamma ** milestones.filter((m) => m === epoch).length;
     return chain(decay(lr, 0), last, decay);
+  },
+
+  multiplicativeLR: (lr: number, lambda: (epoch: number) => number, last: number) =>
+    chain(lr, last, (v, epoch) => v * lambda(epoch)),
+
+  // Finds the rate before annealing again in each epoch, from the current one.
+  swaLR(lr: number, swaLr: number, annealEpochs: number, anneal: (x: number) => number, last: number) {
+    const alphaAt = (epoch: number) => anneal(Math.max(0, Math.min(1, epoch / Math.max(1, annealEpochs))));
+    const first = annealEpochs === 0 ? 1 : 0;
+    return Array.from({ length: last + 1 }, (_, k) => k).reduce<number[]>((lrs, k) => {
+      const epoch = Math.max(first, k);
+      const [current, before, alpha] = [lrs.at(-1) ?? lr, alphaAt(epoch - 1), alphaAt(epoch)];
+      const initial = before === 1 ? swaLr : (current - before * swaLr) / (1 - before);
+      lrs.push(swaLr * alpha + initial * (1 - alpha));
+      return lrs;
+    }, []);
   },
 
   exponentialLR: (lr: number, gamma: number, last: number) => chain(lr, last, (v) => v * gamma),
@@ -132,6 +150,28 @@ const cases: [name: string, schedule: (step: number) => number, truth: Values][]
     piecewiseConstant(1, { boundaries: [9, 4, 9, 0], factor: 0.5 }),
     torch.multiStepLR(1, [9, 4, 9, 0], 0.5, 20),
   ],
+  [
+    'MultiplicativeLR',
+    multiplicative(0.05, (k) => (k % 7 === 0 ? 0.5 : 1.01)),
+    torch.multiplicativeLR(0.05, (epoch) => (epoch % 7 === 0 ? 0.5 : 1.01), 400),
+  ],
+  [
+    'MultiplicativeLR by the epoch',
+    multiplicative(2, (k) => 1 - 1 / (k + 1)),
+    torch.multiplicativeLR(2, (epoch) => epoch / (epoch + 1), 1000),
+  ],
+  ...[0, 1, 10, 25].flatMap((annealSteps): typeof cases => [
+    [
+      `SWALR cos in ${annealSteps}`,
+      swaAnnealing(0.1, { swaLr: 0.03, annealSteps }),
+      torch.swaLR(0.1, 0.03, annealSteps, (x) => (1 - cos(PI * x)) / 2, 40),
+    ],
+    [
+      `SWALR linear in ${annealSteps}, rising`,
+      swaAnnealing(0.01, { swaLr: 0.05, annealSteps, anneal: 'linear' }),
+      torch.swaLR(0.01, 0.05, annealSteps, (x) => x, 40),
+    ],
+  ]),
   ['ExponentialLR', exponentialDecay(0.05, { gamma: 0.95 }), torch.exponentialLR(0.05, 0.95, 1000)],
   ['ExponentialLR by rate', exponentialDecay(0.05, { rate: 0.01 }), torch.exponentialLR(0.05, Math.exp(-0.01), 1000)],
   ['ExponentialLR growing', exponentialDecay(1e-7, { gamma: 1.1 }), torch.exponentialLR(1e-7, 1.1, 150)],
@@ -415,6 +455,20 @@ describe('values by hand', () => {
     expect(at(sequence([count, (t) => 10 * t], { boundaries: [0] }), [1, 2])).toEqual([10, 20]);
     expect(at(sequence([count], { boundaries: [] }), [1, 2])).toEqual([1, 2]);
     expect(at(perEpoch(count, 3), [1, 2, 3, 4, 6, 7])).toEqual([1, 1, 1, 2, 2, 3]);
+  });
+
+  test('multiplicative: the factor of step t is that of k = t − 1', () =>
+    expect(
+      at(
+        multiplicative(1, (k) => k),
+        [1, 2, 3, 4, 5, 3, 0, 6],
+      ),
+    ).toEqual([1, 1, 2, 6, 24, 2, 1, 120]));
+
+  test('swaAnnealing: the defaults, and 0 steps', () => {
+    expect(at(swaAnnealing(1, { swaLr: 0.5 }), [1, 6, 11, 1000])).toEqual([1, 0.75, 0.5, 0.5]);
+    expect(at(swaAnnealing(1, { swaLr: 0.5, annealSteps: 4, anneal: 'linear' }), [1, 2, 5])).toEqual([1, 0.875, 0.5]);
+    expect(at(swaAnnealing(1, { swaLr: 0.5, annealSteps: 0 }), [1, 2])).toEqual([0.5, 0.5]);
   });
 
   test('nesterovMomentum: 1 − 2^(−1 − log₂ n)', () => {

@@ -9,6 +9,7 @@ import {
   exponentialDecay,
   inverseTimeDecay,
   linear,
+  multiplicative,
   multiply,
   nesterovMomentum,
   oneCycle,
@@ -18,6 +19,7 @@ import {
   polynomial,
   sequence,
   stepDecay,
+  swaAnnealing,
   warmup,
   warmupStableDecay,
 } from '../../lib/schedules/index.js';
@@ -113,6 +115,14 @@ const samples: Record<string, fc.Arbitrary<Sample>> = {
     high: max,
     end: options.totalSteps,
   })),
+  swaAnnealing: fc
+    .tuple(pair(value), fc.boolean(), fc.nat(5000), fc.constantFrom('cos' as const, 'linear' as const))
+    .map(([[low, high], falls, n, anneal]) => ({
+      make: () => swaAnnealing(falls ? high : low, { swaLr: falls ? low : high, annealSteps: n, anneal }),
+      low,
+      high,
+      end: n + 1,
+    })),
   warmup: fc.tuple(value, steps, steps, share).map(([lr, n, warm, from]) => ({
     make: () => warmup(cosine(lr, { steps: n }), { steps: warm, from }),
     low: 0,
@@ -217,6 +227,24 @@ test.each(all)('%s has its first value at every step below 1', (_, sample) => {
   );
 });
 
+test('multiplicative is pure too, and asks for each factor once on the way up', () => {
+  const few = fc.integer({ min: -1, max: 500 }); // each step back starts the product again
+  fc.assert(
+    fc.property(value, fc.array(few, { minLength: 1 }), (lr, order) => {
+      const factor = (k: number) => 1 + Math.sin(k) / 2;
+      const schedule = multiplicative(lr, factor);
+      for (const t of order) expect(schedule(t)).toBe(multiplicative(lr, factor)(t));
+    }),
+  );
+  let calls = 0;
+  const counted = multiplicative(1, () => {
+    calls++;
+    return 1;
+  });
+  for (let t = 1; t <= 100; t++) for (let again = 0; again < 3; again++) counted(t);
+  expect(calls).toBe(99);
+});
+
 describe('combinators', () => {
   const count: Schedule = (t) => t;
 
@@ -231,6 +259,7 @@ describe('combinators', () => {
       sequence([spy, spy], { boundaries: [3] }),
       sequence([spy, spy], { boundaries: [0] }),
       perEpoch(spy, 10),
+      multiplicative(1, spy),
       warmup(spy, { steps: 5 }),
       warmup(spy, { steps: 0 }),
     ];

@@ -2,6 +2,7 @@ import { rangeError, show, typeError } from '../../check/errors.js';
 import { checkFunction, checkOptions } from '../../check/options.js';
 import type { Scalar } from '../../core/declaration.js';
 import type { ParamTree } from '../../core/params.js';
+import { inspect, print, printedParams } from '../../core/print.js';
 import type { LoadOptions, StateDict } from '../../core/state-dict.js';
 import { Budget, type Evaluate, Interruption, isFinitePoint } from '../evaluation.js';
 import { FlatParams } from '../flat-params.js';
@@ -28,7 +29,7 @@ export interface LBFGSResult {
   /** Number of iterations in which this step moved the params. */
   readonly iterations: number;
   /**
-   * Why the step ended. Tolerances: 'gradient' (`toleranceGrad`), 'function' and 'step' (`toleranceChange`). Limits:
+   * Why the step ended. Tolerances: 'gradient' (`gradTol`), 'function' (`funTol`), 'step' (`stepTol`). Limits:
    * 'iterations', 'evaluations'. 'line-search': no lower point was found, even along the steepest descent direction.
    * 'function' is also given if rounding hides whether there is a lower point.
    */
@@ -59,7 +60,7 @@ export interface LBFGSResult {
  * @param params a `Float32Array`, `{ data, shape }`, a list or a record of them; no param groups. They change in place.
  * @param options `grads`; `lr` (1, (0, ∞)), `historySize` (10, [1, ∞)), `lineSearch` ('strong-wolfe' | 'none', default
  *   'strong-wolfe'), `maxIterations` (20, [1, ∞)), `maxEvaluations` (max(21, ⌊1.25·maxIterations⌋), [1, ∞]),
- *   `toleranceGrad` (1e-7, [0, ∞)), `toleranceChange` (1e-9, [0, ∞)): {@link LBFGSOptions}, named as in PyTorch
+ *   `gradTol` (1e-7, [0, ∞)), `funTol` (1e-9, [0, ∞)), `stepTol` (1e-9, [0, ∞)): {@link LBFGSOptions}
  * @throws TypeError for a wrong type, an unknown option or param groups; RangeError for a value out of range, or if
  *   params and gradients share memory
  * @see Nocedal & Wright, Numerical Optimization, 2nd ed., algorithms 7.4 and 7.5; Liu & Nocedal 1989,
@@ -136,7 +137,7 @@ export class LBFGS {
     const lr = this.#exclusively(() => this.#nextLr());
     this.#params.check();
     this.#params.read(solver.x);
-    const { maxIterations, maxEvaluations, lineSearch, toleranceGrad, toleranceChange } = this.#options;
+    const { maxIterations, maxEvaluations, lineSearch, gradTol, funTol, stepTol } = this.#options;
     const budget = new Budget({ maxEvaluations });
     const evaluate: Evaluate = (x, grad) => this.#evaluate(closure, budget, x, grad);
     let iterations = 0;
@@ -144,7 +145,7 @@ export class LBFGS {
     const run = (): void => {
       finish(solver.start(evaluate));
       if (!isFinitePoint(solver.value, solver.grad)) throw nonFiniteError(solver);
-      if (maxAbs(solver.grad) <= toleranceGrad) reason = 'gradient';
+      if (maxAbs(solver.grad) <= gradTol) reason = 'gradient';
       while (reason === 'iterations' && iterations < maxIterations) {
         const before = solver.value;
         const outcome = finish(solver.iterate(evaluate, lineSearch, lr));
@@ -154,9 +155,9 @@ export class LBFGS {
           return;
         }
         iterations++;
-        if (maxAbs(solver.grad) <= toleranceGrad) reason = 'gradient';
-        else if (solver.lastMove <= toleranceChange) reason = 'step';
-        else if (Math.abs(before - solver.value) < toleranceChange) reason = 'function';
+        if (maxAbs(solver.grad) <= gradTol) reason = 'gradient';
+        else if (solver.lastMove <= stepTol) reason = 'step';
+        else if (Math.abs(before - solver.value) < funTol) reason = 'function';
       }
     };
     try {
@@ -274,14 +275,15 @@ export class LBFGS {
     this.dispose();
   }
 
-  /** Returns the class and its options in PyTorch's format. */
+  /** The class, its options, and the params by name and shape. */
   toString(): string {
     this.#checkAlive();
-    const { tensors, length } = this.#params;
-    const lines = Object.entries(this.#options).map(
-      ([option, value]) => `    ${option}: ${typeof value === 'function' ? 'schedule' : value}`,
-    );
-    return [`${name} (`, `  ${tensors.length} param(s), ${length} elements`, ...lines, ')'].join('\n');
+    return print(name, { stepCount: this.#stepCount, ...this.#options, ...printedParams(this.#params.tensors) });
+  }
+
+  /** What console.log prints. It does not throw after `dispose`. @internal */
+  [inspect](): string {
+    return this.#isDisposed ? `${name} (disposed)` : this.toString();
   }
 
   #newSolver({ historySize }: ResolvedOptions): LineSearchSolver {

@@ -29,12 +29,13 @@ export interface LBFGSOptions {
    */
   readonly maxEvaluations?: number | undefined;
   /** A `step` ends when max |gᵢ| is at most this. [0, inf), default 1e-7. */
-  readonly toleranceGrad?: number | undefined;
+  readonly gradTol?: number | undefined;
+  /** A `step` ends after an iteration that changes the loss by less than this. [0, inf), default 1e-9. */
+  readonly funTol?: number | undefined;
   /**
-   * A `step` ends after an iteration that changes no element of the params by more than this, or that changes the loss
-   * by less than this. [0, inf), default 1e-9.
+   * A `step` ends after an iteration that changes no element of the params by more than this. [0, inf), default 1e-9.
    */
-  readonly toleranceChange?: number | undefined;
+  readonly stepTol?: number | undefined;
 }
 
 /** The options that a state dict holds: all but `grads`. */
@@ -44,8 +45,9 @@ export const optionNames = [
   'lineSearch',
   'maxIterations',
   'maxEvaluations',
-  'toleranceGrad',
-  'toleranceChange',
+  'gradTol',
+  'funTol',
+  'stepTol',
 ] as const;
 
 /** The options with their defaults filled in. */
@@ -58,8 +60,9 @@ export function resolveOptions(who: string, options: Partial<ResolvedOptions>): 
     historySize = 10,
     lineSearch = 'strong-wolfe',
     maxIterations = 20,
-    toleranceGrad = 1e-7,
-    toleranceChange = 1e-9,
+    gradTol = 1e-7,
+    funTol = 1e-9,
+    stepTol = 1e-9,
   } = options;
   checkInteger(who, 'maxIterations', maxIterations, '[1, inf)');
   const { maxEvaluations = Math.max(21, Math.floor(1.25 * maxIterations)) } = options;
@@ -69,8 +72,9 @@ export function resolveOptions(who: string, options: Partial<ResolvedOptions>): 
     lineSearch: checkOneOf(who, 'lineSearch', lineSearch, ['strong-wolfe', 'none']),
     maxIterations,
     maxEvaluations: checkLimit(who, 'maxEvaluations', maxEvaluations),
-    toleranceGrad: checkNumber(who, 'toleranceGrad', toleranceGrad, '[0, inf)'),
-    toleranceChange: checkNumber(who, 'toleranceChange', toleranceChange, '[0, inf)'),
+    gradTol: checkNumber(who, 'gradTol', gradTol, '[0, inf)'),
+    funTol: checkNumber(who, 'funTol', funTol, '[0, inf)'),
+    stepTol: checkNumber(who, 'stepTol', stepTol, '[0, inf)'),
   };
 }
 

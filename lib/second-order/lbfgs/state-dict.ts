@@ -63,12 +63,20 @@ export function loadRun(
   const keep = keepsSchedules(who, loadOptions);
   const keys = tensors.map(({ key }) => key);
   const { stepCount, paramGroups, state } = checkFrame(who, dict, optimizer, 1, keys);
-  checkOptions(`${who}: paramGroups[0]`, paramGroups[0], ['params', ...optionNames]);
-  const { params, lr, ...others } = paramGroups[0];
+  const group = withNewNames(paramGroups[0]);
+  checkOptions(`${who}: paramGroups[0]`, group, ['params', ...optionNames]);
+  const { params, lr, ...others } = group;
   checkKeys(who, 'paramGroups[0].params', params, keys);
   const merged = mergeSetting(who, 'paramGroups[0].lr', liveLr, lr, keep);
   const options = resolveOptions(who, { ...others, lr: merged } as Partial<ResolvedOptions>);
   return { stepCount, options, ...loadPairs(who, tensors, state, options.historySize) };
+}
+
+/** The options of a group, with the tolerances that had PyTorch's names in earlier versions under their names of today. */
+function withNewNames<G>(group: G): G {
+  if (typeof group !== 'object' || group === null || !('toleranceGrad' in group)) return group;
+  const { toleranceGrad: gradTol, toleranceChange, ...others } = group as Record<string, unknown>;
+  return { ...others, gradTol, funTol: toleranceChange, stepTol: toleranceChange } as G;
 }
 
 /** Splits the pairs by param. The vectors of all pairs are concatenated, the oldest first. */

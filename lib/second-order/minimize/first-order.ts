@@ -1,6 +1,7 @@
 import { rangeError, show, typeError } from '../../check/errors.js';
-import { checkInteger, checkNumber } from '../../check/options.js';
-import { createOptimizer } from '../../optimizers/index.js';
+import { checkInteger, checkNumber, checkOptions } from '../../check/options.js';
+import { type Declaration, optionNamesOf } from '../../core/declaration.js';
+import { classes, createOptimizer } from '../../optimizers/index.js';
 import { Interruption, isFinitePoint } from '../evaluation.js';
 import { maxAbs, norm, type Vector } from '../linalg.js';
 import { Random } from '../sfo/random.js';
@@ -33,10 +34,11 @@ function* shuffledPasses(N: number, seed: number): Generator<number, never> {
 export const minimizeFirstOrder: Method = function* (problem, options) {
   const { who, x0, VectorType, N } = problem;
   const known = [...commonOptionNames, 'gradTol', ...(N === undefined ? [] : ['seed', ...termsOptionNames])];
-  // The other options belong to the class, which refuses unknown ones.
+  const method = options['method'] as string;
+  const declaration = classes.find(([, { name }]) => name.toLowerCase() === method.toLowerCase())?.[1] as Declaration;
+  checkOptions(who, options, [...known, ...optionNamesOf(declaration)]);
   const common = Object.fromEntries(Object.entries(options).filter(([option]) => known.includes(option)));
   const classOptions = Object.fromEntries(Object.entries(options).filter(([option]) => !known.includes(option)));
-  const method = options['method'] as string;
   const tools = new RunTools(problem, common, 10);
   const { budget, evaluator, maxIterations = N === undefined ? 1000 : Number.POSITIVE_INFINITY } = tools;
   const { gradTol = 1e-8, seed = 0 } = common as StepsMethodOptions;

@@ -2,6 +2,7 @@ import { rangeError, show, typeError } from '../../check/errors.js';
 import { checkFunction, checkInteger, checkOptions } from '../../check/options.js';
 import { lengthOf } from '../../check/typed-array.js';
 import { type Arrays, assemble, collect, type Param, type ParamTree, structureOf } from '../../core/params.js';
+import { inspect, print, printedParams } from '../../core/print.js';
 import { type Evaluate, isFinitePoint } from '../evaluation.js';
 import { FlatParams } from '../flat-params.js';
 import type { Vector } from '../linalg.js';
@@ -239,6 +240,17 @@ export class SFO<P extends ParamTree = ParamTree> {
     this.#settings = settings;
     this.#model = model;
     this.#stepCount = stepCount;
+  }
+
+  /** The class, its options, and the params by name and shape. */
+  toString(): string {
+    const counts = { stepCount: this.#stepCount, N: this.#N };
+    return print(name, { ...counts, ...this.#settings, ...printedParams(this.#params.tensors) });
+  }
+
+  /** What console.log prints. @internal */
+  [inspect](): string {
+    return this.toString();
   }
 
   #newModel(theta: Float64Array, { seed, ...settings }: SFOSettings & { readonly seed: number }): SumOfModels {

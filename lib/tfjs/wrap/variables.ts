@@ -1,6 +1,7 @@
 import { engine, type NamedTensorMap, Tensor, util, type Variable } from '@tensorflow/tfjs-core';
 import { rangeError, show, typeError } from '../../check/errors.js';
-import { type Optimizer, rebind } from '../../core/optimizer.js';
+import { rebind } from '../../core/internals.js';
+import type { Optimizer } from '../../core/optimizer.js';
 import type { Memory } from '../memory.js';
 import type { NamedTensor } from './weights.js';
 

@@ -1,5 +1,5 @@
 import { serialization } from '@tensorflow/tfjs-core';
-import { show, typeError } from '../../check/errors.js';
+import { notAnOptimizer } from '../../core/internals.js';
 import { Optimizer } from '../../core/optimizer.js';
 import { optimizers } from '../../optimizers/index.js';
 import { decodeExtras, extrasKey, withSchedules } from './extras.js';
@@ -70,7 +70,7 @@ export function wrap<C extends OptimizerClass>(
   options: WrapOptions<C> = {} as WrapOptions<C>,
 ): WrappedOptimizer<C> {
   if (typeof Class !== 'function' || !(Class.prototype instanceof Optimizer)) {
-    throw typeError('wrap', 'Class', show(Class), 'an optimizer class of schuss, such as Adam');
+    throw notAnOptimizer('wrap', Class, 'Class', 'an optimizer class of schuss, such as Adam');
   }
   return new (classOf(Class))(options) as unknown as WrappedOptimizer<C>;
 }

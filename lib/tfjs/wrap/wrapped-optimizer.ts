@@ -1,7 +1,9 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type NamedTensorMap, type serialization, Optimizer as TfOptimizer, util } from '@tensorflow/tfjs-core';
 import { typeError } from '../../check/errors.js';
-import { type Optimizer, optionsOf } from '../../core/optimizer.js';
+import { optionsOf } from '../../core/internals.js';
+import type { Optimizer } from '../../core/optimizer.js';
+import { inspect, print } from '../../core/print.js';
 import type { Schedule } from '../../core/schedule.js';
 import type { ParamStateDict, StateDict } from '../../core/state-dict.js';
 import type { StepResult } from '../../core/stepper.js';
@@ -104,6 +106,16 @@ export class WrappedOptimizer<C extends OptimizerClass = OptimizerClass> extends
 
   #checkAlive(): void {
     if (this.#disposed) throw typeError(this.#name, 'this', 'a disposed optimizer', 'one that is not disposed');
+  }
+
+  /** The inner optimizer's class, counts, options and variables. */
+  override toString(): string {
+    return this[inspect]();
+  }
+
+  /** What console.log prints. @internal */
+  [inspect](): string {
+    return this.#started || this.#disposed ? this.#optimizer[inspect]() : print(this.#name, { ...this.#options });
   }
 
   /** The learning rate of the next step, under TensorFlow.js's name. It can be set at any time. */

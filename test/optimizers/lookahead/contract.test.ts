@@ -143,7 +143,9 @@ test('all members but the state are those of the inner optimizer', () => {
   expect([lookahead.lr, adam.lr, lookahead.stepCount, lookahead.skippedSteps]).toEqual([0.5, 0.5, 0, 0]);
   lookahead.addParamGroup({ params: [f32(2)] });
   expect(adam.paramGroups.length).toBe(2);
-  expect(String(lookahead)).toBe(`Lookahead (k: 5, alpha: 0.5)\n${adam}`);
+  expect(String(lookahead)).toBe(
+    `Lookahead (\n  k: 5\n  alpha: 0.5\n  optimizer: ${String(adam).replaceAll('\n', '\n  ')}\n)`,
+  );
   lookahead.dispose();
   lookahead[Symbol.dispose]();
   refused(TypeError, /^Adam: this: a disposed optimizer/, () => lookahead.step([f32(1), f32(1)]));

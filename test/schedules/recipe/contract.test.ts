@@ -17,6 +17,7 @@ const examples: Record<string, () => (step: number) => number> = {
   'exponentialDecay, gamma': () => exponentialDecay(1, { gamma: 0.9 }),
   inverseTimeDecay: () => schedules.inverseTimeDecay(1, { rate: 0.1 }),
   linear: () => linear(1),
+  multiplicative: () => schedules.multiplicative(0.1, constant(0.9)),
   multiply: () => multiply(cosine(0.1, { steps: 20 }), linear(1, { from: 0.1, steps: 4 })),
   nesterovMomentum: () => schedules.nesterovMomentum(),
   oneCycle: () => schedules.oneCycle(1, { totalSteps: 40, anneal: 'linear', threePhase: true }),
@@ -27,6 +28,7 @@ const examples: Record<string, () => (step: number) => number> = {
   polynomial: () => schedules.polynomial(1, { steps: 20, power: 2 }),
   sequence: () => sequence([constant(1), warmup(cosine(1, { steps: 9 }), { steps: 4 })], { boundaries: [10] }),
   stepDecay: () => schedules.stepDecay(1, { every: 3 }),
+  swaAnnealing: () => schedules.swaAnnealing(0.1, { swaLr: 0.05, annealSteps: 7, anneal: 'linear' }),
   warmup: () => warmup(constant(0.5), { steps: 8, from: 0.2 }),
   warmupStableDecay: () => schedules.warmupStableDecay(1, { warmup: 3, stable: 5, decay: 9, shape: 'sqrt' }),
 };
@@ -59,6 +61,7 @@ describe('a recipe', () => {
     for (const schedule of [
       own,
       multiply(constant(1), own),
+      schedules.multiplicative(1, own),
       perEpoch(own, 3),
       warmup(sequence([own], { boundaries: [] }), { steps: 3 }),
     ])

@@ -141,18 +141,25 @@ describe('options', () => {
     expect(all.x[0]).toBeCloseTo(1, 6);
   });
 
-  test('toleranceGrad ends a step at a small gradient', () => {
-    const { x, lbfgs, closure } = setup({ toleranceGrad: 1, maxIterations: 100 });
+  test('gradTol ends a step at a small gradient', () => {
+    const { x, lbfgs, closure } = setup({ gradTol: 1, maxIterations: 100 });
     expect(lbfgs.step(closure).reason).toBe('gradient');
     const grad = f32(0, 0);
     rosenbrock(x, grad);
     expect(Math.max(...grad.map(Math.abs))).toBeLessThanOrEqual(1);
   });
 
-  test('toleranceChange ends a step at a small change of the params or of the loss', () => {
-    const wide = setup({ toleranceChange: 0.5, maxIterations: 100 });
+  test('stepTol ends a step at a small change of the params, funTol at a small change of the loss', () => {
+    const wide = setup({ stepTol: 0.5, funTol: 0.5, maxIterations: 100 });
     expect(['step', 'function']).toContain(wide.lbfgs.step(wide.closure).reason);
-    const exact = setup({ toleranceChange: 0, toleranceGrad: 0, maxIterations: 200 });
+    for (const [option, reason] of [
+      ['stepTol', 'step'],
+      ['funTol', 'function'],
+    ]) {
+      const one = setup({ stepTol: 0, funTol: 0, [option as string]: 0.5, maxIterations: 100 });
+      expect(one.lbfgs.step(one.closure).reason).toBe(reason);
+    }
+    const exact = setup({ stepTol: 0, funTol: 0, gradTol: 0, maxIterations: 200 });
     expect(exact.lbfgs.step(exact.closure).loss).toBe(0);
   });
 

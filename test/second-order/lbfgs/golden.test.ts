@@ -290,7 +290,7 @@ describe("lineSearch: 'none' is the textbook's iteration with PyTorch's first st
   test.each(cases)('%s %j', (name, options, iterations) => {
     const { f, start } = problems[name]!;
     const [x, grads] = [Float32Array.from(start), new Float32Array(start.length)];
-    const lbfgs = new LBFGS(x, { grads, ...options, lineSearch: 'none', maxIterations: 1, toleranceGrad: 0 });
+    const lbfgs = new LBFGS(x, { grads, ...options, lineSearch: 'none', maxIterations: 1, gradTol: 0 });
     const truth = textbook(f, start, iterations, options.lr, options.historySize);
     for (const point of truth) {
       lbfgs.step(() => f(x, grads));
@@ -329,7 +329,7 @@ describe("float32 reaches float32's own floor", () => {
     expect(gap(found.value)).toBeLessThanOrEqual(floor);
 
     const [x, grads] = [Float32Array.from(start), new Float32Array(start.length)];
-    const lbfgs = new LBFGS(x, { grads, maxIterations: 5000, toleranceGrad: 0, toleranceChange: 0 });
+    const lbfgs = new LBFGS(x, { grads, maxIterations: 5000, gradTol: 0, funTol: 0, stepTol: 0 });
     const { loss } = lbfgs.step(() => f(x, grads));
     expect(gap(loss)).toBeLessThanOrEqual(floor);
     expect(f(x, grads)).toBe(loss);

@@ -66,7 +66,7 @@ test.each(['historySize', 'maxIterations', 'maxEvaluations'])('%s must be an int
     );
 });
 
-test.each(['toleranceGrad', 'toleranceChange'])('%s must not be negative', (option) => {
+test.each(['gradTol', 'funTol', 'stepTol'])('%s must not be negative', (option) => {
   for (const [value, shown] of notNumbers)
     expect(thrown(make({ [option]: value }))).toBe(
       `TypeError: LBFGS: ${option}: ${shown}, expected a number in [0, inf)`,

@@ -1,4 +1,4 @@
-// LBFGS: saving, loading, dispose() and toString().
+// LBFGS: saving, loading and dispose().
 import { expect, test } from 'vitest';
 import { LBFGS } from '../../../../lib/index.js';
 import { bytes, f32 } from '../../../support/arrays.js';
@@ -39,8 +39,9 @@ test('a state dict has the documented form', () => {
         lineSearch: 'strong-wolfe',
         maxIterations: 4,
         maxEvaluations: 21,
-        toleranceGrad: 1e-7,
-        toleranceChange: 1e-9,
+        gradTol: 1e-7,
+        funTol: 1e-9,
+        stepTol: 1e-9,
         params: [0],
       },
     ],
@@ -58,7 +59,7 @@ test('a state dict has the documented form', () => {
 test('each param has its part of the pairs', () => {
   const [a, b, empty] = [f32(2), f32(3, 4), f32()];
   const grads = { a: f32(0), empty: f32(), b: f32(0, 0) };
-  const lbfgs = new LBFGS({ a, empty, b }, { grads, maxIterations: 3, toleranceGrad: 0 });
+  const lbfgs = new LBFGS({ a, empty, b }, { grads, maxIterations: 3, gradTol: 0 });
   const closure = () => bowl(a, grads.a) + bowl(b, grads.b) + (a[0]! * b[0]!) / 4;
   lbfgs.step(() => {
     const loss = closure();
@@ -93,6 +94,16 @@ test('loading restores the options, and keeps a live Schedule', () => {
     lbfgs.loadStateDict(other, { schedules: 'keep' });
     expect(lbfgs.lr).toBe(lr);
   }
+});
+
+test("a dict of an earlier version, which has PyTorch's names of the tolerances, loads", () => {
+  const { lbfgs } = setup({ gradTol: 0.5, funTol: 0.25, stepTol: 0.25 });
+  const dict = lbfgs.stateDict() as Any;
+  const { gradTol, funTol, stepTol, ...group } = dict.paramGroups[0];
+  const earlier = { ...dict, paramGroups: [{ ...group, toleranceGrad: 0.5, toleranceChange: 0.25 }] };
+  const resumed = setup();
+  resumed.lbfgs.loadStateDict(earlier);
+  expect(resumed.lbfgs.stateDict()).toEqual(dict);
 });
 
 test('names in any order', () => {
@@ -161,11 +172,4 @@ test('dispose may be called twice, and every other call afterwards is an error',
   ]) {
     expect(thrown(use)).toBe('TypeError: LBFGS: this: a disposed optimizer, expected one that is not disposed');
   }
-});
-
-test('toString shows the options', () => {
-  expect(String(setup({ lr: () => 1 }).lbfgs)).toBe(
-    'LBFGS (\n  1 param(s), 2 elements\n    lr: schedule\n    historySize: 10\n    lineSearch: strong-wolfe\n' +
-      '    maxIterations: 20\n    maxEvaluations: 25\n    toleranceGrad: 1e-7\n    toleranceChange: 1e-9\n)',
-  );
 });

@@ -102,7 +102,7 @@ test('options must be an object of known options', () => {
   }
   expect(thrown(() => anyMinimize({ N: 1, f: () => 0 }, at, { seed: 1 }))).toMatch('minimize: seed: unknown option');
   expect(thrown(() => anyMinimize(bowl, f32(1), { method: 'adam', passes: 1 }))).toMatch(
-    'TypeError: Adam: passes: unknown option',
+    'TypeError: minimize: passes: unknown option',
   );
   expect(
     minimize(bowl, at, { maxIterations: undefined, callback: undefined, signal: undefined }).converged,
@@ -122,10 +122,10 @@ test("method must be 'lbfgs', 'sfo' or a class that computes in the type of x0",
   expect(thrown(() => anyMinimize(bowl, at, { method: 'adam' }))).toBe(
     'TypeError: minimize: x0: Float64Array(2), expected a Float32Array (method "adam" computes in float32)',
   );
-  // The class checks its own options.
+  // The class checks the values of its own options.
   expect(thrown(() => anyMinimize(bowl, f32(1), { method: 'sgd' }))).toMatch(/^TypeError: SGD: lr: undefined/);
   expect(thrown(() => anyMinimize(bowl, f32(1), { method: 'adam', lrr: 1 }))).toMatch(
-    'TypeError: Adam: lrr: unknown option, expected lr',
+    'TypeError: minimize: lrr: unknown option, expected lr',
   );
 });
 

@@ -1,0 +1,58 @@
+import { show, typeError } from '../check/errors.js';
+import { otherCopyHint, thisCopy } from '../engine/copies.js';
+import { Optimizer } from './optimizer.js';
+import type { ParamState } from './param-state.js';
+import type { Watcher } from './stepper.js';
+
+thisCopy.isOptimizer = (value) =>
+  value instanceof Optimizer || (typeof value === 'function' && value.prototype instanceof Optimizer);
+
+/** The error for a value that is no optimizer, or one of another copy of the package. */
+export function notAnOptimizer(
+  who: string,
+  value: unknown,
+  argument = 'optimizer',
+  expected = 'an optimizer',
+): TypeError {
+  const hint = otherCopyHint((copy) => copy.isOptimizer?.(value));
+  return typeError(who, argument, show(value), expected, hint);
+}
+
+// What other floors of the library may do with an optimizer, and users may not.
+
+/** Registers a watcher of an optimizer's steps, and returns the optimizer's params. */
+export function watch(optimizer: Optimizer, watcher: Watcher): readonly ParamState[] {
+  const { stepper, store } = Optimizer.internals(optimizer);
+  stepper.checkNotDisposed();
+  stepper.checkNoPendingStep(); // the watcher reads the params
+  if (stepper.watcher !== undefined && stepper.watcher !== watcher)
+    throw typeError(watcher.name, 'optimizer', `one that a ${stepper.watcher.name} has`, 'one of its own');
+  stepper.watcher = watcher;
+  return store.params;
+}
+
+/**
+ * Replaces a param's array by another of the same length and keeps the param's state. For memory that moved, such as a
+ * WebAssembly heap that grew.
+ */
+export function rebind(optimizer: Optimizer, key: string | number, array: Float32Array): void {
+  const { stepper, store } = Optimizer.internals(optimizer);
+  stepper.checkNotDisposed();
+  stepper.checkNoPendingStep();
+  store.rebind(key, array);
+}
+
+/** The options of an optimizer as a whole, such as `clipNorm`, as they are now. */
+export function optionsOf(optimizer: Optimizer): Readonly<Record<string, unknown>> {
+  return Optimizer.internals(optimizer).options.set;
+}
+
+/** Makes the state of each param and the counts those of a new optimizer. Params and options stay. */
+export function resetState(optimizer: Optimizer): void {
+  const { stepper, store } = Optimizer.internals(optimizer);
+  stepper.checkNotBusy();
+  stepper.checkNoPendingStep();
+  store.resetState();
+  stepper.stepCount = 0;
+  stepper.skippedSteps = 0;
+}
