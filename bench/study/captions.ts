@@ -85,7 +85,10 @@ export function describeCurves(figure: CurvesFigure, results: Results, classes: 
   const diverged = lines
     .filter(({ outcome }) => outcome.divergedAt.length > 0)
     .map(({ label, outcome: { divergedAt, seeds } }) => `${label} (${divergenceOf(divergedAt, seeds)})`);
-  if (diverged.length > 0) sentences.push(`Diverged (the loss became infinite or NaN): ${list(diverged)}.`);
+  if (diverged.length > 0)
+    sentences.push(
+      `Diverged (the loss became infinite or NaN, or ended above that of the untrained network): ${list(diverged)}.`,
+    );
   if (figure.also === 'updates')
     sentences.unshift(...describeUpdates(lines.map(({ label, repeats }) => ({ label, result: repeats[0]! }))));
   return sentences.join(' ');

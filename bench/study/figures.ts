@@ -117,7 +117,7 @@ function familyFigures(settings: Settings): SweepFigure[] {
       id: 'ranking',
       kind: 'ranking',
       title: 'Every class, over learning rates',
-      about: `Every class of the library, and SGD with momentum and Nesterov momentum, each at ${settings.rates} learning rates half a decade apart, around the default of its class. ${elsewhere.length === 0 ? '' : `Tried elsewhere: ${elsewhere.join('; ')}. `}${without.length === 0 ? '' : `No default: ${without.join(', ')}. `}All other options are the defaults, except that ASGD averages over the second half of its run. The best learning rate is the one with the highest validation accuracy, which favours every method slightly and equally. A run that diverged has no accuracy and ranks below all others. A frame marks the best learning rate, a triangle the default. ${batches.join(' ')}`,
+      about: `Every class of the library, and SGD with momentum and Nesterov momentum, each at ${settings.rates} learning rates half a decade apart, around the default of its class. ${elsewhere.length === 0 ? '' : `Tried elsewhere: ${elsewhere.join('; ')}. `}${without.length === 0 ? '' : `No default: ${without.join(', ')}. `}All other options are the defaults, except that ASGD averages over the second half of its run. The best learning rate is the one with the highest validation accuracy, which favours every method slightly and equally. A run that diverged, with any seed, has no accuracy and ranks below all others: its loss became infinite or NaN, or ended above that of the untrained network. A frame marks the best learning rate, a triangle the default. ${batches.join(' ')}`,
       sweeps: all,
     },
     ...families.map(

@@ -23,7 +23,7 @@ export function spreadOf(values: readonly number[]): Spread {
 /** How a training run ended, over its seeds. */
 export interface Outcome {
   readonly seeds: number;
-  /** The step of the first divergence of each seed that diverged. */
+  /** The step at which each seed that diverged did so, the earliest first. */
   readonly divergedAt: readonly number[];
   /** The final scores; undefined if the run diverged with any seed. */
   readonly final?: {
@@ -34,9 +34,18 @@ export interface Outcome {
   };
 }
 
+/**
+ * The step at which a run diverged: its loss became infinite or NaN, or it ended above the loss of the untrained network.
+ * Undefined for other runs.
+ */
+function divergenceStep({ divergedAt, scores }: TrainResult): number | undefined {
+  const [first, last] = [scores[0], scores.at(-1)];
+  return divergedAt ?? (first && last && last.train.loss > first.train.loss ? last.step : undefined);
+}
+
 export function outcomeOf(job: TrainJob, results: Results): Outcome {
   const repeats = results.repeats(job);
-  const divergedAt = repeats.flatMap((result) => result.divergedAt ?? []).sort((a, b) => a - b);
+  const divergedAt = repeats.flatMap((result) => divergenceStep(result) ?? []).sort((a, b) => a - b);
   const seeds = repeats.length;
   if (divergedAt.length > 0) return { seeds, divergedAt };
   const over = (value: (scores: Scores) => number): Spread =>
@@ -56,11 +65,6 @@ export function outcomeOf(job: TrainJob, results: Results): Outcome {
 /** The mean of the final validation accuracy; null for a run that diverged. */
 export const accuracyOf = (job: TrainJob, results: Results): number | null =>
   outcomeOf(job, results).final?.validationAccuracy.mean ?? null;
-
-/** The last scores of one seed; undefined if it diverged. */
-export function finalOf(result: TrainResult): TrainResult['scores'][number] | undefined {
-  return result.divergedAt === null ? result.scores.at(-1) : undefined;
-}
 
 /** A run that diverged comes after all others. */
 const merit = (accuracy: number | null): number => accuracy ?? -1;

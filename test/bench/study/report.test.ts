@@ -18,7 +18,7 @@ import {
   type Sweep,
   type SweepFigure,
 } from '../../../bench/study/figures.js';
-import type { Score, Settings, TrainJob } from '../../../bench/study/job.js';
+import type { Scores, Settings, TrainJob } from '../../../bench/study/job.js';
 import { hueLook } from '../../../bench/study/looks.js';
 import { toCsv, toJson } from '../../../bench/study/numbers.js';
 import { bestOf, outcomeOf, ranked } from '../../../bench/study/outcomes.js';
@@ -87,7 +87,7 @@ describe('a small study', () => {
     expect(html).toContain('✕ 2 of 2 seeds diverged');
     const first = outcomeOf(diverging, results).divergedAt[0];
     expect(html).toContain(
-      `Diverged (the loss became infinite or NaN): &lt;b&gt;1e3&lt;/b&gt; (at step ${first}, with 2 of 2 seeds)`,
+      `Diverged (the loss became infinite or NaN, or ended above that of the untrained network): &lt;b&gt;1e3&lt;/b&gt; (at step ${first}, with 2 of 2 seeds)`,
     );
     expect(html).toContain(`diverged at step ${first}, with 2 of 2 seeds</td>`);
     expect(JSON.parse(toJson(all, results, settings, data.name, [])).runs).toContainEqual(
@@ -115,12 +115,13 @@ describe('a small study', () => {
     const { figures: contents, runs } = JSON.parse(toJson(all, results, settings, data.name, []));
     const { classes } = contents.find(({ id }: { id: string }) => id === 'ranking');
     const accuracy = (name: string): number => {
-      const repeats = runs.filter((run: { name: string }) => [name, `${name}, repeat 2`].includes(run.name));
-      expect(repeats.length).toBe(2);
-      if (repeats.some(({ divergedAt }: { divergedAt: number | null }) => divergedAt !== null)) return -1;
-      const ends: number[] = repeats.map(
-        (run: { scores: { validation: Score }[] }) => run.scores.at(-1)!.validation.accuracy,
+      const repeats: { divergedAt: number | null; scores: Scores[] }[] = runs.filter((run: { name: string }) =>
+        [name, `${name}, repeat 2`].includes(run.name),
       );
+      expect(repeats.length).toBe(2);
+      const isUp = (scores: Scores[]): boolean => scores.at(-1)!.train.loss > scores[0]!.train.loss;
+      if (repeats.some(({ divergedAt, scores }) => divergedAt !== null || isUp(scores))) return -1;
+      const ends = repeats.map(({ scores }) => scores.at(-1)!.validation.accuracy);
       return (ends[0]! + ends[1]!) / 2;
     };
     expect(new Set(classes.map((row: { class: string }) => row.class))).toEqual(
@@ -135,12 +136,13 @@ describe('a small study', () => {
   describe('a run that diverged', () => {
     const { sweeps } = all.find((figure) => figure.id === 'ranking') as SweepFigure;
     const sgd = sweeps[0] as Sweep;
+    const adam = sweeps.find(({ method }) => method === 'adam') as Sweep;
     const ranking = (...sweeps: Sweep[]): SweepFigure => ({ id: 'r', kind: 'ranking', title: '', about: '', sweeps });
 
     test('is no best one, and ranks last', () => {
       const wild = { ...sgd, jobs: [diverging] };
       expect(bestOf({ ...sgd, jobs: [diverging, ...sgd.jobs] }, results)).not.toBe(diverging);
-      const figure = ranking(wild, ...sweeps);
+      const figure = ranking(wild, adam);
       expect(ranked(figure, results).at(-1)).toMatchObject({ best: { lr: 1e3, accuracy: null } });
       expect(JSON.stringify(rankingPanels(figure, results))).toContain('✕ best diverged');
       expect(JSON.stringify(sweepPanels(figure, results, settings))).toContain('✕');
@@ -149,9 +151,25 @@ describe('a small study', () => {
       expect(places.at(-1)).toEqual({ name: 'SGD', best: { lr: 1e3, diverged: true } });
     });
 
+    test('may have a finite loss: one that ends above that of the untrained network', () => {
+      const [job] = sgd.jobs as [TrainJob];
+      const outcomeIf = (loss: number) => {
+        const changed = new Results(settings.seeds);
+        for (const each of plan([job], settings.seeds)) {
+          const result = results.get(each as TrainJob);
+          const last = result.scores.at(-1)!;
+          const scores = [...result.scores.slice(0, -1), { ...last, train: { ...last.train, loss } }];
+          changed.set(each, (each as TrainJob).repeat === 1 ? { ...result, scores } : result);
+        }
+        return outcomeOf(job, changed);
+      };
+      const start = results.repeats(job)[1]!.scores[0]!.train.loss;
+      expect(outcomeIf(1.01 * start)).toEqual({ seeds: 2, divergedAt: [20] });
+      expect(outcomeIf(0.99 * start).divergedAt).toEqual([]);
+    });
+
     test('has no accuracy to compare with: neither as a default nor beside the best learning rate', () => {
       // Adam at its default of 1e-3, as if it had diverged with one of its seeds. 3e-4 is then the best of the two.
-      const adam = sweeps.find(({ method }) => method === 'adam') as Sweep;
       const jobs = [3e-4, 1e-3].map((lr) => adam.jobs.find((job) => job.lr === lr)!);
       const spoilt = new Results(settings.seeds);
       for (const job of plan([...sgd.jobs, ...jobs], settings.seeds)) {
