@@ -1,5 +1,6 @@
 import type { Range } from '../check/options.js';
 import type { KernelDeclaration } from '../engine/kernel.js';
+import type { Shape } from './params.js';
 import type { Schedule } from './schedule.js';
 
 /** A number, or a {@link Schedule} that gives the number for each step. */
@@ -54,7 +55,7 @@ export type PlainOptions = Readonly<Record<string, unknown>>;
 export interface Formula {
   constants(options: PlainOptions, t: number, scalars: readonly number[]): readonly number[];
   scalarsAfter(options: PlainOptions, t: number, scalars: readonly number[]): readonly number[];
-  kernel(options: PlainOptions, hasShape: boolean, has: (state: string) => boolean): string;
+  kernel(options: PlainOptions, shape: Shape, has: (state: string) => boolean): string;
   initial(name: string, options: PlainOptions): number;
   conflict(options: PlainOptions): readonly [argument: string, given: string, expected: string] | undefined;
   /** Absent in classes whose state does not start from the params. */

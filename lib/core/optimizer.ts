@@ -3,6 +3,7 @@ import { checkOneOf, checkOptions } from '../check/options.js';
 import { floatsOf, lengthOf } from '../check/typed-array.js';
 import { engine } from '../engine/backend.js';
 import type { Block } from '../engine/block.js';
+import { collect, listLength } from './collect.js';
 import {
   commonHyperParameters,
   type Declaration,
@@ -17,7 +18,7 @@ import {
 import type { Group, ParamGroup } from './param-group.js';
 import type { ParamState } from './param-state.js';
 import { type HyperParameterTable, optionsIn, ParamStore } from './param-store.js';
-import { type Arrays, assemble, collect, type FoundGroup, type Grads, type GroupOf, type Params } from './params.js';
+import type { Arrays, FoundGroup, Grads, GroupOf, Params, Shape } from './params.js';
 import type { Schedule } from './schedule.js';
 import { Settings } from './settings.js';
 import {
@@ -82,7 +83,7 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
    * Name of the kernel that the options select for a param. A value that a schedule gives later reads NaN. `has` tells
    * which state arrays the param has already.
    */
-  protected kernel(_options: ResolvedOf<D>, _hasShape: boolean, _has: (state: string) => boolean): string {
+  protected kernel(_options: ResolvedOf<D>, _shape: Shape, _has: (state: string) => boolean): string {
     return Object.keys(this.#declaration.kernels)[0] as string;
   }
 
@@ -210,7 +211,7 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
         throw typeError(this.#name, 'group', show(group), 'a group { params, … }');
       this.#store.checkParams();
       const { params, groups } = this.#store;
-      const found = collect(this.#name, [group], params.length, groups.length);
+      const found = collect(this.#name, [group], listLength(params), groups.length);
       this.#add(found, (g) => `paramGroups[${groups.length + g}]`);
     });
   }
@@ -394,7 +395,7 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
     return {
       constants: (options, t, scalars) => this.constants(options as Options, t, scalars),
       scalarsAfter: (options, t, scalars) => this.scalarsAfter(options as Options, t, scalars),
-      kernel: (options, hasShape, has) => this.kernel(options as Options, hasShape, has),
+      kernel: (options, shape, has) => this.kernel(options as Options, shape, has),
       initial: (name, options) => this.initial(name, options as Options),
       conflict: (options) => this.conflict(options as Options),
       start: this.start?.bind(this) as Formula['start'],
@@ -433,7 +434,7 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
 
   #assemble(arrayOf: (param: ParamState) => Float32Array): Arrays {
     const { structure, params } = this.#store;
-    return assemble(structure, params, params.map(arrayOf));
+    return structure.assemble(params.map(arrayOf));
   }
 
   /** See {@link watch}. @internal */

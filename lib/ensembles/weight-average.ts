@@ -1,10 +1,12 @@
 import { rangeError, show, typeError } from '../check/errors.js';
 import { checkBoolean, checkInteger, checkNumber, checkOneOf, checkOptions } from '../check/options.js';
 import { checkFloat32, checkLength, copyInto, floatsOf, lengthOf } from '../check/typed-array.js';
+import { collect } from '../core/collect.js';
 import { disjoint, extentOf } from '../core/extents.js';
-import { collect, type Params, structureOf, type Tensor } from '../core/params.js';
+import type { Params, Tensor } from '../core/params.js';
 import { power } from '../core/power.js';
 import { checkNotInFlight } from '../core/step-queue.js';
+import { Structure } from '../core/structure.js';
 import { engine } from '../engine/backend.js';
 import { chunkLength, type Engine } from '../engine/engine.js';
 
@@ -102,7 +104,7 @@ export class WeightAverage {
     this.#debias = checkBoolean(who, 'debias', debias ?? false);
 
     const tensors = collect(who, params).flatMap((group) => group.tensors);
-    structureOf(who, tensors);
+    new Structure(who, tensors); // checks the names
     disjoint(
       who,
       tensors.map(({ data, path }) => extentOf(this.#engine, data, path)),

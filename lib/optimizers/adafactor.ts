@@ -6,7 +6,7 @@ import {
   type ResolvedOf,
 } from '../core/declaration.js';
 import { Optimizer } from '../core/optimizer.js';
-import type { Params } from '../core/params.js';
+import type { Params, Shape } from '../core/params.js';
 import type { Schedule } from '../core/schedule.js';
 import { kernel } from '../engine/kernel.js';
 
@@ -209,6 +209,9 @@ function relativeRate(warmupInit: boolean, t: number): number {
  * Common options: `maximize` (false) and `clipValue` per group; `clipNorm`, `skipNonFinite`, `zeroGrads`, `ema`,
  * `gradNorm` and `flushDenormals` for the whole optimizer.
  *
+ * Of a shape of rank 2 or more, `shape[0]` counts the rows, and the product of the rest the columns. A shape of rank 1 is as
+ * no shape.
+ *
  * State: with a shape `rowAvg` (R, one number per row) and `colAvg` (C, one per column), without `squareAvg` (V, one
  * per element); `expAvg` with `beta1`. A step updates the params and the state in place.
  *
@@ -250,8 +253,9 @@ export class Adafactor extends Optimizer<typeof adafactor> {
       : undefined;
   }
 
-  protected override kernel({ beta1 }: Resolved, hasShape: boolean): string {
-    return `adafactor${hasShape ? '-factored' : ''}${beta1 === undefined ? '' : '-momentum'}`;
+  protected override kernel({ beta1 }: Resolved, shape: Shape): string {
+    const isMatrix = shape !== undefined && shape.length > 1;
+    return `adafactor${isMatrix ? '-factored' : ''}${beta1 === undefined ? '' : '-momentum'}`;
   }
 
   protected override constants(resolved: Resolved, t: number): number[] {

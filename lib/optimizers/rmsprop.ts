@@ -6,7 +6,7 @@ import {
   type ResolvedOf,
 } from '../core/declaration.js';
 import { Optimizer } from '../core/optimizer.js';
-import type { Params } from '../core/params.js';
+import type { Params, Shape } from '../core/params.js';
 import { kernel } from '../engine/kernel.js';
 
 const f = Math.fround;
@@ -149,11 +149,7 @@ export class RMSprop extends Optimizer<typeof rmsprop> {
     super(rmsprop, params, options);
   }
 
-  protected override kernel(
-    { centered, momentum }: Resolved,
-    _hasShape: boolean,
-    has: (state: string) => boolean,
-  ): string {
+  protected override kernel({ centered, momentum }: Resolved, _shape: Shape, has: (state: string) => boolean): string {
     const isPlain = momentum === 0 && !has('momentumBuffer');
     return `rmsprop${centered ? '-centered' : ''}${isPlain ? '' : '-momentum'}`;
   }

@@ -6,7 +6,7 @@ import {
   type ResolvedOf,
 } from '../core/declaration.js';
 import { Optimizer } from '../core/optimizer.js';
-import type { Params } from '../core/params.js';
+import type { Params, Shape } from '../core/params.js';
 import { kernel } from '../engine/kernel.js';
 
 const f = Math.fround;
@@ -146,7 +146,7 @@ export class SGD extends Optimizer<typeof sgd> {
 
   protected override kernel(
     { momentum, nesterov, momentumForm }: Resolved,
-    _hasShape: boolean,
+    _shape: Shape,
     has: (state: string) => boolean,
   ): string {
     if (momentum === 0 && !has(momentumForm === 'buffer' ? 'momentumBuffer' : 'velocity')) return 'sgd';

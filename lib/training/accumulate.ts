@@ -1,19 +1,11 @@
 import { rangeError, show } from '../check/errors.js';
 import { checkInteger, checkOptions } from '../check/options.js';
 import { checkFloat32, checkLength, copyInto, floatsOf, lengthOf } from '../check/typed-array.js';
+import { collect } from '../core/collect.js';
 import { type Extent, extentOf } from '../core/extents.js';
-import {
-  assemble,
-  collect,
-  type Grads,
-  gradPath,
-  type Params,
-  readGrads,
-  type Structure,
-  structureOf,
-  type Tensor,
-} from '../core/params.js';
+import type { Grads, Params, Tensor } from '../core/params.js';
 import { checkNotInFlight } from '../core/step-queue.js';
+import { Structure } from '../core/structure.js';
 import { engine } from '../engine/backend.js';
 import { copyFloats } from '../engine/memory.js';
 import { checkGrad } from './grads.js';
@@ -74,11 +66,11 @@ export class GradAccumulator {
 
   constructor(params: Params<Readonly<Record<string, unknown>>>) {
     this.#tensors = collect(who, params).flatMap(({ tensors }) => tensors);
-    this.#structure = structureOf(who, this.#tensors);
+    this.#structure = new Structure(who, this.#tensors);
     const { allocate } = engine();
     this.#sums = this.#tensors.map((tensor) => {
       const length = lengthOf(tensor.data);
-      return { tensor, path: gradPath(this.#structure, tensor), length, array: allocate(length), hasGrad: false };
+      return { tensor, path: this.#structure.gradPath(tensor), length, array: allocate(length), hasGrad: false };
     });
   }
 
@@ -91,7 +83,7 @@ export class GradAccumulator {
    */
   add(grads: Grads): void {
     const given: unknown[] = [];
-    readGrads(who, this.#structure, this.#tensors, grads, given);
+    this.#structure.read(grads, given);
     const arrays = this.#sums.map(({ tensor: { key }, path, length, array }, i) => {
       checkLength(who, `the sum of ${path}`, array, length);
       const grad = checkGrad(who, path, given[i]);
@@ -119,7 +111,7 @@ export class GradAccumulator {
    */
   get grads(): Grads {
     const values = this.#sums.map(({ array, hasGrad }) => (hasGrad ? array : null));
-    return assemble(this.#structure, this.#tensors, values as Float32Array[]);
+    return this.#structure.assemble(values as Float32Array[]);
   }
 
   /** Number of calls of `add` since the last `reset`. */

@@ -1,7 +1,9 @@
 import { rangeError, show, typeError } from '../../check/errors.js';
 import { checkFunction, checkInteger, checkOptions } from '../../check/options.js';
 import { lengthOf } from '../../check/typed-array.js';
-import { type Arrays, assemble, collect, type Param, type ParamTree, structureOf } from '../../core/params.js';
+import { collect } from '../../core/collect.js';
+import type { Arrays, Param, ParamTree } from '../../core/params.js';
+import { Structure } from '../../core/structure.js';
 import { type Evaluate, isFinitePoint } from '../evaluation.js';
 import { FlatParams } from '../flat-params.js';
 import type { Vector } from '../linalg.js';
@@ -21,7 +23,7 @@ import { loadRun, type SFOStateDict, saveRun } from './state-dict.js';
 const name = 'SFO';
 
 /** The gradient arrays of params: in the structure of the params, without shapes. */
-export type GradsOf<P> = P extends Param ? Float32Array : { readonly [K in keyof P]: Float32Array };
+export type GradsOf<P> = P extends Param ? Float32Array : { readonly [K in keyof P]: GradsOf<P[K]> };
 
 /** Options of {@link SFO}. */
 export interface SFOOptions<P extends ParamTree = ParamTree> extends SFOHyperParameters {
@@ -123,7 +125,7 @@ export class SFO<P extends ParamTree = ParamTree> {
     this.#settings = checkSettings(name, others);
     const tensors = collect(name, params)[0]?.tensors ?? [];
     const grads = tensors.map(({ data }) => new Float32Array(lengthOf(data)));
-    this.#grads = assemble(structureOf(name, tensors), tensors, grads);
+    this.#grads = new Structure(name, tensors).assemble(grads);
     this.#gradArrays = grads.map((grad) => grad.subarray());
     this.#check = new GradientCheck(N);
     this.#userParams = params;
