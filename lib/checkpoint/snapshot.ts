@@ -1,7 +1,7 @@
 import { rangeError, show, typeError } from '../check/errors.js';
 import { collect } from '../core/collect.js';
 import { disjoint, extentOf } from '../core/extents.js';
-import type { Params, Tensor } from '../core/params.js';
+import type { Tensor } from '../core/params.js';
 import { checkSettled } from '../core/step-queue.js';
 import { Structure } from '../core/structure.js';
 import { engine } from '../engine/backend.js';
@@ -23,8 +23,8 @@ export interface Stateful {
   loadStateDict(dict: unknown): void;
 }
 
-/** Params in the form that an optimizer takes: a param, a list, a record, or groups. Options of groups are ignored. */
-export type CheckpointParams = Params<Readonly<Record<string, unknown>>>;
+/** Params in the form that an optimizer takes: a tree, or groups. Options of groups are ignored. */
+export type CheckpointParams = object;
 
 /** The parts of a training run. */
 export interface Parts {

@@ -92,7 +92,10 @@ type HyperParameters = Readonly<Record<string, HyperParameter>>;
  */
 export type OptionsFrom<T extends HyperParameters> = string extends keyof T
   ? Readonly<Record<string, unknown>>
-  : { readonly [K in keyof T]?: ValueOf<T[K]> | undefined };
+  : { readonly [K in keyof T as T[K] extends Required ? never : K]?: ValueOf<T[K]> | undefined } & {
+      readonly [K in keyof T as T[K] extends Required ? K : never]: ValueOf<T[K]>;
+    };
+type Required = { readonly required: true };
 /** The same as properties of a param group: present and assignable. For an unknown class only `lr` is known. */
 export type SettingsFrom<T extends HyperParameters> = string extends keyof T
   ? { lr: Scalar | undefined } & Record<string, unknown>
@@ -132,15 +135,20 @@ export const optimizerHyperParameters = {
 } as const satisfies HyperParameters;
 
 /** Options of one param group of the class declared by `D`. */
-export type GroupOptionsOf<D extends Declaration> = OptionsFrom<D['hyperParameters'] & typeof commonHyperParameters>;
+export type GroupOptionsOf<D extends Declaration> = OptionalOptions<OptionsFrom<AllHyperParameters<D>>>;
+type AllHyperParameters<D extends Declaration> = D['hyperParameters'] & typeof commonHyperParameters;
+type OptionalOptions<O> = { readonly [K in keyof O]?: O[K] | undefined };
 /** Options of an optimizer of the class declared by `D`. */
-export type OptionsOf<D extends Declaration> = GroupOptionsOf<D> & OptionsFrom<typeof optimizerHyperParameters>;
+export type OptionsOf<D extends Declaration> = OptionsFrom<AllHyperParameters<D>> &
+  OptionsFrom<typeof optimizerHyperParameters>;
+/** The same where the groups may give the options that have no default. */
+export type DefaultsOf<D extends Declaration> = OptionalOptions<OptionsOf<D>>;
 /** Plain values of the options in one step of the class declared by `D`. */
 export type ResolvedOf<D extends Declaration> = ResolvedFrom<D['hyperParameters'] & typeof commonHyperParameters>;
 
 /** The default options of a declaration: the static `defaults` of its class. */
-export function defaultsOf<D extends Declaration>(declaration: D): OptionsOf<D> {
+export function defaultsOf<D extends Declaration>(declaration: D): DefaultsOf<D> {
   const tables = { ...declaration.hyperParameters, ...commonHyperParameters, ...optimizerHyperParameters };
   const defaults = Object.entries<HyperParameter>(tables).filter(([, h]) => h.default !== undefined);
-  return Object.freeze(Object.fromEntries(defaults.map(([name, h]) => [name, h.default]))) as OptionsOf<D>;
+  return Object.freeze(Object.fromEntries(defaults.map(([name, h]) => [name, h.default]))) as DefaultsOf<D>;
 }

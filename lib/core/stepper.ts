@@ -8,7 +8,6 @@ import type { Declaration, Formula } from './declaration.js';
 import { Gradients, type ReadGrad } from './gradients.js';
 import type { ParamState } from './param-state.js';
 import type { ParamStore } from './param-store.js';
-import type { Grads } from './params.js';
 import type { Settings } from './settings.js';
 import { checkNotAborted, checkSettled, checkSignal, StepQueue } from './step-queue.js';
 
@@ -94,7 +93,7 @@ export class Stepper {
     this.#gradients = new Gradients(store, declaration.denseOnly);
   }
 
-  step(grads: Grads, options?: StepOptions): StepResult {
+  step(grads: unknown, options?: StepOptions): StepResult {
     this.checkNotBusy();
     this.checkNoPendingStep();
     this.#isBusy = true;
@@ -111,7 +110,7 @@ export class Stepper {
     }
   }
 
-  stepAsync(grads: Grads, options?: StepAsyncOptions): Promise<StepResult> {
+  stepAsync(grads: unknown, options?: StepAsyncOptions): Promise<StepResult> {
     return new Promise((resolve, reject) => {
       this.checkNotBusy();
       const { gradScale, signal, read } = this.exclusively(() => this.#readAhead(grads, options));
@@ -136,7 +135,7 @@ export class Stepper {
 
   /** Reads and checks the arguments of a step that runs later. */
   #readAhead(
-    grads: Grads,
+    grads: unknown,
     options: StepAsyncOptions | undefined,
   ): { gradScale: GradScale; signal: AbortSignal | undefined; read: readonly ReadGrad[] } {
     let gradScale = unscaled;

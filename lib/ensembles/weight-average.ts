@@ -3,7 +3,8 @@ import { checkBoolean, checkInteger, checkNumber, checkOneOf, checkOptions } fro
 import { checkFloat32, checkLength, copyInto, floatsOf, lengthOf } from '../check/typed-array.js';
 import { collect } from '../core/collect.js';
 import { disjoint, extentOf } from '../core/extents.js';
-import type { Params, Tensor } from '../core/params.js';
+import type { Tensor } from '../core/params.js';
+import type { AnyParams, GivenAny } from '../core/params-of.js';
 import { power } from '../core/power.js';
 import { checkNotInFlight } from '../core/step-queue.js';
 import { Structure } from '../core/structure.js';
@@ -79,7 +80,7 @@ const who = 'WeightAverage';
  * @see Polyak & Juditsky 1992, "Acceleration of Stochastic Approximation by Averaging"; SWA: Izmailov et al. 2018,
  *   https://arxiv.org/abs/1803.05407; debiasing: Kingma & Ba 2015, section 3, https://arxiv.org/abs/1412.6980
  */
-export class WeightAverage {
+export class WeightAverage<const P extends object = AnyParams> {
   readonly #engine: Engine = engine();
   readonly #mode: 'ema' | 'swa';
   readonly #debias: boolean;
@@ -91,7 +92,7 @@ export class WeightAverage {
   #correctedCount = 0;
   #swapped = false;
 
-  constructor(params: Params<Readonly<Record<string, unknown>>>, options: EmaOptions | SwaOptions) {
+  constructor(params: GivenAny<P>, options: EmaOptions | SwaOptions) {
     checkOptions(who, options, ['decay', 'debias', 'mode'] satisfies (keyof EmaOptions)[]);
     const { mode = 'ema', decay, debias } = options as { mode?: unknown; decay?: unknown; debias?: unknown };
     this.#mode = checkOneOf(who, 'mode', mode, ['ema', 'swa']);

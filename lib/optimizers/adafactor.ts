@@ -1,12 +1,7 @@
-import {
-  type Declaration,
-  defaultsOf,
-  type GroupOptionsOf,
-  type OptionsOf,
-  type ResolvedOf,
-} from '../core/declaration.js';
+import { type Declaration, type DefaultsOf, defaultsOf, type OptionsOf, type ResolvedOf } from '../core/declaration.js';
 import { Optimizer } from '../core/optimizer.js';
-import type { Params, Shape } from '../core/params.js';
+import type { Shape } from '../core/params.js';
+import type { AnyParams, Given, ParamsOf } from '../core/params-of.js';
 import type { Schedule } from '../core/schedule.js';
 import { kernel } from '../engine/kernel.js';
 
@@ -226,11 +221,11 @@ function relativeRate(warmupInit: boolean, t: number): number {
  * ```
  * @see Shazeer & Stern 2018, Algorithms 4 and 5, https://arxiv.org/abs/1804.04235
  */
-export class Adafactor extends Optimizer<typeof adafactor> {
+export class Adafactor<const P extends ParamsOf<typeof adafactor> = AnyParams> extends Optimizer<typeof adafactor, P> {
   static readonly optimizerName: string = adafactor.name;
-  static readonly defaults: AdafactorOptions = defaultsOf(adafactor);
+  static readonly defaults: DefaultsOf<typeof adafactor> = defaultsOf(adafactor);
 
-  constructor(params: Params<GroupOptionsOf<typeof adafactor>>, options: AdafactorOptions = {}) {
+  constructor(params: Given<P, typeof adafactor>, options: AdafactorOptions = {}) {
     super(adafactor, params, options);
   }
 

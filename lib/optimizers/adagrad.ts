@@ -1,12 +1,6 @@
-import {
-  type Declaration,
-  defaultsOf,
-  type GroupOptionsOf,
-  type OptionsOf,
-  type ResolvedOf,
-} from '../core/declaration.js';
+import { type Declaration, type DefaultsOf, defaultsOf, type OptionsOf, type ResolvedOf } from '../core/declaration.js';
 import { Optimizer } from '../core/optimizer.js';
-import type { Params } from '../core/params.js';
+import type { AnyParams, Given, ParamsOf } from '../core/params-of.js';
 import { kernel } from '../engine/kernel.js';
 
 const f = Math.fround;
@@ -92,11 +86,11 @@ type Resolved = ResolvedOf<typeof adagrad>;
  * ```
  * @see Duchi, Hazan & Singer 2011, figure 1, https://jmlr.org/papers/v12/duchi11a.html
  */
-export class Adagrad extends Optimizer<typeof adagrad> {
+export class Adagrad<const P extends ParamsOf<typeof adagrad> = AnyParams> extends Optimizer<typeof adagrad, P> {
   static readonly optimizerName: string = adagrad.name;
-  static readonly defaults: AdagradOptions = defaultsOf(adagrad);
+  static readonly defaults: DefaultsOf<typeof adagrad> = defaultsOf(adagrad);
 
-  constructor(params: Params<GroupOptionsOf<typeof adagrad>>, options: AdagradOptions = {}) {
+  constructor(params: Given<P, typeof adagrad>, options: AdagradOptions = {}) {
     super(adagrad, params, options);
   }
 

@@ -2,7 +2,7 @@ import { show, typeError } from '../check/errors.js';
 import { checkFloat32, checkLength, copyInto, lengthOf } from '../check/typed-array.js';
 import { collect } from '../core/collect.js';
 import { checkApart, disjoint, type Extent, extentOf } from '../core/extents.js';
-import type { ParamTree, Tensor } from '../core/params.js';
+import type { Tensor } from '../core/params.js';
 import { checkSettled } from '../core/step-queue.js';
 import { Structure } from '../core/structure.js';
 import { engine } from '../engine/backend.js';
@@ -33,7 +33,7 @@ export class FlatParams {
   readonly #given: unknown[] = [];
 
   /** @throws TypeError, RangeError for invalid params, param groups, or gradients that do not fit the params */
-  constructor(who: string, params: ParamTree, grads: unknown) {
+  constructor(who: string, params: object, grads: unknown) {
     const found = collect(who, params);
     if (found[0]?.given !== params)
       throw typeError(who, 'params', 'param groups', 'a Float32Array, { data, shape }, a list or a record of them');

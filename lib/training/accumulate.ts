@@ -3,7 +3,8 @@ import { checkInteger, checkOptions } from '../check/options.js';
 import { checkFloat32, checkLength, copyInto, floatsOf, lengthOf } from '../check/typed-array.js';
 import { collect } from '../core/collect.js';
 import { type Extent, extentOf } from '../core/extents.js';
-import type { Grads, Params, Tensor } from '../core/params.js';
+import type { Grads, Tensor } from '../core/params.js';
+import type { AnyParams, GivenAny, GradsOf, IsOpen, TreeOf } from '../core/params-of.js';
 import { checkNotInFlight } from '../core/step-queue.js';
 import { Structure } from '../core/structure.js';
 import { engine } from '../engine/backend.js';
@@ -20,6 +21,9 @@ export interface GradAccumulatorState {
   /** The sum of each param, by its name or index; null without a gradient so far. */
   readonly sums: { readonly [param: string]: Float32Array | null };
 }
+
+/** The sums, in the structure of the params; null for a param without a gradient. */
+type SumsOf<P> = IsOpen<P> extends true ? Grads : TreeOf<P, Float32Array | null>;
 
 /** The sum of one param's gradients. */
 interface Sum {
@@ -58,13 +62,13 @@ interface Sum {
  * sum.reset();
  * ```
  */
-export class GradAccumulator {
+export class GradAccumulator<const P extends object = AnyParams> {
   readonly #tensors: readonly Tensor[];
   readonly #structure: Structure;
   readonly #sums: readonly Sum[];
   #count = 0;
 
-  constructor(params: Params<Readonly<Record<string, unknown>>>) {
+  constructor(params: GivenAny<P>) {
     this.#tensors = collect(who, params).flatMap(({ tensors }) => tensors);
     this.#structure = new Structure(who, this.#tensors);
     const { allocate } = engine();
@@ -81,7 +85,7 @@ export class GradAccumulator {
    * @throws TypeError for another structure, a wrong type, a sparse gradient, a detached buffer or memory of a pending
    *   step; RangeError for another length or count. Nothing is added then.
    */
-  add(grads: Grads): void {
+  add(grads: GradsOf<P>): void {
     const given: unknown[] = [];
     this.#structure.read(grads, given);
     const arrays = this.#sums.map(({ tensor: { key }, path, length, array }, i) => {
@@ -109,9 +113,9 @@ export class GradAccumulator {
    * `clipGradNorm` may scale them in place. Read this property after the last `add`, because `add` can turn a `null`
    * into an array.
    */
-  get grads(): Grads {
+  get grads(): SumsOf<P> {
     const values = this.#sums.map(({ array, hasGrad }) => (hasGrad ? array : null));
-    return this.#structure.assemble(values as Float32Array[]);
+    return this.#structure.assemble(values as Float32Array[]) as SumsOf<P>;
   }
 
   /** Number of calls of `add` since the last `reset`. */

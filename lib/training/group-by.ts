@@ -1,7 +1,8 @@
 import { show, typeError } from '../check/errors.js';
 import { checkFunction } from '../check/options.js';
 import { collect, markPartialList } from '../core/collect.js';
-import type { GroupOf, Param, ParamTree, Tensor } from '../core/params.js';
+import type { FoundGroup, GroupOf, Param, Tensor } from '../core/params.js';
+import type { GivenTree, PartOf } from '../core/params-of.js';
 import { Structure } from '../core/structure.js';
 import { isRecord } from './grads.js';
 
@@ -30,13 +31,13 @@ import { isRecord } from './grads.js';
  * params['fc.bias'][0]; // 3
  * ```
  */
-export function groupBy<Options extends object>(
-  params: ParamTree,
+export function groupBy<Options extends object, const P extends object>(
+  params: GivenTree<P>,
   options: (name: string, param: Param) => Options | undefined,
-): GroupOf<Partial<Options>>[] {
+): GroupOf<Partial<Options>, PartOf<P>>[] {
   const who = 'groupBy';
-  const [found] = collect(who, params);
-  if (found?.given !== params || found.tensors.some(({ key }) => typeof key === 'number')) {
+  const found = collect(who, params)[0] as FoundGroup;
+  if ((found.given as unknown) !== params || found.tensors.some(({ key }) => typeof key === 'number')) {
     throw typeError(who, 'params', show(params), 'a record of params by name');
   }
   new Structure(who, found.tensors); // checks the names
@@ -53,7 +54,10 @@ export function groupBy<Options extends object>(
     }
     put(group.params, tensor, param);
   }
-  return groups.map((group) => ({ params: group.params, ...group.options })) as GroupOf<Partial<Options>>[];
+  return groups.map((group) => ({ params: group.params, ...group.options })) as unknown as GroupOf<
+    Partial<Options>,
+    PartOf<P>
+  >[];
 }
 
 interface Branch {

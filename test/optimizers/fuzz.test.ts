@@ -4,7 +4,7 @@
 import { expect, test } from 'vitest';
 import { withEngine } from '../../lib/engine/backend.js';
 import { referenceEngine } from '../../lib/engine/reference.js';
-import type { Optimizer } from '../../lib/index.js';
+import type { Optimizer } from '../../lib/core/optimizer.js';
 import { random } from '../support/random.js';
 import { type Any, type Case, numbers, shape, snapshot, titled, variants } from '../support/rig.js';
 import { all } from '../support/sample.js';

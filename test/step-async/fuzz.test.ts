@@ -3,7 +3,7 @@
 import { expect, test } from 'vitest';
 import { engine, withEngine } from '../../lib/engine/backend.js';
 import { referenceEngine } from '../../lib/engine/reference.js';
-import type { Optimizer } from '../../lib/index.js';
+import type { Optimizer } from '../../lib/core/optimizer.js';
 import { random } from '../support/random.js';
 import { type Any, type Case, classes, numbers, shape, snapshot } from '../support/rig.js';
 import { all } from '../support/sample.js';
