@@ -70,15 +70,17 @@ export type EachHas<P, Option extends string> = P extends readonly { readonly [O
  * `Leaf`s in the structure of params or groups.
  * @typeParam List 'exact': a list has the length of the params. 'any': the run time checks it.
  */
-export type TreeOf<P, Leaf, List extends 'exact' | 'any' = 'exact'> = P extends Param
-  ? Leaf
-  : P extends Groups
-    ? Merged<P[number]['params'], Leaf, List>
-    : P extends readonly unknown[]
-      ? List extends 'exact'
-        ? { readonly [I in keyof P]: TreeOf<P[I], Leaf, List> }
-        : readonly TreeOf<P[number], Leaf, List>[]
-      : { readonly [K in keyof P]: TreeOf<P[K], Leaf, List> };
+export type TreeOf<P, Leaf, List extends 'exact' | 'any' = 'exact'> = ParamTree extends P
+  ? AnyParams
+  : P extends Param
+    ? Leaf
+    : P extends Groups
+      ? Merged<P[number]['params'], Leaf, List>
+      : P extends readonly unknown[]
+        ? List extends 'exact'
+          ? { readonly [I in keyof P]: TreeOf<P[I], Leaf, List> }
+          : readonly TreeOf<P[number], Leaf, List>[]
+        : { readonly [K in keyof P]: TreeOf<P[K], Leaf, List> };
 
 type Merged<T, Leaf, List extends 'exact' | 'any'> = [T] extends [Param | readonly unknown[]]
   ? readonly EntryOf<T, Leaf, List>[]
@@ -102,7 +104,13 @@ type PathsOf<P> = P extends readonly unknown[]
     : { [K in keyof P]: Path<K, P[K]> }[number]
   : { [K in keyof P]: Path<K, P[K]> }[keyof P];
 
-type Path<K, V> = K extends string | number ? (V extends Param ? `${K}` : `${K}.${PathsOf<V> & string}`) : never;
+type Path<K, V> = K extends string | number
+  ? ParamTree extends V
+    ? `${K}` | `${K}.${string}`
+    : V extends Param
+      ? `${K}`
+      : `${K}.${PathsOf<V> & string}`
+  : never;
 
 /**
  * The gradients of params: a {@link Grad} in the place of each param, or in one record of paths, such as

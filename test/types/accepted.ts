@@ -51,6 +51,9 @@ new Adam([{ params: [w] }, { params: w, betas: [0.5, 0.9] }]).step([g, g]);
 
 // A type that is not known is checked at run time.
 new Adam(tree).step(grads);
+// biome-ignore lint/suspicious/noExplicitAny: what JSON.parse and deserialize return
+const loaded: any = JSON.parse('{}');
+new Adam({ w: loaded.w, b: [tree] }).step({ w: g, b: [g] });
 const open: Adam = new Adam({ w });
 open.addParamGroup({ params: { layer: model } });
 open.step({ w: g, layer: null });
