@@ -1,8 +1,12 @@
+import type { AnyOptimizer } from './core/any-optimizer.js';
+import { Optimizer as Base } from './core/optimizer.js';
+import type { AnyParams } from './core/params-of.js';
+
 export * from './checkpoint/index.js';
 export type { Scalar } from './core/declaration.js';
-export { Optimizer } from './core/optimizer.js';
 export type { ParamGroup } from './core/param-group.js';
 export type { Arrays, Grad, Grads, GroupOf, Param, Params, ParamTree, SparseGrad } from './core/params.js';
+export type { ArraysOf, GradsOf } from './core/params-of.js';
 export type { Schedule } from './core/schedule.js';
 export type { GroupState, LoadOptions, ParamStateDict as ParamState, StateDict } from './core/state-dict.js';
 export type { StepAsyncOptions, StepOptions, StepResult } from './core/stepper.js';
@@ -13,3 +17,8 @@ export * from './optimizers/index.js';
 export * from './schedules/index.js';
 export * from './second-order/index.js';
 export * from './training/index.js';
+
+/** An optimizer of any class: one of `optimizers`, or a `Lookahead` around one. @typeParam P The type of the params. */
+export type Optimizer<P = AnyParams> = AnyOptimizer<P>;
+/** Base class of the classes in `optimizers`, for `instanceof`. */
+export const Optimizer: typeof Base = Base;

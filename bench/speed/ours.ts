@@ -10,7 +10,10 @@ export function oursOn(task: Task): Contender & { readonly params: readonly Floa
   const grads = tensorsOf(task, (length) => fillGrads(allocate(length)));
   // A user with one tensor passes it without a list.
   const one = task.tensors === 1;
-  const optimizer: Optimizer = new Class(one ? params[0]! : params, options as never);
+  const optimizer: Optimizer = new (Class as new (params: object, options: object) => Optimizer)(
+    one ? params[0]! : params,
+    options,
+  );
   const given = one ? grads[0]! : grads;
   return { ...stepping('schuss', () => optimizer.step(given)), params, dispose: () => optimizer.dispose() };
 }

@@ -1,9 +1,12 @@
+import { isProxy } from 'node:util/types';
+
 /** A value as an error prints it: short, with its type where that helps. */
 export function show(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value);
   if (typeof value === 'bigint') return `${value}n`;
   if (typeof value === 'function') return value.name === '' ? 'a function' : `function ${value.name}`;
   if (typeof value !== 'object' || value === null) return String(value);
+  if (isProxy(value)) return 'a Proxy'; // its handler may throw
   if (ArrayBuffer.isView(value))
     return `${value.constructor?.name ?? 'a view'}(${(value as Float32Array).length ?? value.byteLength})`;
   if (Array.isArray(value))

@@ -1,3 +1,4 @@
+import { isProxy } from 'node:util/types';
 import { rangeError, show, typeError } from './errors.js';
 
 const typedArrayPrototype = Object.getPrototypeOf(Float32Array.prototype) as object;
@@ -86,21 +87,20 @@ function lost(
   return typeError(who, argument, `${how} ${tagOfAny.call(array)}`, expected, goneHint);
 }
 
+/** What to do with a value that is neither an array nor a tree of arrays, if that is plain. */
+export function hintFor(value: unknown): string | undefined {
+  if (isProxy(value)) return 'it hides the memory: pass the object inside, which Vue returns from toRaw(…)';
+  if (value instanceof Map) return 'write Object.fromEntries(map)';
+  return value instanceof Float64Array || (Array.isArray(value) && value.every((x) => typeof x === 'number'))
+    ? 'convert it with Float32Array.from(…)'
+    : undefined;
+}
+
 /**
  * Returns `value` if it is an attached Float32Array. @throws TypeError, with a hint for a Float64Array or a number[]
  */
 export function checkFloat32(who: string, argument: string, value: unknown, expected = 'a Float32Array'): Float32Array {
-  if (!isFloat32(value)) {
-    const convertible =
-      value instanceof Float64Array || (Array.isArray(value) && value.every((x) => typeof x === 'number'));
-    throw typeError(
-      who,
-      argument,
-      show(value),
-      expected,
-      convertible ? 'convert it with Float32Array.from(…)' : undefined,
-    );
-  }
+  if (!isFloat32(value)) throw typeError(who, argument, show(value), expected, hintFor(value));
   if (isDetached(value)) throw lost(who, argument, value, expected);
   return value;
 }

@@ -1,7 +1,9 @@
 import { rangeError, show, typeError } from '../check/errors.js';
+import { collect } from '../core/collect.js';
 import { disjoint, extentOf } from '../core/extents.js';
-import { collect, type Params, structureOf, type Tensor } from '../core/params.js';
+import type { Tensor } from '../core/params.js';
 import { checkSettled } from '../core/step-queue.js';
+import { Structure } from '../core/structure.js';
 import { engine } from '../engine/backend.js';
 import { WeightAverage } from '../ensembles/index.js';
 import { Lookahead, optimizers } from '../optimizers/index.js';
@@ -21,8 +23,8 @@ export interface Stateful {
   loadStateDict(dict: unknown): void;
 }
 
-/** Params in the form that an optimizer takes: a param, a list, a record, or groups. Options of groups are ignored. */
-export type CheckpointParams = Params<Readonly<Record<string, unknown>>>;
+/** Params in the form that an optimizer takes: a tree, or groups. Options of groups are ignored. */
+export type CheckpointParams = object;
 
 /** The parts of a training run. */
 export interface Parts {
@@ -77,7 +79,7 @@ export function isOwn({ stateDict }: Stateful): boolean {
 /** Checks the parts of a run. @throws TypeError, RangeError */
 export function checkParts(who: string, { params, optimizer, objects }: Parts): CheckedParts {
   const tensors = collect(who, params).flatMap((group) => group.tensors);
-  structureOf(who, tensors);
+  new Structure(who, tensors); // checks the names
   if (optimizer !== undefined) checkStateful(who, 'optimizer', optimizer);
   if (objects !== undefined && (typeof objects !== 'object' || objects === null || Array.isArray(objects)))
     throw typeError(who, 'objects', show(objects), 'a record of objects with stateDict and loadStateDict');

@@ -1,5 +1,6 @@
 import type { Range } from '../check/options.js';
 import type { KernelDeclaration } from '../engine/kernel.js';
+import type { Shape } from './params.js';
 import type { Schedule } from './schedule.js';
 
 /** A number, or a {@link Schedule} that gives the number for each step. */
@@ -54,7 +55,7 @@ export type PlainOptions = Readonly<Record<string, unknown>>;
 export interface Formula {
   constants(options: PlainOptions, t: number, scalars: readonly number[]): readonly number[];
   scalarsAfter(options: PlainOptions, t: number, scalars: readonly number[]): readonly number[];
-  kernel(options: PlainOptions, hasShape: boolean, has: (state: string) => boolean): string;
+  kernel(options: PlainOptions, shape: Shape, has: (state: string) => boolean): string;
   initial(name: string, options: PlainOptions): number;
   conflict(options: PlainOptions): readonly [argument: string, given: string, expected: string] | undefined;
   /** Absent in classes whose state does not start from the params. */
@@ -91,7 +92,10 @@ type HyperParameters = Readonly<Record<string, HyperParameter>>;
  */
 export type OptionsFrom<T extends HyperParameters> = string extends keyof T
   ? Readonly<Record<string, unknown>>
-  : { readonly [K in keyof T]?: ValueOf<T[K]> | undefined };
+  : { readonly [K in keyof T as T[K] extends Required ? never : K]?: ValueOf<T[K]> | undefined } & {
+      readonly [K in keyof T as T[K] extends Required ? K : never]: ValueOf<T[K]>;
+    };
+type Required = { readonly required: true };
 /** The same as properties of a param group: present and assignable. For an unknown class only `lr` is known. */
 export type SettingsFrom<T extends HyperParameters> = string extends keyof T
   ? { lr: Scalar | undefined } & Record<string, unknown>
@@ -136,15 +140,20 @@ export function optionNamesOf({ hyperParameters }: Declaration): string[] {
 }
 
 /** Options of one param group of the class declared by `D`. */
-export type GroupOptionsOf<D extends Declaration> = OptionsFrom<D['hyperParameters'] & typeof commonHyperParameters>;
+export type GroupOptionsOf<D extends Declaration> = OptionalOptions<OptionsFrom<AllHyperParameters<D>>>;
+type AllHyperParameters<D extends Declaration> = D['hyperParameters'] & typeof commonHyperParameters;
+type OptionalOptions<O> = { readonly [K in keyof O]?: O[K] | undefined };
 /** Options of an optimizer of the class declared by `D`. */
-export type OptionsOf<D extends Declaration> = GroupOptionsOf<D> & OptionsFrom<typeof optimizerHyperParameters>;
+export type OptionsOf<D extends Declaration> = OptionsFrom<AllHyperParameters<D>> &
+  OptionsFrom<typeof optimizerHyperParameters>;
+/** The same where the groups may give the options that have no default. */
+export type DefaultsOf<D extends Declaration> = OptionalOptions<OptionsOf<D>>;
 /** Plain values of the options in one step of the class declared by `D`. */
 export type ResolvedOf<D extends Declaration> = ResolvedFrom<D['hyperParameters'] & typeof commonHyperParameters>;
 
 /** The default options of a declaration: the static `defaults` of its class. */
-export function defaultsOf<D extends Declaration>(declaration: D): OptionsOf<D> {
+export function defaultsOf<D extends Declaration>(declaration: D): DefaultsOf<D> {
   const tables = { ...declaration.hyperParameters, ...commonHyperParameters, ...optimizerHyperParameters };
   const defaults = Object.entries<HyperParameter>(tables).filter(([, h]) => h.default !== undefined);
-  return Object.freeze(Object.fromEntries(defaults.map(([name, h]) => [name, h.default]))) as OptionsOf<D>;
+  return Object.freeze(Object.fromEntries(defaults.map(([name, h]) => [name, h.default]))) as DefaultsOf<D>;
 }

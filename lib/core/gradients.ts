@@ -14,7 +14,7 @@ import { isPinned, notPinned } from '../engine/memory.js';
 import { checkApart, disjoint, type Extent, extentOf, union } from './extents.js';
 import type { ParamState } from './param-state.js';
 import type { ParamStore } from './param-store.js';
-import { gradPath, isSparseGrad, readGrads } from './params.js';
+import { isSparseGrad } from './params.js';
 
 const maxSignedRows = 2 ** 31;
 
@@ -47,10 +47,10 @@ export class Gradients {
     this.#denseOnly = denseOnly;
   }
 
-  /** Reads one gradient per param, each once. In `step`, no user code runs after this. @throws as {@link readGrads} */
+  /** Reads one gradient per param, each once. In `step`, no user code runs after this. @throws as {@link Structure.read} */
   read(grads: unknown, out: ReadGrad[]): void {
-    const { name, structure, params } = this.#store;
-    readGrads(name, structure, params, grads, out);
+    const { structure, params } = this.#store;
+    structure.read(grads, out);
     for (let i = 0; i < params.length; i++) {
       const grad = out[i] as unknown;
       if (grad === null || grad === params[i]!.grad) continue;
@@ -167,7 +167,7 @@ export class Gradients {
   }
 
   #pathOf(param: ParamState): string {
-    return gradPath(this.#store.structure, param);
+    return this.#store.structure.gradPath(param);
   }
 
   #checkPinned(path: string, array: Float32Array | Rows): void {
@@ -197,8 +197,8 @@ export class Gradients {
       throw refuse(`length ${length}`, count === 0 ? '0, as of rows' : `a multiple of ${count}, the length of rows`);
     if (count === 0) return;
     const size = length / count;
-    if (param.shape !== undefined && size !== param.shape[1])
-      throw refuse(`rows of ${size}`, `${param.shape[1]}, the columns of ${param.path}`);
+    if (param.shape !== undefined && size !== param.columns)
+      throw refuse(`rows of ${size}`, `${param.columns}, the columns of ${param.path}`);
     if (param.length % size !== 0)
       throw refuse(`rows of ${size}`, `a divisor of ${param.length}, the length of ${param.path}`);
     // The addon reads row numbers as unsigned: a negative one exceeds the row count, unless there are this many rows.

@@ -3,13 +3,14 @@ import { checkOneOf, checkOptions } from '../check/options.js';
 import { floatsOf, lengthOf } from '../check/typed-array.js';
 import { engine } from '../engine/backend.js';
 import type { Block } from '../engine/block.js';
+import { collect, listLength } from './collect.js';
 import {
   commonHyperParameters,
   type Declaration,
+  type DefaultsOf,
   type Formula,
   type GroupOptionsOf,
   type HyperParameter,
-  type OptionsOf,
   optimizerHyperParameters,
   optionNamesOf,
   type ResolvedOf,
@@ -19,7 +20,8 @@ import { checkHook } from './hooks.js';
 import type { Group, ParamGroup } from './param-group.js';
 import type { ParamState } from './param-state.js';
 import { type HyperParameterTable, optionsIn, ParamStore } from './param-store.js';
-import { type Arrays, assemble, collect, type FoundGroup, type Grads, type GroupOf, type Params } from './params.js';
+import type { FoundGroup, Shape } from './params.js';
+import type { AnyParams, ArraysOf, GivenGroup, GradsOf } from './params-of.js';
 import { inspect, print, printedParams } from './print.js';
 import type { Schedule } from './schedule.js';
 import { Settings } from './settings.js';
@@ -42,8 +44,9 @@ import { type StepAsyncOptions, type StepOptions, Stepper, type StepResult } fro
  * loads the state. A subclass brings its declaration, the constants of a step, and the choice among its kernels.
  *
  * @typeParam D The type of the declaration.
+ * @typeParam P The type of the params, which gives that of gradients and averages.
  */
-export abstract class Optimizer<D extends Declaration = Declaration> {
+export abstract class Optimizer<D extends Declaration = Declaration, P = AnyParams> {
   readonly #declaration: D;
   /** Hyper-parameters of a group of this class. */
   readonly #table: HyperParameterTable;
@@ -52,10 +55,10 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
   readonly #stepper: Stepper;
   #emaViews: readonly Float32Array[] = [];
   /** The same object as long as the arrays are the same. */
-  #emaParams: Arrays | undefined;
+  #emaParams: ArraysOf<P> | undefined;
   #views: readonly ParamGroup<SettingsFrom<D['hyperParameters'] & typeof commonHyperParameters>>[] = [];
 
-  protected constructor(declaration: D, params: Params<GroupOptionsOf<D>>, options: OptionsOf<D> = {} as OptionsOf<D>) {
+  protected constructor(declaration: D, params: object, options: DefaultsOf<D> = {} as DefaultsOf<D>) {
     const { name } = declaration;
     this.#declaration = declaration;
     this.#table = { ...declaration.hyperParameters, ...commonHyperParameters };
@@ -82,7 +85,7 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
    * Name of the kernel that the options select for a param. A value that a schedule gives later reads NaN. `has` tells
    * which state arrays the param has already.
    */
-  protected kernel(_options: ResolvedOf<D>, _hasShape: boolean, _has: (state: string) => boolean): string {
+  protected kernel(_options: ResolvedOf<D>, _shape: Shape, _has: (state: string) => boolean): string {
     return Object.keys(this.#declaration.kernels)[0] as string;
   }
 
@@ -122,7 +125,7 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
    * The live state arrays called `name`, in the structure of the gradients.
    * @param options `startsAsParam`: the array of a param without an update so far shows the param's present values.
    */
-  protected stateArrays(name: string, { startsAsParam = false } = {}): Arrays {
+  protected stateArrays(name: string, { startsAsParam = false } = {}): ArraysOf<P> {
     this.#stepper.checkNotDisposed();
     const blockOf = (param: ParamState): Block => param.state.get(name) as Block;
     if (startsAsParam) this.#showParams(blockOf);
@@ -181,7 +184,7 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
    * The exponential moving averages of the params: live arrays, in the structure of the gradients. A param without an
    * update so far shows its present weights. Undefined without the option `ema`.
    */
-  get emaParams(): Arrays | undefined {
+  get emaParams(): ArraysOf<P> | undefined {
     this.#stepper.checkNotDisposed();
     if (!this.#store.hasEma) return undefined;
     const emaOf = (param: ParamState): Block => param.ema as Block;
@@ -201,14 +204,14 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
    *   optimizer have names or none has; names are unique.
    * @throws TypeError, RangeError; nothing is added then
    */
-  addParamGroup(group: GroupOf<GroupOptionsOf<D>>): void {
+  addParamGroup<const G extends { readonly params: object } & GroupOptionsOf<D>>(group: GivenGroup<G, D>): void {
     this.#stepper.checkNoPendingStep();
     this.#stepper.exclusively(() => {
       if (typeof group !== 'object' || group === null || !('params' in group))
         throw typeError(this.#name, 'group', show(group), 'a group { params, … }');
       this.#store.checkParams();
       const { params, groups } = this.#store;
-      const found = collect(this.#name, [group], params.length, groups.length);
+      const found = collect(this.#name, [group], listLength(params), groups.length);
       this.#add(found, (g) => `paramGroups[${groups.length + g}]`);
     });
   }
@@ -226,11 +229,10 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
    *   `null`, which leaves the param and its state unchanged. Gradients are only read, unless `zeroGrads` is set.
    * @param options `gradScale` multiplies every gradient. Default 1.
    * @returns Whether the step was applied, and the gradients' norm if it was measured.
-   * @throws TypeError for a wrong structure or type, a detached buffer, or while a stepAsync is pending. RangeError for
-   *   a wrong length, a row number out of range, overlapping memory, or a schedule value out of range. Nothing has
-   *   changed then.
+   * @throws TypeError for a wrong structure or type, a detached buffer, or a pending stepAsync; RangeError for a wrong
+   *   length, row number or schedule value, or overlapping memory. Nothing has changed then.
    */
-  step(grads: Grads, options?: StepOptions): StepResult {
+  step(grads: GradsOf<P>, options?: StepOptions): StepResult {
     return this.#stepper.step(grads, options);
   }
 
@@ -258,7 +260,7 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
    * const { applied } = await adam.stepAsync(g); // true
    * ```
    */
-  async stepAsync(grads: Grads, options?: StepAsyncOptions): Promise<StepResult> {
+  async stepAsync(grads: GradsOf<P>, options?: StepAsyncOptions): Promise<StepResult> {
     return this.#stepper.stepAsync(grads, options);
   }
 
@@ -282,10 +284,10 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
    * ```
    * @see PyTorch's `Optimizer.register_step_pre_hook`
    */
-  registerStepPreHook(hook: (optimizer: this, grads: Grads) => void): () => void {
+  registerStepPreHook(hook: (optimizer: this, grads: GradsOf<P>) => void): () => void {
     this.#stepper.checkNotDisposed();
     checkHook(`${this.#name}.registerStepPreHook`, hook);
-    return this.#stepper.preHooks.add((grads) => hook(this, grads));
+    return this.#stepper.preHooks.add((grads) => hook(this, grads as GradsOf<P>));
   }
 
   /**
@@ -444,7 +446,7 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
     return {
       constants: (options, t, scalars) => this.constants(options as Options, t, scalars),
       scalarsAfter: (options, t, scalars) => this.scalarsAfter(options as Options, t, scalars),
-      kernel: (options, hasShape, has) => this.kernel(options as Options, hasShape, has),
+      kernel: (options, shape, has) => this.kernel(options as Options, shape, has),
       initial: (name, options) => this.initial(name, options as Options),
       conflict: (options) => this.conflict(options as Options),
       start: this.start?.bind(this) as Formula['start'],
@@ -481,9 +483,9 @@ export abstract class Optimizer<D extends Declaration = Declaration> {
       if (param.step === 0 && lengthOf(param.data) === param.length) averageOf(param).write(param.data);
   }
 
-  #assemble(arrayOf: (param: ParamState) => Float32Array): Arrays {
+  #assemble(arrayOf: (param: ParamState) => Float32Array): ArraysOf<P> {
     const { structure, params } = this.#store;
-    return assemble(structure, params, params.map(arrayOf));
+    return structure.assemble(params.map(arrayOf)) as ArraysOf<P>;
   }
 
   /** What the functions of `internals.ts` work on. @internal */

@@ -1,13 +1,16 @@
 import { lengthOf } from '../check/typed-array.js';
 import type { Block } from '../engine/block.js';
-import type { Tensor } from './params.js';
+import { columnsOf, type Place, type Shape, type Tensor } from './params.js';
 
 /** One param inside an optimizer: its memory, its state, and the number of updates it has taken. */
 export class ParamState implements Tensor {
   readonly key: string | number;
+  readonly place: Place;
   readonly path: string;
   data: Float32Array;
-  readonly shape: readonly [number, number] | undefined;
+  readonly shape: Shape;
+  /** Elements of a row; 0 without a shape. */
+  readonly columns: number;
   readonly length: number;
   /** The updates taken so far: t of the next update is `step + 1`. */
   step = 0;
@@ -24,11 +27,18 @@ export class ParamState implements Tensor {
   /** The gradient that is registered in the plan. The same array is not checked a second time. */
   grad: Float32Array | null = null;
 
-  constructor({ key, path, data, shape }: Tensor, scalars: readonly number[], ema: Block | null, kernel: string) {
+  constructor(
+    { key, place, path, data, shape }: Tensor,
+    scalars: readonly number[],
+    ema: Block | null,
+    kernel: string,
+  ) {
     this.key = key;
+    this.place = place;
     this.path = path;
     this.data = data;
     this.shape = shape;
+    this.columns = shape === undefined ? 0 : columnsOf(shape);
     this.length = lengthOf(data);
     this.scalars = scalars;
     this.nextScalars = scalars;

@@ -7,8 +7,9 @@ import { type Declaration, type Formula, type HyperParameter, optimizerHyperPara
 import { disjoint, type Extent, extentOf } from './extents.js';
 import { Group } from './param-group.js';
 import { ParamState } from './param-state.js';
-import { type FoundGroup, type Structure, structureOf, type Tensor } from './params.js';
+import type { FoundGroup, Tensor } from './params.js';
 import { Settings } from './settings.js';
+import { Structure } from './structure.js';
 
 /** Hyper-parameters by name. */
 export type HyperParameterTable = Readonly<Record<string, HyperParameter>>;
@@ -25,8 +26,8 @@ export class ParamStore {
   groups: readonly Group[] = [];
   /** The params of all groups, in group order. */
   params: readonly ParamState[] = [];
-  /** Whether gradients come as one array, a list, or a record. */
-  structure: Structure = 'list';
+  /** The tree that gradients come in. */
+  structure!: Structure;
   /** The memory of the params, in address order. */
   extents: readonly Extent[] = [];
   plan!: Plan;
@@ -73,7 +74,7 @@ export class ParamStore {
    */
   add(found: readonly FoundGroup[], pathOf: (index: number) => string): readonly Group[] {
     const tensors = [...this.params, ...found.flatMap((group) => group.tensors)];
-    const structure = structureOf(this.name, tensors);
+    const structure = new Structure(this.name, tensors);
     const added = this.#checkGroups(found, pathOf);
     // Reading groups and options may have run user code, so every array is checked again.
     for (const { path, data } of tensors) checkFloat32(this.name, path, data);
@@ -135,6 +136,7 @@ export class ParamStore {
     this.groups = [];
     this.params = [];
     this.extents = [];
+    this.structure = undefined as unknown as Structure; // it holds the gradients of the last step
     this.plan = undefined as unknown as Plan;
     this.stepConstants = undefined as unknown as StepConstants;
   }
@@ -205,7 +207,7 @@ export class ParamStore {
    * @param has Whether the param has a state array of this name already.
    */
   kernelOf(settings: Settings, tensor: Tensor, has = hasArray(tensor)): string {
-    return this.#formula.kernel(settings.resolved, tensor.shape !== undefined, has);
+    return this.#formula.kernel(settings.resolved, tensor.shape, has);
   }
 
   /** Names and lengths of the arrays that a param keeps under a kernel, the moving average included. */
@@ -372,12 +374,12 @@ export class ParamStore {
     const declaration = this.#declaration.kernels[param.kernel]!;
     const state = declaration.state.map((name) => param.state.get(name) as Block);
     param.grad = null; // setTensor forgets the gradient
-    plan.setTensor(index, param.kernel, declaration, param.data, state, param.ema, param.shape?.[1] ?? 0);
+    plan.setTensor(index, param.kernel, declaration, param.data, state, param.ema, param.columns);
   }
 
-  #stateLength(kernel: string, name: string, { shape, length }: ParamState): number {
+  #stateLength(kernel: string, name: string, { shape, columns, length }: ParamState): number {
     const layout = this.#declaration.kernels[kernel]!.layout?.[name];
-    return layout === undefined ? length : (shape as readonly [number, number])[layout === 'row' ? 0 : 1];
+    return layout === undefined ? length : layout === 'row' ? (shape as readonly number[])[0]! : columns;
   }
 }
 

@@ -9,7 +9,6 @@ import { Gradients, type ReadGrad } from './gradients.js';
 import { Hooks } from './hooks.js';
 import type { ParamState } from './param-state.js';
 import type { ParamStore } from './param-store.js';
-import type { Grads } from './params.js';
 import type { Settings } from './settings.js';
 import { checkNotAborted, checkSettled, checkSignal, StepQueue } from './step-queue.js';
 
@@ -71,7 +70,7 @@ export class Stepper {
   skippedSteps = 0;
   watcher: Watcher | undefined = undefined;
   isDisposed = false;
-  readonly preHooks = new Hooks<Grads>();
+  readonly preHooks = new Hooks<unknown>();
   readonly postHooks = new Hooks<StepResult>();
   readonly #name: string;
   readonly #store: ParamStore;
@@ -99,7 +98,7 @@ export class Stepper {
     this.#gradients = new Gradients(store, declaration.denseOnly);
   }
 
-  step(grads: Grads, options?: StepOptions): StepResult {
+  step(grads: unknown, options?: StepOptions): StepResult {
     this.checkNotBusy();
     this.checkNoPendingStep();
     this.#runHooks(this.preHooks, grads);
@@ -108,7 +107,7 @@ export class Stepper {
     return result;
   }
 
-  #step(grads: Grads, options: StepOptions | undefined): StepResult {
+  #step(grads: unknown, options: StepOptions | undefined): StepResult {
     this.#isBusy = true;
     try {
       // User code runs first, so that it cannot change what was checked.
@@ -123,7 +122,7 @@ export class Stepper {
     }
   }
 
-  stepAsync(grads: Grads, options?: StepAsyncOptions): Promise<StepResult> {
+  stepAsync(grads: unknown, options?: StepAsyncOptions): Promise<StepResult> {
     return new Promise((resolve, reject) => {
       this.checkNotBusy();
       const { gradScale, signal, read } = this.exclusively(() => this.#readAhead(grads, options));
@@ -161,7 +160,7 @@ export class Stepper {
 
   /** Reads and checks the arguments of a step that runs later. */
   #readAhead(
-    grads: Grads,
+    grads: unknown,
     options: StepAsyncOptions | undefined,
   ): { gradScale: GradScale; signal: AbortSignal | undefined; read: readonly ReadGrad[] } {
     let gradScale = unscaled;

@@ -1,11 +1,14 @@
 import { rangeError, show, typeError } from '../check/errors.js';
 import { checkBoolean, checkInteger, checkNumber, checkOneOf, checkOptions } from '../check/options.js';
 import { checkFloat32, checkLength, copyInto, floatsOf, lengthOf } from '../check/typed-array.js';
+import { collect } from '../core/collect.js';
 import { disjoint, extentOf } from '../core/extents.js';
-import { collect, type Params, structureOf, type Tensor } from '../core/params.js';
+import type { Tensor } from '../core/params.js';
+import type { AnyParams, GivenAny } from '../core/params-of.js';
 import { power } from '../core/power.js';
 import { inspect, print, printedParams } from '../core/print.js';
 import { checkNotInFlight } from '../core/step-queue.js';
+import { Structure } from '../core/structure.js';
 import { engine } from '../engine/backend.js';
 import { chunkLength, type Engine } from '../engine/engine.js';
 
@@ -78,7 +81,7 @@ const who = 'WeightAverage';
  * @see Polyak & Juditsky 1992, "Acceleration of Stochastic Approximation by Averaging"; SWA: Izmailov et al. 2018,
  *   https://arxiv.org/abs/1803.05407; debiasing: Kingma & Ba 2015, section 3, https://arxiv.org/abs/1412.6980
  */
-export class WeightAverage {
+export class WeightAverage<const P extends object = AnyParams> {
   readonly #engine: Engine = engine();
   readonly #mode: 'ema' | 'swa';
   readonly #debias: boolean;
@@ -90,7 +93,7 @@ export class WeightAverage {
   #correctedCount = 0;
   #swapped = false;
 
-  constructor(params: Params<Readonly<Record<string, unknown>>>, options: EmaOptions | SwaOptions) {
+  constructor(params: GivenAny<P>, options: EmaOptions | SwaOptions) {
     checkOptions(who, options, ['decay', 'debias', 'mode'] satisfies (keyof EmaOptions)[]);
     const { mode = 'ema', decay, debias } = options as { mode?: unknown; decay?: unknown; debias?: unknown };
     this.#mode = checkOneOf(who, 'mode', mode, ['ema', 'swa']);
@@ -103,7 +106,7 @@ export class WeightAverage {
     this.#debias = checkBoolean(who, 'debias', debias ?? false);
 
     const tensors = collect(who, params).flatMap((group) => group.tensors);
-    structureOf(who, tensors);
+    new Structure(who, tensors); // checks the names
     disjoint(
       who,
       tensors.map(({ data, path }) => extentOf(this.#engine, data, path)),

@@ -1,12 +1,6 @@
-import {
-  type Declaration,
-  defaultsOf,
-  type GroupOptionsOf,
-  type OptionsOf,
-  type ResolvedOf,
-} from '../core/declaration.js';
+import { type Declaration, type DefaultsOf, defaultsOf, type OptionsOf, type ResolvedOf } from '../core/declaration.js';
 import { Optimizer } from '../core/optimizer.js';
-import type { Params } from '../core/params.js';
+import type { AnyParams, Given, ParamsOf } from '../core/params-of.js';
 import { kernel } from '../engine/kernel.js';
 
 const f = Math.fround;
@@ -76,11 +70,11 @@ type Resolved = ResolvedOf<typeof adadelta>;
  * ```
  * @see Zeiler 2012, Algorithm 1, https://arxiv.org/abs/1212.5701
  */
-export class Adadelta extends Optimizer<typeof adadelta> {
+export class Adadelta<const P extends ParamsOf<typeof adadelta> = AnyParams> extends Optimizer<typeof adadelta, P> {
   static readonly optimizerName: string = adadelta.name;
-  static readonly defaults: AdadeltaOptions = defaultsOf(adadelta);
+  static readonly defaults: DefaultsOf<typeof adadelta> = defaultsOf(adadelta);
 
-  constructor(params: Params<GroupOptionsOf<typeof adadelta>>, options: AdadeltaOptions = {}) {
+  constructor(params: Given<P, typeof adadelta>, options: AdadeltaOptions = {}) {
     super(adadelta, params, options);
   }
 

@@ -1,12 +1,7 @@
-import {
-  type Declaration,
-  defaultsOf,
-  type GroupOptionsOf,
-  type OptionsOf,
-  type ResolvedOf,
-} from '../core/declaration.js';
+import { type Declaration, type DefaultsOf, defaultsOf, type OptionsOf, type ResolvedOf } from '../core/declaration.js';
 import { Optimizer } from '../core/optimizer.js';
-import type { Params } from '../core/params.js';
+import type { Shape } from '../core/params.js';
+import type { AnyParams, Given, ParamsOf } from '../core/params-of.js';
 import type { Schedule } from '../core/schedule.js';
 import { kernel } from '../engine/kernel.js';
 
@@ -209,6 +204,9 @@ function relativeRate(warmupInit: boolean, t: number): number {
  * Common options: `maximize` (false) and `clipValue` per group; `clipNorm`, `skipNonFinite`, `zeroGrads`, `ema`,
  * `gradNorm` and `flushDenormals` for the whole optimizer.
  *
+ * Of a shape of rank 2 or more, `shape[0]` counts the rows, and the product of the rest the columns. A shape of rank 1 is as
+ * no shape.
+ *
  * State: with a shape `rowAvg` (R, one number per row) and `colAvg` (C, one per column), without `squareAvg` (V, one
  * per element); `expAvg` with `beta1`. A step updates the params and the state in place.
  *
@@ -231,11 +229,11 @@ function relativeRate(warmupInit: boolean, t: number): number {
  * ```
  * @see Shazeer & Stern 2018, Algorithms 4 and 5, https://arxiv.org/abs/1804.04235
  */
-export class Adafactor extends Optimizer<typeof adafactor> {
+export class Adafactor<const P extends ParamsOf<typeof adafactor> = AnyParams> extends Optimizer<typeof adafactor, P> {
   static readonly optimizerName: string = adafactor.name;
-  static readonly defaults: AdafactorOptions = defaultsOf(adafactor);
+  static readonly defaults: DefaultsOf<typeof adafactor> = defaultsOf(adafactor);
 
-  constructor(params: Params<GroupOptionsOf<typeof adafactor>>, options: AdafactorOptions = {}) {
+  constructor(params: Given<P, typeof adafactor>, options: AdafactorOptions = {}) {
     super(adafactor, params, options);
   }
 
@@ -258,8 +256,9 @@ export class Adafactor extends Optimizer<typeof adafactor> {
       : undefined;
   }
 
-  protected override kernel({ beta1 }: Resolved, hasShape: boolean): string {
-    return `adafactor${hasShape ? '-factored' : ''}${beta1 === undefined ? '' : '-momentum'}`;
+  protected override kernel({ beta1 }: Resolved, shape: Shape): string {
+    const isMatrix = shape !== undefined && shape.length > 1;
+    return `adafactor${isMatrix ? '-factored' : ''}${beta1 === undefined ? '' : '-momentum'}`;
   }
 
   protected override constants(resolved: Resolved, t: number): number[] {

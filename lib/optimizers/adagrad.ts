@@ -1,12 +1,6 @@
-import {
-  type Declaration,
-  defaultsOf,
-  type GroupOptionsOf,
-  type OptionsOf,
-  type ResolvedOf,
-} from '../core/declaration.js';
+import { type Declaration, type DefaultsOf, defaultsOf, type OptionsOf, type ResolvedOf } from '../core/declaration.js';
 import { Optimizer } from '../core/optimizer.js';
-import type { Params } from '../core/params.js';
+import type { AnyParams, Given, ParamsOf } from '../core/params-of.js';
 import { kernel } from '../engine/kernel.js';
 
 const f = Math.fround;
@@ -70,7 +64,7 @@ type Resolved = ResolvedOf<typeof adagrad>;
  * ```
  * s ← s + g²;   w ← w − η/(1 + (t−1)·lrDecay) · g / (√s + ε)
  * ```
- * With `rowWise`, each matrix row of a param with a shape has one accumulator, `s ← s + mean(g²)`. For an embedding
+ * With `rowWise`, each matrix row (index of `shape[0]`) of a param with a shape has one accumulator, `s ← s + mean(g²)`. For an embedding
  * table this halves the memory, and each table row that is touched needs fewer reads.
  *
  * Options: `lr` (η, 1e-2, [0, ∞)), `eps` (ε, 1e-10, [0, ∞)), `lrDecay` (0, [0, ∞)), `initialAccumulatorValue` (0,
@@ -99,11 +93,11 @@ type Resolved = ResolvedOf<typeof adagrad>;
  * ```
  * @see Duchi, Hazan & Singer 2011, figure 1, https://jmlr.org/papers/v12/duchi11a.html
  */
-export class Adagrad extends Optimizer<typeof adagrad> {
+export class Adagrad<const P extends ParamsOf<typeof adagrad> = AnyParams> extends Optimizer<typeof adagrad, P> {
   static readonly optimizerName: string = adagrad.name;
-  static readonly defaults: AdagradOptions = defaultsOf(adagrad);
+  static readonly defaults: DefaultsOf<typeof adagrad> = defaultsOf(adagrad);
 
-  constructor(params: Params<GroupOptionsOf<typeof adagrad>>, options: AdagradOptions = {}) {
+  constructor(params: Given<P, typeof adagrad>, options: AdagradOptions = {}) {
     super(adagrad, params, options);
   }
 

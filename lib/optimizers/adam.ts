@@ -1,12 +1,6 @@
-import {
-  type Declaration,
-  defaultsOf,
-  type GroupOptionsOf,
-  type OptionsOf,
-  type ResolvedOf,
-} from '../core/declaration.js';
+import { type Declaration, type DefaultsOf, defaultsOf, type OptionsOf, type ResolvedOf } from '../core/declaration.js';
 import { Optimizer } from '../core/optimizer.js';
-import type { Params } from '../core/params.js';
+import type { AnyParams, Given, ParamsOf } from '../core/params-of.js';
 import { power } from '../core/power.js';
 import { kernel } from '../engine/kernel.js';
 
@@ -152,11 +146,11 @@ function constantsOf({ lr, betas, eps, biasCorrection }: Resolved, t: number): n
  * @see Kingma & Ba 2015, Algorithm 1, https://arxiv.org/abs/1412.6980; amsgrad: Reddi, Kale & Kumar 2018, Algorithm 2,
  *   https://arxiv.org/abs/1904.09237
  */
-export class Adam extends Optimizer<typeof adam> {
+export class Adam<const P extends ParamsOf<typeof adam> = AnyParams> extends Optimizer<typeof adam, P> {
   static readonly optimizerName: string = adam.name;
-  static readonly defaults: AdamOptions = defaultsOf(adam);
+  static readonly defaults: DefaultsOf<typeof adam> = defaultsOf(adam);
 
-  constructor(params: Params<GroupOptionsOf<typeof adam>>, options: AdamOptions = {}) {
+  constructor(params: Given<P, typeof adam>, options: AdamOptions = {}) {
     super(adam, params, options);
   }
 
@@ -195,11 +189,11 @@ export class Adam extends Optimizer<typeof adam> {
  * ```
  * @see Loshchilov & Hutter 2019, Algorithm 2, https://arxiv.org/abs/1711.05101
  */
-export class AdamW extends Optimizer<typeof adamw> {
+export class AdamW<const P extends ParamsOf<typeof adamw> = AnyParams> extends Optimizer<typeof adamw, P> {
   static readonly optimizerName: string = adamw.name;
-  static readonly defaults: AdamWOptions = defaultsOf(adamw);
+  static readonly defaults: DefaultsOf<typeof adamw> = defaultsOf(adamw);
 
-  constructor(params: Params<GroupOptionsOf<typeof adamw>>, options: AdamWOptions = {}) {
+  constructor(params: Given<P, typeof adamw>, options: AdamWOptions = {}) {
     super(adamw, params, options);
   }
 

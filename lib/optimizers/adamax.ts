@@ -1,12 +1,6 @@
-import {
-  type Declaration,
-  defaultsOf,
-  type GroupOptionsOf,
-  type OptionsOf,
-  type ResolvedOf,
-} from '../core/declaration.js';
+import { type Declaration, type DefaultsOf, defaultsOf, type OptionsOf, type ResolvedOf } from '../core/declaration.js';
 import { Optimizer } from '../core/optimizer.js';
-import type { Params } from '../core/params.js';
+import type { AnyParams, Given, ParamsOf } from '../core/params-of.js';
 import { power } from '../core/power.js';
 import { kernel } from '../engine/kernel.js';
 
@@ -78,11 +72,11 @@ type Resolved = ResolvedOf<typeof adamax>;
  * ```
  * @see Kingma & Ba 2015, Algorithm 2, https://arxiv.org/abs/1412.6980
  */
-export class Adamax extends Optimizer<typeof adamax> {
+export class Adamax<const P extends ParamsOf<typeof adamax> = AnyParams> extends Optimizer<typeof adamax, P> {
   static readonly optimizerName: string = adamax.name;
-  static readonly defaults: AdamaxOptions = defaultsOf(adamax);
+  static readonly defaults: DefaultsOf<typeof adamax> = defaultsOf(adamax);
 
-  constructor(params: Params<GroupOptionsOf<typeof adamax>>, options: AdamaxOptions = {}) {
+  constructor(params: Given<P, typeof adamax>, options: AdamaxOptions = {}) {
     super(adamax, params, options);
   }
 

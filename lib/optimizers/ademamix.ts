@@ -1,12 +1,6 @@
-import {
-  type Declaration,
-  defaultsOf,
-  type GroupOptionsOf,
-  type OptionsOf,
-  type ResolvedOf,
-} from '../core/declaration.js';
+import { type Declaration, type DefaultsOf, defaultsOf, type OptionsOf, type ResolvedOf } from '../core/declaration.js';
 import { Optimizer } from '../core/optimizer.js';
-import type { Params } from '../core/params.js';
+import type { AnyParams, Given, ParamsOf } from '../core/params-of.js';
 import { power } from '../core/power.js';
 import { kernel } from '../engine/kernel.js';
 
@@ -127,11 +121,11 @@ function beta3At({ betas: [beta1, , beta3], beta3Steps }: Resolved, t: number): 
  * ```
  * @see Pagliardini, Ablin & Grangier 2024, Algorithm 1, https://arxiv.org/abs/2409.03137
  */
-export class AdEMAMix extends Optimizer<typeof ademamix> {
+export class AdEMAMix<const P extends ParamsOf<typeof ademamix> = AnyParams> extends Optimizer<typeof ademamix, P> {
   static readonly optimizerName: string = ademamix.name;
-  static readonly defaults: AdEMAMixOptions = defaultsOf(ademamix);
+  static readonly defaults: DefaultsOf<typeof ademamix> = defaultsOf(ademamix);
 
-  constructor(params: Params<GroupOptionsOf<typeof ademamix>>, options: AdEMAMixOptions = {}) {
+  constructor(params: Given<P, typeof ademamix>, options: AdEMAMixOptions = {}) {
     super(ademamix, params, options);
   }
 

@@ -1,12 +1,6 @@
-import {
-  type Declaration,
-  defaultsOf,
-  type GroupOptionsOf,
-  type OptionsOf,
-  type ResolvedOf,
-} from '../core/declaration.js';
+import { type Declaration, type DefaultsOf, defaultsOf, type OptionsOf, type ResolvedOf } from '../core/declaration.js';
 import { Optimizer } from '../core/optimizer.js';
-import type { Arrays, Params } from '../core/params.js';
+import type { AnyParams, ArraysOf, Given, ParamsOf } from '../core/params-of.js';
 import { kernel } from '../engine/kernel.js';
 
 const f = Math.fround;
@@ -87,11 +81,11 @@ type Resolved = ResolvedOf<typeof asgd>;
  * ```
  * @see Polyak & Juditsky 1992, https://doi.org/10.1137/0330046
  */
-export class ASGD extends Optimizer<typeof asgd> {
+export class ASGD<const P extends ParamsOf<typeof asgd> = AnyParams> extends Optimizer<typeof asgd, P> {
   static readonly optimizerName: string = asgd.name;
-  static readonly defaults: ASGDOptions = defaultsOf(asgd);
+  static readonly defaults: DefaultsOf<typeof asgd> = defaultsOf(asgd);
 
-  constructor(params: Params<GroupOptionsOf<typeof asgd>>, options: ASGDOptions = {}) {
+  constructor(params: Given<P, typeof asgd>, options: ASGDOptions = {}) {
     super(asgd, params, options);
   }
 
@@ -99,7 +93,7 @@ export class ASGD extends Optimizer<typeof asgd> {
    * The averaged weights: live arrays in the structure of the gradients. A param without an update so far shows its
    * present weights.
    */
-  get averagedParams(): Arrays {
+  get averagedParams(): ArraysOf<P> {
     return this.stateArrays('ax', { startsAsParam: true });
   }
 

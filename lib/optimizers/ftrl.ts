@@ -1,12 +1,6 @@
-import {
-  type Declaration,
-  defaultsOf,
-  type GroupOptionsOf,
-  type OptionsOf,
-  type ResolvedOf,
-} from '../core/declaration.js';
+import { type Declaration, type DefaultsOf, defaultsOf, type OptionsOf, type ResolvedOf } from '../core/declaration.js';
 import { Optimizer } from '../core/optimizer.js';
-import type { Params } from '../core/params.js';
+import type { AnyParams, Given, ParamsOf } from '../core/params-of.js';
 import { kernel } from '../engine/kernel.js';
 
 const f = Math.fround;
@@ -96,11 +90,11 @@ type Resolved = ResolvedOf<typeof ftrl>;
  * ```
  * @see McMahan et al. 2013, Algorithm 1, https://doi.org/10.1145/2487575.2488200
  */
-export class FTRL extends Optimizer<typeof ftrl> {
+export class FTRL<const P extends ParamsOf<typeof ftrl> = AnyParams> extends Optimizer<typeof ftrl, P> {
   static readonly optimizerName: string = ftrl.name;
-  static readonly defaults: FTRLOptions = defaultsOf(ftrl);
+  static readonly defaults: DefaultsOf<typeof ftrl> = defaultsOf(ftrl);
 
-  constructor(params: Params<GroupOptionsOf<typeof ftrl>>, options: FTRLOptions = {}) {
+  constructor(params: Given<P, typeof ftrl>, options: FTRLOptions = {}) {
     super(ftrl, params, options);
   }
 

@@ -1,8 +1,8 @@
 import { show, typeError } from '../check/errors.js';
 import { nearest } from '../check/options.js';
-import type { Declaration } from '../core/declaration.js';
+import type { Declaration, OptionsOf } from '../core/declaration.js';
 import type { Optimizer } from '../core/optimizer.js';
-import type { Params } from '../core/params.js';
+import type { AnyParams, GivenAny } from '../core/params-of.js';
 import { Adadelta, adadelta } from './adadelta.js';
 import { Adafactor, adafactor } from './adafactor.js';
 import { Adagrad, adagrad } from './adagrad.js';
@@ -48,7 +48,7 @@ const table = [
 /** What all optimizer classes have in common: constructor, name and defaults. */
 export interface OptimizerClass {
   // biome-ignore lint/suspicious/noExplicitAny: the options depend on the class, which is known only at run time
-  new (params: Params<any>, options?: any): Optimizer;
+  new (params: AnyParams, options?: any): Optimizer;
   readonly optimizerName: string;
   readonly defaults: Readonly<Record<string, unknown>>;
 }
@@ -67,9 +67,21 @@ export const classes = table as unknown as readonly (readonly [OptimizerClass, D
  */
 export const optimizers = Object.freeze(
   Object.fromEntries(table.map(([Class, { name }]) => [name.toLowerCase(), Class])),
-) as unknown as { readonly [R in (typeof table)[number] as Lowercase<R[1]['name']>]: R[0] } & Readonly<
-  Record<string, OptimizerClass>
->;
+) as unknown as { readonly [R in Row as NameOf<R>]: R[0] } & Readonly<Record<string, OptimizerClass>>;
+
+type Row = (typeof table)[number];
+type NameOf<R extends Row> = Lowercase<R[1]['name']>;
+/** Names of the optimizer classes, in lower case. */
+export type OptimizerName = NameOf<Row>;
+/** The class of a name. */
+type ClassOf<N> = { [R in Row as NameOf<R>]: R[0] }[N & OptimizerName];
+/** The options of the class of a name, which may be of any case. */
+export type OptionsByName<N extends string> =
+  Lowercase<N> extends OptimizerName
+    ? { [R in Row as NameOf<R>]: OptionsOf<R[1]> }[Lowercase<N> & OptimizerName]
+    : Readonly<Record<string, unknown>>;
+/** Arguments for options: optional if none is required. */
+type OptionsArgument<O> = Record<never, never> extends O ? [options?: O] : [options: O];
 
 /**
  * Creates an optimizer from the name of its class, for example from a configuration file.
@@ -84,11 +96,11 @@ export const optimizers = Object.freeze(
  * const optimizer = createOptimizer('adam', new Float32Array(10), { lr: 1e-3 });
  * ```
  */
-export function createOptimizer(
-  name: string,
-  params: Params<Readonly<Record<string, unknown>>>,
-  options: Readonly<Record<string, unknown>> = {},
-): Optimizer {
+export function createOptimizer<const N extends string, const P extends object>(
+  name: string extends N ? N : Lowercase<N> extends OptimizerName ? N : OptimizerName,
+  params: GivenAny<P>,
+  ...[options = {} as OptionsByName<N>]: OptionsArgument<OptionsByName<N>>
+): string extends N ? Optimizer : InstanceType<ClassOf<Lowercase<N>>> {
   const names = Object.keys(optimizers);
   const key = typeof name === 'string' ? name.toLowerCase() : undefined;
   if (key === undefined || !names.includes(key)) {
@@ -101,7 +113,7 @@ export function createOptimizer(
       near === undefined ? undefined : `there are ${names.join(', ')}`,
     );
   }
-  return new (optimizers[key] as OptimizerClass)(params, options);
+  return new (optimizers[key] as OptimizerClass)(params, options) as InstanceType<ClassOf<Lowercase<N>>>;
 }
 
 export { Adadelta, type AdadeltaOptions } from './adadelta.js';

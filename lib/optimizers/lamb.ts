@@ -1,12 +1,6 @@
-import {
-  type Declaration,
-  defaultsOf,
-  type GroupOptionsOf,
-  type OptionsOf,
-  type ResolvedOf,
-} from '../core/declaration.js';
+import { type Declaration, type DefaultsOf, defaultsOf, type OptionsOf, type ResolvedOf } from '../core/declaration.js';
 import { Optimizer } from '../core/optimizer.js';
-import type { Params } from '../core/params.js';
+import type { AnyParams, Given, ParamsOf } from '../core/params-of.js';
 import { power } from '../core/power.js';
 import { kernel } from '../engine/kernel.js';
 
@@ -126,11 +120,11 @@ type Resolved = ResolvedOf<typeof lamb>;
  * ```
  * @see You et al. 2020, Algorithm 2, https://arxiv.org/abs/1904.00962
  */
-export class LAMB extends Optimizer<typeof lamb> {
+export class LAMB<const P extends ParamsOf<typeof lamb> = AnyParams> extends Optimizer<typeof lamb, P> {
   static readonly optimizerName: string = lamb.name;
-  static readonly defaults: LAMBOptions = defaultsOf(lamb);
+  static readonly defaults: DefaultsOf<typeof lamb> = defaultsOf(lamb);
 
-  constructor(params: Params<GroupOptionsOf<typeof lamb>>, options: LAMBOptions = {}) {
+  constructor(params: Given<P, typeof lamb>, options: LAMBOptions = {}) {
     super(lamb, params, options);
   }
 

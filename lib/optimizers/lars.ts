@@ -1,12 +1,6 @@
-import {
-  type Declaration,
-  defaultsOf,
-  type GroupOptionsOf,
-  type OptionsOf,
-  type ResolvedOf,
-} from '../core/declaration.js';
+import { type Declaration, type DefaultsOf, defaultsOf, type OptionsOf, type ResolvedOf } from '../core/declaration.js';
 import { Optimizer } from '../core/optimizer.js';
-import type { Params } from '../core/params.js';
+import type { AnyParams, EachHas, Given, ParamsOf } from '../core/params-of.js';
 import { kernel } from '../engine/kernel.js';
 
 const f = Math.fround;
@@ -94,11 +88,14 @@ type Resolved = ResolvedOf<typeof lars>;
  * ```
  * @see You, Gitman & Ginsburg 2017, Algorithm 1, https://arxiv.org/abs/1708.03888
  */
-export class LARS extends Optimizer<typeof lars> {
+export class LARS<const P extends ParamsOf<typeof lars> = AnyParams> extends Optimizer<typeof lars, P> {
   static readonly optimizerName: string = lars.name;
-  static readonly defaults: LARSOptions = defaultsOf(lars);
+  static readonly defaults: DefaultsOf<typeof lars> = defaultsOf(lars);
 
-  constructor(params: Params<GroupOptionsOf<typeof lars>>, options: LARSOptions = {}) {
+  /** With `lr` in every group, the options may lack it. */
+  constructor(params: Given<P, typeof lars> & EachHas<P, 'lr'>, options?: DefaultsOf<typeof lars>);
+  constructor(params: Given<P, typeof lars>, options: LARSOptions);
+  constructor(params: object, options: DefaultsOf<typeof lars> = {}) {
     super(lars, params, options);
   }
 

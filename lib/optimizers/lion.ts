@@ -1,12 +1,6 @@
-import {
-  type Declaration,
-  defaultsOf,
-  type GroupOptionsOf,
-  type OptionsOf,
-  type ResolvedOf,
-} from '../core/declaration.js';
+import { type Declaration, type DefaultsOf, defaultsOf, type OptionsOf, type ResolvedOf } from '../core/declaration.js';
 import { Optimizer } from '../core/optimizer.js';
-import type { Params } from '../core/params.js';
+import type { AnyParams, Given, ParamsOf } from '../core/params-of.js';
 import { kernel } from '../engine/kernel.js';
 
 const f = Math.fround;
@@ -75,11 +69,11 @@ type Resolved = ResolvedOf<typeof lion>;
  * ```
  * @see Chen et al. 2023, Algorithm 2, https://arxiv.org/abs/2302.06675
  */
-export class Lion extends Optimizer<typeof lion> {
+export class Lion<const P extends ParamsOf<typeof lion> = AnyParams> extends Optimizer<typeof lion, P> {
   static readonly optimizerName: string = lion.name;
-  static readonly defaults: LionOptions = defaultsOf(lion);
+  static readonly defaults: DefaultsOf<typeof lion> = defaultsOf(lion);
 
-  constructor(params: Params<GroupOptionsOf<typeof lion>>, options: LionOptions = {}) {
+  constructor(params: Given<P, typeof lion>, options: LionOptions = {}) {
     super(lion, params, options);
   }
 

@@ -1,11 +1,11 @@
 import { rangeError, show, typeError } from '../check/errors.js';
 import { checkInteger, checkNumber, checkOptions } from '../check/options.js';
 import { checkFloat32, checkLength, copyInto, floatsOf, lengthOf } from '../check/typed-array.js';
+import type { AnyOptimizer } from '../core/any-optimizer.js';
 import { checkHook } from '../core/hooks.js';
 import { notAnOptimizer, watch } from '../core/internals.js';
 import { Optimizer } from '../core/optimizer.js';
 import type { ParamState } from '../core/param-state.js';
-import type { Grads } from '../core/params.js';
 import { inspect, print } from '../core/print.js';
 import type { Schedule } from '../core/schedule.js';
 import type { LoadOptions, StateDict } from '../core/state-dict.js';
@@ -63,8 +63,10 @@ export interface LookaheadState {
  * ```
  * @see Zhang, Lucas, Hinton & Ba 2019, Algorithm 1, https://arxiv.org/abs/1907.08610
  */
-export class Lookahead<O extends Optimizer = Optimizer> {
+export class Lookahead<O extends AnyOptimizer = AnyOptimizer> implements AnyOptimizer {
   readonly #inner: O;
+  /** The same object. */
+  readonly #base: Optimizer;
   readonly #k: number;
   readonly #alpha: number;
   readonly #slow = new Map<ParamState, Float32Array>();
@@ -74,9 +76,7 @@ export class Lookahead<O extends Optimizer = Optimizer> {
   constructor(optimizer: O, options: LookaheadOptions = {}) {
     if (!((optimizer as unknown) instanceof Optimizer)) throw notAnOptimizer(who, optimizer);
     // ScheduleFree rewrites the params from z and x in each step, which would discard what the slow weights wrote.
-    const scheduleFree = [ScheduleFreeSGD, ScheduleFreeAdamW].find(
-      (Class) => (optimizer as Optimizer) instanceof Class,
-    );
+    const scheduleFree = [ScheduleFreeSGD, ScheduleFreeAdamW].find((Class) => (optimizer as unknown) instanceof Class);
     if (scheduleFree !== undefined)
       throw typeError(
         who,
@@ -87,6 +87,7 @@ export class Lookahead<O extends Optimizer = Optimizer> {
     checkOptions(who, options, ['k', 'alpha']);
     const { k = 5, alpha = 0.5 } = options as LookaheadOptions;
     this.#inner = optimizer;
+    this.#base = optimizer as unknown as Optimizer;
     this.#k = checkInteger(who, 'k', k, '[1, inf)');
     this.#alpha = checkNumber(who, 'alpha', alpha, '(0, 1]');
     this.#watcher = {
@@ -94,7 +95,7 @@ export class Lookahead<O extends Optimizer = Optimizer> {
       started: (param) => copyInto(this.#slowOf(param), param.data),
       applied: (stepCount, params) => this.#synchronize(stepCount, params),
     };
-    for (const param of watch(optimizer, this.#watcher)) if (param.step > 0) copyInto(this.#slowOf(param), param.data);
+    for (const param of watch(this.#base, this.#watcher)) if (param.step > 0) copyInto(this.#slowOf(param), param.data);
   }
 
   /** The inner optimizer. */
@@ -141,7 +142,7 @@ export class Lookahead<O extends Optimizer = Optimizer> {
    *
    * @throws as the inner optimizer does
    */
-  step(grads: Grads, options?: StepOptions): StepResult {
+  step(grads: Parameters<O['step']>[0], options?: StepOptions): StepResult {
     return this.#inner.step(grads, options);
   }
 
@@ -150,7 +151,7 @@ export class Lookahead<O extends Optimizer = Optimizer> {
    *
    * @throws (rejects) as the inner optimizer does
    */
-  async stepAsync(grads: Grads, options?: StepAsyncOptions): Promise<StepResult> {
+  async stepAsync(grads: Parameters<O['step']>[0], options?: StepAsyncOptions): Promise<StepResult> {
     return this.#inner.stepAsync(grads, options);
   }
 
@@ -160,9 +161,9 @@ export class Lookahead<O extends Optimizer = Optimizer> {
    * @returns A function that removes the hook.
    * @throws TypeError if it is not a function
    */
-  registerStepPreHook(hook: (optimizer: this, grads: Grads) => void): () => void {
+  registerStepPreHook(hook: (optimizer: this, grads: Parameters<O['step']>[0]) => void): () => void {
     checkHook(`${who}.registerStepPreHook`, hook);
-    return this.#inner.registerStepPreHook((_, grads) => hook(this, grads));
+    return this.#base.registerStepPreHook((_, grads) => hook(this, grads));
   }
 
   /**
@@ -174,12 +175,12 @@ export class Lookahead<O extends Optimizer = Optimizer> {
    */
   registerStepPostHook(hook: (optimizer: this, result: StepResult) => void): () => void {
     checkHook(`${who}.registerStepPostHook`, hook);
-    return this.#inner.registerStepPostHook((_, result) => hook(this, result));
+    return this.#base.registerStepPostHook((_, result) => hook(this, result));
   }
 
   /** Plain data that survives `structuredClone`: the inner optimizer's state, and copies of the slow weights. */
   stateDict(): LookaheadState {
-    const slow = watch(this.#inner, this.#watcher).flatMap((param) => {
+    const slow = watch(this.#base, this.#watcher).flatMap((param) => {
       const array = this.#slow.get(param);
       // Before the first applied step, the slow weights are those of a step that was refused.
       return array === undefined || param.step === 0 ? [] : [[param.key, copyFloats(this.#engine, array)]];
@@ -201,7 +202,7 @@ export class Lookahead<O extends Optimizer = Optimizer> {
     if (optimizer !== who) throw typeError(method, 'optimizer', show(optimizer), `"${who}"`);
     if (k !== this.#k) throw rangeError(method, 'k', show(k), String(this.#k));
     if (alpha !== this.#alpha) throw rangeError(method, 'alpha', show(alpha), String(this.#alpha));
-    const params = watch(this.#inner, this.#watcher);
+    const params = watch(this.#base, this.#watcher);
     checkOptions(
       `${method}: slow`,
       slow,

@@ -1,12 +1,6 @@
-import {
-  type Declaration,
-  defaultsOf,
-  type GroupOptionsOf,
-  type OptionsOf,
-  type ResolvedOf,
-} from '../core/declaration.js';
+import { type Declaration, type DefaultsOf, defaultsOf, type OptionsOf, type ResolvedOf } from '../core/declaration.js';
 import { Optimizer } from '../core/optimizer.js';
-import type { Params } from '../core/params.js';
+import type { AnyParams, Given, ParamsOf } from '../core/params-of.js';
 import { power } from '../core/power.js';
 import { kernel } from '../engine/kernel.js';
 
@@ -108,11 +102,11 @@ function momentumAt({ betas: [beta1], momentumDecay }: Resolved, t: number): num
  * ```
  * @see Dozat 2016, Algorithm 2, https://openreview.net/forum?id=OM0jvwB8jIp57ZJjtNEZ
  */
-export class NAdam extends Optimizer<typeof nadam> {
+export class NAdam<const P extends ParamsOf<typeof nadam> = AnyParams> extends Optimizer<typeof nadam, P> {
   static readonly optimizerName: string = nadam.name;
-  static readonly defaults: NAdamOptions = defaultsOf(nadam);
+  static readonly defaults: DefaultsOf<typeof nadam> = defaultsOf(nadam);
 
-  constructor(params: Params<GroupOptionsOf<typeof nadam>>, options: NAdamOptions = {}) {
+  constructor(params: Given<P, typeof nadam>, options: NAdamOptions = {}) {
     super(nadam, params, options);
   }
 

@@ -1,12 +1,6 @@
-import {
-  type Declaration,
-  defaultsOf,
-  type GroupOptionsOf,
-  type OptionsOf,
-  type ResolvedOf,
-} from '../core/declaration.js';
+import { type Declaration, type DefaultsOf, defaultsOf, type OptionsOf, type ResolvedOf } from '../core/declaration.js';
 import { Optimizer } from '../core/optimizer.js';
-import type { Params } from '../core/params.js';
+import type { AnyParams, Given, ParamsOf } from '../core/params-of.js';
 import { power } from '../core/power.js';
 import { kernel } from '../engine/kernel.js';
 
@@ -88,11 +82,11 @@ type Resolved = ResolvedOf<typeof radam>;
  * ```
  * @see Liu et al. 2020, Algorithm 2, https://arxiv.org/abs/1908.03265
  */
-export class RAdam extends Optimizer<typeof radam> {
+export class RAdam<const P extends ParamsOf<typeof radam> = AnyParams> extends Optimizer<typeof radam, P> {
   static readonly optimizerName: string = radam.name;
-  static readonly defaults: RAdamOptions = defaultsOf(radam);
+  static readonly defaults: DefaultsOf<typeof radam> = defaultsOf(radam);
 
-  constructor(params: Params<GroupOptionsOf<typeof radam>>, options: RAdamOptions = {}) {
+  constructor(params: Given<P, typeof radam>, options: RAdamOptions = {}) {
     super(radam, params, options);
   }
 

@@ -1,12 +1,7 @@
-import {
-  type Declaration,
-  defaultsOf,
-  type GroupOptionsOf,
-  type OptionsOf,
-  type ResolvedOf,
-} from '../core/declaration.js';
+import { type Declaration, type DefaultsOf, defaultsOf, type OptionsOf, type ResolvedOf } from '../core/declaration.js';
 import { Optimizer } from '../core/optimizer.js';
-import type { Params } from '../core/params.js';
+import type { Shape } from '../core/params.js';
+import type { AnyParams, Given, ParamsOf } from '../core/params-of.js';
 import { kernel } from '../engine/kernel.js';
 
 const f = Math.fround;
@@ -147,19 +142,15 @@ type Resolved = ResolvedOf<typeof rmsprop>;
  * @see Tieleman & Hinton 2012, https://www.cs.toronto.edu/~hinton/coursera/lecture6/lec6.pdf; centered: Graves 2013,
  *   eq. 38–45, https://arxiv.org/abs/1308.0850
  */
-export class RMSprop extends Optimizer<typeof rmsprop> {
+export class RMSprop<const P extends ParamsOf<typeof rmsprop> = AnyParams> extends Optimizer<typeof rmsprop, P> {
   static readonly optimizerName: string = rmsprop.name;
-  static readonly defaults: RMSpropOptions = defaultsOf(rmsprop);
+  static readonly defaults: DefaultsOf<typeof rmsprop> = defaultsOf(rmsprop);
 
-  constructor(params: Params<GroupOptionsOf<typeof rmsprop>>, options: RMSpropOptions = {}) {
+  constructor(params: Given<P, typeof rmsprop>, options: RMSpropOptions = {}) {
     super(rmsprop, params, options);
   }
 
-  protected override kernel(
-    { centered, momentum }: Resolved,
-    _hasShape: boolean,
-    has: (state: string) => boolean,
-  ): string {
+  protected override kernel({ centered, momentum }: Resolved, _shape: Shape, has: (state: string) => boolean): string {
     const isPlain = momentum === 0 && !has('momentumBuffer');
     return `rmsprop${centered ? '-centered' : ''}${isPlain ? '' : '-momentum'}`;
   }

@@ -1,12 +1,6 @@
-import {
-  type Declaration,
-  defaultsOf,
-  type GroupOptionsOf,
-  type OptionsOf,
-  type ResolvedOf,
-} from '../core/declaration.js';
+import { type Declaration, type DefaultsOf, defaultsOf, type OptionsOf, type ResolvedOf } from '../core/declaration.js';
 import { Optimizer } from '../core/optimizer.js';
-import type { Params } from '../core/params.js';
+import type { AnyParams, Given, ParamsOf } from '../core/params-of.js';
 import { kernel } from '../engine/kernel.js';
 
 const f = Math.fround;
@@ -86,11 +80,11 @@ type Resolved = ResolvedOf<typeof rprop>;
  * @see Riedmiller & Braun 1993, https://doi.org/10.1109/ICNN.1993.298623; without weight-backtracking: Igel & Hüsken
  *   2000 (iRprop−)
  */
-export class Rprop extends Optimizer<typeof rprop> {
+export class Rprop<const P extends ParamsOf<typeof rprop> = AnyParams> extends Optimizer<typeof rprop, P> {
   static readonly optimizerName: string = rprop.name;
-  static readonly defaults: RpropOptions = defaultsOf(rprop);
+  static readonly defaults: DefaultsOf<typeof rprop> = defaultsOf(rprop);
 
-  constructor(params: Params<GroupOptionsOf<typeof rprop>>, options: RpropOptions = {}) {
+  constructor(params: Given<P, typeof rprop>, options: RpropOptions = {}) {
     super(rprop, params, options);
   }
 

@@ -1,14 +1,8 @@
 import { typeError } from '../check/errors.js';
 import { copyInto } from '../check/typed-array.js';
-import {
-  type Declaration,
-  defaultsOf,
-  type GroupOptionsOf,
-  type OptionsOf,
-  type ResolvedOf,
-} from '../core/declaration.js';
+import { type Declaration, type DefaultsOf, defaultsOf, type OptionsOf, type ResolvedOf } from '../core/declaration.js';
 import { Optimizer } from '../core/optimizer.js';
-import type { Arrays, Grads, Params } from '../core/params.js';
+import type { AnyParams, ArraysOf, Given, GradsOf, ParamsOf } from '../core/params-of.js';
 import { power } from '../core/power.js';
 import type { StepAsyncOptions, StepOptions, StepResult } from '../core/stepper.js';
 import { kernel } from '../engine/kernel.js';
@@ -143,11 +137,11 @@ function averaging(
 }
 
 /** Base class of both: keeps the average x. The params hold y in training mode and x in evaluation mode. */
-abstract class ScheduleFree<D extends Declaration> extends Optimizer<D> {
+abstract class ScheduleFree<D extends Declaration, P> extends Optimizer<D, P> {
   readonly #name: string;
   #isEvaluating = false;
 
-  protected constructor(declaration: D, params: Params<GroupOptionsOf<D>>, options: OptionsOf<D>) {
+  protected constructor(declaration: D, params: object, options: DefaultsOf<D>) {
     super(declaration, params, options);
     this.#name = declaration.name;
   }
@@ -156,7 +150,7 @@ abstract class ScheduleFree<D extends Declaration> extends Optimizer<D> {
    * The averaged weights x: live arrays in the structure of the gradients. A param without an update so far shows its
    * present weights.
    */
-  get averagedParams(): Arrays {
+  get averagedParams(): ArraysOf<P> {
     return this.stateArrays('x', { startsAsParam: true });
   }
 
@@ -189,12 +183,12 @@ abstract class ScheduleFree<D extends Declaration> extends Optimizer<D> {
     this.#isEvaluating = false;
   }
 
-  override step(grads: Grads, options?: StepOptions): StepResult {
+  override step(grads: GradsOf<P>, options?: StepOptions): StepResult {
     this.#checkTraining();
     return super.step(grads, options);
   }
 
-  override async stepAsync(grads: Grads, options?: StepAsyncOptions): Promise<StepResult> {
+  override async stepAsync(grads: GradsOf<P>, options?: StepAsyncOptions): Promise<StepResult> {
     this.#checkTraining();
     return super.stepAsync(grads, options);
   }
@@ -261,11 +255,14 @@ abstract class ScheduleFree<D extends Declaration> extends Optimizer<D> {
  * ```
  * @see Defazio et al. 2024, eq. 3–5, https://arxiv.org/abs/2405.15682
  */
-export class ScheduleFreeSGD extends ScheduleFree<typeof scheduleFreeSgd> {
+export class ScheduleFreeSGD<const P extends ParamsOf<typeof scheduleFreeSgd> = AnyParams> extends ScheduleFree<
+  typeof scheduleFreeSgd,
+  P
+> {
   static readonly optimizerName: string = scheduleFreeSgd.name;
-  static readonly defaults: ScheduleFreeSGDOptions = defaultsOf(scheduleFreeSgd);
+  static readonly defaults: DefaultsOf<typeof scheduleFreeSgd> = defaultsOf(scheduleFreeSgd);
 
-  constructor(params: Params<GroupOptionsOf<typeof scheduleFreeSgd>>, options: ScheduleFreeSGDOptions = {}) {
+  constructor(params: Given<P, typeof scheduleFreeSgd>, options: ScheduleFreeSGDOptions = {}) {
     super(scheduleFreeSgd, params, options);
   }
 
@@ -316,11 +313,14 @@ export class ScheduleFreeSGD extends ScheduleFree<typeof scheduleFreeSgd> {
  * ```
  * @see Defazio et al. 2024, Algorithm 1, https://arxiv.org/abs/2405.15682
  */
-export class ScheduleFreeAdamW extends ScheduleFree<typeof scheduleFreeAdamw> {
+export class ScheduleFreeAdamW<const P extends ParamsOf<typeof scheduleFreeAdamw> = AnyParams> extends ScheduleFree<
+  typeof scheduleFreeAdamw,
+  P
+> {
   static readonly optimizerName: string = scheduleFreeAdamw.name;
-  static readonly defaults: ScheduleFreeAdamWOptions = defaultsOf(scheduleFreeAdamw);
+  static readonly defaults: DefaultsOf<typeof scheduleFreeAdamw> = defaultsOf(scheduleFreeAdamw);
 
-  constructor(params: Params<GroupOptionsOf<typeof scheduleFreeAdamw>>, options: ScheduleFreeAdamWOptions = {}) {
+  constructor(params: Given<P, typeof scheduleFreeAdamw>, options: ScheduleFreeAdamWOptions = {}) {
     super(scheduleFreeAdamw, params, options);
   }
 

@@ -1,12 +1,7 @@
-import {
-  type Declaration,
-  defaultsOf,
-  type GroupOptionsOf,
-  type OptionsOf,
-  type ResolvedOf,
-} from '../core/declaration.js';
+import { type Declaration, type DefaultsOf, defaultsOf, type OptionsOf, type ResolvedOf } from '../core/declaration.js';
 import { Optimizer } from '../core/optimizer.js';
-import type { Params } from '../core/params.js';
+import type { Shape } from '../core/params.js';
+import type { AnyParams, EachHas, Given, ParamsOf } from '../core/params-of.js';
 import { kernel } from '../engine/kernel.js';
 
 const f = Math.fround;
@@ -143,17 +138,20 @@ type Resolved = ResolvedOf<typeof sgd>;
  * ```
  * @see Sutskever, Martens, Dahl & Hinton 2013, eq. 1–4, https://proceedings.mlr.press/v28/sutskever13.html
  */
-export class SGD extends Optimizer<typeof sgd> {
+export class SGD<const P extends ParamsOf<typeof sgd> = AnyParams> extends Optimizer<typeof sgd, P> {
   static readonly optimizerName: string = sgd.name;
-  static readonly defaults: SGDOptions = defaultsOf(sgd);
+  static readonly defaults: DefaultsOf<typeof sgd> = defaultsOf(sgd);
 
-  constructor(params: Params<GroupOptionsOf<typeof sgd>>, options: SGDOptions = {}) {
+  /** With `lr` in every group, the options may lack it. */
+  constructor(params: Given<P, typeof sgd> & EachHas<P, 'lr'>, options?: DefaultsOf<typeof sgd>);
+  constructor(params: Given<P, typeof sgd>, options: SGDOptions);
+  constructor(params: object, options: DefaultsOf<typeof sgd> = {}) {
     super(sgd, params, options);
   }
 
   protected override kernel(
     { momentum, nesterov, momentumForm }: Resolved,
-    _hasShape: boolean,
+    _shape: Shape,
     has: (state: string) => boolean,
   ): string {
     if (momentum === 0 && !has(momentumForm === 'buffer' ? 'momentumBuffer' : 'velocity')) return 'sgd';

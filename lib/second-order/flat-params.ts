@@ -1,16 +1,10 @@
 import { show, typeError } from '../check/errors.js';
 import { checkFloat32, checkLength, copyInto, lengthOf } from '../check/typed-array.js';
+import { collect } from '../core/collect.js';
 import { checkApart, disjoint, type Extent, extentOf } from '../core/extents.js';
-import {
-  collect,
-  gradPath,
-  type ParamTree,
-  readGrads,
-  type Structure,
-  structureOf,
-  type Tensor,
-} from '../core/params.js';
+import type { Tensor } from '../core/params.js';
 import { checkSettled } from '../core/step-queue.js';
+import { Structure } from '../core/structure.js';
 import { engine } from '../engine/backend.js';
 import type { Engine } from '../engine/engine.js';
 import type { Vector } from './linalg.js';
@@ -35,11 +29,11 @@ export class FlatParams {
   readonly #structure: Structure;
   readonly #grads: unknown;
   readonly #extents: readonly Extent[];
-  /** Scratch for {@link readGrads}: what the user gave for each tensor. */
+  /** Scratch for {@link Structure.read}: what the user gave for each tensor. */
   readonly #given: unknown[] = [];
 
   /** @throws TypeError, RangeError for invalid params, param groups, or gradients that do not fit the params */
-  constructor(who: string, params: ParamTree, grads: unknown) {
+  constructor(who: string, params: object, grads: unknown) {
     const found = collect(who, params);
     if (found[0]?.given !== params)
       throw typeError(who, 'params', 'param groups', 'a Float32Array, { data, shape }, a list or a record of them');
@@ -52,7 +46,7 @@ export class FlatParams {
       return part;
     });
     this.length = length;
-    this.#structure = structureOf(who, this.tensors);
+    this.#structure = new Structure(who, this.tensors);
     this.#extents = disjoint(
       who,
       this.tensors.map(({ data, path }) => extentOf(this.#engine, data, path)),
@@ -99,18 +93,18 @@ export class FlatParams {
 
   /** How errors name the gradient of each param. */
   get gradPaths(): readonly string[] {
-    return this.tensors.map((tensor) => gradPath(this.#structure, tensor));
+    return this.tensors.map((tensor) => this.#structure.gradPath(tensor));
   }
 
   /** Refuses gradients that do not fit the params. @throws */
   checkGrads(): void {
-    readGrads(this.#who, this.#structure, this.tensors, this.#grads, this.#given);
+    this.#structure.read(this.#grads, this.#given);
     for (const [i, part] of this.#parts.entries()) {
       const given = this.#given[i];
       if (given === part.grad && lengthOf(part.grad as Float32Array) === part.length) continue;
       part.grad = undefined;
       const { tensor, length } = part;
-      const path = gradPath(this.#structure, tensor);
+      const path = this.#structure.gradPath(tensor);
       if (given === null)
         throw typeError(this.#who, path, show(given), 'a Float32Array', 'leave out params that should not change');
       const grad = checkFloat32(this.#who, path, given);

@@ -25,6 +25,6 @@ export {
 export type { AsyncObjective, AsyncTerms, Objective, Terms } from './minimize/objective.js';
 export type { SFOMethodOptions } from './minimize/sfo.js';
 export type { SFOHyperParameters } from './sfo/settings.js';
-export { type GradsOf, SFO, type SFOOptions, type SFOResult } from './sfo/sfo.js';
+export { SFO, type SFOOptions, type SFOResult } from './sfo/sfo.js';
 export type { SFOModelState, SFOParamState, SFOStateDict } from './sfo/state-dict.js';
 export type { TermsDict as SFOTermsState } from './sfo/terms-dict.js';

@@ -1,20 +1,13 @@
 import { rangeError, show } from '../check/errors.js';
 import { checkInteger, checkOptions } from '../check/options.js';
 import { checkFloat32, checkLength, copyInto, floatsOf, lengthOf } from '../check/typed-array.js';
+import { collect } from '../core/collect.js';
 import { type Extent, extentOf } from '../core/extents.js';
-import {
-  assemble,
-  collect,
-  type Grads,
-  gradPath,
-  type Params,
-  readGrads,
-  type Structure,
-  structureOf,
-  type Tensor,
-} from '../core/params.js';
+import type { Grads, Tensor } from '../core/params.js';
+import type { AnyParams, GivenAny, GradsOf, IsOpen, TreeOf } from '../core/params-of.js';
 import { inspect, print, printedParams } from '../core/print.js';
 import { checkNotInFlight } from '../core/step-queue.js';
+import { Structure } from '../core/structure.js';
 import { engine } from '../engine/backend.js';
 import { copyFloats } from '../engine/memory.js';
 import { checkGrad } from './grads.js';
@@ -29,6 +22,9 @@ export interface GradAccumulatorState {
   /** The sum of each param, by its name or index; null without a gradient so far. */
   readonly sums: { readonly [param: string]: Float32Array | null };
 }
+
+/** The sums, in the structure of the params; null for a param without a gradient. */
+type SumsOf<P> = IsOpen<P> extends true ? Grads : TreeOf<P, Float32Array | null>;
 
 /** The sum of one param's gradients. */
 interface Sum {
@@ -67,19 +63,19 @@ interface Sum {
  * sum.reset();
  * ```
  */
-export class GradAccumulator {
+export class GradAccumulator<const P extends object = AnyParams> {
   readonly #tensors: readonly Tensor[];
   readonly #structure: Structure;
   readonly #sums: readonly Sum[];
   #count = 0;
 
-  constructor(params: Params<Readonly<Record<string, unknown>>>) {
+  constructor(params: GivenAny<P>) {
     this.#tensors = collect(who, params).flatMap(({ tensors }) => tensors);
-    this.#structure = structureOf(who, this.#tensors);
+    this.#structure = new Structure(who, this.#tensors);
     const { allocate } = engine();
     this.#sums = this.#tensors.map((tensor) => {
       const length = lengthOf(tensor.data);
-      return { tensor, path: gradPath(this.#structure, tensor), length, array: allocate(length), hasGrad: false };
+      return { tensor, path: this.#structure.gradPath(tensor), length, array: allocate(length), hasGrad: false };
     });
   }
 
@@ -90,9 +86,9 @@ export class GradAccumulator {
    * @throws TypeError for another structure, a wrong type, a sparse gradient, a detached buffer or memory of a pending
    *   step; RangeError for another length or count. Nothing is added then.
    */
-  add(grads: Grads): void {
+  add(grads: GradsOf<P>): void {
     const given: unknown[] = [];
-    readGrads(who, this.#structure, this.#tensors, grads, given);
+    this.#structure.read(grads, given);
     const arrays = this.#sums.map(({ tensor: { key }, path, length, array }, i) => {
       checkLength(who, `the sum of ${path}`, array, length);
       const grad = checkGrad(who, path, given[i]);
@@ -118,9 +114,9 @@ export class GradAccumulator {
    * `clipGradNorm` may scale them in place. Read this property after the last `add`, because `add` can turn a `null`
    * into an array.
    */
-  get grads(): Grads {
+  get grads(): SumsOf<P> {
     const values = this.#sums.map(({ array, hasGrad }) => (hasGrad ? array : null));
-    return assemble(this.#structure, this.#tensors, values as Float32Array[]);
+    return this.#structure.assemble(values as Float32Array[]) as SumsOf<P>;
   }
 
   /** Number of calls of `add` since the last `reset`. */

@@ -1,3 +1,4 @@
+import { isProxy } from 'node:util/types';
 import { typeError } from '../check/errors.js';
 import { checkFloat32, floatsOf, isFloat32 } from '../check/typed-array.js';
 import { extentOf } from '../core/extents.js';
@@ -20,6 +21,7 @@ function isSparse(value: unknown): value is { readonly values: unknown } {
 /** Whether `value` is a list or a record of gradients. A list of numbers is a gradient of a wrong type. */
 function isTree(value: unknown): value is readonly unknown[] | Readonly<Record<string, unknown>> {
   if (Array.isArray(value)) return value.length === 0 || value.some((entry) => typeof entry !== 'number');
+  if (isProxy(value) && value instanceof Float32Array) return false;
   return isRecord(value) && !isSparse(value) && !isFloat32(value['data']);
 }
 
@@ -45,9 +47,15 @@ interface Leaf {
   readonly grad: unknown;
 }
 
-function leavesOf(grads: unknown): Leaf[] {
+function leavesOf(who: string, grads: unknown): Leaf[] {
   const leaves: Leaf[] = [];
+  const above = new Set<object>();
   const visit = (tree: readonly unknown[] | Readonly<Record<string, unknown>>, prefix: string): void => {
+    if (above.has(tree)) {
+      const path = prefix === '' ? 'grads' : `grads[${JSON.stringify(prefix.slice(0, -1))}]`;
+      throw typeError(who, path, 'a cycle', 'a tree: no branch inside itself');
+    }
+    above.add(tree);
     const isIndex = prefix === '' && Array.isArray(tree);
     const entries = Array.isArray(tree) ? [...tree.entries()] : Object.entries(tree);
     for (const [key, grad] of entries) {
@@ -55,6 +63,7 @@ function leavesOf(grads: unknown): Leaf[] {
       if (isTree(grad)) visit(grad, `${name}.`);
       else leaves.push({ name, path: `grads[${isIndex ? name : JSON.stringify(name)}]`, grad });
     }
+    above.delete(tree);
   };
   if (isTree(grads)) visit(grads, '');
   else leaves.push({ name: '0', path: 'grads', grad: grads });
@@ -73,7 +82,7 @@ export interface GradArray {
  * @throws TypeError for a wrong type, or for memory of a pending step
  */
 export function gradArraysOf(who: string, grads: unknown, { sparse = false } = {}): GradArray[] {
-  const leaves = leavesOf(grads); // reads everything first, because getters may run user code
+  const leaves = leavesOf(who, grads); // reads everything first, because getters may run user code
   const found = leaves.flatMap(({ name, path, grad }): (GradArray & { path: string })[] => {
     if (sparse && isSparse(grad)) {
       const valuesPath = `${path}.values`;

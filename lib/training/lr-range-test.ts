@@ -1,9 +1,10 @@
 import { rangeError, show, typeError } from '../check/errors.js';
 import { checkFunction, checkInteger, checkNumber, checkOptions } from '../check/options.js';
 import { checkLength, copyInto, lengthOf } from '../check/typed-array.js';
+import { collect } from '../core/collect.js';
 import type { Scalar } from '../core/declaration.js';
 import { resetState } from '../core/internals.js';
-import { collect, type ParamTree } from '../core/params.js';
+import type { ParamTree } from '../core/params.js';
 import type { StateDict } from '../core/state-dict.js';
 import { engine } from '../engine/backend.js';
 import { copyFloats } from '../engine/memory.js';

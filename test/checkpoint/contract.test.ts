@@ -169,7 +169,10 @@ describe('other optimizers and objects', () => {
     for (const c of classes.filter(({ declaration }) => !declaration.name.startsWith('ScheduleFree'))) {
       const path = newPath();
       const [run, again] = [structures['groups']!(1), structures['groups']!(7)];
-      const [one, two] = [run, again].map((r) => new Lookahead(c.make(r.params), { k: 2 })) as [Lookahead, Lookahead];
+      const [one, two] = [run, again].map((r) => new Lookahead(c.make(r.params), { k: 2 })) as Lookahead[] as [
+        Lookahead,
+        Lookahead,
+      ];
       for (let s = 0; s < 5; s++) one.step(run.grads(s));
       await saveCheckpoint(path, { params: run.params, optimizer: one });
       await loadCheckpoint(path, { params: again.params, optimizer: two });

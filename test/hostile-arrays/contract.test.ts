@@ -196,7 +196,10 @@ const entries: Record<string, Entry> = {
     [ScheduleFreeSGD, ScheduleFreeAdamW].map((Class): [string, Entry] => [
       `averagedParams of ${Class.optimizerName}`,
       (m) => {
-        const free = new Class({ w: m.random(4, 1) }, { lr: 0.1, skipNonFinite: true } as Any);
+        const free = new (Class as typeof ScheduleFreeSGD)({ w: m.random(4, 1) }, {
+          lr: 0.1,
+          skipNonFinite: true,
+        } as Any);
         m.arm((free.averagedParams as Any).w);
         for (const seed of [2, 3]) free.step({ w: m.random(4, seed) });
         free.eval();

@@ -53,7 +53,6 @@ new Adam([w] as const, { betas: [0.9, 0.99] as const });
 new Adam(f64);
 // @ts-expect-error a list of numbers
 new Adam([1, 2, 3]);
-// @ts-expect-error three dimensions
 new Adam({ data: w, shape: [1, 2, 3] });
 // @ts-expect-error an option of another class in a group
 new Adam([{ params: w, momentum: 0.9 }]);

@@ -266,12 +266,14 @@ test('an option without a default must be given', () => {
 });
 
 test('createOptimizer refuses an unknown name', () => {
-  refused(TypeError, /^createOptimizer: name: "adm", expected "adam"/, () => createOptimizer('adm', numbers(4, 1)));
+  refused(TypeError, /^createOptimizer: name: "adm", expected "adam"/, () =>
+    createOptimizer('adm' as Any, numbers(4, 1)),
+  );
   refused(TypeError, /^createOptimizer: name: "zzzzzzzzzz", expected one of sgd, adagrad/, () =>
-    createOptimizer('zzzzzzzzzz', numbers(4, 1)),
+    createOptimizer('zzzzzzzzzz' as Any, numbers(4, 1)),
   );
   for (const name of ['constructor', 'toString', '__proto__', '', undefined, null, 1, {}]) {
     refused(TypeError, /^createOptimizer: name: /, () => createOptimizer(name as Any, numbers(4, 1)));
   }
-  refused(TypeError, /^SGD: lr: undefined/, () => createOptimizer('sgd', numbers(4, 1)));
+  refused(TypeError, /^SGD: lr: undefined/, () => createOptimizer('sgd' as string, numbers(4, 1)));
 });

@@ -112,7 +112,7 @@ const later = minimizeAsync(async (x, grad) => {
   return x[0] ?? 0;
 }, f64);
 same<typeof later, Promise<MinimizeResult<Float64Array>>>(true);
-minimizeAsync(() => 1, w, { method: 'sfo', signal: AbortSignal.abort(), callback: ({ x }) => x[0] === 1 });
+minimizeAsync({ N: 2, f: () => 1 }, w, { method: 'sfo', signal: AbortSignal.abort(), callback: ({ x }) => x[0] === 1 });
 minimizeAsync({ N: 3, f: async (i, x, grad) => i + x.length + grad.length }, w, { method: 'adam', passes: 3 });
 minimizeAsync(() => 1, w, { async callback() {}, maxTime: 1 });
 minimizeAsync(() => 1, w, { method: 'adam', callback: async ({ x }) => x[0] === 1 });

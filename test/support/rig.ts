@@ -2,7 +2,8 @@
 // everything that an optimizer and its params hold, bit for bit.
 import { expect } from 'vitest';
 import type { Declaration, HyperParameter } from '../../lib/core/declaration.js';
-import type { Grads, Optimizer, OptimizerClass } from '../../lib/index.js';
+import type { Optimizer } from '../../lib/core/optimizer.js';
+import type { Grads, OptimizerClass } from '../../lib/index.js';
 import type { Any } from './bad-input.js';
 import { allClasses } from './classes.js';
 import { numbers } from './random.js';

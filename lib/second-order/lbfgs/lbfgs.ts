@@ -1,7 +1,7 @@
 import { rangeError, show, typeError } from '../../check/errors.js';
 import { checkFunction, checkOptions } from '../../check/options.js';
 import type { Scalar } from '../../core/declaration.js';
-import type { ParamTree } from '../../core/params.js';
+import type { AnyParams, GivenTree } from '../../core/params-of.js';
 import { inspect, print, printedParams } from '../../core/print.js';
 import type { LoadOptions, StateDict } from '../../core/state-dict.js';
 import { Budget, type Evaluate, Interruption, isFinitePoint } from '../evaluation.js';
@@ -57,7 +57,7 @@ export interface LBFGSResult {
  * if no finite point is found along a line, if the closure throws, or if the gradients do not fit the params. The
  * params are then at the last good point, the one with the lowest loss.
  *
- * @param params a `Float32Array`, `{ data, shape }`, a list or a record of them; no param groups. They change in place.
+ * @param params a `Float32Array`, `{ data, shape }`, or a tree of them; no param groups. They change in place.
  * @param options `grads`; `lr` (1, (0, ∞)), `historySize` (10, [1, ∞)), `lineSearch` ('strong-wolfe' | 'none', default
  *   'strong-wolfe'), `maxIterations` (20, [1, ∞)), `maxEvaluations` (max(21, ⌊1.25·maxIterations⌋), [1, ∞]),
  *   `gradTol` (1e-7, [0, ∞)), `funTol` (1e-9, [0, ∞)), `stepTol` (1e-9, [0, ∞)): {@link LBFGSOptions}
@@ -80,7 +80,7 @@ export interface LBFGSResult {
  * console.log(x, loss, reason); // [1, 1], about 0, 'gradient'
  * ```
  */
-export class LBFGS {
+export class LBFGS<const P extends object = AnyParams> {
   static readonly optimizerName = name;
   readonly #params: FlatParams;
   #options: ResolvedOptions;
@@ -90,7 +90,7 @@ export class LBFGS {
   #isDisposed = false;
   #isBusy = false;
 
-  constructor(params: ParamTree, options: LBFGSOptions) {
+  constructor(params: GivenTree<P>, options: LBFGSOptions<NoInfer<P>>) {
     checkOptions(name, options, ['grads', ...optionNames]);
     const { grads, ...others } = options as LBFGSOptions;
     this.#options = resolveOptions(name, others as Partial<ResolvedOptions>);

@@ -1,14 +1,14 @@
 import { rangeError, show, typeError } from '../../check/errors.js';
 import { checkInteger, checkNumber, checkOneOf } from '../../check/options.js';
 import type { Scalar } from '../../core/declaration.js';
-import type { Grads } from '../../core/params.js';
+import type { AnyParams, FilledGrads } from '../../core/params-of.js';
 import { checkLimit } from '../evaluation.js';
 import type { LineSearchName } from './solver.js';
 
 /** Options of {@link LBFGS}. */
-export interface LBFGSOptions {
+export interface LBFGSOptions<P = AnyParams> {
   /** The arrays that the closure fills, in the structure of the params. Required. */
-  readonly grads: Exclude<Grads, null>;
+  readonly grads: FilledGrads<P>;
   /**
    * Factor of the first step that a line search tries; without a line search, the step itself. A Schedule is evaluated
    * once for each call of `step`. (0, inf), default 1.

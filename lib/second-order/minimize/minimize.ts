@@ -1,6 +1,6 @@
 import { rangeError, show, typeError } from '../../check/errors.js';
 import { nearest } from '../../check/options.js';
-import { optimizers } from '../../optimizers/index.js';
+import { type OptimizerName, type OptionsByName, optimizers } from '../../optimizers/index.js';
 import type { Vector } from '../linalg.js';
 import { finish, type Task } from '../task.js';
 import { Waits } from '../waits.js';
@@ -21,16 +21,22 @@ import { minimizeSfo, type SFOMethodOptions } from './sfo.js';
 /** All methods except the first-order classes. */
 const methods: Readonly<Record<string, Method>> = { lbfgs: minimizeLbfgs, sfo: minimizeSfo };
 
-type KnownNames<T> = keyof { [K in keyof T as string extends K ? never : K]: T[K] };
-
 /** The first-order methods of {@link minimize}: `'sgd'`, `'adam'`, … */
-export type StepsMethod = KnownNames<typeof optimizers>;
+export type StepsMethod = OptimizerName;
 
 /** Options of {@link minimize}. With a first-order method, the options of its class, such as `lr`, are also allowed. */
 export type MinimizeOptions<T extends Vector = Vector, A = Answer, P = void> =
   | LBFGSMethodOptions<T, A, P>
   | SFOMethodOptions<T, A, P>
-  | (StepsMethodOptions<T, A, P> & { readonly method: StepsMethod; readonly [option: string]: unknown });
+  | FirstOrderOptions<T, A, P>;
+
+/** The options of `minimize` and of the class, by method. */
+type FirstOrderOptions<T extends Vector, A, P> = {
+  [M in StepsMethod]: StepsMethodOptions<T, A, P> & OptionsByName<M> & { readonly method: M };
+}[StepsMethod];
+
+/** The options for one function, which has no terms and no passes. */
+type WithoutTerms<O> = O extends { readonly method: 'sfo' } ? never : Omit<O, 'passes' | 'onPass' | 'seed'>;
 
 /** Options of {@link minimizeAsync}: those of {@link minimize}, whose callbacks may return promises. */
 export type MinimizeAsyncOptions<T extends Vector = Vector> = MinimizeOptions<
@@ -129,9 +135,15 @@ function taskOf(who: string, fn: unknown, x0: unknown, options: unknown, waits?:
  * ```
  */
 export function minimize<T extends Vector>(
+  fn: Objective<T>,
+  x0: T,
+  options?: WithoutTerms<MinimizeOptions<T>>,
+): MinimizeResult<T>;
+export function minimize<T extends Vector>(fn: Terms<T>, x0: T, options?: MinimizeOptions<T>): MinimizeResult<T>;
+export function minimize<T extends Vector>(
   fn: Objective<T> | Terms<T>,
   x0: T,
-  options: MinimizeOptions<T> = {},
+  options: object = {},
 ): MinimizeResult<T> {
   return finish(taskOf('minimize', fn, x0, options)) as MinimizeResult<T>;
 }
@@ -166,10 +178,20 @@ export function minimize<T extends Vector>(
  * console.log(x, reason); // [3], 'gradient'
  * ```
  */
+export function minimizeAsync<T extends Vector>(
+  fn: AsyncObjective<T>,
+  x0: T,
+  options?: WithoutTerms<MinimizeAsyncOptions<T>>,
+): Promise<MinimizeResult<T>>;
+export function minimizeAsync<T extends Vector>(
+  fn: AsyncTerms<T>,
+  x0: T,
+  options?: MinimizeAsyncOptions<T>,
+): Promise<MinimizeResult<T>>;
 export async function minimizeAsync<T extends Vector>(
   fn: AsyncObjective<T> | AsyncTerms<T>,
   x0: T,
-  options: MinimizeAsyncOptions<T> = {},
+  options: object = {},
 ): Promise<MinimizeResult<T>> {
   const waits = new Waits();
   return (await waits.run(taskOf('minimizeAsync', fn, x0, options, waits))) as MinimizeResult<T>;

@@ -1,8 +1,11 @@
 import { rangeError, show, typeError } from '../../check/errors.js';
 import { checkFunction, checkInteger, checkOptions } from '../../check/options.js';
 import { lengthOf } from '../../check/typed-array.js';
-import { type Arrays, assemble, collect, type Param, type ParamTree, structureOf } from '../../core/params.js';
+import { collect } from '../../core/collect.js';
+import type { Arrays } from '../../core/params.js';
+import type { AnyParams, ArraysOf, GivenTree } from '../../core/params-of.js';
 import { inspect, print, printedParams } from '../../core/print.js';
+import { Structure } from '../../core/structure.js';
 import { type Evaluate, isFinitePoint } from '../evaluation.js';
 import { FlatParams } from '../flat-params.js';
 import type { Vector } from '../linalg.js';
@@ -21,11 +24,8 @@ import { loadRun, type SFOStateDict, saveRun } from './state-dict.js';
 
 const name = 'SFO';
 
-/** The gradient arrays of params: in the structure of the params, without shapes. */
-export type GradsOf<P> = P extends Param ? Float32Array : { readonly [K in keyof P]: Float32Array };
-
 /** Options of {@link SFO}. */
-export interface SFOOptions<P extends ParamTree = ParamTree> extends SFOHyperParameters {
+export interface SFOOptions<P = AnyParams> extends SFOHyperParameters {
   /** Number of terms. An integer in [1, inf); 25 to 100 works best. Required. */
   readonly N: number;
   /**
@@ -34,7 +34,7 @@ export interface SFOOptions<P extends ParamTree = ParamTree> extends SFOHyperPar
    * add to them (`grads[k] += …`): then they are filled with zeros before. Each i must always be the same function: the
    * same minibatch, the same dropout mask. Required.
    */
-  readonly f: (i: number, params: P, grads: GradsOf<P>) => number;
+  readonly f: (i: number, params: P, grads: ArraysOf<P>) => number;
 }
 
 /** Result of one step of {@link SFO}. */
@@ -76,7 +76,7 @@ export interface SFOResult {
  * throws, or if the term is finite neither at the current point nor at the previous one. The params are then at the
  * last good point, where the last step started.
  *
- * @param params a `Float32Array`, `{ data, shape }`, a list or a record of them; no param groups. They change in place.
+ * @param params a `Float32Array`, `{ data, shape }`, or a tree of them; no param groups. They change in place.
  * @param options `N`, `f`; `historySize` (10, [1, ∞)), `hessianInit` (1e5, (0, 1e100]), `initialActive` (2, [1, ∞)),
  *   `maxDeviation` (1e8, [1, ∞)), `selection` ('distance' | 'random' | 'cyclic', default 'distance'),
  *   `maxGradientNoise` (1, [0, ∞]), `maxStepRatio` (10, (0, ∞]), `minStep` (1e-8, [0, ∞)), `hessianUpdate` ('bfgs' |
@@ -101,7 +101,7 @@ export interface SFOResult {
  * console.log(x); // the means of sin i and of cos i / 3: about [0.0423, -0.0054]
  * ```
  */
-export class SFO<P extends ParamTree = ParamTree> {
+export class SFO<const P extends object = AnyParams> {
   static readonly optimizerName = name;
   readonly #userParams: P;
   readonly #params: FlatParams;
@@ -116,7 +116,7 @@ export class SFO<P extends ParamTree = ParamTree> {
   #stepCount = 0;
   #isBusy = false;
 
-  constructor(params: P, options: SFOOptions<P>) {
+  constructor(params: GivenTree<P>, options: SFOOptions<NoInfer<P>>) {
     checkOptions(name, options, ['N', 'f', ...sfoOptionNames]);
     const { N, f, ...others } = options as SFOOptions<P>;
     this.#N = checkInteger(name, 'N', N, '[1, inf)');
@@ -124,7 +124,7 @@ export class SFO<P extends ParamTree = ParamTree> {
     this.#settings = checkSettings(name, others);
     const tensors = collect(name, params)[0]?.tensors ?? [];
     const grads = tensors.map(({ data }) => new Float32Array(lengthOf(data)));
-    this.#grads = assemble(structureOf(name, tensors), tensors, grads);
+    this.#grads = new Structure(name, tensors).assemble(grads);
     this.#gradArrays = grads.map((grad) => grad.subarray());
     this.#check = new GradientCheck(N);
     this.#userParams = params;
@@ -286,7 +286,7 @@ export class SFO<P extends ParamTree = ParamTree> {
   }
 
   #call(i: number): number {
-    const value: unknown = this.#f(i, this.#userParams, this.#grads as GradsOf<P>);
+    const value: unknown = this.#f(i, this.#userParams, this.#grads as ArraysOf<P>);
     if (typeof value !== 'number') {
       const hint = isThenable(value) ? 'it must not be async' : undefined;
       throw typeError(name, `f(${i})`, show(value), 'the value, a number', hint);

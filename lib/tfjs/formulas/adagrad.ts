@@ -1,8 +1,8 @@
 import {
   type Declaration,
+  type DefaultsOf,
   defaultsOf,
   type GroupOptionsOf,
-  type OptionsOf,
   type ResolvedOf,
 } from '../../core/declaration.js';
 import { Optimizer } from '../../core/optimizer.js';
@@ -41,7 +41,7 @@ export const tfAdagrad = {
 } as const satisfies Declaration;
 
 /** Options of {@link TfAdagrad}. */
-export type TfAdagradOptions = OptionsOf<typeof tfAdagrad>;
+export type TfAdagradOptions = DefaultsOf<typeof tfAdagrad>;
 type Resolved = ResolvedOf<typeof tfAdagrad>;
 
 /** The formula of TensorFlow.js's `AdagradOptimizer`. */

@@ -1,8 +1,8 @@
 import {
   type Declaration,
+  type DefaultsOf,
   defaultsOf,
   type GroupOptionsOf,
-  type OptionsOf,
   type ResolvedOf,
 } from '../../core/declaration.js';
 import { Optimizer } from '../../core/optimizer.js';
@@ -63,7 +63,7 @@ export const tfRmsprop = {
 } as const satisfies Declaration;
 
 /** Options of {@link TfRmsprop}. */
-export type TfRmspropOptions = OptionsOf<typeof tfRmsprop>;
+export type TfRmspropOptions = DefaultsOf<typeof tfRmsprop>;
 type Resolved = ResolvedOf<typeof tfRmsprop>;
 
 /** The formula of TensorFlow.js's `RMSPropOptimizer`. */

@@ -1,8 +1,8 @@
 import {
   type Declaration,
+  type DefaultsOf,
   defaultsOf,
   type GroupOptionsOf,
-  type OptionsOf,
   type ResolvedOf,
 } from '../../core/declaration.js';
 import { Optimizer } from '../../core/optimizer.js';
@@ -44,7 +44,7 @@ export const tfMomentum = {
 } as const satisfies Declaration;
 
 /** Options of {@link TfSgd}. */
-export type TfSgdOptions = OptionsOf<typeof tfSgd>;
+export type TfSgdOptions = DefaultsOf<typeof tfSgd>;
 type ResolvedSgd = ResolvedOf<typeof tfSgd>;
 
 /** The formula of TensorFlow.js's `SGDOptimizer`. */
@@ -62,7 +62,7 @@ export class TfSgd extends Optimizer<typeof tfSgd> {
 }
 
 /** Options of {@link TfMomentum}. */
-export type TfMomentumOptions = OptionsOf<typeof tfMomentum>;
+export type TfMomentumOptions = DefaultsOf<typeof tfMomentum>;
 type ResolvedMomentum = ResolvedOf<typeof tfMomentum>;
 
 /** The formula of TensorFlow.js's `MomentumOptimizer`. */

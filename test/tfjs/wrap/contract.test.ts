@@ -25,7 +25,9 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
       const step = (...keys: Key[]): void => {
         adam.applyGradients(Object.fromEntries(keys.map((key) => [key, tf.tensor(g[key])])));
         reference.step(
-          Object.fromEntries((['a', 'b', 'c'] as Key[]).map((key) => [key, keys.includes(key) ? g[key] : null])),
+          Object.fromEntries(
+            (['a', 'b', 'c'] as Key[]).map((key) => [key, keys.includes(key) ? g[key] : null]),
+          ) as typeof g,
         );
       };
       step('a');

@@ -55,7 +55,10 @@ describe('findNonFinite', () => {
     const one = 'a Float32Array, { rows, values } or null';
     for (const [grads, message] of [
       [undefined, 'grads: undefined, expected a Float32Array, { rows, values }, null, or a list or a record of them'],
-      [new Map(), 'grads: a Map, expected a Float32Array, { rows, values }, null, or a list or a record of them'],
+      [
+        new Map(),
+        'grads: a Map, expected a Float32Array, { rows, values }, null, or a list or a record of them (write Object.fromEntries(map))',
+      ],
       [[f32(1), undefined], `grads[1]: undefined, expected ${one}`],
       [
         { a: new Float64Array(1) },
