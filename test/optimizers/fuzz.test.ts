@@ -2,9 +2,9 @@
 // nothing.
 // A twin gets only the accepted calls, and must be equal in the end.
 import { expect, test } from 'vitest';
+import type { Optimizer } from '../../lib/core/optimizer.js';
 import { withEngine } from '../../lib/engine/backend.js';
 import { referenceEngine } from '../../lib/engine/reference.js';
-import type { Optimizer } from '../../lib/core/optimizer.js';
 import { random } from '../support/random.js';
 import { type Any, type Case, numbers, shape, snapshot, titled, variants } from '../support/rig.js';
 import { all } from '../support/sample.js';

@@ -1,9 +1,9 @@
 // stepAsync: random calls, right and wrong. Only documented errors are thrown, and every step gives the bits of a
 // synchronous twin.
 import { expect, test } from 'vitest';
+import type { Optimizer } from '../../lib/core/optimizer.js';
 import { engine, withEngine } from '../../lib/engine/backend.js';
 import { referenceEngine } from '../../lib/engine/reference.js';
-import type { Optimizer } from '../../lib/core/optimizer.js';
 import { random } from '../support/random.js';
 import { type Any, type Case, classes, numbers, shape, snapshot } from '../support/rig.js';
 import { all } from '../support/sample.js';
