@@ -82,7 +82,9 @@ class TreeReader {
       this.#add(place, data, checkShape(this.#who, path, record['shape'], lengthOf(data)));
       return;
     }
-    if ('params' in record) throw typeError(this.#who, path, 'a group inside a tree', 'groups in one list, at the top');
+    // At the root of a group, `params` is a name.
+    if (place.length > 0 && 'params' in record)
+      throw typeError(this.#who, path, 'a group inside a tree', 'groups in one list, at the top');
     const isPart = partialLists.has(record);
     this.#enter(path, record, () => {
       for (const [name, entry] of Object.entries(record)) this.read(entry, [...place, isPart ? Number(name) : name]);
