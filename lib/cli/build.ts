@@ -80,8 +80,14 @@ export function nodeGyp(environment = process.env, node = process.execPath): str
   ].find((file) => file !== undefined && existsSync(file));
   if (found !== undefined) return found;
   throw new CliError(
-    `schuss build needs node-gyp, which is not installed. Install it with\n\n  npm i -D node-gyp@${devDependencies['node-gyp']}\n`,
+    `schuss build needs node-gyp, which is not installed. Install it with\n\n  ${installer(environment)} node-gyp@${devDependencies['node-gyp']}\n`,
   );
+}
+
+/** How the package manager that runs this installs a development dependency. Each names itself in the environment. */
+function installer(environment: NodeJS.ProcessEnv): string {
+  const manager = environment['npm_config_user_agent']?.split('/')[0] ?? 'npm';
+  return { yarn: 'yarn add -D', pnpm: 'pnpm add -D', bun: 'bun add -d' }[manager] ?? 'npm i -D';
 }
 
 /** The node-gyp of the user's project: beside schuss, or in the working directory (npx, pnpm, a global install). */
@@ -115,7 +121,7 @@ function checkWritable(file: string): void {
 }
 
 /** Compiles a copy of the sources in `folder`. Its path must not contain a space, which make does not support. */
-function compile(folder: string, environment: Record<string, string>, verbose: boolean): string {
+function compile(folder: string, nodeGypScript: string, environment: Record<string, string>, verbose: boolean): string {
   cpSync(join(root, 'native'), join(folder, 'native'), { recursive: true });
   cpSync(join(root, 'dist', 'addon', 'binding.gyp'), join(folder, 'binding.gyp'));
   cpSync(join(root, 'dist', 'addon', 'node-addon-api'), join(folder, 'node_modules', 'node-addon-api'), {
@@ -123,7 +129,7 @@ function compile(folder: string, environment: Record<string, string>, verbose: b
   });
   const { status, stdout, stderr, error } = spawnSync(
     process.execPath,
-    [nodeGyp(), 'rebuild', '-j', 'max', ...headers()],
+    [nodeGypScript, 'rebuild', '-j', 'max', ...headers()],
     {
       cwd: folder,
       env: { ...process.env, ...environment },
@@ -147,19 +153,22 @@ export function build({ verbose = false }: BuildOptions = {}): void {
   const file = existsSync(join(root, 'binding.gyp')) ? ownBuild : join(root, prebuildPath(currentTarget()));
   checkWritable(file);
   const environment = checkTools();
+  const nodeGypScript = nodeGyp();
   console.log('Compiling the addon, which takes about half a minute …');
   const folder = mkdtempSync(join(tmpdir(), 'schuss-build-'));
+  const beside = join(dirname(file), `${process.pid}.node`);
   try {
-    const built = compile(folder, environment, verbose);
-    const check = spawnSync(process.execPath, ['-p', 'require(process.argv[1]).isas', built], { encoding: 'utf8' });
-    if (check.status !== 0) throw new CliError(`schuss build: the addon does not load:\n\n${check.stderr}`);
-    // The file is renamed into place: programs that have the old one open keep it, and so do other projects whose package
-    // manager shares the file.
+    const built = compile(folder, nodeGypScript, environment, verbose);
     mkdirSync(dirname(file), { recursive: true });
-    const beside = `${file}.${process.pid}`;
     copyFileSync(built, beside);
+    // Tried where it will lie. The folder for temporary files may be mounted with noexec.
+    const check = spawnSync(process.execPath, ['-p', 'require(process.argv[1]).isas', beside], { encoding: 'utf8' });
+    if (check.status !== 0) throw new CliError(`schuss build: the addon does not load:\n\n${check.stderr}`);
+    // Renamed into place: programs that have the old file open keep it, and so do other projects whose package manager
+    // shares the file.
     renameSync(beside, file);
   } finally {
+    rmSync(beside, { force: true });
     rmSync(folder, { recursive: true, force: true });
   }
   console.log(`Built ${file}`);

@@ -279,6 +279,16 @@ describe('without its prebuild', () => {
     expect(node(['-e', code], { cwd: bare }).out).toMatch(
       new RegExp(`\\n\\n {2}npm i -D node-gyp@\\${range}\\n\\ntrue\\n$`),
     );
+    // In the words of the package manager at hand.
+    for (const [agent, command] of [
+      ['yarn/4.1.0 npm/? node/v20', 'yarn add -D'],
+      ['pnpm/10.0.0', 'pnpm add -D'],
+      ['bun/1.3.0', 'bun add -d'],
+      ['npm/10.8.2 node/v20', 'npm i -D'],
+    ]) {
+      const asked = code.replace('nodeGyp({}', `nodeGyp({ npm_config_user_agent: ${JSON.stringify(agent)} }`);
+      expect(node(['-e', asked], { cwd: bare }).out).toContain(`\n\n  ${command} node-gyp@${range}\n`);
+    }
   });
 
   test('build compiles an addon that gives the same bits', { timeout: 300_000 }, () => {
