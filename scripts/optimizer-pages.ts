@@ -61,8 +61,9 @@ function linked(text: string): string {
 }
 
 function docstringOf(name: string): Docstring {
-  const source = sources.find(({ text }) => new RegExp(`^export class ${name} extends`, 'm').test(text))!.text;
-  const before = source.slice(0, source.search(new RegExp(`^export class ${name} extends`, 'm')));
+  const declared = new RegExp(`^export class ${name}\\b`, 'm');
+  const source = sources.find(({ text }) => declared.test(text))!.text;
+  const before = source.slice(0, source.search(declared));
   const lines = before.slice(before.lastIndexOf('/**') + 3, before.lastIndexOf('*/')).replace(/^ \* ?/gm, '');
   const [text = '', ...tags] = lines.split(/^@(?=\w)/m);
   const tag = (start: string): string =>

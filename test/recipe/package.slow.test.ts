@@ -18,7 +18,7 @@ const blockOf = (wanted: (file: string) => boolean): Block =>
   blocks.find(({ file }) => wanted(file)) ?? { file: 'no such file', code: '' };
 const { file: kernelFile } = blockOf((file) => file.startsWith('native/') && file !== kernelTable);
 const { file: classFile, code: classCode } = blockOf((file) => file.startsWith('lib/') && file !== classTable);
-const className = /^export class (\w+) extends/m.exec(classCode)?.[1] as string;
+const className = /^export class (\w+)/m.exec(classCode)?.[1] as string;
 const key = className.toLowerCase();
 const listOf = (field: string): string[] =>
   [...(new RegExp(`\\b${field}: \\[(.*?)\\]`).exec(classCode)?.[1] ?? '').matchAll(/'(\w+)'/g)].map(
