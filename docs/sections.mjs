@@ -41,6 +41,7 @@ const sections = [
   ['ensembles/', 'Ensembles'],
   ['second-order/', 'Second order'],
   ['engine/', 'Backend'],
+  ['index.ts', 'Optimizers'],
   ['core/optimizer.ts', 'Optimizers'],
   ['core/', 'Params, steps and state'],
 ];

@@ -156,7 +156,7 @@ export class Lookahead<O extends AnyOptimizer = AnyOptimizer> implements AnyOpti
   }
 
   /**
-   * Calls a function before each step, as {@link Optimizer.registerStepPreHook} does, with this Lookahead.
+   * Calls a function before each step, as `registerStepPreHook` of an optimizer does, with this Lookahead.
    *
    * @returns A function that removes the hook.
    * @throws TypeError if it is not a function
@@ -167,7 +167,7 @@ export class Lookahead<O extends AnyOptimizer = AnyOptimizer> implements AnyOpti
   }
 
   /**
-   * Calls a function after each step, as {@link Optimizer.registerStepPostHook} does, with this Lookahead. The slow
+   * Calls a function after each step, as `registerStepPostHook` of an optimizer does, with this Lookahead. The slow
    * weights are updated then.
    *
    * @returns A function that removes the hook.

@@ -1,6 +1,7 @@
 // Sparse gradients: a step updates the named rows, and leaves the other rows unchanged.
 import { describe, expect, test } from 'vitest';
 import { type Any, bits, decay, hasClockOfItsOwn, numbers, refused, rowForms, titled } from '../support/rig.js';
+import { sample } from '../support/sample.js';
 import { onEach, rigOf, sparse, sparseGrad } from '../support/sparse.js';
 
 /** A snapshot without the options of the optimizer. */
@@ -9,7 +10,7 @@ function withoutOptions(snapshot: string): unknown {
   return [dict, ...rest];
 }
 
-describe.each(titled(sparse))('%s', (_, c) => {
+describe.each(titled(sample(sparse, 8)))('%s', (_, c) => {
   const rest = { flat: null, dense: null };
 
   test('Int32Array and Uint32Array, whole or a part of a buffer, give the same bits', () => {

@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { withEngine } from '../../lib/engine/backend.js';
 import type { StepResult } from '../../lib/index.js';
 import { type Any, bits, type Case, classes, numbers, type Options, refused, snapshot } from '../support/rig.js';
+import { sample } from '../support/sample.js';
 import {
   engines,
   grads,
@@ -17,7 +18,8 @@ import {
   rowsOf,
 } from '../support/step-async.js';
 
-describe.each(engines.flatMap((e) => classes.map((c) => [e.name, c.title, e, c] as const)))('%s %s', (...given) => {
+const every = engines.flatMap((e) => classes.map((c) => [e.name, c.title, e, c] as const));
+describe.each(sample(every, 14))('%s %s', (...given) => {
   const [, , over, { declaration }] = given;
   // An optimizer keeps the engine that it was created with.
   const c: Case = { ...given[3], make: (...args) => withEngine(over, () => given[3].make(...args)) };

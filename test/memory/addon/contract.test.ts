@@ -77,7 +77,7 @@ test('any arguments end in a result or an error', () => {
   let errors = 0;
   for (const [name, call] of functions) {
     for (const first of [...odd, plan().step, addon.createBlock(4)]) {
-      for (const second of odd) {
+      for (const second of sample(odd, 12)) {
         for (const third of sample([undefined, 'sgd', new Float32Array(40), 4], 2)) {
           try {
             call(first, second, third, second, [second], first, 1);
