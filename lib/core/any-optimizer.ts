@@ -9,8 +9,11 @@ import type { StepAsyncOptions, StepOptions, StepResult } from './stepper.js';
  * What every first-order optimizer has: the classes, and `Lookahead` around one.
  *
  * @typeParam P The type of the params, which gives that of gradients and averages.
+ * @typeParam G The type of the gradients. A constraint says `any`, because TypeScript before 5.5 does not end if it infers
+ *   P through G and A.
+ * @typeParam A The type of the averages.
  */
-export interface AnyOptimizer<P = AnyParams> {
+export interface AnyOptimizer<P = AnyParams, G = GradsOf<P>, A = ArraysOf<P> | Arrays> {
   /** Param groups. Reading a hyper-parameter gives what was set; assigning one checks it. */
   // biome-ignore lint/suspicious/noExplicitAny: the options depend on the class
   readonly paramGroups: readonly ({ readonly params: any; lr: Scalar | undefined } & Record<string, any>)[];
@@ -22,13 +25,13 @@ export interface AnyOptimizer<P = AnyParams> {
   /** Number of steps that `skipNonFinite` skipped. */
   readonly skippedSteps: number;
   /** Moving averages of the params, in their structure. Undefined without the option `ema`. */
-  readonly emaParams: ArraysOf<P> | Arrays | undefined;
+  readonly emaParams: A | undefined;
   /** Updates the params in place. */
-  step(grads: GradsOf<P>, options?: StepOptions): StepResult;
+  step(grads: G, options?: StepOptions): StepResult;
   /** Updates the params on another thread. */
-  stepAsync(grads: GradsOf<P>, options?: StepAsyncOptions): Promise<StepResult>;
+  stepAsync(grads: G, options?: StepAsyncOptions): Promise<StepResult>;
   /** Calls a function before each step, until the function that it returns is called. */
-  registerStepPreHook(hook: (optimizer: this, grads: GradsOf<P>) => void): () => void;
+  registerStepPreHook(hook: (optimizer: this, grads: G) => void): () => void;
   /** Calls a function after each step, until the function that it returns is called. */
   registerStepPostHook(hook: (optimizer: this, result: StepResult) => void): () => void;
   /** Adds a param group. */

@@ -16,6 +16,9 @@ import {
 const allowed = 'a Float32Array, { data, shape }, a list or a record of them';
 const allowedLeaf = 'a Float32Array or { data, shape }';
 
+/** Levels of a tree. A deeper one could overflow the stack of whoever walks it. */
+export const maxDepth = 100;
+
 /**
  * Records that hold part of a list: their keys are its indices. `groupBy` makes them, because an array with holes is
  * refused.
@@ -101,6 +104,8 @@ class TreeReader {
 
   #enter(path: string, branch: object, read: () => void): void {
     if (this.#above.has(branch)) throw typeError(this.#who, path, 'a cycle', 'a tree: no branch inside itself');
+    if (this.#above.size === maxDepth)
+      throw typeError(this.#who, this.#base, 'a deeper tree', `a tree of at most ${maxDepth} levels`);
     const before = this.tensors.length;
     this.#above.add(branch);
     read();

@@ -19,6 +19,9 @@ export type ParamsOf<D extends Declaration> = object | readonly ({ readonly para
 /** Params as given to the class declared by `D`. What does not fit is an error. */
 export type Given<P, D extends Declaration> = P & Checked<P, GroupOptionsOf<D>>;
 
+/** `P` where it is not inferred from. TypeScript has it as `NoInfer` since 5.4. */
+export type Known<P> = [P][P extends unknown ? 0 : never];
+
 /** A tree of params as given. */
 export type GivenTree<P> = P & CheckedTree<P>;
 

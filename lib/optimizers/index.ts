@@ -73,8 +73,10 @@ type Row = (typeof table)[number];
 type NameOf<R extends Row> = Lowercase<R[1]['name']>;
 /** Names of the optimizer classes, in lower case. */
 export type OptimizerName = NameOf<Row>;
-/** The class of a name. */
-type ClassOf<N> = { [R in Row as NameOf<R>]: R[0] }[N & OptimizerName];
+/** What `createOptimizer` returns for a name. */
+type Created<N extends string> = string extends N
+  ? Optimizer
+  : { [R in Row as NameOf<R>]: InstanceType<R[0]> }[Lowercase<N> & OptimizerName];
 /** The options of the class of a name, which may be of any case. */
 export type OptionsByName<N extends string> =
   Lowercase<N> extends OptimizerName
@@ -100,7 +102,7 @@ export function createOptimizer<const N extends string, const P extends object>(
   name: string extends N ? N : Lowercase<N> extends OptimizerName ? N : OptimizerName,
   params: GivenAny<P>,
   ...[options = {} as OptionsByName<N>]: OptionsArgument<OptionsByName<N>>
-): string extends N ? Optimizer : InstanceType<ClassOf<Lowercase<N>>> {
+): Created<N> {
   const names = Object.keys(optimizers);
   const key = typeof name === 'string' ? name.toLowerCase() : undefined;
   if (key === undefined || !names.includes(key)) {
@@ -113,7 +115,7 @@ export function createOptimizer<const N extends string, const P extends object>(
       near === undefined ? undefined : `there are ${names.join(', ')}`,
     );
   }
-  return new (optimizers[key] as OptimizerClass)(params, options) as InstanceType<ClassOf<Lowercase<N>>>;
+  return new (optimizers[key] as OptimizerClass)(params, options) as Created<N>;
 }
 
 export { Adadelta, type AdadeltaOptions } from './adadelta.js';

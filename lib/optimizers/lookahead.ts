@@ -63,7 +63,8 @@ export interface LookaheadState {
  * ```
  * @see Zhang, Lucas, Hinton & Ba 2019, Algorithm 1, https://arxiv.org/abs/1907.08610
  */
-export class Lookahead<O extends AnyOptimizer = AnyOptimizer> implements AnyOptimizer {
+// biome-ignore lint/suspicious/noExplicitAny: see AnyOptimizer
+export class Lookahead<O extends AnyOptimizer<any, any, any> = AnyOptimizer> implements AnyOptimizer {
   readonly #inner: O;
   /** The same object. */
   readonly #base: Optimizer;

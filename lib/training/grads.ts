@@ -1,6 +1,7 @@
 import { isProxy } from 'node:util/types';
 import { typeError } from '../check/errors.js';
 import { checkFloat32, floatsOf, isFloat32 } from '../check/typed-array.js';
+import { maxDepth } from '../core/collect.js';
 import { extentOf } from '../core/extents.js';
 import { checkNotInFlight } from '../core/step-queue.js';
 import { engine } from '../engine/backend.js';
@@ -55,6 +56,7 @@ function leavesOf(who: string, grads: unknown): Leaf[] {
       const path = prefix === '' ? 'grads' : `grads[${JSON.stringify(prefix.slice(0, -1))}]`;
       throw typeError(who, path, 'a cycle', 'a tree: no branch inside itself');
     }
+    if (above.size === maxDepth) throw typeError(who, 'grads', 'a deeper tree', `a tree of at most ${maxDepth} levels`);
     above.add(tree);
     const isIndex = prefix === '' && Array.isArray(tree);
     const entries = Array.isArray(tree) ? [...tree.entries()] : Object.entries(tree);

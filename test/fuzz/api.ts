@@ -45,7 +45,8 @@ function membersOf(object: object): string[] {
 const shape = /^[A-Za-z][\w.]*: ./s;
 const kinds = new Set<unknown>([TypeError, RangeError, Error, lib.CheckpointError]);
 /** What the engine says about a receiver of another class, and about an option that a sealed group does not have. */
-const fromOutside = /^Cannot add property|private member|^Receiver must be|reading '#|^this\.\w+ is not a function/;
+const fromOutside =
+  /^Cannot add property|private member|^Receiver must be|(reading|setting) '#|^this\.\w+ is not a function/;
 export class ApiProgram extends Program implements Context {
   readonly live: Live[] = [];
   readonly schedules: Any[] = [];

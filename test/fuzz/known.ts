@@ -9,13 +9,18 @@ const known: readonly { readonly call: RegExp; readonly message: RegExp; readonl
   },
   {
     call: /^lrRangeTest/,
-    message: /^thrown by the user$|^out of fuel$/,
-    why: 'the steps of trainStep are the call of the user',
+    message: /^thrown by the user$|^out of fuel$|^\w+Error: /,
+    why: 'trainStep throws, or passes on what a step threw; its steps are the call of the user',
   },
   {
     call: /^SFO\.step/,
     message: /SFO: f\(|of f\(|Cannot assign to read only property/,
     why: 'f fails at the new point, and the params go back to the last good one, as the documentation says',
+  },
+  {
+    call: /./,
+    message: /^thrown after the step$/,
+    why: 'a post hook throws when the step is taken',
   },
   {
     call: /./,

@@ -135,6 +135,12 @@ describe.each(titled(classes))('%s', (_, c) => {
         return { a };
       },
     ],
+    [
+      'more levels than 100',
+      TypeError,
+      /params: a deeper tree, expected a tree of at most 100 levels/,
+      (t) => Array.from({ length: 101 }).reduce((tree: Any) => [tree], t.head),
+    ],
     ['an empty record', RangeError, /params\["a\.b"\]: nothing/, () => ({ a: { b: {} } })],
     ['an empty list', RangeError, /params\["a"\]: nothing/, (t) => ({ head: t.head, a: [] })],
     ['a hole', TypeError, /params\["a\.1"\]: undefined, .*\(a hole\)$/, (t) => ({ a: [t.head, , t.head] })],
@@ -345,6 +351,10 @@ describe('the tree holds wherever params and gradients are taken', () => {
     const loop: Any = { a: {} };
     loop.a.back = loop.a;
     expect(thrown(() => gradNorm(loop))).toMatch(/^TypeError: gradNorm: grads\["a\.back"\]: a cycle/);
+    const nest = (levels: number): Any =>
+      Array.from({ length: levels }).reduce((tree: Any) => [tree], new Float32Array([3, 4]));
+    expect(gradNorm(nest(100))).toBe(5);
+    expect(thrown(() => gradNorm(nest(101)))).toMatch(/^TypeError: gradNorm: grads: a deeper tree/);
     expect(thrown(() => gradNorm(new Map() as Any))).toMatch(
       /^TypeError: gradNorm: grads: a Map, .*Object\.fromEntries/,
     );

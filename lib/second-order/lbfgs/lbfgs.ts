@@ -1,7 +1,7 @@
 import { rangeError, show, typeError } from '../../check/errors.js';
 import { checkFunction, checkOptions } from '../../check/options.js';
 import type { Scalar } from '../../core/declaration.js';
-import type { AnyParams, GivenTree } from '../../core/params-of.js';
+import type { AnyParams, GivenTree, Known } from '../../core/params-of.js';
 import { inspect, print, printedParams } from '../../core/print.js';
 import type { LoadOptions, StateDict } from '../../core/state-dict.js';
 import { Budget, type Evaluate, Interruption, isFinitePoint } from '../evaluation.js';
@@ -90,7 +90,7 @@ export class LBFGS<const P extends object = AnyParams> {
   #isDisposed = false;
   #isBusy = false;
 
-  constructor(params: GivenTree<P>, options: LBFGSOptions<NoInfer<P>>) {
+  constructor(params: GivenTree<P>, options: LBFGSOptions<Known<P>>) {
     checkOptions(name, options, ['grads', ...optionNames]);
     const { grads, ...others } = options as LBFGSOptions;
     this.#options = resolveOptions(name, others as Partial<ResolvedOptions>);

@@ -3,7 +3,7 @@ import { checkFunction, checkInteger, checkOptions } from '../../check/options.j
 import { lengthOf } from '../../check/typed-array.js';
 import { collect } from '../../core/collect.js';
 import type { Arrays } from '../../core/params.js';
-import type { AnyParams, ArraysOf, GivenTree } from '../../core/params-of.js';
+import type { AnyParams, ArraysOf, GivenTree, Known } from '../../core/params-of.js';
 import { inspect, print, printedParams } from '../../core/print.js';
 import { Structure } from '../../core/structure.js';
 import { type Evaluate, isFinitePoint } from '../evaluation.js';
@@ -116,7 +116,7 @@ export class SFO<const P extends object = AnyParams> {
   #stepCount = 0;
   #isBusy = false;
 
-  constructor(params: GivenTree<P>, options: SFOOptions<NoInfer<P>>) {
+  constructor(params: GivenTree<P>, options: SFOOptions<Known<P>>) {
     checkOptions(name, options, ['N', 'f', ...sfoOptionNames]);
     const { N, f, ...others } = options as SFOOptions<P>;
     this.#N = checkInteger(name, 'N', N, '[1, inf)');
