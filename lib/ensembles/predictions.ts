@@ -170,8 +170,9 @@ export function voteOf(
   classes: number,
   path = (i: number) => `members[${i}]`,
 ): Int32Array {
-  const votes = new Float64Array(classes);
-  return Int32Array.from({ length: lengthOf(members[0]!) / classes }, (_, row) => {
+  const rows = lengthOf(members[0]!) / classes;
+  const votes = new Float64Array(rows === 0 ? 0 : classes); // without rows, classes may be any number
+  return Int32Array.from({ length: rows }, (_, row) => {
     votes.fill(0);
     for (let m = 0; m < members.length; m++) {
       if (weights[m] === 0) continue;

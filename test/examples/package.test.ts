@@ -9,6 +9,7 @@ import { describe, expect, test, vi } from 'vitest';
 import { unpatch } from '../../lib/tfjs/index.js';
 import { optimizerTable, readmePath, withTable } from '../../scripts/optimizer-table.js';
 import { examples } from '../support/examples.js';
+import { sample } from '../support/sample.js';
 import { freshBackend } from '../support/tfjs.js';
 
 const require = createRequire(__filename);
@@ -63,7 +64,7 @@ async function run(code: string): Promise<string[]> {
 }
 
 describe('run', () => {
-  test.each(examples)('$name', async ({ code }) => {
+  test.each(sample(examples, 70))('$name', async ({ code }) => {
     await run(code);
   });
 });

@@ -2,7 +2,6 @@
 import type { Any } from '../support/bad-input.js';
 import type { Live } from './api.js';
 import type { Dice } from './dice.js';
-import { Hostile } from './program.js';
 
 /** What the arguments are made of. */
 export interface Context {
@@ -289,24 +288,11 @@ export function methodArguments(name: string, entry: Live, c: Context): unknown[
     case 'scale':
       return [dice.next()];
     case 'registerStepPreHook':
-      return [c.user(() => undefined)];
     case 'registerStepPostHook':
-      return [postHook(c)];
+      return [c.user(() => undefined)];
     default:
       return [];
   }
-}
-
-/** A hook whose errors say that the step was taken. */
-function postHook(c: Context): () => void {
-  const hook = c.user(() => undefined);
-  return () => {
-    try {
-      hook();
-    } catch {
-      throw new Hostile('thrown after the step');
-    }
-  };
 }
 
 /** A copy whose records can be changed without effect on the original. The arrays are shared. */

@@ -112,6 +112,8 @@ export class ApiProgram extends Program implements Context {
     }
     if (name === 'dispose' && dice.chance(0.8)) return;
     const given = this.arguments(methodArguments(name, entry, this));
+    if (name === 'registerStepPostHook' && typeof given[0] === 'function')
+      given[0] = postHook(given[0] as () => unknown);
     const receiver = dice.chance(0.01) ? this.junk() : entry.object;
     const method = entry.object[name];
     this.perform(
@@ -225,6 +227,17 @@ export class ApiProgram extends Program implements Context {
   private isReason(error: unknown): boolean {
     return this.controllers.some(({ signal }) => signal.aborted && Object.is(signal.reason, error));
   }
+}
+
+/** A hook whose errors say that the step was taken. */
+function postHook(hook: () => unknown): () => void {
+  return () => {
+    try {
+      hook();
+    } catch {
+      throw new Hostile('thrown after the step');
+    }
+  };
 }
 
 function descriptorOf(object: object, name: string): PropertyDescriptor | undefined {

@@ -43,7 +43,7 @@ function report({ crashes, findings, ...counts }: CampaignResult): string {
 async function main(): Promise<number> {
   if (values.trace) {
     const args = command(target, seed, 1, '--trace', `--exclude=${values.exclude}`);
-    const { status, signal } = spawnSync(process.execPath, args, { stdio: ['ignore', 'inherit', 'inherit', 'ignore'] });
+    const { status, signal } = spawnSync(process.execPath, args, { stdio: ['ignore', 'inherit', 'inherit', 'pipe'] });
     console.log(signal ?? `exit code ${status}`);
     return status ?? 1;
   }

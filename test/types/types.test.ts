@@ -7,7 +7,7 @@ import { root } from '../support/root.js';
 
 const files = readdirSync(__dirname).filter((file) => file.endsWith('.ts') && !file.endsWith('.test.ts'));
 
-test('accepted.ts compiles, and each line that refused.ts expects to fail does', () => {
+test('what must compile does, and each line that expects an error has one', () => {
   const { config } = ts.readConfigFile(join(root, 'tsconfig.json'), ts.sys.readFile);
   const { options } = ts.parseJsonConfigFileContent(config, ts.sys, root);
   const program = ts.createProgram(

@@ -10,6 +10,12 @@ const e = ensembles as any;
 
 const a = f32(1, 2, 3, 4, 5, 6);
 
+test('majorityVote of no rows is empty, whatever the number of classes', () => {
+  const none = new Float32Array(0);
+  for (const classes of [1, 3, 2 ** 53 - 1])
+    expect(e.majorityVote([none, none], { classes })).toEqual(new Int32Array(0));
+});
+
 test('majorityVote refuses NaN, which has no order', () => {
   const nan = f32(1, 2, 3, 1, Number.NaN, 3);
   expect(thrown(() => e.majorityVote([a, nan], { classes: 3 }))).toBe(

@@ -59,7 +59,7 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
   beforeAll(() => void vi.spyOn(console, 'warn').mockImplementation(() => {}));
   onBackend(name);
 
-  describe.each(name === 'cpu' ? cases : sample(cases, 5))('%s %j', (factory, args, exact) => {
+  describe.each(sample(cases, name === 'cpu' ? 9 : 4))('%s %j', (factory, args, exact) => {
     /** Two variables for each optimizer, after `steps` steps with the same gradients, some of them null. */
     function pair(steps: number, mine = make(factory, args), other = theirs(factory, args)) {
       const start = [numbers(12, 1), numbers(5, 2)];
@@ -179,7 +179,7 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
       const x = tf.tensor(numbers(20, 2), [5, 4]);
       const w = variable(numbers(12, 1), [4, 3]);
       const b = variable([0, 0, 0]);
-      const steps = all ? 5000 : 500;
+      const steps = all ? 5000 : 200;
       for (const optimizer of [adam(0.01), rmsprop(0.001, 0.9, 0.5, null, false, { clipNorm: 1, ema: 0.9 })]) {
         const step = (): unknown =>
           optimizer.minimize(() => tf.mean(tf.square(tf.add(tf.matMul(x, w), b))) as tf.Scalar);
@@ -291,7 +291,7 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
       return artifacts as tf.io.ModelArtifacts;
     };
 
-    test.each(sample(cases, 4))('fit, saving and loading with the optimizer: %s %j', async (factory, args) => {
+    test.each(sample(cases, 2))('fit, saving and loading with the optimizer: %s %j', async (factory, args) => {
       if (factory === 'rmsprop' && args[4] === true) return; // TensorFlow.js's NaN, see the docs
       const net = model(make(factory, args));
       const reference = factory === 'adamax' ? undefined : model(theirs(factory, args));
