@@ -124,7 +124,8 @@ function isNumbers(list: readonly unknown[]): boolean {
   return list.length > 0 && list.every((entry) => typeof entry === 'number');
 }
 
-function read(who: string, base: string, tree: unknown, firstIndex: number): readonly Tensor[] {
+/** Collects the tensors of one tree. @throws TypeError for what is not a tree of params, RangeError for an empty branch */
+export function tensorsOf(who: string, base: string, tree: unknown, firstIndex = 0): readonly Tensor[] {
   const isPart = typeof tree === 'object' && tree !== null && partialLists.has(tree);
   const reader = new TreeReader(who, base, isPart ? 0 : firstIndex);
   reader.read(tree, []);
@@ -141,7 +142,7 @@ export function collect(who: string, params: unknown, firstIndex = 0, firstGroup
   if (isProxy(params)) throw typeError(who, 'params', show(params), allowed, hintFor(params));
   const isListOfGroups = Array.isArray(params) && params.some((entry) => !isProxy(entry) && isGroup(entry));
   if (!isListOfGroups && !isGroup(params))
-    return [{ given: params as ParamTree, tensors: read(who, 'params', params, firstIndex), options: {} }];
+    return [{ given: params as ParamTree, tensors: tensorsOf(who, 'params', params, firstIndex), options: {} }];
   let next = firstIndex;
   return Array.from(isListOfGroups ? params : [params], (group: unknown, i) => {
     const path = firstGroup === undefined ? `params[${i}]` : `paramGroups[${firstGroup + i}]`;
@@ -149,7 +150,7 @@ export function collect(who: string, params: unknown, firstIndex = 0, firstGroup
       throw typeError(who, path, show(group), 'a group { params, … } like the others', hintFor(group));
     const { params: given, ...options } = group;
     // A param alone is a list of one.
-    const tensors = read(who, `${path}.params`, given, next).map((tensor) =>
+    const tensors = tensorsOf(who, `${path}.params`, given, next).map((tensor) =>
       tensor.place.length > 0 ? tensor : { ...tensor, key: next, place: [next] },
     );
     next = Math.max(next, listLength(tensors));

@@ -1,4 +1,4 @@
-export { type AverageWeightsOptions, averageWeights } from './average-weights.js';
+export { type AveragedWeights, type AverageWeightsOptions, averageWeights } from './average-weights.js';
 export { type DistillationOptions, distillationLoss, type Teacher } from './distillation.js';
 export { Ensemble, type EnsembleMember, type EnsembleOptions } from './ensemble.js';
 export {

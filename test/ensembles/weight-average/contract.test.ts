@@ -15,10 +15,16 @@ const b = f32(6, 5, 4, 3, 2, 1);
 
 describe('averageWeights', () => {
   test.each<[unknown, string]>([
-    [a, 'TypeError: averageWeights: models: Float32Array(6), expected a list of lists of Float32Arrays'],
-    [[], 'RangeError: averageWeights: models: nothing, expected at least one list of Float32Arrays'],
-    [[a, b], 'TypeError: averageWeights: models[0]: Float32Array(6), expected a list of Float32Arrays'],
-    [[[a], []], 'RangeError: averageWeights: models[1]: nothing, expected at least one Float32Array'],
+    [a, 'TypeError: averageWeights: models: Float32Array(6), expected a list of lists or records of Float32Arrays'],
+    [[], 'RangeError: averageWeights: models: nothing, expected at least one list or record of Float32Arrays'],
+    [[a, b], 'TypeError: averageWeights: models[0]: Float32Array(6), expected a list or a record of Float32Arrays'],
+    [
+      [[a], []],
+      'RangeError: averageWeights: models[1]: nothing, expected a Float32Array, { data, shape }, a list or a record of them',
+    ],
+    [[{ x: a }, { y: a }], 'TypeError: averageWeights: models[1]: no "x", expected the names of models[0]'],
+    [[{ x: a }, [a]], 'TypeError: averageWeights: models[1]: no "x", expected the names of models[0]'],
+    [[{ x: { y: a } }, { x: { y: f32(1) } }], 'RangeError: averageWeights: models[1]["x.y"]: length 1, expected 6'],
     [[[a], [a, b]], 'RangeError: averageWeights: models[1]: 2 array(s), expected 1, as models[0] has'],
     [
       [
@@ -29,11 +35,11 @@ describe('averageWeights', () => {
     ],
     [
       [[a], [new Float64Array(6)]],
-      'TypeError: averageWeights: models[1][0]: Float64Array(6), expected a Float32Array (convert it with Float32Array.from(…))',
+      'TypeError: averageWeights: models[1][0]: Float64Array(6), expected a Float32Array or { data, shape } (convert it with Float32Array.from(…))',
     ],
     [
       [[a], [detached(6)]],
-      'TypeError: averageWeights: models[1][0]: a detached Float32Array, expected a Float32Array (its buffer was transferred, resized or grown)',
+      'TypeError: averageWeights: models[1][0]: a detached Float32Array, expected a Float32Array or { data, shape } (its buffer was transferred, resized or grown)',
     ],
   ])('invalid argument %# is refused', (models, message) => {
     expect(thrown(() => e.averageWeights(models))).toBe(message);

@@ -45,6 +45,14 @@ describe('averageWeights', () => {
     expect(alone).toEqual(a[0]);
     expect(alone).not.toBe(a[0]);
   });
+
+  test('a model may be a tree, whose names are in any order', () => {
+    const one = { layers: [{ w: f32(1, 2), b: f32(3) }], scale: { data: f32(1, 2), shape: [1, 2] } };
+    const two = { scale: { data: f32(5, 6), shape: [1, 2] }, layers: [{ b: f32(5), w: f32(3, 6) }] };
+    const mean = averageWeights([one, two]);
+    expect(mean).toEqual({ layers: [{ w: f32(2, 4), b: f32(4) }], scale: f32(3, 4) });
+    expect(mean.layers[0]!.w).not.toBe(one.layers[0]!.w);
+  });
 });
 
 describe('WeightAverage', () => {
