@@ -18,3 +18,14 @@ test.each(['crash.ts', 'moved.ts'])(
   },
   60_000,
 );
+
+test('a step allocates a few numbers and its result, but nothing for each array', () => {
+  const flags = ['--expose-gc', '--min-semi-space-size=64', '--max-semi-space-size=128', '--import', 'tsx'];
+  const { stdout, stderr } = spawnSync(process.execPath, [...flags, join(__dirname, 'garbage.ts')], {
+    encoding: 'utf8',
+  });
+  const bytes = JSON.parse(stdout.trim().split('\n').at(-1) ?? stderr) as Record<string, number>;
+  expect(Object.keys(bytes)).toHaveLength(6);
+  // The smallest object for each of 100 arrays would be 1,200.
+  for (const [name, count] of Object.entries(bytes)) expect(count, name).toBeLessThan(800);
+}, 60_000);
