@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
 // A bundle that is an ES module has no __dirname, and no files of the package around it.
 const here = typeof __dirname === 'string' ? __dirname : undefined;
@@ -73,6 +74,14 @@ function published(name: string): unknown {
 }
 
 /**
+ * The path that a bundler returns instead of an addon: the name of a file beside the bundle (esbuild's loader "file",
+ * webpack's "asset/resource"), or its URL (webpack's `output.module`).
+ */
+function pathOf(found: string): string {
+  return found.startsWith('file:') ? fileURLToPath(found) : resolve(here ?? '', found);
+}
+
+/**
  * Loads the addon from build/ or prebuilds/. Returns it with the path of its file.
  * @throws Error that says why: there is none for this platform, or the system's reason why it does not load
  */
@@ -86,8 +95,7 @@ export function findAddon(): { readonly addon: unknown; readonly file: string } 
       return { addon: requireFile(ownBuild), file: where };
     }
     const found = published(targetName(target));
-    // esbuild's loader "file" and webpack's "asset/resource" return the name of a file beside the bundle.
-    if (typeof found === 'string') return { addon: requireFile(resolve(here ?? '', found)), file: found };
+    if (typeof found === 'string') return { addon: requireFile(pathOf(found)), file: found };
     if (found !== undefined) return { addon: found, file };
     // `schuss build` puts an addon here on a platform without a published prebuild.
     if (here !== undefined && existsSync(join(root, file))) return { addon: requireFile(join(root, file)), file };

@@ -173,9 +173,10 @@ describe('bundled', () => {
     expect(node([join(outdir, 'stdin.mjs')], elsewhere)).toEqual({ out: 'function function native\n', err: '' });
   });
 
-  test('webpack, asset/resource', async () => {
+  test.each([false, true])('webpack, asset/resource, as an ES module: %s', async (module) => {
     writeFileSync(join(app, 'app.mjs'), program);
-    const path = join(folder, 'bundles', 'webpack');
+    const path = join(folder, 'bundles', `webpack-${module}`);
+    const filename = module ? 'app.mjs' : 'app.cjs';
     const stats = await new Promise<webpack.Stats>((resolve, reject) =>
       webpack(
         {
@@ -183,7 +184,8 @@ describe('bundled', () => {
           target: 'node',
           context: app,
           entry: './app.mjs',
-          output: { path, filename: 'app.cjs' },
+          output: { path, filename, module },
+          experiments: { outputModule: module },
           module: { rules: [{ test: /\.node$/, type: 'asset/resource' }] },
         },
         (error, result) => (error ? reject(error) : resolve(result as webpack.Stats)),
@@ -196,7 +198,7 @@ describe('bundled', () => {
       warnings.filter(({ message }) => !/Can't resolve '\.\.\/\.\.\/prebuilds\//.test(message)),
       'warnings of webpack',
     ).toEqual([]);
-    expect(node([join(path, 'app.cjs')], elsewhere)).toEqual(native);
+    expect(node([join(path, filename)], elsewhere)).toEqual(native);
   });
 
   test('the JS backend runs if the bundle loses the addon or there was none', () => {
