@@ -1,2 +1,2 @@
-// The built package, by path: npm would run the root's `prepare` a second time for a dependency that links to the root.
+// The built package, by path: a workspace cannot depend on the package around it.
 export * from '../../dist/index.mjs';

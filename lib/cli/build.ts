@@ -120,6 +120,12 @@ function checkWritable(file: string): void {
   }
 }
 
+/** Without NODE_OPTIONS: the loader of Yarn's Plug'n'Play, which is in it, would hide files from node-gyp's scripts. */
+function environmentWithoutLoaders(): NodeJS.ProcessEnv {
+  const { NODE_OPTIONS: _, ...rest } = process.env;
+  return rest;
+}
+
 /** Compiles a copy of the sources in `folder`. Its path must not contain a space, which make does not support. */
 function compile(folder: string, nodeGypScript: string, environment: Record<string, string>, verbose: boolean): string {
   cpSync(join(root, 'native'), join(folder, 'native'), { recursive: true });
@@ -132,7 +138,7 @@ function compile(folder: string, nodeGypScript: string, environment: Record<stri
     [nodeGypScript, 'rebuild', '-j', 'max', ...headers()],
     {
       cwd: folder,
-      env: { ...process.env, ...environment },
+      env: { ...environmentWithoutLoaders(), ...environment },
       encoding: 'utf8',
       stdio: verbose ? 'inherit' : 'pipe',
       // With the default of 1 MiB, many compiler warnings would kill the build.
@@ -162,7 +168,10 @@ export function build({ verbose = false }: BuildOptions = {}): void {
     mkdirSync(dirname(file), { recursive: true });
     copyFileSync(built, beside);
     // Tried where it will lie. The folder for temporary files may be mounted with noexec.
-    const check = spawnSync(process.execPath, ['-p', 'require(process.argv[1]).isas', beside], { encoding: 'utf8' });
+    const check = spawnSync(process.execPath, ['-p', 'require(process.argv[1]).isas', beside], {
+      env: environmentWithoutLoaders(),
+      encoding: 'utf8',
+    });
     if (check.status !== 0) throw new CliError(`schuss build: the addon does not load:\n\n${check.stderr}`);
     // Renamed into place: programs that have the old file open keep it, and so do other projects whose package manager
     // shares the file.

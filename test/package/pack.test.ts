@@ -24,12 +24,13 @@ describe('content', () => {
     expect(files).toEqual(expect.arrayContaining([...needed, 'README.md', 'LICENSE', 'CHANGELOG.md', 'package.json']));
   });
 
-  // npm would start a build for a root binding.gyp, and npm 12 blocks install scripts.
+  // npm would start a build for a root binding.gyp. It blocks install scripts, and warns of `prepare` in a tarball, so a
+  // clone builds in `prepublish`, which npm runs in the package itself alone.
   test('nothing runs at install', () => {
     expect(files).not.toContain('binding.gyp');
     expect(manifest.gypfile, 'gypfile in package.json must be false').toBe(false);
     expect(
-      Object.keys(manifest.scripts).filter((name) => /^(pre|post)?install$/.test(name)),
+      Object.keys(manifest.scripts).filter((name) => /^((pre|post)?install|prepare)$/.test(name)),
       'scripts that npm would run at install',
     ).toEqual([]);
   });
