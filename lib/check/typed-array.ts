@@ -41,6 +41,14 @@ export function floatsOf(
   return new Float32Array(bufferOf(array), offset, end - begin);
 }
 
+/**
+ * The same memory as an array of the realm that loaded this module. A test runner loads it in a realm of its own, where an
+ * array that the addon made is no `instanceof Float32Array`.
+ */
+export function ofThisRealm(array: Float32Array): Float32Array {
+  return array instanceof Float32Array ? array : floatsOf(array);
+}
+
 const setOfAny = Float32Array.prototype.set;
 
 /**

@@ -1,4 +1,4 @@
-import { checkLength, copyInto, isDetached } from '../check/typed-array.js';
+import { checkLength, copyInto, isDetached, ofThisRealm } from '../check/typed-array.js';
 
 /**
  * Memory of one array of an optimizer's state. User code can neither free nor move it, so a step on another thread may
@@ -100,8 +100,9 @@ export class NativeBlock implements Block {
   }
 
   view(): Float32Array {
-    if (this.#view === undefined || isDetached(this.#view)) this.#view = this.#addon.viewBlock(this.handle);
-    return this.#view as Float32Array;
+    if (this.#view === undefined || isDetached(this.#view))
+      this.#view = ofThisRealm(this.#addon.viewBlock(this.handle) as Float32Array);
+    return this.#view;
   }
 
   check(): void {}

@@ -1,4 +1,4 @@
-import { bufferOf } from '../check/typed-array.js';
+import { bufferOf, ofThisRealm } from '../check/typed-array.js';
 import { ArrayBlock, type Block, type BlockFunctions, NativeBlock } from './block.js';
 import type { Engine, Isa, Plan, Rows } from './engine.js';
 import type { KernelDeclaration } from './kernel.js';
@@ -169,7 +169,7 @@ export function nativeEngine(addon: Addon, isa: Isa): Engine | undefined {
   const kernels = new Map(native.kernels.map((k) => [k.name, k]));
   const allocate = (length: number): Float32Array => {
     const array = addon.allocate(length);
-    if (array !== undefined) return array;
+    if (array !== undefined) return ofThisRealm(array);
     const buffer = new ArrayBuffer(length * Float32Array.BYTES_PER_ELEMENT + alignment);
     ordinary.add(buffer);
     return alignedIn(buffer, length, addon);

@@ -93,7 +93,7 @@ describe("a user's tests pass", () => {
   test.skipIf(!existsSync(jest))('under Jest, whose Float32Array is not that of the runtime', async () => {
     const path = project('jest', { 'training.test.cjs': program, 'package.json': '{}' });
     const output = await outputOf([process.execPath, jest, '--rootDir', path, '--testMatch', '**/*.test.cjs']);
-    expect(output).toMatch(/Tests: +6 passed, 6 total/);
+    expect(output).toMatch(/Tests: +7 passed, 7 total/);
   });
 
   const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs');
@@ -106,6 +106,6 @@ describe("a user's tests pass", () => {
       NO_COLOR: '1',
       FORCE_COLOR: '0',
     });
-    expect(output).toMatch(/Tests +6 passed \(6\)/);
+    expect(output).toMatch(/Tests +7 passed \(7\)/);
   });
 });

@@ -1,5 +1,6 @@
 // A user's own tests, under Jest (in whose sandbox Float32Array is not the runtime's) and under Vitest.
-const { Adam, allocate, averagePredictions, backend, minimize } = require('schuss');
+const { deepStrictEqual } = require('node:assert');
+const { Adam, allocate, averagePredictions, backend, GradAccumulator, minimize, ScheduleFreeAdamW } = require('schuss');
 
 test('trains', () => {
   const w = new Float32Array(3);
@@ -20,6 +21,19 @@ test('steps on other threads, on memory of the library and on shared memory', as
   expect(applied).toBe(true);
   expect(w[0]).toBeCloseTo(-0.001, 6);
   expect(shared).toEqual(new Float32Array(new SharedArrayBuffer(400)).fill(w[0]));
+});
+
+test('arrays of the library are of the realm that loaded it', () => {
+  const w = allocate(3);
+  const adam = new ScheduleFreeAdamW({ w }, { lr: 0.1, ema: 0.9 });
+  adam.step({ w: allocate(3) });
+  const sum = new GradAccumulator({ w });
+  sum.add({ w: allocate(3) });
+  const { expAvgSq } = adam.stateDict().state.w;
+  for (const array of [w, adam.emaParams.w, adam.averagedParams.w, expAvgSq, sum.grads.w]) {
+    expect(array).toBeInstanceOf(Float32Array);
+    deepStrictEqual(array.constructor, Float32Array);
+  }
 });
 
 test('sparse', () => {
