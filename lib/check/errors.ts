@@ -14,7 +14,8 @@ export function show(value: unknown): string {
       ? `an array of ${value.length}`
       : `[${Array.from(value, (v) => (Array.isArray(v) ? 'a list' : show(v))).join(', ')}]`;
   const name = (Object.getPrototypeOf(value) as { constructor?: { name?: string } } | null)?.constructor?.name;
-  return name === undefined || name === 'Object' ? 'an object' : `a ${name}`;
+  if (name === undefined || name === 'Object') return 'an object';
+  return `${/^[AEIO]/.test(name) ? 'an' : 'a'} ${name}`;
 }
 
 function sentence(who: string, argument: string, given: string, expected: string, hint?: string): string {

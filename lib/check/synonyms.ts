@@ -20,7 +20,7 @@ export const synonyms: Readonly<Record<string, readonly string[]>> = {
   momentum: ['betas[0]', 'beta1', 'decay'],
   mu: ['momentum', 'betas[0]'],
   rho: ['alpha', 'betas[1]'],
-  decay: ['alpha', 'rho', 'lrDecay', 'weightDecay'],
+  decay: ['alpha', 'rho', 'lrDecay'],
   wd: ['weightDecay'],
   l2: ['weightDecay'],
   l1regularizationstrength: ['l1'],

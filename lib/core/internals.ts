@@ -14,7 +14,10 @@ export function notAnOptimizer(
   argument = 'optimizer',
   expected = 'an optimizer',
 ): TypeError {
-  const hint = otherCopyHint((copy) => copy.isOptimizer?.(value));
+  const isWrapped = typeof (value as { applyGradients?: unknown } | null | undefined)?.applyGradients === 'function';
+  const hint = isWrapped
+    ? 'an optimizer for TensorFlow.js has one as its property optimizer after the first step'
+    : otherCopyHint((copy) => copy.isOptimizer?.(value));
   return typeError(who, argument, show(value), expected, hint);
 }
 

@@ -1,4 +1,3 @@
-import { show, typeError } from '../check/errors.js';
 import { notAnOptimizer } from '../core/internals.js';
 import { Optimizer } from '../core/optimizer.js';
 import { Lookahead } from '../optimizers/lookahead.js';
@@ -6,7 +5,7 @@ import { Lookahead } from '../optimizers/lookahead.js';
 /** The param groups of an optimizer of any class. @throws TypeError if it is not an optimizer, or is disposed */
 export function groupsOf<Group>(who: string, optimizer: { readonly paramGroups: readonly Group[] }): readonly Group[] {
   const groups: unknown = (optimizer as { paramGroups?: unknown } | null | undefined)?.paramGroups;
-  if (!Array.isArray(groups)) throw typeError(who, 'optimizer', show(optimizer), 'an optimizer');
+  if (!Array.isArray(groups)) throw notAnOptimizer(who, optimizer);
   return groups as readonly Group[];
 }
 

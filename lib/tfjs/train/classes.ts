@@ -25,6 +25,9 @@ export class MomentumOptimizer extends TrainOptimizer<typeof TfMomentum> {
   static readonly className: string = 'SchussMomentumOptimizer';
   /** @internal */
   static override readonly signature: Signature = signatures.momentum;
+  // TensorFlow.js's names, defined below.
+  declare momentum: number;
+  declare useNesterov: boolean;
 
   constructor(learningRate: Rate, momentum: number, useNesterov = false, options: TrainOptions = {}) {
     super(TfMomentum, [learningRate, momentum, useNesterov], options);
@@ -53,6 +56,9 @@ export class AdadeltaOptimizer extends TrainOptimizer<typeof TfAdadelta> {
   static readonly className: string = 'SchussAdadeltaOptimizer';
   /** @internal */
   static override readonly signature: Signature = signatures.adadelta;
+  // TensorFlow.js's names, defined below.
+  declare rho: number;
+  declare epsilon: number;
 
   constructor(learningRate: Rate = 1e-3, rho = 0.95, epsilon?: Epsilon, options: TrainOptions = {}) {
     super(TfAdadelta, [learningRate, rho, epsilon], options);
@@ -64,6 +70,10 @@ export class AdamOptimizer extends TrainOptimizer<typeof TfAdam> {
   static readonly className: string = 'SchussAdamOptimizer';
   /** @internal */
   static override readonly signature: Signature = signatures.adam;
+  // TensorFlow.js's names, defined below.
+  declare beta1: number;
+  declare beta2: number;
+  declare epsilon: number;
 
   constructor(learningRate: Rate = 1e-3, beta1 = 0.9, beta2 = 0.999, epsilon?: Epsilon, options: TrainOptions = {}) {
     super(TfAdam, [learningRate, beta1, beta2, epsilon], options);
@@ -75,6 +85,11 @@ export class AdamaxOptimizer extends TrainOptimizer<typeof TfAdamax> {
   static readonly className: string = 'SchussAdamaxOptimizer';
   /** @internal */
   static override readonly signature: Signature = signatures.adamax;
+  // TensorFlow.js's names, defined below.
+  declare beta1: number;
+  declare beta2: number;
+  declare epsilon: number;
+  declare decay: number;
 
   constructor(
     learningRate: Rate = 2e-3,
@@ -93,6 +108,11 @@ export class RMSPropOptimizer extends TrainOptimizer<typeof TfRmsprop> {
   static readonly className: string = 'SchussRMSPropOptimizer';
   /** @internal */
   static override readonly signature: Signature = signatures.rmsprop;
+  // TensorFlow.js's names, defined below.
+  declare decay: number;
+  declare momentum: number;
+  declare epsilon: number;
+  declare centered: boolean;
 
   constructor(
     learningRate: Rate,
@@ -122,4 +142,17 @@ export const standardClasses = {
   RMSProp: RMSPropOptimizer,
 };
 
-for (const Class of Object.values(standardClasses)) serialization.registerClass(Class as never, 'schuss');
+for (const Class of Object.values(standardClasses)) {
+  serialization.registerClass(Class as never, 'schuss');
+  const [, ...others] = Class.signature.arguments; // learningRate is a member of all
+  for (const [name] of others)
+    Object.defineProperty(Class.prototype, name, {
+      get(this: TrainOptimizer) {
+        return TrainOptimizer.readArgument(this, name);
+      },
+      set(this: TrainOptimizer, value: unknown) {
+        TrainOptimizer.writeArgument(this, name, value);
+      },
+      configurable: true,
+    });
+}

@@ -1,5 +1,5 @@
 import { backend } from '@tensorflow/tfjs-core';
-import { typeError } from '../../check/errors.js';
+import { show, typeError } from '../../check/errors.js';
 import { checkBoolean, checkNumber, checkOptions } from '../../check/options.js';
 import {
   commonHyperParameters,
@@ -90,29 +90,44 @@ export function defaultOf(name: string): unknown {
  *
  * @throws TypeError, RangeError that name the argument
  */
-export function optionsFrom(
-  { declaration, arguments: known }: Signature,
-  given: readonly unknown[],
-  extra: object,
-): object {
+export function optionsFrom(signature: Signature, given: readonly unknown[], extra: object): object {
+  const { declaration, arguments: known } = signature;
   const { name: who, hyperParameters } = declaration;
   checkOptions(who, extra, extraOptions);
   // Adagrad has eps too, although it is not an argument there.
   const options: Record<string, unknown> = { ...('eps' in hyperParameters && { eps: backend().epsilon() }), ...extra };
   for (const [i, [name, option, index]] of known.entries()) {
     const value = option === 'eps' ? (given[i] ?? options['eps']) : given[i];
-    const hyperParameter = hyperParameters[option]!;
     if (value === undefined) {
       // The only argument that TensorFlow.js checks itself: this is its message.
       const hint = option === 'lr' && who === 'RMSPropOptimizer' ? `${name} for ${who} must be defined.` : undefined;
       throw typeError(who, name, 'undefined', 'a number', hint);
     }
-    if (hyperParameter.default === false) checkBoolean(who, name, value);
-    else if (option !== 'lr' || typeof value !== 'function') checkNumber(who, name, value, hyperParameter.range);
+    checkArgument(who, signature, name, value);
     if (index === undefined) options[option] = value;
     else options[option] = [...((options[option] as unknown[] | undefined) ?? []), value];
   }
   return options;
+}
+
+/** @throws TypeError, RangeError for a value that a constructor argument cannot have */
+export function checkArgument(
+  who: string,
+  { declaration, arguments: known }: Signature,
+  name: string,
+  value: unknown,
+): void {
+  const [, option] = known.find(([one]) => one === name)!;
+  const { default: standard, range = '(-inf, inf)' } = declaration.hyperParameters[option] as HyperParameter;
+  if (standard === false) checkBoolean(who, name, value);
+  else if (typeof value === 'number') checkNumber(who, name, value, range);
+  else if (option !== 'lr' || typeof value !== 'function') {
+    const hint =
+      typeof value === 'object' && value !== null
+        ? `options are the last argument, after ${known.at(-1)![0]}`
+        : undefined;
+    throw typeError(who, name, show(value), `a number in ${range}${option === 'lr' ? ' or a Schedule' : ''}`, hint);
+  }
 }
 
 /** The arguments of a constructor by name, from options: the inverse of {@link optionsFrom}. */

@@ -8,7 +8,15 @@ import { decodeExtras, withSchedules } from '../wrap/extras.js';
 import type { NamedTensor } from '../wrap/weights.js';
 import { type OptimizerClass, WrappedOptimizer } from '../wrap/wrapped-optimizer.js';
 import { Placeholders } from './placeholders.js';
-import { argumentsFrom, defaultOf, extraOptions, optionsFrom, type Rate, type Signature } from './signatures.js';
+import {
+  argumentsFrom,
+  checkArgument,
+  defaultOf,
+  extraOptions,
+  optionsFrom,
+  type Rate,
+  type Signature,
+} from './signatures.js';
 import { readTrainWeights } from './weights.js';
 
 /** Options that TensorFlow.js lacks: the last argument of each factory. */
@@ -82,6 +90,20 @@ export abstract class TrainOptimizer<C extends OptimizerClass = OptimizerClass> 
   /** Sets the learning rate, as assigning `learningRate` does. */
   setLearningRate(learningRate: Rate): void {
     this.learningRate = learningRate;
+  }
+
+  /** Reads a constructor argument under TensorFlow.js's name, such as `beta1`: its value at the next step. @internal */
+  static readArgument(optimizer: TrainOptimizer, name: string): unknown {
+    return argumentsFrom(optimizer.#signature, optimizer.resolvedOptions())[name];
+  }
+
+  /** Sets it, from the next step on. @throws TypeError, RangeError @internal */
+  static writeArgument(optimizer: TrainOptimizer, name: string, value: unknown): void {
+    const { declaration, arguments: known } = optimizer.#signature;
+    const [, option, index] = known.find(([known]) => known === name)!;
+    checkArgument(declaration.name, optimizer.#signature, name, value);
+    const current = optimizer.currentOptions()[option] as unknown[];
+    optimizer.setOption(option, index === undefined ? value : current.with(index, value));
   }
 
   /** TensorFlow.js's names for the state arrays in use, in the order of its weights. */

@@ -56,8 +56,16 @@ export class Variables {
 
   /** The updates of one step, by variable name. @throws TypeError, RangeError for gradients that do not fit */
   updatesFrom(gradients: NamedTensorMap | NamedTensor[]): Map<string, Update> {
+    const form = 'a record of tensors by variable name, or a list of { name, tensor }';
+    if (typeof gradients !== 'object' || gradients === null)
+      throw typeError(this.#who, 'gradients', show(gradients), form);
     const entries = Array.isArray(gradients)
-      ? gradients.map(({ name, tensor }) => [name, tensor] as const)
+      ? gradients.map((entry: unknown, i) => {
+          const { name, tensor } = (entry ?? {}) as Partial<NamedTensor>;
+          if (typeof name !== 'string' || tensor === undefined)
+            throw typeError(this.#who, `gradients[${i}]`, show(entry), '{ name, tensor }', 'the name of a variable');
+          return [name, tensor] as const;
+        })
       : Object.entries(gradients);
     const updates = new Map<string, Update>();
     for (const [name, gradient] of entries as [string, Tensor | null | undefined][]) {

@@ -70,7 +70,7 @@ export function wrap<C extends OptimizerClass>(
   options: WrapOptions<C> = {} as WrapOptions<C>,
 ): WrappedOptimizer<C> {
   if (typeof Class !== 'function' || !(Class.prototype instanceof Optimizer)) {
-    throw notAnOptimizer('wrap', Class, 'Class', 'an optimizer class of schuss, such as Adam');
+    throw notAnOptimizer('wrap', Class, 'Class', 'a first-order optimizer class of schuss, such as Adam');
   }
   return new (classOf(Class))(options) as unknown as WrappedOptimizer<C>;
 }

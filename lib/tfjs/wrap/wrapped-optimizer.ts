@@ -97,8 +97,9 @@ export class WrappedOptimizer<C extends OptimizerClass = OptimizerClass> extends
       throw typeError(
         this.#name,
         'optimizer',
-        'not available before the first step',
-        'options in wrap, learningRate, or loadStateDict of the wrapped one',
+        'there is none before the first step',
+        'a use after it',
+        'until then, give options at construction, set learningRate, or call loadStateDict',
       );
     }
     return this.#optimizer;
@@ -125,6 +126,15 @@ export class WrappedOptimizer<C extends OptimizerClass = OptimizerClass> extends
 
   set learningRate(value: number | Schedule) {
     this.#optimizer.lr = value;
+  }
+
+  /** The same as {@link learningRate}, under schuss's name. */
+  get lr(): number {
+    return this.learningRate;
+  }
+
+  set lr(value: number | Schedule) {
+    this.learningRate = value;
   }
 
   /**
@@ -350,7 +360,9 @@ export class WrappedOptimizer<C extends OptimizerClass = OptimizerClass> extends
   protected extras(canHold = (_name: string): boolean => true): ReturnType<typeof encodeExtras> {
     const { schedules, lost } = recipesOf(this.currentOptions(), canHold);
     for (const path of lost)
-      this.warn(`${path} is a Schedule of your own. The model has its present value; set ${path} again after loading`);
+      this.warn(
+        `${path} is a Schedule of your own. The model has its present value; set ${path === 'lr' ? 'learningRate' : path} again after loading`,
+      );
     this.#warnOfGroups();
     const { skippedSteps, mode } = this.#optimizer.stateDict();
     return encodeExtras({

@@ -57,8 +57,8 @@ const optimizers = `
 test('two folders: optimizers', () => {
   const hint = `(two copies of schuss are loaded: it is from ${places[0]}, and this one is ${places[1]})`;
   expect(run(places[1], optimizers)).toEqual([
-    `Lookahead: optimizer: a Adam, expected an optimizer ${hint}`,
-    `LossScale: optimizer: a Adam, expected an optimizer ${hint}`,
+    `Lookahead: optimizer: an Adam, expected an optimizer ${hint}`,
+    `LossScale: optimizer: an Adam, expected an optimizer ${hint}`,
     'taken',
     'taken',
   ]);
@@ -67,8 +67,8 @@ test('two folders: optimizers', () => {
 test('one folder, loaded twice, as by jest.resetModules: optimizers', () => {
   const hint = `(it is from an earlier load of schuss: ${places[0]} was loaded twice)`;
   expect(run(places[0], optimizers).slice(0, 2)).toEqual([
-    `Lookahead: optimizer: a Adam, expected an optimizer ${hint}`,
-    `LossScale: optimizer: a Adam, expected an optimizer ${hint}`,
+    `Lookahead: optimizer: an Adam, expected an optimizer ${hint}`,
+    `LossScale: optimizer: an Adam, expected an optimizer ${hint}`,
   ]);
 });
 

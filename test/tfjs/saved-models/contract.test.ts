@@ -175,7 +175,7 @@ describe('a warning says what is lost', () => {
     const loaded = await reload(net);
     await reload(net);
     expect(warnings).toEqual([
-      'schuss/tfjs: a saved model cannot hold all of Adam: lr is a Schedule of your own. The model has its present value; set lr again after loading.',
+      'schuss/tfjs: a saved model cannot hold all of Adam: lr is a Schedule of your own. The model has its present value; set learningRate again after loading.',
       'schuss/tfjs: a saved model cannot hold all of Adam: betas[1] is a Schedule of your own. The model has its present value; set betas[1] again after loading.',
     ]);
     expect((loaded.optimizer as Any).learningRate).toBe(0.05);

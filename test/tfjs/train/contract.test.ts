@@ -5,7 +5,7 @@ import * as layers from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
 import { backend, cosine } from '../../../lib/index.js';
 import * as ours from '../../../lib/tfjs/index.js';
-import type { Any } from '../../support/bad-input.js';
+import { type Any, thrown } from '../../support/bad-input.js';
 import { numbers } from '../../support/random.js';
 import { all, sample } from '../../support/sample.js';
 import { onBackend, variable } from '../../support/tfjs.js';
@@ -231,6 +231,43 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
       expect(one.getConfig()).toEqual({ learningRate: 4, momentum: 0, useNesterov: false });
       one.learningRate = (s) => s;
       expect(one.learningRate).toBe(4);
+    });
+
+    test('arguments can be read and set under TensorFlow.js names, and lr is learningRate', () => {
+      const w = variable([0]);
+      const one = adam(0.1, 0.8, 0.9, 1e-3);
+      expect([one.beta1, one.beta2, one.epsilon, one.lr]).toEqual([0.8, 0.9, 1e-3, 0.1]);
+      const [nesterov, other] = [momentum(0.1, 0.9, true), factories.rmsprop(0.1, 0.8, 0.7, 1e-3, true)];
+      expect([nesterov.momentum, nesterov.useNesterov]).toEqual([0.9, true]);
+      expect([other.decay, other.momentum, other.epsilon, other.centered]).toEqual([0.8, 0.7, 1e-3, true]);
+      one.beta1 = 0;
+      one.lr = 0.5;
+      one.epsilon = 0;
+      one.applyGradients({ [w.name]: tf.tensor([2]) });
+      expect(values(w)[0]).toBeCloseTo(-0.5, 6);
+      expect(one.getConfig()).toEqual({ learningRate: 0.5, beta1: 0, beta2: 0.9, epsilon: 0 });
+      expect(thrown(() => (one.beta1 = 1))).toBe('RangeError: AdamOptimizer: beta1: 1, expected [0, 1)');
+      expect(thrown(() => ((one as Any).epsilon = '1'))).toMatch(
+        /^TypeError: AdamOptimizer: epsilon: "1", expected a number/,
+      );
+      expect(thrown(() => ((other as Any).centered = 1))).toMatch(/centered: 1, expected true or false/);
+      expect(thrown(() => (adam as Any)(0.1, { clipNorm: 1 }))).toMatch(
+        /beta1: .* \(options are the last argument, after epsilon\)$/,
+      );
+      expect(one.beta1).toBe(0);
+    });
+
+    test.each<[string, (v: tf.Variable, g: tf.Tensor) => unknown, RegExp]>([
+      ['pairs, as Keras has them', (v, g) => [[g, v]], /gradients\[0\]: \[.*\], expected \{ name, tensor \}/],
+      ['tensors without names', (_, g) => [g], /gradients\[0\]: a Tensor, expected/],
+      ['another key', (v, g) => [{ name: v.name, value: g }], /gradients\[0\]: an object, expected/],
+      ['null in the list', () => [null], /gradients\[0\]: null, expected/],
+      ['nothing', () => undefined, /gradients: undefined, expected a record of tensors by variable name/],
+    ])('gradients that are %s are refused', (_, make, message) => {
+      const w = variable([1]);
+      const one = adam(0.1);
+      expect(thrown(() => one.applyGradients(make(w, tf.tensor([1])) as never))).toMatch(message);
+      expect([values(w), one.iterations]).toEqual([[1], 0]);
     });
 
     test('minimize returns the cost on request, and trains the variables of varList', () => {

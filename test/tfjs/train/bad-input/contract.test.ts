@@ -13,7 +13,10 @@ describe('errors', () => {
 
   test.each([
     [() => sgd(undefined as never), TypeError('SGDOptimizer: learningRate: undefined, expected a number')],
-    [() => sgd('1' as never), TypeError('SGDOptimizer: learningRate: "1", expected a number in (-inf, inf)')],
+    [
+      () => sgd('1' as never),
+      TypeError('SGDOptimizer: learningRate: "1", expected a number in (-inf, inf) or a Schedule'),
+    ],
     [() => sgd(Number.NaN), RangeError('SGDOptimizer: learningRate: NaN, expected a finite number')],
     [() => momentum(0.1, undefined as never), TypeError('MomentumOptimizer: momentum: undefined, expected a number')],
     [() => momentum(0.1, 0.9, 1 as never), TypeError('MomentumOptimizer: useNesterov: 1, expected true or false')],
@@ -24,7 +27,10 @@ describe('errors', () => {
     [() => adam(0.1, 0.9, 1.5), RangeError('AdamOptimizer: beta2: 1.5, expected [0, 1)')],
     [() => adam(0.1, 0.9, 0.9, -1), RangeError('AdamOptimizer: epsilon: -1, expected [0, inf)')],
     [() => adamax(0.1, 0.9, 0.9, null, -1), RangeError('AdamaxOptimizer: decay: -1, expected [0, inf)')],
-    [() => rmsprop(null as never), TypeError('RMSPropOptimizer: learningRate: null, expected a number in (-inf, inf)')],
+    [
+      () => rmsprop(null as never),
+      TypeError('RMSPropOptimizer: learningRate: null, expected a number in (-inf, inf) or a Schedule'),
+    ],
     [
       () => adam(0.1, 0.9, 0.9, null, { clipNorn: 1 } as never),
       /^AdamOptimizer: clipNorn: unknown option, expected clipNorm/,

@@ -20,9 +20,11 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
     expect(() => wrap(Adam, { learningRate: 1 } as object)).toThrow(/^Adam: learningRate: unknown option/);
     expect(() => wrap(Adam, null as never)).toThrow(TypeError);
     expect(() => wrap(SGD)).toThrow(/^SGD: lr: undefined/);
-    expect(() => wrap(tf.AdamOptimizer as never)).toThrow(/^wrap: Class: .*, expected an optimizer class of schuss/);
+    expect(() => wrap(tf.AdamOptimizer as never)).toThrow(
+      /^wrap: Class: .*, expected a first-order optimizer class of schuss/,
+    );
     expect(() => wrap('adam' as never)).toThrow(
-      TypeError('wrap: Class: "adam", expected an optimizer class of schuss, such as Adam'),
+      TypeError('wrap: Class: "adam", expected a first-order optimizer class of schuss, such as Adam'),
     );
   });
 
@@ -139,8 +141,8 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
   test('members that need variables throw before the first step, and all members throw after dispose', () => {
     const w = variable([1, 2], [2], 'w');
     const sgd = wrap(SGD, { lr: 1 });
-    expect(() => sgd.optimizer).toThrow(/^SGD: optimizer: not available before the first step/);
-    expect(() => sgd.stateDict()).toThrow(/^SGD: optimizer: not available before the first step/);
+    expect(() => sgd.optimizer).toThrow(/^SGD: optimizer: there is none before the first step/);
+    expect(() => sgd.stateDict()).toThrow(/^SGD: optimizer: there is none before the first step/);
     expect(sgd.applyGradients({ w: null as never })).toEqual({ applied: false });
     sgd.applyGradients({ w: ones() });
     const inner = sgd.optimizer;
