@@ -1,7 +1,7 @@
 // The FAQ's error messages are those that the library throws.
 import { describe, expect, test } from 'vitest';
 import { Adam, cosine, LAMB, minimize, ScheduleFreeSGD, SGD } from '../../lib/index.js';
-import { adam } from '../../lib/tfjs/index.js';
+import { wrap } from '../../lib/tfjs/index.js';
 import { read } from '../support/root.js';
 
 const array = (length: number): Float32Array => new Float32Array(length);
@@ -44,7 +44,7 @@ const causes: readonly (() => unknown)[] = [
   () => new LAMB({ data: array(4), shape: [2, 2] }).step({ rows: Int32Array.of(0), values: array(2) }),
   () => new Adam(array(2)).loadStateDict(new Adam(array(2), { lr: cosine(1, { steps: 3 }) }).stateDict()),
   () => new Adam(array(3)).loadStateDict(new SGD(array(3), { lr: 1 }).stateDict()),
-  () => adam(0.1).optimizer,
+  () => wrap(SGD, { lr: 1 }).optimizer,
   () => minimize(() => 1, Float64Array.of(1)),
 ];
 
