@@ -22,7 +22,13 @@ constexpr size_t kLongest = 80;
 
 /// The values of a run that must not depend on the instruction set.
 struct Outcome {
-  std::vector<double> numbers;
+  /// With room for most: growing takes longer than most kernels.
+  static std::vector<double> reserved() {
+    std::vector<double> numbers;
+    numbers.reserve(1024);
+    return numbers;
+  }
+  std::vector<double> numbers = reserved();
   void add(double value) { numbers.push_back(value); }
   template <class T>
   void add(const T* values, size_t length) {
