@@ -14,7 +14,7 @@ export function show(value: unknown): string {
       ? `an array of ${value.length}`
       : `[${Array.from(value, (v) => (Array.isArray(v) ? 'a list' : show(v))).join(', ')}]`;
   const name = (Object.getPrototypeOf(value) as { constructor?: { name?: string } } | null)?.constructor?.name;
-  if (name === undefined || name === 'Object') return 'an object';
+  if (typeof name !== 'string' || name === '' || name === 'Object') return 'an object';
   return `${/^[AEIO]/.test(name) ? 'an' : 'a'} ${name}`;
 }
 

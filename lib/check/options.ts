@@ -57,6 +57,9 @@ export function checkInteger(who: string, argument: string, value: unknown, rang
   const allowed = `an integer in ${range}`;
   if (typeof value !== 'number') throw typeError(who, argument, show(value), allowed);
   if (!Number.isInteger(value) || !within(range, value)) throw rangeError(who, argument, show(value), allowed);
+  // A count beyond would not change when 1 is added: a loop over it never ends.
+  if (!Number.isSafeInteger(value))
+    throw rangeError(who, argument, show(value), `${allowed}, at most ${Number.MAX_SAFE_INTEGER}`);
   return value;
 }
 
@@ -88,7 +91,7 @@ export function nearest(word: string, known: readonly string[]): string | undefi
     lower,
     known.map((k) => k.toLowerCase()),
   );
-  return distance(lower, found) <= Math.max(2, found.length / 2)
+  return distance(lower, found) <= Math.min(Math.max(2, found.length / 2), lower.length / 2)
     ? known.find((k) => k.toLowerCase() === found)
     : undefined;
 }

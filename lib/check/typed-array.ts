@@ -99,6 +99,7 @@ function lost(
 export function hintFor(value: unknown): string | undefined {
   if (isProxy(value)) return 'it hides the memory: pass the object inside, which Vue returns from toRaw(…)';
   if (value instanceof Map) return 'write Object.fromEntries(map)';
+  if (typeof (value as { next?: unknown } | null | undefined)?.next === 'function') return 'write [...params]';
   return value instanceof Float64Array || (Array.isArray(value) && value.every((x) => typeof x === 'number'))
     ? 'convert it with Float32Array.from(…)'
     : undefined;

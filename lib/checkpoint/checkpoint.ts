@@ -1,4 +1,6 @@
-import { checkOptions } from '../check/options.js';
+import { show, typeError } from '../check/errors.js';
+import { checkOneOf, checkOptions } from '../check/options.js';
+import { keepsSchedules, type LoadOptions } from '../core/state-dict.js';
 import { checkNotAborted, checkSignal } from '../core/step-queue.js';
 import { replaceFile } from './background.js';
 import { checkByteOrder } from './dtypes.js';
@@ -7,7 +9,14 @@ import type { TensorInfo } from './header.js';
 import { withFile } from './read-file.js';
 import { readManifest, readRun, restore, userMetadata } from './restore.js';
 import { checkMetadata, checkPath } from './safetensors.js';
-import { type CheckpointParams, checkParts, type Parts, type Stateful, snapshot } from './snapshot.js';
+import {
+  type CheckpointParams,
+  checkParts,
+  type Parts,
+  type PartsToLoad,
+  type Stateful,
+  snapshot,
+} from './snapshot.js';
 
 /** What {@link saveCheckpoint} saves. */
 export interface SaveCheckpointOptions {
@@ -34,6 +43,10 @@ export interface LoadCheckpointOptions {
   readonly optimizer?: Stateful | undefined;
   /** The objects that were saved, by the same names. */
   readonly objects?: Readonly<Record<string, Stateful>> | undefined;
+  /** `'params'`: restores the params alone, for example to predict, whatever else the file holds. Default: all parts. */
+  readonly only?: 'params' | undefined;
+  /** What to do if only one of the saved and the live optimizer has a Schedule: {@link LoadOptions}. Default 'check'. */
+  readonly schedules?: LoadOptions['schedules'];
 }
 
 /** Result of {@link inspectCheckpoint}. */
@@ -125,7 +138,8 @@ export async function saveCheckpoint(path: string, options: SaveCheckpointOption
  *
  * @param path The file.
  * @param options `params`, which change in place; `optimizer`; `objects`. They must be the parts that were saved: the
- *   same names in any order, the same shapes, the same classes. Use {@link readSafetensors} to read params alone.
+ *   same names in any order, the same shapes, the same classes. `only: 'params'` restores the params alone. `schedules`
+ *   ('check' | 'keep'): {@link LoadCheckpointOptions}
  * @returns The metadata that was saved.
  * @throws (rejects) {@link CheckpointError} for a file that is missing, damaged, foreign, of a later version, or that does
  *   not match. TypeError, RangeError for options that are not allowed, or a pending `stepAsync`.
@@ -149,16 +163,20 @@ export async function loadCheckpoint(path: string, options: LoadCheckpointOption
 }
 
 /** Reads the options of a load once. @throws TypeError */
-export function checkLoad(who: string, options: unknown): Parts {
+export function checkLoad(who: string, options: unknown): PartsToLoad {
   checkByteOrder(who);
-  checkOptions(who, options, partNames);
-  const { params, optimizer, objects } = options as unknown as LoadCheckpointOptions;
+  checkOptions(who, options, [...partNames, 'only', 'schedules']);
+  const { params, optimizer, objects, only, schedules } = options as unknown as LoadCheckpointOptions;
+  const paramsOnly = checkOneOf(who, 'only', only ?? 'all', ['all', 'params']) === 'params';
+  keepsSchedules(who, { schedules });
+  for (const [name, part] of Object.entries({ optimizer, objects }))
+    if (paramsOnly && part !== undefined) throw typeError(who, name, show(part), `none with only: "params"`);
   checkParts(who, { params, optimizer, objects });
-  return { params, optimizer, objects };
+  return { params, optimizer, objects, paramsOnly, schedules };
 }
 
 /** Restores the parts of a run from a file. Returns the user's metadata. @throws (rejects) CheckpointError, TypeError */
-export async function loadFile(context: FileContext, parts: Parts): Promise<Record<string, string>> {
+export async function loadFile(context: FileContext, parts: PartsToLoad): Promise<Record<string, string>> {
   const saved = await withFile(context, readRun);
   restore(context, parts, saved);
   return userMetadata(saved.header);

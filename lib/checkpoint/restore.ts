@@ -13,7 +13,7 @@ import {
   isOwn,
   type Manifest,
   manifestKey,
-  type Parts,
+  type PartsToLoad,
   reservedPrefix,
   type Stateful,
   shapeOf,
@@ -131,7 +131,7 @@ function matchObjects(
     throw mismatch(context, {
       given: `the state of an optimizer, ${show(manifest.optimizer.name)}`,
       expected: 'none',
-      hint: 'pass optimizer, or read the params with readSafetensors',
+      hint: 'pass optimizer, or only: "params"',
     });
   if (optimizer !== undefined && manifest.optimizer === undefined)
     throw mismatch(context, { given: 'no state of an optimizer', expected: 'one', hint: 'none was saved' });
@@ -140,7 +140,12 @@ function matchObjects(
     if (!Object.hasOwn(manifest.objects, name))
       throw mismatch(context, { given: `no object ${show(name)}`, expected: 'each of objects' });
   for (const name of Object.keys(manifest.objects))
-    if (!live.has(name)) throw mismatch(context, { given: `an object ${show(name)}`, expected: 'it among objects' });
+    if (!live.has(name))
+      throw mismatch(context, {
+        given: `no object ${show(name)} in objects`,
+        expected: 'all that the file has',
+        hint: 'pass it, or only: "params"',
+      });
   return {
     optimizer: optimizer && {
       path: 'optimizer',
@@ -175,11 +180,13 @@ function decodeState(context: FileContext, { header, bytes }: SavedRun, state: E
  * Restores the parts of a run, all or nothing: what was restored is put back if a later part refuses its state.
  * @throws CheckpointError if the file does not match; TypeError, RangeError for parts that are not allowed
  */
-export function restore(context: FileContext, parts: Parts, saved: SavedRun): void {
+export function restore(context: FileContext, parts: PartsToLoad, saved: SavedRun): void {
   const { who } = context;
   const checked = checkParts(who, parts);
   const pairs = matchParams(context, checked.tensors, saved);
-  const { optimizer, objects } = matchObjects(context, checked, saved);
+  const { optimizer, objects } = parts.paramsOnly
+    ? { optimizer: undefined, objects: [] }
+    : matchObjects(context, checked, saved);
   checkIdle(who, checked.tensors);
   const undo: { readonly path: string; readonly action: () => void }[] = [];
   const load = ({ path, object, dict }: Load, isLast: boolean): void => {
@@ -189,7 +196,8 @@ export function restore(context: FileContext, parts: Parts, saved: SavedRun): vo
       undo.push({ path, action: () => object.loadStateDict(before) });
     }
     try {
-      object.loadStateDict(dict);
+      if (object === checked.optimizer) object.loadStateDict(dict, { schedules: parts.schedules });
+      else object.loadStateDict(dict);
     } catch (cause) {
       const given = `${path}: ${cause instanceof Error ? cause.message : show(cause)}`;
       throw mismatch(context, { given, expected: 'the state of this run', cause });

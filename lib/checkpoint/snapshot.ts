@@ -2,6 +2,7 @@ import { rangeError, show, typeError } from '../check/errors.js';
 import { collect } from '../core/collect.js';
 import { disjoint, extentOf } from '../core/extents.js';
 import type { Tensor } from '../core/params.js';
+import type { LoadOptions } from '../core/state-dict.js';
 import { checkSettled } from '../core/step-queue.js';
 import { Structure } from '../core/structure.js';
 import { engine } from '../engine/backend.js';
@@ -20,7 +21,7 @@ export interface Stateful {
   /** Plain data: numbers, strings, booleans, null, lists, records and typed arrays, to any depth. */
   stateDict(): unknown;
   /** Restores what `stateDict` returned. It should be all or nothing. */
-  loadStateDict(dict: unknown): void;
+  loadStateDict(dict: unknown, options?: LoadOptions): void;
 }
 
 /** Params in the form that an optimizer takes: a tree, or groups. Options of groups are ignored. */
@@ -31,6 +32,13 @@ export interface Parts {
   readonly params: CheckpointParams;
   readonly optimizer?: Stateful | undefined;
   readonly objects?: Readonly<Record<string, Stateful>> | undefined;
+}
+
+/** The parts to restore, and how. */
+export interface PartsToLoad extends Parts {
+  /** Whether the saved optimizer and objects are left out. */
+  readonly paramsOnly: boolean;
+  readonly schedules: LoadOptions['schedules'];
 }
 
 /** The parts of a run, checked. */
@@ -91,7 +99,13 @@ export function checkParts(who: string, { params, optimizer, objects }: Parts): 
 function checkStateful(who: string, argument: string, value: unknown): void {
   const { stateDict, loadStateDict } = (value ?? {}) as { readonly [name: string]: unknown };
   if (typeof stateDict !== 'function' || typeof loadStateDict !== 'function')
-    throw typeError(who, argument, show(value), 'an object with stateDict and loadStateDict');
+    throw typeError(
+      who,
+      argument,
+      show(value),
+      'an object with stateDict and loadStateDict',
+      'the object itself, not its state',
+    );
 }
 
 /** Refuses params that a pending step changes, or that overlap. @throws TypeError, RangeError */

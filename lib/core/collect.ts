@@ -90,7 +90,10 @@ class TreeReader {
       throw typeError(this.#who, path, 'a group inside a tree', 'groups in one list, at the top');
     const isPart = partialLists.has(record);
     this.#enter(path, record, () => {
-      for (const [name, entry] of Object.entries(record)) this.read(entry, [...place, isPart ? Number(name) : name]);
+      for (const [name, entry] of Object.entries(record)) {
+        if (typeof entry === 'function') continue; // a method of a layer
+        this.read(entry, [...place, isPart ? Number(name) : name]);
+      }
     });
   }
 
@@ -110,7 +113,8 @@ class TreeReader {
     this.#above.add(branch);
     read();
     this.#above.delete(branch);
-    if (this.tensors.length === before) throw rangeError(this.#who, path, 'nothing', allowed);
+    const hint = path === this.#base ? undefined : 'leave out what has no params';
+    if (this.tensors.length === before) throw rangeError(this.#who, path, 'nothing', allowed, hint);
   }
 
   #add(local: Place, data: Float32Array, shape: Shape): void {

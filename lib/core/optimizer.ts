@@ -36,6 +36,7 @@ import {
   saveGroup,
   saveParam,
   saveSettings,
+  warnOfOptionsOff,
 } from './state-dict.js';
 import { type StepAsyncOptions, type StepOptions, Stepper, type StepResult } from './stepper.js';
 
@@ -339,8 +340,8 @@ export abstract class Optimizer<D extends Declaration = Declaration, P = AnyPara
 
   /**
    * Loads a state that {@link stateDict} returned, all or nothing: step counts, all options, and state arrays, which are
-   * copied. The resumed run then continues exactly as the saved one. An option that the dict lacks is switched off. A dict
-   * of version 0.1 has no `options`: the optimizer keeps its own.
+   * copied. The resumed run then continues exactly as the saved one. An option that the dict lacks is switched off,
+   * and a warning names it. A dict of version 0.1 has no `options`: the optimizer keeps its own.
    *
    * A Schedule is not saved, so the optimizer must have one wherever the dict had one, and keeps it.
    *
@@ -381,6 +382,7 @@ export abstract class Optimizer<D extends Declaration = Declaration, P = AnyPara
     );
     const apply = store.prepare(changes, hasEma, (_, param) => kernels.get(param) as string);
 
+    warnOfOptionsOff(who, this.#global, global);
     apply();
     this.#global.adopt(global);
     for (const load of loads) load();

@@ -41,17 +41,31 @@ type CheckedGroup<G, Options> = {
   readonly [K in keyof G]: K extends 'params' ? CheckedTree<G[K]> : K extends keyof Options ? Options[K] : never;
 } & { readonly params: unknown };
 
-type CheckedTree<P> = ParamTree extends P
+type CheckedTree<P> = ParamTree extends P ? unknown : [P] extends [object] ? CheckedObject<P> : Param;
+
+/**
+ * The keys of a record that hold params. The methods of a layer are functions. In a list of different records, TypeScript
+ * gives each the keys of the others, as `undefined`.
+ */
+type ParamKey<P, K extends keyof P> = ParamTree extends P[K]
+  ? K
+  : [P[K]] extends [(...args: never) => unknown]
+    ? never
+    : [P[K]] extends [undefined]
+      ? Record<never, never> extends Pick<P, K>
+        ? never
+        : K
+      : K;
+
+type ValueOf<T> = T[keyof T];
+
+type CheckedObject<P> = P extends Param | { readonly [whole]: unknown }
   ? unknown
-  : P extends Param | { readonly [whole]: unknown }
-    ? unknown
-    : P extends ArrayBufferView | ReadonlyMap<unknown, unknown> | ReadonlySet<unknown>
-      ? Param
-      : P extends readonly unknown[]
-        ? { readonly [I in keyof P]: CheckedTree<P[I]> }
-        : P extends object
-          ? { readonly [K in keyof P]: K extends 'params' ? never : CheckedTree<P[K]> }
-          : Param;
+  : P extends ArrayBufferView | ReadonlyMap<unknown, unknown> | ReadonlySet<unknown>
+    ? Param
+    : P extends readonly unknown[]
+      ? { readonly [I in keyof P]: CheckedTree<P[I]> }
+      : { readonly [K in keyof P as ParamKey<P, K>]-?: K extends 'params' ? never : CheckedTree<P[K]> };
 
 /** Whether the structure is not known: that of `any`, a `ParamTree`, or groups of them. */
 export type IsOpen<P> = ParamTree extends P
@@ -83,7 +97,7 @@ export type TreeOf<P, Leaf, List extends 'exact' | 'any' = 'exact'> = ParamTree 
         ? List extends 'exact'
           ? { readonly [I in keyof P]: TreeOf<P[I], Leaf, List> }
           : readonly TreeOf<P[number], Leaf, List>[]
-        : { readonly [K in keyof P]: TreeOf<P[K], Leaf, List> };
+        : { readonly [K in keyof P as ParamKey<P, K>]: TreeOf<P[K], Leaf, List> };
 
 type Merged<T, Leaf, List extends 'exact' | 'any'> = [T] extends [Param | readonly unknown[]]
   ? readonly EntryOf<T, Leaf, List>[]
@@ -105,7 +119,7 @@ type PathsOf<P> = P extends readonly unknown[]
   ? number extends P['length']
     ? Path<number, P[number]>
     : { [K in keyof P]: Path<K, P[K]> }[number]
-  : { [K in keyof P]: Path<K, P[K]> }[keyof P];
+  : ValueOf<{ [K in keyof P as ParamKey<P, K>]: Path<K, P[K]> }>;
 
 type Path<K, V> = K extends string | number
   ? ParamTree extends V

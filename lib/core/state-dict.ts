@@ -104,6 +104,21 @@ export function loadSettings(
   return settings.with(Object.fromEntries(values));
 }
 
+const warned = new Set<string>();
+
+/**
+ * Warns once of options that the live optimizer had and the saved run had not: clipping that the new program asks for is
+ * off from now on.
+ */
+export function warnOfOptionsOff(who: string, before: Settings, after: Settings): void {
+  const isOff = (value: unknown): boolean => value === undefined || value === false;
+  const off = Object.keys(before.set).filter((name) => !isOff(before.set[name]) && isOff(after.set[name]));
+  const message = `${who}: the saved run had no ${off.join(', ')}, so it is off, as in that run`;
+  if (off.length === 0 || warned.has(message)) return;
+  warned.add(message);
+  process.emitWarning(message, { type: 'SchussWarning', code: 'SCHUSS_OPTION_OFF' });
+}
+
 /** A group as plain data. */
 export function saveGroup({ settings, tensors }: Group): GroupState {
   return { ...saveSettings(settings), params: tensors.map(({ key }) => key) };
@@ -193,6 +208,7 @@ export function checkFrame(
   groups: number,
   keys: readonly (string | number)[],
 ): StateDict {
+  if (typeof dict !== 'object' || dict === null) throw typeError(who, 'dict', show(dict), 'what stateDict() returned');
   checkOptions(who, dict, [
     'version',
     'optimizer',

@@ -160,7 +160,13 @@ function branchesOf(who: string, tensors: readonly Tensor[]): readonly Branch[] 
     const leaf = place.at(-1) as string | number;
     const branch = enter(who, branches, place, path);
     if (names.has(String(key)) || branch?.indexOf.has(leaf) !== false)
-      throw rangeError(who, path, 'a name used before', 'names that are unique over the optimizer');
+      throw rangeError(
+        who,
+        path,
+        'a name used before',
+        'names that are unique over the optimizer',
+        'give a layer its name: { params: { fc1: layer } }',
+      );
     names.add(String(key));
     put(branch, leaf, i);
   }

@@ -80,7 +80,8 @@ export function meanOf(
   softmaxOver: number | undefined,
   out: Float32Array,
 ): Float32Array {
-  if (softmaxOver === undefined) return weightedMean(members, weights, out);
+  // Without rows, the number of classes may be any.
+  if (softmaxOver === undefined || lengthOf(out) === 0) return weightedMean(members, weights, out);
   return weightedMean(members, weights, out, addSoftmax(softmaxOver, 1), softmaxOver);
 }
 

@@ -179,9 +179,14 @@ export class WeightAverage<const P extends object = AnyParams> {
     this.#swapped = !this.#swapped;
   }
 
-  /** Returns a copy of everything that a resumed run needs, apart from the params. @throws TypeError while swapped */
+  /**
+   * Returns a copy of everything that a resumed run needs, apart from the params.
+   *
+   * @throws TypeError while swapped, or if the buffer of an average was detached
+   */
   stateDict(): WeightAverageState {
     this.#checkNotSwapped('stateDict');
+    for (const { average, path, length } of this.#averaged) checkLength(who, `average of ${path}`, average, length);
     const params = Object.fromEntries(this.#averaged.map(({ key, average }) => [key, new Float32Array(average)]));
     const common = { version: 1, count: this.#count, params } as const;
     return this.#mode === 'swa'

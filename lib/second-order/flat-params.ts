@@ -101,7 +101,7 @@ export class FlatParams {
     this.#structure.read(this.#grads, this.#given);
     for (const [i, part] of this.#parts.entries()) {
       const given = this.#given[i];
-      if (given === part.grad && lengthOf(part.grad as Float32Array) === part.length) continue;
+      if (given !== undefined && given === part.grad && lengthOf(part.grad) === part.length) continue;
       part.grad = undefined;
       const { tensor, length } = part;
       const path = this.#structure.gradPath(tensor);

@@ -116,7 +116,7 @@ export function lrRangeTest(
   if (to <= from) throw rangeError(who, 'to', show(to), `more than from, ${from}`);
   checkInteger(who, 'steps', steps, '[3, inf)');
 
-  const run = sweep(who, optimizer, trainStep, geometric(from, to, steps));
+  const run = sweep(who, optimizer, trainStep, { from, to, steps });
   let next = run.next(Number.NaN);
   while (!next.done) {
     if (isThenable(next.value)) return finishAsync(run, next.value);
@@ -143,12 +143,15 @@ async function finishAsync(run: Run, first: PromiseLike<number>): Promise<LrRang
   return next.value;
 }
 
+/** The learning rates to try. */
+type Sweep = Readonly<Required<{ [K in keyof LrRangeTestOptions]: number }>>;
+
 /** Trains one step at each lr, then restores the optimizer. */
 function* sweep(
   who: string,
   optimizer: Tunable,
   trainStep: (i: number) => number | PromiseLike<number>,
-  sweptLrs: readonly number[],
+  swept: Sweep,
 ): Run {
   const restore = snapshot(who, optimizer);
   const inner = innerOptimizer(who, optimizer);
@@ -159,12 +162,14 @@ function* sweep(
   let weight = 0;
   let best = Number.POSITIVE_INFINITY;
   try {
-    for (const [i, lr] of sweptLrs.entries()) {
+    let i = 0;
+    for (const lr of geometric(swept)) {
       // Their state depends on the lr that it started with: z of FTRL would scale the weights, Rprop would ignore lr.
       if (i === 0 || startsWithLr) resetState(inner);
       for (const group of optimizer.paramGroups) group.lr = lr;
       const loss = yield trainStep(i);
       if (typeof loss !== 'number') throw typeError(who, `trainStep(${i})`, show(loss), 'the loss, a number');
+      i++;
       lrs.push(lr);
       losses.push(loss);
       average = smoothing * average + (1 - smoothing) * loss;
@@ -176,7 +181,7 @@ function* sweep(
   } finally {
     restore();
   }
-  return { lrs, losses, suggestion: suggest(lrs, losses, sweptLrs.length) };
+  return { lrs, losses, suggestion: suggest(lrs, losses, swept.steps) };
 }
 
 /** Copies everything that the test changes. Returns a function that restores it. */
@@ -197,11 +202,12 @@ function snapshot(who: string, optimizer: Tunable): () => void {
   };
 }
 
-/** `steps` numbers from `from` to `to` with a constant ratio. */
-function geometric(from: number, to: number, steps: number): number[] {
+/** `steps` numbers from `from` to `to` with a constant ratio. One at a time, because most sweeps end long before `to`. */
+function* geometric({ from, to, steps }: Sweep): Generator<number, void> {
   const [low, high] = [Math.log(from), Math.log(to)];
-  const between = Array.from({ length: steps - 2 }, (_, i) => Math.exp(low + ((high - low) * (i + 1)) / (steps - 1)));
-  return [from, ...between, to];
+  yield from;
+  for (let i = 1; i < steps - 1; i++) yield Math.exp(low + ((high - low) * i) / (steps - 1));
+  yield to;
 }
 
 /**

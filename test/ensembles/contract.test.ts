@@ -110,7 +110,7 @@ describe('options', () => {
     '%s: an unknown option is refused, and so are options that are not an object',
     (name, call, [wrong, right]) => {
       const message = thrown(() => call({ [wrong]: 1 }));
-      expect(message).toMatch(new RegExp(`^TypeError: ${name}: ${wrong}: unknown option, expected ${right} `));
+      expect(message).toMatch(new RegExp(`^TypeError: ${name}: ${wrong}: unknown option, expected ${right}`));
       for (const options of [null, 5, [], 'classes'])
         expect(thrown(() => call(options))).toMatch(
           new RegExp(`^TypeError: ${name}: options: .*, expected an object with `),

@@ -38,10 +38,12 @@ async function main(): Promise<void> {
   settle();
   const make = await programs(target, excluded);
   let current: Program | undefined;
+  let previous: Program | undefined;
   const strays: Finding[] = [];
   const stray = (error: unknown): void => {
     // The addon's callbacks are the user's: what they throw has nowhere else to go.
-    if (target === 'addon' || error instanceof Hostile || current === undefined || current.wasCutOff) return;
+    const wasCutOff = current?.wasCutOff || previous?.wasCutOff; // its Promises may reject during the next program
+    if (target === 'addon' || error instanceof Hostile || current === undefined || wasCutOff) return;
     strays.push({
       seed: current.seed,
       kind: 'a rejection that nobody handles',
@@ -63,6 +65,7 @@ async function main(): Promise<void> {
   for (let seed = Number(first); seed < Number(first) + Number(count); seed++) {
     say({ seed });
     const program = make(seed, options);
+    previous = current;
     current = program;
     await program.run(50);
     const { counts, findings } = program;

@@ -24,7 +24,7 @@ const known: readonly { readonly call: RegExp; readonly message: RegExp; readonl
   },
   {
     call: /./,
-    message: /^(TypeError: )?Cannot read properties of undefined \(reading '/,
+    message: /^(TypeError: )?Cannot read properties of (undefined|null) \(reading '/,
     why: 'the method was called without its object: the error is that of every class',
   },
 ];

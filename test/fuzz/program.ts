@@ -136,7 +136,9 @@ export abstract class Program implements Attacker {
     this.#trace?.(title());
     this.#fuel = 300;
     const outer = this.#depth++ > 0;
-    const before = outer || this.open > 0 || this.#isShared ? undefined : this.digest(receiver);
+    // A stepAsync that was cut off may still change something.
+    const isAlone = !outer && this.open === 0 && !this.#isShared && !this.wasCutOff;
+    const before = isAlone ? this.digest(receiver) : undefined;
     const interference = this.#interference;
     let result: unknown;
     try {

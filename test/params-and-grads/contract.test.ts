@@ -23,7 +23,7 @@ describe.each(titled(classes))('%s', (_, c) => {
     ],
     ['Int32Array', TypeError, /params: Int32Array\(4\)/, new Int32Array(4)],
     ['DataView', TypeError, /params: DataView/, new DataView(new ArrayBuffer(16))],
-    ['ArrayBuffer', TypeError, /params: a ArrayBuffer/, new ArrayBuffer(16)],
+    ['ArrayBuffer', TypeError, /params: an ArrayBuffer/, new ArrayBuffer(16)],
     ['number[]', TypeError, /params\[0\]: 1/, [1, 2, 3]],
     ['number[] in a record', TypeError, /params\["a"\]: \[1, 2\], expected .*Float32Array\.from/, { a: [1, 2] }],
     ['a hole', TypeError, /params\[1\]: undefined/, [w(), , w()]],

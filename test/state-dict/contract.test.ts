@@ -261,7 +261,7 @@ describe.each(titled(sample(classes, 8)))('%s', (_, c) => {
     };
 
   test.each<[string, typeof TypeError | typeof RangeError, RegExp, (dict: Any) => unknown]>([
-    ['null', TypeError, /options: null/, () => null],
+    ['null', TypeError, /dict: null, expected what stateDict\(\) returned/, () => null],
     ['a list', TypeError, /options: /, () => []],
     ['nothing in it', RangeError, /version: undefined, expected 1/, () => ({})],
     ['another version', RangeError, /version: 2, expected 1/, (d) => void (d.version = 2)],

@@ -66,6 +66,27 @@ new Adam({ data: w, shape }, options);
 new Adam([{ data: w, shape: [2, 3, 4] }, w], { betas });
 new Adam([{ params: model, betas }]);
 
+// A layer may be an instance of a class, with methods.
+class Linear {
+  readonly weight = new Float32Array(4);
+  readonly bias = new Float32Array(2);
+  readonly activate = (x: Float32Array): Float32Array => x;
+  forward(x: Float32Array): Float32Array {
+    return x;
+  }
+}
+const network = { fc1: new Linear(), fc2: [new Linear()] as const };
+const linear = { weight: g, bias: null };
+const trained = new Adam(network, { ema: 0.9 });
+trained.step({ fc1: linear, fc2: [linear] });
+trained.step({ 'fc1.weight': g, 'fc1.bias': g, 'fc2.0.weight': g, 'fc2.0.bias': null });
+export const averagedLinear: { readonly weight: Float32Array; readonly bias: Float32Array } | undefined =
+  trained.emaParams?.fc1;
+
+// Groups in a variable, whose records TypeScript gives each other's keys.
+const inGroups = [{ params: { fc1: network.fc1 }, lr: 1e-4 }, { params: { fc2: network.fc2 } }];
+new Adam(inGroups).step({ fc1: linear, fc2: [linear] });
+
 // lr, where it has no default, from the options or from every group.
 new SGD(w, { lr: 0.1, momentum: 0.9 });
 new SGD([

@@ -40,6 +40,12 @@ new Adam({ a: { params: w } });
 new Adam({ data: w, shape: '2x3' });
 // @ts-expect-error undefined
 new Adam({ w, b: undefined });
+declare const withoutBias: { weight: Float32Array; bias: Float32Array | null };
+// @ts-expect-error null
+new Adam({ fc: withoutBias });
+declare const maybe: { weight: Float32Array; bias?: Float32Array };
+// @ts-expect-error a param that may be absent
+new Adam({ fc: maybe });
 
 // ---- Gradients and averages ----
 

@@ -79,7 +79,7 @@ describe('a file of another run', () => {
     [
       'no objects',
       (r) => ({ params: r.params, optimizer: r.optimizer }),
-      'an object "plateau", expected it among objects',
+      'no object "plateau" in objects, expected all that the file has (pass it, or only: "params")',
     ],
     [
       'an object more',
@@ -105,6 +105,35 @@ describe('a file of another run', () => {
     expect(run.seen()).toBe(before);
     await loadCheckpoint(path, parts(run));
     expect(run.seen()).toBe(build(1).seen());
+  });
+
+  test('only: "params" restores the params of any checkpoint, and nothing else', async () => {
+    await saveCheckpoint(path, parts(build(1)));
+    const [run, saved] = [build(9), build(1)];
+    const before = JSON.stringify(run.optimizer.stateDict());
+    await loadCheckpoint(path, { params: run.params, only: 'params' });
+    expect([run.params.a.data, run.params.b]).toEqual([saved.params.a.data, saved.params.b]);
+    expect(JSON.stringify(run.optimizer.stateDict())).toBe(before);
+    for (const more of [{ optimizer: run.optimizer }, { objects: {} }])
+      await expect(loadCheckpoint(path, { params: run.params, only: 'params', ...more })).rejects.toThrow(
+        /^loadCheckpoint: (optimizer|objects): .*, expected none with only: "params"$/,
+      );
+    await expect(loadCheckpoint(path, { params: run.params, only: 'x' as never })).rejects.toThrow(RangeError);
+  });
+
+  test('schedules: "keep" keeps the live lr where only one of both is a Schedule', async () => {
+    const w = Float32Array.of(1);
+    await saveCheckpoint(path, { params: w, optimizer: new SGD(w, { lr: 0.5 }) });
+    const scheduled = new SGD(w, { lr: (step) => 1 / step });
+    await refused(
+      loadCheckpoint(path, { params: w, optimizer: scheduled }),
+      'SCHUSS_MISMATCH',
+      "{ schedules: 'keep' } keeps the live value",
+    );
+    await loadCheckpoint(path, { params: w, optimizer: scheduled, schedules: 'keep' });
+    expect(scheduled.lr).toBe(1);
+    const wrong = loadCheckpoint(path, { params: w, optimizer: scheduled, schedules: 'drop' as never });
+    await expect(wrong).rejects.toThrow(/^loadCheckpoint: schedules: "drop", expected/);
   });
 
   test('a checkpoint without an optimizer', async () => {
@@ -214,7 +243,7 @@ describe('what cannot be saved', () => {
     ['a Date', new Date(0), 'objects["own"]: a Date'],
     ['a class', { a: new (class Foo {})() }, 'objects["own"].a: a Foo'],
     ['a DataView', { a: new DataView(new ArrayBuffer(3)) }, 'objects["own"].a: DataView(3)'],
-    ['an ArrayBuffer', { a: new ArrayBuffer(3) }, 'objects["own"].a: a ArrayBuffer'],
+    ['an ArrayBuffer', { a: new ArrayBuffer(3) }, 'objects["own"].a: an ArrayBuffer'],
     ['a key that is a symbol', { a: { [Symbol('x')]: 1 } }, 'objects["own"].a: an object'],
     ['a cycle', { a: cyclic }, 'an object inside itself'],
     ['too deep', deep, 'data deeper than 256 levels'],

@@ -16,6 +16,11 @@ test('majorityVote of no rows is empty, whatever the number of classes', () => {
     expect(e.majorityVote([none, none], { classes })).toEqual(new Int32Array(0));
 });
 
+test('averagePredictions of no rows is empty, whatever the number of classes', () => {
+  const options = { from: 'logits', classes: 2 ** 53 - 1 } as const;
+  expect(e.averagePredictions([new Float32Array(0)], options)).toEqual(new Float32Array(0));
+});
+
 test('majorityVote refuses NaN, which has no order', () => {
   const nan = f32(1, 2, 3, 1, Number.NaN, 3);
   expect(thrown(() => e.majorityVote([a, nan], { classes: 3 }))).toBe(

@@ -49,6 +49,15 @@ describe('averageWeights', () => {
 describe('WeightAverage', () => {
   const { WeightAverage } = ensembles;
 
+  test('stateDict names an average whose memory was taken', () => {
+    const average = new WeightAverage({ w: f32(1, 2) }, { mode: 'swa' });
+    average.update();
+    structuredClone(average.params[0]!.buffer, { transfer: [average.params[0]!.buffer as ArrayBuffer] });
+    expect(thrown(() => average.stateDict())).toMatch(
+      /^TypeError: WeightAverage: average of params\["w"\]: a detached Float32Array, expected length 2/,
+    );
+  });
+
   test.each<[unknown, string]>([
     [{ decay: 1 }, 'RangeError: WeightAverage: decay: 1, expected [0, 1)'],
     [{ decay: -0.1 }, 'RangeError: WeightAverage: decay: -0.1, expected [0, 1)'],

@@ -200,7 +200,7 @@ test.each(callees)('%s', (_, call, pairs) => {
   for (const [given, ours] of Object.entries(pairs)) {
     const text = thrown(() => call({ [given]: 1 }));
     expect(text).toMatch(/^TypeError: /);
-    expect(text).toContain(`: ${given}: unknown option, expected ${ours} (it has `);
+    expect(text).toContain(`: ${given}: unknown option, expected ${ours}`);
   }
 });
 
@@ -209,7 +209,7 @@ test('saveCheckpoint and loadCheckpoint', async () => {
   for (const call of [s.saveCheckpoint, s.loadCheckpoint] as Any[])
     for (const [given, ours] of Object.entries(parts)) {
       const error: Error = await call('x', { [given]: 1 }).catch((e: unknown) => e);
-      expect(error.message).toContain(`: ${given}: unknown option, expected ${ours} (it has `);
+      expect(error.message).toContain(`: ${given}: unknown option, expected ${ours}`);
     }
 });
 

@@ -45,6 +45,15 @@ test('every structure of params gives the same bits', () => {
   expect(bytes(shaped)).toEqual(bytes(one.x));
 });
 
+test('a gradient that is undefined is refused, by its name', () => {
+  expect(thrown(() => new AnyLBFGS([f32(1), f32(2)], { grads: [f32(0), undefined] }))).toMatch(
+    /^TypeError: LBFGS: grads\[1\]: undefined, expected a Float32Array/,
+  );
+  expect(thrown(() => new AnyLBFGS([f32(1), f32(2)], { grads: new Array(2) }))).toMatch(
+    /^TypeError: LBFGS: grads\[0\]/,
+  );
+});
+
 test('a step updates params and gradients in place, and reports them', () => {
   const { x, grads, lbfgs, closure } = setup();
   const result = lbfgs.step(closure);

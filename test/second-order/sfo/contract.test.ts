@@ -124,6 +124,17 @@ describe('SFO', () => {
     for (let k = 0; k < 24; k++) expect(x[k]).toBeCloseTo(lowest(6, k), 3);
   });
 
+  test('a number of terms beyond 2^53 is refused', () => {
+    const f = (_: number, _x: Numbers, grad: Numbers): number => {
+      grad.fill(0);
+      return 0;
+    };
+    expect(thrown(() => new SFO(f32(1), { N: 1e300, f }))).toBe(
+      'RangeError: SFO: N: 1e+300, expected an integer in [1, inf), at most 9007199254740991',
+    );
+    expect(new SFO(f32(1), { N: 2 ** 53 - 1, f }).step().term).toBeLessThan(2 ** 53);
+  });
+
   test('replace tells SFO that a term has changed', () => {
     const x = f32(3, -3);
     let shift = 0;

@@ -37,7 +37,7 @@ describe('GradAccumulator', () => {
       ],
       [
         [{ params: { w: f32(1) } }, { params: { w: f32(1) } }],
-        'RangeError: GradAccumulator: params[1].params["w"]: a name used before, expected names that are unique over the optimizer',
+        'RangeError: GradAccumulator: params[1].params["w"]: a name used before, expected names that are unique over the optimizer (give a layer its name: { params: { fc1: layer } })',
       ],
       [
         detached(),

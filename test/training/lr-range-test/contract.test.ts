@@ -117,6 +117,23 @@ describe('lrRangeTest', () => {
     }
   });
 
+  test('a sweep of any number of steps begins at once', () => {
+    const { adam } = setup();
+    const stop = new Error('enough');
+    let i = 0;
+    const sweep = () =>
+      lrRangeTest(
+        adam,
+        () => {
+          if (++i === 3) throw stop;
+          return 1;
+        },
+        { steps: 2 ** 50 },
+      );
+    expect(thrown(sweep)).toBe('Error: enough');
+    expect(i).toBe(3);
+  });
+
   test("an error of the optimizer's step passes through too", () => {
     const { adam, look, train } = setup();
     const before = look();
