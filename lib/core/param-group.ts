@@ -1,5 +1,6 @@
 import type { Declaration, HyperParameter } from './declaration.js';
 import type { ParamTree, Tensor } from './params.js';
+import { inspect } from './print.js';
 import type { Settings } from './settings.js';
 
 /** A param group as users see it: its params as given, and its hyper-parameters, readable and assignable. */
@@ -55,6 +56,8 @@ export class Group {
         enumerable: true,
       });
     }
+    // console.log would show the accessors, not the values.
+    Object.defineProperty(view, inspect, { value: () => ({ ...view }) });
     return Object.seal(view) as ParamGroup<S>;
   }
 }

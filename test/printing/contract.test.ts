@@ -172,3 +172,10 @@ test('inside of other objects, too', () => {
   const text = inspect({ model: { optimizer: new s.SGD({ w: f32(1) }, { lr: 1 }) } }, { depth: 5 });
   expect(text).toContain('optimizer: SGD (\n');
 });
+
+test('a param group shows the values of its options', () => {
+  const [group] = new s.SGD(f32(1), { lr: 0.5 }).paramGroups;
+  expect(inspect(group)).toMatch(/lr: 0\.5/);
+  expect(inspect(group)).not.toMatch(/Getter/);
+  expect(Object.keys(group!)).toContain('lr');
+});
