@@ -24,6 +24,7 @@ export const guide = [
   'performance',
   'reliability',
   'faq',
+  'glossary',
 ];
 
 /** The pages of docs/optimizers, which `npm run docs:readme` writes, in the order of the README. */

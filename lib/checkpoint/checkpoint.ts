@@ -16,6 +16,7 @@ import {
   type PartsToLoad,
   type Stateful,
   snapshot,
+  stepCountOf,
 } from './snapshot.js';
 
 /** What {@link saveCheckpoint} saves. */
@@ -172,7 +173,7 @@ export function checkLoad(who: string, options: unknown): PartsToLoad {
   for (const [name, part] of Object.entries({ optimizer, objects }))
     if (paramsOnly && part !== undefined) throw typeError(who, name, show(part), `none with only: "params"`);
   checkParts(who, { params, optimizer, objects });
-  return { params, optimizer, objects, paramsOnly, schedules };
+  return { params, optimizer, objects, paramsOnly, schedules, stepCount: stepCountOf(optimizer) };
 }
 
 /** Restores the parts of a run from a file. Returns the user's metadata. @throws (rejects) CheckpointError, TypeError */

@@ -113,12 +113,15 @@ function quoted(who: string, argument: string, text: string): string {
 
 // ---- Reading ----
 
+const foreignHint = 'the file is damaged, or no safetensors file';
+
 /** Reads the header's length from the first 8 bytes. @throws CheckpointError unless the header fits the file */
 export function headerLength(context: FileContext, prefix: Uint8Array, fileSize: number): number {
-  if (prefix.length < prefixLength) throw damaged(context, `${prefix.length} bytes`, `at least ${prefixLength}`);
+  if (prefix.length < prefixLength)
+    throw damaged(context, `${prefix.length} bytes`, `at least ${prefixLength}`, undefined, foreignHint);
   const length = new DataView(prefix.buffer, prefix.byteOffset).getBigUint64(0, true);
   if (length > BigInt(maxHeaderLength))
-    throw damaged(context, `a header of ${length} bytes`, `at most ${maxHeaderLength}`);
+    throw damaged(context, `a header of ${length} bytes`, `at most ${maxHeaderLength}`, undefined, foreignHint);
   const room = fileSize - prefixLength;
   if (Number(length) > room)
     throw damaged(context, `a header of ${length} bytes`, `at most ${room}, the rest of the file`);
@@ -199,6 +202,12 @@ function parseTensor(context: FileContext, name: string, entry: unknown): Placed
 }
 
 /** The error for a file that breaks a rule of the format. */
-export function damaged(context: FileContext, given: string, expected: string, cause?: unknown): Error {
-  return fileError(context, { code: 'SCHUSS_DAMAGED', given, expected, hint: 'the file is damaged', cause });
+export function damaged(
+  context: FileContext,
+  given: string,
+  expected: string,
+  cause?: unknown,
+  hint = 'the file is damaged',
+): Error {
+  return fileError(context, { code: 'SCHUSS_DAMAGED', given, expected, hint, cause });
 }

@@ -1,4 +1,4 @@
-import { show } from '../check/errors.js';
+import { show, typeError } from '../check/errors.js';
 import { checkLength, floatsOf } from '../check/typed-array.js';
 import type { Tensor } from '../core/params.js';
 import { arrayTypes, type TypedArray } from './dtypes.js';
@@ -17,6 +17,7 @@ import {
   reservedPrefix,
   type Stateful,
   shapeOf,
+  stepCountOf,
 } from './snapshot.js';
 import { decode, type Encoded, encode } from './tree.js';
 
@@ -188,6 +189,8 @@ export function restore(context: FileContext, parts: PartsToLoad, saved: SavedRu
     ? { optimizer: undefined, objects: [] }
     : matchObjects(context, checked, saved);
   checkIdle(who, checked.tensors);
+  if (stepCountOf(optimizer?.object) !== (optimizer && parts.stepCount))
+    throw typeError(who, 'optimizer', 'a step while the file was read', 'none', 'await the load before you train');
   const undo: { readonly path: string; readonly action: () => void }[] = [];
   const load = ({ path, object, dict }: Load, isLast: boolean): void => {
     // Loading one of our own objects is all or nothing, so its old state is needed only if others follow.

@@ -39,6 +39,8 @@ export interface PartsToLoad extends Parts {
   /** Whether the saved optimizer and objects are left out. */
   readonly paramsOnly: boolean;
   readonly schedules: LoadOptions['schedules'];
+  /** The optimizer's `stepCount` at the call, if it has one. */
+  readonly stepCount: unknown;
 }
 
 /** The parts of a run, checked. */
@@ -94,6 +96,11 @@ export function checkParts(who: string, { params, optimizer, objects }: Parts): 
   const entries = Object.entries(objects ?? {});
   for (const [name, object] of entries) checkStateful(who, `objects[${JSON.stringify(name)}]`, object);
   return { tensors, optimizer, objects: entries };
+}
+
+/** How many steps an optimizer has taken; undefined if it does not say. */
+export function stepCountOf(optimizer: Stateful | undefined): unknown {
+  return (optimizer as { stepCount?: unknown } | undefined)?.stepCount;
 }
 
 function checkStateful(who: string, argument: string, value: unknown): void {

@@ -121,6 +121,16 @@ describe('a file of another run', () => {
     await expect(loadCheckpoint(path, { params: run.params, only: 'x' as never })).rejects.toThrow(RangeError);
   });
 
+  test('a step while the file is read is an error, and its result stays', async () => {
+    await saveCheckpoint(path, parts(build(1)));
+    const run = build(9);
+    const load = loadCheckpoint(path, parts(run));
+    run.optimizer.step({ a: numbers(6, 1), b: numbers(2, 2) });
+    const seen = run.seen();
+    await expect(load).rejects.toThrow(/^loadCheckpoint: optimizer: a step while the file was read, expected none/);
+    expect(run.seen()).toBe(seen);
+  });
+
   test('schedules: "keep" keeps the live lr where only one of both is a Schedule', async () => {
     const w = Float32Array.of(1);
     await saveCheckpoint(path, { params: w, optimizer: new SGD(w, { lr: 0.5 }) });
