@@ -95,12 +95,18 @@ function lost(
   return typeError(who, argument, `${how} ${tagOfAny.call(array)}`, expected, goneHint);
 }
 
+/** Whether a list holds numbers alone. It ends at the first hole: `every` would walk all 2³² of a sparse array. */
+export function isNumbers(list: readonly unknown[]): list is readonly number[] {
+  for (let i = 0; i < list.length; i++) if (typeof list[i] !== 'number') return false;
+  return true;
+}
+
 /** What to do with a value that is neither an array nor a tree of arrays, if that is plain. */
 export function hintFor(value: unknown): string | undefined {
   if (isProxy(value)) return 'it hides the memory: pass the object inside, which Vue returns from toRaw(…)';
   if (value instanceof Map) return 'write Object.fromEntries(map)';
   if (typeof (value as { next?: unknown } | null | undefined)?.next === 'function') return 'write [...params]';
-  return value instanceof Float64Array || (Array.isArray(value) && value.every((x) => typeof x === 'number'))
+  return value instanceof Float64Array || (Array.isArray(value) && isNumbers(value))
     ? 'convert it with Float32Array.from(…)'
     : undefined;
 }

@@ -71,6 +71,9 @@ export function encode(who: string, value: unknown, options: EncodeOptions): Enc
     if (keys.length >= maxDepth) throw refuse(`data deeper than ${maxDepth} levels`);
     open.add(value);
     let result: Encoded;
+    // The holes of a sparse array become undefined, but not 2³² of them.
+    if (Array.isArray(value) && value.length > 1e6 && Object.keys(value).length < value.length)
+      throw refuse(`a list of ${value.length} with holes`);
     if (Array.isArray(value)) result = Array.from(value, (item: unknown, i) => walk(item, [...keys, String(i)]));
     else if (isPlain(value)) {
       const entries = Object.keys(value).map((key): readonly [string, Encoded] => [

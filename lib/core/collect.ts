@@ -1,7 +1,7 @@
 import { isProxy } from 'node:util/types';
 import { rangeError, show, typeError } from '../check/errors.js';
 import { checkInteger } from '../check/options.js';
-import { checkFloat32, hintFor, isFloat32, lengthOf } from '../check/typed-array.js';
+import { checkFloat32, hintFor, isFloat32, isNumbers, lengthOf } from '../check/typed-array.js';
 import {
   entryPath,
   type FoundGroup,
@@ -72,7 +72,11 @@ class TreeReader {
       return;
     }
     const isList = !isProxy(tree) && Array.isArray(tree);
-    if (isProxy(tree) || (!isList && !isRecord(tree)) || (isList && place.length > 0 && isNumbers(tree)))
+    if (
+      isProxy(tree) ||
+      (!isList && !isRecord(tree)) ||
+      (isList && place.length > 0 && tree.length > 0 && isNumbers(tree))
+    )
       throw typeError(this.#who, path, show(tree), place.length === 0 ? allowed : allowedLeaf, hintFor(tree));
     if (isList) {
       this.#enter(path, tree, () => this.#readList(tree, place));
@@ -124,8 +128,10 @@ class TreeReader {
   }
 }
 
-function isNumbers(list: readonly unknown[]): boolean {
-  return list.length > 0 && list.every((entry) => typeof entry === 'number');
+/** Whether a list has a group before its first hole. */
+function hasGroup(list: readonly unknown[]): boolean {
+  for (let i = 0; i < list.length && i in list; i++) if (!isProxy(list[i]) && isGroup(list[i])) return true;
+  return false;
 }
 
 /** Collects the tensors of one tree. @throws TypeError for what is not a tree of params, RangeError for an empty branch */
@@ -144,7 +150,7 @@ export function tensorsOf(who: string, base: string, tree: unknown, firstIndex =
  */
 export function collect(who: string, params: unknown, firstIndex = 0, firstGroup?: number): FoundGroup[] {
   if (isProxy(params)) throw typeError(who, 'params', show(params), allowed, hintFor(params));
-  const isListOfGroups = Array.isArray(params) && params.some((entry) => !isProxy(entry) && isGroup(entry));
+  const isListOfGroups = Array.isArray(params) && hasGroup(params);
   if (!isListOfGroups && !isGroup(params))
     return [{ given: params as ParamTree, tensors: tensorsOf(who, 'params', params, firstIndex), options: {} }];
   let next = firstIndex;

@@ -145,9 +145,9 @@ export function loadGroup(
 
 /** Refuses a list that does not name exactly the params `keys`, in any order. @throws TypeError */
 export function checkKeys(who: string, path: string, given: unknown, keys: readonly (string | number)[]): void {
-  const names = new Set<unknown>(Array.isArray(given) ? given : []);
-  if (!Array.isArray(given) || given.length !== keys.length || keys.some((key) => !names.has(key)))
-    throw typeError(who, path, show(given), show(keys));
+  const fits = Array.isArray(given) && given.length === keys.length;
+  const names = new Set<unknown>(fits ? given : []);
+  if (keys.some((key) => !names.has(key))) throw typeError(who, path, show(given), show(keys));
 }
 
 /** The state of a param as plain data. Arrays are copied. */

@@ -67,7 +67,8 @@ export class FlatParams {
 
   /** x ← params. */
   read(x: Vector): void {
-    for (const { tensor, offset } of this.#parts) x.set(tensor.data, offset);
+    // The buffer of an empty param may be detached.
+    for (const { tensor, offset, length } of this.#parts) if (length > 0) x.set(tensor.data, offset);
   }
 
   /** params ← x. Skips params that are detached or have changed their length, so that it can run after an error. */
@@ -82,7 +83,7 @@ export class FlatParams {
    */
   readGrads(grad: Vector): void {
     this.checkGrads();
-    for (const part of this.#parts) grad.set(part.grad as Float32Array, part.offset);
+    for (const part of this.#parts) if (part.length > 0) grad.set(part.grad as Float32Array, part.offset);
   }
 
   /** gradients ← grad, in the arrays that were checked last. */

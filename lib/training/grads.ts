@@ -1,6 +1,6 @@
 import { isProxy } from 'node:util/types';
 import { typeError } from '../check/errors.js';
-import { checkFloat32, floatsOf, isFloat32 } from '../check/typed-array.js';
+import { checkFloat32, floatsOf, isFloat32, isNumbers } from '../check/typed-array.js';
 import { maxDepth } from '../core/collect.js';
 import { extentOf } from '../core/extents.js';
 import { checkNotInFlight } from '../core/step-queue.js';
@@ -21,7 +21,7 @@ function isSparse(value: unknown): value is { readonly values: unknown } {
 
 /** Whether `value` is a list or a record of gradients. A list of numbers is a gradient of a wrong type. */
 function isTree(value: unknown): value is readonly unknown[] | Readonly<Record<string, unknown>> {
-  if (Array.isArray(value)) return value.length === 0 || value.some((entry) => typeof entry !== 'number');
+  if (Array.isArray(value)) return value.length === 0 || !isNumbers(value);
   if (isProxy(value) && value instanceof Float32Array) return false;
   return isRecord(value) && !isSparse(value) && !isFloat32(value['data']);
 }
@@ -59,11 +59,12 @@ function leavesOf(who: string, grads: unknown): Leaf[] {
     if (above.size === maxDepth) throw typeError(who, 'grads', 'a deeper tree', `a tree of at most ${maxDepth} levels`);
     above.add(tree);
     const isIndex = prefix === '' && Array.isArray(tree);
-    const entries = Array.isArray(tree) ? [...tree.entries()] : Object.entries(tree);
-    for (const [key, grad] of entries) {
+    for (const [key, grad] of Array.isArray(tree) ? tree.entries() : Object.entries(tree)) {
       const name = `${prefix}${key}`;
+      const path = `grads[${isIndex ? name : JSON.stringify(name)}]`;
+      if (!(key in tree)) throw typeError(who, path, 'undefined', 'a Float32Array or null');
       if (isTree(grad)) visit(grad, `${name}.`);
-      else leaves.push({ name, path: `grads[${isIndex ? name : JSON.stringify(name)}]`, grad });
+      else leaves.push({ name, path, grad });
     }
     above.delete(tree);
   };

@@ -13,8 +13,13 @@ const known: readonly { readonly call: RegExp; readonly message: RegExp; readonl
     why: 'trainStep throws, or passes on what a step threw; its steps are the call of the user',
   },
   {
+    call: /^LBFGS\.step/,
+    message: /\(the params are at the last good point/,
+    why: 'the closure fails at a trial point, and the error says where the params are',
+  },
+  {
     call: /^SFO\.step/,
-    message: /SFO: f\(|of f\(|Cannot assign to read only property/,
+    message: /SFO: f\(|of f\(|Cannot assign to read only property|^Class constructors cannot be invoked/,
     why: 'f fails at the new point, and the params go back to the last good one, as the documentation says',
   },
   {

@@ -141,6 +141,7 @@ describe.each(titled(classes))('%s', (_, c) => {
       /params: a deeper tree, expected a tree of at most 100 levels/,
       (t) => Array.from({ length: 101 }).reduce((tree: Any) => [tree], t.head),
     ],
+    ['2³² − 1 holes', TypeError, /params\["?1"?\]/, (t) => Object.assign([t.head], { length: 2 ** 32 - 1 })],
     ['an empty record', RangeError, /params\["a\.b"\]: nothing/, () => ({ a: { b: {} } })],
     ['an empty list', RangeError, /params\["a"\]: nothing/, (t) => ({ head: t.head, a: [] })],
     ['a hole', TypeError, /params\["a\.1"\]: undefined, .*\(a hole\)$/, (t) => ({ a: [t.head, , t.head] })],
@@ -353,6 +354,11 @@ describe('the tree holds wherever params and gradients are taken', () => {
     expect(thrown(() => gradNorm(loop))).toMatch(/^TypeError: gradNorm: grads\["a\.back"\]: a cycle/);
     const nest = (levels: number): Any =>
       Array.from({ length: levels }).reduce((tree: Any) => [tree], new Float32Array([3, 4]));
+    const holes = (): Any => Object.assign([new Float32Array(2)], { length: 2 ** 32 - 1 });
+    expect(thrown(() => gradNorm(holes()))).toMatch(
+      /^TypeError: gradNorm: grads\[1\]: undefined, expected a Float32Array or null/,
+    );
+    expect(thrown(() => gradNorm({ a: holes() }))).toMatch(/^TypeError: gradNorm: grads\["a\.1"\]: undefined/);
     expect(gradNorm(nest(100))).toBe(5);
     expect(thrown(() => gradNorm(nest(101)))).toMatch(/^TypeError: gradNorm: grads: a deeper tree/);
     expect(thrown(() => gradNorm(new Map() as Any))).toMatch(

@@ -1,7 +1,7 @@
 import { isFloat32Array, isFloat64Array } from 'node:util/types';
 import { rangeError, show, typeError } from '../../check/errors.js';
 import { checkInteger } from '../../check/options.js';
-import { bufferOf, byteOffsetOf, lengthOf } from '../../check/typed-array.js';
+import { bufferOf, byteOffsetOf, isNumbers, lengthOf } from '../../check/typed-array.js';
 import type { Vector, VectorConstructor } from '../linalg.js';
 
 /**
@@ -54,7 +54,7 @@ export function constructorOf(x0: Vector): VectorConstructor {
  */
 export function copyPoint(who: string, argument: string, given: unknown): Vector {
   if (!isFloat32Array(given) && !isFloat64Array(given)) {
-    const isList = Array.isArray(given) && given.every((v) => typeof v === 'number');
+    const isList = Array.isArray(given) && isNumbers(given);
     const hint = isList ? 'convert it with Float64Array.from(…)' : undefined;
     throw typeError(who, argument, show(given), 'a Float32Array or a Float64Array', hint);
   }

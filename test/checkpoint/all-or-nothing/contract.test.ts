@@ -256,6 +256,11 @@ describe('what cannot be saved', () => {
     ['an ArrayBuffer', { a: new ArrayBuffer(3) }, 'objects["own"].a: an ArrayBuffer'],
     ['a key that is a symbol', { a: { [Symbol('x')]: 1 } }, 'objects["own"].a: an object'],
     ['a cycle', { a: cyclic }, 'an object inside itself'],
+    [
+      'a list of holes',
+      { a: Object.assign([1], { length: 2 ** 32 - 1 }) },
+      'objects["own"].a: a list of 4294967295 with holes',
+    ],
     ['too deep', deep, 'data deeper than 256 levels'],
     ['a detached array', { a: detached }, 'objects["own"].a: a detached Uint8Array'],
   ])('%s', async (_, state, message) => {
