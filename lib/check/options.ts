@@ -130,7 +130,7 @@ export function checkOptions(
       key,
       'unknown option',
       near ?? `one of ${known.join(', ')}`,
-      near === undefined || known.length === 1 ? undefined : `it has ${known.join(', ')}`,
+      near === undefined ? undefined : `it has ${known.join(', ')}`,
     );
   }
 }

@@ -106,7 +106,7 @@ describe('clipGradNorm and clipGradValue', () => {
       );
     }
     expect(thrown(() => clipGradNorm(grad, 1, { P: 2 }))).toBe(
-      'TypeError: clipGradNorm: P: unknown option, expected p',
+      'TypeError: clipGradNorm: P: unknown option, expected p (it has p)',
     );
     expect(thrown(() => clipGradNorm(grad, 1, { order: 2 }))).toMatch(
       /^TypeError: clipGradNorm: order: unknown option, expected /,
