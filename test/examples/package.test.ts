@@ -64,7 +64,7 @@ async function run(code: string): Promise<string[]> {
 }
 
 describe('run', () => {
-  test.each(sample(examples, 70))('$name', async ({ code }) => {
+  test.each(sample(examples, 40))('$name', async ({ code }) => {
     await run(code);
   });
 });

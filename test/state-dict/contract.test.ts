@@ -85,7 +85,7 @@ describe.each(titled(sampledVariants))('%s', (_, c) => {
   );
 });
 
-describe.each(titled(sample(classes, 8)))('%s', (_, c) => {
+describe.each(titled(sample(classes, 5)))('%s', (_, c) => {
   const who = c.declaration.name;
   const dictOf = (more: Options = { ema: 0.5 }) => structuredClone(rig(c, more, 5).optimizer.stateDict()) as Any;
 

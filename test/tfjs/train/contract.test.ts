@@ -59,7 +59,7 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
   beforeAll(() => void vi.spyOn(console, 'warn').mockImplementation(() => {}));
   onBackend(name);
 
-  describe.each(sample(cases, name === 'cpu' ? 9 : 4))('%s %j', (factory, args, exact) => {
+  describe.each(sample(cases, name === 'cpu' ? 6 : 3))('%s %j', (factory, args, exact) => {
     /** Two variables for each optimizer, after `steps` steps with the same gradients, some of them null. */
     function pair(steps: number, mine = make(factory, args), other = theirs(factory, args)) {
       const start = [numbers(12, 1), numbers(5, 2)];

@@ -126,7 +126,7 @@ test('a dict that does not fit is refused and changes nothing', () => {
   const state = dict.state[0];
   const withState = (change: object) => ({ ...dict, state: { 0: { ...state, ...change } } });
   for (const [bad, text] of [
-    [null, /^TypeError: LBFGS\.loadStateDict: options: null/],
+    [null, /^TypeError: LBFGS\.loadStateDict: dict: null/],
     [{ ...dict, version: 2 }, /^RangeError: LBFGS\.loadStateDict: version: 2, expected 1$/],
     [{ ...dict, optimizer: 'Adam' }, /^TypeError: LBFGS\.loadStateDict: optimizer: "Adam", expected "LBFGS"$/],
     [{ ...dict, stepCount: -1 }, /^RangeError: LBFGS\.loadStateDict: stepCount: -1/],
