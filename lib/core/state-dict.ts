@@ -107,13 +107,13 @@ export function loadSettings(
 const warned = new Set<string>();
 
 /**
- * Warns once of options that the live optimizer had and the saved run had not: clipping that the new program asks for is
- * off from now on.
+ * Warns once of options that the live optimizer had and the saved run had not. A new program that asks for clipping would
+ * lose it in silence.
  */
 export function warnOfOptionsOff(who: string, before: Settings, after: Settings): void {
   const isOff = (value: unknown): boolean => value === undefined || value === false;
   const off = Object.keys(before.set).filter((name) => !isOff(before.set[name]) && isOff(after.set[name]));
-  const message = `${who}: the saved run had no ${off.join(', ')}, so it is off, as in that run`;
+  const message = `${who}: switches off ${off.join(', ')}, which the saved run did not have`;
   if (off.length === 0 || warned.has(message)) return;
   warned.add(message);
   process.emitWarning(message, { type: 'SchussWarning', code: 'SCHUSS_OPTION_OFF' });
@@ -147,7 +147,7 @@ export function loadGroup(
 export function checkKeys(who: string, path: string, given: unknown, keys: readonly (string | number)[]): void {
   const fits = Array.isArray(given) && given.length === keys.length;
   const names = new Set<unknown>(fits ? given : []);
-  if (keys.some((key) => !names.has(key))) throw typeError(who, path, show(given), show(keys));
+  if (!fits || keys.some((key) => !names.has(key))) throw typeError(who, path, show(given), show(keys));
 }
 
 /** The state of a param as plain data. Arrays are copied. */

@@ -1,7 +1,7 @@
 // stateDict and loadStateDict: a resumed run continues bit for bit; a damaged dict is refused and changes nothing.
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { type HyperParameter, optimizerHyperParameters } from '../../lib/core/declaration.js';
-import type { Optimizer, StateDict } from '../../lib/index.js';
+import { createOptimizer, type Optimizer, type StateDict } from '../../lib/index.js';
 import {
   type Any,
   betas,
@@ -464,5 +464,24 @@ test('params may have names such as constructor and __proto__', () => {
     for (const o of [optimizer, again]) o.step(of(30));
     expect(Object.values(copy).map(bits)).toEqual(Object.values(params).map(bits));
     refused(TypeError, /grads\["/, () => optimizer.step({}));
+  }
+});
+
+test('loading warns of the options that it switches off, once', () => {
+  const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => {});
+  try {
+    const plain = createOptimizer('adam', numbers(3, 1)).stateDict();
+    const build = () => createOptimizer('adam', numbers(3, 1), { clipNorm: 1, skipNonFinite: true });
+    build().loadStateDict(build().stateDict());
+    expect(warn).not.toHaveBeenCalled();
+    for (let i = 0; i < 2; i++) build().loadStateDict(plain);
+    expect(warn.mock.calls).toEqual([
+      [
+        'Adam.loadStateDict: switches off clipNorm, skipNonFinite, which the saved run did not have',
+        { type: 'SchussWarning', code: 'SCHUSS_OPTION_OFF' },
+      ],
+    ]);
+  } finally {
+    warn.mockRestore();
   }
 });
