@@ -14,7 +14,7 @@ function copyCheckout() {
   for (const folder of ['lib', 'native', 'test']) rmSync(join(copy, folder), { recursive: true, force: true });
   const files = execFileSync('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], { cwd: root });
   for (const file of files.toString().split('\0')) {
-    if (file === '' || file.startsWith('bench/results/') || !existsSync(join(root, file))) continue;
+    if (file === '' || !existsSync(join(root, file))) continue;
     mkdirSync(dirname(join(copy, file)), { recursive: true });
     cpSync(join(root, file), join(copy, file), { preserveTimestamps: true });
   }
