@@ -3,11 +3,11 @@
 // answer of a new kind is kept and mutated further, as a fuzzer guided by coverage does.
 // SCHUSS_HEADER_CASES=10000000 for the full count, SCHUSS_FUZZ_SEED for another seed.
 import { expect, test } from 'vitest';
-import { type Header, headerLength, parseHeader } from '../../lib/checkpoint/header.js';
-import { CheckpointError } from '../../lib/index.js';
-import { random } from '../support/random.js';
-import { readHeader, type Said } from '../support/safetensors-rules.js';
-import { all } from '../support/sample.js';
+import { type Header, headerLength, parseHeader } from '../../../lib/checkpoint/header.js';
+import { CheckpointError } from '../../../lib/index.js';
+import { random } from '../../support/random.js';
+import { readHeader, type Said } from '../../support/safetensors-rules.js';
+import { all } from '../../support/sample.js';
 
 const cases = Number(process.env['SCHUSS_HEADER_CASES'] ?? (all ? 200_000 : 5_000));
 const seed = Number(process.env['SCHUSS_FUZZ_SEED'] ?? 1);
