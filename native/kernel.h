@@ -3,6 +3,7 @@
 // every CPU.
 #pragma once
 #include <stddef.h>
+#include <stdint.h>
 
 /// The constants of the shared prologue and epilogue, which kernels/loop.h applies around the formula in one walk over
 /// memory. Each constants row starts with one Pass. The order is the one of `Pass` in lib/engine/engine.ts.
@@ -96,6 +97,22 @@ struct Float64Kernels {
   void (*addColumns)(const double* const* columns, const double* weights, size_t count, RowRange rows, double* x);
 };
 
+/// Some rows of a table of float32, by their numbers.
+struct TableRows {
+  const float* table;
+  const uint32_t* names;
+  size_t count;
+};
+
+/// What a sparse model reads of its tables. kernels/table_rows.h defines the operations.
+struct TableKernels {
+  void (*gather)(const TableRows& rows, size_t width, float* out);
+  void (*scale)(const TableRows& rows, const float* factors, size_t width, float* out);
+  /// Both have the same count.
+  void (*dots)(const TableRows& a, const TableRows& b, size_t width, float* out);
+  void (*mean)(const TableRows& rows, size_t width, float* out);
+};
+
 /// All code that is compiled for one instruction set.
 struct KernelSet {
   const char* isa;
@@ -110,6 +127,7 @@ struct KernelSet {
   /// x = factor * x
   void (*scale)(float* x, float factor, size_t length);
   Float64Kernels float64;
+  TableKernels tables;
 };
 
 // A kernel spells its state and its constants. The constructor of an optimizer compares the spelling with the

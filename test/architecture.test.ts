@@ -12,6 +12,7 @@ const floors = [
   'cli',
   'tfjs',
   'distributed',
+  'rows',
   'index',
   'checkpoint',
   'training',

@@ -1,6 +1,9 @@
 import type { Block } from './block.js';
 import type { KernelDeclaration } from './kernel.js';
 import type { Linalg } from './linalg.js';
+import type { Rows, TableRows } from './table-rows.js';
+
+export type { Rows };
 
 /** Instruction sets that the kernels are compiled for. */
 export type Isa = 'avx512' | 'avx2' | 'sse2' | 'neon' | 'scalar';
@@ -42,9 +45,6 @@ export const chunkLength = 16384;
 
 /** The same for sums over one matrix row and for Gram matrices: native/kernel.h has the same number. */
 export const pieceLength = 1024;
-
-/** Row numbers of a sparse gradient. @inline */
-export type Rows = Int32Array | Uint32Array;
 
 /** Memory shared by a plan and its optimizer. A step reads it, and writes the outputs of `control`. */
 export interface StepConstants {
@@ -115,6 +115,8 @@ export interface Engine {
   scale(x: Float32Array, factor: number): void;
   /** Vector operations in float64, on float32 or float64 arrays. */
   readonly linalg: Linalg;
+  /** Reads of rows of tables. */
+  readonly tables: TableRows;
   /** Whether `allocate` made the array's memory. Such memory stays valid as long as a step uses it. */
   owns(array: Float32Array): boolean;
   /** Address of an array's memory in bytes. Addresses of arrays on the same memory are comparable. */

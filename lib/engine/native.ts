@@ -5,8 +5,9 @@ import type { KernelDeclaration } from './kernel.js';
 import type { Columns, Linalg, Vector } from './linalg.js';
 import { findAddon } from './prebuilds.js';
 import { referenceLinalg as js } from './reference-linalg.js';
+import type { TableRows } from './table-rows.js';
 
-interface AddonEngine extends Linalg {
+interface AddonEngine extends Linalg, TableRows {
   readonly kernels: readonly {
     readonly name: string;
     readonly state: string;
@@ -98,6 +99,10 @@ const functionsOfEngine = Object.keys({
   addCombination: true,
   gemmInPlace: true,
   gram: true,
+  gatherRows: true,
+  scaleRows: true,
+  dotRows: true,
+  meanRows: true,
 } satisfies Record<Exclude<keyof AddonEngine, 'kernels'>, true>);
 
 /** Refuses an addon that lacks a function. @throws Error */
@@ -221,6 +226,7 @@ export function nativeEngine(addon: Addon, isa: Isa): Engine | undefined {
       };
     },
     linalg: nativeLinalg(native),
+    tables: native,
     sumSquares: native.sumSquares,
     lerp: native.lerp,
     add: native.add,

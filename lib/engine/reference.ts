@@ -3,6 +3,7 @@ import { ArrayBlock, type Block } from './block.js';
 import { Control, chunkLength, type Engine, Fault, Pass, type Plan, type Rows, type StepConstants } from './engine.js';
 import type { KernelDeclaration } from './kernel.js';
 import { dot, referenceLinalg } from './reference-linalg.js';
+import { referenceTableRows } from './reference-table-rows.js';
 import { rowOf, type Tensor, type Work, walk, walkRow, walkWithNorms } from './reference-walk.js';
 
 // The executable specification of native/engine/plan.cpp: the same operations in the same order.
@@ -252,6 +253,7 @@ export const referenceEngine: Engine = {
   confirm: () => {},
   createPlan: (_count, constants) => new ReferencePlan(constants),
   linalg: referenceLinalg,
+  tables: referenceTableRows,
   sumSquares,
   lerp(target, source, rate) {
     const r = f(rate);

@@ -12,6 +12,7 @@
 #include "memory.h"
 #include "ownership.h"
 #include "plan.h"
+#include "table_rows.h"
 
 namespace {
 // sumSquares(x) => number
@@ -72,8 +73,8 @@ Napi::Array describe(Napi::Env env, const KernelSet& set) {
   return kernels;
 }
 
-// engine(isa) => { kernels, sumSquares, lerp, add, scale, and the functions of definePlan and defineLinalg }; undefined
-// if this build or this CPU lacks the instruction set
+// engine(isa) => { kernels, sumSquares, lerp, add, scale, and the functions of definePlan, defineLinalg and
+// defineTableRows }; undefined if this build or this CPU lacks the instruction set
 napi_value engine(napi_env env, napi_callback_info info) {
   Call call(env, info);
   std::string isa;
@@ -93,6 +94,7 @@ napi_value engine(napi_env env, napi_callback_info info) {
     defineFunctions(env, result, functions, sets[i]);
     definePlan(env, result, *sets[i]);
     defineLinalg(env, result, *sets[i]);
+    defineTableRows(env, result, *sets[i]);
     return result;
   }
   return nullptr;

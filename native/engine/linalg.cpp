@@ -7,8 +7,7 @@
 #include <new>
 #include <vector>
 
-#include "auto_tune.h"
-#include "parallel.h"
+#include "blocks.h"
 
 namespace linalg {
 namespace {
@@ -16,29 +15,6 @@ namespace {
 constexpr size_t kCombinationRows = 2048;
 // Rows of all columns that gemmInPlace replaces at a time.
 constexpr size_t kGemmRows = 256;
-// A call that reads and writes fewer bytes does not gain from a second thread, even from one that is awake.
-constexpr size_t kMinSharedBytes = 512 * 1024;
-
-/// Cuts `length` elements of `bytes` bytes each into blocks of `step`, and calls work(i, begin, blockLength) for each
-/// block. Each instantiation tunes its number of threads separately.
-template <class Work>
-void forEachBlock(size_t length, size_t step, size_t bytes, Work work) {
-  const auto block = [=](size_t i) {
-    const size_t begin = i * step, rest = length - begin;
-    work(i, begin, rest < step ? rest : step);
-  };
-  const size_t count = (length + step - 1) / step, maxThreads = parallel::threads();
-  if (maxThreads <= 1 || count < 3 || length * bytes < kMinSharedBytes) {
-    for (size_t i = 0; i < count; ++i) block(i);
-    return;
-  }
-  static thread_local AutoTune autoTune;
-  const size_t threads = parallel::always() ? maxThreads : autoTune.choose(maxThreads);
-  const double start = seconds();
-  parallel::forEach(count, threads, block);
-  autoTune.record((seconds() - start) / static_cast<double>(length * bytes));
-}
-
 /// Memory for `count` partial results, valid until the next call on this thread.
 double* partials(size_t count) {
   static thread_local std::vector<double> numbers;

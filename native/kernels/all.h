@@ -6,6 +6,7 @@
 #include "reduce.h"
 #include "linalg.h"
 #include "loop.h"
+#include "table_rows.h"
 #include "measured_loop.h"
 #include "entry.h"
 
@@ -73,6 +74,7 @@ static constexpr Kernel kKernels[] = {
 #define STRING_(x) #x
 #define STRING(x) STRING_(x)
 extern const KernelSet kernelSet;
-const KernelSet kernelSet = {STRING(ISA), kKernels, sizeof kKernels / sizeof *kKernels, &sumSquares, &lerp, &add,
-                             &scale,      kFloat64};
+const KernelSet kernelSet = {STRING(ISA), kKernels, sizeof kKernels / sizeof *kKernels,
+                             &sumSquares, &lerp,    &add,
+                             &scale,      kFloat64, {&gatherRows, &scaleRows, &dotRows, &meanRow}};
 }  // namespace ISA

@@ -26,7 +26,11 @@ test('every example compiles', () => {
     strict: true,
     skipLibCheck: true,
     noEmit: true,
-    paths: { schuss: [join(root, 'lib', 'index.mts')], 'schuss/tfjs': [join(root, 'lib', 'tfjs', 'index.mts')] },
+    paths: {
+      schuss: [join(root, 'lib', 'index.mts')],
+      'schuss/rows': [join(root, 'lib', 'rows', 'index.mts')],
+      'schuss/tfjs': [join(root, 'lib', 'tfjs', 'index.mts')],
+    },
   });
   const problems = files.flatMap((file, i) => {
     const source = program.getSourceFile(file);

@@ -189,6 +189,20 @@ export class AddonProgram extends Program {
         if (name === 'gram') return { args: [columns, new Float64Array(k * k)] };
         return { args: [columns, Array.from({ length: dice.int(k + 1) }, () => new Float64Array(k))] };
       }
+      case 'gatherRows':
+      case 'scaleRows':
+      case 'dotRows':
+      case 'meanRows': {
+        const [width, count, bags] = [1 + dice.int(20), dice.int(6), dice.int(4)];
+        const rows = (): Int32Array => Int32Array.from({ length: count }, () => dice.int(n + 1));
+        const [table, other] = [this.floats(n * width), this.floats(n * width)];
+        if (name === 'dotRows') return { args: [width, table, rows(), this.floats(count), other, rows()] };
+        if (name === 'scaleRows')
+          return { args: [width, table, rows(), this.floats(count * width), this.floats(count)] };
+        if (name === 'gatherRows') return { args: [width, table, rows(), this.floats(count * width)] };
+        const offsets = Int32Array.from({ length: bags }, (_, i) => Math.floor((i * count) / bags));
+        return { args: [width, table, rows(), this.floats(bags * width), offsets] };
+      }
       case 'threads':
         return { args: [] };
       default:

@@ -171,6 +171,9 @@ function checkpoint(c: Context): Any {
   return { params, optimizer: liveOptimizer(c), metadata: { note: 'x' } };
 }
 
+const matrix = (c: Context): Any => ({ data: c.floats(12), shape: [4, 3] });
+const rowNumbers = (c: Context): Any => Int32Array.from({ length: 4 }, () => c.dice.int(c.dice.chance(0.1) ? 5 : 4));
+
 export function functionArguments(name: string, c: Context): unknown[] {
   const { dice } = c;
   const entry = dice.pick(c.live);
@@ -198,6 +201,10 @@ export function functionArguments(name: string, c: Context): unknown[] {
       }),
       { from: 1e-4, to: 1, steps: 3 + dice.int(4) },
     ],
+    gather: () => [matrix(c), rowNumbers(c), c.floats(12)],
+    scaled: () => [matrix(c), rowNumbers(c), c.floats(4), c.floats(12)],
+    dots: () => [matrix(c), rowNumbers(c), matrix(c), rowNumbers(c), c.floats(4)],
+    meanRows: () => [matrix(c), rowNumbers(c), Int32Array.of(0, dice.int(5)), c.floats(6)],
     averageWeights: () => [
       [
         [c.floats(3), c.floats(4)],

@@ -1,6 +1,7 @@
 // Programs over the public API: every export, every method, valid arguments and arguments made wrong.
 import { inspect } from 'node:util';
 import * as lib from '../../lib/index.js';
+import * as rowFunctions from '../../lib/rows/index.js';
 import type { Any } from '../support/bad-input.js';
 import { allClasses } from '../support/classes.js';
 import { type Context, constructorArguments, functionArguments, methodArguments, optionsOf } from './api-arguments.js';
@@ -20,7 +21,7 @@ export interface Live {
 const isClass = (value: unknown): value is new (...args: unknown[]) => object =>
   typeof value === 'function' && /^class\b/.test(Function.prototype.toString.call(value));
 
-const exported = Object.entries(lib as Record<string, unknown>).filter(
+const exported = Object.entries({ ...lib, ...rowFunctions } as Record<string, unknown>).filter(
   ([name]) => !['Optimizer', 'CheckpointError'].includes(name),
 );
 const functions = exported.filter(([, value]) => typeof value === 'function' && !isClass(value)) as [string, Any][];

@@ -1,0 +1,82 @@
+#pragma once
+// What a sparse model reads of a table: its rows by number. The caller has checked all numbers.
+namespace ISA {
+// Rows ahead of the current one whose lines are requested. Main memory answers within the time of about so many rows.
+constexpr size_t kRowsAhead = 16;
+constexpr size_t kFloatsPerLine = 16;
+
+/// Requests all cache lines of a row, also the last one of a row that begins within a line.
+ALWAYS_INLINE void prefetchRow(const float* row, size_t width) {
+#if defined(__GNUC__)
+  for (size_t i = 0; i < width; i += kFloatsPerLine) __builtin_prefetch(row + i);
+  __builtin_prefetch(row + width - 1);
+#else
+  (void)row, (void)width;
+#endif
+}
+
+/// Calls visit(i, row) for each named row of a table, with rows ahead on their way to the cache.
+template <class Visit>
+ALWAYS_INLINE void forEachRow(const TableRows& rows, size_t width, Visit visit) {
+  for (size_t i = 0; i < rows.count; ++i) {
+    if (i + kRowsAhead < rows.count) prefetchRow(rows.table + rows.names[i + kRowsAhead] * width, width);
+    visit(i, rows.table + rows.names[i] * width);
+  }
+}
+
+/// Calls step(memory, i) for each vector of a row, and for what is left of it.
+template <class Step>
+ALWAYS_INLINE void forEachVector(size_t width, Step step) {
+  size_t i = 0;
+  for (; i + Vec::kLanes <= width; i += Vec::kLanes) step(Whole(), i);
+  if (i < width) step(Part{width - i}, i);
+}
+
+inline void gatherRows(const TableRows& rows, size_t width, float* out) {
+  forEachRow(rows, width, [=](size_t i, const float* row) {
+    float* const target = out + i * width;
+    forEachVector(width, [=](auto memory, size_t k) { memory.store(memory.load(row + k), target + k); });
+  });
+}
+
+/// out[i] = factors[i] * row i
+inline void scaleRows(const TableRows& rows, const float* factors, size_t width, float* out) {
+  forEachRow(rows, width, [=](size_t i, const float* row) {
+    float* const target = out + i * width;
+    const Vec factor(factors[i]);
+    forEachVector(width, [=](auto memory, size_t k) { memory.store(factor * memory.load(row + k), target + k); });
+  });
+}
+
+/// out[i] = the dot product of row i of one table and row i of the other: float64 sums over chunks of kChunk.
+inline void dotRows(const TableRows& a, const TableRows& b, size_t width, float* out) {
+  for (size_t i = 0; i < a.count; ++i) {
+    if (i + kRowsAhead < a.count) {
+      prefetchRow(a.table + a.names[i + kRowsAhead] * width, width);
+      prefetchRow(b.table + b.names[i + kRowsAhead] * width, width);
+    }
+    const float* const x = a.table + a.names[i] * width;
+    const float* const y = b.table + b.names[i] * width;
+    double total = 0;
+    for (size_t begin = 0; begin < width; begin += kChunk) {
+      const size_t length = width - begin < kChunk ? width - begin : kChunk;
+      total = total + dot<float, float>(x + begin, y + begin, length);
+    }
+    out[i] = static_cast<float>(total);
+  }
+}
+
+/// out = the mean of the rows: their float32 sum in the order of their names, divided by their number. 0 if there are
+/// none.
+inline void meanRow(const TableRows& rows, size_t width, float* out) {
+  forEachRow(rows, width, [=](size_t i, const float* row) {
+    forEachVector(width, [=](auto memory, size_t k) {
+      memory.store(i == 0 ? memory.load(row + k) : memory.load(out + k) + memory.load(row + k), out + k);
+    });
+  });
+  const Vec count(static_cast<float>(rows.count));
+  forEachVector(width, [=](auto memory, size_t k) {
+    memory.store(rows.count == 0 ? Vec(0.0f) : memory.load(out + k) / count, out + k);
+  });
+}
+}  // namespace ISA
