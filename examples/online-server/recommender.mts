@@ -1,8 +1,6 @@
 // Learns from events which items a user likes. Each user and each item has a vector; their dot product predicts a click.
-import { readFile } from 'node:fs/promises';
-import { deserialize, serialize } from 'node:v8';
-import { Adagrad, allocate, type StateDict } from 'schuss';
-import { replaceFile } from './replace-file.mjs';
+import { Adagrad, allocate, loadCheckpoint, saveCheckpoint } from 'schuss';
+import { dots, scaled, type Table } from 'schuss/rows';
 
 /** One event: a user was shown an item, and clicked it or not. */
 export interface Event {
@@ -15,12 +13,6 @@ export interface Sizes {
   readonly users: number;
   readonly items: number;
   readonly width: number;
-}
-
-interface Saved {
-  readonly sizes: Sizes;
-  readonly tables: Record<string, Float32Array>;
-  readonly optimizer: StateDict;
 }
 
 const batchSize = 256;
@@ -49,11 +41,14 @@ function rowGrads(width: number) {
   };
 }
 
+type RowGrad = ReturnType<ReturnType<typeof rowGrads>['first']>;
+
 export class Recommender {
   readonly sizes: Sizes;
-  readonly #tables: { users: Float32Array; items: Float32Array; popularity: Float32Array };
+  readonly #params: Record<'users' | 'items' | 'popularity', Table>;
   readonly #optimizer: Adagrad;
   readonly #grads: Record<'users' | 'items' | 'popularity', ReturnType<typeof rowGrads>>;
+  readonly #scores = new Float32Array(batchSize);
   #logLoss = Math.LN2;
 
   constructor(sizes: Sizes) {
@@ -68,7 +63,7 @@ export class Recommender {
     for (const { data } of [params.users, params.items]) {
       for (let k = 0; k < data.length; k++) data[k] = (random() - 0.5) / width;
     }
-    this.#tables = { users: params.users.data, items: params.items.data, popularity: params.popularity.data };
+    this.#params = params;
     this.#grads = { users: rowGrads(width), items: rowGrads(width), popularity: rowGrads(1) };
     // One accumulator per row. A step touches only the rows of the batch, whatever the size of the tables.
     this.#optimizer = new Adagrad(params, { lr: 0.05, rowWise: true });
@@ -86,10 +81,10 @@ export class Recommender {
 
   /** The probability of a click. While a step runs, this may read a half-updated row, which is harmless for a prediction. */
   score(user: number, item: number): number {
-    const { users, items, popularity } = this.#tables;
+    const { users, items, popularity } = this.#params;
     const { width } = this.sizes;
-    let sum = popularity[item]!;
-    for (let k = 0; k < width; k++) sum += users[user * width + k]! * items[item * width + k]!;
+    let sum = popularity.data[item]!;
+    for (let k = 0; k < width; k++) sum += users.data[user * width + k]! * items.data[item * width + k]!;
     return sigmoid(sum);
   }
 
@@ -104,50 +99,38 @@ export class Recommender {
   async learn(events: readonly Event[]): Promise<void> {
     for (let begin = 0; begin < events.length; begin += batchSize) {
       const batch = events.slice(begin, begin + batchSize);
-      for (const [n, event] of batch.entries()) this.#writeGrads(n, event);
-      const { users, items, popularity } = this.#grads;
-      await this.#optimizer.stepAsync(
-        {
-          users: users.first(batch.length),
-          items: items.first(batch.length),
-          popularity: popularity.first(batch.length),
-        },
-        { gradScale: 1 / Math.sqrt(batch.length) },
-      );
+      await this.#optimizer.stepAsync(this.#gradsOf(batch), { gradScale: 1 / Math.sqrt(batch.length) });
     }
   }
 
-  /** Writes the gradient of one event's log loss at position n of the batch. The step adds gradients of the same row. */
-  #writeGrads(n: number, { user, item, clicked }: Event): void {
-    const { width } = this.sizes;
-    const { users, items } = this.#tables;
-    const p = this.score(user, item);
-    const error = p - (clicked ? 1 : 0);
-    this.#logLoss += 0.001 * (-Math.log(Math.max(clicked ? p : 1 - p, 1e-7)) - this.#logLoss);
-    this.#grads.users.rows[n] = user;
-    this.#grads.items.rows[n] = item;
-    this.#grads.popularity.rows[n] = item;
-    this.#grads.popularity.values[n] = error;
-    for (let k = 0; k < width; k++) {
-      this.#grads.users.values[n * width + k] = error * items[item * width + k]!;
-      this.#grads.items.values[n * width + k] = error * users[user * width + k]!;
+  /** The gradients of a batch's log loss. The step adds gradients of the same row. */
+  #gradsOf(batch: readonly Event[]) {
+    const { users, items, popularity } = this.#params;
+    const [ofUsers, ofItems, ofPopularity] = [this.#grads.users, this.#grads.items, this.#grads.popularity].map(
+      (grad) => grad.first(batch.length),
+    ) as [RowGrad, RowGrad, RowGrad];
+    for (const [n, { user, item }] of batch.entries()) {
+      ofUsers.rows[n] = user;
+      ofItems.rows[n] = ofPopularity.rows[n] = item;
     }
+    const scores = dots(users, ofUsers.rows, items, ofItems.rows, this.#scores.subarray(0, batch.length));
+    for (const [n, { item, clicked }] of batch.entries()) {
+      const p = sigmoid(scores[n]! + popularity.data[item]!);
+      this.#logLoss += 0.001 * (-Math.log(Math.max(clicked ? p : 1 - p, 1e-7)) - this.#logLoss);
+      ofPopularity.values[n] = p - (clicked ? 1 : 0); // the gradient for the score
+    }
+    scaled(items, ofItems.rows, ofPopularity.values, ofUsers.values);
+    scaled(users, ofUsers.rows, ofPopularity.values, ofItems.values);
+    return { users: ofUsers, items: ofItems, popularity: ofPopularity };
   }
 
-  /** Saves tables and optimizer to a file, atomically. Do not call it while `learn` runs. */
+  /** Saves tables and optimizer in one file, which a crash leaves whole. Do not call it while `learn` runs. */
   async save(path: string): Promise<void> {
-    const saved: Saved = { sizes: this.sizes, tables: this.#tables, optimizer: this.#optimizer.stateDict() };
-    await replaceFile(path, serialize(saved));
+    await saveCheckpoint(path, { params: this.#params, optimizer: this.#optimizer });
   }
 
-  /** Loads what `save` wrote. Training then continues bit for bit. */
+  /** Loads what `save` wrote. Training then continues bit for bit. A file of other sizes is refused. */
   async load(path: string): Promise<void> {
-    const { sizes, tables, optimizer } = deserialize(await readFile(path)) as Saved;
-    for (const key of ['users', 'items', 'width'] as const) {
-      if (sizes[key] !== this.sizes[key])
-        throw new RangeError(`${path}: ${key} ${sizes[key]}, expected ${this.sizes[key]}`);
-    }
-    this.#optimizer.loadStateDict(optimizer);
-    for (const [name, table] of Object.entries(this.#tables)) table.set(tables[name]!);
+    await loadCheckpoint(path, { params: this.#params, optimizer: this.#optimizer });
   }
 }
