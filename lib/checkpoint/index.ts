@@ -21,6 +21,7 @@ export {
   readSafetensors,
   type SafetensorsFile,
   type WritableTensor,
+  type WritableTensors,
   type WriteSafetensorsOptions,
   writeSafetensors,
 } from './safetensors.js';

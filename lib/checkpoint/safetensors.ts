@@ -16,6 +16,7 @@ import {
 import { type FileContext, fileError } from './errors.js';
 import { createHeader, type NamedBytes, type PlacedTensor } from './header.js';
 import { readTensors, readVerified, withFile } from './read-file.js';
+import { leavesOf } from './tensor-tree.js';
 
 /** A tensor of {@link readSafetensors}: its values as float32, in row-major order, and its shape. */
 export interface ReadTensor {
@@ -39,6 +40,11 @@ export interface ReadSafetensorsOptions {
 
 /** A tensor for {@link writeSafetensors}: a typed array, or one with a shape. */
 export type WritableTensor = TypedArray | { readonly data: TypedArray; readonly shape: readonly number[] };
+
+/** Tensors for {@link writeSafetensors}: a record or a list of them, to any depth. The params of an optimizer are such a tree. */
+export type WritableTensors =
+  | readonly (WritableTensor | WritableTensors)[]
+  | { readonly [name: string]: WritableTensor | WritableTensors };
 
 /** Options of {@link writeSafetensors}. */
 export interface WriteSafetensorsOptions {
@@ -146,8 +152,9 @@ function findTensor(context: FileContext, tensors: readonly PlacedTensor[], name
  *
  * A crash at any moment leaves the old file or the new one, whole. Writes to one path run in the order of the calls.
  *
- * @param tensors Typed arrays by name, each with or without a shape. Without one, the shape is `[length]`. A Float32Array
- *   is stored as F32, a Float64Array as F64, an Int8Array as I8, and so on to a BigUint64Array as U64.
+ * @param tensors Typed arrays by name, each with or without a shape. Without one, the shape is `[length]`. In a tree, such
+ *   as the params of an optimizer, the name is the path: `layers.0.weight`. A Float32Array is stored as F32, a Float64Array as
+ *   F64, an Int8Array as I8, and so on to a BigUint64Array as U64.
  * @param options `metadata`: strings to keep in the file. `signal`: abort it to cancel the write.
  * @throws (rejects) {@link CheckpointError} if the file cannot be written. TypeError, RangeError for arguments that are
  *   not allowed. The signal's reason after an abort. The old file is unchanged in all cases.
@@ -164,7 +171,7 @@ function findTensor(context: FileContext, tensors: readonly PlacedTensor[], name
  */
 export async function writeSafetensors(
   path: string,
-  tensors: Readonly<Record<string, WritableTensor>>,
+  tensors: WritableTensors,
   options: WriteSafetensorsOptions = {},
 ): Promise<void> {
   const who = 'writeSafetensors';
@@ -174,9 +181,10 @@ export async function writeSafetensors(
   const metadata = checkMetadata(who, options['metadata']);
   const signal = options['signal'] === undefined ? undefined : checkSignal(who, options['signal']);
   if (signal !== undefined) checkNotAborted(signal);
-  if (typeof tensors !== 'object' || tensors === null || Array.isArray(tensors) || ArrayBuffer.isView(tensors))
+  const isTree = typeof tensors === 'object' && tensors !== null && !ArrayBuffer.isView(tensors);
+  if (!isTree || (Array.isArray(tensors) && tensors.length === 0))
     throw typeError(who, 'tensors', show(tensors), 'a record of typed arrays, or of { data, shape }');
-  const found = Object.entries(tensors).map(([name, tensor]) => checkTensor(who, name, tensor));
+  const found = leavesOf(who, 'tensors', tensors).map(({ name, value }) => checkTensor(who, name, value));
   // Reading the tensors may have run user code. The copies are made after all of it.
   const named = found.map(({ name, type, data, shape }): NamedBytes => {
     const { dtype } = arrayTypes.get(type) as { dtype: string };

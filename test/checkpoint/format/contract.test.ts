@@ -156,6 +156,29 @@ describe('allowed', () => {
   });
 });
 
+test('a tree of tensors is stored under its paths', async () => {
+  class Layer {
+    readonly weight = { data: Float32Array.of(1, 2), shape: [1, 2] as const };
+    readonly bias = Float32Array.of(3);
+    forward(): number {
+      return this.bias[0]!;
+    }
+  }
+  await writeSafetensors(path, {
+    layers: [new Layer() as Any, { weight: Float32Array.of(4) }],
+    scale: Float32Array.of(5),
+  });
+  const { tensors } = await readSafetensors(path);
+  expect(tensors).toEqual({
+    'layers.0.weight': { data: Float32Array.of(1, 2), shape: [1, 2] },
+    'layers.0.bias': { data: Float32Array.of(3), shape: [1] },
+    'layers.1.weight': { data: Float32Array.of(4), shape: [1] },
+    scale: { data: Float32Array.of(5), shape: [1] },
+  });
+  await writeSafetensors(path, [Float32Array.of(1), Float32Array.of(2)]);
+  expect(Object.keys((await readSafetensors(path)).tensors)).toEqual(['0', '1']);
+});
+
 test('files that are none', async () => {
   mkdirSync(join(folder, 'directory'));
   await refused(readSafetensors(join(folder, 'directory')), 'EISDIR', 'a directory (EISDIR), expected a file');
@@ -172,6 +195,11 @@ describe('arguments', () => {
   const a = new Float32Array(1);
   const detached = new Float32Array(1);
   structuredClone(detached.buffer, { transfer: [detached.buffer] });
+  const cycle = (): Any => {
+    const layer: Any = { w: a };
+    layer.self = layer;
+    return { l: layer };
+  };
   const cases: readonly (readonly [typeof TypeError | typeof RangeError, string, () => Promise<unknown>])[] = [
     [TypeError, 'readSafetensors: path: 1, expected a path', () => readSafetensors(1 as Any)],
     [TypeError, 'readSafetensors: path: "", expected a path', () => readSafetensors('')],
@@ -236,6 +264,17 @@ describe('arguments', () => {
       TypeError,
       'writeSafetensors: metadata: "m", expected a record of strings',
       () => writeSafetensors(path, { a }, { metadata: 'm' as Any }),
+    ],
+    [
+      TypeError,
+      'writeSafetensors: tensors["l.0"].data: undefined',
+      () => writeSafetensors(path, { l: [{} as Any, a] }),
+    ],
+    [TypeError, 'writeSafetensors: tensors["l.self"]: a cycle', () => writeSafetensors(path, cycle())],
+    [
+      RangeError,
+      'writeSafetensors: tensors: "l.w" twice, expected unique names',
+      () => writeSafetensors(path, { 'l.w': a, l: { w: a } }),
     ],
     [TypeError, 'writeSafetensors: signal: {}', () => writeSafetensors(path, { a }, { signal: {} as Any })],
   ];
