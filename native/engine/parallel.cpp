@@ -28,6 +28,15 @@ void pause() {
 #endif
 }
 
+/// A thread's own part of the tasks: contiguous, so that its walk over memory is one stream for the prefetcher. On
+/// cache lines of its own, because every claim writes to it.
+struct alignas(128) Range {
+  std::atomic<size_t> next{0};
+  size_t end = 0;
+};
+// More threads share the ranges.
+constexpr size_t kMaxRanges = 256;
+
 class Pool {
  public:
   void retain() {
@@ -58,8 +67,7 @@ class Pool {
     start(helpers);
     task_ = task;
     context_ = context;
-    count_ = count;
-    next_.store(0, std::memory_order_relaxed);
+    cut(count, helpers + 1);
     seats_.store(static_cast<int64_t>(helpers), std::memory_order_relaxed);
     const uint64_t job = ++jobs_ * 2 + 1;
     state_.store(job);
@@ -69,7 +77,7 @@ class Pool {
       { std::lock_guard<std::mutex> sleeping(sleep_); }
       for (asleep = asleep < helpers ? asleep : helpers; asleep > 0; --asleep) wake_.notify_one();
     }
-    claim();
+    claim(0);
     // This order misses no thread: here the job is closed before inside_ is read; a worker increments inside_ before it
     // checks that the job is open.
     state_.store(job + 1);
@@ -93,8 +101,26 @@ class Pool {
     }
   }
 
-  void claim() {
-    for (size_t i = next_.fetch_add(1); i < count_; i = next_.fetch_add(1)) task_(context_, i);
+  /// Gives each thread a range of the tasks.
+  void cut(size_t count, size_t threads) {
+    rangeCount_ = threads < kMaxRanges ? threads : kMaxRanges;
+    for (size_t r = 0; r < rangeCount_; ++r) {
+      ranges_[r].next.store(count * r / rangeCount_, std::memory_order_relaxed);
+      ranges_[r].end = count * (r + 1) / rangeCount_;
+    }
+  }
+
+  /// Runs the tasks of a thread's own range, then those that are left of the others: a thread that is late or slow
+  /// loses them one by one.
+  void claim(size_t seat) {
+    for (size_t k = 0; k < rangeCount_; ++k) {
+      Range& range = ranges_[(seat + k) % rangeCount_];
+      // Reading first keeps the line of a finished range shared.
+      while (range.next.load(std::memory_order_relaxed) < range.end) {
+        const size_t i = range.next.fetch_add(1);
+        if (i < range.end) task_(context_, i);
+      }
+    }
   }
 
   void work() {
@@ -104,7 +130,10 @@ class Pool {
       if (state == 0) return;
       seen = state;
       inside_.fetch_add(1);
-      if (state_.load() == state && seats_.fetch_sub(1) > 0) claim();
+      if (state_.load() == state) {
+        const int64_t seat = seats_.fetch_sub(1);
+        if (seat > 0) claim(static_cast<size_t>(seat));
+      }
       inside_.fetch_sub(1);
     }
   }
@@ -140,8 +169,8 @@ class Pool {
   // The job; written only while inside_ is 0.
   void (*task_)(void*, size_t) = nullptr;
   void* context_ = nullptr;
-  size_t count_ = 0;
-  std::atomic<size_t> next_{0};
+  size_t rangeCount_ = 0;
+  Range ranges_[kMaxRanges];
   std::atomic<int64_t> seats_{0};  ///< number of threads that may still join
 
   std::atomic<uint64_t> state_{0};  ///< odd: job number state_ / 2 is open
