@@ -16,6 +16,9 @@ export type HyperParameterTable = Readonly<Record<string, HyperParameter>>;
 
 const none: readonly number[] = [];
 
+/** The place of the moving average among the blocks of a param: behind all others. */
+const emaPlace = 4;
+
 /**
  * The groups and params of one optimizer, their state arrays, and the native plan that addresses them. Every change is
  * all or nothing: it allocates and checks first, and then assigns.
@@ -347,11 +350,11 @@ export class ParamStore {
   #createState(param: ParamState, kernel: string, settings: Settings): Map<string, Block> {
     const names = this.#declaration.kernels[kernel]!.state;
     return new Map(
-      names.map((name) => {
+      names.map((name, place) => {
         const length = this.#stateLength(kernel, name, param);
         const old = param.state.get(name);
         if (old?.length === length) return [name, old];
-        const block = this.engine.createBlock(length);
+        const block = this.engine.createBlock(length, param.data, place);
         const start = this.#formula.initial(name, settings.resolved);
         if (start !== 0) block.fill(start);
         return [name, block];
@@ -360,7 +363,7 @@ export class ParamStore {
   }
 
   #copyOf(data: Float32Array): Block {
-    const copy = this.engine.createBlock(lengthOf(data));
+    const copy = this.engine.createBlock(lengthOf(data), data, emaPlace);
     copy.write(data);
     return copy;
   }

@@ -61,7 +61,8 @@ export class ArrayBlock implements Block {
 
 /** The addon's functions for blocks. */
 export interface BlockFunctions {
-  createBlock(length: number): object | undefined;
+  /** @param offset Where in a page of memory a large block begins, in bytes. */
+  createBlock(length: number, offset?: number): object | undefined;
   readBlock(block: object, array: Float32Array): void;
   writeBlock(block: object, array: Float32Array): void;
   fillBlock(block: object, value: number): void;

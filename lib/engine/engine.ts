@@ -126,8 +126,13 @@ export interface Engine {
   /** @param always For tests: use all threads wherever there is work for them, even if that is slower. */
   setThreads(n: number, always?: boolean): void;
   allocate(length: number): Float32Array;
-  /** A new block of zeros. @throws RangeError if there is not enough memory */
-  createBlock(length: number): Block;
+  /**
+   * A new block of zeros.
+   * @param param The param that the block is state of: the block is placed so that a step walks both at full speed.
+   * @param place Its place among the blocks of the param.
+   * @throws RangeError if there is not enough memory
+   */
+  createBlock(length: number, param: Float32Array, place: number): Block;
   /** Zeros in an ordinary ArrayBuffer, which can be transferred. Large ones are in memory that is quick to fill. */
   zeros(length: number): Float32Array;
 }

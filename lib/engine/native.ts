@@ -119,6 +119,14 @@ function differs(spelled: string, declared: readonly string[]): boolean {
 const alignment = 64;
 
 /**
+ * Bytes between the places of a param and of its blocks within a page. A store delays a load that follows it if both have
+ * nearly the same place in their pages, so no two arrays of a walk may. This distance keeps up to six apart, and a multiple of
+ * 64 lets all of them reach a cache line's beginning together.
+ */
+const blockDistance = 640;
+const pageSize = 4096;
+
+/**
  * Ordinary buffers that `allocate` returned: the runtime allows no external memory, or too much of it waits for the
  * event loop to free it. A step on such memory never leaves JavaScript's thread.
  */
@@ -236,8 +244,9 @@ export function nativeEngine(addon: Addon, isa: Isa): Engine | undefined {
     address: addon.address,
     owns: (array) => addon.owns(array) || ordinary.has(bufferOf(array)),
     allocate,
-    createBlock(length) {
-      const handle = hasExternalMemory(addon) ? addon.createBlock(length) : undefined;
+    createBlock(length, param, place) {
+      const offset = (addon.address(param) + blockDistance * (place + 1)) % pageSize;
+      const handle = hasExternalMemory(addon) ? addon.createBlock(length, offset) : undefined;
       if (handle !== undefined) return new NativeBlock(addon, zeros, handle, length);
       try {
         return new ArrayBlock(allocate(length));

@@ -39,18 +39,25 @@ napi_value allocate(napi_env env, napi_callback_info info) {
   return array;
 }
 
-// createBlock(length) => Block, zeroed; undefined if there is not enough memory, or if too much waits for the event
-// loop: the memory of a block does not, but that of its views does
+// createBlock(length, offset?) => Block, zeroed, `offset` bytes into a page if it is large; undefined if there is not
+// enough memory, or if too much waits for the event loop: the memory of a block does not, but that of its views does
 napi_value createBlock(napi_env env, napi_callback_info info) {
   Call call(env, info);
   size_t length;
-  if (!call.integer(0, "length", kMaxLength, &length)) return nullptr;
+  size_t offset = 0;
+  if (!call.integer(0, "length", kMaxLength, &length) ||
+      (!call.isUndefined(1) && !call.integer(1, "offset", allocator::kPage, &offset)))
+    return nullptr;
+  if (offset % sizeof(float) != 0) {
+    throwRangeError(env, "schuss: offset: not a multiple of 4");
+    return nullptr;
+  }
   const size_t bytes = length * sizeof(float);
   willAllocate(env, bytes);
   napi_value owner;
   if (isWaiting(env)) return nullptr;
   if (napi_create_object(env, &owner) != napi_ok) return nullptr;
-  void* const memory = allocator::allocate(bytes);
+  void* const memory = allocator::allocate(bytes, offset);
   if (memory == nullptr) return nullptr;
   int64_t total;
   napi_adjust_external_memory(env, static_cast<int64_t>(bytes), &total);

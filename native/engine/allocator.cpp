@@ -8,6 +8,8 @@
 
 namespace allocator {
 namespace {
+constexpr size_t kMinPlaced = 16 * 1024;
+
 struct Block {
   void* memory;  ///< from calloc
   uintptr_t end;
@@ -33,11 +35,13 @@ Registry& registry() {
 }
 }  // namespace
 
-void* allocate(size_t bytes) {
+void* allocate(size_t bytes, size_t offset) {
+  const size_t modulus = offset > 0 && bytes >= kMinPlaced ? kPage : kAlignment;
   // calloc maps large blocks from the system, whose zeroed pages cost nothing until they are touched.
-  void* memory = calloc(1, bytes + kAlignment);
+  void* memory = calloc(1, bytes + modulus);
   if (memory == nullptr) return nullptr;
-  const uintptr_t begin = (reinterpret_cast<uintptr_t>(memory) + kAlignment - 1) & ~(kAlignment - 1);
+  const uintptr_t address = reinterpret_cast<uintptr_t>(memory);
+  const uintptr_t begin = address + (((modulus == kPage ? offset : 0) - address) & (modulus - 1));
   const std::lock_guard<std::mutex> lock(registry().mutex);
   registry().blocks[begin] = {memory, begin + (bytes > 0 ? bytes : 1), 1};
   return reinterpret_cast<void*>(begin);

@@ -7,8 +7,12 @@ namespace allocator {
 
 constexpr size_t kAlignment = 64;
 
-/// Returns a block with a reference count of 1, or null if there is not enough memory.
-void* allocate(size_t bytes);
+constexpr size_t kPage = 4096;
+
+/// Returns a block with a reference count of 1, or null if there is not enough memory. It begins `offset` bytes after a
+/// multiple of kPage; a small block begins at a multiple of kAlignment instead, because the slack would cost more than
+/// it gains.
+void* allocate(size_t bytes, size_t offset = 0);
 /// Adds a reference to the block that `pointer` points into. Returns false if there is no such block.
 bool retain(const void* pointer);
 /// Removes a reference from the block that `pointer` points into, and frees the block with the last one. Does nothing

@@ -33,6 +33,20 @@ TEST("allocator: a block is aligned and zeroed, and has one reference") {
   }
 }
 
+TEST("allocator: a large block begins where it should within a page, a small one at a multiple of 64") {
+  for (size_t offset : {4, 16, 64, 656, 4092}) {
+    unsigned char* const large = static_cast<unsigned char*>(allocator::allocate(100000, offset));
+    CHECK_EQUAL(reinterpret_cast<uintptr_t>(large) % allocator::kPage, offset);
+    for (size_t i = 0; i < 100000; ++i) CHECK_EQUAL(large[i], 0);
+    memset(large, 1, 100000);
+    CHECK(!allocator::retain(large + 100000));
+    CHECK_EQUAL(drain(large), 1);
+    unsigned char* const small = static_cast<unsigned char*>(allocator::allocate(1000, offset));
+    CHECK_EQUAL(reinterpret_cast<uintptr_t>(small) % allocator::kAlignment, 0);
+    CHECK_EQUAL(drain(small), 1);
+  }
+}
+
 TEST("allocator: retain takes any pointer into a block, and none outside") {
   for (size_t bytes : {1, 4, 100, 4096}) {
     char* const block = static_cast<char*>(allocator::allocate(bytes));

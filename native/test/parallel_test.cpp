@@ -59,6 +59,26 @@ TEST("parallel: no more threads take part than requested, even if the pool has m
   CHECK_EQUAL(threadsOf(0), 1);
 }
 
+TEST("parallel: each thread runs a contiguous range, and a thread that is held up loses what is left of it") {
+  const Environment environment(2);
+  constexpr size_t kCount = 40;
+  for (int round = 0; round < 10; ++round) {
+    const std::thread::id caller = std::this_thread::get_id();
+    std::vector<std::thread::id> ran(kCount);
+    std::atomic<bool> isHeldUp{false};
+    const auto task = [&](size_t i) {
+      ran[i] = std::this_thread::get_id();
+      if (ran[i] != caller && !isHeldUp.exchange(true)) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      if (ran[i] == caller) std::this_thread::sleep_for(std::chrono::microseconds(50));
+    };
+    parallel::forEach(kCount, 2, task);
+    for (size_t i = 0; i < kCount / 2; ++i) CHECK(ran[i] == caller);
+    size_t ofHelper = 0;
+    for (const std::thread::id& thread : ran) ofHelper += thread != caller;
+    CHECK(ofHelper <= 1);
+  }
+}
+
 TEST("parallel: threads returns the value of setThreads") {
   for (size_t threads : {1, 5}) {
     parallel::setThreads(threads, true);

@@ -151,8 +151,9 @@ export class AddonProgram extends Program {
       case 'setThreads':
         return { args: [1 + dice.int(4), dice.chance(0.5)] };
       case 'allocate':
-      case 'createBlock':
         return { args: [n] };
+      case 'createBlock':
+        return { args: dice.chance(0.5) ? [n] : [dice.pick([n, 5000]), 4 * dice.int(1025)] };
       case 'readBlock':
       case 'writeBlock':
         return { args: [this.#block(n), this.floats(n)] };
