@@ -44,12 +44,13 @@ size_t AutoTune::levels() const {
   return count;
 }
 
-size_t AutoTune::choose(size_t maxThreads) {
+size_t AutoTune::choose(size_t maxThreads, size_t first) {
   if (maxThreads != maxThreads_) {
     *this = AutoTune();
     maxThreads_ = maxThreads;
     warmup_ = kWarmupSteps;
     untilTrial_ = interval_ = kFirstInterval;
+    while (best_ + 1 < levels() && threadsAt(best_ + 1) <= first) ++best_;
   }
   return threadsAt(trialSteps_ > 0 ? trial_ : best_);
 }
@@ -61,7 +62,9 @@ void AutoTune::record(double secondsPerFloat) {
   }
   if (trialSteps_ > 0) {
     if (trialSteps_ < kTrialSteps) costs_[trial_].add(secondsPerFloat);
-    if (--trialSteps_ == 0) endTrial();
+    // One stall shows enough: a trial that goes on would cost more than it could gain for a long time.
+    const bool isStall = trialSteps_ < kTrialSteps && secondsPerFloat > kStall * costs_[best_].mean();
+    if (--trialSteps_ == 0 || isStall) endTrial();
     return;
   }
   costs_[best_].add(secondsPerFloat);
@@ -77,6 +80,7 @@ void AutoTune::startTrial() {
 }
 
 void AutoTune::endTrial() {
+  trialSteps_ = 0;
   const double ratio = costs_[trial_].mean() / costs_[best_].mean();
   if (ratio < kFaster) {
     best_ = trial_;

@@ -5,12 +5,14 @@
 double seconds();
 
 /// Finds the fastest number of threads for the steps of a plan by measuring. It depends on the size of the tensors, on
-/// whether the threads are awake, and on other work of the machine. The search starts with one thread. Most steps use
-/// the best number so far; now and then a trial of a few steps uses the next larger or smaller one.
+/// whether the threads are awake, and on other work of the machine. The search starts with the number that should be
+/// best on an idle machine. Most steps use the best number so far; now and then a trial of a few steps uses the next
+/// larger or smaller one.
 class AutoTune {
  public:
-  /// Returns the number of threads for the next step, at most `maxThreads`. Starts again if `maxThreads` has changed.
-  size_t choose(size_t maxThreads);
+  /// Returns the number of threads for the next step, at most `maxThreads`. Starts again if `maxThreads` has changed:
+  /// with at most `first` threads.
+  size_t choose(size_t maxThreads, size_t first);
   /// Records the time of that step, divided by the floats that it read.
   void record(double secondsPerFloat);
 

@@ -64,7 +64,9 @@ void Plan::run() {
   control.applied = 1;
   const size_t maxThreads = parallel::threads();
   const bool isShared = maxThreads > 1 && traffic_ >= kMinSharedTraffic && partition_.taskCount() > 1;
-  threads_ = !isShared ? 1 : parallel::always() ? maxThreads : autoTune_.choose(maxThreads);
+  threads_ = !isShared            ? 1
+             : parallel::always() ? maxThreads
+                                  : autoTune_.choose(maxThreads, 2 * traffic_ / kMinSharedTraffic);
   const double start = isShared ? seconds() : 0;
   float gradScale = static_cast<float>(control.gradScale);
   if (control.measureNorm != 0) {
