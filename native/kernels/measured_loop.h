@@ -49,29 +49,62 @@ ALWAYS_INLINE void walkColumns(const Pass& pass, const K& kernel, const Span& sp
   }
 }
 
+/// Sum of squares of a stream of floats, with the bits of sumSquares.
+class SquareSum {
+ public:
+  /// Adds kVirtualLanes floats.
+  ALWAYS_INLINE void add(const float* x) {
+    for (size_t r = 0; r < kRegisters; ++r) {
+      const Double value = Double::load(x + r * Double::kLanes);
+      sums_[r] = sums_[r] + value * value;
+    }
+  }
+  /// Adds the last floats, fewer than kVirtualLanes, and returns the sum.
+  ALWAYS_INLINE double finish(const float* x, size_t length) {
+    double lanes[kVirtualLanes];
+    for (size_t r = 0; r < kRegisters; ++r) sums_[r].store(lanes + r * Double::kLanes);
+    for (size_t i = 0; i < length; ++i) {
+      lanes[i] = lanes[i] + static_cast<double>(x[i]) * static_cast<double>(x[i]);
+    }
+    return foldLanes(lanes);
+  }
+
+ private:
+  static constexpr size_t kRegisters = kVirtualLanes / Double::kLanes;
+  Double sums_[kRegisters];
+};
+
 /// Adds the sums of squares of two vectors to `sums`. They are the param and the gradient, unless the kernel's
 /// `measure` replaces them. `measure` may also change the state.
 template <class K, size_t... S>
 ALWAYS_INLINE void walkNorms(const Pass pass, const K kernel, const Span span, double* sums, Indices<S...>) {
   const State<K, Indices<S...>> state(span);
-  float firsts[kPiece], seconds[kPiece];
   for (size_t begin = 0; begin < span.length; begin += kPiece) {
-    const size_t length = span.length - begin < kPiece ? span.length - begin : kPiece;
-    const auto measureVector = [&](auto memory, size_t i) {
-      const Vec param = memory.load(span.param + begin + i);
-      const Vec grad = prologue<true>(pass, param, memory.load(span.grad + begin + i));
-      Vec values[sizeof...(S) + 1] = {state.template load<S>(memory, span, begin + i)..., Vec(0.0f)};
+    const size_t end = span.length - begin < kPiece ? span.length : begin + kPiece;
+    float firsts[kVirtualLanes], seconds[kVirtualLanes];
+    const auto measureVector = [&](auto memory, size_t i, size_t lane) {
+      const Vec param = memory.load(span.param + i + lane);
+      const Vec grad = prologue<true>(pass, param, memory.load(span.grad + i + lane));
+      Vec values[sizeof...(S) + 1] = {state.template load<S>(memory, span, i + lane)..., Vec(0.0f)};
       Vec first = param, second = grad;
       kernel.measure(param, grad, values[S]..., first, second);
-      (state.template store<S>(memory, values[S], span, begin + i), ...);
-      memory.store(first, firsts + i);
-      memory.store(second, seconds + i);
+      (state.template store<S>(memory, values[S], span, i + lane), ...);
+      memory.store(first, firsts + lane);
+      memory.store(second, seconds + lane);
     };
-    size_t i = 0;
-    for (; i + Vec::kLanes <= length; i += Vec::kLanes) measureVector(Whole(), i);
-    if (i < length) measureVector(Part{length - i}, i);
-    sums[0] = sums[0] + sumSquares(firsts, length);
-    sums[1] = sums[1] + sumSquares(seconds, length);
+    // Both sums are in registers beside the formula: while one addition waits, the other and the memory go on.
+    SquareSum first, second;
+    size_t i = begin;
+    for (; i + kVirtualLanes <= end; i += kVirtualLanes) {
+      for (size_t lane = 0; lane < kVirtualLanes; lane += Vec::kLanes) measureVector(Whole(), i, lane);
+      first.add(firsts);
+      second.add(seconds);
+    }
+    size_t lane = 0;
+    for (; i + lane + Vec::kLanes <= end; lane += Vec::kLanes) measureVector(Whole(), i, lane);
+    if (i + lane < end) measureVector(Part{end - i - lane}, i, lane);
+    sums[0] = sums[0] + first.finish(firsts, end - i);
+    sums[1] = sums[1] + second.finish(seconds, end - i);
   }
 }
 }  // namespace ISA
