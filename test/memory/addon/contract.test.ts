@@ -107,6 +107,17 @@ describe('a plan', () => {
     expect(Array.from({ length: given.param.length }, (_, i) => given.param[i])).not.toContain(-0.5);
   });
 
+  test('a detached moving average is a fault, and nothing changes', () => {
+    const { step, control, param } = plan();
+    const ema = new Float32Array(4);
+    native.setTensor(step, 0, 'sgd', param, [], ema, 0);
+    native.setGrad(step, 0, new Float32Array(4).fill(1));
+    detach(ema);
+    step();
+    expect(control[8]).toBe(2);
+    expect([...param]).toEqual([0, 0, 0, 0]);
+  });
+
   test('rows and values that are detached after they were registered', () => {
     for (const which of [0, 1]) {
       const { step, control, param } = plan();
