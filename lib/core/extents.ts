@@ -39,24 +39,25 @@ export function union(extents: readonly Extent[]): Extent[] {
 
 /** Refuses an extent that overlaps one of `sorted`, which are disjoint and in address order. @throws RangeError */
 export function checkApart(who: string, extent: Extent, sorted: readonly Extent[]): void {
-  const other = overlapping(extent, sorted);
+  const other = overlapping(extent.start, extent.end, sorted);
   if (other !== undefined) throw rangeError(who, extent.path, `memory shared with ${other.path}`, 'separate memory');
 }
 
 /** The first of `extents` that overlaps one of `sorted`. */
 export function sharing(extents: readonly Extent[], sorted: readonly Extent[]): Extent | undefined {
-  return extents.find((extent) => overlapping(extent, sorted) !== undefined);
+  return extents.find((extent) => overlapping(extent.start, extent.end, sorted) !== undefined);
 }
 
-function overlapping(extent: Extent, sorted: readonly Extent[]): Extent | undefined {
-  if (extent.end === extent.start) return undefined;
+/** The first of `sorted` that overlaps the memory from `start` to `end`. */
+export function overlapping(start: number, end: number, sorted: readonly Extent[]): Extent | undefined {
+  if (end === start) return undefined;
   let low = 0;
   let high = sorted.length;
   while (low < high) {
     const middle = (low + high) >> 1;
-    if (sorted[middle]!.end <= extent.start) low = middle + 1;
+    if (sorted[middle]!.end <= start) low = middle + 1;
     else high = middle;
   }
   const next = sorted[low];
-  return next !== undefined && next.start < extent.end ? next : undefined;
+  return next !== undefined && next.start < end ? next : undefined;
 }

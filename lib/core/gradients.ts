@@ -11,7 +11,7 @@ import {
 } from '../check/typed-array.js';
 import type { Plan, Rows } from '../engine/engine.js';
 import { isPinned, notPinned } from '../engine/memory.js';
-import { checkApart, disjoint, type Extent, extentOf, union } from './extents.js';
+import { checkApart, disjoint, type Extent, extentOf, overlapping, union } from './extents.js';
 import type { ParamState } from './param-state.js';
 import type { ParamStore } from './param-store.js';
 import { isSparseGrad } from './params.js';
@@ -97,6 +97,7 @@ export class Gradients {
       const param = params[i]!;
       const grad = grads[i]!;
       if (grad === null || (grad === param.grad && !isWritten)) continue;
+      if (!isWritten && isFloat32(grad) && this.#setApart(plan, i, param, grad)) continue;
       const extent = this.#setGrad(plan, i, param, grad);
       checkApart(name, extent, extents);
       values.push(extent);
@@ -175,6 +176,8 @@ export class Gradients {
   }
 
   #check(param: ParamState, grad: Float32Array | ReadSparseGrad): void {
+    // Most gradients are right, and their path is never needed. An array of length 0 may be detached.
+    if (isFloat32(grad) && param.length > 0 && lengthOf(grad) === param.length) return;
     const path = this.#pathOf(param);
     if (grad instanceof ReadSparseGrad) {
       this.#checkSparse(param, path, grad);
@@ -209,6 +212,14 @@ export class Gradients {
         show(rows),
         `a Uint32Array for the ${param.length / size} rows of ${param.path}`,
       );
+  }
+
+  /** Registers a dense gradient. Returns whether it is apart from all params: then no error needs its extent. */
+  #setApart(plan: Plan, index: number, param: ParamState, grad: Float32Array): boolean {
+    param.grad = grad;
+    const start = plan.setGrad(index, grad);
+    const end = start + param.length * Float32Array.BYTES_PER_ELEMENT;
+    return overlapping(start, end, this.#store.extents) === undefined;
   }
 
   #setGrad(plan: Plan, index: number, param: ParamState, grad: Float32Array | ReadSparseGrad): Extent {

@@ -12,6 +12,8 @@ export class Group {
   readonly tensors: readonly Tensor[];
   /** Index of its first param in the optimizer. */
   readonly begin: number;
+  /** Index after its last param. */
+  readonly end: number;
   readonly settings: Settings;
   // The values of the current step that all kernels share.
   gradScale = 1;
@@ -23,11 +25,8 @@ export class Group {
     this.given = given;
     this.tensors = tensors;
     this.begin = begin;
+    this.end = begin + tensors.length;
     this.settings = settings;
-  }
-
-  get end(): number {
-    return this.begin + this.tensors.length;
   }
 
   /** Computes the values that all kernels share. Does nothing while the settings are those of the last step. */

@@ -14,8 +14,6 @@ import { Structure } from './structure.js';
 /** Hyper-parameters by name. */
 export type HyperParameterTable = Readonly<Record<string, HyperParameter>>;
 
-const none: readonly number[] = [];
-
 /** The place of the moving average among the blocks of a param: behind all others. */
 const emaPlace = 4;
 
@@ -247,36 +245,51 @@ export class ParamStore {
    * have no gradient in this step are marked in `rowOf` and skipped.
    */
   writeConstants(): void {
-    const { rows, stride, rowOf } = this.stepConstants;
-    const ema = this.#global.resolved['ema'] as number | undefined;
+    const { groups, params } = this;
+    const { rowOf } = this.stepConstants;
     let row = -1;
-    for (const group of this.groups) {
-      const { resolved } = group.settings;
+    for (let g = 0; g < groups.length; g++) {
+      const group = groups[g]!;
       group.resolveShared(this.#declaration.decay);
       let last: ParamState | undefined;
-      let scalars = none;
       for (let i = group.begin; i < group.end; i++) {
         if (rowOf[i]! < 0) continue;
-        const param = this.params[i]!;
+        const param = params[i]!;
         if (last === undefined || last.step !== param.step || !sameNumbers(last.scalars, param.scalars)) {
           row++;
-          const t = param.step + 1;
-          const at = row * stride;
-          rows[at + Pass.gradScale] = group.gradScale;
-          rows[at + Pass.clipValue] = group.clipValue;
-          rows[at + Pass.l2] = group.l2;
-          rows[at + Pass.decayFactor] = group.decayFactor;
-          rows[at + Pass.emaRate] = ema === undefined ? 0 : 1 - ema;
-          rows[at + Pass.emaStart] = t === 1 ? 1 : 0;
-          const constants = this.#formula.constants(resolved, t, param.scalars);
-          for (let c = 0; c < constants.length; c++) rows[at + Pass.length + c] = constants[c] as number;
-          scalars = param.scalars.length > 0 ? this.#formula.scalarsAfter(resolved, t, param.scalars) : param.scalars;
+          this.#writeRow(row, group, param);
           last = param;
         }
         rowOf[i] = row;
-        param.nextScalars = scalars;
+        if (param.nextScalars !== last.nextScalars) param.nextScalars = last.nextScalars;
       }
     }
+  }
+
+  #writeRow(row: number, group: Group, param: ParamState): void {
+    const { rows, stride } = this.stepConstants;
+    const { resolved } = group.settings;
+    const ema = this.#global.resolved['ema'] as number | undefined;
+    const t = param.step + 1;
+    const at = row * stride;
+    rows[at + Pass.gradScale] = group.gradScale;
+    rows[at + Pass.clipValue] = group.clipValue;
+    rows[at + Pass.l2] = group.l2;
+    rows[at + Pass.decayFactor] = group.decayFactor;
+    rows[at + Pass.emaRate] = ema === undefined ? 0 : 1 - ema;
+    rows[at + Pass.emaStart] = t === 1 ? 1 : 0;
+    const constants = this.#formula.constants(resolved, t, param.scalars);
+    for (let c = 0; c < constants.length; c++) rows[at + Pass.length + c] = constants[c]!;
+    param.nextScalars =
+      param.scalars.length > 0 ? this.#formula.scalarsAfter(resolved, t, param.scalars) : param.scalars;
+  }
+
+  /** Whether a param takes its first update in the current step. */
+  get hasNewParams(): boolean {
+    const { params } = this;
+    const { rowOf } = this.stepConstants;
+    for (let i = 0; i < params.length; i++) if (params[i]!.step === 0 && rowOf[i]! >= 0) return true;
+    return false;
   }
 
   /** Counts the update of each param that took part in an applied step. */
@@ -287,7 +300,7 @@ export class ParamStore {
       if (rowOf[i]! < 0) continue;
       const param = params[i]!;
       param.step++;
-      param.scalars = param.nextScalars;
+      if (param.scalars !== param.nextScalars) param.scalars = param.nextScalars;
     }
   }
 

@@ -45,6 +45,26 @@ class Powers {
   }
 }
 
+/**
+ * `base ** exponent`, with the last few results remembered: it is slow, and a step asks for the same ones again. The
+ * cache does not change the result.
+ */
+export function rememberedPow(base: number, exponent: number): number {
+  for (let i = 0; i < results.length; i++) {
+    const known = results[i]!;
+    if (known.base === base && known.exponent === exponent) return known.result;
+  }
+  const oldest = results[next]!;
+  next = (next + 1) % results.length;
+  oldest.base = base;
+  oldest.exponent = exponent;
+  oldest.result = base ** exponent;
+  return oldest.result;
+}
+
+const results = Array.from({ length: 4 }, () => ({ base: Number.NaN, exponent: Number.NaN, result: Number.NaN }));
+let next = 0;
+
 /** The bases in use, the newest first. Adam uses two. */
 const recent: Powers[] = [];
 

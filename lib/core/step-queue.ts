@@ -12,6 +12,8 @@ interface Job {
 
 /** The params of all pending steps of this JavaScript thread. */
 const pending = new Set<readonly Extent[]>();
+/** Whether `pending` has any. Every step looks. */
+let isAnyPending = false;
 
 /** The gradients of each pending step of this JavaScript thread. */
 const pendingGrads = new Set<readonly Extent[]>();
@@ -30,7 +32,7 @@ export function checkNotInFlight(who: string, extentsOf: () => readonly Extent[]
 
 /** Refuses params that a pending step of another optimizer changes. @throws TypeError */
 export function checkSettled(who: string, params: readonly Extent[], own?: readonly Extent[]): void {
-  if (pending.size === 0) return;
+  if (!isAnyPending) return;
   for (const others of pending) if (others !== own) refuseShared(who, params, others);
 }
 
@@ -137,6 +139,7 @@ export class StepQueue {
     if (this.isEmpty) {
       this.#params = params;
       pending.add(params);
+      isAnyPending = true;
     }
     this.#waiting.push(waiting);
     this.#next();
@@ -163,6 +166,8 @@ export class StepQueue {
   }
 
   #settle(): void {
-    if (this.isEmpty) pending.delete(this.#params);
+    if (!this.isEmpty) return;
+    pending.delete(this.#params);
+    isAnyPending = pending.size > 0;
   }
 }

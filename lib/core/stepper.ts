@@ -195,7 +195,8 @@ export class Stepper {
     if (next > Number.MAX_SAFE_INTEGER)
       throw rangeError(this.#name, 'stepCount', String(this.stepCount), 'fewer steps: float64 counts no further');
     this.#global.resolve(next);
-    for (const group of this.#store.groups) group.settings.resolve(next);
+    const { groups } = this.#store;
+    for (let g = 0; g < groups.length; g++) groups[g]!.settings.resolve(next);
   }
 
   /** Checks all memory that the step touches, then writes the control block and the constants rows. */
@@ -260,7 +261,7 @@ export class Stepper {
   /** Prepares the state of params before their first update. */
   #startParams(grads: readonly ReadGrad[], maySkip: boolean): void {
     const start = this.#start;
-    if (start === undefined && this.watcher === undefined) return;
+    if ((start === undefined && this.watcher === undefined) || !this.#store.hasNewParams) return;
     this.#store.checkParams();
     this.#gradients.checkAgain(grads);
     this.#started.length = 0;

@@ -7,6 +7,12 @@ import { findAddon } from './prebuilds.js';
 import { referenceLinalg as js } from './reference-linalg.js';
 import type { TableRows } from './table-rows.js';
 
+/** A plan of the addon. Without arguments it steps. With them it registers a gradient and returns its address. */
+interface AddonPlan {
+  (): void;
+  (index: number, grad: Float32Array): number;
+}
+
 interface AddonEngine extends Linalg, TableRows {
   readonly kernels: readonly {
     readonly name: string;
@@ -17,9 +23,9 @@ interface AddonEngine extends Linalg, TableRows {
     readonly perRow: boolean;
     readonly norms: boolean;
   }[];
-  createPlan(count: number, stride: number, memory: Float32Array): () => void;
+  createPlan(count: number, stride: number, memory: Float32Array): AddonPlan;
   setTensor(
-    plan: () => void,
+    plan: AddonPlan,
     index: number,
     kernel: string,
     param: Float32Array,
@@ -27,9 +33,8 @@ interface AddonEngine extends Linalg, TableRows {
     ema: object | null,
     columns: number,
   ): void;
-  setGrad(plan: () => void, index: number, grad: Float32Array): number;
-  setRowGrad(plan: () => void, index: number, rows: Rows, values: Float32Array): number;
-  stepAsync(plan: () => void, done: () => void): void;
+  setRowGrad(plan: AddonPlan, index: number, rows: Rows, values: Float32Array): number;
+  stepAsync(plan: AddonPlan, done: () => void): void;
   freePlan(plan: () => void): void;
   sumSquares(x: Float32Array): number;
   lerp(target: Float32Array, source: Float32Array, rate: number): void;
@@ -82,7 +87,6 @@ const functionsOfAddon = [
 const functionsOfEngine = Object.keys({
   createPlan: true,
   setTensor: true,
-  setGrad: true,
   setRowGrad: true,
   stepAsync: true,
   freePlan: true,
@@ -226,7 +230,7 @@ export function nativeEngine(addon: Addon, isa: Isa): Engine | undefined {
             ema === null ? null : memoryOf(ema),
             columns,
           ),
-        setGrad: (index, grad) => native.setGrad(step, index, grad),
+        setGrad: step,
         setRowGrad: (index, rows, values) => native.setRowGrad(step, index, rows, values),
         step,
         stepAsync: (done) => native.stepAsync(step, done),

@@ -80,7 +80,9 @@ export type AdEMAMixOptions = OptionsOf<typeof ademamix>;
 type Resolved = ResolvedOf<typeof ademamix>;
 
 /** β₃ at step t: interpolates 1/ln β linearly from β₁ to β₃. A decay rate of 0 is correct too: its 1/ln β is −0. */
-function beta3At({ betas: [beta1, , beta3], beta3Steps }: Resolved, t: number): number {
+function beta3At({ betas, beta3Steps }: Resolved, t: number): number {
+  const beta1 = betas[0];
+  const beta3 = betas[2];
   if (t >= beta3Steps) return beta3;
   const progress = t / beta3Steps;
   return Math.min(Math.exp(1 / ((1 - progress) / Math.log(beta1) + progress / Math.log(beta3))), beta3);
@@ -130,8 +132,9 @@ export class AdEMAMix<const P extends ParamsOf<typeof ademamix> = AnyParams> ext
   }
 
   protected override constants(resolved: Resolved, t: number): number[] {
-    const { lr, alpha, alphaSteps, eps } = resolved;
-    const [beta1, beta2] = resolved.betas;
+    const { lr, betas, alpha, alphaSteps, eps } = resolved;
+    const beta1 = betas[0];
+    const beta2 = betas[1];
     const beta3 = beta3At(resolved, t);
     const alphaT = t < alphaSteps ? (t * alpha) / alphaSteps : alpha;
     return [

@@ -1,7 +1,7 @@
 import { type Declaration, type DefaultsOf, defaultsOf, type OptionsOf, type ResolvedOf } from '../core/declaration.js';
 import { Optimizer } from '../core/optimizer.js';
 import type { AnyParams, Given, ParamsOf } from '../core/params-of.js';
-import { power } from '../core/power.js';
+import { power, rememberedPow } from '../core/power.js';
 import { kernel } from '../engine/kernel.js';
 
 const f = Math.fround;
@@ -65,8 +65,8 @@ export type NAdamOptions = OptionsOf<typeof nadam>;
 type Resolved = ResolvedOf<typeof nadam>;
 
 /** The momentum μₜ of step t. */
-function momentumAt({ betas: [beta1], momentumDecay }: Resolved, t: number): number {
-  return beta1 * (1 - 0.5 * 0.96 ** (t * momentumDecay));
+function momentumAt({ betas, momentumDecay }: Resolved, t: number): number {
+  return betas[0] * (1 - 0.5 * rememberedPow(0.96, t * momentumDecay));
 }
 
 /**
@@ -110,11 +110,13 @@ export class NAdam<const P extends ParamsOf<typeof nadam> = AnyParams> extends O
     super(nadam, params, options);
   }
 
-  protected override constants(resolved: Resolved, t: number, [previousProduct]: readonly [number]): number[] {
-    const { lr, eps } = resolved;
-    const [beta1, beta2] = resolved.betas;
-    const [mu, nextMu] = [momentumAt(resolved, t), momentumAt(resolved, t + 1)];
-    const muProduct = previousProduct * mu;
+  protected override constants(resolved: Resolved, t: number, scalars: readonly [number]): number[] {
+    const { lr, betas, eps } = resolved;
+    const beta1 = betas[0];
+    const beta2 = betas[1];
+    const mu = momentumAt(resolved, t);
+    const nextMu = momentumAt(resolved, t + 1);
+    const muProduct = scalars[0] * mu;
     return [
       beta1,
       1 - beta1,
@@ -127,11 +129,7 @@ export class NAdam<const P extends ParamsOf<typeof nadam> = AnyParams> extends O
     ];
   }
 
-  protected override scalarsAfter(
-    resolved: Resolved,
-    t: number,
-    [previousProduct]: readonly [number],
-  ): readonly number[] {
-    return [previousProduct * momentumAt(resolved, t)];
+  protected override scalarsAfter(resolved: Resolved, t: number, scalars: readonly [number]): readonly number[] {
+    return [scalars[0] * momentumAt(resolved, t)];
   }
 }

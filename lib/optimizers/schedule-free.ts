@@ -3,7 +3,7 @@ import { copyInto } from '../check/typed-array.js';
 import { type Declaration, type DefaultsOf, defaultsOf, type OptionsOf, type ResolvedOf } from '../core/declaration.js';
 import { Optimizer } from '../core/optimizer.js';
 import type { AnyParams, ArraysOf, Given, GradsOf, ParamsOf } from '../core/params-of.js';
-import { power } from '../core/power.js';
+import { power, rememberedPow } from '../core/power.js';
 import type { StepAsyncOptions, StepOptions, StepResult } from '../core/stepper.js';
 import { kernel } from '../engine/kernel.js';
 
@@ -126,12 +126,12 @@ type ResolvedAdamW = ResolvedOf<typeof scheduleFreeAdamw>;
 function averaging(
   { lr, warmupSteps, r, weightLrPower }: Pick<ResolvedSGD, 'lr' | keyof typeof averagingParameters>,
   t: number,
-  [previousLrMax, previousWeightSum]: Scalars,
+  scalars: Scalars,
 ): { warmedLr: number; weight: number; lrMax: number; weightSum: number } {
   const warmedLr = t < warmupSteps ? (lr * t) / warmupSteps : lr;
-  const lrMax = Math.max(warmedLr, previousLrMax);
-  const omega = t ** r * lrMax ** weightLrPower;
-  const weightSum = previousWeightSum + omega;
+  const lrMax = Math.max(warmedLr, scalars[0]);
+  const omega = rememberedPow(t, r) * rememberedPow(lrMax, weightLrPower);
+  const weightSum = scalars[1] + omega;
   // While every lr so far was 0, x keeps its value.
   return { warmedLr, weight: weightSum === 0 ? 0 : omega / weightSum, lrMax, weightSum };
 }
@@ -326,7 +326,8 @@ export class ScheduleFreeAdamW<const P extends ParamsOf<typeof scheduleFreeAdamw
 
   protected override constants(resolved: ResolvedAdamW, t: number, scalars: Scalars): number[] {
     const { warmedLr, weight } = averaging(resolved, t, scalars);
-    const [beta1, beta2] = resolved.betas;
+    const beta1 = resolved.betas[0];
+    const beta2 = resolved.betas[1];
     return [
       warmedLr,
       weight,

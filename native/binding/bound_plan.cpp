@@ -109,9 +109,7 @@ const char* BoundPlan::check(napi_env env) {
   plan_.begin();
   for (size_t i = 0; i < tensors_.size(); ++i) {
     if (!plan_.isReady(i)) return "a tensor without a kernel, a gradient or a constants row";
-    const Watches& watches = tensors_[i];
-    if (watches.param.isValid(env) && (!plan_.isActive(i) || (watches.grad.isValid(env) && watches.rows.isValid(env))))
-      continue;
+    if (tensors_[i].isValid(env, plan_.isActive(i))) continue;
     control_->fault = kMemoryGone;
     control_->faultTensor = static_cast<double>(i);
     break;

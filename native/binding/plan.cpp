@@ -27,16 +27,36 @@ struct PlanOwner : public Owned {
 
 void fail(napi_env env, const std::string& message) { throwTypeError(env, "schuss: " + message); }
 
-napi_value step(napi_env env, napi_callback_info info) {
+/// Registers the gradient of a tensor. Most loops have new arrays in every step, so it must not search for the plan.
+napi_value setGrad(napi_env env, napi_callback_info info, BoundPlan& plan) {
+  Call call(env, info);
+  size_t index;
+  Floats grad;
+  if (!call.integer(0, "index", kMaxTensors, &index) || !call.floats(1, "grad", &grad)) return nullptr;
+  if (plan.isBusy() || index >= plan.plan().size() || grad.length != plan.plan().length(index)) {
+    fail(env, plan.isBusy()                 ? "a step of this plan runs on another thread"
+              : index >= plan.plan().size() ? "no such tensor"
+                                            : "a gradient of another length than its param");
+    return nullptr;
+  }
+  plan.watchGrad(env, index, call.value(1), grad.data, grad.length);
+  plan.plan().setGrad(index, grad.data);
+  return toNumber(env, static_cast<double>(reinterpret_cast<uintptr_t>(grad.data)));
+}
+
+// plan() => undefined: one step. plan(index, grad) => the address of the gradient, which it registers
+napi_value callPlan(napi_env env, napi_callback_info info) {
+  size_t count = 0;
   void* data;
-  if (napi_get_cb_info(env, info, nullptr, nullptr, nullptr, &data) != napi_ok) return nullptr;
+  if (napi_get_cb_info(env, info, &count, nullptr, nullptr, &data) != napi_ok) return nullptr;
   BoundPlan* const plan = static_cast<PlanOwner*>(data)->plan.get();
+  if (plan != nullptr && count > 0) return setGrad(env, info, *plan);
   const char* const error = plan == nullptr ? "the plan was freed" : plan->step(env);
   if (error != nullptr) fail(env, error);
   return nullptr;
 }
 
-// createPlan(count, stride, memory: Float32Array) => () => void. `memory` is shared with JavaScript
+// createPlan(count, stride, memory: Float32Array) => a plan, see callPlan. `memory` is shared with JavaScript
 napi_value createPlan(napi_env env, napi_callback_info info) {
   Call call(env, info);
   size_t count, stride;
@@ -53,7 +73,8 @@ napi_value createPlan(napi_env env, napi_callback_info info) {
   auto owner = std::make_unique<PlanOwner>();
   owner->plan = std::make_shared<BoundPlan>(call.set(), count, stride, memory.data);
   napi_value function;
-  if (napi_create_function(env, "step", NAPI_AUTO_LENGTH, step, owner.get(), &function) != napi_ok) return nullptr;
+  if (napi_create_function(env, "step", NAPI_AUTO_LENGTH, guarded<callPlan>, owner.get(), &function) != napi_ok)
+    return nullptr;
   owner->plan->watchMemory(env, call.value(2), memory.data, memory.length);
   return own(env, function, owner.release(), kPlanTag) ? function : nullptr;
 }
@@ -177,22 +198,6 @@ napi_value setTensor(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-// setGrad(plan, index, grad) => its address
-napi_value setGrad(napi_env env, napi_callback_info info) {
-  Call call(env, info);
-  size_t index;
-  Floats grad;
-  const std::shared_ptr<BoundPlan> plan = planOf(call, &index);
-  if (plan == nullptr || !call.floats(2, "grad", &grad)) return nullptr;
-  if (grad.length != plan->plan().length(index)) {
-    fail(env, "a gradient of another length than its param");
-    return nullptr;
-  }
-  plan->watchGrad(env, index, call.value(2), grad.data, grad.length);
-  plan->plan().setGrad(index, grad.data);
-  return toNumber(env, static_cast<double>(reinterpret_cast<uintptr_t>(grad.data)));
-}
-
 // setRowGrad(plan, index, rows: Int32Array | Uint32Array, values) => the address of values
 napi_value setRowGrad(napi_env env, napi_callback_info info) {
   Call call(env, info);
@@ -297,8 +302,8 @@ napi_value freePlan(napi_env env, napi_callback_info info) {
 
 void definePlan(napi_env env, napi_value exports, const KernelSet& set) {
   const NamedFunction functions[] = {
-      {"createPlan", guarded<createPlan>}, {"setTensor", guarded<setTensor>}, {"setGrad", guarded<setGrad>},
-      {"setRowGrad", guarded<setRowGrad>}, {"stepAsync", guarded<stepAsync>}, {"freePlan", guarded<freePlan>},
+      {"createPlan", guarded<createPlan>}, {"setTensor", guarded<setTensor>}, {"setRowGrad", guarded<setRowGrad>},
+      {"stepAsync", guarded<stepAsync>},   {"freePlan", guarded<freePlan>},
   };
   defineFunctions(env, exports, functions, &set);
 }

@@ -69,6 +69,10 @@ void Plan::run() {
                                   : autoTune_.choose(maxThreads, 2 * traffic_ / kMinSharedTraffic);
   const double start = isShared ? seconds() : 0;
   float gradScale = static_cast<float>(control.gradScale);
+  if (isPlain_ && !isShared && control.measureNorm == 0) {
+    updatePlain(gradScale);
+    return;
+  }
   if (control.measureNorm != 0) {
     const double sumSquares = measure();
     gradScale = static_cast<float>(clip(sumSquares));
@@ -109,12 +113,14 @@ bool Plan::gatherSparseRows() {
 void Plan::partition() {
   partition_.clear();
   hasNorms_ = hasMeans_ = hasSparse_ = false;
+  isPlain_ = true;
   traffic_ = 0;
   for (size_t i = 0; i < tensors_.size(); ++i) {
     const Tensor& tensor = tensors_[i];
     size_t count = tensor.span.length, itemLength = 1;
     hasNorms_ = hasNorms_ || tensor.hasNorms();
     hasMeans_ = hasMeans_ || tensor.hasMeans();
+    isPlain_ = isPlain_ && tensor.isPlain();
     if (tensor.sparseRows != nullptr) {
       hasSparse_ = true;
       count = isActive(i) ? tensor.sparseRows->size() : 0;
@@ -189,10 +195,20 @@ void Plan::apply(float gradScale) {
   }
 }
 
+/// The whole step of a plain plan on one thread. For small tensors, chunks and phases would cost more than the update.
+void Plan::updatePlain(float gradScale) {
+  const bool zeroGrads = constants_.control->zeroGrads != 0;
+  const FlushDenormals flush(constants_.control->flushDenormals != 0);
+  forEachActive([&](Tensor& tensor) {
+    tensor.prepare(constants_.row(tensor.row), constants_.stride, gradScale, zeroGrads);
+    tensor.kernel->run(tensor.pass, tensor.constants, tensor.span);
+  });
+}
+
 void Plan::prepare(float gradScale) {
   for (size_t i = 0; i < tensors_.size(); ++i) {
     if (!isActive(i)) continue;
-    const float* const constantsRow = constants_.rows + static_cast<size_t>(tensors_[i].row) * constants_.stride;
+    const float* const constantsRow = constants_.row(tensors_[i].row);
     tensors_[i].prepare(constantsRow, constants_.stride, gradScale, constants_.control->zeroGrads != 0);
   }
 }

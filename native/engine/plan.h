@@ -39,6 +39,8 @@ struct StepConstants {
   const float* rows;     ///< constants rows of `stride` floats: a Pass, then the constants of the kernel
   size_t stride;         ///< at least kPassFloats
   const int32_t* rowOf;  ///< the constants row of each tensor, or negative: the tensor takes no part in the step
+
+  const float* row(int32_t i) const { return rows + static_cast<size_t>(i) * stride; }
 };
 
 /// A fixed set of tensors, registered once; a step is one call. Holds pointers and owns none of the tensors' memory.
@@ -81,6 +83,7 @@ class Plan {
   bool staysFinite(double sumSquares, float gradScale);
   float maxAbsGrad();
   void apply(float gradScale);
+  void updatePlain(float gradScale);
   void prepare(float gradScale);
   void resolveMeans();
   void resolveNorms();
@@ -100,6 +103,7 @@ class Plan {
   bool hasNorms_ = false;   ///< whether any kernel needs norms of its tensor
   bool hasMeans_ = false;   ///< whether any kernel needs means of matrix rows and columns
   bool hasSparse_ = false;  ///< whether any gradient is sparse
+  bool isPlain_ = false;    ///< whether every tensor is plain
   size_t traffic_ = 0;      ///< floats that a step reads
 
   size_t threads_ = 1;

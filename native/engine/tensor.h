@@ -22,6 +22,10 @@ struct Tensor {
 
   bool hasNorms() const { return kernel->measure != nullptr; }
   bool hasMeans() const { return kernel->accumulateRow != nullptr; }
+  /// Whether one call of the kernel is the whole update.
+  bool isPlain() const {
+    return sparseRows == nullptr && !hasNorms() && !hasMeans() && !kernel->perRow && span.length <= kChunk;
+  }
 
   /// Reads the constants row of this step.
   void prepare(const float* constantsRow, size_t stride, float gradScale, bool zeroGrad);

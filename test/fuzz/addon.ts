@@ -47,7 +47,7 @@ export class AddonProgram extends Program {
     const holder = name in addon ? addon : engine;
     const { args, made } = this.#valid(name, engine, plan);
     const given = this.arguments(args);
-    const callee = name === 'step' ? plan?.step : holder[name];
+    const callee = name === 'step' || name === 'setGrad' ? plan?.step : holder[name];
     this.perform(
       () => `${name}(${print(given)})`,
       undefined,
@@ -133,7 +133,7 @@ export class AddonProgram extends Program {
         return { args: [plan?.step, index, kernel.name, this.floats(n), state, ema, dice.pick([0, 1, 4, 4, 12])] };
       }
       case 'setGrad':
-        return { args: [plan?.step, index, this.floats(plan?.lengths[index] ?? n)] };
+        return { args: [index, this.floats(plan?.lengths[index] ?? n)] };
       case 'setRowGrad': {
         const rows = Int32Array.from({ length: dice.int(4) }, () => dice.int(4));
         return { args: [plan?.step, index, rows, this.floats(rows.length * dice.pick([1, 4, 12]))] };

@@ -18,7 +18,7 @@ function plan({
 } = {}) {
   const step = native.createPlan(1, stride, memory);
   native.setTensor(step, 0, 'sgd', param, [], null, 0);
-  native.setGrad(step, 0, grad.fill(1));
+  step(0, grad.fill(1));
   const control = new Float64Array(memory.buffer, memory.byteOffset, 11);
   control[0] = 1;
   control[1] = Number.POSITIVE_INFINITY;
@@ -107,6 +107,17 @@ describe('a plan', () => {
     expect(Array.from({ length: given.param.length }, (_, i) => given.param[i])).not.toContain(-0.5);
   });
 
+  test('a detached moving average is a fault, and nothing changes', () => {
+    const { step, control, param } = plan();
+    const ema = new Float32Array(4);
+    native.setTensor(step, 0, 'sgd', param, [], ema, 0);
+    step(0, new Float32Array(4).fill(1));
+    detach(ema);
+    step();
+    expect(control[8]).toBe(2);
+    expect([...param]).toEqual([0, 0, 0, 0]);
+  });
+
   test('rows and values that are detached after they were registered', () => {
     for (const which of [0, 1]) {
       const { step, control, param } = plan();
@@ -152,7 +163,7 @@ describe('a plan', () => {
     native.freePlan(step);
     native.freePlan(step);
     expect(step).toThrow('the plan was freed');
-    expect(() => native.setGrad(step, 0, param)).toThrow('one that was freed');
+    expect(() => step(0, param)).toThrow('the plan was freed');
     expect(() => native.stepAsync(step, () => {})).toThrow('one that was freed');
   });
 
@@ -164,7 +175,7 @@ describe('a plan', () => {
       expect(step).toThrow('runs on another thread');
       for (const call of [
         () => native.stepAsync(step, () => {}),
-        () => native.setGrad(step, 0, grad),
+        () => step(0, grad),
         () => native.setTensor(step, 0, 'sgd', param, [], null, 0),
         () => native.freePlan(step),
       ])
@@ -192,7 +203,7 @@ describe('a plan', () => {
       },
     });
     expect(() => native.setTensor(step, 0, 'adagrad', param, state, null, 0)).not.toThrow();
-    native.setGrad(step, 0, new Float32Array(0));
+    step(0, new Float32Array(0));
     expect(step).not.toThrow();
   });
 });
@@ -229,7 +240,7 @@ describe('a block', () => {
     const [memory, block] = [new Float32Array(22 + 40), addon.createBlock(4)];
     const step = native.createPlan(1, 6 + 4, memory);
     native.setTensor(step, 0, 'adagrad', new Float32Array(4), [block], null, 0);
-    native.setGrad(step, 0, new Float32Array(4).fill(1));
+    step(0, new Float32Array(4).fill(1));
     addon.freeBlock(block);
     for (let i = 0; i < 100; i++) addon.createBlock(4);
     step();
