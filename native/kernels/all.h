@@ -7,6 +7,7 @@
 #include "linalg.h"
 #include "loop.h"
 #include "measured_loop.h"
+#include "sparse_loop.h"
 #include "entry.h"
 
 #include "adafactor.h"
