@@ -53,6 +53,13 @@ ALWAYS_INLINE void walkRows(const Pass pass, const K kernel, const Span table, c
   }
 }
 
+/// The same number as meanSquare<false>, without a copy of the gradient where that is not scaled.
+template <size_t kLength>
+ALWAYS_INLINE float meanSquareOf(const Pass& pass, const Span& row) {
+  if (pass.gradScale != 1 || row.length > kPiece) return meanSquare<false>(pass, row);
+  return static_cast<float>(sumSquares(row.grad, kLength == 0 ? row.length : kLength) / static_cast<double>(row.length));
+}
+
 /// With one state number per row. Some rows together: first their mean squares, then their updates, so that no update
 /// waits for the sum of its own row.
 template <size_t kLength, class K>
@@ -64,7 +71,7 @@ ALWAYS_INLINE void walkRowsTogether(const Pass pass, const K kernel, const Span 
     for (size_t n = begin; n < end; ++n) {
       prefetchAhead<K>(table, list, n, length, StateIndices<K>());
       const Span span = spanOf<false, K>(table, list.rows[n], length, StateIndices<K>());
-      *span.state[0] = kernel.accumulate(meanSquare<false>(pass, span), *span.state[0]);
+      *span.state[0] = kernel.accumulate(meanSquareOf<kLength>(pass, span), *span.state[0]);
     }
     for (size_t n = begin; n < end; ++n) {
       walk<false>(pass, kernel, spanOf<false, K>(table, list.rows[n], length, StateIndices<K>()));
