@@ -40,6 +40,20 @@ struct Span {
   bool zeroGrad;  ///< set the gradient to 0 in the same walk
 };
 
+/// A row of a table that a step updates, and its gradient.
+struct SparseRow {
+  float* grad;
+  size_t row;
+};
+
+/// Distinct rows of a table.
+struct RowList {
+  const SparseRow* rows;
+  size_t count;
+  size_t known;   ///< the count, and the rows behind them that other calls update: their memory is prefetched
+  size_t length;  ///< of a row
+};
+
 /// One algorithm for one instruction set: a table row of kernels/all.h.
 struct Kernel {
   const char* name;
@@ -49,6 +63,9 @@ struct Kernel {
   Layout layout[kMaxState];
   bool perRow;  ///< a span must be one whole matrix row; other kernels accept any part of a tensor
   void (*run)(const Pass& pass, const float* constants, const Span& span);
+
+  /// Updates rows of a table. The span is the whole table, without a gradient. Null for kernels that take no rows.
+  void (*runSparse)(const Pass& pass, const float* constants, const Span& table, const RowList& list);
 
   // Measured walks only; null for all other kernels.
 

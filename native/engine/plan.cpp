@@ -187,7 +187,7 @@ void Plan::apply(float gradScale) {
     const FlushDenormals flush(flushDenormals);
     tensor.update(chunk);
   });
-  // The kernels have set the sums of repeated sparse rows to 0, not their values.
+  // A row may be repeated, so its values are not set to 0 by the update.
   if (hasSparse_ && constants_.control->zeroGrads != 0) {
     forEachActive([](Tensor& tensor) {
       if (tensor.sparseRows != nullptr) tensor.zeroGrad();

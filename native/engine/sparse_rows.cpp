@@ -2,52 +2,131 @@
 
 #include <string.h>
 
+#include <stdexcept>
+
+namespace {
+/// Makes room for `count` elements, whose old values are not needed.
+template <class T>
+void reserve(std::vector<T>& vector, size_t count) {
+  if (vector.size() >= count) return;
+  vector.clear();
+  vector.resize(count);
+}
+}  // namespace
+
 size_t SparseRows::tableBits(size_t limit) const {
-  const size_t maxDistinct = given_.count < limit ? given_.count : limit;
   size_t bits = 4;
-  while ((size_t{1} << bits) < 2 * maxDistinct) ++bits;
+  while ((size_t{1} << bits) < 2 * maxRows(limit)) ++bits;
   return bits;
 }
 
 size_t SparseRows::bytesFor(size_t limit) const {
-  const size_t rows = given_.count < limit ? given_.count : limit;
-  return (sizeof(uint32_t) << tableBits(limit)) + rows * (sizeof(Row) + given_.rowLength * sizeof(float));
-}
-
-void SparseRows::clear() {
-  rows_ = {};
-  sums_ = {};
-  table_ = {};
+  return given_.count * (sizeof(uint32_t) + sizeof(uint32_t)) + (sizeof(Mark) << tableBits(limit)) +
+         maxRows(limit) * (sizeof(SparseRow) + given_.rowLength * sizeof(float));
 }
 
 size_t SparseRows::gather(size_t limit, const KernelSet& set) {
-  rows_.clear();
-  sums_.clear();
-  const size_t rowLength = given_.rowLength;
-  const size_t bits = tableBits(limit);
-  table_.assign(size_t{1} << bits, 0);
-  const size_t mask = table_.size() - 1;
-  for (size_t i = 0; i < given_.count; ++i) {
-    const uint32_t row = *const_cast<const volatile uint32_t*>(given_.rows + i);
-    if (row >= limit) return i;
-    // Fibonacci hashing spreads neighbouring rows, which are common, over the table.
-    size_t slot = static_cast<size_t>((row * 0x9e3779b97f4a7c15ULL) >> (64 - bits));
-    while (table_[slot] != 0 && rows_[table_[slot] - 1].row != row) slot = (slot + 1) & mask;
-    if (table_[slot] == 0) {
-      rows_.push_back({row, false, i});
-      table_[slot] = static_cast<uint32_t>(rows_.size());
-      continue;
-    }
-    Row& first = rows_[table_[slot] - 1];
-    if (!first.isSum) {
-      const float* const values = given_.values + first.at * rowLength;
-      first.at = sums_.size() / rowLength;
-      first.isSum = true;
-      sums_.insert(sums_.end(), values, values + rowLength);
-    }
-    set.add(sums_.data() + first.at * rowLength, given_.values + i * rowLength, rowLength);
+  size_ = 0;
+  if (given_.count == 0) return kAllValid;
+  reserve(names_, given_.count);
+  memcpy(names_.data(), given_.rows, given_.count * sizeof(uint32_t));
+  const size_t bad = firstBad(limit);
+  if (bad != kAllValid) return bad;
+  reserve(rows_, maxRows(limit));
+  if (isAscending()) {
+    takeAll();
+  } else {
+    const size_t repeated = takeDistinct(limit);
+    if (repeated > 0) addRepeated(repeated, set);
   }
   return kAllValid;
+}
+
+size_t SparseRows::firstBad(size_t limit) const {
+  uint32_t largest = 0;
+  for (size_t i = 0; i < given_.count; ++i) largest = names_[i] > largest ? names_[i] : largest;
+  if (largest < limit) return kAllValid;
+  size_t i = 0;
+  while (names_[i] < limit) ++i;
+  return i;
+}
+
+bool SparseRows::isAscending() const {
+  for (size_t i = 1; i < given_.count; ++i) {
+    if (names_[i] <= names_[i - 1]) return false;
+  }
+  return true;
+}
+
+void SparseRows::takeAll() {
+  for (size_t i = 0; i < given_.count; ++i) rows_[i] = {given_.values + i * given_.rowLength, names_[i]};
+  size_ = given_.count;
+}
+
+/// Finds the distinct rows and the index of each name in them. Gives the rows that are repeated no gradient, and
+/// returns their number.
+size_t SparseRows::takeDistinct(size_t limit) {
+  constexpr size_t kAhead = 16;
+  const size_t bits = tableBits(limit), mask = (size_t{1} << bits) - 1, count = given_.count;
+  if (maxRows(limit) >= UINT32_MAX) throw std::length_error("too many rows");
+  reserve(indices_, count);
+  if (table_.size() <= mask) {
+    reserve(table_, mask + 1);
+    base_ = 1;
+  } else if (maxRows(limit) > UINT32_MAX - base_) {
+    table_.assign(table_.size(), {0, 0});
+    base_ = 1;
+  }
+  // Fibonacci hashing spreads neighbouring rows, which are common, over the table.
+  const auto slotOf = [=](uint32_t row) { return static_cast<size_t>((row * 0x9e3779b97f4a7c15ULL) >> (64 - bits)); };
+  Mark* const table = table_.data();
+  SparseRow* const rows = rows_.data();
+  const uint32_t* const names = names_.data();
+  uint32_t* const indices = indices_.data();
+  const uint32_t base = base_;
+  uint32_t size = 0;
+  size_t repeated = 0;
+  for (size_t i = 0; i < count; ++i) {
+#ifdef __GNUC__
+    __builtin_prefetch(table + slotOf(names[i + kAhead < count ? i + kAhead : i]), 1);
+#endif
+    const uint32_t row = names[i];
+    size_t slot = slotOf(row);
+    while (table[slot].index >= base && table[slot].row != row) slot = (slot + 1) & mask;
+    if (table[slot].index < base) {
+      table[slot] = {row, base + size};
+      rows[size] = {given_.values + i * given_.rowLength, row};
+      indices[i] = size++;
+      continue;
+    }
+    const uint32_t index = indices[i] = table[slot].index - base;
+    repeated += rows[index].grad != nullptr;
+    rows[index].grad = nullptr;
+  }
+  base_ += size;
+  size_ = size;
+  return repeated;
+}
+
+void SparseRows::addRepeated(size_t repeated, const KernelSet& set) {
+  const size_t length = given_.rowLength;
+  reserve(sums_, repeated * length);
+  float* sum = sums_.data();
+  size_t seen = 0;
+  for (size_t i = 0; i < given_.count; ++i) {
+    const float* const values = given_.values + i * length;
+    SparseRow& row = rows_[indices_[i]];
+    if (indices_[i] != seen) {
+      set.add(row.grad, values, length);
+      continue;
+    }
+    // The first occurrence: rows are in the order of these.
+    ++seen;
+    if (row.grad != nullptr) continue;
+    row.grad = sum;
+    memcpy(sum, values, length * sizeof(float));
+    sum += length;
+  }
 }
 
 void SparseRows::zero() {

@@ -30,29 +30,42 @@ class SparseRows {
   /// Upper bound on the temporary memory of `gather`.
   size_t bytesFor(size_t limit) const;
   /// Frees the memory of `gather`.
-  void clear();
+  void clear() { *this = SparseRows(given_); }
 
   // The gathered rows, in the order of their first occurrence:
-  size_t size() const { return rows_.size(); }
+  size_t size() const { return size_; }
   size_t row(size_t i) const { return rows_[i].row; }
-  float* grad(size_t i) {
-    const Row& row = rows_[i];
-    return (row.isSum ? sums_.data() : given_.values) + row.at * given_.rowLength;
+  float* grad(size_t i) const { return rows_[i].grad; }
+  RowList list(size_t begin, size_t count) const {
+    return {rows_.data() + begin, count, size_ - begin, given_.rowLength};
   }
 
   /// Sets all values to 0.
   void zero();
 
+  SparseRows() = default;
+
  private:
-  struct Row {
+  /// An entry of the hash table. It holds the row itself, so that a look-up reads one cache line.
+  struct Mark {
     uint32_t row;
-    bool isSum;  ///< the row is repeated
-    size_t at;   ///< index of its gradient, in rows of `given_.values`, or of `sums_` if isSum
+    uint32_t index;  ///< base_ plus the index in rows_; less than base_ if an earlier step left the mark
   };
+  explicit SparseRows(const SparseGrad& grad) : given_(grad) {}
+  size_t maxRows(size_t limit) const { return given_.count < limit ? given_.count : limit; }
   size_t tableBits(size_t limit) const;
+  size_t firstBad(size_t limit) const;
+  bool isAscending() const;
+  void takeAll();
+  size_t takeDistinct(size_t limit);
+  void addRepeated(size_t repeated, const KernelSet& set);
 
   SparseGrad given_ = {};
-  std::vector<Row> rows_;
-  std::vector<float> sums_;
-  std::vector<uint32_t> table_;  ///< hash table with linear probing: index into rows_, plus 1; 0 if free
+  size_t size_ = 0;
+  std::vector<uint32_t> names_;    ///< the row numbers, copied
+  std::vector<SparseRow> rows_;    ///< at least size_
+  std::vector<uint32_t> indices_;  ///< of each name in rows_
+  std::vector<float> sums_;        ///< of the repeated rows, in their order
+  std::vector<Mark> table_;        ///< with linear probing; never cleared
+  uint32_t base_ = 1;
 };

@@ -3,18 +3,6 @@
 #include <string.h>
 
 namespace {
-// How many sparse rows ahead of the update memory is prefetched. They may be anywhere, so no hardware predicts them.
-constexpr size_t kPrefetchDistance = 4;
-
-void prefetch(const float* p, size_t length) {
-#ifdef __GNUC__
-  constexpr size_t kCacheLine = 64 / sizeof(float);
-  for (size_t i = 0; i < length; i += kCacheLine) __builtin_prefetch(p + i, 1);
-#else
-  (void)p, (void)length;
-#endif
-}
-
 /// The first multiple of `unit` that is not below `begin`.
 size_t roundUp(size_t begin, size_t unit) { return (begin + unit - 1) / unit * unit; }
 }  // namespace
@@ -35,7 +23,7 @@ void Tensor::prepare(const float* constantsRow, size_t stride, float gradScale, 
     memcpy(resolved, constants, (stride - kPassFloats) * sizeof(float));
     constants = resolved;
   }
-  span.zeroGrad = zeroGrad;
+  span.zeroGrad = zeroGrad && sparseRows == nullptr;  // Plan sets the values of sparse gradients to 0
   // The moving average starts as a copy of the whole param, including the rows without a gradient.
   if (sparseRows != nullptr && pass.emaStart != 0 && span.ema != nullptr && span.length > 0) {
     memcpy(span.ema, span.param, span.length * sizeof(float));
@@ -84,7 +72,7 @@ void Tensor::measureNorms(Chunk& chunk) const {
 
 void Tensor::update(const Chunk& chunk) const {
   if (sparseRows != nullptr) {
-    updateSparseRows(chunk);
+    kernel->runSparse(pass, constants, span, sparseRows->list(chunk.begin, chunk.length));
   } else if (kernel->perRow) {
     // The matrix rows that start in the chunk, each as a whole.
     const size_t end = chunk.begin + chunk.length;
@@ -93,25 +81,6 @@ void Tensor::update(const Chunk& chunk) const {
     }
   } else {
     forEachPart(chunk, [&](const Span& part) { kernel->run(pass, constants, part); });
-  }
-}
-
-void Tensor::updateSparseRows(const Chunk& chunk) const {
-  const size_t length = sparseRows->rowLength(), end = chunk.begin + chunk.length;
-  for (size_t i = chunk.begin; i < end; ++i) {
-    if (i + kPrefetchDistance < end) {
-      const size_t row = sparseRows->row(i + kPrefetchDistance);
-      prefetch(span.param + row * length, length);
-      for (const float* state : span.state) {
-        if (state == nullptr) continue;
-        if (kernel->perRow) {
-          prefetch(state + row, 1);
-        } else {
-          prefetch(state + row * length, length);
-        }
-      }
-    }
-    kernel->run(pass, constants, part(sparseRows->row(i) * length, length, sparseRows->grad(i)));
   }
 }
 
@@ -138,10 +107,10 @@ void Tensor::forEachPart(const Chunk& chunk, Work work) const {
 }
 
 /// The memory of `length` elements from `begin` on, with their state.
-Span Tensor::part(size_t begin, size_t length, float* grad) const {
+Span Tensor::part(size_t begin, size_t length) const {
   Span result = span;
   result.param += begin;
-  result.grad = grad;
+  result.grad += begin;
   if (result.ema != nullptr) result.ema += begin;
   for (size_t s = 0; s < kMaxState; ++s) {
     if (result.state[s] == nullptr) continue;

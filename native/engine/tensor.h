@@ -44,9 +44,7 @@ struct Tensor {
  private:
   template <class Work>
   void forEachPart(const Chunk& chunk, Work work) const;
-  Span part(size_t begin, size_t length, float* grad) const;
-  Span part(size_t begin, size_t length) const { return part(begin, length, span.grad + begin); }
-  void updateSparseRows(const Chunk& chunk) const;
+  Span part(size_t begin, size_t length) const;
 };
 
 /// Sum of squares of a whole tensor: the sums of its chunks, added in their order.

@@ -8,6 +8,7 @@
 #include "loop.h"
 #include "table_rows.h"
 #include "measured_loop.h"
+#include "sparse_loop.h"
 #include "entry.h"
 
 #include "adafactor.h"

@@ -39,6 +39,63 @@ void runRow(const Pass& pass, const float* constants, const Span& span) {
   }
 }
 
+/// Updates one row after the other, with `kernelRun` of struct Kernel: less code where speed matters less.
+template <class K>
+inline void runEach(decltype(Kernel::run) kernelRun, const Pass& pass, const float* constants, const Span& table,
+                    const RowList& list) {
+  for (size_t n = 0; n < list.count; ++n) {
+    prefetchAhead<K>(table, list, n, list.length, StateIndices<K>());
+    kernelRun(pass, constants, spanOf<true, K>(table, list.rows[n], list.length, StateIndices<K>()));
+  }
+}
+
+/// The usual lengths of a row have code of their own, where vectors are long enough to gain from it.
+constexpr bool kHasRowLengths = Vec::kLanes >= 8;
+
+template <class K>
+void runSparse(const Pass& pass, const float* constants, const Span& table, const RowList& list) {
+  if constexpr (kHasRowLengths) {
+    const K kernel = fromConstants<K>(constants);
+    if (isPlain(pass, table)) {
+      switch (list.length) {
+        case 16:
+          return walkRows<16>(pass, kernel, table, list);
+        case 32:
+          return walkRows<32>(pass, kernel, table, list);
+        case 64:
+          return walkRows<64>(pass, kernel, table, list);
+        case 128:
+          return walkRows<128>(pass, kernel, table, list);
+        default:
+          return walkRows<0>(pass, kernel, table, list);
+      }
+    }
+  }
+  runEach<K>(&run<K>, pass, constants, table, list);
+}
+
+template <class K>
+void runSparsePerRow(const Pass& pass, const float* constants, const Span& table, const RowList& list) {
+  if constexpr (kHasRowLengths) {
+    const K kernel = fromConstants<K>(constants);
+    if (isPlain(pass, table)) {
+      switch (list.length) {
+        case 16:
+          return walkRowsTogether<16>(pass, kernel, table, list);
+        case 32:
+          return walkRowsTogether<32>(pass, kernel, table, list);
+        case 64:
+          return walkRowsTogether<64>(pass, kernel, table, list);
+        case 128:
+          return walkRowsTogether<128>(pass, kernel, table, list);
+        default:
+          return walkRowsTogether<0>(pass, kernel, table, list);
+      }
+    }
+  }
+  runEach<K>(&runRow<K>, pass, constants, table, list);
+}
+
 template <class K>
 void measure(const Pass& pass, const float* constants, const Span& span, double* sums) {
   walkNorms(pass, fromConstants<K>(constants), span, sums, StateIndices<K>());
@@ -88,7 +145,9 @@ constexpr Kernel entryOf(const char* name, decltype(Kernel::run) run) {
 /// A walk: element-wise.
 template <class K>
 constexpr Kernel entry(const char* name) {
-  return entryOf<K>(name, &run<K>);
+  Kernel kernel = entryOf<K>(name, &run<K>);
+  kernel.runSparse = &runSparse<K>;
+  return kernel;
 }
 
 /// A walk with one state number per matrix row.
@@ -96,6 +155,7 @@ template <class K>
 constexpr Kernel entryPerRow(const char* name) {
   static_assert(countNames(K::kState) == 1 && layoutOf<K>(0, 0) == kRow, "the state is one number per row");
   Kernel kernel = entryOf<K>(name, &runRow<K>);
+  kernel.runSparse = &runSparsePerRow<K>;
   kernel.perRow = true;
   return kernel;
 }
@@ -103,7 +163,7 @@ constexpr Kernel entryPerRow(const char* name) {
 /// A measured walk: needs two norms of the whole tensor first.
 template <class K>
 constexpr Kernel entryWithNorms(const char* name) {
-  Kernel kernel = entry<K>(name);
+  Kernel kernel = entryOf<K>(name, &run<K>);
   kernel.measure = &measure<K>;
   kernel.resolve = &resolve<K>;
   return kernel;

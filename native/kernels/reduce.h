@@ -13,6 +13,19 @@ inline double foldLanes(double* lanes) {
   return lanes[0];
 }
 
+/// The same for lanes in registers: as long as there are several, whole registers are added.
+inline double foldRegisters(Double* sums) {
+  for (size_t half = kVirtualLanes / Double::kLanes / 2; half > 0; half /= 2) {
+    for (size_t r = 0; r < half; ++r) sums[r] = sums[r] + sums[r + half];
+  }
+  double lanes[Double::kLanes];
+  sums[0].store(lanes);
+  for (size_t half = Double::kLanes / 2; half > 0; half /= 2) {
+    for (size_t lane = 0; lane < half; ++lane) lanes[lane] = lanes[lane] + lanes[lane + half];
+  }
+  return lanes[0];
+}
+
 /// Returns the sum of term(i, v) over all elements: whole registers, where v is a Double, then one by one, where it is
 /// a Double1. Only the type of v has a meaning.
 template <class Term>
@@ -23,6 +36,7 @@ inline double sumOf(size_t length, Term term) {
   for (; i + kVirtualLanes <= length; i += kVirtualLanes) {
     for (size_t r = 0; r < kRegisters; ++r) sums[r] = sums[r] + term(i + r * Double::kLanes, Double());
   }
+  if (i == length) return foldRegisters(sums);
   double lanes[kVirtualLanes];
   for (size_t r = 0; r < kRegisters; ++r) sums[r].store(lanes + r * Double::kLanes);
   for (size_t lane = 0; i < length; ++i, ++lane) lanes[lane] = lanes[lane] + term(i, Double1()).x;

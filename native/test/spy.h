@@ -17,9 +17,12 @@ class Spy {
   Spy(const KernelSet& set, const char* name, void (*inside)() = nullptr) : set_(set), inside_(inside) {
     kernel_ = watched_ = *kernelNamed(set, name);
     watched_.run = [](const Pass& pass, const float* constants, const Span& span) {
-      current()->meet();
-      if (current()->inside_ != nullptr) current()->inside_();
+      current()->enter();
       current()->kernel_.run(pass, constants, span);
+    };
+    watched_.runSparse = [](const Pass& pass, const float* constants, const Span& table, const RowList& list) {
+      current()->enter();
+      current()->kernel_.runSparse(pass, constants, table, list);
     };
     set_.kernels = &watched_;
     set_.count = 1;
@@ -41,6 +44,11 @@ class Spy {
   static Spy*& current() {
     static Spy* spy = nullptr;
     return spy;
+  }
+
+  void enter() {
+    meet();
+    if (inside_ != nullptr) inside_();
   }
 
   /// The first thread waits up to two seconds for another one. Otherwise it may finish all the work before the others

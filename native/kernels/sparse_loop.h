@@ -1,0 +1,81 @@
+#pragma once
+// The walk over distinct rows of a table: many rows in one call, so that constants stay in registers.
+#include <stdint.h>
+namespace ISA {
+/// How many rows ahead of the update memory is prefetched. They may be anywhere, so no hardware predicts them.
+constexpr size_t kRowsAhead = 16;
+
+ALWAYS_INLINE void prefetch(const float* p) {
+#ifdef __GNUC__
+  __builtin_prefetch(p, 1);
+#else
+  (void)p;
+#endif
+}
+
+/// Prefetches all cache lines of a row. A row that begins within a line has one more.
+ALWAYS_INLINE void prefetchRow(const float* p, size_t length) {
+  constexpr size_t kLine = 64 / sizeof(float);
+  for (size_t i = 0; i < length; i += kLine) prefetch(p + i);
+  if (reinterpret_cast<uintptr_t>(p) % 64 != 0) prefetch(p + length - 1);
+}
+
+/// Prefetches the param and the state of the row that comes kRowsAhead rows after row `n`.
+template <class K, size_t... S>
+ALWAYS_INLINE void prefetchAhead(const Span& table, const RowList& list, size_t n, size_t length, Indices<S...>) {
+  const size_t row = list.rows[n + kRowsAhead < list.known ? n + kRowsAhead : list.known - 1].row;
+  prefetchRow(table.param + row * length, length);
+  ((layoutOf<K>(S, 0) == kRow ? prefetch(table.state[S] + row) : prefetchRow(table.state[S] + row * length, length)),
+   ...);
+}
+
+/// The memory of one row of the table.
+template <bool kAll, class K, size_t... S>
+ALWAYS_INLINE Span spanOf(const Span& table, const SparseRow& row, size_t length, Indices<S...>) {
+  const size_t begin = row.row * length;
+  Span span = {};
+  span.param = table.param + begin;
+  span.grad = row.grad;
+  if (kAll && table.ema != nullptr) span.ema = table.ema + begin;
+  ((span.state[S] = table.state[S] + (layoutOf<K>(S, 0) == kRow ? row.row : begin)), ...);
+  span.length = length;
+  return span;
+}
+
+/// Only scales the gradient, as walk<false>. kLength is the length of a row, or 0 for any. A known length halves the
+/// time: its loops are unrolled.
+template <size_t kLength, class K>
+ALWAYS_INLINE void walkRows(const Pass pass, const K kernel, const Span table, const RowList list) {
+  const size_t length = kLength == 0 ? list.length : kLength;
+  for (size_t n = 0; n < list.count; ++n) {
+    prefetchAhead<K>(table, list, n, length, StateIndices<K>());
+    walk<false>(pass, kernel, spanOf<false, K>(table, list.rows[n], length, StateIndices<K>()));
+  }
+}
+
+/// The same number as meanSquare<false>, without a copy of the gradient where that is not scaled.
+template <size_t kLength>
+ALWAYS_INLINE float meanSquareOf(const Pass& pass, const Span& row) {
+  if (pass.gradScale != 1 || row.length > kPiece) return meanSquare<false>(pass, row);
+  return static_cast<float>(sumSquares(row.grad, kLength == 0 ? row.length : kLength) / static_cast<double>(row.length));
+}
+
+/// With one state number per row. Some rows together: first their mean squares, then their updates, so that no update
+/// waits for the sum of its own row.
+template <size_t kLength, class K>
+ALWAYS_INLINE void walkRowsTogether(const Pass pass, const K kernel, const Span table, const RowList list) {
+  constexpr size_t kTogether = 16;
+  const size_t length = kLength == 0 ? list.length : kLength;
+  for (size_t begin = 0; begin < list.count; begin += kTogether) {
+    const size_t end = begin + kTogether < list.count ? begin + kTogether : list.count;
+    for (size_t n = begin; n < end; ++n) {
+      prefetchAhead<K>(table, list, n, length, StateIndices<K>());
+      const Span span = spanOf<false, K>(table, list.rows[n], length, StateIndices<K>());
+      *span.state[0] = kernel.accumulate(meanSquareOf<kLength>(pass, span), *span.state[0]);
+    }
+    for (size_t n = begin; n < end; ++n) {
+      walk<false>(pass, kernel, spanOf<false, K>(table, list.rows[n], length, StateIndices<K>()));
+    }
+  }
+}
+}  // namespace ISA
