@@ -1,31 +1,14 @@
 #pragma once
 // The walk over distinct rows of a table: many rows in one call, so that constants stay in registers.
-#include <stdint.h>
+#include "prefetch.h"
 namespace ISA {
-/// How many rows ahead of the update memory is prefetched. They may be anywhere, so no hardware predicts them.
-constexpr size_t kRowsAhead = 16;
-
-ALWAYS_INLINE void prefetch(const float* p) {
-#ifdef __GNUC__
-  __builtin_prefetch(p, 1);
-#else
-  (void)p;
-#endif
-}
-
-/// Prefetches all cache lines of a row. A row that begins within a line has one more.
-ALWAYS_INLINE void prefetchRow(const float* p, size_t length) {
-  constexpr size_t kLine = 64 / sizeof(float);
-  for (size_t i = 0; i < length; i += kLine) prefetch(p + i);
-  if (reinterpret_cast<uintptr_t>(p) % 64 != 0) prefetch(p + length - 1);
-}
-
 /// Prefetches the param and the state of the row that comes kRowsAhead rows after row `n`.
 template <class K, size_t... S>
 ALWAYS_INLINE void prefetchAhead(const Span& table, const RowList& list, size_t n, size_t length, Indices<S...>) {
   const size_t row = list.rows[n + kRowsAhead < list.known ? n + kRowsAhead : list.known - 1].row;
-  prefetchRow(table.param + row * length, length);
-  ((layoutOf<K>(S, 0) == kRow ? prefetch(table.state[S] + row) : prefetchRow(table.state[S] + row * length, length)),
+  prefetchRow<kWrite>(table.param + row * length, length);
+  ((layoutOf<K>(S, 0) == kRow ? prefetch<kWrite>(table.state[S] + row)
+                              : prefetchRow<kWrite>(table.state[S] + row * length, length)),
    ...);
 }
 
@@ -57,7 +40,8 @@ ALWAYS_INLINE void walkRows(const Pass pass, const K kernel, const Span table, c
 template <size_t kLength>
 ALWAYS_INLINE float meanSquareOf(const Pass& pass, const Span& row) {
   if (pass.gradScale != 1 || row.length > kPiece) return meanSquare<false>(pass, row);
-  return static_cast<float>(sumSquares(row.grad, kLength == 0 ? row.length : kLength) / static_cast<double>(row.length));
+  return static_cast<float>(sumSquares(row.grad, kLength == 0 ? row.length : kLength) /
+                            static_cast<double>(row.length));
 }
 
 /// With one state number per row. Some rows together: first their mean squares, then their updates, so that no update

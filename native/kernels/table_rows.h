@@ -1,25 +1,12 @@
 #pragma once
 // What a sparse model reads of a table: its rows by number. The caller has checked all numbers.
+#include "prefetch.h"
 namespace ISA {
-// Rows ahead of the current one whose lines are requested. Main memory answers within the time of about so many rows.
-constexpr size_t kRowsAhead = 16;
-constexpr size_t kFloatsPerLine = 16;
-
-/// Requests all cache lines of a row, also the last one of a row that begins within a line.
-ALWAYS_INLINE void prefetchRow(const float* row, size_t width) {
-#if defined(__GNUC__)
-  for (size_t i = 0; i < width; i += kFloatsPerLine) __builtin_prefetch(row + i);
-  __builtin_prefetch(row + width - 1);
-#else
-  (void)row, (void)width;
-#endif
-}
-
 /// Calls visit(i, row) for each named row of a table, with rows ahead on their way to the cache.
 template <class Visit>
 ALWAYS_INLINE void forEachRow(const TableRows& rows, size_t width, Visit visit) {
   for (size_t i = 0; i < rows.count; ++i) {
-    if (i + kRowsAhead < rows.count) prefetchRow(rows.table + rows.names[i + kRowsAhead] * width, width);
+    if (i + kRowsAhead < rows.count) prefetchRow<kRead>(rows.table + rows.names[i + kRowsAhead] * width, width);
     visit(i, rows.table + rows.names[i] * width);
   }
 }
@@ -52,8 +39,8 @@ inline void scaleRows(const TableRows& rows, const float* factors, size_t width,
 inline void dotRows(const TableRows& a, const TableRows& b, size_t width, float* out) {
   for (size_t i = 0; i < a.count; ++i) {
     if (i + kRowsAhead < a.count) {
-      prefetchRow(a.table + a.names[i + kRowsAhead] * width, width);
-      prefetchRow(b.table + b.names[i + kRowsAhead] * width, width);
+      prefetchRow<kRead>(a.table + a.names[i + kRowsAhead] * width, width);
+      prefetchRow<kRead>(b.table + b.names[i + kRowsAhead] * width, width);
     }
     const float* const x = a.table + a.names[i] * width;
     const float* const y = b.table + b.names[i] * width;

@@ -1,0 +1,26 @@
+#pragma once
+// Rows of a table may be anywhere, so no hardware predicts the next one.
+#include <stdint.h>
+namespace ISA {
+/// How many rows ahead of the current one memory is prefetched.
+constexpr size_t kRowsAhead = 16;
+
+enum Access { kRead, kWrite };
+
+template <Access access>
+ALWAYS_INLINE void prefetch(const float* p) {
+#ifdef __GNUC__
+  __builtin_prefetch(p, access);
+#else
+  (void)p;
+#endif
+}
+
+/// Prefetches all cache lines of a row. A row that begins within a line has one more.
+template <Access access>
+ALWAYS_INLINE void prefetchRow(const float* p, size_t length) {
+  constexpr size_t kLine = 64 / sizeof(float);
+  for (size_t i = 0; i < length; i += kLine) prefetch<access>(p + i);
+  if (reinterpret_cast<uintptr_t>(p) % 64 != 0) prefetch<access>(p + length - 1);
+}
+}  // namespace ISA
