@@ -16,8 +16,8 @@ import { besideNeighbour } from './neighbour.js';
 import { resultsHtml } from './page.js';
 import { limitSpec } from './plot-limit.js';
 import { peersSpec } from './plot-peers.js';
-import type { Results } from './results.js';
-import { type BenchOptions, settingsOf } from './settings.js';
+import type { Measured, Results } from './results.js';
+import { type BenchOptions, type Part, settingsOf } from './settings.js';
 import { fixedCost, manyTensors, nativeAgainstJs } from './small.js';
 import { sparse } from './sparse.js';
 import { type Table, tablesOf } from './tables.js';
@@ -50,20 +50,25 @@ export async function bench(options: BenchOptions): Promise<void> {
 }
 
 async function measure(context: Context): Promise<Results> {
+  const { parts } = context.settings;
   const start = performance.now();
   setThreads(1);
+  const rows = async <T>(part: Part, measure: (context: Context) => Promise<readonly T[]>): Promise<readonly T[]> =>
+    parts.includes(part) ? measure(context) : [];
+  const maybe = async <T>(part: Part, measure: (context: Context) => Promise<Measured<T>>): Promise<Measured<T>> =>
+    parts.includes(part) ? measure(context) : { skipped: `--parts without ${part}` };
   // Steps of nanoseconds come first: V8 optimizes code best that has seen few classes, as in a training run.
-  const fixed = await fixedCost(context);
-  const many = await manyTensors(context);
-  const native = await nativeAgainstJs(context);
-  const passes = await fused(context);
-  const classes = await classRows(context);
-  const loaded = await loadPeers(context.settings);
-  const against = await againstPeers(context, loaded);
-  const neighbour = await besideNeighbour(context);
-  const rows = await sparse(context);
-  const fit = await modelFit(context);
-  const loop = await eventLoop(context);
+  const fixed = await rows('small', fixedCost);
+  const many = await rows('small', manyTensors);
+  const native = await maybe('small', nativeAgainstJs);
+  const passes = await rows('passes', fused);
+  const classes = parts.includes('classes') ? await classRows(context) : { rows: [], leftOut: [] };
+  const loaded = parts.includes('peers') ? await loadPeers(context.settings) : [];
+  const against = await rows('peers', () => againstPeers(context, loaded));
+  const neighbour = await maybe('neighbour', besideNeighbour);
+  const tables = await maybe('sparse', sparse);
+  const fit = await maybe('fit', modelFit);
+  const loop = await maybe('async', eventLoop);
   return {
     machine: machine(),
     settings: context.settings,
@@ -77,7 +82,7 @@ async function measure(context: Context): Promise<Results> {
     against,
     neighbour,
     eventLoop: loop,
-    sparse: rows,
+    sparse: tables,
     modelFit: fit,
   };
 }
