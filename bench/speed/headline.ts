@@ -32,7 +32,10 @@ export function barsOf({ against, peers: versions }: Results, n: number): Bar[] 
   const bars = shown.flatMap(([label, peers]) => {
     const version = versions.find(({ id }) => label === 'PyTorch' && peers.includes(id))?.version;
     const measured = against
-      .filter((row: PeerRow) => row.method === 'adam' && row.tensors === 1 && row.threads === 1 && row.n === n && peers.includes(row.peer))
+      .filter(
+        (row: PeerRow) =>
+          row.method === 'adam' && row.tensors === 1 && row.threads === 1 && row.n === n && peers.includes(row.peer),
+      )
       .flatMap((row) => (isSkipped(row.measured) ? [] : [row.measured]))
       .sort((a, b) => a.nsPerParam.median - b.nsPerParam.median)[0];
     const name = typeof version === 'string' ? `${label} ${/^\d+\.\d+/.exec(version)?.[0] ?? ''}` : label;
