@@ -1,4 +1,4 @@
-import { decades, type Spec } from '../report/charts.js';
+import { decades, logTicks, type Spec } from '../report/charts.js';
 import { look } from './plot.js';
 
 /** A line of a plot, with its name at its end. */
@@ -70,7 +70,7 @@ export function linesSpec({ title, subtitle, y: yTitle, lines, rule }: LinePlot)
     type: 'quantitative',
     title: yTitle,
     scale: { type: 'log', nice: false, domain },
-    axis: { values: decades(...domain), labelExpr: "format(datum.value, '~g')" },
+    axis: { values: logTicks(...domain), labelExpr: "format(datum.value, '~g')" },
   };
   const labels = labelled(lines, domain).map(({ id, text, bold, points, y }) => {
     const end = points.at(-1)!;

@@ -4,7 +4,7 @@ import { config, type Spec, schema } from '../report/charts.js';
 export function look(title: string, subtitle: readonly string[]): Spec {
   return {
     $schema: schema,
-    width: 290,
+    width: 235,
     background: 'transparent',
     padding: 8,
     title: {
