@@ -54,16 +54,21 @@ function cellsOf({ sizes, compiledSizes, classes, threads }: Settings): Cell[] {
     task: { method, n, tensors: 1, threads: count },
     ...(only !== undefined && { only }),
   });
-  const fast = (n: number): string[] => (n < huge ? ['js', ...compiled] : ['js', 'torch-fused', 'deepspeed']);
+  const fast = (n: number, method: Method): string[] => [
+    ...(method === 'adam' ? ['js'] : []),
+    ...(n < huge ? compiled : ['torch-fused', 'deepspeed']),
+  ];
   const most = Math.max(...threads);
   const both = [...sizes, ...compiledSizes].sort((a, b) => a - b);
   return [
     ...sizes.flatMap((n) =>
-      chosen.map((method) => cell(method, n, n < large || method === 'adam' ? undefined : fast(n))),
+      chosen.map((method) => cell(method, n, n < large || method === 'adam' ? undefined : fast(n, method))),
     ),
     ...chosen.map((method) => ({ task: { method, n: 200_000, tensors: 200, threads: 1 } })),
     ...compiledSizes.flatMap((n) =>
-      chosen.filter((method) => n < huge || fusedMethods.includes(method)).map((method) => cell(method, n, fast(n))),
+      chosen
+        .filter((method) => n < huge || fusedMethods.includes(method))
+        .map((method) => cell(method, n, fast(n, method))),
     ),
     ...both
       .filter((n) => most > 1 && n >= 1e6)
