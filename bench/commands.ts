@@ -1,7 +1,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { SoakOptions } from './soak/soak.js';
 import type { BenchOptions } from './speed/settings.js';
-import { classNames, peerNames } from './speed/settings.js';
+import { classNames, partNames, peerNames } from './speed/settings.js';
 import { figureIds } from './study/figures.js';
 import { methods } from './study/methods.js';
 import type { StudyOptions } from './study/study.js';
@@ -97,18 +97,25 @@ function addBench(program: Command): void {
     .usage('-- [options]')
     .description('measure the time of a step, beside the limit of memory and beside other libraries')
     .option('--quick', 'finish in half a minute: few rounds, short samples')
-    .option('--sizes <elements...>', 'numbers of parameters (default: 1e3 1e5 1e6 1e7)', integers(1, 2 ** 32))
+    .option(
+      '--sizes <elements...>',
+      'numbers of parameters (default: 1e3 1e4 1e5 1e6 1e7, and 4e6 2e7 1e8 beside compiled peers)',
+      integers(1, 2 ** 32),
+    )
+    .addOption(new Option('--parts <names...>', 'these parts only').choices(partNames))
     .addOption(new Option('--classes <names...>', 'these optimizers only').choices(classNames))
     .addOption(new Option('--peers <names...>', 'these libraries only').choices(peerNames))
     .option('--threads <counts...>', 'numbers of threads beside 1 (default: one for each core)', integers(1, 1024))
     .option('--rounds <count>', 'number of rounds of each comparison', integer(3))
-    .option('--out <folder>', 'where bench.html, bench.svg, bench.json and goals.md are written', 'report')
+    .option('--out <folder>', 'where bench.html, bench.json, goals.md and the plots are written', 'report')
     .addHelpText(
       'after',
       `
 Examples:
   npm run bench -- --quick
-  npm run bench -- --classes adam --sizes 1e6 1e8 --peers torch js`,
+  npm run bench -- --classes adam --sizes 1e6 1e8 --peers torch-fused js
+  SCHUSS_ISA=avx2 npm run bench -- --parts peers --peers torch-fused --out avx2    AVX2 on both sides
+  TORCH_PYTHON=~/venv/bin/python npm run bench`,
     )
     .action(async (options: Omit<BenchOptions, 'command'>) => {
       const { bench } = await import('./speed/speed.js');

@@ -3,6 +3,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { draw } from '../bench/report/draw.js';
+import { inMode } from '../bench/report/theme.js';
 import { look } from '../bench/speed/plot.js';
 import { evaluations, recorded, rowOf } from '../test/support/second-order/evaluations.js';
 import { problems } from '../test/support/second-order/problems.js';
@@ -86,12 +87,15 @@ async function main(): Promise<void> {
   if (before < 0 || after < before) throw new Error(`${page}: no ${start} … ${end}`);
   writeFileSync(page, `${text.slice(0, before + start.length)}\n${table()}\n${text.slice(after)}`);
 
-  const { width: _, ...shared } = look(
-    'SFO and L-BFGS against first-order methods',
+  const { width: _, ...shared } = look('SFO and L-BFGS against first-order methods', [
     'Sums of 30 minibatches of digits. Each first-order method has the best of eight step sizes.',
-  );
-  const both = { ...shared, hconcat: [plot('softmax', 'Softmax regression'), plot('autoencoder', 'Autoencoder')] };
-  writeFileSync(join(root, 'docs', 'guide', 'second-order.svg'), `${await draw(both)}\n`);
+  ]);
+  const both = {
+    ...shared,
+    background: 'white',
+    hconcat: [plot('softmax', 'Softmax regression'), plot('autoencoder', 'Autoencoder')],
+  };
+  writeFileSync(join(root, 'docs', 'guide', 'second-order.svg'), `${inMode(await draw(both), 'light')}\n`);
   console.log(`written; the recorded numbers are those of SciPy ${recorded.scipy}`);
 }
 

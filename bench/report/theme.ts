@@ -80,3 +80,12 @@ export function themeCss(): string {
     `:root { color-scheme: ${mode}; ${all.map((each) => `--${each.name}: ${each[mode]};`).join(' ')} }`;
   return `${rule('light')}\n@media screen and (prefers-color-scheme: dark) { ${rule('dark')} }`;
 }
+
+/** A drawing with the colours of one mode in place of their names, for a file that stands alone. */
+export function inMode(svg: string, mode: 'light' | 'dark'): string {
+  const all = [...surfaces, ...hues, ...ordered, ...heat, ...heatInk];
+  return svg.replace(
+    /var\(--([a-z0-9-]+)\)/g,
+    (whole, name) => all.find((each) => each.name === name)?.[mode] ?? whole,
+  );
+}

@@ -1,4 +1,4 @@
-import { allocate, setThreads } from '../common/schuss.js';
+import { setThreads } from '../common/schuss.js';
 import { alternate, type Contender, secondsOf, stepping } from './alternate.js';
 import { type Case, casesOf, statesOf } from './cases.js';
 import type { Context } from './context.js';
@@ -21,7 +21,7 @@ export async function classRows({ settings, say }: Context): Promise<Results['cl
   for (const n of settings.sizes) {
     try {
       checkMemory(n, 12);
-      const memory = { n, param: allocate(n), grad: fillGrads(allocate(n)), limit: Limit.of(n) };
+      const memory = { n, param: new Float32Array(n), grad: fillGrads(new Float32Array(n)), limit: Limit.of(n) };
       for (const item of casesOf(settings.classes)) {
         say(`${item.label}, n = ${n}`);
         rows.push(...(await oneCase(item, memory, settings)));

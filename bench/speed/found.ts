@@ -1,6 +1,7 @@
 import { size, times } from './format.js';
 import { fewerPasses, passes } from './fused.js';
 import { type ClassRow, isSkipped, type PeerRow, type Results } from './results.js';
+import { fusedMethods, methods } from './task.js';
 
 // Finds in the results the number that each goal is about.
 
@@ -19,27 +20,50 @@ function worst(values: readonly Value[], furthest: (...values: number[]) => numb
   return values.find((v) => v.value === value) as Value;
 }
 
-function peer({ against }: Results, id: string, n: number, tensors = 1): PeerRow | undefined {
-  return against.find((row) => row.method === 'adam' && row.peer === id && row.n === n && row.tensors === tensors);
+function oneThread({ against }: Results, id: string): PeerRow[] {
+  return against.filter((row) => row.method === 'adam' && row.peer === id && row.tensors === 1 && row.threads === 1);
 }
 
-function asValue(row: PeerRow | undefined): Value[] {
-  return row === undefined || isSkipped(row.measured)
-    ? []
-    : [{ value: row.measured.ofOurs.median, about: `${row.label} at ${size(row.n)}` }];
+/** Adam at the size, of those given, at which a peer is nearest to us. */
+export function nearest(results: Results, id: string, wanted: (n: number) => boolean): Found {
+  const rows = oneThread(results, id).filter(({ n }) => wanted(n));
+  return ratios(rows, Number.NEGATIVE_INFINITY, ({ n }) => `at ${size(n)}`);
 }
 
-export function found(results: Results, id: string, n: number, tensors = 1): Found {
-  const row = peer(results, id, n, tensors);
-  if (row === undefined) return 'not in this run';
-  return isSkipped(row.measured) ? row.measured.skipped : (asValue(row)[0] as Value);
+/** PyTorch's fused step of a method, at all tasks wanted. */
+export function fusedTorch(results: Results, bound: number, wanted: (row: PeerRow) => boolean): Found {
+  const rows = results.against.filter((row) => row.peer === 'torch-fused' && wanted(row));
+  const several = new Set(rows.map(({ method }) => method)).size > 1;
+  return ratios(rows, bound, ({ method, n, tensors }) => {
+    const what = several ? `${methods[method].label} ` : '';
+    return tensors > 1 ? what.trim() : `${what}at ${size(n)}`;
+  });
 }
 
-/** PyTorch has several implementations; the goal is about the fastest. */
-export function fastestTorch(results: Results, n: number, tensors: number): Found {
-  const ways = results.peers.filter(({ id }) => id.startsWith('torch')).map(({ id }) => found(results, id, n, tensors));
-  const values = ways.filter((way): way is Value => typeof way !== 'string');
-  return values.length > 0 ? worst(values, Math.min) : (ways[0] ?? 'no PyTorch in this run');
+/** PyTorch's fastest way for the classes that it does not fuse. */
+export function unfusedTorch(results: Results, bound: number): Found {
+  const rows = results.against.filter(
+    (row) => ['torch', 'torch-foreach'].includes(row.peer) && !fusedMethods.includes(row.method),
+  );
+  return ratios(
+    rows,
+    bound,
+    ({ method, label, n, tensors }) =>
+      `${methods[method].label}, ${label}, ${tensors > 1 ? `${tensors} × ${size(n / tensors)}` : `at ${size(n)}`}`,
+  );
+}
+
+/** A peer's times divided by ours: the least, and the others below the bound. */
+function ratios(rows: readonly PeerRow[], bound: number, about: (row: PeerRow) => string): Found {
+  const values = rows.flatMap((row) =>
+    isSkipped(row.measured) ? [] : [{ value: row.measured.ofOurs.median, about: about(row) }],
+  );
+  const left = rows.find((row) => isSkipped(row.measured));
+  if (values.length === 0)
+    return left !== undefined && isSkipped(left.measured) ? left.measured.skipped : 'not in this run';
+  const found = missing(values, bound, Math.min);
+  if (typeof found === 'string' || left === undefined) return found;
+  return { ...found, about: `${found.about}; ${rows.length - values.length} left out` };
 }
 
 export function neighbourRatio({ neighbour }: Results): Found {
@@ -70,14 +94,20 @@ export function ofLimit({ classes }: Results, bound: number, wanted: (row: Class
     .flatMap((row) =>
       row.ofLimit === null ? [] : [{ value: row.ofLimit.median, about: `${row.optimizer} at ${size(row.n)}` }],
     );
-  const furthest = worst(values, Math.max);
-  if (typeof furthest === 'string') return furthest;
-  const others = values.filter((value) => value !== furthest && value.value > bound);
-  const beyond = others.map(({ value, about }) => `${about} ${times(value)}`).join(', ');
-  const rest = `${values.length - others.length - 1} of ${values.length} are within it`;
-  return others.length === 0
-    ? furthest
-    : { ...furthest, about: `${furthest.about}; beyond the goal also ${beyond}; ${rest}` };
+  return missing(values, bound, Math.max);
+}
+
+/** The value furthest from the goal, and all others that miss it. */
+function missing(values: readonly Value[], bound: number, furthest: (...values: number[]) => number): Found {
+  const worstValue = worst(values, furthest);
+  if (typeof worstValue === 'string' || furthest(worstValue.value, bound) === bound) return worstValue;
+  const others = values.filter((value) => value !== worstValue && furthest(value.value, bound) !== bound);
+  const also = others.map(({ value, about }) => `${times(value)} ${about}`).join(', ');
+  const rest = `${values.length - others.length - 1} of ${values.length} reach it`;
+  return {
+    ...worstValue,
+    about: [worstValue.about, also === '' ? '' : `also ${also}`, rest].filter((text) => text !== '').join('; '),
+  };
 }
 
 /** Of the rows wanted, the class that gains least from threads. */
@@ -85,14 +115,6 @@ export function speedup({ classes }: Results, wanted: (row: ClassRow) => boolean
   const rows = classes.rows.filter(wanted);
   return worst(
     rows.map((row) => ({ value: row.speedup.median, about: `${row.optimizer} at ${size(row.n)}` })),
-    Math.min,
-  );
-}
-
-/** Adam at the size at which a peer is nearest to us. */
-export function nearest(results: Results, id: string, sizes: readonly number[]): Found {
-  return worst(
-    sizes.flatMap((n) => asValue(peer(results, id, n))),
     Math.min,
   );
 }

@@ -1,4 +1,4 @@
-import { Adam, type AdamOptions, allocate, clipGradNorm, WeightAverage } from '../common/schuss.js';
+import { Adam, type AdamOptions, clipGradNorm, WeightAverage } from '../common/schuss.js';
 import { alternate, type Contender, preparedStepping, secondsOf } from './alternate.js';
 import type { Context } from './context.js';
 import { type PairRow, pair } from './results.js';
@@ -17,9 +17,9 @@ export async function fused({ settings, say }: Context): Promise<PairRow[]> {
   const rows: PairRow[] = [];
   for (const n of settings.sizes.filter((n) => fits(n, 15))) {
     say(`one pass against several, n = ${n}`);
-    const source = fillGrads(allocate(n));
+    const source = fillGrads(new Float32Array(n));
     const contender = (name: string, options: AdamOptions, after: (w: Float32Array) => Rest): Contender => {
-      const [w, g] = [fillStart(allocate(n)), allocate(n)];
+      const [w, g] = [fillStart(new Float32Array(n)), new Float32Array(n)];
       const adam = new Adam(w, options);
       const { before, rest } = after(w);
       const step = (): void => {

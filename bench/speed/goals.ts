@@ -1,16 +1,17 @@
 import { number, size, times } from './format.js';
 import {
   type Found,
-  fastestTorch,
-  found,
   fusedRatio,
+  fusedTorch,
   nativeRatio,
   nearest,
   neighbourRatio,
   ofLimit,
   speedup,
+  unfusedTorch,
 } from './found.js';
-import { type ClassRow, isSkipped, type Results } from './results.js';
+import { type ClassRow, isSkipped, type PeerRow, type Results } from './results.js';
+import { type Method, methods } from './task.js';
 
 /** A goal and its measured value. */
 export interface Goal {
@@ -21,77 +22,156 @@ export interface Goal {
   readonly reached: boolean | undefined;
 }
 
+/** Goals in cache, where arithmetic and not memory takes the time. */
+const cacheLimits: readonly (readonly [readonly string[], number])[] = [
+  [['SGD', 'SGD, momentum'], 1.1],
+  [['Adam'], 1.45],
+  [['Adagrad', 'RMSprop'], 1.6],
+];
+
+/** Goals that this benchmark cannot measure, and why. */
+const elsewhere: readonly (readonly [what: string, goal: string, why: string])[] = [
+  [
+    'sparse step against FBGEMM’s exact kernels',
+    '≤ 1.05×',
+    'FBGEMM is a C++ library without a package: it needs a build of its own',
+  ],
+];
+
 const inCache = (n: number): boolean => n >= 1e5 && n <= 1e6;
 const outOfCache = (n: number): boolean => n >= 1e7;
 
 /** All goals of the project for speed. */
 export function goalsOf(results: Results): Goal[] {
-  const { sizes, threads } = results.settings;
+  const { threads } = results.settings;
   const most = Math.max(...threads);
   const atMost = (what: string, bound: number, found: Found, show = times): Goal =>
     judged(what, `≤ ${show(bound)}`, found, show, (value) => value <= bound);
   const atLeast = (what: string, bound: number, found: Found): Goal =>
     judged(what, `≥ ${times(bound)}`, found, times, (value) => value >= bound);
-  const divides = (row: ClassRow): boolean => ['Adam', 'Adagrad', 'RMSprop'].includes(row.optimizer);
-  const plain = (row: ClassRow): boolean => row.optimizer.startsWith('SGD');
+  const twoPasses = (row: ClassRow): boolean => ['LARS', 'LAMB'].includes(row.optimizer);
+  const onePass = (row: ClassRow): boolean => !twoPasses(row) && row.optimizer !== 'Adafactor';
+  const several = (found: () => Found): Found => (most === 1 ? 'only one thread was asked for' : found());
+  const on = (threads: number): string => (threads === 1 ? 'one thread' : `${threads} threads`);
+
+  const inCacheGoals: readonly (readonly [Method, number])[] = [
+    ['sgd', 1.1],
+    ['momentum', 1.2],
+    ['adagrad', 1.5],
+    ['adam', 1.6],
+    ['adamw', 1.6],
+  ];
+  const manyGoals: readonly (readonly [Method, number])[] = [
+    ['sgd', 12],
+    ['momentum', 12],
+    ['adagrad', 20],
+    ['adam', 25],
+    ['adamw', 25],
+  ];
+  const flat = (row: PeerRow, threads: number): boolean => row.tensors === 1 && row.threads === threads;
+  const fused = (what: string, bound: number, wanted: (row: PeerRow) => boolean): Goal =>
+    atLeast(`PyTorch’s fused step: ${what}`, bound, fusedTorch(results, bound, wanted));
 
   return [
-    atMost(
-      'every first-order optimizer against the limit loop, n ≥ 1e7, one thread',
-      1.1,
-      ofLimit(results, 1.1, (row) => row.threads === 1 && outOfCache(row.n)),
-    ),
-    atMost(
-      `the same with ${most} threads`,
-      1.15,
-      most === 1
-        ? 'only one thread was asked for'
-        : ofLimit(results, 1.15, (row) => row.threads === most && outOfCache(row.n)),
-    ),
-    atLeast(
-      `${most} threads against one, n ≥ 1e7`,
-      1.7,
-      most === 1
-        ? 'only one thread was asked for'
-        : speedup(results, (row) => row.threads === most && outOfCache(row.n)),
-    ),
-    atLeast('the same beside a busy process, means', 1, neighbourRatio(results)),
-    atMost(
-      'Adam, Adagrad, RMSprop against the limit loop in cache, 1e5 to 1e6',
-      1.25,
-      ofLimit(results, 1.25, (row) => row.threads === 1 && inCache(row.n) && divides(row)),
-    ),
-    atMost(
-      'SGD, momentum against the limit loop in cache, 1e5 to 1e6',
-      1.1,
-      ofLimit(results, 1.1, (row) => row.threads === 1 && inCache(row.n) && plain(row)),
-    ),
-    judged(
-      'DeepSpeed CPUAdam',
-      '≥ 1.3× in cache, ≥ 1.1× out of it',
-      'the benchmark has no DeepSpeed',
-      times,
-      () => false,
-    ),
-    atLeast('PyTorch’s fastest Adam, 5e7', 8, fastestTorch(results, 5e7, 1)),
-    atLeast('PyTorch’s fastest Adam, 200 tensors of 1000', 30, fastestTorch(results, 200_000, 200)),
-    atLeast(
-      'best JavaScript loop, Adam, n ≤ 1e6',
-      14,
-      nearest(
-        results,
-        'js',
-        sizes.filter((n) => n <= 1e6),
+    ...inCacheGoals.map(([method, bound]) =>
+      fused(
+        `${methods[method].label}, 1e5 to 1e6, one thread`,
+        bound,
+        (row) => row.method === method && flat(row, 1) && inCache(row.n),
       ),
     ),
-    atLeast('best JavaScript loop, Adam, 5e7', 6.5, found(results, 'js', 5e7)),
-    atLeast('TensorFlow.js wasm, Adam, 1e7', 8, found(results, 'tfjs-wasm', 1e7)),
-    atLeast('TensorFlow.js cpu, Adam, 1e7', 250, found(results, 'tfjs-cpu', 1e7)),
-    atLeast('jax-js wasm, Adam, 1e7', 8, found(results, 'jax-js', 1e7)),
+    ...inCacheGoals.map(([method, bound]) =>
+      fused(
+        `${methods[method].label}, 1e6 and 4e6, two threads`,
+        bound,
+        (row) => row.method === method && flat(row, 2) && [1e6, 4e6].includes(row.n),
+      ),
+    ),
+    ...[1, 2].flatMap((threads) => [
+      fused(
+        `all but momentum, 2e7 and 1e8, ${on(threads)}`,
+        1,
+        (row) => row.method !== 'momentum' && flat(row, threads) && row.n >= 2e7,
+      ),
+      fused(
+        `momentum, 2e7 and 1e8, ${on(threads)}`,
+        1.2,
+        (row) => row.method === 'momentum' && flat(row, threads) && row.n >= 2e7,
+      ),
+    ]),
+    fused('all, 1e3', 60, (row) => flat(row, 1) && row.n === 1e3),
+    ...manyGoals.map(([method, bound]) =>
+      fused(`${methods[method].label}, 200 tensors of 1000`, bound, (row) => row.method === method && row.tensors > 1),
+    ),
+    atLeast('PyTorch’s fastest of RMSprop, NAdam, Adamax, Adadelta, any size', 2, unfusedTorch(results, 2)),
+    atLeast('DeepSpeed CPUAdam in cache, 1e5 to 1e6', 1.5, nearest(results, 'deepspeed', inCache)),
+    atLeast('DeepSpeed CPUAdam out of it, n ≥ 1e7', 1, nearest(results, 'deepspeed', outOfCache)),
+    atMost(
+      'every first-order class in one walk against the limit loop, n ≥ 1e7, one thread',
+      1.1,
+      ofLimit(results, 1.1, (row) => row.threads === 1 && outOfCache(row.n) && onePass(row)),
+    ),
+    atMost(
+      `the same, ${on(most)}`,
+      1.15,
+      several(() => ofLimit(results, 1.15, (row) => row.threads === most && outOfCache(row.n) && onePass(row))),
+    ),
+    ...cacheLimits.map(([names, bound]) =>
+      atMost(
+        `${names.join(', ')} against the limit loop in cache, 1e4 to 1e6`,
+        bound,
+        ofLimit(
+          results,
+          bound,
+          (row) => row.threads === 1 && row.n >= 1e4 && row.n <= 1e6 && names.includes(row.optimizer),
+        ),
+      ),
+    ),
+    atMost(
+      'LARS, LAMB against the limit loop, n ≥ 1e7',
+      2,
+      ofLimit(results, 2, (row) => row.threads === 1 && outOfCache(row.n) && twoPasses(row)),
+    ),
+    atMost(
+      'Adafactor against the limit loop, n ≥ 1e7',
+      3.2,
+      ofLimit(results, 3.2, (row) => row.threads === 1 && outOfCache(row.n) && row.optimizer === 'Adafactor'),
+    ),
+    atLeast(
+      `${most} threads against one, n ≥ 4e6`,
+      1.8,
+      several(() => speedup(results, (row) => row.threads === most && row.n >= 4e6)),
+    ),
+    atLeast('the same beside a busy process, means', 1, neighbourRatio(results)),
+    atLeast(
+      'best JavaScript loop, Adam, 1e4 to 1e6',
+      14,
+      nearest(results, 'js', (n) => n >= 1e4 && n <= 1e6),
+    ),
+    atLeast(
+      'best JavaScript loop, Adam, 2e7 and 1e8',
+      6.5,
+      nearest(results, 'js', (n) => n >= 2e7),
+    ),
+    atLeast(
+      'TensorFlow.js wasm, Adam, 1e7',
+      8,
+      nearest(results, 'tfjs-wasm', (n) => n === 1e7),
+    ),
+    atLeast(
+      'TensorFlow.js cpu, Adam, 1e7',
+      250,
+      nearest(results, 'tfjs-cpu', (n) => n === 1e7),
+    ),
+    atLeast(
+      'jax-js wasm, Adam, 1e7',
+      8,
+      nearest(results, 'jax-js', (n) => n === 1e7),
+    ),
     ...results.fixedCost.map((row) =>
       atMost(
         `fixed cost of a step, ${row.optimizer}, one tensor of ${row.n}`,
-        100,
+        row.optimizer === 'SGD' ? 80 : 100,
         { value: row.ns.median, about: '' },
         (ns) => `${number(ns)} ns`,
       ),
@@ -102,6 +182,7 @@ export function goalsOf(results: Results): Goal[] {
     atLeast('clip + zero + EMA in one pass against separate passes', 1.4, fusedRatio(results)),
     eventLoopGoal(results),
     atLeast('native against our JavaScript, from 16 elements up', 1, nativeRatio(results)),
+    ...elsewhere.map(([what, goal, why]) => judged(what, goal, why, times, () => false)),
   ];
 }
 

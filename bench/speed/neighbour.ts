@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { availableParallelism } from 'node:os';
-import { Adam, allocate, setThreads } from '../common/schuss.js';
+import { Adam, setThreads } from '../common/schuss.js';
 import { alternate, secondsOf, stepping } from './alternate.js';
 import type { Context } from './context.js';
 import type { Measured, NeighbourRow } from './results.js';
@@ -20,8 +20,8 @@ export async function besideNeighbour({ settings, say }: Context): Promise<Measu
     const rows: NeighbourRow[] = [];
     for (const n of settings.sizes.filter((n) => n >= 1e6 && fits(n, 4))) {
       say(`beside a busy process, n = ${n}`);
-      const params = fillStart(allocate(n));
-      const grads = fillGrads(allocate(n));
+      const params = fillStart(new Float32Array(n));
+      const grads = fillGrads(new Float32Array(n));
       const adam = new Adam(params);
       const on = (count: number) =>
         stepping(

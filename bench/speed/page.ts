@@ -41,9 +41,7 @@ ${tablesOf(results)
 
 const css = `
 svg { max-width: 100%; height: auto; }
-.plots { display: grid; gap: 16px; grid-template-columns: repeat(2, minmax(0, 1fr)); }
-.plots > :nth-child(-n + 2) { grid-column: 1 / -1; }
-.plots > :first-child svg { width: 100%; }
+.plots { display: grid; gap: 24px; grid-template-columns: repeat(2, minmax(0, 1fr)); }
 .wide td { white-space: pre; }
 .wide .goals th, .wide .goals td { text-align: left; white-space: normal; }
 .goals td:last-child { font-weight: 600; }

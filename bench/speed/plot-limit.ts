@@ -1,4 +1,4 @@
-import { colors, type Spec } from '../report/charts.js';
+import type { Spec } from '../report/charts.js';
 import { size } from './format.js';
 import { look } from './plot.js';
 import type { Results } from './results.js';
@@ -22,7 +22,7 @@ export function limitSpec({ classes }: Results): Spec | undefined {
   const x = {
     field: 'median',
     type: 'quantitative',
-    title: 'our time / time of a loop that moves the same memory and only adds',
+    title: 'time / time of a loop that only moves the same memory',
     scale: { type: 'log', domain: [least, most], nice: false },
     axis: { values: [0.1, 0.2, 0.5, 0.8, 1, 1.25, 1.5, 2, 3, 5, 10, 20, 50, 100], format: '~g', grid: false },
   };
@@ -31,23 +31,19 @@ export function limitSpec({ classes }: Results): Spec | undefined {
     type: 'nominal',
     sort: null,
     title: 'parameters',
+    legend: { orient: 'top', columns: 5 },
     scale: {
       domain: sizes,
-      range: ['purple', 'orange', 'sky', 'blue', 'green', 'vermilion', 'black'].map(
-        (name) => colors[name as keyof typeof colors],
-      ),
+      range: ['purple', 'amber', 'cyan', 'blue', 'green', 'vermilion', 'black'].map((name) => `var(--${name})`),
     },
   };
   return {
-    ...look(
-      'schuss against the memory’s limit',
-      '1 is the limit · one thread · medians and quartiles of the ratios in each round',
-    ),
-    height: { step: 26 },
+    ...look('schuss against the memory’s limit', ['The dashed line is the limit. Left is better. One thread.']),
+    height: { step: 24 },
     layer: [
       {
         data: { values: [{ at: 1 }] },
-        mark: { type: 'rule', strokeDash: [6, 4], size: 1.5 },
+        mark: { type: 'rule', strokeDash: [6, 4], size: 1.5, color: 'var(--ink)' },
         encoding: { x: { ...x, field: 'at' } },
       },
       {

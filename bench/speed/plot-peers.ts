@@ -1,175 +1,94 @@
-import { colors, decades, type Spec } from '../report/charts.js';
-import { number } from './format.js';
-import { look } from './plot.js';
+import type { Spec } from '../report/charts.js';
+import { type Line, linesSpec } from './plot-lines.js';
 import { isSkipped, type PeerRow, type Results } from './results.js';
-import { type Method, methods } from './task.js';
+import { fusedMethods, type Method, methods } from './task.js';
 
 // A peer and its variants share a hue.
-const looks: Readonly<Record<string, { color: string; dash: readonly number[] }>> = {
-  limit: { color: colors.black, dash: [6, 4] },
-  schuss: { color: colors.blue, dash: [1, 0] },
-  'schuss-tfjs': { color: colors.blue, dash: [3, 3] },
-  js: { color: '#B58900', dash: [1, 0] },
-  'tfjs-wasm': { color: colors.vermilion, dash: [1, 0] },
-  'tfjs-cpu': { color: colors.vermilion, dash: [4, 3] },
-  'jax-js': { color: colors.green, dash: [1, 0] },
-  torch: { color: '#A0528A', dash: [1, 0] },
-  'torch-foreach': { color: '#A0528A', dash: [4, 3] },
-  'torch-fused': { color: '#A0528A', dash: [8, 3] },
+const looks: Readonly<Record<string, { text: string; color: string; dash?: readonly number[] }>> = {
+  limit: { text: 'limit: memory alone', color: 'var(--ink)', dash: [6, 4] },
+  schuss: { text: 'schuss', color: 'var(--blue)' },
+  'schuss-tfjs': { text: 'schuss/tfjs', color: 'var(--blue)', dash: [3, 3] },
+  js: { text: 'JavaScript loop', color: 'var(--amber)' },
+  'tfjs-wasm': { text: 'TF.js wasm', color: 'var(--vermilion)' },
+  'tfjs-cpu': { text: 'TF.js cpu', color: 'var(--vermilion)', dash: [4, 3] },
+  'jax-js': { text: 'jax-js wasm', color: 'var(--green)' },
+  torch: { text: 'PyTorch for-loop', color: 'var(--purple)', dash: [2, 3] },
+  'torch-foreach': { text: 'PyTorch foreach', color: 'var(--purple)', dash: [5, 3] },
+  'torch-fused': { text: 'PyTorch fused', color: 'var(--purple)' },
+  deepspeed: { text: 'DeepSpeed', color: 'var(--cyan)' },
 };
 
-interface Point {
-  readonly peer: string;
-  readonly label: string;
-  readonly n: number;
-  readonly ns: number;
-  readonly low: number;
-  readonly high: number;
-  readonly ofOurs: number;
+const classColors: Partial<Record<Method, string>> = {
+  sgd: 'var(--green)',
+  momentum: 'var(--amber)',
+  adagrad: 'var(--vermilion)',
+  adam: 'var(--blue)',
+  adamw: 'var(--cyan)',
+};
+
+const short = (ratio: number): string => `${ratio < 9.95 ? ratio.toFixed(1) : Math.round(ratio)}×`;
+
+/** The points of rows on one flat tensor, in the order of size. */
+function pointsOf(rows: readonly PeerRow[], what: 'nsPerParam' | 'ofOurs'): Line['points'] {
+  return rows
+    .flatMap(({ n, tensors, measured }) => {
+      if (tensors !== 1 || isSkipped(measured)) return [];
+      const { median, low, high } = measured[what];
+      return [{ n, value: median, low, high }];
+    })
+    .sort((a, b) => a.n - b.n);
 }
 
-function pointsOf(against: readonly PeerRow[], method: Method): Point[] {
-  return against.flatMap(({ method: m, tensors, peer, label, n, measured }) =>
-    m !== method || tensors !== 1 || isSkipped(measured)
-      ? []
-      : [
-          {
-            peer,
-            label,
-            n,
-            ns: measured.nsPerParam.median,
-            low: measured.nsPerParam.low,
-            high: measured.nsPerParam.high,
-            ofOurs: measured.ofOurs.median,
-          },
-        ],
-  );
-}
-
-interface Label {
-  readonly peer: string;
-  readonly text: string;
-  /** The end of its line. */
-  readonly n: number;
-  readonly ns: number;
-  /** The label's position: the end of its line, moved so that labels do not overlap. */
-  readonly y: number;
-}
-
-const isOurs = ({ peer }: { readonly peer: string }): boolean => peer === 'schuss';
-
-const lineHeight = 17;
-const height = 400;
-
-/** A label at the end of each line, with the ratio of its time to ours there. */
-function labelsOf(points: readonly Point[], [low, high]: readonly [number, number]): Label[] {
-  const last = new Map(points.map((point) => [point.peer, point]));
-  const pixel = (ns: number): number => height * (1 - Math.log(ns / low) / Math.log(high / low));
-  const value = (y: number): number => low * (high / low) ** (1 - y / height);
-  const ends = [...last.values()].sort((a, b) => b.ns - a.ns).map((point) => ({ point, y: pixel(point.ns) }));
-  // Labels are pushed down from the top, then those below the bottom are pushed up.
-  for (let i = 1; i < ends.length; i++) ends[i]!.y = Math.max(ends[i]!.y, ends[i - 1]!.y + lineHeight);
-  for (let i = ends.length - 1; i >= 0; i--)
-    ends[i]!.y = Math.min(ends[i]!.y, i === ends.length - 1 ? height : ends[i + 1]!.y - lineHeight);
-  return ends.map(({ point, y }) => ({
-    peer: point.peer,
-    text: textOf(point),
-    n: point.n,
-    ns: point.ns,
-    y: value(y),
-  }));
-}
-
-function textOf({ peer, label, ofOurs }: Point): string {
-  if (peer === 'schuss') return label;
-  if (peer === 'limit') return 'limit: memory alone';
-  return `${label}  ${ofOurs < 10 ? ofOurs.toFixed(1) : number(Math.round(ofOurs)).replace(/\.0*$/, '')}×`;
-}
-
-/** ns/param over n for one method: schuss, its peers and the limit. */
-export function peersSpec({ against, machine }: Results, method: Method): Spec | undefined {
-  const points = pointsOf(against, method);
-  if (points.length === 0) return undefined;
-  const domain = [
-    0.8 * Math.min(...points.map(({ low }) => low)),
-    1.2 * Math.max(...points.map(({ high }) => high)),
-  ] as const;
-  const ns = [...new Set(points.map(({ n }) => n))].sort((a, b) => a - b);
-  const [first, last] = [ns[0] as number, ns.at(-1) as number];
-  const span = last / first;
-  const present = Object.keys(looks).filter((id) => points.some(({ peer }) => peer === id));
-  const scale = (of: 'color' | 'dash'): object => ({
-    domain: present,
-    range: present.map((id) => looks[id]?.[of]),
+function peerLines({ against }: Results, method: Method, what: 'nsPerParam' | 'ofOurs'): Line[] {
+  return Object.entries(looks).flatMap(([id, look]) => {
+    const rows = against.filter((row) => row.peer === id && row.method === method && row.threads === 1);
+    const points = pointsOf(rows, what);
+    const last = points.at(-1);
+    if (last === undefined) return [];
+    const text = what === 'ofOurs' ? `${look.text} ${short(last.value)}` : look.text;
+    return [{ ...look, id, text, bold: id === 'schuss', points }];
   });
-  const peer = (of: 'color' | 'dash'): object => ({
-    field: 'peer',
-    type: 'nominal',
-    legend: null,
-    scale: scale(of),
+}
+
+/** ns per parameter over size for one method: schuss, its peers and the limit. */
+export function peersSpec(results: Results, method: Method): Spec | undefined {
+  return linesSpec({
+    title: `${methods[method].label}: what a step costs`,
+    subtitle: ['Lower is better. One thread.', `${results.machine.cpu}, ${results.machine.isa}`],
+    y: 'nanoseconds per parameter',
+    lines: peerLines(results, method, 'nsPerParam'),
   });
-  const x = {
-    field: 'n',
-    type: 'quantitative',
-    title: 'parameters in one tensor',
-    scale: { type: 'log', nice: false, domain: [first / 1.15, last * 1.15] },
-    axis: { grid: false, values: ns, labelExpr: "replace(format(datum.value, '~e'), '+', '')" },
-  };
-  const y = {
-    field: 'ns',
-    type: 'quantitative',
-    title: 'nanoseconds per parameter',
-    scale: { type: 'log', nice: false, domain },
-    axis: { values: decades(...domain), labelExpr: "format(datum.value, '~g')" },
-  };
-  const labels = labelsOf(points, domain).map((label) => ({ ...label, right: last * span ** 0.03 }));
-  const texts = (values: readonly Label[], fontWeight: string): object => ({
-    data: { values },
-    mark: { type: 'text', align: 'left', dx: 4, baseline: 'middle', fontSize: 13, fontWeight, clip: false },
-    encoding: {
-      x: { ...x, field: 'right' },
-      y: { ...y, field: 'y' },
-      text: { field: 'text' },
-      color: peer('color'),
-    },
-  });
-  return {
-    ...look(
-      `${methods[method].label}: what a step costs`,
-      `lower is better · one thread · ${machine.cpu}, ${machine.isa} · N× = times the time of schuss at that size`,
-    ),
-    height,
-    layer: [
-      {
-        data: { values: points },
-        mark: { type: 'rule', opacity: 0.5 },
-        encoding: { x, y: { ...y, field: 'low' }, y2: { field: 'high' }, color: peer('color') },
-      },
-      {
-        data: { values: points },
-        mark: { type: 'line', strokeWidth: 2 },
-        encoding: { x, y, color: peer('color'), strokeDash: peer('dash') },
-      },
-      {
-        data: { values: points.filter(isOurs) },
-        mark: { type: 'line', strokeWidth: 5 },
-        encoding: { x, y, color: peer('color') },
-      },
-      {
-        data: { values: points.filter((point) => point.peer !== 'limit') },
-        mark: { type: 'point', filled: true, size: 40, opacity: 1 },
-        encoding: { x, y, color: peer('color') },
-      },
-      {
-        data: { values: labels },
-        mark: { type: 'rule', strokeWidth: 0.75, opacity: 0.6, clip: false },
-        encoding: { x, x2: { field: 'right' }, y, y2: { field: 'y' }, color: peer('color') },
-      },
-      texts(labels.filter(isOurs), 'bold'),
-      texts(
-        labels.filter((label) => !isOurs(label)),
-        'normal',
-      ),
+}
+
+/** The time of each peer divided by ours, over size. */
+export function ratiosSpec(results: Results, method: Method): Spec | undefined {
+  return linesSpec({
+    title: `${methods[method].label}: times the time of schuss`,
+    subtitle: [
+      'Above the dashed line, schuss is faster. One thread.',
+      'Beside each name: the ratio at the line’s end.',
     ],
-  };
+    y: 'time / time of schuss',
+    lines: peerLines(results, method, 'ofOurs').filter(({ id }) => id !== 'schuss' && id !== 'limit'),
+    rule: 1,
+  });
+}
+
+/** The time of PyTorch's fused step divided by ours for each class, over size. */
+export function fusedSpec({ against }: Results, threads: number): Spec | undefined {
+  const lines = fusedMethods.flatMap((method): Line[] => {
+    const rows = against.filter((r) => r.peer === 'torch-fused' && r.method === method && r.threads === threads);
+    const points = pointsOf(rows, 'ofOurs');
+    const last = points.at(-1);
+    if (last === undefined) return [];
+    const text = `${methods[method].label.replace('SGD with ', '')} ${short(last.value)}`;
+    return [{ id: method, text, color: classColors[method] as string, points }];
+  });
+  return linesSpec({
+    title: `PyTorch’s fused step / schuss, ${threads === 1 ? 'one thread' : `${threads} threads`}`,
+    subtitle: ['Above the dashed line, schuss is faster.', 'Beside each name: the ratio at the line’s end.'],
+    y: 'time of PyTorch / time of schuss',
+    lines,
+    rule: 1,
+  });
 }

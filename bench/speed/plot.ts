@@ -1,21 +1,36 @@
 import { config, type Spec, schema } from '../report/charts.js';
 
-/** What all plots of the benchmark share. */
-export function look(title: string, subtitle: string): Spec {
+/** What all plots of the benchmark share. Colours are those of the page; text is large enough for a telephone. */
+export function look(title: string, subtitle: readonly string[]): Spec {
   return {
     $schema: schema,
-    width: 560,
-    background: 'white',
-    padding: 12,
+    width: 235,
+    background: 'transparent',
+    padding: 8,
     title: {
       text: title,
       subtitle,
       anchor: 'start',
+      frame: 'bounds',
+      color: 'var(--ink)',
       fontSize: 17,
-      subtitleFontSize: 12,
-      subtitleColor: '#57606a',
-      offset: 14,
+      subtitleFontSize: 13,
+      subtitleColor: 'var(--soft)',
+      offset: 12,
     },
-    config: { ...config, axis: { ...config.axis, labelFontSize: 12, titleFontSize: 13 } },
+    config: {
+      ...config,
+      axis: {
+        ...config.axis,
+        gridColor: 'var(--grid)',
+        domainColor: 'var(--axis)',
+        tickColor: 'var(--axis)',
+        labelColor: 'var(--soft)',
+        titleColor: 'var(--ink)',
+        labelFontSize: 13,
+        titleFontSize: 13,
+      },
+      legend: { labelColor: 'var(--ink)', titleColor: 'var(--ink)', labelFontSize: 13, titleFontSize: 13 },
+    },
   };
 }

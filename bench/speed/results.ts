@@ -36,6 +36,7 @@ export interface PeerRow {
   readonly method: Method;
   readonly n: number;
   readonly tensors: number;
+  readonly threads: number;
   readonly peer: string;
   readonly label: string;
   readonly measured: Measured<{

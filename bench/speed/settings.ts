@@ -3,8 +3,13 @@ import { backend, optimizers } from '../common/schuss.js';
 import type { Pace } from './alternate.js';
 import { peers } from './peers/index.js';
 
+/** The values of `--parts`, in the order in which they are measured. */
+export const partNames = ['small', 'passes', 'classes', 'peers', 'neighbour', 'sparse', 'fit', 'async'] as const;
+export type Part = (typeof partNames)[number];
+
 export interface BenchOptions {
   readonly quick?: boolean;
+  readonly parts?: readonly Part[];
   readonly sizes?: readonly number[];
   readonly classes?: readonly string[];
   readonly peers?: readonly string[];
@@ -23,8 +28,11 @@ export const peerNames: readonly string[] = [...peers.map(({ id }) => id), 'none
 /** What is measured, and for how long. */
 export interface Settings {
   readonly quick: boolean;
+  readonly parts: readonly Part[];
   /** Numbers of elements, ascending. */
   readonly sizes: readonly number[];
+  /** Larger or further sizes, for compiled peers only. */
+  readonly compiledSizes: readonly number[];
   readonly classes: readonly string[];
   readonly peers: readonly string[];
   /** Numbers of threads in the tables of classes, ascending; always includes 1. */
@@ -32,7 +40,6 @@ export interface Settings {
   readonly pace: Pace;
   /** Sizes that the goals name; smaller in a quick run. */
   readonly special: {
-    readonly large: number | undefined;
     readonly eventLoop: number;
     readonly sparseRows: number;
     readonly touchedRows: number;
@@ -47,7 +54,9 @@ export function settingsOf(options: Omit<BenchOptions, 'out' | 'command'>): Sett
   const threads = backend().name === 'js' ? [] : (options.threads ?? [availableParallelism()]);
   return {
     quick,
-    sizes: unique(options.sizes ?? (quick ? [1e3, 1e5, 1e6] : [1e3, 1e5, 1e6, 1e7])),
+    parts: options.parts ?? partNames,
+    sizes: unique(options.sizes ?? (quick ? [1e3, 1e5, 1e6] : [1e3, 1e4, 1e5, 1e6, 1e7])),
+    compiledSizes: quick || options.sizes !== undefined ? [] : [4e6, 2e7, 1e8],
     classes: options.classes ?? classNames,
     peers: options.peers?.filter((id) => id !== 'none') ?? peers.map(({ id }) => id),
     threads: unique([1, ...threads]),
@@ -55,9 +64,8 @@ export function settingsOf(options: Omit<BenchOptions, 'out' | 'command'>): Sett
       ? { rounds: options.rounds ?? 5, seconds: 0.002, warmup: 0.02 }
       : { rounds: options.rounds ?? 15, seconds: 0.008, warmup: 0.06 },
     special: quick
-      ? { large: undefined, eventLoop: 1e6, sparseRows: 1e4, touchedRows: 100 }
+      ? { eventLoop: 1e6, sparseRows: 1e4, touchedRows: 100 }
       : {
-          large: options.sizes === undefined ? 5e7 : undefined,
           eventLoop: 1e8,
           sparseRows: 1e6,
           touchedRows: 1e4,

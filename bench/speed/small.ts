@@ -1,4 +1,4 @@
-import { Adam, allocate, backend, type OptimizerClass, SGD } from '../common/schuss.js';
+import { Adam, backend, type OptimizerClass, SGD } from '../common/schuss.js';
 import { alternate, type Contender, type Pace, secondsOf, stepping } from './alternate.js';
 import { casesOf } from './cases.js';
 import type { Context } from './context.js';
@@ -10,8 +10,8 @@ import { scaled } from './statistics.js';
 import { fillGrads, fillStart } from './task.js';
 
 function stepsOf(name: string, Class: OptimizerClass, lengths: readonly number[], options: object): Contender {
-  const params = lengths.map((length) => fillStart(allocate(length)));
-  const grads = lengths.map((length) => fillGrads(allocate(length)));
+  const params = lengths.map((length) => fillStart(new Float32Array(length)));
+  const grads = lengths.map((length) => fillGrads(new Float32Array(length)));
   const optimizer = new Class(params, options);
   return stepping(name, () => optimizer.step(grads));
 }

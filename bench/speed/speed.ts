@@ -1,8 +1,10 @@
 import { writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { setThreads } from '../common/schuss.js';
+import type { Spec } from '../report/charts.js';
 import { draw } from '../report/draw.js';
 import { makeFolder, newTable } from '../report/output.js';
+import { inMode } from '../report/theme.js';
 import { againstPeers, loadPeers } from './against.js';
 import { classRows } from './classes.js';
 import type { Context } from './context.js';
@@ -15,13 +17,13 @@ import { modelFit } from './model-fit.js';
 import { besideNeighbour } from './neighbour.js';
 import { resultsHtml } from './page.js';
 import { limitSpec } from './plot-limit.js';
-import { peersSpec } from './plot-peers.js';
-import type { Results } from './results.js';
-import { type BenchOptions, settingsOf } from './settings.js';
+import { fusedSpec, peersSpec, ratiosSpec } from './plot-peers.js';
+import type { Measured, Results } from './results.js';
+import { type BenchOptions, type Part, settingsOf } from './settings.js';
 import { fixedCost, manyTensors, nativeAgainstJs } from './small.js';
 import { sparse } from './sparse.js';
 import { type Table, tablesOf } from './tables.js';
-import { type Method, methods } from './task.js';
+import { common } from './task.js';
 
 /** Measures the time of a step, prints tables, and writes numbers, plots and the table of goals. */
 export async function bench(options: BenchOptions): Promise<void> {
@@ -32,38 +34,60 @@ export async function bench(options: BenchOptions): Promise<void> {
   status('');
 
   for (const table of tablesOf(results)) print(table);
-  // The page shows the first two plots in full width, the others in two columns.
-  const [main, ...others] = (Object.keys(methods) as Method[]).map((method) => peersSpec(results, method));
-  const plots: string[] = [];
-  for (const spec of [main, limitSpec(results), ...others]) if (spec !== undefined) plots.push(await draw(spec));
+  const plots = await plotsOf(results);
   const files: Record<string, string> = {
     'bench.json': `${JSON.stringify(results, undefined, 1)}\n`,
-    'bench.html': resultsHtml(results, plots, options.command),
+    'bench.html': resultsHtml(results, Object.values(plots), options.command),
     'goals.md': goalsMarkdown(results),
-    ...(plots[0] !== undefined && { 'bench.svg': plots[0] }),
     ...headlineFiles(results),
   };
+  for (const name of ['step', 'ratios', 'fused', 'fused-threads']) {
+    const svg = plots[name];
+    if (svg === undefined) continue;
+    for (const mode of ['light', 'dark'] as const) files[`${name}-${mode}.svg`] = inMode(svg, mode);
+  }
   for (const [name, text] of Object.entries(files)) writeFileSync(join(out, name), text);
   console.log(
     `${results.seconds} s${settings.quick ? ' (quick: few rounds, not a result)' : ''}. Open ${relative('', join(out, 'bench.html'))}`,
   );
 }
 
+/** The plots by name, in the order of the page. */
+export async function plotsOf(results: Results): Promise<Record<string, string>> {
+  const most = Math.max(...results.settings.threads);
+  const specs: Record<string, Spec | undefined> = {
+    step: peersSpec(results, 'adam'),
+    ratios: ratiosSpec(results, 'adam'),
+    fused: fusedSpec(results, 1),
+    'fused-threads': most > 1 ? fusedSpec(results, most) : undefined,
+    limit: limitSpec(results),
+  };
+  for (const method of common.filter((method) => method !== 'adam')) specs[method] = peersSpec(results, method);
+  const plots: Record<string, string> = {};
+  for (const [name, spec] of Object.entries(specs)) if (spec !== undefined) plots[name] = await draw(spec);
+  return plots;
+}
+
 async function measure(context: Context): Promise<Results> {
+  const { parts } = context.settings;
   const start = performance.now();
   setThreads(1);
+  const rows = async <T>(part: Part, measure: (context: Context) => Promise<readonly T[]>): Promise<readonly T[]> =>
+    parts.includes(part) ? measure(context) : [];
+  const maybe = async <T>(part: Part, measure: (context: Context) => Promise<Measured<T>>): Promise<Measured<T>> =>
+    parts.includes(part) ? measure(context) : { skipped: `--parts without ${part}` };
   // Steps of nanoseconds come first: V8 optimizes code best that has seen few classes, as in a training run.
-  const fixed = await fixedCost(context);
-  const many = await manyTensors(context);
-  const native = await nativeAgainstJs(context);
-  const passes = await fused(context);
-  const classes = await classRows(context);
-  const loaded = await loadPeers(context.settings);
-  const against = await againstPeers(context, loaded);
-  const neighbour = await besideNeighbour(context);
-  const rows = await sparse(context);
-  const fit = await modelFit(context);
-  const loop = await eventLoop(context);
+  const fixed = await rows('small', fixedCost);
+  const many = await rows('small', manyTensors);
+  const native = await maybe('small', nativeAgainstJs);
+  const passes = await rows('passes', fused);
+  const classes = parts.includes('classes') ? await classRows(context) : { rows: [], leftOut: [] };
+  const loaded = parts.includes('peers') ? await loadPeers(context.settings) : [];
+  const against = await rows('peers', () => againstPeers(context, loaded));
+  const neighbour = await maybe('neighbour', besideNeighbour);
+  const tables = await maybe('sparse', sparse);
+  const fit = await maybe('fit', modelFit);
+  const loop = await maybe('async', eventLoop);
   return {
     machine: machine(),
     settings: context.settings,
@@ -77,7 +101,7 @@ async function measure(context: Context): Promise<Results> {
     against,
     neighbour,
     eventLoop: loop,
-    sparse: rows,
+    sparse: tables,
     modelFit: fit,
   };
 }

@@ -51,28 +51,33 @@ function classTables({ classes: { rows, leftOut } }: Results): Table[] {
   });
 }
 
-/** One table for each method, with a line for each peer and a column for each task. */
+/** One table for each method and number of threads, with a line for each peer and a column for each task. */
 function peerTables({ against }: Results): Table[] {
-  return unique(against.map((row) => row.method)).map((method) => {
-    const own = against.filter((row) => row.method === method);
-    const columns = unique(own.map(columnOf));
-    const cell = ({ measured }: PeerRow): string =>
-      isSkipped(measured)
-        ? 'left out'
-        : `${number(measured.nsPerParam.median)}  ${times(measured.ofOurs.median)}  ${spread(measured.ofOurs)}`;
-    return {
-      title: `${methods[method].label}, one thread`,
-      head: ['library', ...columns],
-      rows: unique(own.map((row) => row.label)).map((label) => [
-        label,
-        ...columns.map((column) => {
-          const row = own.find((row) => row.label === label && columnOf(row) === column);
-          return row === undefined ? '–' : cell(row);
-        }),
-      ]),
-      notes: ['ns/param, and the ratio to the time of schuss in the same round.', ...leftOut(own, method)],
-    };
+  return unique(against.map((row) => row.threads)).flatMap((threads) => {
+    const rows = against.filter((row) => row.threads === threads);
+    return unique(rows.map((row) => row.method)).map((method) => peerTable(method, threads, rows));
   });
+}
+
+function peerTable(method: Method, threads: number, rows: readonly PeerRow[]): Table {
+  const own = rows.filter((row) => row.method === method).sort((a, b) => a.tensors - b.tensors || a.n - b.n);
+  const columns = unique(own.map(columnOf));
+  const cell = ({ measured }: PeerRow): string =>
+    isSkipped(measured)
+      ? 'left out'
+      : `${number(measured.nsPerParam.median)}  ${times(measured.ofOurs.median)}  ${spread(measured.ofOurs)}`;
+  return {
+    title: `${methods[method].label}, ${threads === 1 ? 'one thread' : `${threads} threads`}`,
+    head: ['library', ...columns],
+    rows: unique(own.map((row) => row.label)).map((label) => [
+      label,
+      ...columns.map((column) => {
+        const row = own.find((row) => row.label === label && columnOf(row) === column);
+        return row === undefined ? '–' : cell(row);
+      }),
+    ]),
+    notes: ['ns/param, and the ratio to the time of schuss in the same round.', ...leftOut(own, method)],
+  };
 }
 
 function columnOf({ n, tensors }: PeerRow): string {

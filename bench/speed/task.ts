@@ -1,22 +1,33 @@
 import { freemem } from 'node:os';
-import { Adagrad, Adam, type OptimizerClass, RMSprop, SGD } from '../common/schuss.js';
+import { Adadelta, Adagrad, Adam, Adamax, AdamW, NAdam, type OptimizerClass, RMSprop, SGD } from '../common/schuss.js';
 
 /** The updates that peers implement, each with the class and options that compute the same in schuss. */
 export const methods = {
   adam: { label: 'Adam', Class: Adam, options: { lr: 1e-3, betas: [0.9, 0.999], eps: 1e-8 }, states: 2 },
+  adamw: { label: 'AdamW', Class: AdamW, options: { lr: 1e-3, weightDecay: 0.01, eps: 1e-8 }, states: 2 },
   sgd: { label: 'SGD', Class: SGD, options: { lr: 0.01 }, states: 0 },
   momentum: { label: 'SGD with momentum', Class: SGD, options: { lr: 0.01, momentum: 0.9 }, states: 1 },
   adagrad: { label: 'AdaGrad', Class: Adagrad, options: { lr: 0.01, initialAccumulatorValue: 0.1 }, states: 1 },
   rmsprop: { label: 'RMSProp', Class: RMSprop, options: { lr: 1e-3, alpha: 0.9, eps: 1e-8 }, states: 1 },
+  nadam: { label: 'NAdam', Class: NAdam, options: { lr: 2e-3 }, states: 2 },
+  adamax: { label: 'Adamax', Class: Adamax, options: { lr: 2e-3 }, states: 2 },
+  adadelta: { label: 'Adadelta', Class: Adadelta, options: { lr: 1, rho: 0.9, eps: 1e-6 }, states: 2 },
 } as const satisfies Record<string, { label: string; Class: OptimizerClass; options: object; states: number }>;
 
 export type Method = keyof typeof methods;
+
+/** The updates that every peer implements. PyTorch also has the others. */
+export const common = ['adam', 'sgd', 'momentum', 'adagrad', 'rmsprop'] as const satisfies readonly Method[];
+export type Common = (typeof common)[number];
+/** The updates that PyTorch's fused step has. */
+export const fusedMethods: readonly Method[] = ['adam', 'adamw', 'sgd', 'momentum', 'adagrad'];
 
 /** What all contenders compute: steps of a method on `tensors` tensors with `n` elements in total, from the same values. */
 export interface Task {
   readonly method: Method;
   readonly n: number;
   readonly tensors: number;
+  readonly threads: number;
 }
 
 /** Arrays of a task's size that a contender may need: param, gradient, two states, and temporaries. */

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { optimizers } from 'schuss';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { withoutBroken } from '../../bench/speed/against.js';
 import { alternate, type Contender } from '../../bench/speed/alternate.js';
 import { goalsOf } from '../../bench/speed/goals.js';
 import { bytesPerParam } from '../../bench/speed/limit.js';
@@ -80,8 +81,9 @@ describe('a quick run of small sizes', () => {
     results = JSON.parse(readFileSync(join(folder, 'out', 'bench.json'), 'utf8')) as Results;
   }, 180_000);
 
-  test('writes its four files', () => {
-    for (const name of ['bench.json', 'bench.html', 'bench.svg', 'goals.md'])
+  test('writes its files', () => {
+    const plots = ['step', 'ratios'].flatMap((name) => [`${name}-light.svg`, `${name}-dark.svg`]);
+    for (const name of ['bench.json', 'bench.html', 'goals.md', ...plots])
       expect(existsSync(join(folder, 'out', name)), name).toBe(true);
     expect(out).toContain('Open out');
   });
@@ -153,14 +155,30 @@ describe('a quick run of small sizes', () => {
 
   test('the page and the plot need nothing but themselves', () => {
     const html = readFileSync(join(folder, 'out', 'bench.html'), 'utf8');
-    const svg = readFileSync(join(folder, 'out', 'bench.svg'), 'utf8');
+    const [light, dark] = ['light', 'dark'].map((mode) =>
+      readFileSync(join(folder, 'out', `step-${mode}.svg`), 'utf8'),
+    );
     expect(html).not.toMatch(/<script|@import|url\(|src=/);
-    for (const text of ['limit: memory alone', 'JavaScript loop', 'TensorFlow.js wasm', 'jax-js wasm', 'nanoseconds'])
-      expect(svg).toContain(text);
-    expect(html).toContain(svg);
+    for (const text of ['limit: memory alone', 'JavaScript loop', 'TF.js wasm', 'jax-js wasm', 'nanoseconds']) {
+      expect(html).toContain(text);
+      for (const svg of [light, dark]) expect(svg).toContain(text);
+    }
+    for (const svg of [light, dark]) expect(svg).toMatch(/^<svg (?!.*var\(--).*<\/svg>$/s);
+    expect(light).not.toBe(dark);
     expect(html).not.toMatch(/NaN|undefined/);
-    expect(svg.startsWith('<svg ') && svg.endsWith('</svg>')).toBe(true);
   });
+});
+
+test('a time of several threads that does not grow with the size is left out as broken', () => {
+  const row = (n: number, microseconds: number, threads = 2): PeerRow => {
+    const same = (value: number) => ({ low: value, median: value, high: value });
+    const measured = { nsPerParam: same((1000 * microseconds) / n), ofOurs: same(1) };
+    return { method: 'sgd', n, tensors: 1, threads, peer: 'torch-fused', label: 'PyTorch fused', measured };
+  };
+  const broken = (rows: readonly PeerRow[]) => withoutBroken(rows).map(({ measured }) => isSkipped(measured));
+  expect(broken([row(1e6, 100), row(4e6, 400), row(2e7, 8000)])).toEqual([false, false, false]);
+  expect(broken([row(1e6, 4000), row(4e6, 4100), row(2e7, 8000)])).toEqual([true, false, false]);
+  expect(broken([row(1e6, 4000, 1), row(4e6, 4100, 1)])).toEqual([false, false]);
 });
 
 describe('options', () => {

@@ -1,6 +1,6 @@
 import type * as JaxModule from '@jax-js/jax';
 import { versionOf } from '../../common/packages.js';
-import { fillGrads, fillStart, type Method } from '../task.js';
+import { type Common, common, fillGrads, fillStart } from '../task.js';
 import { everyNth, type Peer } from './peer.js';
 
 type Jax = typeof JaxModule;
@@ -9,7 +9,7 @@ type Arr = JaxModule.Array;
 type Update = (np: Jax['numpy'], w: Arr, g: Arr, states: Arr[], stepSize: Arr, correction: Arr) => Arr[];
 
 // jit makes one fused loop of each. jax-js counts references: `.ref` keeps an array that is used again.
-const updates: Record<Method, Update> = {
+const updates: Record<Common, Update> = {
   adam(np, w, g, [m, v], stepSize, correction) {
     const first = (m as Arr).mul(0.9).add(g.ref.mul(0.1));
     const second = (v as Arr).mul(0.999).add(np.square(g).mul(0.001));
@@ -30,7 +30,7 @@ const updates: Record<Method, Update> = {
     return [w.sub(g.mul(1e-3).div(np.sqrt(s.ref).add(1e-8))), s];
   },
 };
-const initial: Record<Method, readonly number[]> = {
+const initial: Record<Common, readonly number[]> = {
   adam: [0, 0],
   sgd: [],
   momentum: [0],
@@ -41,7 +41,7 @@ const initial: Record<Method, readonly number[]> = {
 export const jax: Peer = {
   id: 'jax-js',
   label: 'jax-js wasm',
-  methods: Object.keys(updates) as Method[],
+  methods: common,
   manyTensors: false,
   async load() {
     const { init, defaultDevice } = await import('@jax-js/jax');
@@ -49,7 +49,9 @@ export const jax: Peer = {
     defaultDevice('wasm');
     return versionOf('@jax-js/jax');
   },
-  async start({ method, n }) {
+  async start(task) {
+    const n = task.n;
+    const method = task.method as Common;
     const { blockUntilReady, jit, numpy: np } = await import('@jax-js/jax');
     const update = jit((w: Arr, g: Arr, states: Arr[], stepSize: Arr, correction: Arr): Arr[] => {
       const result = updates[method](np, w, g, states, stepSize, correction);

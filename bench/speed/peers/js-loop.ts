@@ -1,5 +1,5 @@
 import { stepping } from '../alternate.js';
-import { fillGrads, fillStart, type Method, type Task, tensorsOf } from '../task.js';
+import { type Common, common, fillGrads, fillStart, type Task, tensorsOf } from '../task.js';
 import { everyNth, type Peer } from './peer.js';
 
 // The fastest loops that we could write by hand in JavaScript: one loop over typed arrays, constants outside the loop, no
@@ -10,7 +10,7 @@ type Loop = (w: Float32Array, g: Float32Array, a: Float32Array, b: Float32Array,
 
 const f = Math.fround;
 
-const loops: Record<Method, readonly Loop[]> = {
+const loops: Record<Common, readonly Loop[]> = {
   adam: [
     (w, g, m, v, t) => {
       const stepSize = 1e-3 / (1 - 0.9 ** t);
@@ -131,7 +131,7 @@ const loops: Record<Method, readonly Loop[]> = {
 const initial = { adam: 0, sgd: 0, momentum: 0, adagrad: 0.1, rmsprop: 0 } as const;
 
 /** The fastest of a method's loops, tried on arrays that stay in the cache. */
-function fastest(method: Method): Loop {
+function fastest(method: Common): Loop {
   const arrays = Array.from({ length: 4 }, () => fillGrads(new Float32Array(4096)).map(Math.abs));
   const [w, g, a, b] = arrays as [Float32Array, Float32Array, Float32Array, Float32Array];
   const times = loops[method].map(() => Number.POSITIVE_INFINITY);
@@ -144,18 +144,18 @@ function fastest(method: Method): Loop {
   return loops[method][times.indexOf(Math.min(...times))] as Loop;
 }
 
-const chosen = new Map<Method, Loop>();
+const chosen = new Map<Common, Loop>();
 
 export const jsLoop: Peer = {
   id: 'js',
   label: 'JavaScript loop',
-  methods: ['adam', 'sgd', 'momentum', 'adagrad', 'rmsprop'],
+  methods: common,
   manyTensors: true,
   async load() {
     return `V8 ${process.versions.v8}`;
   },
   async start(task: Task) {
-    const { method } = task;
+    const method = task.method as Common;
     const loop = chosen.get(method) ?? fastest(method);
     chosen.set(method, loop);
     const array = (length: number): Float32Array => new Float32Array(length);

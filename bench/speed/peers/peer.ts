@@ -12,6 +12,8 @@ export interface Peer {
   load(): Promise<string>;
   /** @throws Error with the reason if it cannot do this task */
   start(task: Task): Promise<Runner>;
+  /** The same with its threads bound to cores. With several threads both ways run, and the faster one counts. */
+  startBound?(task: Task): Promise<Runner>;
   close?(): void | Promise<void>;
 }
 

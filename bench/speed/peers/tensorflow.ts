@@ -1,13 +1,13 @@
 import type * as tfjs from '@tensorflow/tfjs-core';
 import { versionOf } from '../../common/packages.js';
 import { stepping } from '../alternate.js';
-import { fillGrads, fillStart, type Method, methods, type Task } from '../task.js';
+import { type Common, common, fillGrads, fillStart, methods, type Task } from '../task.js';
 import { everyNth, type Peer, type Runner } from './peer.js';
 
 type Tf = typeof tfjs;
 type BackendName = 'cpu' | 'wasm';
 
-const make: Record<Method, (tf: Tf) => tfjs.Optimizer> = {
+const make: Record<Common, (tf: Tf) => tfjs.Optimizer> = {
   adam: (tf) => tf.train.adam(1e-3, 0.9, 0.999, 1e-8),
   sgd: (tf) => tf.train.sgd(0.01),
   momentum: (tf) => tf.train.momentum(0.01, 0.9),
@@ -55,13 +55,13 @@ function tensorflow(backend: BackendName): Peer {
   return {
     id: `tfjs-${backend}`,
     label: `TensorFlow.js ${backend}`,
-    methods: Object.keys(make) as Method[],
+    methods: common,
     manyTensors: false,
     async load() {
       await loadTensorFlow(backend);
       return versionOf('@tensorflow/tfjs-core');
     },
-    start: (task) => startOn(backend, task, make[task.method]),
+    start: (task) => startOn(backend, task, make[task.method as Common]),
   };
 }
 
@@ -72,7 +72,7 @@ export const tensorflowWasm = tensorflow('wasm');
 export const schussInTensorflow: Peer = {
   id: 'schuss-tfjs',
   label: 'schuss/tfjs on wasm',
-  methods: Object.keys(methods) as Method[],
+  methods: common,
   manyTensors: false,
   load: tensorflowWasm.load,
   async start(task) {

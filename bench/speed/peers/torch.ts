@@ -1,14 +1,20 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
-import type { Method } from '../task.js';
-import type { Peer } from './peer.js';
+import { fusedMethods, type Method, methods, type Task } from '../task.js';
+import type { Peer, Runner } from './peer.js';
 import { torchScript } from './torch-script.js';
 
-const interpreters = ['python3', '/usr/bin/python3'];
+const named = process.env['TORCH_PYTHON'];
+const interpreters = named === undefined ? ['python3', '/usr/bin/python3'] : [named];
 
 // By default, glibc returns the memory of large temporaries to the system after each step and requests it again. On machines
 // with slow page faults that takes far longer than the step. These settings keep the memory.
 const keepMemory = { MALLOC_MMAP_THRESHOLD_: '4294967296', MALLOC_TRIM_THRESHOLD_: '17179869184' };
+// OpenMP may put two threads on one core, where they wait for each other: a step then takes milliseconds, whatever its size.
+const bound = { OMP_PROC_BIND: 'true', OMP_PLACES: 'cores' };
+const isa = process.env['SCHUSS_ISA'];
+/** PyTorch is held to the instruction set that schuss is held to. */
+const sameIsa = isa === undefined ? {} : { ATEN_CPU_CAPABILITY: ['avx2', 'avx512'].includes(isa) ? isa : 'default' };
 
 interface Waiting {
   resolve(result: unknown): void;
@@ -23,13 +29,13 @@ class Python {
   /** PyTorch's version, the first line of output. */
   readonly version: Promise<string>;
 
-  constructor(interpreter: string) {
+  constructor(interpreter: string, env: NodeJS.ProcessEnv) {
     this.version = new Promise((resolve, reject) => {
       this.#waiting.push({ resolve: resolve as Waiting['resolve'], reject });
     });
     this.#process = spawn(interpreter, ['-c', torchScript], {
       stdio: ['pipe', 'pipe', 'ignore'],
-      env: { ...process.env, ...keepMemory },
+      env: { ...process.env, ...keepMemory, ...sameIsa, ...env },
     });
     createInterface({ input: this.#process.stdout as NodeJS.ReadableStream }).on('line', (line) => {
       const { result, error } = JSON.parse(line) as { result?: unknown; error?: string };
@@ -60,52 +66,101 @@ class Python {
 }
 
 /** A Python with PyTorch. @throws Error if there is none */
-async function open(): Promise<Python> {
+async function open(env: NodeJS.ProcessEnv): Promise<Python> {
   for (const interpreter of interpreters) {
-    const python = new Python(interpreter);
+    const python = new Python(interpreter, env);
     try {
       await python.version;
       return python;
     } catch {}
   }
-  throw new Error('no Python here can `import torch`, which `pip install torch` installs');
+  if (named !== undefined) throw new Error(`TORCH_PYTHON=${named} cannot \`import torch\``);
+  throw new Error('no Python here can `import torch`: `pip install torch`, or name one with TORCH_PYTHON');
 }
 
-/** One process for all three peers, started by the first. */
-let shared: Promise<Python> | undefined;
+/** One process for all peers, started by the first, and one with bound threads. */
+const processes: { free?: Promise<Python>; bound?: Promise<Python> } = {};
 
 let ids = 0;
 
-function torch(id: string, label: string, options: object): Peer {
+async function startIn(
+  python: Python,
+  method: string,
+  { n, tensors, threads }: Task,
+  options: object,
+): Promise<Runner> {
+  const task = ids++;
+  await python.call('start', task, method, n, tensors, threads, options);
   return {
-    id,
-    label,
-    methods: ['adam', 'sgd', 'momentum', 'adagrad', 'rmsprop'] satisfies Method[],
-    manyTensors: true,
-    async load() {
-      shared ??= open();
-      return (await shared).version;
-    },
-    async start({ method, n, tensors }) {
-      const python = await (shared as Promise<Python>);
-      const task = ids++;
-      await python.call('start', task, method, n, tensors, options);
-      return {
-        run: (steps) => python.call('run', task, steps),
-        sample: (stride) => python.call('sample', task, stride),
-        dispose: () => python.call('drop', task),
-      };
-    },
-    async close() {
-      const python = shared;
-      shared = undefined;
-      (await python)?.close();
-    },
+    run: (steps) => python.call('run', task, steps),
+    sample: (stride) => python.call('sample', task, stride),
+    dispose: () => python.call('drop', task),
   };
 }
 
-export const torchPeers = [
-  torch('torch', 'PyTorch', {}),
-  torch('torch-foreach', 'PyTorch foreach', { foreach: true }),
-  torch('torch-fused', 'PyTorch fused', { fused: true }),
+async function close(): Promise<void> {
+  for (const way of ['free', 'bound'] as const) {
+    const python = processes[way];
+    delete processes[way];
+    await python?.then(
+      (open) => open.close(),
+      () => {},
+    );
+  }
+}
+
+function inPython(
+  start: (python: Python, task: Task) => Promise<Runner>,
+): Pick<Peer, 'start' | 'startBound' | 'close'> {
+  return {
+    async start(task) {
+      processes.free ??= open({});
+      return start(await processes.free, task);
+    },
+    async startBound(task) {
+      processes.bound ??= open(bound);
+      return start(await processes.bound, task);
+    },
+    close,
+  };
+}
+
+function torch(id: string, label: string, options: object, able: readonly Method[]): Peer {
+  return {
+    id,
+    label,
+    methods: able,
+    manyTensors: true,
+    async load() {
+      processes.free ??= open({});
+      return (await processes.free).version;
+    },
+    ...inPython((python, task) => startIn(python, task.method, task, options)),
+  };
+}
+
+const all = Object.keys(methods) as Method[];
+
+export const torchPeers: readonly Peer[] = [
+  torch('torch', 'PyTorch', { foreach: false }, all),
+  torch('torch-foreach', 'PyTorch foreach', { foreach: true }, all),
+  torch('torch-fused', 'PyTorch fused', { fused: true }, fusedMethods),
 ];
+
+/** It compiles its kernel when it is first used. */
+export const deepspeed: Peer = {
+  id: 'deepspeed',
+  label: 'DeepSpeed CPUAdam',
+  methods: ['adam'],
+  manyTensors: true,
+  async load() {
+    processes.free ??= open({});
+    const python = await processes.free;
+    try {
+      return await python.call<string>('version', 'deepspeed');
+    } catch {
+      throw new Error('`pip install deepspeed ninja` in the same Python, and a C++ compiler');
+    }
+  },
+  ...inPython((python, task) => startIn(python, 'deepspeed', task, {})),
+};
