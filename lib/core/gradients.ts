@@ -27,10 +27,26 @@ export type ReadGrad = Float32Array | ReadSparseGrad | null;
 class ReadSparseGrad {
   readonly rows: Rows;
   readonly values: Float32Array;
+  #rowCount = 0;
+  #valueCount = 0;
 
-  constructor({ rows, values }: { readonly rows: unknown; readonly values: unknown }) {
+  constructor(rows: unknown, values: unknown) {
     this.rows = rows as Rows;
     this.values = values as Float32Array;
+  }
+
+  /** Remembers the lengths that the plan has. */
+  setRegistered(): void {
+    this.#rowCount = lengthOf(this.rows);
+    this.#valueCount = lengthOf(this.values);
+  }
+
+  /**
+   * Whether the plan has these arrays as they are. A length-tracking array may have grown since. Without rows they are
+   * checked again: a detached array has none either.
+   */
+  get isRegistered(): boolean {
+    return this.#rowCount > 0 && lengthOf(this.rows) === this.#rowCount && lengthOf(this.values) === this.#valueCount;
   }
 }
 
@@ -54,7 +70,11 @@ export class Gradients {
     for (let i = 0; i < params.length; i++) {
       const grad = out[i] as unknown;
       if (grad === null || grad === params[i]!.grad) continue;
-      if (!isFloat32(grad) && isSparseGrad(grad)) out[i] = new ReadSparseGrad(grad);
+      if (isFloat32(grad) || !isSparseGrad(grad)) continue;
+      const { rows, values } = grad as { readonly rows: unknown; readonly values?: unknown };
+      const last = params[i]!.grad;
+      const isSame = last instanceof ReadSparseGrad && last.rows === rows && last.values === values;
+      out[i] = isSame ? last : new ReadSparseGrad(rows, values);
     }
   }
 
@@ -71,7 +91,7 @@ export class Gradients {
       const param = params[i]!;
       const grad = grads[i]!;
       rowOf[i] = grad === null ? -1 : 0;
-      if (grad === param.grad && grad !== null) continue; // the plan checks its length at every step
+      if (isKnown(param, grad)) continue; // the plan checks its length at every step
       // If a step has no gradient for a param, the param's next gradient is checked again, because it may overlap the
       // others.
       param.grad = null;
@@ -96,7 +116,7 @@ export class Gradients {
     for (let i = 0; i < params.length; i++) {
       const param = params[i]!;
       const grad = grads[i]!;
-      if (grad === null || (grad === param.grad && !isWritten)) continue;
+      if (grad === null || (!isWritten && isKnown(param, grad))) continue;
       if (!isWritten && isFloat32(grad) && this.#setApart(plan, i, param, grad)) continue;
       const extent = this.#setGrad(plan, i, param, grad);
       checkApart(name, extent, extents);
@@ -227,11 +247,19 @@ export class Gradients {
     const path = this.#pathOf(param);
     if (grad instanceof ReadSparseGrad) {
       const { rows, values } = grad;
-      return extentOf(engine, values, `${path}.values`, plan.setRowGrad(index, rows, values));
+      const address = plan.setRowGrad(index, rows, values);
+      grad.setRegistered();
+      param.grad = grad;
+      return extentOf(engine, values, `${path}.values`, address);
     }
     param.grad = grad;
     return extentOf(engine, grad, path, plan.setGrad(index, grad));
   }
+}
+
+/** Whether the plan has this gradient already. */
+function isKnown(param: ParamState, grad: ReadGrad): boolean {
+  return grad !== null && grad === param.grad && (!(grad instanceof ReadSparseGrad) || grad.isRegistered);
 }
 
 function badRow(who: string, path: string, rows: Rows, position: number, limit: number): RangeError {

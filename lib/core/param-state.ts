@@ -1,5 +1,6 @@
 import { lengthOf } from '../check/typed-array.js';
 import type { Block } from '../engine/block.js';
+import type { ReadGrad } from './gradients.js';
 import { columnsOf, type Place, type Shape, type Tensor } from './params.js';
 
 /** One param inside an optimizer: its memory, its state, and the number of updates it has taken. */
@@ -24,8 +25,8 @@ export class ParamState implements Tensor {
   ema: Block | null;
   /** The kernel that its group's settings select. */
   kernel: string;
-  /** The gradient that is registered in the plan. The same array is not checked a second time. */
-  grad: Float32Array | null = null;
+  /** The gradient that is registered in the plan. The same arrays are not checked a second time. */
+  grad: ReadGrad = null;
 
   constructor(
     { key, place, path, data, shape }: Tensor,
