@@ -15,40 +15,9 @@ import { checkApart, disjoint, type Extent, extentOf, overlapping, union } from 
 import type { ParamState } from './param-state.js';
 import type { ParamStore } from './param-store.js';
 import { isSparseGrad } from './params.js';
+import { type ReadGrad, ReadSparseGrad } from './read-grad.js';
 
 const maxSignedRows = 2 ** 31;
-
-/**
- * A gradient as the user gave it, not yet checked: a dense array, a sparse gradient whose `rows` and `values` were each
- * read once, or null.
- */
-export type ReadGrad = Float32Array | ReadSparseGrad | null;
-
-class ReadSparseGrad {
-  readonly rows: Rows;
-  readonly values: Float32Array;
-  #rowCount = 0;
-  #valueCount = 0;
-
-  constructor(rows: unknown, values: unknown) {
-    this.rows = rows as Rows;
-    this.values = values as Float32Array;
-  }
-
-  /** Remembers the lengths that the plan has. */
-  setRegistered(): void {
-    this.#rowCount = lengthOf(this.rows);
-    this.#valueCount = lengthOf(this.values);
-  }
-
-  /**
-   * Whether the plan has these arrays as they are. A length-tracking array may have grown since. Without rows they are
-   * checked again: a detached array has none either.
-   */
-  get isRegistered(): boolean {
-    return this.#rowCount > 0 && lengthOf(this.rows) === this.#rowCount && lengthOf(this.values) === this.#valueCount;
-  }
-}
 
 /**
  * Reads and checks the gradients of a step and registers them in the plan. An array seen before is not checked again.

@@ -1,7 +1,7 @@
 import { lengthOf } from '../check/typed-array.js';
 import type { Block } from '../engine/block.js';
-import type { ReadGrad } from './gradients.js';
 import { columnsOf, type Place, type Shape, type Tensor } from './params.js';
+import type { ReadGrad } from './read-grad.js';
 
 /** One param inside an optimizer: its memory, its state, and the number of updates it has taken. */
 export class ParamState implements Tensor {

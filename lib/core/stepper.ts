@@ -5,10 +5,11 @@ import type { Block } from '../engine/block.js';
 import { Control, Fault } from '../engine/engine.js';
 import { isPinned, notPinned } from '../engine/memory.js';
 import type { Declaration, Formula } from './declaration.js';
-import { Gradients, type ReadGrad } from './gradients.js';
+import { Gradients } from './gradients.js';
 import { Hooks } from './hooks.js';
 import type { ParamState } from './param-state.js';
 import type { ParamStore } from './param-store.js';
+import type { ReadGrad } from './read-grad.js';
 import type { Settings } from './settings.js';
 import { checkNotAborted, checkSettled, checkSignal, StepQueue } from './step-queue.js';
 

@@ -6,6 +6,7 @@
 #include "reduce.h"
 #include "linalg.h"
 #include "loop.h"
+#include "prefetch.h"
 #include "table_rows.h"
 #include "measured_loop.h"
 #include "sparse_loop.h"

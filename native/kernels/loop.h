@@ -126,7 +126,7 @@ ALWAYS_INLINE void walk(const Pass pass, const K kernel, const Span span) {
   size_t i = 0;
   // Large arrays of JavaScript begin 16 bytes into a cache line. Without this, each access of a wide vector would touch
   // two.
-  if (span.length >= kMinAligned && (i = untilAligned(span.param)) > 0) {
+  if (Vec::kLanes > 4 && span.length >= kMinAligned && (i = untilAligned(span.param)) > 0) {
     updateVector<kAll>(Part{i}, pass, kernel, span, state, 0);
   }
   for (; i + Vec::kLanes <= span.length; i += Vec::kLanes) updateVector<kAll>(Whole(), pass, kernel, span, state, i);

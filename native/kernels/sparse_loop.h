@@ -1,6 +1,5 @@
 #pragma once
 // The walk over distinct rows of a table: many rows in one call, so that constants stay in registers.
-#include "prefetch.h"
 namespace ISA {
 /// Prefetches the param and the state of the row that comes kRowsAhead rows after row `n`.
 template <class K, size_t... S>

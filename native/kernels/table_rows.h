@@ -1,6 +1,5 @@
 #pragma once
 // What a sparse model reads of a table: its rows by number. The caller has checked all numbers.
-#include "prefetch.h"
 namespace ISA {
 /// Calls visit(i, row) for each named row of a table, with rows ahead on their way to the cache.
 template <class Visit>

@@ -1,5 +1,6 @@
 // Sparse gradients: a step updates the named rows, and leaves the other rows unchanged.
 import { describe, expect, test } from 'vitest';
+import { SGD } from '../../lib/index.js';
 import { type Any, bits, decay, hasClockOfItsOwn, numbers, refused, rowForms, titled } from '../support/rig.js';
 import { sample } from '../support/sample.js';
 import { onEach, rigOf, sparse, sparseGrad } from '../support/sparse.js';
@@ -295,5 +296,65 @@ test.each(titled(rowForms))('%s: a step on rows equals a step on a param that co
         else expect(after[name], name).toBe(value);
       }
     }
+  });
+});
+
+describe('the same arrays again', () => {
+  /** A table of four rows of two, and a gradient in buffers that can be resized. */
+  function rig() {
+    const data = new Float32Array(8);
+    const sgd = new SGD({ data, shape: [4, 2] }, { lr: 1 });
+    const Resizable = ArrayBuffer as unknown as new (bytes: number, options: { maxByteLength: number }) => ArrayBuffer;
+    const buffer = (bytes: number): ArrayBuffer => new Resizable(bytes, { maxByteLength: 64 });
+    const [rowsBuffer, valuesBuffer] = [buffer(8), buffer(16)] as (ArrayBuffer & { resize(bytes: number): void })[];
+    const [rows, values] = [new Int32Array(rowsBuffer!), new Float32Array(valuesBuffer!)];
+    rows.set([1, 2]);
+    values.fill(1);
+    const step = () => sgd.step({ rows, values });
+    const resize = (count: number): void => {
+      rowsBuffer!.resize(4 * count);
+      valuesBuffer!.resize(8 * count);
+    };
+    return { data, sgd, rows, values, step, resize };
+  }
+
+  test('their contents count, not those of the step before', () => {
+    const { data, rows, values, step } = rig();
+    step();
+    step();
+    expect([...data]).toEqual([0, 0, -2, -2, -2, -2, 0, 0]);
+    rows.set([3, 3]);
+    values.set([1, 2, 3, 4]);
+    step();
+    expect([...data]).toEqual([0, 0, -2, -2, -2, -2, -4, -6]);
+    rows[1] = 4;
+    expect(step).toThrow('SGD: grads.rows[1]: 4, expected an integer in [0, 4)');
+    expect([...data]).toEqual([0, 0, -2, -2, -2, -2, -4, -6]);
+  });
+
+  test('arrays that follow their buffers are checked at their new lengths', () => {
+    const { data, rows, values, step, resize } = rig();
+    step();
+    resize(3);
+    expect([rows.length, values.length]).toEqual([3, 6]);
+    values.fill(1, 4);
+    step();
+    expect([...data]).toEqual([-1, -1, -2, -2, -2, -2, 0, 0]);
+    resize(1);
+    step();
+    expect([...data]).toEqual([-1, -1, -3, -3, -2, -2, 0, 0]);
+    resize(0);
+    step();
+    expect([...data]).toEqual([-1, -1, -3, -3, -2, -2, 0, 0]);
+  });
+
+  test.each(['rows', 'values'] as const)('detached %s are refused', (name) => {
+    const { data, sgd, rows, values, step } = rig();
+    step();
+    const { buffer } = { rows, values }[name];
+    structuredClone(buffer, { transfer: [buffer as ArrayBuffer] });
+    expect(step).toThrow(`SGD: grads.${name}: a detached`);
+    expect(sgd.stepCount).toBe(1);
+    expect([...data]).toEqual([0, 0, -1, -1, -1, -1, 0, 0]);
   });
 });
