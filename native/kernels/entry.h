@@ -52,11 +52,17 @@ inline void runEach(decltype(Kernel::run) kernelRun, const Pass& pass, const flo
 /// The usual lengths of a row have code of their own, where vectors are long enough to gain from it.
 constexpr bool kHasRowLengths = Vec::kLanes >= 8;
 
+/// Whether a kernel has unrolled code for the usual lengths. Rows with more state than this wait for memory, and their
+/// code is the largest.
+template <class K>
+constexpr bool kIsUnrolled = countNames(K::kState) <= 2;
+
 template <class K>
 void runSparse(const Pass& pass, const float* constants, const Span& table, const RowList& list) {
   if constexpr (kHasRowLengths) {
     const K kernel = fromConstants<K>(constants);
     if (isPlain(pass, table)) {
+      if constexpr (!kIsUnrolled<K>) return walkRows<0>(pass, kernel, table, list);
       switch (list.length) {
         case 16:
           return walkRows<16>(pass, kernel, table, list);
