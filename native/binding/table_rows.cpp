@@ -32,7 +32,11 @@ class TableCall : public Call {
     return out->floats.length % width_ == 0 || refuse("table: no whole rows");
   }
 
-  bool output(size_t i, size_t length, Floats* out) { return exactly(i, "out", length, out); }
+  /// The output has a row for each of `count`. Divides, because a product could overflow.
+  bool output(size_t i, size_t count, Floats* out) {
+    if (!floats(i, "out", out)) return false;
+    return (out->length % width_ == 0 && out->length / width_ == count) || refuse("out: another length");
+  }
 
   bool exactly(size_t i, const char* name, size_t length, Floats* out) {
     if (!floats(i, name, out)) return false;
@@ -72,7 +76,7 @@ napi_value gatherRows(napi_env env, napi_callback_info info) {
   TableCall call(env, info);
   TableCall::Table table;
   Floats out;
-  if (!call.width(0) || !call.table(1, &table) || !call.output(3, table.count * call.width(), &out)) return nullptr;
+  if (!call.width(0) || !call.table(1, &table) || !call.output(3, table.count, &out)) return nullptr;
   if (isShared(out, table)) return toNumber(env, kShared);
   const size_t bad = readNames(call, table, &namesOfA);
   if (bad != tables::Names::kAllValid) return toNumber(env, static_cast<double>(bad));
@@ -85,7 +89,7 @@ napi_value scaleRows(napi_env env, napi_callback_info info) {
   TableCall call(env, info);
   TableCall::Table table;
   Floats factors, out;
-  if (!call.width(0) || !call.table(1, &table) || !call.output(3, table.count * call.width(), &out) ||
+  if (!call.width(0) || !call.table(1, &table) || !call.output(3, table.count, &out) ||
       !call.exactly(4, "factors", table.count, &factors))
     return nullptr;
   if (isShared(out, table) || isShared(out.data, out.length, factors.data, factors.length))
@@ -101,7 +105,8 @@ napi_value dotRows(napi_env env, napi_callback_info info) {
   TableCall call(env, info);
   TableCall::Table a, b;
   Floats out;
-  if (!call.width(0) || !call.table(1, &a) || !call.table(4, &b) || !call.output(3, a.count, &out)) return nullptr;
+  if (!call.width(0) || !call.table(1, &a) || !call.table(4, &b) || !call.exactly(3, "out", a.count, &out))
+    return nullptr;
   if (b.count != a.count) {
     call.refuse("rowsB: another length");
     return nullptr;
@@ -134,7 +139,7 @@ napi_value meanRows(napi_env env, napi_callback_info info) {
   size_t bags;
   Floats out;
   if (!call.width(0) || !call.table(1, &table) || !call.rows(4, "offsets", &offsets, &bags) ||
-      !call.output(3, bags * call.width(), &out))
+      !call.output(3, bags, &out))
     return nullptr;
   if (isShared(out, table) || isShared(out.data, out.length, offsets, bags)) return toNumber(env, kShared);
   size_t bad = readNames(call, table, &namesOfA);

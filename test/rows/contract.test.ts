@@ -248,3 +248,10 @@ describe('arguments', () => {
     gather({ data, shape: [4, 3] }, rows, out);
   });
 });
+
+test('a width whose product with the number of rows overflows is refused by the addon', () => {
+  for (const { tables } of nativeEngines) {
+    const none = new Float32Array(0);
+    expect(() => tables.meanRows(2 ** 61, none, new Int32Array(0), none, new Int32Array(8))).toThrow('another length');
+  }
+});
