@@ -13,7 +13,7 @@ namespace {
 // The owners are looked through when this much is new, or as much as there was after the last look.
 constexpr size_t kMinBytes = size_t{16} << 20;
 constexpr size_t kMinCount = 256;
-constexpr size_t kMaxWaitingBytes = size_t{64} << 20;
+constexpr size_t kMaxWaitingBytes = size_t{32} << 20;
 
 /// An ArrayBuffer over a block. Its finalizer may run on another thread and after the environment has ended, so it uses
 /// nothing of Node-API and nothing of the environment.
