@@ -1,3 +1,5 @@
+import { collect } from '../common/collect.js';
+
 /** One of the implementations compared. */
 export interface Contender {
   readonly name: string;
@@ -82,6 +84,7 @@ export async function alternate(contenders: readonly Contender[], pace: Pace): P
       outcomes.set(name, { failed: (error as Error).message });
     }
   };
+  await collect();
   for (const entry of entries) {
     await attempt(entry.contender.name, async () => {
       entry.steps = await stepsOfSample(entry.contender, pace);

@@ -1,5 +1,6 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { collect } from '../common/collect.js';
 import { Adam, allocate, setThreads } from '../common/schuss.js';
 import type { Context } from './context.js';
 import type { EventLoop, Measured } from './results.js';
@@ -23,6 +24,7 @@ export async function eventLoop({ settings, say }: Context): Promise<Measured<Ev
   const n = settings.special.eventLoop;
   say(`stepAsync, n = ${n}`);
   try {
+    await collect();
     checkMemory(n, 4);
     // All cores busy is the hardest case, and the default.
     setThreads(Math.max(...settings.threads));

@@ -14,6 +14,8 @@ namespace {
 constexpr size_t kMinBytes = size_t{16} << 20;
 constexpr size_t kMinCount = 256;
 constexpr size_t kMaxWaitingBytes = size_t{32} << 20;
+constexpr size_t kCollectBytes = size_t{32} << 20;
+constexpr int64_t kPressure = int64_t{1} << 40;
 
 /// An ArrayBuffer over a block. Its finalizer may run on another thread and after the environment has ended, so it uses
 /// nothing of Node-API and nothing of the environment.
@@ -47,6 +49,7 @@ struct Environment {
   size_t newBytes = 0, bytes = kMinBytes;  ///< allocated since the last look, and when to look again
   size_t nextCount = kMinCount;
   size_t waitingBytes = 0;      ///< of buffers that were dead at the last look
+  size_t uncollectedBytes = 0;  ///< allocated while too much waits, since the last collection
   bool finalizesMoved = false;  ///< whether the runtime finalizes a buffer whose memory was transferred
   Sentinel* sentinel = nullptr;
 
@@ -87,9 +90,19 @@ struct Environment {
     }
     buffers.resize(kept);
     napi_close_handle_scope(env, scope);
+    if (waitingBytes > kMaxWaitingBytes && (uncollectedBytes += newBytes) >= kCollectBytes) collect();
     newBytes = 0;
     bytes = std::max(alive, kMinBytes);
     nextCount = std::max(2 * (owned.size() + buffers.size()), kMinCount);
+  }
+
+  /// Makes V8 collect now what its own schedule would collect 100 MB later: it is told of external memory beyond every
+  /// limit, and that this memory is gone again.
+  void collect() {
+    uncollectedBytes = 0;
+    int64_t total;
+    napi_adjust_external_memory(env, kPressure, &total);
+    napi_adjust_external_memory(env, -kPressure, &total);
   }
 
   void watchEnd();
