@@ -25,7 +25,7 @@ constexpr size_t kPiece = 1024;   ///< elements of a matrix row, or matrix rows 
 /// The numbers that a state buffer holds: one per element, per matrix row or per matrix column of the param.
 enum Layout : unsigned char { kElement, kRow, kColumn };
 
-constexpr size_t kMaxState = 4;
+constexpr size_t kMaxState = 5;
 constexpr size_t kMaxConstants = 16;
 /// Columns that are summed together, so that each cache line is read once.
 constexpr size_t kColumnGroup = 64;

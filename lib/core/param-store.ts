@@ -14,7 +14,7 @@ import { Structure } from './structure.js';
 /** Hyper-parameters by name. */
 export type HyperParameterTable = Readonly<Record<string, HyperParameter>>;
 
-/** The place of the moving average among the blocks of a param: behind all others. */
+/** The place of the moving average among the blocks of a param: behind all others, but for the fifth one of COCOB. */
 const emaPlace = 4;
 
 /**

@@ -28,6 +28,8 @@ function put(branch: Branch, key: string | number, target: number): void {
  */
 export class Structure {
   readonly #who: string;
+  /** What errors call the whole. */
+  readonly #root: string;
   readonly #tensors: readonly Tensor[];
   /** Parents come before their children; the first one is the root. */
   readonly #branches: readonly Branch[];
@@ -39,8 +41,9 @@ export class Structure {
   readonly #values: unknown[] = [];
 
   /** @throws TypeError if only some tensors have names, RangeError if two have the same */
-  constructor(who: string, tensors: readonly Tensor[]) {
+  constructor(who: string, tensors: readonly Tensor[], root = 'grads') {
     this.#who = who;
+    this.#root = root;
     this.#tensors = tensors;
     this.#branches = branchesOf(who, tensors);
     const deep = tensors.find(({ place }) => place.length > 1);
@@ -54,7 +57,7 @@ export class Structure {
 
   /** Name of a tensor's gradient in errors: `grads`, `grads[1]`, `grads["fc.bias"]`. */
   gradPath({ place }: Tensor): string {
-    return entryPath('grads', place.length > 0 || this.#tensors.length === 1 ? place : [0]);
+    return entryPath(this.#root, place.length > 0 || this.#tensors.length === 1 ? place : [0]);
   }
 
   /**
@@ -94,7 +97,7 @@ export class Structure {
     if (isList) {
       if (!Array.isArray(value)) throw this.#otherForm(branch, value);
       if (value.length !== count)
-        throw rangeError(this.#who, entryPath('grads', branch.place), `${value.length} gradient(s)`, String(count));
+        throw rangeError(this.#who, entryPath(this.#root, branch.place), `${value.length} gradient(s)`, String(count));
       for (let i = 0; i < count; i++) this.#store(targets[i]!, value[i], out);
       return;
     }
@@ -118,14 +121,14 @@ export class Structure {
     const what = place.length === 0 ? 'gradients' : 'entries';
     const record = place.length === 0 ? 'a record of gradients by name' : `an object with ${keys.join(', ')}`;
     const expected = isList ? `a list of ${keys.length} ${what}` : record;
-    return typeError(this.#who, entryPath('grads', place), show(value), expected, hintFor(value));
+    return typeError(this.#who, entryPath(this.#root, place), show(value), expected, hintFor(value));
   }
 
   #missing(branch: Branch, value: object, i: number): TypeError {
     // The entries of a Map are no properties.
     if (value instanceof Map) return this.#otherForm(branch, value);
     const { place, keys, targets } = branch;
-    const path = entryPath('grads', [...place, keys[i]!]);
+    const path = entryPath(this.#root, [...place, keys[i]!]);
     if (targets[i]! >= 0)
       return typeError(this.#who, path, 'undefined', 'a Float32Array, or null to leave the param as it is');
     const form = this.#branches[-1 - targets[i]!]!.isList ? 'a list' : 'an object';
@@ -138,7 +141,7 @@ export class Structure {
     // The extra property is inherited. Every param has its gradient.
     if (unknown === undefined) return;
     const names = keys.map((key) => `"${[...place, key].join('.')}"`).join(', ');
-    throw typeError(this.#who, entryPath('grads', [...place, unknown]), 'no such param', `one of ${names}`);
+    throw typeError(this.#who, entryPath(this.#root, [...place, unknown]), 'no such param', `one of ${names}`);
   }
 }
 

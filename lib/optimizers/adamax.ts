@@ -38,9 +38,28 @@ export const adamax = {
   },
 } as const satisfies Declaration;
 
+export const adamaxw = {
+  ...adamax,
+  name: 'AdamaxW',
+  reference: `${adamax.reference}; the decay: Loshchilov & Hutter, "Decoupled Weight Decay Regularization", ICLR 2019, https://arxiv.org/abs/1711.05101`,
+  formula: ['w ← w·(1 − η·λ)', ...adamax.formula],
+  decay: 'decoupled',
+  hyperParameters: {
+    ...adamax.hyperParameters,
+    /** Decoupled weight decay: multiplies w by 1 − lr · weightDecay before each update. */
+    weightDecay: { default: 1e-2, range: '[0, inf)' },
+  },
+} as const satisfies Declaration;
+
 /** Options of {@link Adamax}. @interface */
 export type AdamaxOptions = OptionsOf<typeof adamax>;
+/** Options of {@link AdamaxW}. @interface */
+export type AdamaxWOptions = OptionsOf<typeof adamaxw>;
 type Resolved = ResolvedOf<typeof adamax>;
+
+function constantsOf({ lr, betas: [beta1, beta2], eps }: Resolved, t: number): number[] {
+  return [beta1, 1 - beta1, beta2, lr / (1 - power(beta1, t)), eps];
+}
 
 /**
  * Adamax: {@link Adam} with the infinity norm. Divides the averaged gradient by a decaying maximum of |g|.
@@ -80,7 +99,45 @@ export class Adamax<const P extends ParamsOf<typeof adamax> = AnyParams> extends
     super(adamax, params, options);
   }
 
-  protected override constants({ lr, betas: [beta1, beta2], eps }: Resolved, t: number): number[] {
-    return [beta1, 1 - beta1, beta2, lr / (1 - power(beta1, t)), eps];
+  protected override constants(resolved: Resolved, t: number): number[] {
+    return constantsOf(resolved, t);
+  }
+}
+
+/**
+ * AdamaxW: {@link Adamax} with decoupled weight decay, as {@link AdamW} is {@link Adam} with it.
+ *
+ * ```
+ * w ← w·(1 − η·λ), then Adamax's update
+ * ```
+ * Options: those of {@link Adamax}, except that `weightDecay` (λ, 1e-2, [0, ∞)) is decoupled. State: that of
+ * {@link Adamax}.
+ *
+ * @remarks
+ * **When:** As {@link AdamW}, for gradients with rare large values, such as those of embeddings.
+ *
+ * **Pitfalls:** One large gradient keeps the steps of its element small for about 1/(1−β₂) steps, 1000 by default. A
+ * step shrinks the weights by lr · weightDecay, so decay follows the schedule of lr.
+ *
+ * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params
+ * @example
+ * ```ts
+ * import { AdamaxW } from 'schuss';
+ * const w = new Float32Array([1, 2, 3]);
+ * new AdamaxW(w, { lr: 1e-3, weightDecay: 0.1 }).step(new Float32Array([0.5, 0, -0.5]));
+ * ```
+ * @see Kingma & Ba 2015, Algorithm 2, https://arxiv.org/abs/1412.6980; the decay: Loshchilov & Hutter 2019,
+ *   https://arxiv.org/abs/1711.05101
+ */
+export class AdamaxW<const P extends ParamsOf<typeof adamaxw> = AnyParams> extends Optimizer<typeof adamaxw, P> {
+  static readonly optimizerName: string = adamaxw.name;
+  static readonly defaults: DefaultsOf<typeof adamaxw> = defaultsOf(adamaxw);
+
+  constructor(params: Given<P, typeof adamaxw>, options: AdamaxWOptions = {}) {
+    super(adamaxw, params, options);
+  }
+
+  protected override constants(resolved: Resolved, t: number): number[] {
+    return constantsOf(resolved, t);
   }
 }

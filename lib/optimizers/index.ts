@@ -3,23 +3,36 @@ import { nearest } from '../check/options.js';
 import type { Declaration, OptionsOf } from '../core/declaration.js';
 import type { Optimizer } from '../core/optimizer.js';
 import type { AnyParams, GivenAny } from '../core/params-of.js';
+import { AdaBelief, adabelief } from './adabelief.js';
 import { Adadelta, adadelta } from './adadelta.js';
 import { Adafactor, adafactor } from './adafactor.js';
 import { Adagrad, adagrad } from './adagrad.js';
+import { AdagradDA, adagradDa } from './adagrad-da.js';
 import { Adam, AdamW, adam, adamw } from './adam.js';
-import { Adamax, adamax } from './adamax.js';
+import { Adamax, AdamaxW, adamax, adamaxw } from './adamax.js';
+import { Adan, adan } from './adan.js';
 import { AdEMAMix, ademamix } from './ademamix.js';
+import { ADOPT, adopt } from './adopt.js';
 import { ASGD, asgd } from './asgd.js';
+import { COCOB, cocob } from './cocob.js';
 import { FTRL, ftrl } from './ftrl.js';
 import { LAMB, lamb } from './lamb.js';
 import { LARS, lars } from './lars.js';
 import { Lion, lion } from './lion.js';
+import { MADGRAD, madgrad } from './madgrad.js';
 import { NAdam, nadam } from './nadam.js';
+import { OptimisticAdam, optimisticAdam } from './optimistic-adam.js';
+import { OptimisticGradientDescent, optimisticGradientDescent } from './optimistic-gradient-descent.js';
+import { ProximalAdagrad, proximalAdagrad } from './proximal-adagrad.js';
 import { RAdam, radam } from './radam.js';
 import { RMSprop, rmsprop } from './rmsprop.js';
 import { Rprop, rprop } from './rprop.js';
 import { ScheduleFreeAdamW, ScheduleFreeSGD, scheduleFreeAdamw, scheduleFreeSgd } from './schedule-free.js';
 import { SGD, sgd } from './sgd.js';
+import { SignSGD, Signum, signSgd, signum } from './sign-sgd.js';
+import { SimplifiedAdEMAMix, simplifiedAdemamix } from './simplified-ademamix.js';
+import { Sophia, sophia } from './sophia.js';
+import { Yogi, yogi } from './yogi.js';
 
 // THE TABLE: a new optimizer is its import, its row and its export in this file. Docs, contract tests, parity tests and
 // benchmarks enumerate the rows. Their order is that of `optimizers`, the README and error messages.
@@ -43,6 +56,21 @@ const table = [
   [ASGD, asgd],
   [ScheduleFreeSGD, scheduleFreeSgd],
   [ScheduleFreeAdamW, scheduleFreeAdamw],
+  [AdaBelief, adabelief],
+  [Yogi, yogi],
+  [ADOPT, adopt],
+  [Adan, adan],
+  [SignSGD, signSgd],
+  [Signum, signum],
+  [AdamaxW, adamaxw],
+  [ProximalAdagrad, proximalAdagrad],
+  [AdagradDA, adagradDa],
+  [OptimisticGradientDescent, optimisticGradientDescent],
+  [OptimisticAdam, optimisticAdam],
+  [SimplifiedAdEMAMix, simplifiedAdemamix],
+  [COCOB, cocob],
+  [MADGRAD, madgrad],
+  [Sophia, sophia],
 ] as const;
 
 /** What all optimizer classes have in common: constructor, name and defaults. */
@@ -118,19 +146,28 @@ export function createOptimizer<const N extends string, const P extends object>(
   return new (optimizers[key] as OptimizerClass)(params, options) as Created<N>;
 }
 
+export { AdaBelief, type AdaBeliefOptions } from './adabelief.js';
 export { Adadelta, type AdadeltaOptions } from './adadelta.js';
 export { Adafactor, type AdafactorOptions } from './adafactor.js';
 export { Adagrad, type AdagradOptions } from './adagrad.js';
+export { AdagradDA, type AdagradDAOptions } from './adagrad-da.js';
 export { Adam, type AdamOptions, AdamW, type AdamWOptions } from './adam.js';
-export { Adamax, type AdamaxOptions } from './adamax.js';
+export { Adamax, type AdamaxOptions, AdamaxW, type AdamaxWOptions } from './adamax.js';
+export { Adan, type AdanOptions } from './adan.js';
 export { AdEMAMix, type AdEMAMixOptions } from './ademamix.js';
+export { ADOPT, type ADOPTOptions } from './adopt.js';
 export { ASGD, type ASGDOptions } from './asgd.js';
+export { COCOB, type COCOBOptions } from './cocob.js';
 export { FTRL, type FTRLOptions } from './ftrl.js';
 export { LAMB, type LAMBOptions } from './lamb.js';
 export { LARS, type LARSOptions } from './lars.js';
 export { Lion, type LionOptions } from './lion.js';
 export { Lookahead, type LookaheadOptions, type LookaheadState } from './lookahead.js';
+export { MADGRAD, type MADGRADOptions } from './madgrad.js';
 export { NAdam, type NAdamOptions } from './nadam.js';
+export { OptimisticAdam, type OptimisticAdamOptions } from './optimistic-adam.js';
+export { OptimisticGradientDescent, type OptimisticGradientDescentOptions } from './optimistic-gradient-descent.js';
+export { ProximalAdagrad, type ProximalAdagradOptions } from './proximal-adagrad.js';
 export { RAdam, type RAdamOptions } from './radam.js';
 export { RMSprop, type RMSpropOptions } from './rmsprop.js';
 export { Rprop, type RpropOptions } from './rprop.js';
@@ -141,3 +178,7 @@ export {
   type ScheduleFreeSGDOptions,
 } from './schedule-free.js';
 export { SGD, type SGDOptions } from './sgd.js';
+export { SignSGD, type SignSGDOptions, Signum, type SignumOptions } from './sign-sgd.js';
+export { SimplifiedAdEMAMix, type SimplifiedAdEMAMixOptions } from './simplified-ademamix.js';
+export { Sophia, type SophiaOptions, type SophiaStepOptions } from './sophia.js';
+export { Yogi, type YogiOptions } from './yogi.js';

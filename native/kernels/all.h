@@ -11,6 +11,7 @@
 #include "measured_loop.h"
 #include "sparse_loop.h"
 #include "entry.h"
+#include "finite.h"
 
 #include "adafactor.h"
 #include "adagrad.h"
@@ -33,6 +34,19 @@
 #include "tf_adagrad.h"
 #include "tf_adamax.h"
 #include "tf_rmsprop.h"
+#include "adabelief.h"
+#include "adan.h"
+#include "adopt.h"
+#include "adagrad_da.h"
+#include "cocob.h"
+#include "madgrad.h"
+#include "optimistic_adam.h"
+#include "optimistic_gradient_descent.h"
+#include "proximal_adagrad.h"
+#include "sign_sgd.h"
+#include "simplified_ademamix.h"
+#include "yogi.h"
+#include "sophia.h"
 
 namespace ISA {
 static constexpr Kernel kKernels[] = {
@@ -71,6 +85,20 @@ static constexpr Kernel kKernels[] = {
     entry<TfAdamax>("tf-adamax"),
     entry<TfRmsProp>("tf-rmsprop"),
     entry<TfRmsPropCentered>("tf-rmsprop-centered"),
+    entry<AdaBelief>("adabelief"),
+    entry<Adan>("adan"),
+    entry<Adopt>("adopt"),
+    entry<AdagradDualAveraging>("adagrad-da"),
+    entry<ProximalAdagrad>("proximal-adagrad"),
+    entry<Cocob>("cocob"),
+    entry<Madgrad>("madgrad"),
+    entry<OptimisticGradientDescent>("optimistic-gradient-descent"),
+    entry<OptimisticAdam>("optimistic-adam"),
+    entry<SignSgd>("sign-sgd"),
+    entry<SignSgdMomentum>("sign-sgd-momentum"),
+    entry<SimplifiedAdEMAMix>("simplified-ademamix"),
+    entry<Yogi>("yogi"),
+    entry<Sophia>("sophia"),
 };
 
 #define STRING_(x) #x

@@ -1,8 +1,23 @@
 /** Gradients whose square is beyond float32, up to 3e19: (1−β)·g² is computed as ((1−β)·g)·g, which is not. */
 
 import { expect, test } from 'vitest';
-import { Adadelta, Adam, AdamW, AdEMAMix, LAMB, NAdam, RAdam, RMSprop, ScheduleFreeAdamW } from '../../lib/index.js';
+import {
+  Adadelta,
+  Adam,
+  AdamW,
+  Adan,
+  AdEMAMix,
+  LAMB,
+  NAdam,
+  OptimisticAdam,
+  RAdam,
+  RMSprop,
+  ScheduleFreeAdamW,
+  SimplifiedAdEMAMix,
+  Yogi,
+} from '../../lib/index.js';
 import { declarations } from '../support/classes.js';
+import * as second from '../support/golden/element-truth.js';
 import * as truth from '../support/golden/reference.js';
 import { type Create, golden, type Run, type Wrong } from '../support/golden/run.js';
 
@@ -65,12 +80,21 @@ golden('g² beyond float32', rmsprop, {
   'centered, momentum': run(truth.rmspropCenteredMomentum, { centered: true, alpha: 0.95, momentum: 0.9 }),
 });
 golden('g² beyond float32', schedulefree, { ScheduleFreeAdamW: run(truth.scheduleFreeAdamw) });
+golden('g² beyond float32', (params, options) => new Adan(params, options as never), { Adan: run(second.adan) });
+golden('g² beyond float32', (params, options) => new OptimisticAdam(params, options as never), {
+  OptimisticAdam: run(second.optimisticAdam),
+});
+golden('g² beyond float32', (params, options) => new SimplifiedAdEMAMix(params, options as never), {
+  SimplifiedAdEMAMix: run(second.simplifiedAdemamix),
+});
+golden('g² beyond float32', (params, options) => new Yogi(params, options as never), { Yogi: run(second.yogi) });
 
 test('every class whose state has an average of g² is among them', () => {
   const named = declarations.filter(({ kernels }) =>
     Object.values(kernels).some(({ state }) => state.includes('expAvgSq') || state.includes('squareAvg')),
   );
   const names = ['Adadelta', 'Adam', 'AdamW', 'AdEMAMix', 'LAMB', 'NAdam', 'RAdam', 'RMSprop', 'ScheduleFreeAdamW'];
-  // Adafactor averages g² + eps1, and its first average is g² itself.
-  expect(named.map(({ name }) => name).sort()).toEqual([...names, 'Adafactor'].sort());
+  const second = ['Adan', 'OptimisticAdam', 'SimplifiedAdEMAMix', 'Yogi'];
+  // Adafactor averages g² + eps1, and its first average is g² itself. So is ADOPT's.
+  expect(named.map(({ name }) => name).sort()).toEqual([...names, ...second, 'Adafactor', 'ADOPT'].sort());
 });

@@ -52,8 +52,8 @@ describe('RMSprop, centered: after one huge gradient the averages are soon the s
 });
 
 describe('weights do not drift', () => {
-  // ASGD decays by lambd. FTRL computes its weights anew from z in each step: they round once.
-  const cases = ours.filter(({ declaration: { name } }) => name !== 'FTRL');
+  // ASGD decays by lambd. FTRL computes its weights anew from z in each step: they round once. AdagradDA forgets them.
+  const cases = ours.filter(({ declaration: { name } }) => name !== 'FTRL' && name !== 'AdagradDA');
   const more = (c: Case) => ({ ...decay(c, 0), ...(c.declaration.name === 'ASGD' ? { lambd: 0 } : {}) });
   const weights = () => Float32Array.of(3, 1 / 3, 0.7, 123.456, -1e-30, 1e30, 0, 5);
 

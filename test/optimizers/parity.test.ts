@@ -55,6 +55,40 @@ const variants: Readonly<Record<string, readonly Options[]>> = {
   ASGD: [{ lr: halving }, { lr: 1, lambd: 0.5, t0: 0 }],
   ScheduleFreeSGD: [{ lr: halving }, { warmupSteps: 2, r: 1, momentum: 0 }],
   ScheduleFreeAdamW: [{ lr: halving }, { warmupSteps: 2, r: 0.5, weightLrPower: 1, weightDecay: 0.1 }],
+  AdaBelief: [
+    { lr: halving, weightDecay: 0.1 },
+    { rectify: true, betas: [0.9, 0.999] },
+  ],
+  Yogi: [
+    { lr: halving, weightDecay: 0.1 },
+    { betas: [0.5, 0.6], initialAccumulatorValue: 0, eps: 1e-8 },
+  ],
+  ADOPT: [{ lr: halving }, { decoupledWeightDecay: true, weightDecay: 0.1, eps: 0 }, { useClipping: false }],
+  Adan: [
+    { lr: halving, weightDecay: 0.1 },
+    { noProx: true, weightDecay: 0.1, betas: [0.5, 0.6, 0.7] },
+  ],
+  Sophia: [{ lr: halving }, { eps: 0.5, weightDecay: 0.01 }],
+  SignSGD: [{ lr: halving, weightDecay: 0.1 }, { momentum: 0.5 }],
+  Signum: [{ lr: halving }, { momentum: (step: number) => 1 / step - 0.1, weightDecay: 0.1 }],
+  AdamaxW: [{ lr: halving, weightDecay: 0.1 }],
+  ProximalAdagrad: [{ lr: halving, l1: 0.5 }, { eps: 0 }, { eps: 0, l1: 0.1 }],
+  AdagradDA: [{ lr: halving, l1: 0.1 }, { eps: 0 }, { eps: 0, l1: 0.1 }],
+  OptimisticGradientDescent: [
+    { lr: halving, weightDecay: 0.1 },
+    { alpha: 0.5, beta: 2 },
+  ],
+  OptimisticAdam: [
+    { lr: halving, weightDecay: 0.1 },
+    { nesterov: true, alpha: 0.5, beta: 2 },
+  ],
+  SimplifiedAdEMAMix: [{ lr: halving, weightDecay: 0.1 }, { alpha: 10 }],
+  COCOB: [{ lr: halving }, { alpha: 0.5, eps: 1e-3 }],
+  MADGRAD: [
+    { lr: halving },
+    { eps: 0, momentum: 0 },
+    { decoupledWeightDecay: true, weightDecay: 0.1, lr: (step: number) => (step === 2 ? 0 : 0.1) },
+  ],
   SGDOptimizer: [{ lr: halving }],
   MomentumOptimizer: [
     { lr: halving, momentum: 0.9 },
@@ -99,8 +133,8 @@ function casesOf({ name, hyperParameters }: Declaration): Options[] {
   );
 }
 
-/** RAdam's formula changes in its sixth step. */
-const stepsOf = (name: string): number => (name === 'RAdam' ? 7 : 3);
+/** The formulas of RAdam and of AdaBelief with `rectify` change in their sixth step. */
+const stepsOf = (name: string): number => (name === 'RAdam' || name === 'AdaBelief' ? 7 : 3);
 
 const lengths = [0, 1, 3, 4, 5, 7, 8, 9, 15, 16, 17, 1000];
 

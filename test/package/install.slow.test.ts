@@ -94,7 +94,8 @@ test('the tarball contains the prebuild, and build sources where no package mana
     'files that do not belong into the tarball',
   ).toEqual([]);
   console.log(`tarball with one prebuild: ${packed.size} bytes, unpacked ${packed.unpackedSize}`);
-  expect(packed.size).toBeLessThan(2 ** 20);
+  // Each kernel is compiled for each instruction set: about 40 kernels took 1 MiB, and there are twice as many algorithms now.
+  expect(packed.size).toBeLessThan(2 ** 21);
 });
 
 describe('installed', () => {

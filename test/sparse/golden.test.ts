@@ -5,25 +5,41 @@
 
 import { describe, expect, it } from 'vitest';
 import {
+  ADOPT,
+  AdaBelief,
   Adadelta,
   Adagrad,
+  AdagradDA,
   Adam,
   Adamax,
+  AdamaxW,
   AdamW,
+  Adan,
   AdEMAMix,
   ASGD,
+  COCOB,
   FTRL,
   Lion,
+  MADGRAD,
   NAdam,
+  OptimisticAdam,
+  OptimisticGradientDescent,
+  ProximalAdagrad,
   RAdam,
   RMSprop,
   Rprop,
   ScheduleFreeAdamW,
   ScheduleFreeSGD,
   SGD,
+  SignSGD,
+  Signum,
+  SimplifiedAdEMAMix,
+  Sophia,
+  Yogi,
 } from '../../lib/index.js';
 import { declarations } from '../support/classes.js';
 import { gradient, weights } from '../support/golden/data.js';
+import * as second from '../support/golden/element-truth.js';
 import * as truth from '../support/golden/reference.js';
 import { type Cell, type Formula, type Hyper, hyperAt, type Options, Reference } from '../support/golden/reference.js';
 
@@ -166,6 +182,11 @@ const timeless = [
   'Lion',
   'Rprop',
   'FTRL',
+  'SignSGD',
+  'Signum',
+  'Sophia',
+  'ProximalAdagrad',
+  'COCOB',
 ];
 
 /** Each mistake with the classes in which it cannot show. */
@@ -197,6 +218,8 @@ const mistakes: Record<string, readonly [Truth, ...blind: string[]]> = {
     },
     'FTRL',
     'Rprop',
+    'ProximalAdagrad',
+    'AdagradDA',
   ],
   't counts the updates of a row': [
     class extends Lazy {
@@ -218,6 +241,7 @@ const mistakes: Record<string, readonly [Truth, ...blind: string[]]> = {
     },
     ...timeless,
     'SGD, buffer',
+    'OptimisticGradientDescent',
   ],
   'the norm is of the parts': [
     class extends Lazy {
@@ -353,6 +377,51 @@ const runs: Record<string, Run> = {
   },
   Rprop: { make: making(Rprop), formula: truth.rprop, options: {} },
   FTRL: { make: making(FTRL), formula: truth.ftrl, options: { lr: 0.1, l1: 0.01 } },
+  AdaBelief: { make: making(AdaBelief), formula: second.adabelief, options: { lr: decaying, eps: 0.01 } },
+  Sophia: { make: making(Sophia), formula: second.sophiaWithoutEstimates, options: { lr: decaying, eps: 0.5 } },
+  Yogi: { make: making(Yogi), formula: second.yogi, options: { lr: decaying, eps: 0.01 } },
+  ADOPT: { make: making(ADOPT), formula: second.adopt, options: { lr: decaying, eps: 0.1 } },
+  'ADOPT, decoupled decay': {
+    make: making(ADOPT),
+    formula: second.adoptDecoupled,
+    options: { lr: decaying, eps: 0.1, decoupledWeightDecay: true },
+  },
+  // v, an average of differences of gradients, has an error relative to the gradients: not compared, but w is.
+  Adan: {
+    make: making(Adan),
+    formula: {
+      ...second.adan,
+      stateNames: { m: 'expAvg', s: 'expAvgSq', last: 'previousGrad' },
+      start: () => ({ v: 0 }),
+    },
+    options: { lr: decaying, eps: 0.01 },
+  },
+  SignSGD: { make: making(SignSGD), formula: second.signSgd, options: { lr: decaying } },
+  Signum: { make: making(Signum), formula: second.signum, options: { lr: decaying } },
+  AdamaxW: {
+    make: making(AdamaxW),
+    formula: second.adamaxW,
+    options: { lr: decaying, eps: 0.01 },
+  },
+  ProximalAdagrad: { make: making(ProximalAdagrad), formula: second.proximalAdagrad, options: { l1: 0.01 } },
+  AdagradDA: { make: making(AdagradDA), formula: second.adagradDa, options: { l1: 0.01 } },
+  OptimisticGradientDescent: {
+    make: making(OptimisticGradientDescent),
+    formula: second.optimisticGradientDescent,
+    options: { lr: decaying, beta: 0.5 },
+  },
+  OptimisticAdam: {
+    make: making(OptimisticAdam),
+    formula: second.optimisticAdam,
+    options: { lr: decaying, eps: 0.01, beta: 0.5 },
+  },
+  SimplifiedAdEMAMix: {
+    make: making(SimplifiedAdEMAMix),
+    formula: second.simplifiedAdemamix,
+    options: { lr: decaying, eps: 0.01, alpha: 2 },
+  },
+  COCOB: { make: making(COCOB), formula: second.cocob, options: { lr: decaying, alpha: 5 } },
+  MADGRAD: { make: making(MADGRAD), formula: second.madgrad, options: { lr: (step) => 1e-4 / step, eps: 1e-5 } },
 };
 
 const shapes: [rows: number, columns: number][] = [

@@ -1,22 +1,32 @@
 // Compiled, never run: what TypeScript must accept, and what it must refuse (an unused @ts-expect-error is an error).
 import {
+  ADOPT,
+  AdaBelief,
   Adadelta,
   Adafactor,
   Adagrad,
+  AdagradDA,
   Adam,
   Adamax,
+  AdamaxW,
   AdamW,
+  Adan,
   AdEMAMix,
   ASGD,
+  COCOB,
   cosine,
   createOptimizer,
   FTRL,
   type Grads,
   Lion,
+  MADGRAD,
   NAdam,
+  OptimisticAdam,
+  OptimisticGradientDescent,
   type Optimizer,
   optimizers,
   type Param,
+  ProximalAdagrad,
   RAdam,
   ReduceOnPlateau,
   RMSprop,
@@ -25,8 +35,13 @@ import {
   ScheduleFreeAdamW,
   ScheduleFreeSGD,
   SGD,
+  SignSGD,
+  Signum,
+  SimplifiedAdEMAMix,
+  Sophia,
   type StateDict,
   type StepResult,
+  Yogi,
 } from '../../lib/index.js';
 
 declare const w: Float32Array;
@@ -94,6 +109,30 @@ new NAdam(w, { momentumDecay: schedule, weightDecay: 0.1, decoupledWeightDecay: 
 new RAdam(w, { betas: [0.9, 0.99], decoupledWeightDecay: false });
 new Lion(w, { lr: 1e-4, betas: [0.9, schedule], weightDecay: schedule });
 new AdEMAMix(w, { betas: [0.9, 0.999, schedule], alpha: schedule, alphaSteps: 1000, beta3Steps: 1000 });
+new AdaBelief(w, { betas: [schedule, 0.999], eps: schedule, rectify: true, weightDecay: schedule });
+new Yogi(w, { lr: schedule, eps: 1e-3, initialAccumulatorValue: 1e-6 });
+// @ts-expect-error an initial value is no Schedule
+new Yogi(w, { initialAccumulatorValue: schedule });
+new ADOPT(w, { betas: [0.9, schedule], useClipping: false, weightDecay: 0.1, decoupledWeightDecay: true });
+new Adan(w, { betas: [0.98, 0.92, schedule], noProx: true, weightDecay: schedule });
+new SignSGD(w, { momentum: schedule, weightDecay: 0.1 });
+new Signum(w, { momentum: 0.95 });
+new AdamaxW(w, { betas: [schedule, 0.999], weightDecay: schedule });
+new ProximalAdagrad(w, { lr: schedule, l1: schedule, eps: 0 });
+new AdagradDA(w, { lr: schedule, l1: schedule, eps: 0 });
+new OptimisticGradientDescent(w, { lr: schedule, alpha: schedule, beta: schedule });
+new OptimisticAdam(w, { betas: [0.5, 0.9], alpha: schedule, beta: 1, nesterov: true });
+new SimplifiedAdEMAMix(w, { alpha: schedule, betas: [schedule, 0.95] });
+new COCOB(w, { lr: schedule, alpha: schedule, eps: 1e-8, weightDecay: 0.1 });
+new MADGRAD(w, { momentum: schedule, eps: schedule, decoupledWeightDecay: true });
+const sophia = new Sophia({ w }, { gamma: schedule, betas: [0.965, schedule] });
+sophia.step({ w }, { hessian: { w }, gradScale: 0.5 });
+sophia.step({ w }, { hessian: { w: null } });
+createOptimizer('sophia', { w }).step({ w }, { hessian: { w } });
+// @ts-expect-error an estimate for each param
+sophia.step({ w }, { hessian: {} });
+// @ts-expect-error only Sophia has it
+new Adam(w).step(w, { hessian: w });
 new Rprop(w, { etas: [0.5, schedule], stepSizes: [1e-6, 50] });
 new FTRL(w, { lr: schedule, beta: 1, initialAccumulatorValue: 0.1, l1: schedule, l2: schedule });
 new Adafactor(

@@ -1,4 +1,5 @@
-import { Adamax } from '../../../lib/index.js';
+import { Adamax, AdamaxW } from '../../../lib/index.js';
+import { adamaxW } from '../../support/golden/element-truth.js';
 import { lrMistakes, stepMistakes } from '../../support/golden/mistakes.js';
 import * as truth from '../../support/golden/reference.js';
 import { type Create, golden, LONG, miswritten } from '../../support/golden/run.js';
@@ -62,5 +63,24 @@ golden('Adamax', create, {
       'the first β₁ for ever': { options: { betas: [0.9, (step) => 1 - 0.5 / (step + 1)] } },
       'the first β₂ for ever': { options: { betas: [(step) => 0.5 + 0.4 / step, 0.75] } },
     },
+  },
+});
+
+golden('AdamaxW', (params, options) => new AdamaxW(params, options as never), {
+  defaults: {
+    formula: adamaxW,
+    options: {},
+    lengths: LONG,
+    wrong: {
+      'no decay': { options: { weightDecay: 0 } },
+      'L2 decay': { formula: { ...adamaxW, decay: 'L2' } },
+      'lr 1e-3': { options: { lr: 1e-3 } },
+    },
+  },
+  'lr 0.01/t, decay, skipped gradients': {
+    formula: adamaxW,
+    options: { lr: decaying, betas: [0.8, 0.95], weightDecay: 0.5 },
+    skips: (step, param) => (step + param) % 3 === 0,
+    wrong: { ...lrMistakes(decaying), ...stepMistakes, 'decay 0.01': { options: { weightDecay: 0.01 } } },
   },
 });

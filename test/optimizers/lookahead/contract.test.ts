@@ -43,7 +43,8 @@ describe.each(Object.keys(optimizers).filter((name) => !scheduleFree(name)))('%s
       for (let step = 1; step <= 11; step++) lookahead.step(grad(step, 4));
       expect(w).toEqual(byHand(name, k, alpha, 11));
       // With alpha 1 the slow weights are the fast ones. Otherwise k must matter.
-      if (alpha < 1) expect(w).not.toEqual(byHand(name, k + 1, alpha, 11));
+      // AdagradDA computes its weights from its state alone.
+      if (alpha < 1 && name !== 'adagradda') expect(w).not.toEqual(byHand(name, k + 1, alpha, 11));
     }
   });
 });

@@ -52,6 +52,10 @@ export interface Options {
   beta1?: Scalar;
   scaleParameter?: boolean;
   warmupInit?: boolean;
+  rectify?: boolean;
+  useClipping?: boolean;
+  noProx?: boolean;
+  gamma?: Scalar;
 }
 
 /** The hyper-parameters of one step. A missing one is NaN, so that a wrong use shows. */
@@ -98,6 +102,8 @@ export interface Hyper {
   decayRate: number;
   scaleParameter: boolean;
   warmupInit: boolean;
+  /** Sophia's */
+  gamma: number;
 }
 
 /** One element: weight, gradient (after the common prologue), average of the weights, and state by name. */
@@ -750,6 +756,7 @@ export function hyperAt(step: number, options: Options, defaults: Partial<Hyper>
     decayRate: at(options.decayRate, defaults.decayRate),
     scaleParameter: options.scaleParameter ?? true,
     warmupInit: options.warmupInit ?? false,
+    gamma: at(options.gamma, defaults.gamma),
   };
 }
 
