@@ -15,11 +15,14 @@ import { LAMB, lamb } from './lamb.js';
 import { LARS, lars } from './lars.js';
 import { Lion, lion } from './lion.js';
 import { NAdam, nadam } from './nadam.js';
+import { NovoGrad, novograd } from './novograd.js';
+import { Prodigy, prodigy } from './prodigy.js';
 import { RAdam, radam } from './radam.js';
 import { RMSprop, rmsprop } from './rmsprop.js';
 import { Rprop, rprop } from './rprop.js';
 import { ScheduleFreeAdamW, ScheduleFreeSGD, scheduleFreeAdamw, scheduleFreeSgd } from './schedule-free.js';
 import { SGD, sgd } from './sgd.js';
+import { StableAdamW, stableAdamw } from './stable-adamw.js';
 
 // THE TABLE: a new optimizer is its import, its row and its export in this file. Docs, contract tests, parity tests and
 // benchmarks enumerate the rows. Their order is that of `optimizers`, the README and error messages.
@@ -43,6 +46,9 @@ const table = [
   [ASGD, asgd],
   [ScheduleFreeSGD, scheduleFreeSgd],
   [ScheduleFreeAdamW, scheduleFreeAdamw],
+  [StableAdamW, stableAdamw],
+  [NovoGrad, novograd],
+  [Prodigy, prodigy],
 ] as const;
 
 /** What all optimizer classes have in common: constructor, name and defaults. */
@@ -131,9 +137,12 @@ export { LARS, type LARSOptions } from './lars.js';
 export { Lion, type LionOptions } from './lion.js';
 export { Lookahead, type LookaheadOptions, type LookaheadState } from './lookahead.js';
 export { NAdam, type NAdamOptions } from './nadam.js';
+export { NovoGrad, type NovoGradOptions } from './novograd.js';
+export { Prodigy, type ProdigyOptions } from './prodigy.js';
 export { RAdam, type RAdamOptions } from './radam.js';
 export { RMSprop, type RMSpropOptions } from './rmsprop.js';
 export { Rprop, type RpropOptions } from './rprop.js';
+export { SAM, type SAMOptions, type SAMState } from './sam.js';
 export {
   ScheduleFreeAdamW,
   type ScheduleFreeAdamWOptions,
@@ -141,3 +150,4 @@ export {
   type ScheduleFreeSGDOptions,
 } from './schedule-free.js';
 export { SGD, type SGDOptions } from './sgd.js';
+export { StableAdamW, type StableAdamWOptions } from './stable-adamw.js';
