@@ -27,6 +27,8 @@ enum Layout : unsigned char { kElement, kRow, kColumn };
 
 constexpr size_t kMaxState = 5;
 constexpr size_t kMaxConstants = 16;
+constexpr size_t kMaxNumbers = 16;
+constexpr size_t kMaxSums = 3;
 /// Columns that are summed together, so that each cache line is read once.
 constexpr size_t kColumnGroup = 64;
 
@@ -82,6 +84,18 @@ struct Kernel {
   void (*accumulateColumns)(const Pass& pass, const float* constants, const Span& span, size_t rows, size_t columns);
   /// Computes constants from the mean of the state of all matrix rows.
   void (*resolveMean)(float* constants, double mean);
+
+  // Kernels with numbers only; null for all other kernels. Numbers are in float64, and all tensors of a scope share
+  // them.
+
+  const char* numbers;  ///< their names, in order; never null
+  size_t numberCount, sumCount;
+  /// First walk over each part of a tensor: adds products of pairs of vectors to `sums`.
+  void (*sum)(const Pass& pass, const float* constants, const Span& span, double* sums);
+  /// Computes the numbers of a scope from the sums over all its tensors.
+  void (*decide)(double* numbers, const double* sums);
+  /// Computes constants of one tensor from the numbers.
+  void (*resolveNumbers)(float* constants, const double* numbers);
 };
 
 /// The element type of a vector. The first two values index the tables of Float64Kernels.
@@ -155,3 +169,7 @@ struct KernelSet {
 #define CONSTANTS(...) \
   float __VA_ARGS__;   \
   static constexpr char kConstants[] = #__VA_ARGS__;
+/// Only for a kernel with numbers: inside its struct Numbers.
+#define NUMBERS(...)  \
+  double __VA_ARGS__; \
+  static constexpr char kNames[] = #__VA_ARGS__;

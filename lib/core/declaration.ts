@@ -44,9 +44,17 @@ export interface Declaration {
    * select a kernel with an array that the param did not have.
    */
   readonly scalars?: Readonly<Record<string, number>>;
+  /**
+   * Which params share their scalars. Only for classes whose kernels have numbers: they compute the scalars from sums over
+   * all params of the scope. By default each param has its own.
+   */
+  readonly scope?: Scope | ((options: Readonly<Record<string, unknown>>) => Scope);
   /** Whether a param with these scalars may have been saved without its arrays, which then start at 0. */
   readonly startsLate?: (scalars: readonly number[]) => boolean;
 }
+
+/** The params that share numbers: each by itself, those of a group, or all of the optimizer. */
+export type Scope = 'param' | 'group' | 'optimizer';
 
 /** The plain values of one group's options in one step. */
 export type PlainOptions = Readonly<Record<string, unknown>>;
@@ -55,6 +63,7 @@ export type PlainOptions = Readonly<Record<string, unknown>>;
 export interface Formula {
   constants(options: PlainOptions, t: number, scalars: readonly number[]): readonly number[];
   scalarsAfter(options: PlainOptions, t: number, scalars: readonly number[]): readonly number[];
+  inputs(groups: readonly PlainOptions[], t: number, scalars: readonly number[]): readonly number[];
   kernel(options: PlainOptions, shape: Shape, has: (state: string) => boolean): string;
   initial(name: string, options: PlainOptions): number;
   conflict(options: PlainOptions): readonly [argument: string, given: string, expected: string] | undefined;

@@ -179,8 +179,8 @@ export class Gradients {
 
   #checkSparse(param: ParamState, path: string, { rows, values }: ReadSparseGrad): void {
     const { name } = this.#store;
-    if (this.#denseOnly !== undefined)
-      throw typeError(name, path, 'a sparse gradient', 'a Float32Array or null', this.#denseOnly);
+    const reason = this.#denseOnly ?? this.#store.denseOnlyBecause(param);
+    if (reason !== undefined) throw typeError(name, path, 'a sparse gradient', 'a Float32Array or null', reason);
     checkRows(name, `${path}.rows`, rows);
     checkFloat32(name, `${path}.values`, values);
     const [count, length] = [lengthOf(rows), lengthOf(values)];

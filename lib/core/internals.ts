@@ -23,6 +23,9 @@ export function notAnOptimizer(
 
 // What other floors of the library may do with an optimizer, and users may not.
 
+/** The parts of an optimizer, for a wrapper that reads gradients and moves params itself. */
+export const partsOf = Optimizer.internals;
+
 /** Registers a watcher of an optimizer's steps, and returns the optimizer's params. */
 export function watch(optimizer: Optimizer, watcher: Watcher): readonly ParamState[] {
   const { stepper, store } = Optimizer.internals(optimizer);

@@ -1,5 +1,5 @@
 import { show, typeError } from '../check/errors.js';
-import { checkOneOf, checkOptions } from '../check/options.js';
+import { checkOptions } from '../check/options.js';
 import { floatsOf, lengthOf } from '../check/typed-array.js';
 import { engine } from '../engine/backend.js';
 import type { Block } from '../engine/block.js';
@@ -27,11 +27,12 @@ import type { Schedule } from './schedule.js';
 import { Settings } from './settings.js';
 import {
   checkFrame,
+  checkMode,
   keepsSchedules,
   type LoadOptions,
   loadGroup,
+  loadOptions,
   loadParam,
-  loadSettings,
   type StateDict,
   saveGroup,
   saveParam,
@@ -105,6 +106,13 @@ export abstract class Optimizer<D extends Declaration = Declaration, P = AnyPara
     return scalars;
   }
 
+  /**
+   * For kernels with numbers: those of a scope that follow the scalars. `groups` are the options of its groups.
+   */
+  protected inputs(_groups: readonly ResolvedOf<D>[], _t: number, _scalars: readonly number[]): readonly number[] {
+    return [];
+  }
+
   /** Finds options that contradict each other: returns the argument, the given value and the allowed ones. */
   protected conflict(
     _options: ResolvedOf<D>,
@@ -131,6 +139,12 @@ export abstract class Optimizer<D extends Declaration = Declaration, P = AnyPara
     const blockOf = (param: ParamState): Block => param.state.get(name) as Block;
     if (startsAsParam) this.#showParams(blockOf);
     return this.#assemble((param) => blockOf(param).view());
+  }
+
+  /** The scalars of the first param. */
+  protected get firstScalars(): readonly number[] {
+    this.#stepper.checkNotDisposed();
+    return this.#store.params[0]?.scalars ?? [];
   }
 
   /** Calls `visit` with each param that was updated before, and with copies of its state. `visit` may write to the param. */
@@ -362,9 +376,9 @@ export abstract class Optimizer<D extends Declaration = Declaration, P = AnyPara
     const { groups, params, scalarNames } = store;
     const keys = params.map(({ key }) => key);
     const frame = checkFrame(who, dict, this.#name, groups.length, keys);
-    const global = this.#loadOptions(who, frame.options, keep);
+    const global = loadOptions(who, this.#global, frame.options, keep);
     const hasEma = global.set['ema'] !== undefined;
-    const mode = this.#checkMode(who, frame.mode);
+    const mode = checkMode(who, this.mode, frame.mode);
     const changes = groups.map(
       (group, g) => [group, loadGroup(who, `paramGroups[${g}]`, group, frame.paramGroups[g], keep)] as const,
     );
@@ -389,18 +403,6 @@ export abstract class Optimizer<D extends Declaration = Declaration, P = AnyPara
     if (mode !== undefined) this.loadMode(mode);
     this.#stepper.stepCount = frame.stepCount;
     this.#stepper.skippedSteps = frame.skippedSteps;
-  }
-
-  #loadOptions(who: string, saved: unknown, keep: boolean): Settings {
-    if (saved === undefined) return this.#global;
-    checkOptions(`${who}: options`, saved, Object.keys(optimizerHyperParameters));
-    return loadSettings(who, 'options', this.#global, saved, keep);
-  }
-
-  #checkMode(who: string, saved: unknown): 'train' | 'eval' | undefined {
-    if (saved === undefined) return undefined;
-    if (this.mode === undefined) throw typeError(who, 'mode', show(saved), 'no mode: the class has none');
-    return checkOneOf<'train' | 'eval'>(who, 'mode', saved, ['train', 'eval']);
   }
 
   /** Releases the state. Calling it twice is allowed. Every other method throws a TypeError afterwards. */
@@ -447,6 +449,7 @@ export abstract class Optimizer<D extends Declaration = Declaration, P = AnyPara
     type Options = ResolvedOf<D>;
     return {
       constants: (options, t, scalars) => this.constants(options as Options, t, scalars),
+      inputs: (groups, t, scalars) => this.inputs(groups as readonly Options[], t, scalars),
       scalarsAfter: (options, t, scalars) => this.scalarsAfter(options as Options, t, scalars),
       kernel: (options, shape, has) => this.kernel(options as Options, shape, has),
       initial: (name, options) => this.initial(name, options as Options),

@@ -8,6 +8,7 @@ import { disjoint, type Extent, extentOf } from './extents.js';
 import { Group } from './param-group.js';
 import { ParamState } from './param-state.js';
 import type { FoundGroup, Tensor } from './params.js';
+import { Scopes } from './scopes.js';
 import { Settings } from './settings.js';
 import { Structure } from './structure.js';
 
@@ -34,6 +35,7 @@ export class ParamStore {
   plan!: Plan;
   /** The memory that the plan reads in each step. */
   stepConstants!: StepConstants;
+  #scopes!: Scopes;
   readonly #declaration: Declaration;
   readonly #formula: Formula;
   readonly #global: Settings;
@@ -95,6 +97,7 @@ export class ParamStore {
     this.extents = extents;
     this.stepConstants = stepConstants;
     this.plan = plan;
+    this.#scopes = new Scopes(this.#declaration, this.#formula, groups, params, stepConstants);
     return added;
   }
 
@@ -140,6 +143,7 @@ export class ParamStore {
     this.structure = undefined as unknown as Structure; // it holds the gradients of the last step
     this.plan = undefined as unknown as Plan;
     this.stepConstants = undefined as unknown as StepConstants;
+    this.#scopes = undefined as unknown as Scopes;
   }
 
   // ---- Settings of a group ----
@@ -211,6 +215,12 @@ export class ParamStore {
     return this.#formula.kernel(settings.resolved, tensor.shape, has);
   }
 
+  /** Why a param of a class that takes sparse gradients takes none: an option selects a kernel that measures first. */
+  denseOnlyBecause({ kernel }: ParamState): string | undefined {
+    const { norms, numbers } = this.#declaration.kernels[kernel]!;
+    return norms === undefined && numbers === undefined ? undefined : `${kernel} needs the whole gradient`;
+  }
+
   /** Names and lengths of the arrays that a param keeps under a kernel, the moving average included. */
   arraysOf(
     param: ParamState,
@@ -243,10 +253,12 @@ export class ParamStore {
   /**
    * Writes the constants rows of a step: one for each run of params in a group that share t and scalars. Params that
    * have no gradient in this step are marked in `rowOf` and skipped.
+   * @param next The number of the step.
    */
-  writeConstants(): void {
+  writeConstants(next: number): void {
     const { groups, params } = this;
     const { rowOf } = this.stepConstants;
+    this.#scopes.write(next);
     let row = -1;
     for (let g = 0; g < groups.length; g++) {
       const group = groups[g]!;
@@ -257,7 +269,7 @@ export class ParamStore {
         const param = params[i]!;
         if (last === undefined || last.step !== param.step || !sameNumbers(last.scalars, param.scalars)) {
           row++;
-          this.#writeRow(row, group, param);
+          this.#writeRow(row, group, param, next);
           last = param;
         }
         rowOf[i] = row;
@@ -266,18 +278,18 @@ export class ParamStore {
     }
   }
 
-  #writeRow(row: number, group: Group, param: ParamState): void {
+  #writeRow(row: number, group: Group, param: ParamState, next: number): void {
     const { rows, stride } = this.stepConstants;
     const { resolved } = group.settings;
     const ema = this.#global.resolved['ema'] as number | undefined;
-    const t = param.step + 1;
+    const t = this.#scopes.timeOf(group, param, next);
     const at = row * stride;
     rows[at + Pass.gradScale] = group.gradScale;
     rows[at + Pass.clipValue] = group.clipValue;
     rows[at + Pass.l2] = group.l2;
     rows[at + Pass.decayFactor] = group.decayFactor;
     rows[at + Pass.emaRate] = ema === undefined ? 0 : 1 - ema;
-    rows[at + Pass.emaStart] = t === 1 ? 1 : 0;
+    rows[at + Pass.emaStart] = param.step === 0 ? 1 : 0;
     const constants = this.#formula.constants(resolved, t, param.scalars);
     for (let c = 0; c < constants.length; c++) rows[at + Pass.length + c] = constants[c]!;
     param.nextScalars =
@@ -302,6 +314,7 @@ export class ParamStore {
       param.step++;
       if (param.scalars !== param.nextScalars) param.scalars = param.nextScalars;
     }
+    this.#scopes.read();
   }
 
   // ---- Inside ----
@@ -382,8 +395,10 @@ export class ParamStore {
   }
 
   #allocateStepConstants(count: number): StepConstants {
-    const widest = Math.max(...Object.values(this.#declaration.kernels).map(({ constants }) => constants.length));
-    return allocateStepConstants(this.engine, count, Pass.length + widest);
+    const kernels = Object.values(this.#declaration.kernels);
+    const constants = Math.max(...kernels.map(({ constants }) => constants.length));
+    const numbers = Math.max(...kernels.map(({ numbers }) => numbers?.names.length ?? 0));
+    return allocateStepConstants(this.engine, count, Pass.length + constants, numbers);
   }
 
   #register(plan: Plan, index: number, param: ParamState): void {

@@ -104,6 +104,20 @@ export function loadSettings(
   return settings.with(Object.fromEntries(values));
 }
 
+/** The options of the whole optimizer after loading `saved`. Without it they stay. @throws TypeError, RangeError */
+export function loadOptions(who: string, live: Settings, saved: unknown, keep: boolean): Settings {
+  if (saved === undefined) return live;
+  checkOptions(`${who}: options`, saved, Object.keys(live.set));
+  return loadSettings(who, 'options', live, saved, keep);
+}
+
+/** A saved mode, for a class that has one. @throws TypeError, RangeError */
+export function checkMode(who: string, live: string | undefined, saved: unknown): 'train' | 'eval' | undefined {
+  if (saved === undefined) return undefined;
+  if (live === undefined) throw typeError(who, 'mode', show(saved), 'no mode: the class has none');
+  return checkOneOf<'train' | 'eval'>(who, 'mode', saved, ['train', 'eval']);
+}
+
 const warned = new Set<string>();
 
 /**

@@ -226,7 +226,7 @@ export class Stepper {
     control[Control.skipNonFinite] = skipNonFinite ? 1 : 0;
     control[Control.zeroGrads] = zeroGrads ? 1 : 0;
     control[Control.flushDenormals] = flushDenormals ? 1 : 0;
-    store.writeConstants();
+    store.writeConstants(this.stepCount + 1);
     this.#startParams(grads, skipNonFinite);
   }
 

@@ -46,9 +46,9 @@ export const chunkLength = 16384;
 /** The same for sums over one matrix row and for Gram matrices: native/kernel.h has the same number. */
 export const pieceLength = 1024;
 
-/** Memory shared by a plan and its optimizer. A step reads it, and writes the outputs of `control`. */
+/** Memory shared by a plan and its optimizer. A step reads it, and writes the outputs of `control` and the numbers. */
 export interface StepConstants {
-  /** All of it: the control block, the constants rows, and `rowOf`. */
+  /** All of it: the control block, the numbers, the constants rows, `rowOf` and `scopeOf`. */
   readonly memory: Float32Array;
   readonly control: Float64Array;
   /** Constants rows of `stride` floats: a Pass, then the kernel's constants. */
@@ -56,20 +56,39 @@ export interface StepConstants {
   readonly stride: number;
   /** The constants row of each tensor. Negative: the tensor has no gradient in this step. */
   readonly rowOf: Int32Array;
+  readonly numberCount: number;
+  /** The numbers of each scope, `numberCount` each. A scope is named by the index of a tensor. */
+  readonly numbers: readonly Float64Array[];
+  /** The scope of each tensor; empty without numbers. */
+  readonly scopeOf: Int32Array;
 }
 
 /** The step constants of `count` tensors, in memory of the engine. */
-export function allocateStepConstants(engine: Engine, count: number, stride: number): StepConstants {
-  const controlFloats = 2 * Control.length;
-  const memory = engine.allocate(controlFloats + count * (stride + 1));
+export function allocateStepConstants(
+  engine: Engine,
+  count: number,
+  stride: number,
+  numberCount: number,
+): StepConstants {
+  const scopes = numberCount === 0 ? 0 : count;
+  const numberFloats = 2 * numberCount;
+  const rowsAt = 2 * Control.length + scopes * numberFloats;
+  const rowOfAt = rowsAt + count * stride;
+  const memory = engine.allocate(rowOfAt + count + scopes);
   const { buffer, byteOffset } = memory;
   const at = (floats: number): number => byteOffset + floats * Float32Array.BYTES_PER_ELEMENT;
   return {
     memory,
     control: new Float64Array(buffer, byteOffset, Control.length),
-    rows: new Float32Array(buffer, at(controlFloats), count * stride),
+    rows: new Float32Array(buffer, at(rowsAt), count * stride),
     stride,
-    rowOf: new Int32Array(buffer, at(controlFloats + count * stride), count),
+    rowOf: new Int32Array(buffer, at(rowOfAt), count),
+    numberCount,
+    numbers: Array.from(
+      { length: scopes },
+      (_, scope) => new Float64Array(buffer, at(2 * Control.length + scope * numberFloats), numberCount),
+    ),
+    scopeOf: new Int32Array(buffer, at(rowOfAt + count), scopes),
   };
 }
 

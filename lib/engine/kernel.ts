@@ -18,6 +18,28 @@ export interface KernelDeclaration {
   readonly accumulate?: (constants: readonly number[]) => (meanSquare: number, before: number) => number;
   /** For kernels that need two norms of the whole tensor before the update. */
   readonly norms?: Norms;
+  /** For kernels that need numbers, computed from sums over all tensors of a scope, before the update. */
+  readonly numbers?: Numbers;
+}
+
+/** The sums of products that the first walk of a kernel adds to: x·y to sum `k`. */
+export type AddProduct = (k: number, x: number, y: number) => void;
+
+/** Numbers in float64 that all tensors of a scope share: one tensor, a group, or all tensors of an optimizer. */
+export interface Numbers {
+  /** Their names, in the order of the C++ struct: first those that stay for the next step, then the inputs of a step. */
+  readonly names: readonly string[];
+  /** How many sums the first walk adds up. */
+  readonly sums: number;
+  /** First walk, for element `i`, in float32: may change the state, and adds one product to each sum. */
+  readonly measure: (
+    constants: readonly number[],
+    state: readonly Float32Array[],
+  ) => (i: number, param: number, grad: number, add: AddProduct) => void;
+  /** Computes the numbers of a scope from the sums over all its tensors, in float64. */
+  readonly decide: (numbers: readonly number[], sums: readonly number[]) => readonly number[];
+  /** Constants of the second walk, in float64, from the numbers. */
+  readonly resolve: (constants: readonly number[], numbers: readonly number[]) => readonly number[];
 }
 
 /** How a kernel measures two norms of its whole tensor. */
@@ -37,7 +59,11 @@ export interface Norms {
 }
 
 /** Declares a kernel. The names of constants and state type the parameters of its reference formula by position. */
-export function kernel<const C extends readonly string[], const S extends readonly string[]>(declaration: {
+export function kernel<
+  const C extends readonly string[],
+  const S extends readonly string[],
+  const N extends readonly string[],
+>(declaration: {
   readonly state: S;
   readonly constants: C;
   readonly reference: (
@@ -64,6 +90,22 @@ export function kernel<const C extends readonly string[], const S extends readon
     readonly resolveMean?: (
       constants: { readonly [K in keyof C]: number },
       mean: number,
+    ) => { readonly [K in keyof C]: number };
+  };
+  readonly numbers?: {
+    readonly names: N;
+    readonly sums: number;
+    readonly measure: (
+      constants: { readonly [K in keyof C]: number },
+      state: { readonly [K in keyof S]: Float32Array },
+    ) => (i: number, param: number, grad: number, add: AddProduct) => void;
+    readonly decide: (
+      numbers: { readonly [K in keyof N]: number },
+      sums: readonly number[],
+    ) => { readonly [K in keyof N]: number };
+    readonly resolve: (
+      constants: { readonly [K in keyof C]: number },
+      numbers: { readonly [K in keyof N]: number },
     ) => { readonly [K in keyof C]: number };
   };
 }): KernelDeclaration {

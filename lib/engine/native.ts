@@ -22,8 +22,9 @@ interface AddonEngine extends Linalg, TableRows {
     readonly layout?: readonly string[];
     readonly perRow: boolean;
     readonly norms: boolean;
+    readonly numbers: string;
   }[];
-  createPlan(count: number, stride: number, memory: Float32Array): AddonPlan;
+  createPlan(count: number, stride: number, memory: Float32Array, numberCount: number): AddonPlan;
   setTensor(
     plan: AddonPlan,
     index: number,
@@ -199,7 +200,7 @@ export function nativeEngine(addon: Addon, isa: Isa): Engine | undefined {
   return {
     name: 'native',
     isa,
-    confirm(name: string, { state, constants, layout, accumulate, norms }: KernelDeclaration): void {
+    confirm(name: string, { state, constants, layout, accumulate, norms, numbers }: KernelDeclaration): void {
       const spelled = kernels.get(name);
       if (
         spelled === undefined ||
@@ -207,7 +208,8 @@ export function nativeEngine(addon: Addon, isa: Isa): Engine | undefined {
         differs(spelled.constants, constants) ||
         state.some((name, s) => spelled.layout?.[s] !== (layout?.[name] ?? 'element')) ||
         spelled.perRow !== (accumulate !== undefined && norms === undefined) ||
-        spelled.norms !== (norms !== undefined)
+        spelled.norms !== (norms !== undefined) ||
+        differs(spelled.numbers, numbers?.names ?? [])
       ) {
         const found =
           spelled === undefined ? 'is missing' : `holds state (${spelled.state}) and constants (${spelled.constants})`;
@@ -217,8 +219,8 @@ export function nativeEngine(addon: Addon, isa: Isa): Engine | undefined {
         );
       }
     },
-    createPlan(count, { stride, memory }): Plan {
-      const step = native.createPlan(count, stride, memory);
+    createPlan(count, { stride, memory, numberCount }): Plan {
+      const step = native.createPlan(count, stride, memory, numberCount);
       return {
         setTensor: (index, kernel, _declaration, param, state, ema, columns) =>
           native.setTensor(

@@ -1,6 +1,6 @@
 import { floatsOf, lengthOf } from '../check/typed-array.js';
 import { chunkLength, Pass, pieceLength } from './engine.js';
-import type { KernelDeclaration, Norms } from './kernel.js';
+import type { KernelDeclaration, Norms, Numbers } from './kernel.js';
 import { dotOfChunk } from './reference-linalg.js';
 
 // The executable specification of native/kernels/loop.h and measured_loop.h: the same operations in the same order.
@@ -93,9 +93,33 @@ export function walkWithNorms(norms: Norms, tensor: Tensor, grad: Float32Array, 
       both[1][row * rowLength + i] = out[1]!;
     }
   }
-  const [first, second] = both.map((x) => Math.sqrt(sumSquaresInPieces(x, rowLength))) as [number, number];
+  const [first, second] = both.map((x) => Math.sqrt(dotInPieces(x, x, rowLength))) as [number, number];
   constants = norms.resolve(constants, first, second, length).map(f);
   for (const [row, part] of rows.entries()) walk(part, gradOf(row), work, constants);
+}
+
+/** The first walk of a kernel with numbers: returns its sums over a tensor. */
+export function measureSums(
+  { sums, measure }: Numbers,
+  { kernel, param, state }: Tensor,
+  grad: Float32Array,
+  work: Work,
+): number[] {
+  const length = lengthOf(param);
+  const factors = Array.from({ length: sums }, () => [new Float32Array(length), new Float32Array(length)] as const);
+  const at = measure(constantsOf(kernel, work), state);
+  for (let i = 0; i < length; i++)
+    at(i, param[i]!, prologue(work, param[i]!, grad[i]!), (k, x, y) => {
+      factors[k]![0][i] = x;
+      factors[k]![1][i] = y;
+    });
+  return factors.map(([x, y]) => dotInPieces(x, y, Math.max(length, 1)));
+}
+
+/** The second walk of a kernel with numbers. */
+export function walkWithNumbers(numbers: readonly number[], tensor: Tensor, grad: Float32Array, work: Work): void {
+  const { kernel } = tensor;
+  walk(tensor, grad, work, kernel.numbers!.resolve(constantsOf(kernel, work), numbers).map(f));
 }
 
 /** Updates the row and column state with the mean squares of the gradient. Returns the mean of the row state. */
@@ -120,15 +144,15 @@ function accumulateMeans(
   return total / rows;
 }
 
-/** The sum of squares of a tensor: a chunk's partial sum adds up pieces, and a piece ends where its matrix row ends. */
-function sumSquaresInPieces(x: Float32Array, rowLength: number): number {
+/** xᵀy over a tensor: a chunk's partial sum adds up pieces, and a piece ends where its matrix row ends. */
+function dotInPieces(x: Float32Array, y: Float32Array, rowLength: number): number {
   let sum = 0;
   for (let chunk = 0; chunk < x.length; chunk += chunkLength) {
     const end = Math.min(chunk + chunkLength, x.length);
     let ofChunk = 0;
     for (let begin = chunk; begin < end; ) {
       const next = Math.min(begin + pieceLength, begin - (begin % rowLength) + rowLength, end);
-      ofChunk += dotOfChunk(x, x, begin, next);
+      ofChunk += dotOfChunk(x, y, begin, next);
       begin = next;
     }
     sum += ofChunk;

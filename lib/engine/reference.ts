@@ -1,10 +1,19 @@
 import { bufferOf, byteOffsetOf, firstBadRow, floatsOf, isFloat32, lengthOf } from '../check/typed-array.js';
 import { ArrayBlock, type Block } from './block.js';
 import { Control, chunkLength, type Engine, Fault, Pass, type Plan, type Rows, type StepConstants } from './engine.js';
-import type { KernelDeclaration } from './kernel.js';
+import type { KernelDeclaration, Numbers } from './kernel.js';
 import { dot, referenceLinalg } from './reference-linalg.js';
 import { referenceTableRows } from './reference-table-rows.js';
-import { rowOf, type Tensor, type Work, walk, walkRow, walkWithNorms } from './reference-walk.js';
+import {
+  measureSums,
+  rowOf,
+  type Tensor,
+  type Work,
+  walk,
+  walkRow,
+  walkWithNorms,
+  walkWithNumbers,
+} from './reference-walk.js';
 
 // The executable specification of native/engine/plan.cpp: the same operations in the same order.
 const f = Math.fround;
@@ -185,16 +194,39 @@ class ReferencePlan implements Plan {
         return;
       }
     }
-    for (const i of active) {
+    const works = active.map((i): readonly [number, Work] => {
       const row = rows.subarray(rowOf[i]! * stride, (rowOf[i]! + 1) * stride);
-      const work = { row, gradScale: f(gradScale * row[Pass.gradScale]!), zeroGrad: zeroGrads };
-      this.#update(this.#tensors[i]!, this.#grads[i]!, gathered.get(i), work);
-    }
+      return [i, { row, gradScale: f(gradScale * row[Pass.gradScale]!), zeroGrad: zeroGrads }];
+    });
+    this.#decide(works);
+    for (const [i, work] of works) this.#update(i, gathered.get(i), work);
     if (zeroGrads && gathered.size > 0) zero();
   }
 
-  #update(tensor: Tensor, grad: Grad, gathered: readonly RowGrad[] | undefined, work: Work): void {
-    const { norms, accumulate } = tensor.kernel;
+  /** Measures the tensors whose kernels need numbers, adds the sums of each scope in the order of tensors, and decides. */
+  #decide(works: readonly (readonly [index: number, work: Work])[]): void {
+    const { numbers, scopeOf } = this.#constants;
+    const scopes = new Map<number, { decide: Numbers['decide']; sums: number[] }>();
+    for (const [i, work] of works) {
+      const own = this.#tensors[i]!.kernel.numbers;
+      if (own === undefined) continue;
+      const sums = measureSums(own, this.#tensors[i]!, this.#grads[i] as Float32Array, work);
+      const scope = scopes.get(scopeOf[i]!) ?? { decide: own.decide, sums: sums.map(() => 0) };
+      scopes.set(scopeOf[i]!, scope);
+      for (const [k, sum] of sums.entries()) scope.sums[k]! += sum;
+    }
+    for (const [scope, { decide, sums }] of scopes) numbers[scope]!.set(decide([...numbers[scope]!], sums));
+  }
+
+  #update(index: number, gathered: readonly RowGrad[] | undefined, work: Work): void {
+    const tensor = this.#tensors[index]!;
+    const grad = this.#grads[index]!;
+    const { norms, numbers, accumulate } = tensor.kernel;
+    if (numbers !== undefined) {
+      const { numbers: all, scopeOf } = this.#constants;
+      walkWithNumbers([...all[scopeOf[index]!]!], tensor, grad as Float32Array, work);
+      return;
+    }
     if (norms !== undefined) {
       walkWithNorms(norms, tensor, grad as Float32Array, work); // such a class takes no sparse gradients
       return;

@@ -3,6 +3,7 @@ import { Optimizer } from '../core/optimizer.js';
 import type { AnyParams, Given, ParamsOf } from '../core/params-of.js';
 import { power } from '../core/power.js';
 import { kernel } from '../engine/kernel.js';
+import { cautiousFormula, withCautious } from './cautious.js';
 
 const f = Math.fround;
 
@@ -16,7 +17,7 @@ const momentConstants = [
   'eps',
 ] as const;
 
-const kernels = {
+const kernels = withCautious({
   adam: kernel({
     state: ['expAvg', 'expAvgSq'],
     constants: momentConstants,
@@ -47,7 +48,7 @@ const kernels = {
         );
       },
   }),
-};
+});
 
 export const adam = {
   name: 'Adam',
@@ -57,6 +58,7 @@ export const adam = {
     'm ← β₁·m + (1−β₁)·g;  s ← β₂·s + (1−β₂)·g²',
     'w ← w − η·(m/(1−β₁ᵗ)) / (√(s/(1−β₂ᵗ)) + ε)',
     'amsgrad: ŝ ← max(ŝ, s) in place of s in the denominator',
+    cautiousFormula,
   ],
   decay: 'l2',
   hyperParameters: {
@@ -72,6 +74,8 @@ export const adam = {
     biasCorrection: { default: true },
     /** L2 penalty: adds weightDecay · w to the gradient. */
     weightDecay: { default: 0, range: '[0, inf)' },
+    /** Leave out the elements whose step goes along the gradient, and lengthen the others by as much. */
+    cautious: { default: false },
   },
   kernels,
 } as const satisfies Declaration;
@@ -96,8 +100,8 @@ export type AdamOptions = OptionsOf<typeof adam>;
 export type AdamWOptions = OptionsOf<typeof adamw>;
 type Resolved = ResolvedOf<typeof adam>;
 
-function kernelOf({ amsgrad }: Resolved): string {
-  return amsgrad ? 'adam-amsgrad' : 'adam';
+function kernelOf({ amsgrad, cautious }: Resolved): string {
+  return `adam${amsgrad ? '-amsgrad' : ''}${cautious ? '-cautious' : ''}`;
 }
 
 function constantsOf({ lr, betas, eps, biasCorrection }: Resolved, t: number): number[] {
@@ -117,10 +121,12 @@ function constantsOf({ lr, betas, eps, biasCorrection }: Resolved, t: number): n
  * w ← w − η·(m/(1−β₁ᵗ)) / (√(s/(1−β₂ᵗ)) + ε)
  * ```
  * `amsgrad: true` computes `ŝ ← max(ŝ, s)` and uses ŝ instead of s in the denominator. `biasCorrection: false` uses m
- * and s without the divisions by 1−βᵗ.
+ * and s without the divisions by 1−βᵗ. `cautious: true` leaves out the elements whose step would not go against their
+ * gradient, and divides the steps of the others by the share that they are of the param, at least 1e-3 (Liang et al. 2024).
+ * The share is one of the whole param, so `cautious` rejects sparse gradients.
  *
  * Options: `lr` (η, 1e-3, [0, ∞)), `betas` ([0.9, 0.999], each in [0, 1)), `eps` (ε, 1e-8, [0, ∞)), `amsgrad` (false),
- * `biasCorrection` (true), `weightDecay` (0, [0, ∞), L2).
+ * `biasCorrection` (true), `weightDecay` (0, [0, ∞), L2), `cautious` (false).
  *
  * Common options: `maximize` (false) and `clipValue` per group; `clipNorm`, `skipNonFinite`, `zeroGrads`, `ema`,
  * `gradNorm` and `flushDenormals` for the whole optimizer.

@@ -3,6 +3,7 @@ import { Optimizer } from '../core/optimizer.js';
 import type { AnyParams, Given, ParamsOf } from '../core/params-of.js';
 import { power } from '../core/power.js';
 import { kernel } from '../engine/kernel.js';
+import { cautiousFormula, withCautious } from './cautious.js';
 
 const f = Math.fround;
 
@@ -10,7 +11,7 @@ export const adamax = {
   name: 'Adamax',
   reference:
     'Kingma & Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015, Algorithm 2, https://arxiv.org/abs/1412.6980',
-  formula: ['m ← β₁·m + (1−β₁)·g;  u ← max(β₂·u, |g| + ε)', 'w ← w − η/(1−β₁ᵗ) · m / u'],
+  formula: ['m ← β₁·m + (1−β₁)·g;  u ← max(β₂·u, |g| + ε)', 'w ← w − η/(1−β₁ᵗ) · m / u', cautiousFormula],
   decay: 'l2',
   hyperParameters: {
     /** Learning rate. */
@@ -21,8 +22,10 @@ export const adamax = {
     eps: { default: 1e-8, range: '[0, inf)' },
     /** L2 penalty: adds weightDecay · w to the gradient. */
     weightDecay: { default: 0, range: '[0, inf)' },
+    /** Leave out the elements whose step goes along the gradient, and lengthen the others by as much. */
+    cautious: { default: false },
   },
-  kernels: {
+  kernels: withCautious({
     adamax: kernel({
       state: ['expAvg', 'expInf'],
       constants: ['beta1', 'oneMinusBeta1', 'beta2', 'stepSize', 'eps'],
@@ -35,7 +38,7 @@ export const adamax = {
           return param - f(f(stepSize * expAvg[i]!) / expInf[i]!);
         },
     }),
-  },
+  }),
 } as const satisfies Declaration;
 
 export const adamaxw = {
@@ -69,7 +72,7 @@ function constantsOf({ lr, betas: [beta1, beta2], eps }: Resolved, t: number): n
  * w ← w − η/(1−β₁ᵗ) · m / u
  * ```
  * Options: `lr` (η, 2e-3, [0, ∞)), `betas` ([0.9, 0.999], each in [0, 1)), `eps` (ε, 1e-8, [0, ∞)), `weightDecay` (0,
- * [0, ∞), L2).
+ * [0, ∞), L2), `cautious` (false, see {@link Adam}).
  *
  * Common options: `maximize` (false) and `clipValue` per group; `clipNorm`, `skipNonFinite`, `zeroGrads`, `ema`,
  * `gradNorm` and `flushDenormals` for the whole optimizer.
@@ -97,6 +100,10 @@ export class Adamax<const P extends ParamsOf<typeof adamax> = AnyParams> extends
 
   constructor(params: Given<P, typeof adamax>, options: AdamaxOptions = {}) {
     super(adamax, params, options);
+  }
+
+  protected override kernel({ cautious }: Resolved): string {
+    return cautious ? 'adamax-cautious' : 'adamax';
   }
 
   protected override constants(resolved: Resolved, t: number): number[] {
@@ -135,6 +142,10 @@ export class AdamaxW<const P extends ParamsOf<typeof adamaxw> = AnyParams> exten
 
   constructor(params: Given<P, typeof adamaxw>, options: AdamaxWOptions = {}) {
     super(adamaxw, params, options);
+  }
+
+  protected override kernel({ cautious }: Resolved): string {
+    return cautious ? 'adamax-cautious' : 'adamax';
   }
 
   protected override constants(resolved: Resolved, t: number): number[] {

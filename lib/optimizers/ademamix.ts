@@ -3,6 +3,7 @@ import { Optimizer } from '../core/optimizer.js';
 import type { AnyParams, Given, ParamsOf } from '../core/params-of.js';
 import { power } from '../core/power.js';
 import { kernel } from '../engine/kernel.js';
+import { cautiousFormula, withCautious } from './cautious.js';
 
 const f = Math.fround;
 
@@ -14,6 +15,7 @@ export const ademamix = {
     'm₁ ← β₁·m₁ + (1−β₁)·g;  m₂ ← β₃(t)·m₂ + (1−β₃(t))·g;  s ← β₂·s + (1−β₂)·g²',
     'w ← w − η·((m₁/(1−β₁ᵗ) + α(t)·m₂) / (√(s/(1−β₂ᵗ)) + ε) + λ·w)',
     'α(t) = min(t·α/T, α) with T alphaSteps;  β₃(t) grows from β₁ to β₃ in beta3Steps, its half-life linearly',
+    cautiousFormula,
   ],
   // η·λ·w inside the update equals w·(1 − η·λ) before it.
   decay: 'decoupled',
@@ -32,8 +34,10 @@ export const ademamix = {
     eps: { default: 1e-8, range: '[0, inf)' },
     /** Decoupled weight decay: multiplies w by 1 − lr · weightDecay before each update. */
     weightDecay: { default: 0, range: '[0, inf)' },
+    /** Leave out the elements whose step goes along the gradient, and lengthen the others by as much. */
+    cautious: { default: false },
   },
-  kernels: {
+  kernels: withCautious({
     ademamix: kernel({
       state: ['expAvgFast', 'expAvgSlow', 'expAvgSq'],
       constants: [
@@ -72,7 +76,7 @@ export const ademamix = {
           return param - f(mixed / f(f(f(Math.sqrt(expAvgSq[i]!)) * inverseBiasCorrection2Sqrt) + eps));
         },
     }),
-  },
+  }),
 } as const satisfies Declaration;
 
 /** Options of {@link AdEMAMix}. @interface */
@@ -100,7 +104,7 @@ function beta3At({ betas, beta3Steps }: Resolved, t: number): number {
  *
  * Options: `lr` (η, 1e-3, [0, ∞)), `betas` ([0.9, 0.999, 0.9999], each in [0, 1)), `alpha` (α, 5, [0, ∞)), `alphaSteps`
  * (0, an integer in [0, ∞)), `beta3Steps` (0, an integer in [0, ∞)), `eps` (ε, 1e-8, [0, ∞)), `weightDecay` (λ, 0,
- * [0, ∞), decoupled). `alphaSteps` and `beta3Steps` cannot be Schedules.
+ * [0, ∞), decoupled), `cautious` (false, see {@link Adam}). `alphaSteps` and `beta3Steps` cannot be Schedules.
  *
  * Common options: `maximize` (false) and `clipValue` per group; `clipNorm`, `skipNonFinite`, `zeroGrads`, `ema`,
  * `gradNorm` and `flushDenormals` for the whole optimizer.
@@ -129,6 +133,10 @@ export class AdEMAMix<const P extends ParamsOf<typeof ademamix> = AnyParams> ext
 
   constructor(params: Given<P, typeof ademamix>, options: AdEMAMixOptions = {}) {
     super(ademamix, params, options);
+  }
+
+  protected override kernel({ cautious }: Resolved): string {
+    return cautious ? 'ademamix-cautious' : 'ademamix';
   }
 
   protected override constants(resolved: Resolved, t: number): number[] {

@@ -21,8 +21,10 @@ import { LARS, lars } from './lars.js';
 import { Lion, lion } from './lion.js';
 import { MADGRAD, madgrad } from './madgrad.js';
 import { NAdam, nadam } from './nadam.js';
+import { NovoGrad, novograd } from './novograd.js';
 import { OptimisticAdam, optimisticAdam } from './optimistic-adam.js';
 import { OptimisticGradientDescent, optimisticGradientDescent } from './optimistic-gradient-descent.js';
+import { Prodigy, prodigy } from './prodigy.js';
 import { ProximalAdagrad, proximalAdagrad } from './proximal-adagrad.js';
 import { RAdam, radam } from './radam.js';
 import { RMSprop, rmsprop } from './rmsprop.js';
@@ -32,6 +34,7 @@ import { SGD, sgd } from './sgd.js';
 import { SignSGD, Signum, signSgd, signum } from './sign-sgd.js';
 import { SimplifiedAdEMAMix, simplifiedAdemamix } from './simplified-ademamix.js';
 import { Sophia, sophia } from './sophia.js';
+import { StableAdamW, stableAdamw } from './stable-adamw.js';
 import { Yogi, yogi } from './yogi.js';
 
 // THE TABLE: a new optimizer is its import, its row and its export in this file. Docs, contract tests, parity tests and
@@ -71,6 +74,9 @@ const table = [
   [COCOB, cocob],
   [MADGRAD, madgrad],
   [Sophia, sophia],
+  [StableAdamW, stableAdamw],
+  [NovoGrad, novograd],
+  [Prodigy, prodigy],
 ] as const;
 
 /** What all optimizer classes have in common: constructor, name and defaults. */
@@ -165,12 +171,15 @@ export { Lion, type LionOptions } from './lion.js';
 export { Lookahead, type LookaheadOptions, type LookaheadState } from './lookahead.js';
 export { MADGRAD, type MADGRADOptions } from './madgrad.js';
 export { NAdam, type NAdamOptions } from './nadam.js';
+export { NovoGrad, type NovoGradOptions } from './novograd.js';
 export { OptimisticAdam, type OptimisticAdamOptions } from './optimistic-adam.js';
 export { OptimisticGradientDescent, type OptimisticGradientDescentOptions } from './optimistic-gradient-descent.js';
+export { Prodigy, type ProdigyOptions } from './prodigy.js';
 export { ProximalAdagrad, type ProximalAdagradOptions } from './proximal-adagrad.js';
 export { RAdam, type RAdamOptions } from './radam.js';
 export { RMSprop, type RMSpropOptions } from './rmsprop.js';
 export { Rprop, type RpropOptions } from './rprop.js';
+export { SAM, type SAMOptions, type SAMState } from './sam.js';
 export {
   ScheduleFreeAdamW,
   type ScheduleFreeAdamWOptions,
@@ -181,4 +190,5 @@ export { SGD, type SGDOptions } from './sgd.js';
 export { SignSGD, type SignSGDOptions, Signum, type SignumOptions } from './sign-sgd.js';
 export { SimplifiedAdEMAMix, type SimplifiedAdEMAMixOptions } from './simplified-ademamix.js';
 export { Sophia, type SophiaOptions, type SophiaStepOptions } from './sophia.js';
+export { StableAdamW, type StableAdamWOptions } from './stable-adamw.js';
 export { Yogi, type YogiOptions } from './yogi.js';

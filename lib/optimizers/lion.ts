@@ -2,6 +2,7 @@ import { type Declaration, type DefaultsOf, defaultsOf, type OptionsOf, type Res
 import { Optimizer } from '../core/optimizer.js';
 import type { AnyParams, Given, ParamsOf } from '../core/params-of.js';
 import { kernel } from '../engine/kernel.js';
+import { cautiousFormula, withCautious } from './cautious.js';
 
 const f = Math.fround;
 
@@ -9,7 +10,7 @@ export const lion = {
   name: 'Lion',
   reference:
     'Chen et al., "Symbolic Discovery of Optimization Algorithms", NeurIPS 2023, Algorithm 2, https://arxiv.org/abs/2302.06675',
-  formula: ['w ← w·(1 − η·λ);  c = β₁·m + (1−β₁)·g', 'w ← w − η·sign(c);  m ← β₂·m + (1−β₂)·g'],
+  formula: ['w ← w·(1 − η·λ);  c = β₁·m + (1−β₁)·g', 'w ← w − η·sign(c);  m ← β₂·m + (1−β₂)·g', cautiousFormula],
   decay: 'decoupled',
   hyperParameters: {
     /** Learning rate: how far each element moves in a step. Use a third to a tenth of AdamW's. */
@@ -20,8 +21,10 @@ export const lion = {
      * Decoupled weight decay: multiplies w by 1 − lr · weightDecay before each update. Use three to ten times AdamW's.
      */
     weightDecay: { default: 0, range: '[0, inf)' },
+    /** Leave out the elements whose step goes along the gradient, and lengthen the others by as much. */
+    cautious: { default: false },
   },
-  kernels: {
+  kernels: withCautious({
     lion: kernel({
       state: ['expAvg'],
       constants: ['lr', 'beta1', 'oneMinusBeta1', 'beta2', 'oneMinusBeta2'],
@@ -33,7 +36,7 @@ export const lion = {
           return param - f(lr * direction);
         },
     }),
-  },
+  }),
 } as const satisfies Declaration;
 
 /** Options of {@link Lion}. @interface */
@@ -47,7 +50,8 @@ type Resolved = ResolvedOf<typeof lion>;
  * w ← w·(1 − η·λ);      c = β₁·m + (1−β₁)·g
  * w ← w − η·sign(c);    m ← β₂·m + (1−β₂)·g
  * ```
- * Options: `lr` (η, 1e-4, [0, ∞)), `betas` ([0.9, 0.99], each in [0, 1)), `weightDecay` (λ, 0, [0, ∞), decoupled).
+ * Options: `lr` (η, 1e-4, [0, ∞)), `betas` ([0.9, 0.99], each in [0, 1)), `weightDecay` (λ, 0, [0, ∞), decoupled),
+ * `cautious` (false, see {@link Adam}).
  *
  * Common options: `maximize` (false) and `clipValue` per group; `clipNorm`, `skipNonFinite`, `zeroGrads`, `ema`,
  * `gradNorm` and `flushDenormals` for the whole optimizer.
@@ -75,6 +79,10 @@ export class Lion<const P extends ParamsOf<typeof lion> = AnyParams> extends Opt
 
   constructor(params: Given<P, typeof lion>, options: LionOptions = {}) {
     super(lion, params, options);
+  }
+
+  protected override kernel({ cautious }: Resolved): string {
+    return cautious ? 'lion-cautious' : 'lion';
   }
 
   protected override constants({ lr, betas: [beta1, beta2] }: Resolved): number[] {

@@ -3,6 +3,7 @@ import { Optimizer } from '../core/optimizer.js';
 import type { AnyParams, Given, ParamsOf } from '../core/params-of.js';
 import { power, rememberedPow } from '../core/power.js';
 import { kernel } from '../engine/kernel.js';
+import { cautiousFormula, withCautious } from './cautious.js';
 
 const f = Math.fround;
 
@@ -14,6 +15,7 @@ export const nadam = {
     'm ← β₁·m + (1−β₁)·g;  s ← β₂·s + (1−β₂)·g²;  μₜ = β₁·(1 − ½·0.96^(t·ψ));  Π ← Π·μₜ',
     'w ← w − η·((1−μₜ)·g/(1−Π) + μₜ₊₁·m/(1−Π·μₜ₊₁)) / (√(s/(1−β₂ᵗ)) + ε)',
     'decoupledWeightDecay: w ← w·(1 − η·λ) first',
+    cautiousFormula,
   ],
   decay: ({ decoupledWeightDecay }) => (decoupledWeightDecay ? 'decoupled' : 'l2'),
   hyperParameters: {
@@ -29,8 +31,10 @@ export const nadam = {
     weightDecay: { default: 0, range: '[0, inf)' },
     /** Decay the weights directly, as AdamW does, instead of through the gradient. */
     decoupledWeightDecay: { default: false },
+    /** Leave out the elements whose step goes along the gradient, and lengthen the others by as much. */
+    cautious: { default: false },
   },
-  kernels: {
+  kernels: withCautious({
     nadam: kernel({
       state: ['expAvg', 'expAvgSq'],
       constants: [
@@ -55,7 +59,7 @@ export const nadam = {
           return param - f(ahead / f(f(f(Math.sqrt(expAvgSq[i]!)) * inverseBiasCorrection2Sqrt) + eps));
         },
     }),
-  },
+  }),
   // Π, the product of all μ so far, for the bias correction.
   scalars: { muProduct: 1 },
 } as const satisfies Declaration;
@@ -79,7 +83,8 @@ function momentumAt({ betas, momentumDecay }: Resolved, t: number): number {
  * This is PyTorch's formula since 2.0. Earlier versions multiplied Π·μₜ₊₁ by μₜ once too often.
  *
  * Options: `lr` (η, 2e-3, [0, ∞)), `betas` ([0.9, 0.999], each in [0, 1)), `eps` (ε, 1e-8, [0, ∞)), `momentumDecay` (ψ,
- * 4e-3, [0, ∞)), `weightDecay` (0, [0, ∞), L2), `decoupledWeightDecay` (false; true: `weightDecay` acts as in AdamW).
+ * 4e-3, [0, ∞)), `weightDecay` (0, [0, ∞), L2), `decoupledWeightDecay` (false; true: `weightDecay` acts as in AdamW),
+ * `cautious` (false, see {@link Adam}).
  *
  * Common options: `maximize` (false) and `clipValue` per group; `clipNorm`, `skipNonFinite`, `zeroGrads`, `ema`,
  * `gradNorm` and `flushDenormals` for the whole optimizer.
@@ -108,6 +113,10 @@ export class NAdam<const P extends ParamsOf<typeof nadam> = AnyParams> extends O
 
   constructor(params: Given<P, typeof nadam>, options: NAdamOptions = {}) {
     super(nadam, params, options);
+  }
+
+  protected override kernel({ cautious }: Resolved): string {
+    return cautious ? 'nadam-cautious' : 'nadam';
   }
 
   protected override constants(resolved: Resolved, t: number, scalars: readonly [number]): number[] {

@@ -3,6 +3,7 @@ import { Optimizer } from '../core/optimizer.js';
 import type { AnyParams, Given, ParamsOf } from '../core/params-of.js';
 import { power } from '../core/power.js';
 import { kernel } from '../engine/kernel.js';
+import { cautiousFormula, withCautious } from './cautious.js';
 
 const f = Math.fround;
 
@@ -15,6 +16,7 @@ export const radam = {
     'ρₜ > 5: w ← w − η·r·m/(1−β₁ᵗ) · √(1−β₂ᵗ)/(√s + ε),  r = √((ρₜ−4)(ρₜ−2)ρ∞ / ((ρ∞−4)(ρ∞−2)ρₜ))',
     'else: w ← w − η·m/(1−β₁ᵗ)',
     'decoupledWeightDecay: w ← w·(1 − η·λ) first',
+    cautiousFormula,
   ],
   decay: ({ decoupledWeightDecay }) => (decoupledWeightDecay ? 'decoupled' : 'l2'),
   hyperParameters: {
@@ -28,8 +30,10 @@ export const radam = {
     weightDecay: { default: 0, range: '[0, inf)' },
     /** Decay the weights directly, as AdamW does, instead of through the gradient. */
     decoupledWeightDecay: { default: false },
+    /** Leave out the elements whose step goes along the gradient, and lengthen the others by as much. */
+    cautious: { default: false },
   },
-  kernels: {
+  kernels: withCautious({
     radam: kernel({
       state: ['expAvg', 'expAvgSq'],
       constants: ['beta1', 'oneMinusBeta1', 'beta2', 'oneMinusBeta2', 'stepSize', 'eps', 'rectified'],
@@ -42,7 +46,7 @@ export const radam = {
           return param - f(f(stepSize * expAvg[i]!) / denominator);
         },
     }),
-  },
+  }),
 } as const satisfies Declaration;
 
 /** Options of {@link RAdam}. @interface */
@@ -60,7 +64,8 @@ type Resolved = ResolvedOf<typeof radam>;
  * The first steps (ρₜ ≤ 5) are plain momentum, without the division by √s.
  *
  * Options: `lr` (η, 1e-3, [0, ∞)), `betas` ([0.9, 0.999], each in [0, 1)), `eps` (ε, 1e-8, [0, ∞)), `weightDecay` (0,
- * [0, ∞), L2), `decoupledWeightDecay` (false; true: `weightDecay` acts as in AdamW).
+ * [0, ∞), L2), `decoupledWeightDecay` (false; true: `weightDecay` acts as in AdamW), `cautious` (false,
+ * see {@link Adam}).
  *
  * Common options: `maximize` (false) and `clipValue` per group; `clipNorm`, `skipNonFinite`, `zeroGrads`, `ema`,
  * `gradNorm` and `flushDenormals` for the whole optimizer.
@@ -88,6 +93,10 @@ export class RAdam<const P extends ParamsOf<typeof radam> = AnyParams> extends O
 
   constructor(params: Given<P, typeof radam>, options: RAdamOptions = {}) {
     super(radam, params, options);
+  }
+
+  protected override kernel({ cautious }: Resolved): string {
+    return cautious ? 'radam-cautious' : 'radam';
   }
 
   protected override constants({ lr, betas: [beta1, beta2], eps }: Resolved, t: number): number[] {

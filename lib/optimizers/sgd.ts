@@ -3,6 +3,7 @@ import { Optimizer } from '../core/optimizer.js';
 import type { Shape } from '../core/params.js';
 import type { AnyParams, EachHas, Given, ParamsOf } from '../core/params-of.js';
 import { kernel } from '../engine/kernel.js';
+import { cautiousFormula, withCautious } from './cautious.js';
 
 const f = Math.fround;
 
@@ -15,6 +16,7 @@ export const sgd = {
     'momentum μ: v ← μ·v − η·g;  w ← w + v',
     "Nesterov: v' ← μ·v − η·g;  w ← w − μ·v + (1+μ)·v'",
     "momentumForm 'buffer' (PyTorch): b ← μ·b + (1−τ)·g;  w ← w − η·b;  Nesterov: w ← w − η·(g + μ·b)",
+    cautiousFormula,
   ],
   decay: 'l2',
   hyperParameters: {
@@ -33,6 +35,8 @@ export const sgd = {
     dampening: { default: 0, range: '[0, 1]' },
     /** L2 penalty: adds weightDecay · w to the gradient. */
     weightDecay: { default: 0, range: '[0, inf)' },
+    /** Leave out the elements whose step goes along the gradient, and lengthen the others by as much. */
+    cautious: { default: false },
   },
   kernels: {
     sgd: kernel({
@@ -43,48 +47,50 @@ export const sgd = {
         (_i, param, grad) =>
           param - f(f(lr) * grad),
     }),
-    'sgd-velocity': kernel({
-      state: ['velocity'],
-      constants: ['lr', 'momentum'],
-      reference:
-        ([lr, momentum], [velocity]) =>
-        (i, param, grad) => {
-          velocity[i] = f(momentum * velocity[i]!) - f(lr * grad);
-          return param + velocity[i]!;
-        },
-    }),
-    'sgd-velocity-nesterov': kernel({
-      state: ['velocity'],
-      constants: ['lr', 'previousMomentum', 'momentum'],
-      reference:
-        ([lr, previousMomentum, momentum], [velocity]) =>
-        (i, param, grad) => {
-          const pull = f(lr * grad);
-          velocity[i] = f(previousMomentum * velocity[i]!) - pull;
-          return param + f(f(momentum * velocity[i]!) - pull);
-        },
-    }),
-    'sgd-buffer': kernel({
-      state: ['momentumBuffer'],
-      constants: ['lr', 'momentum', 'gradWeight', 'usesBuffer'],
-      reference:
-        ([lr, momentum, gradWeight, usesBuffer], [momentumBuffer]) =>
-        (i, param, grad) => {
-          const next = f(f(momentum * momentumBuffer[i]!) + f(gradWeight * grad));
-          if (usesBuffer > 0) momentumBuffer[i] = next;
-          return param - f(lr * next);
-        },
-    }),
-    'sgd-buffer-nesterov': kernel({
-      state: ['momentumBuffer'],
-      constants: ['lr', 'momentum', 'usesBuffer'],
-      reference:
-        ([lr, momentum, usesBuffer], [momentumBuffer]) =>
-        (i, param, grad) => {
-          const next = f(f(momentum * momentumBuffer[i]!) + grad);
-          if (usesBuffer > 0) momentumBuffer[i] = next;
-          return param - f(lr * f(grad + f(momentum * next)));
-        },
+    ...withCautious({
+      'sgd-velocity': kernel({
+        state: ['velocity'],
+        constants: ['lr', 'momentum'],
+        reference:
+          ([lr, momentum], [velocity]) =>
+          (i, param, grad) => {
+            velocity[i] = f(momentum * velocity[i]!) - f(lr * grad);
+            return param + velocity[i]!;
+          },
+      }),
+      'sgd-velocity-nesterov': kernel({
+        state: ['velocity'],
+        constants: ['lr', 'previousMomentum', 'momentum'],
+        reference:
+          ([lr, previousMomentum, momentum], [velocity]) =>
+          (i, param, grad) => {
+            const pull = f(lr * grad);
+            velocity[i] = f(previousMomentum * velocity[i]!) - pull;
+            return param + f(f(momentum * velocity[i]!) - pull);
+          },
+      }),
+      'sgd-buffer': kernel({
+        state: ['momentumBuffer'],
+        constants: ['lr', 'momentum', 'gradWeight', 'usesBuffer'],
+        reference:
+          ([lr, momentum, gradWeight, usesBuffer], [momentumBuffer]) =>
+          (i, param, grad) => {
+            const next = f(f(momentum * momentumBuffer[i]!) + f(gradWeight * grad));
+            if (usesBuffer > 0) momentumBuffer[i] = next;
+            return param - f(lr * next);
+          },
+      }),
+      'sgd-buffer-nesterov': kernel({
+        state: ['momentumBuffer'],
+        constants: ['lr', 'momentum', 'usesBuffer'],
+        reference:
+          ([lr, momentum, usesBuffer], [momentumBuffer]) =>
+          (i, param, grad) => {
+            const next = f(f(momentum * momentumBuffer[i]!) + grad);
+            if (usesBuffer > 0) momentumBuffer[i] = next;
+            return param - f(lr * f(grad + f(momentum * next)));
+          },
+      }),
     }),
   },
   // The momentum of the param's previous update, which its Nesterov look-ahead used. In the buffer form, of the previous
@@ -112,7 +118,8 @@ type Resolved = ResolvedOf<typeof sgd>;
  * Nesterov look-ahead uses this step's momentum, and the velocity decays by the previous step's.
  *
  * Options: `lr` (η, required, [0, ∞)), `momentum` (μ, 0, [0, 1)), `nesterov` (false), `momentumForm` ('velocity' or
- * 'buffer'; default 'velocity'), `dampening` (τ, 0, [0, 1]), `weightDecay` (0, [0, ∞), L2).
+ * 'buffer'; default 'velocity'), `dampening` (τ, 0, [0, 1]), `weightDecay` (0, [0, ∞), L2), `cautious` (false, needs
+ * momentum; see {@link Adam}).
  *
  * Common options: `maximize` (false) and `clipValue` per group; `clipNorm`, `skipNonFinite`, `zeroGrads`, `ema`,
  * `gradNorm` and `flushDenormals` for the whole optimizer.
@@ -128,7 +135,7 @@ type Resolved = ResolvedOf<typeof sgd>;
  * steps, try a tenth of it, or `clipNorm`. If lr changes, use `momentumForm: 'buffer'` to get PyTorch's numbers.
  *
  * @throws TypeError for an unknown option, a wrong type or a missing lr; RangeError for a value out of range,
- *   overlapping params, dampening with the velocity form or Nesterov, Nesterov without momentum
+ *   overlapping params, dampening with the velocity form or Nesterov, Nesterov or cautious without momentum
  * @example
  * ```ts
  * import { SGD } from 'schuss';
@@ -150,12 +157,12 @@ export class SGD<const P extends ParamsOf<typeof sgd> = AnyParams> extends Optim
   }
 
   protected override kernel(
-    { momentum, nesterov, momentumForm }: Resolved,
+    { momentum, nesterov, momentumForm, cautious }: Resolved,
     _shape: Shape,
     has: (state: string) => boolean,
   ): string {
     if (momentum === 0 && !has(momentumForm === 'buffer' ? 'momentumBuffer' : 'velocity')) return 'sgd';
-    return `sgd-${momentumForm}${nesterov ? '-nesterov' : ''}`;
+    return `sgd-${momentumForm}${nesterov ? '-nesterov' : ''}${cautious ? '-cautious' : ''}`;
   }
 
   protected override conflict({
@@ -163,11 +170,13 @@ export class SGD<const P extends ParamsOf<typeof sgd> = AnyParams> extends Optim
     nesterov,
     momentumForm,
     dampening,
+    cautious,
   }: Resolved): [string, string, string] | undefined {
     if (dampening !== 0 && (momentumForm !== 'buffer' || nesterov)) {
       return ['dampening', String(dampening), "0, unless momentumForm is 'buffer' and nesterov is false"];
     }
     if (nesterov && momentum === 0) return ['nesterov', 'true', 'false while momentum is 0'];
+    if (cautious && momentum === 0) return ['cautious', 'true', 'false while momentum is 0'];
     return undefined;
   }
 

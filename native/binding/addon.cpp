@@ -68,6 +68,7 @@ Napi::Array describe(Napi::Env env, const KernelSet& set) {
     kernel.Set("layout", layout);
     kernel.Set("perRow", set.kernels[i].perRow);
     kernel.Set("norms", set.kernels[i].measure != nullptr);
+    kernel.Set("numbers", set.kernels[i].numbers);
     kernels.Set(static_cast<uint32_t>(i), kernel);
   }
   return kernels;

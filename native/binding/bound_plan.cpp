@@ -6,19 +6,29 @@
 #include "../engine/allocator.h"
 
 namespace {
-StepConstants constantsIn(float* memory, size_t count, size_t stride) {
-  float* const rows = memory + sizeof(Control) / sizeof(float);
-  return {reinterpret_cast<Control*>(memory), rows, stride, reinterpret_cast<int32_t*>(rows + count * stride)};
+constexpr size_t kFloatsOfDouble = sizeof(double) / sizeof(float);
+
+StepConstants constantsIn(float* memory, size_t count, size_t stride, size_t numberCount) {
+  float* const numbers = memory + sizeof(Control) / sizeof(float);
+  float* const rows = numbers + count * numberCount * kFloatsOfDouble;
+  const int32_t* const rowOf = reinterpret_cast<int32_t*>(rows + count * stride);
+  StepConstants constants = {reinterpret_cast<Control*>(memory), rows, stride, rowOf};
+  if (numberCount == 0) return constants;
+  constants.numberCount = numberCount;
+  constants.numbers = reinterpret_cast<double*>(numbers);
+  constants.scopeOf = rowOf + count;
+  return constants;
 }
 }  // namespace
 
-BoundPlan::BoundPlan(const KernelSet& set, size_t count, size_t stride, float* memory)
-    : plan_(set, count, constantsIn(memory, count, stride)),
+BoundPlan::BoundPlan(const KernelSet& set, size_t count, size_t stride, size_t numberCount, float* memory)
+    : plan_(set, count, constantsIn(memory, count, stride, numberCount)),
       control_(reinterpret_cast<Control*>(memory)),
       tensors_(count) {}
 
-size_t BoundPlan::floatsFor(size_t count, size_t stride) {
-  return sizeof(Control) / sizeof(float) + count * (stride + 1);
+size_t BoundPlan::floatsFor(size_t count, size_t stride, size_t numberCount) {
+  const size_t ofNumbers = numberCount == 0 ? 0 : numberCount * kFloatsOfDouble + 1;
+  return sizeof(Control) / sizeof(float) + count * (stride + 1 + ofNumbers);
 }
 
 void BoundPlan::Watch::set(napi_env env, napi_value value, const void* memory, size_t count) {

@@ -13,12 +13,13 @@
 class BoundPlan {
  public:
   /// `memory` holds the control block, the constants rows and the row numbers, see `floatsFor`.
-  BoundPlan(const KernelSet& set, size_t count, size_t stride, float* memory);
+  BoundPlan(const KernelSet& set, size_t count, size_t stride, size_t numberCount, float* memory);
   BoundPlan(const BoundPlan&) = delete;
   BoundPlan& operator=(const BoundPlan&) = delete;
 
-  /// Length of `memory` in floats: a Control, then `count` rows of `stride` constants, then `count` row numbers.
-  static size_t floatsFor(size_t count, size_t stride);
+  /// Length of `memory` in floats: a Control, `numberCount` numbers for each of `count` scopes, `count` rows of
+  /// `stride` constants, `count` row numbers and, if there are numbers, the scope of each tensor.
+  static size_t floatsFor(size_t count, size_t stride, size_t numberCount);
 
   Plan& plan() { return plan_; }
   /// Whether a step runs on another thread. Nothing may change meanwhile.

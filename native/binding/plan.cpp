@@ -56,22 +56,24 @@ napi_value callPlan(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-// createPlan(count, stride, memory: Float32Array) => a plan, see callPlan. `memory` is shared with JavaScript
+// createPlan(count, stride, memory: Float32Array, numberCount = 0) => a plan, see callPlan. `memory` is shared with
+// JavaScript
 napi_value createPlan(napi_env env, napi_callback_info info) {
   Call call(env, info);
-  size_t count, stride;
+  size_t count, stride, numberCount = 0;
   Floats memory;
   if (!call.integer(0, "count", kMaxTensors, &count) ||
-      !call.integer(1, "stride", kPassFloats + kMaxConstants, &stride) || !call.floats(2, "memory", &memory))
+      !call.integer(1, "stride", kPassFloats + kMaxConstants, &stride) || !call.floats(2, "memory", &memory) ||
+      (!call.isUndefined(3) && !call.integer(3, "numberCount", kMaxNumbers, &numberCount)))
     return nullptr;
-  if (stride < kPassFloats || memory.length < BoundPlan::floatsFor(count, stride) ||
+  if (stride < kPassFloats || memory.length < BoundPlan::floatsFor(count, stride, numberCount) ||
       reinterpret_cast<uintptr_t>(memory.data) % alignof(Control) != 0) {
     fail(env, "createPlan: the shared memory is of the wrong size");
     return nullptr;
   }
   willAllocate(env, count * sizeof(Tensor));
   auto owner = std::make_unique<PlanOwner>();
-  owner->plan = std::make_shared<BoundPlan>(call.set(), count, stride, memory.data);
+  owner->plan = std::make_shared<BoundPlan>(call.set(), count, stride, numberCount, memory.data);
   napi_value function;
   if (napi_create_function(env, "step", NAPI_AUTO_LENGTH, guarded<callPlan>, owner.get(), &function) != napi_ok)
     return nullptr;
@@ -155,6 +157,10 @@ napi_value setTensor(napi_env env, napi_callback_info info) {
   }
   if (kernel->constantCount > plan->plan().constantCount()) {
     fail(env, name + ": has more constants than a row of the plan");
+    return nullptr;
+  }
+  if (kernel->numberCount > plan->plan().numberCount()) {
+    fail(env, name + ": has more numbers than a scope of the plan");
     return nullptr;
   }
   if (kernel->layout[0] != kElement && (columns == 0 ? param.length > 0 : param.length % columns != 0)) {

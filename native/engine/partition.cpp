@@ -1,7 +1,5 @@
 #include "partition.h"
 
-#include "../kernel.h"
-
 void Partition::clear() {
   chunks_.clear();
   tasks_.assign(1, 0);
@@ -12,7 +10,7 @@ void Partition::add(size_t tensor, size_t count, size_t itemLength) {
   const size_t step = itemLength == 0 ? kChunk : itemLength < kChunk ? kChunk / itemLength : 1;
   for (size_t begin = 0; begin < count; begin += step) {
     const size_t rest = count - begin;
-    chunks_.push_back({tensor, begin, rest < step ? rest : step, {0, 0}});
+    chunks_.push_back({tensor, begin, rest < step ? rest : step, {}});
     pending_ += chunks_.back().length * itemLength;
     if (pending_ < kChunk) continue;
     tasks_.push_back(chunks_.size());

@@ -3,13 +3,14 @@
 
 #include <vector>
 
+#include "../kernel.h"
 #include "parallel.h"
 
 /// A part of one tensor. A partial sum covers one chunk.
 struct Chunk {
-  size_t tensor;         ///< index in the plan
-  size_t begin, length;  ///< in elements, or in sparse rows of the gradient
-  double sums[2];        ///< partial sums of the current phase
+  size_t tensor;          ///< index in the plan
+  size_t begin, length;   ///< in elements, or in sparse rows of the gradient
+  double sums[kMaxSums];  ///< partial sums of the current phase
 };
 
 /// The chunks of all tensors of a plan, grouped into tasks for threads.

@@ -38,12 +38,15 @@ void Plan::setSparseGrad(size_t i, const SparseGrad& grad) {
 
 bool Plan::takesRows(size_t i, size_t rowLength) const {
   const Tensor& tensor = tensors_[i];
-  if (tensor.kernel == nullptr || tensor.hasNorms() || tensor.hasMeans()) return false;
+  if (tensor.kernel == nullptr || tensor.hasNorms() || tensor.hasNumbers() || tensor.hasMeans()) return false;
   return !tensor.kernel->perRow || rowLength == tensor.columns;
 }
 
 void Plan::begin() {
-  for (size_t i = 0; i < tensors_.size(); ++i) tensors_[i].row = constants_.rowOf[i];
+  for (size_t i = 0; i < tensors_.size(); ++i) {
+    tensors_[i].row = constants_.rowOf[i];
+    if (constants_.scopeOf != nullptr) tensors_[i].scope = static_cast<size_t>(constants_.scopeOf[i]);
+  }
 }
 
 bool Plan::isReady(size_t i) const {
@@ -51,6 +54,7 @@ bool Plan::isReady(size_t i) const {
   if (tensor.kernel == nullptr) return false;
   if (tensor.row < 0) return true;
   if (static_cast<size_t>(tensor.row) >= tensors_.size()) return false;
+  if (tensor.hasNumbers() && tensor.scope >= tensors_.size()) return false;
   return tensor.span.length == 0 || tensor.sparseRows != nullptr || tensor.span.grad != nullptr;
 }
 
@@ -112,13 +116,14 @@ bool Plan::gatherSparseRows() {
 
 void Plan::partition() {
   partition_.clear();
-  hasNorms_ = hasMeans_ = hasSparse_ = false;
+  hasNorms_ = hasNumbers_ = hasMeans_ = hasSparse_ = false;
   isPlain_ = true;
   traffic_ = 0;
   for (size_t i = 0; i < tensors_.size(); ++i) {
     const Tensor& tensor = tensors_[i];
     size_t count = tensor.span.length, itemLength = 1;
     hasNorms_ = hasNorms_ || tensor.hasNorms();
+    hasNumbers_ = hasNumbers_ || tensor.hasNumbers();
     hasMeans_ = hasMeans_ || tensor.hasMeans();
     isPlain_ = isPlain_ && tensor.isPlain();
     if (tensor.sparseRows != nullptr) {
@@ -182,6 +187,7 @@ void Plan::apply(float gradScale) {
   prepare(gradScale);
   if (hasMeans_) resolveMeans();
   if (hasNorms_) resolveNorms();
+  if (hasNumbers_) resolveNumbers();
   const bool flushDenormals = constants_.control->flushDenormals != 0;
   forEachChunk([=](Tensor& tensor, Chunk& chunk) {
     const FlushDenormals flush(flushDenormals);
@@ -236,15 +242,50 @@ void Plan::resolveNorms() {
   forEachChunk([=](Tensor& tensor, Chunk& chunk) {
     if (!tensor.hasNorms()) return;
     const FlushDenormals flush(flushDenormals);
-    tensor.measureNorms(chunk);
+    tensor.measure(chunk);
   });
-  for (Tensor& tensor : tensors_) tensor.norms[0] = tensor.norms[1] = 0;
-  for (const Chunk& chunk : partition_.chunks()) {
-    for (size_t n = 0; n < 2; ++n) tensors_[chunk.tensor].norms[n] += chunk.sums[n];
-  }
+  sumOverTensors();
   forEachActive([](Tensor& tensor) {
     if (!tensor.hasNorms()) return;
-    tensor.kernel->resolve(tensor.resolved, sqrt(tensor.norms[0]), sqrt(tensor.norms[1]), tensor.span.length);
+    tensor.kernel->resolve(tensor.resolved, sqrt(tensor.sums[0]), sqrt(tensor.sums[1]), tensor.span.length);
+  });
+}
+
+/// Adds the sums of the chunks of each tensor, in their order.
+void Plan::sumOverTensors() {
+  for (Tensor& tensor : tensors_) {
+    for (double& sum : tensor.sums) sum = 0;
+  }
+  for (const Chunk& chunk : partition_.chunks()) {
+    for (size_t k = 0; k < kMaxSums; ++k) tensors_[chunk.tensor].sums[k] += chunk.sums[k];
+  }
+}
+
+/// Adds the sums over the tensors of each scope, in their order. Computes its numbers, and the constants that depend on
+/// them.
+void Plan::resolveNumbers() {
+  const bool flushDenormals = constants_.control->flushDenormals != 0;
+  forEachChunk([=](Tensor& tensor, Chunk& chunk) {
+    if (!tensor.hasNumbers()) return;
+    const FlushDenormals flush(flushDenormals);
+    tensor.measure(chunk);
+  });
+  sumOverTensors();
+  for (Tensor& scope : tensors_) {
+    scope.isDecided = false;
+    for (double& sum : scope.scopeSums) sum = 0;
+  }
+  forEachActive([this](Tensor& tensor) {
+    if (!tensor.hasNumbers()) return;
+    for (size_t k = 0; k < kMaxSums; ++k) tensors_[tensor.scope].scopeSums[k] += tensor.sums[k];
+  });
+  forEachActive([this](Tensor& tensor) {
+    if (!tensor.hasNumbers()) return;
+    Tensor& scope = tensors_[tensor.scope];
+    double* const numbers = constants_.numbers + tensor.scope * constants_.numberCount;
+    if (!scope.isDecided) tensor.kernel->decide(numbers, scope.scopeSums);
+    scope.isDecided = true;
+    tensor.kernel->resolveNumbers(tensor.resolved, numbers);
   });
 }
 

@@ -36,9 +36,12 @@ constexpr size_t kControlDoubles = sizeof(Control) / sizeof(double);
 /// The memory that a plan shares with JavaScript.
 struct StepConstants {
   Control* control;
-  const float* rows;     ///< constants rows of `stride` floats: a Pass, then the constants of the kernel
-  size_t stride;         ///< at least kPassFloats
-  const int32_t* rowOf;  ///< the constants row of each tensor, or negative: the tensor takes no part in the step
+  const float* rows;          ///< constants rows of `stride` floats: a Pass, then the constants of the kernel
+  size_t stride;              ///< at least kPassFloats
+  const int32_t* rowOf;       ///< the constants row of each tensor, or negative: the tensor takes no part in the step
+  size_t numberCount = 0;     ///< of the numbers of a scope
+  double* numbers = nullptr;  ///< those of each scope; a scope is named by the index of a tensor
+  const int32_t* scopeOf = nullptr;  ///< the scope of each tensor; only if there are numbers
 
   const float* row(int32_t i) const { return rows + static_cast<size_t>(i) * stride; }
 };
@@ -55,6 +58,8 @@ class Plan {
 
   /// Number of constants in a row, besides the Pass.
   size_t constantCount() const { return constants_.stride - kPassFloats; }
+  /// Number of numbers of a scope.
+  size_t numberCount() const { return constants_.numberCount; }
   /// Whether a sparse gradient with rows of this length fits the tensor.
   bool takesRows(size_t i, size_t rowLength) const;
   /// `columns` is the length of a matrix row of the param, for kernels with state of rows or columns.
@@ -87,6 +92,8 @@ class Plan {
   void prepare(float gradScale);
   void resolveMeans();
   void resolveNorms();
+  void resolveNumbers();
+  void sumOverTensors();
   void zeroGrads();
   template <class Work>
   void forEachChunk(Work work);
@@ -100,11 +107,12 @@ class Plan {
   /// Sparse gradients need a new partition in each step.
   bool isPartitioned_ = false;
   Partition partition_;
-  bool hasNorms_ = false;   ///< whether any kernel needs norms of its tensor
-  bool hasMeans_ = false;   ///< whether any kernel needs means of matrix rows and columns
-  bool hasSparse_ = false;  ///< whether any gradient is sparse
-  bool isPlain_ = false;    ///< whether every tensor is plain
-  size_t traffic_ = 0;      ///< floats that a step reads
+  bool hasNorms_ = false;    ///< whether any kernel needs norms of its tensor
+  bool hasNumbers_ = false;  ///< whether any kernel needs numbers
+  bool hasMeans_ = false;    ///< whether any kernel needs means of matrix rows and columns
+  bool hasSparse_ = false;   ///< whether any gradient is sparse
+  bool isPlain_ = false;     ///< whether every tensor is plain
+  size_t traffic_ = 0;       ///< floats that a step reads
 
   size_t threads_ = 1;
   AutoTune autoTune_;

@@ -19,7 +19,7 @@ void Tensor::prepare(const float* constantsRow, size_t stride, float gradScale, 
   memcpy(&pass, constantsRow, sizeof pass);
   pass.gradScale = gradScale * pass.gradScale;
   constants = constantsRow + kPassFloats;
-  if (hasNorms()) {
+  if (hasNorms() || hasNumbers()) {
     memcpy(resolved, constants, (stride - kPassFloats) * sizeof(float));
     constants = resolved;
   }
@@ -65,9 +65,10 @@ void Tensor::accumulateMeans(const Chunk& chunk) const {
   }
 }
 
-void Tensor::measureNorms(Chunk& chunk) const {
-  chunk.sums[0] = chunk.sums[1] = 0;
-  forEachPart(chunk, [&](const Span& part) { kernel->measure(pass, constants, part, chunk.sums); });
+void Tensor::measure(Chunk& chunk) const {
+  for (double& sum : chunk.sums) sum = 0;
+  const auto walk = hasNumbers() ? kernel->sum : kernel->measure;
+  forEachPart(chunk, [&](const Span& part) { walk(pass, constants, part, chunk.sums); });
 }
 
 void Tensor::update(const Chunk& chunk) const {

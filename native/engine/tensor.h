@@ -17,14 +17,19 @@ struct Tensor {
   int32_t row;  ///< the constants row, or negative: the tensor takes no part
   Pass pass;
   const float* constants;
-  double norms[2];
-  float resolved[kMaxConstants];  ///< the constants, if the kernel computes some of them from means and norms
+  size_t scope;                   ///< whose numbers the tensor shares: the index of a tensor
+  bool isDecided;                 ///< whether the scope of this index has its numbers
+  double sums[kMaxSums];          ///< over this tensor
+  double scopeSums[kMaxSums];     ///< over all tensors of the scope of this index
+  float resolved[kMaxConstants];  ///< the constants, if the kernel computes some of them from means, norms or numbers
 
   bool hasNorms() const { return kernel->measure != nullptr; }
+  bool hasNumbers() const { return kernel->sum != nullptr; }
   bool hasMeans() const { return kernel->accumulateRow != nullptr; }
   /// Whether one call of the kernel is the whole update.
   bool isPlain() const {
-    return sparseRows == nullptr && !hasNorms() && !hasMeans() && !kernel->perRow && span.length <= kChunk;
+    return sparseRows == nullptr && !hasNorms() && !hasNumbers() && !hasMeans() && !kernel->perRow &&
+           span.length <= kChunk;
   }
 
   /// Reads the constants row of this step.
@@ -36,8 +41,8 @@ struct Tensor {
   double maxAbsOfGrad(const KernelSet& set, const Chunk& chunk) const;
   /// Accumulates the means of the matrix rows and columns that belong to the chunk.
   void accumulateMeans(const Chunk& chunk) const;
-  /// Writes the sums of squares that the kernel's norms need to chunk.sums.
-  void measureNorms(Chunk& chunk) const;
+  /// Writes the sums that the kernel's norms or numbers need to chunk.sums.
+  void measure(Chunk& chunk) const;
   void update(const Chunk& chunk) const;
   void zeroGrad();
 

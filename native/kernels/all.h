@@ -12,6 +12,7 @@
 #include "sparse_loop.h"
 #include "entry.h"
 #include "finite.h"
+#include "cautious.h"
 
 #include "adafactor.h"
 #include "adagrad.h"
@@ -25,11 +26,14 @@
 #include "lars.h"
 #include "lion.h"
 #include "nadam.h"
+#include "novograd.h"
+#include "prodigy.h"
 #include "radam.h"
 #include "rmsprop.h"
 #include "rprop.h"
 #include "schedule_free.h"
 #include "sgd.h"
+#include "stable_adamw.h"
 #include "tf_adadelta.h"
 #include "tf_adagrad.h"
 #include "tf_adamax.h"
@@ -57,17 +61,26 @@ static constexpr Kernel kKernels[] = {
     entry<Adagrad>("adagrad"),
     entryPerRow<AdagradRowWise>("adagrad-row-wise"),
     entry<Adam>("adam"),
+    entryWithNorms<Cautious<Adam>>("adam-cautious"),
     entry<AdamAmsgrad>("adam-amsgrad"),
+    entryWithNorms<Cautious<AdamAmsgrad>>("adam-amsgrad-cautious"),
     entry<Adadelta>("adadelta"),
     entry<Adamax>("adamax"),
+    entryWithNorms<Cautious<Adamax>>("adamax-cautious"),
     entry<AdEMAMix>("ademamix"),
+    entryWithNorms<Cautious<AdEMAMix>>("ademamix-cautious"),
     entry<Asgd>("asgd"),
     entry<Ftrl>("ftrl"),
     entryWithNorms<Lamb>("lamb"),
     entryWithNorms<Lars>("lars"),
     entry<Lion>("lion"),
+    entryWithNorms<Cautious<Lion>>("lion-cautious"),
     entry<NAdam>("nadam"),
+    entryWithNorms<Cautious<NAdam>>("nadam-cautious"),
+    entryWithNumbers<NovoGrad>("novograd"),
+    entryWithNumbers<Prodigy>("prodigy"),
     entry<RAdam>("radam"),
+    entryWithNorms<Cautious<RAdam>>("radam-cautious"),
     entry<RmsProp>("rmsprop"),
     entry<RmsPropMomentum>("rmsprop-momentum"),
     entry<RmsPropCentered>("rmsprop-centered"),
@@ -77,9 +90,14 @@ static constexpr Kernel kKernels[] = {
     entry<ScheduleFreeSgd>("schedule-free-sgd"),
     entry<Sgd>("sgd"),
     entry<SgdVelocity>("sgd-velocity"),
+    entryWithNorms<Cautious<SgdVelocity>>("sgd-velocity-cautious"),
     entry<SgdVelocityNesterov>("sgd-velocity-nesterov"),
+    entryWithNorms<Cautious<SgdVelocityNesterov>>("sgd-velocity-nesterov-cautious"),
     entry<SgdBuffer>("sgd-buffer"),
+    entryWithNorms<Cautious<SgdBuffer>>("sgd-buffer-cautious"),
     entry<SgdBufferNesterov>("sgd-buffer-nesterov"),
+    entryWithNorms<Cautious<SgdBufferNesterov>>("sgd-buffer-nesterov-cautious"),
+    entryWithNorms<StableAdamW>("stable-adamw"),
     entry<TfAdadelta>("tf-adadelta"),
     entry<TfAdagrad>("tf-adagrad"),
     entry<TfAdamax>("tf-adamax"),

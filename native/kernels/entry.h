@@ -131,6 +131,28 @@ void resolveMean(float* constants, double mean) {
 }
 
 template <class K>
+void sum(const Pass& pass, const float* constants, const Span& span, double* sums) {
+  walkSums(pass, fromConstants<K>(constants), span, sums, StateIndices<K>());
+}
+
+template <class K>
+void decide(double* numbers, const double* sums) {
+  typename K::Numbers values;
+  memcpy(&values, numbers, sizeof values);
+  values.decide(sums);
+  memcpy(numbers, &values, sizeof values);
+}
+
+template <class K>
+void resolveNumbers(float* constants, const double* numbers) {
+  K kernel = fromConstants<K>(constants);
+  typename K::Numbers values;
+  memcpy(&values, numbers, sizeof values);
+  kernel.resolve(values);
+  toConstants(kernel, constants);
+}
+
+template <class K>
 constexpr Kernel entryOf(const char* name, decltype(Kernel::run) run) {
   constexpr size_t stateCount = countNames(K::kState), constantCount = countNames(K::kConstants);
   static_assert(stateCount <= kMaxState && constantCount <= kMaxConstants, "raise the limit in kernel.h");
@@ -141,6 +163,7 @@ constexpr Kernel entryOf(const char* name, decltype(Kernel::run) run) {
   kernel.constants = K::kConstants;
   kernel.stateCount = stateCount;
   kernel.constantCount = constantCount;
+  kernel.numbers = "";
   for (size_t s = 0; s < stateCount; ++s) kernel.layout[s] = layoutOf<K>(s, 0);
   kernel.run = run;
   return kernel;
@@ -170,6 +193,22 @@ constexpr Kernel entryWithNorms(const char* name) {
   Kernel kernel = entryOf<K>(name, &run<K>);
   kernel.measure = &measure<K>;
   kernel.resolve = &resolve<K>;
+  return kernel;
+}
+
+/// A measured walk: needs numbers, computed from sums over all tensors of a scope, first.
+template <class K>
+constexpr Kernel entryWithNumbers(const char* name) {
+  constexpr size_t numberCount = countNames(K::Numbers::kNames);
+  static_assert(numberCount <= kMaxNumbers && K::kSums <= kMaxSums, "raise the limit in kernel.h");
+  static_assert(sizeof(typename K::Numbers) == numberCount * sizeof(double), "Numbers holds numbers and nothing else");
+  Kernel kernel = entryOf<K>(name, &run<K>);
+  kernel.numbers = K::Numbers::kNames;
+  kernel.numberCount = numberCount;
+  kernel.sumCount = K::kSums;
+  kernel.sum = &sum<K>;
+  kernel.decide = &decide<K>;
+  kernel.resolveNumbers = &resolveNumbers<K>;
   return kernel;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
-// Walks that measure the gradient before they apply it: mean squares of rows and columns, and norms of whole tensors.
+// Walks that measure the gradient before they apply it: mean squares of rows and columns, norms of whole tensors, and
+// sums of products over many tensors.
 namespace ISA {
 /// Writes the gradient that the formula sees to `out`.
 template <bool kAll>
@@ -49,22 +50,21 @@ ALWAYS_INLINE void walkColumns(const Pass& pass, const K& kernel, const Span& sp
   }
 }
 
-/// Sum of squares of a stream of floats, with the bits of sumSquares.
-class SquareSum {
+/// Sum of products of two streams of floats, with the bits of dot.
+class ProductSum {
  public:
-  /// Adds kVirtualLanes floats.
-  ALWAYS_INLINE void add(const float* x) {
+  /// Adds kVirtualLanes products.
+  ALWAYS_INLINE void add(const float* x, const float* y) {
     for (size_t r = 0; r < kRegisters; ++r) {
-      const Double value = Double::load(x + r * Double::kLanes);
-      sums_[r] = sums_[r] + value * value;
+      sums_[r] = sums_[r] + Double::load(x + r * Double::kLanes) * Double::load(y + r * Double::kLanes);
     }
   }
-  /// Adds the last floats, fewer than kVirtualLanes, and returns the sum.
-  ALWAYS_INLINE double finish(const float* x, size_t length) {
+  /// Adds the last products, fewer than kVirtualLanes, and returns the sum.
+  ALWAYS_INLINE double finish(const float* x, const float* y, size_t length) {
     double lanes[kVirtualLanes];
     for (size_t r = 0; r < kRegisters; ++r) sums_[r].store(lanes + r * Double::kLanes);
     for (size_t i = 0; i < length; ++i) {
-      lanes[i] = lanes[i] + static_cast<double>(x[i]) * static_cast<double>(x[i]);
+      lanes[i] = lanes[i] + static_cast<double>(x[i]) * static_cast<double>(y[i]);
     }
     return foldLanes(lanes);
   }
@@ -93,18 +93,49 @@ ALWAYS_INLINE void walkNorms(const Pass pass, const K kernel, const Span span, d
       memory.store(second, seconds + lane);
     };
     // Both sums are in registers beside the formula: while one addition waits, the other and the memory go on.
-    SquareSum first, second;
+    ProductSum first, second;
     size_t i = begin;
     for (; i + kVirtualLanes <= end; i += kVirtualLanes) {
       for (size_t lane = 0; lane < kVirtualLanes; lane += Vec::kLanes) measureVector(Whole(), i, lane);
-      first.add(firsts);
-      second.add(seconds);
+      first.add(firsts, firsts);
+      second.add(seconds, seconds);
     }
     size_t lane = 0;
     for (; i + lane + Vec::kLanes <= end; lane += Vec::kLanes) measureVector(Whole(), i, lane);
     if (i + lane < end) measureVector(Part{end - i - lane}, i, lane);
-    sums[0] = sums[0] + first.finish(firsts, end - i);
-    sums[1] = sums[1] + second.finish(seconds, end - i);
+    sums[0] = sums[0] + first.finish(firsts, firsts, end - i);
+    sums[1] = sums[1] + second.finish(seconds, seconds, end - i);
+  }
+}
+
+/// Adds the sums of products that the kernel's `measure` names to `sums`: it calls sum(k, x, y) for each of its kSums
+/// sums. It may also change the state.
+template <class K, size_t... S>
+ALWAYS_INLINE void walkSums(const Pass pass, const K kernel, const Span span, double* sums, Indices<S...>) {
+  const State<K, Indices<S...>> state(span);
+  for (size_t begin = 0; begin < span.length; begin += kPiece) {
+    const size_t end = span.length - begin < kPiece ? span.length : begin + kPiece;
+    float x[K::kSums][kVirtualLanes], y[K::kSums][kVirtualLanes];
+    const auto measureVector = [&](auto memory, size_t i, size_t lane) {
+      const Vec param = memory.load(span.param + i + lane);
+      const Vec grad = prologue<true>(pass, param, memory.load(span.grad + i + lane));
+      Vec values[sizeof...(S) + 1] = {state.template load<S>(memory, span, i + lane)..., Vec(0.0f)};
+      kernel.measure(param, grad, values[S]..., [&](size_t k, Vec first, Vec second) {
+        memory.store(first, x[k] + lane);
+        memory.store(second, y[k] + lane);
+      });
+      (state.template store<S>(memory, values[S], span, i + lane), ...);
+    };
+    ProductSum products[K::kSums];
+    size_t i = begin;
+    for (; i + kVirtualLanes <= end; i += kVirtualLanes) {
+      for (size_t lane = 0; lane < kVirtualLanes; lane += Vec::kLanes) measureVector(Whole(), i, lane);
+      for (size_t k = 0; k < K::kSums; ++k) products[k].add(x[k], y[k]);
+    }
+    size_t lane = 0;
+    for (; i + lane + Vec::kLanes <= end; lane += Vec::kLanes) measureVector(Whole(), i, lane);
+    if (i + lane < end) measureVector(Part{end - i - lane}, i, lane);
+    for (size_t k = 0; k < K::kSums; ++k) sums[k] = sums[k] + products[k].finish(x[k], y[k], end - i);
   }
 }
 }  // namespace ISA

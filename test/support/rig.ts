@@ -71,9 +71,15 @@ function caseOf(declaration: Declaration, options: Options): Case {
   };
 }
 
-/** Classes whose t counts the optimizer's steps and not the param's updates: TensorFlow.js's classes with a t. */
-export const hasClockOfItsOwn = ({ declaration: { name } }: Case): boolean =>
-  name === 'AdamOptimizer' || name === 'AdamaxOptimizer';
+/**
+ * Classes whose t counts the optimizer's steps and not the param's updates: TensorFlow.js's classes with a t, and those
+ * whose params share numbers.
+ */
+export const hasClockOfItsOwn = ({ declaration: { name, scope } }: Case): boolean =>
+  name === 'AdamOptimizer' || name === 'AdamaxOptimizer' || scope === 'optimizer';
+
+/** Classes whose params move together: a step of one depends on the gradients of the others. */
+export const movesTogether = ({ declaration: { scope } }: Case): boolean => scope === 'optimizer';
 
 /** Every class with its defaults. */
 export const classes: readonly Case[] = declarations.map((d) => ({ ...caseOf(d, {}), title: d.name }));
@@ -97,7 +103,7 @@ export const sampledVariants: readonly Case[] = all ? variants : classes;
 
 /** Every form of every class that accepts sparse gradients, including forms that require a shape. */
 export const rowForms: readonly Case[] = [
-  ...variants.filter(({ declaration }) => declaration.denseOnly === undefined),
+  ...variants.filter(({ declaration, options }) => declaration.denseOnly === undefined && options['cautious'] !== true),
   ...declarations
     .filter(({ hyperParameters }) => 'rowWise' in hyperParameters)
     .map((declaration) => caseOf(declaration, { rowWise: true })),

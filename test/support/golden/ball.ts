@@ -125,7 +125,7 @@ export function scalar(exact: number): Ball {
 type Letter =
   | ('w' | 'g' | 'ema' | 'v' | 'b' | 's' | 'a' | 'm' | 'sMax' | 'u' | 'slow' | 'z' | 'n')
   | ('previous' | 'step' | 'product' | 'ax' | 'eta' | 'mu' | 'x' | 'lrMax' | 'sum')
-  | ('ratio' | 'R' | 'C' | 'V' | 'alpha' | 'has');
+  | ('ratio' | 'R' | 'C' | 'V' | 'alpha' | 'has' | 'rate' | 'kept' | 'scale');
 export type BallCell = Record<Letter, Ball> & Record<string, Ball>;
 /**
  * The constants of a step and the measures of the whole param, then the update of every element. `doubt` is called

@@ -445,6 +445,72 @@ function adafactor(isFactored: boolean, hasMomentum: boolean): Bound {
   };
 }
 
+const stableAdamw: Bound = (h, t, param) => {
+  const [lr, eps, decay] = [h.lr, h.eps, h.weightDecay].map(scalar) as [Ball, Ball, Ball];
+  const average = averager(truth.correctedRate(h.beta1, t));
+  const squareAverage = squareAverager(truth.correctedRate(h.beta2, t));
+  const ratios = param.map((x) => {
+    x.m = average(x.m, x.g);
+    x.s = squareAverage(x.s, x.g);
+    return x.g.over(x.s.sqrt().max(eps));
+  });
+  const excess = norm(ratios)
+    .over(new Ball(Math.sqrt(param.length), 0))
+    .max(ONE);
+  const rate = lr.over(excess);
+  const keep = ONE.minus(rate.times(decay));
+  return (x) => {
+    x.rate = rate;
+    x.w = x.w.times(keep).minus(x.m.times(rate).over(x.s.sqrt().plus(eps)));
+  };
+};
+
+const novograd: Bound = (h, t, param) => {
+  const [lr, beta1, decay] = [h.lr, h.beta1, h.weightDecay].map(scalar) as [Ball, Ball, Ball];
+  const weight = scalar(h.gradAveraging ? 1 - h.beta1 : 1);
+  const now = square(norm(param.map((x) => x.g)));
+  const [keep, add] = t === 1 ? [0, 1] : [h.beta2, 1 - h.beta2];
+  const before = param[0]?.v ?? ZERO;
+  const v = new Ball(keep * before.exact + add * now.exact, keep * before.radius + add * now.radius); // in float64
+  const inverse = ONE.over(v.sqrt().plus(scalar(h.eps)));
+  return (x) => {
+    x.v = v;
+    x.m = x.m.times(beta1).plus(x.g.times(inverse).plus(x.w.times(decay)).times(weight));
+    x.w = x.w.minus(x.m.times(lr));
+  };
+};
+
+/** The cautious form of a formula. An element whose sign is not certain makes the share uncertain, too. */
+function cautious(plain: Bound): Bound {
+  return (h, t, param) => {
+    const update = plain(h, t, param);
+    let [most, least] = [0, 0];
+    const uncertain = new Set<BallCell>();
+    for (const x of param) {
+      const doubt = (): void => void uncertain.add(x);
+      const copy = { ...x, w: ZERO } as BallCell;
+      update(copy, doubt);
+      const isKept = copy.w.sign(doubt).exact * x.g.sign(doubt).exact < 0;
+      x.kept = isKept ? ONE : ZERO;
+      if (isKept || uncertain.has(x)) most += 1;
+      if (isKept && !uncertain.has(x)) least += 1;
+    }
+    const of = (count: number): number => 1 / Math.max(count / param.length, 1e-3);
+    const exact = of(param.reduce((sum, x) => sum + x.kept.exact, 0));
+    const scale = rounded(exact, Math.max(exact - of(most), of(least) - exact));
+    return (x, doubt) => {
+      const { w } = x;
+      x.w = ZERO;
+      update(x, doubt);
+      x.scale = scale;
+      const step = x.w.times(scale);
+      if (uncertain.has(x)) doubt();
+      x.w = w.plus(x.kept.isZero ? ZERO : step);
+      if (uncertain.has(x)) x.w = new Ball(x.w.exact, x.w.radius + Math.abs(step.exact) + step.radius);
+    };
+  };
+}
+
 const BOUNDS = new Map<Formula, Bound>([
   [truth.sgd, sgd],
   [truth.momentum, momentum],
@@ -491,6 +557,20 @@ const BOUNDS = new Map<Formula, Bound>([
   [truth.lamb, lamb(true)],
   [truth.lambUncorrected, lamb(false)],
   ...elementBounds,
+  [truth.stableAdamw, stableAdamw],
+  [truth.novograd, novograd],
+  [truth.cautiousAdam, cautious(adam(false, true))],
+  [truth.cautiousAdamW, cautious(adam(false, true))],
+  [truth.cautiousAmsgrad, cautious(adam(true, true))],
+  [truth.cautiousLion, cautious(lion)],
+  [truth.cautiousNadam, cautious(nadam)],
+  [truth.cautiousRadam, cautious(radam)],
+  [truth.cautiousAdamax, cautious(adamax)],
+  [truth.cautiousAdemamix, cautious(ademamix)],
+  [truth.cautiousMomentum, cautious(momentum)],
+  [truth.cautiousNesterov, cautious(nesterov)],
+  [truth.cautiousBuffer, cautious(buffer)],
+  [truth.cautiousBufferNesterov, cautious(bufferNesterov)],
 ]);
 
 // --- The common prologue and epilogue --------------------------------------------------------------------------------

@@ -56,6 +56,7 @@ export interface Options {
   useClipping?: boolean;
   noProx?: boolean;
   gamma?: Scalar;
+  gradAveraging?: boolean;
 }
 
 /** The hyper-parameters of one step. A missing one is NaN, so that a wrong use shows. */
@@ -104,6 +105,8 @@ export interface Hyper {
   warmupInit: boolean;
   /** Sophia's */
   gamma: number;
+  /** NovoGrad's */
+  gradAveraging: boolean;
 }
 
 /** One element: weight, gradient (after the common prologue), average of the weights, and state by name. */
@@ -712,6 +715,89 @@ export const adafactorFactoredWithMomentum: Formula<Adafactor | 'R' | 'C' | 'm'>
   update: adafactorMomentum,
 };
 
+/** a of an average that needs no bias correction */
+export function correctedRate(beta: number, t: number): number {
+  return (beta * (1 - beta ** (t - 1))) / (1 - beta ** t);
+}
+
+export const stableAdamw: Formula<'m' | 's' | 'rate'> = {
+  defaults: { lr: 1e-3, beta1: 0.9, beta2: 0.99, eps: 1e-8, weightDecay: 1e-2 },
+  decay: 'in formula',
+  stateNames: { m: 'expAvg', s: 'expAvgSq', rate: null },
+  measure(param, { lr, beta1, beta2, eps }, t) {
+    const [a1, a2] = [correctedRate(beta1, t), correctedRate(beta2, t)];
+    let sum = 0;
+    for (const x of param) {
+      x.m = a1 * x.m + (1 - a1) * x.g;
+      x.s = a2 * x.s + (1 - a2) * x.g ** 2;
+      sum += x.g ** 2 / Math.max(x.s, eps ** 2);
+    }
+    for (const x of param) x.rate = lr / Math.max(1, Math.sqrt(sum / param.length));
+  },
+  update(x, { eps, weightDecay }) {
+    x.w = x.w * (1 - x.rate * weightDecay) - (x.rate * x.m) / (Math.sqrt(x.s) + eps);
+  },
+};
+
+export const novograd: Formula<'m' | 'v'> = {
+  defaults: { lr: 1e-2, beta1: 0.95, beta2: 0.98, eps: 1e-8 },
+  decay: 'in formula',
+  stateNames: { m: 'expAvg', v: null },
+  measure(param, { beta2 }, t) {
+    const square = paramNorm(param, (x) => x.g) ** 2;
+    for (const x of param) x.v = t === 1 ? square : beta2 * x.v + (1 - beta2) * square;
+  },
+  update(x, { lr, beta1, eps, weightDecay, gradAveraging }) {
+    const pull = x.g / (Math.sqrt(x.v) + eps) + weightDecay * x.w;
+    x.m = beta1 * x.m + (gradAveraging ? 1 - beta1 : 1) * pull;
+    x.w = x.w - lr * x.m;
+  },
+};
+
+/** Of a cautious form: what the plain step adds to w, whether it is kept, and the factor. */
+export type Cautious = 'kept' | 'scale';
+
+/** The plain formula's step of w. */
+export function stepOf<State extends string>(formula: Formula<State>, x: Cell<State>, h: Hyper, t: number): number {
+  const copy = { ...x, w: 0 };
+  formula.update(copy, h, t);
+  return copy.w;
+}
+
+export function cautious<State extends string>(formula: Formula<State>): Formula<State | Cautious> {
+  return {
+    ...formula,
+    stateNames: { ...formula.stateNames, kept: null, scale: null } as Formula<State | Cautious>['stateNames'],
+    measure(param, h, t) {
+      let sum = 0;
+      for (const x of param) {
+        x.kept = -stepOf(formula as unknown as Formula<State | Cautious>, x, h, t) * x.g > 0 ? 1 : 0;
+        sum += x.kept;
+      }
+      for (const x of param) x.scale = 1 / Math.max(sum / param.length, 1e-3);
+    },
+    update(x, h, t) {
+      const { w } = x;
+      x.w = 0;
+      formula.update(x, h, t);
+      x.w = w + x.kept * x.scale * x.w;
+    },
+  } as Formula<State | Cautious>;
+}
+
+export const cautiousAdam = cautious(adam);
+export const cautiousAdamW = cautious(adamW);
+export const cautiousAmsgrad = cautious(amsgrad);
+export const cautiousLion = cautious(lion);
+export const cautiousNadam = cautious(nadam);
+export const cautiousRadam = cautious(radam);
+export const cautiousAdamax = cautious(adamax);
+export const cautiousAdemamix = cautious(ademamix);
+export const cautiousMomentum = cautious(momentum);
+export const cautiousNesterov = cautious(nesterov);
+export const cautiousBuffer = cautious(buffer);
+export const cautiousBufferNesterov = cautious(bufferNesterov);
+
 // --- Options of all optimizers -----------------------------------------------------------------------------------------
 
 /** The hyper-parameters of a step: schedules are called with the step, 1, 2, ... */
@@ -757,6 +843,7 @@ export function hyperAt(step: number, options: Options, defaults: Partial<Hyper>
     scaleParameter: options.scaleParameter ?? true,
     warmupInit: options.warmupInit ?? false,
     gamma: at(options.gamma, defaults.gamma),
+    gradAveraging: options.gradAveraging ?? false,
   };
 }
 

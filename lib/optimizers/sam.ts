@@ -1,0 +1,332 @@
+import { show, typeError } from '../check/errors.js';
+import { checkBoolean, checkFloat, checkFunction, checkNumber, checkOptions } from '../check/options.js';
+import { copyInto, floatsOf } from '../check/typed-array.js';
+import type { AnyOptimizer } from '../core/any-optimizer.js';
+import { checkApart, extentOf } from '../core/extents.js';
+import { Gradients } from '../core/gradients.js';
+import { notAnOptimizer, partsOf } from '../core/internals.js';
+import { Optimizer } from '../core/optimizer.js';
+import type { ParamState } from '../core/param-state.js';
+import { inspect, print } from '../core/print.js';
+import type { ReadGrad } from '../core/read-grad.js';
+import type { Schedule } from '../core/schedule.js';
+import type { LoadOptions, StateDict } from '../core/state-dict.js';
+import type { StepOptions, StepResult } from '../core/stepper.js';
+import { engine } from '../engine/backend.js';
+import type { Engine } from '../engine/engine.js';
+
+const who = 'SAM';
+
+/** Options of {@link SAM}. */
+export interface SAMOptions<G = unknown> {
+  /** Radius of the neighbourhood: how far the first step climbs. [0, ∞), default 0.05. */
+  readonly rho?: number | undefined;
+  /** Measure the neighbourhood relative to each weight (ASAM). Default false. Use a rho about ten times as large. */
+  readonly adaptive?: boolean | undefined;
+  /** The gradients that the closure of `step` fills. */
+  readonly grads?: G | undefined;
+}
+
+/** State of a {@link SAM}: that of the base optimizer. */
+export interface SAMState {
+  readonly version: 1;
+  readonly optimizer: 'SAM';
+  readonly inner: StateDict;
+}
+
+/** The arrays that a param needs for the climb. */
+interface Memory {
+  /** The param before the climb. */
+  readonly before: Float32Array;
+  /** With `adaptive`: |w|·g, then w²·g. */
+  readonly direction: Float32Array;
+}
+
+/** A gradient that is there, and its param. */
+interface Pair {
+  readonly param: ParamState;
+  readonly grad: Float32Array;
+  /** −1 where the optimizer maximizes. */
+  readonly sign: number;
+}
+
+/**
+ * SAM: wraps an optimizer, and steps by the gradient at the worst point nearby, so that training ends in flat minima.
+ *
+ * ```
+ * k = ρ/(‖g‖ + 1e-12), over all params;  g' = the gradient at w + k·g
+ * the optimizer's step from w, by g'
+ * adaptive: k = ρ/(‖|w|·g‖ + 1e-12);  g' at w + k·w²·g
+ * ```
+ * Each step takes two gradients. Call `firstStep` with the gradient at w: the params climb. Compute the gradient there,
+ * and call `secondStep` with it: the params are put back bit by bit, and the optimizer steps. Or give `grads` and call
+ * `step` with a closure that fills them. Between the two, the optimizer's own `step` is an error.
+ *
+ * The copy of the params costs one array per param, two with `adaptive`. A `null` gradient leaves its param where it is, and sparse gradients are
+ * rejected by `firstStep`. Options such as `clipNorm` act in the second step only; `maximize` climbs downhill.
+ *
+ * Options: `rho` (ρ, 0.05, [0, ∞)), `adaptive` (false), `grads` (for `step`).
+ *
+ * @typeParam O The class of the optimizer.
+ * @throws TypeError if `optimizer` is not an optimizer, for an unknown option or a wrong type; RangeError for rho out of
+ *   range
+ * @example
+ * ```ts
+ * import { SAM, SGD } from 'schuss';
+ * const w = new Float32Array([3, 4]), g = new Float32Array(2);
+ * const sam = new SAM(new SGD(w, { lr: 0.1 }), { rho: 0.05, grads: g });
+ * const loss = () => {
+ *   g.set(w); // the gradient of ‖w‖²/2
+ *   return (w[0]! ** 2 + w[1]! ** 2) / 2;
+ * };
+ * sam.step(loss); // the gradient at [3.03, 4.04]: w is [2.697, 3.596]
+ * ```
+ * @see Foret, Kleiner, Mobahi & Neyshabur 2021, Algorithm 1, https://arxiv.org/abs/2010.01412; adaptive: Kwon et al. 2021,
+ *   https://arxiv.org/abs/2102.11600
+ */
+// biome-ignore lint/suspicious/noExplicitAny: see AnyOptimizer
+export class SAM<O extends AnyOptimizer<any, any, any> = AnyOptimizer> {
+  readonly #inner: O;
+  readonly #rho: number;
+  readonly #adaptive: boolean;
+  readonly #grads: Parameters<O['step']>[0] | undefined;
+  readonly #engine: Engine = engine();
+  readonly #memory = new Map<ParamState, Memory>();
+  /** The params that have climbed; undefined between steps. */
+  #climbed: readonly ParamState[] | undefined;
+  #isInSecondStep = false;
+  readonly #removeHook: () => void;
+
+  constructor(optimizer: O, options: SAMOptions<Parameters<O['step']>[0]> = {}) {
+    if (!((optimizer as unknown) instanceof Optimizer)) throw notAnOptimizer(who, optimizer);
+    checkOptions(who, options, ['rho', 'adaptive', 'grads']);
+    const { rho = 0.05, adaptive = false, grads } = options as SAMOptions<Parameters<O['step']>[0]>;
+    this.#rho = checkNumber(who, 'rho', rho, '[0, inf)');
+    this.#adaptive = checkBoolean(who, 'adaptive', adaptive);
+    this.#grads = grads;
+    this.#inner = optimizer;
+    this.#removeHook = optimizer.registerStepPreHook(() => {
+      if (this.#climbed !== undefined && !this.#isInSecondStep)
+        throw typeError(
+          who,
+          'optimizer',
+          'a step between firstStep and secondStep',
+          'secondStep',
+          'the params have climbed',
+        );
+    });
+  }
+
+  /** The base optimizer. */
+  get optimizer(): O {
+    return this.#inner;
+  }
+
+  /** Param groups of the base optimizer. */
+  get paramGroups(): O['paramGroups'] {
+    return this.#inner.paramGroups;
+  }
+
+  /** Learning rate of the base optimizer. */
+  get lr(): number {
+    return this.#inner.lr;
+  }
+
+  set lr(value: number | Schedule) {
+    this.#inner.lr = value;
+  }
+
+  /** Applied steps of the base optimizer. */
+  get stepCount(): number {
+    return this.#inner.stepCount;
+  }
+
+  /** Skipped steps of the base optimizer. */
+  get skippedSteps(): number {
+    return this.#inner.skippedSteps;
+  }
+
+  /** Moving averages of the params, kept by the base optimizer. @throws as the base optimizer does */
+  get emaParams(): O['emaParams'] {
+    return this.#inner.emaParams;
+  }
+
+  /** Adds a param group to the base optimizer. @throws as the base optimizer does, and between the two steps */
+  addParamGroup(group: Parameters<O['addParamGroup']>[0]): void {
+    this.#checkAtRest();
+    this.#inner.addParamGroup(group);
+  }
+
+  /**
+   * Moves the params to the worst point nearby. The next call must be {@link secondStep}, with the gradients there.
+   *
+   * @param grads The gradients at the params, as the optimizer takes them; no sparse ones.
+   * @param options `gradScale` multiplies every gradient. Default 1.
+   * @returns The norm that the climb was divided by.
+   * @throws TypeError, RangeError for gradients that do not fit, or if the params have climbed. Nothing has changed then.
+   */
+  firstStep(grads: Parameters<O['step']>[0], options: StepOptions = {}): { readonly gradNorm: number } {
+    this.#checkAtRest();
+    checkOptions(`${who}.firstStep`, options, ['gradScale']);
+    const scale = checkFloat(who, 'gradScale', options.gradScale ?? 1);
+    const pairs = this.#read(grads, 'SAM needs the norm of the whole gradient');
+    let sum = 0;
+    for (const { param, grad } of pairs) {
+      const { before, direction } = this.#memoryOf(param);
+      copyInto(before, param.data);
+      if (this.#adaptive) multiplyByAbs(before, grad, direction);
+      sum += this.#engine.sumSquares(this.#adaptive ? direction : grad);
+    }
+    const gradNorm = Math.sqrt(sum) * Math.abs(scale);
+    const k = (this.#rho / (gradNorm + 1e-12)) * scale;
+    for (const { param, grad, sign } of pairs) {
+      const { before, direction } = this.#memoryOf(param);
+      if (this.#adaptive) multiplyByAbs(before, direction, direction);
+      this.#engine.linalg.axpby(1, before, sign * k, this.#adaptive ? direction : grad, floatsOf(param.data));
+    }
+    this.#climbed = pairs.map(({ param }) => param);
+    return { gradNorm };
+  }
+
+  /**
+   * Puts the params back and steps the optimizer.
+   *
+   * @param grads The gradients at the point that {@link firstStep} has climbed to.
+   * @param options As for the optimizer's `step`.
+   * @returns What the optimizer's `step` returns.
+   * @throws TypeError without a `firstStep` before; otherwise as the optimizer's `step`. The params are back then.
+   */
+  secondStep(grads: Parameters<O['step']>[0], options?: StepOptions): StepResult {
+    if (this.#climbed === undefined)
+      throw typeError(`${who}.secondStep`, 'this', 'params that have not climbed', 'firstStep(grads) before');
+    return this.#descend(() => this.#inner.step(grads, options));
+  }
+
+  /**
+   * A whole step. Calls the closure twice: it fills the `grads` given at construction and returns the loss.
+   *
+   * @returns What the optimizer's `step` returns, and the loss at the params before the step.
+   * @throws TypeError without `grads`, for a closure that is no function or returns no number; otherwise as
+   *   {@link firstStep} and {@link secondStep}, and what the closure throws. The params are back then.
+   */
+  step(closure: () => number): StepResult & { readonly loss: number } {
+    const method = `${who}.step`;
+    checkFunction(method, 'closure', closure, 'a function that fills the gradients and returns the loss');
+    if (this.#grads === undefined)
+      throw typeError(
+        method,
+        'grads',
+        'undefined',
+        'the option grads',
+        'the closure fills them; or call firstStep and secondStep',
+      );
+    this.#checkAtRest();
+    const loss = lossOf(method, closure());
+    this.firstStep(this.#grads);
+    try {
+      lossOf(method, closure());
+    } catch (error) {
+      this.#descend(() => undefined);
+      throw error;
+    }
+    return { ...this.secondStep(this.#grads), loss };
+  }
+
+  /** A copy of the state of the base optimizer. @throws TypeError between the two steps */
+  stateDict(): SAMState {
+    this.#checkAtRest();
+    return { version: 1, optimizer: who, inner: this.#inner.stateDict() };
+  }
+
+  /** Loads a state that {@link stateDict} returned. @throws TypeError, RangeError; nothing has changed then */
+  loadStateDict(dict: SAMState, options?: LoadOptions): void {
+    this.#checkAtRest();
+    checkOptions(`${who}.loadStateDict`, dict, ['version', 'optimizer', 'inner']);
+    const { version, optimizer, inner } = dict as unknown as SAMState;
+    if (version !== 1 || optimizer !== who)
+      throw typeError(`${who}.loadStateDict`, 'dict', show(optimizer), 'what stateDict() of a SAM returned');
+    this.#inner.loadStateDict(inner, options);
+  }
+
+  /** Puts the params back if they have climbed, drops the copies, and disposes of the base optimizer. */
+  dispose(): void {
+    if (this.#climbed !== undefined) this.#descend(() => undefined);
+    this.#removeHook();
+    this.#memory.clear();
+    this.#inner.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  /** The class, its options, and the base optimizer. */
+  toString(): string {
+    this.#inner.stepCount; // throws after `dispose`
+    return this[inspect]();
+  }
+
+  /** What console.log prints. It does not throw after `dispose`. @internal */
+  [inspect](): string {
+    return print(who, { rho: this.#rho, adaptive: this.#adaptive, optimizer: this.#inner });
+  }
+
+  #checkAtRest(): void {
+    if (this.#climbed !== undefined)
+      throw typeError(who, 'this', 'params that have climbed', 'secondStep(grads) first');
+  }
+
+  /** The gradients that are not null, checked. */
+  #read(grads: Parameters<O['step']>[0], reason: string): Pair[] {
+    const { stepper, store } = partsOf(this.#inner as unknown as Optimizer);
+    return stepper.exclusively(() => {
+      stepper.checkNoPendingStep();
+      const gradients = new Gradients(store, reason);
+      const read: ReadGrad[] = [];
+      gradients.read(grads, read);
+      gradients.checkAgain(read);
+      store.checkParams();
+      return store.groups.flatMap(({ settings, begin, end }) =>
+        store.params.slice(begin, end).flatMap((param, i): Pair[] => {
+          const grad = read[begin + i] as Float32Array | null;
+          if (grad === null) return [];
+          checkApart(who, extentOf(store.engine, grad, store.structure.gradPath(param)), store.extents);
+          return [{ param, grad: floatsOf(grad), sign: settings.resolved['maximize'] ? -1 : 1 }];
+        }),
+      );
+    });
+  }
+
+  #memoryOf(param: ParamState): Memory {
+    let memory = this.#memory.get(param);
+    if (memory === undefined) {
+      const { length } = param;
+      memory = { before: this.#engine.zeros(length), direction: this.#engine.zeros(this.#adaptive ? length : 0) };
+      this.#memory.set(param, memory);
+    }
+    return memory;
+  }
+
+  /** Puts the params back, then runs `step`. */
+  #descend<T>(step: () => T): T {
+    for (const param of this.#climbed ?? []) copyInto(param.data, this.#memoryOf(param).before);
+    this.#isInSecondStep = true;
+    try {
+      return step();
+    } finally {
+      this.#isInSecondStep = false;
+      this.#climbed = undefined;
+    }
+  }
+}
+
+/** out = |w|·g, in float32 */
+function multiplyByAbs(w: Float32Array, g: Float32Array, out: Float32Array): void {
+  for (let i = 0; i < w.length; i++) out[i] = Math.abs(w[i]!) * g[i]!;
+}
+
+function lossOf(method: string, loss: unknown): number {
+  if (typeof loss !== 'number')
+    throw typeError(method, 'closure', `a closure that returned ${show(loss)}`, 'the loss, a number');
+  return loss;
+}

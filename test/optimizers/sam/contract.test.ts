@@ -1,0 +1,124 @@
+import { describe, expect, test } from 'vitest';
+import { Adam, Lookahead, SAM, SGD } from '../../../lib/index.js';
+
+const w0 = [3, 4, 0.1];
+
+function rig(options: object = {}) {
+  const w = Float32Array.from(w0);
+  const g = new Float32Array(3);
+  const base = new Adam(w, { lr: 0.1, ...options });
+  const sam = new SAM(base, { rho: 0.5, grads: g });
+  return { w, g, base, sam };
+}
+
+test('step calls the closure twice and gives the steps of firstStep and secondStep', () => {
+  const [a, b] = [rig(), rig()];
+  let calls = 0;
+  for (let s = 0; s < 3; s++) {
+    const { loss, applied } = a.sam.step(() => {
+      calls++;
+      a.g.set(a.w);
+      return a.w[0]!;
+    });
+    expect([loss > 0, applied]).toEqual([true, true]);
+    b.sam.firstStep(b.w.slice());
+    b.sam.secondStep(b.w.slice());
+  }
+  expect(calls).toBe(6);
+  expect(a.w).toEqual(b.w);
+  expect(a.sam.stateDict()).toEqual(b.sam.stateDict());
+  expect(a.sam.stepCount).toBe(3);
+});
+
+test('the params are put back bit by bit, and the base steps from there', () => {
+  const { w, sam, base } = rig();
+  const twin = Float32Array.from(w0);
+  const plain = new Adam(twin, { lr: 0.1 });
+  const second = Float32Array.of(0.3, -0.1, 1e-3);
+  sam.firstStep(Float32Array.of(1e-30, 2, -3));
+  expect(w).not.toEqual(Float32Array.from(w0));
+  sam.secondStep(second);
+  plain.step(second);
+  expect(w).toEqual(twin);
+  expect(base.stateDict()).toEqual(plain.stateDict());
+});
+
+test('a null gradient leaves its param, and gradScale and maximize turn the climb', () => {
+  const [a, b] = [Float32Array.of(1, 2), Float32Array.of(3)];
+  const sam = new SAM(new SGD([{ params: a, maximize: true }, { params: b }], { lr: 1 }), { rho: 5 });
+  expect(sam.firstStep([Float32Array.of(3, 4), null], { gradScale: 2 }).gradNorm).toBe(10);
+  expect([Array.from(a), Array.from(b)]).toEqual([[-2, -2], [3]]);
+  sam.secondStep([null, Float32Array.of(1)]);
+  expect([Array.from(a), Array.from(b)]).toEqual([[1, 2], [2]]);
+});
+
+test('between the two steps, everything else is an error, and the params climb once', () => {
+  const { w, sam, base } = rig();
+  const g = Float32Array.of(1, 1, 1);
+  expect(() => sam.secondStep(g)).toThrow(
+    'SAM.secondStep: this: params that have not climbed, expected firstStep(grads) before',
+  );
+  sam.firstStep(g);
+  const climbed = w.slice();
+  expect(() => base.step(g)).toThrow(TypeError);
+  for (const action of [
+    () => sam.firstStep(g),
+    () => sam.stateDict(),
+    () => sam.step(() => 1),
+    () => sam.addParamGroup({ params: new Float32Array(1) } as never),
+  ])
+    expect(action).toThrow('SAM: this: params that have climbed, expected secondStep(grads) first');
+  expect(w).toEqual(climbed);
+  sam.secondStep(g);
+  expect(base.stepCount).toBe(1);
+  base.step(g); // allowed again
+});
+
+describe('bad input', () => {
+  test('is refused before anything changes', () => {
+    const { w, sam } = rig();
+    const sparse = { rows: Int32Array.of(0), values: Float32Array.of(1) };
+    for (const grads of [new Float32Array(2), 'x', w, sparse])
+      expect(() => sam.firstStep(grads as never), String(grads)).toThrow(/expected/);
+    expect(() => sam.firstStep(new Float32Array(3), { gradScale: Number.NaN })).toThrow(RangeError);
+    expect(w).toEqual(Float32Array.from(w0));
+    expect(() => new SAM({} as never)).toThrow(TypeError);
+    expect(() => new SAM(new Lookahead(new SGD(w, { lr: 1 })) as never)).toThrow(TypeError);
+    expect(() => new SAM(new SGD(w, { lr: 1 }), { rho: -1 })).toThrow('SAM: rho: -1, expected [0, inf)');
+    expect(() => new SAM(new SGD(w, { lr: 1 }), { roh: 1 } as never)).toThrow('rho');
+    expect(() => new SAM(new SGD(w, { lr: 1 })).step(() => 1)).toThrow('SAM.step: grads: undefined');
+  });
+
+  test('and errors of the second step leave the params where they were', () => {
+    const { w, sam, g } = rig();
+    sam.firstStep(Float32Array.of(1, 2, 3));
+    expect(() => sam.secondStep(new Float32Array(2))).toThrow(RangeError);
+    expect(w).toEqual(Float32Array.from(w0));
+    let calls = 0;
+    const fails = (): number => {
+      g.fill(1);
+      if (++calls === 2) throw new Error('no');
+      return 1;
+    };
+    expect(() => sam.step(fails)).toThrow('no');
+    expect(w).toEqual(Float32Array.from(w0));
+    expect(sam.stepCount).toBe(0);
+    expect(() => sam.step(() => 'x' as never)).toThrow(TypeError);
+  });
+});
+
+test('it saves and loads the state of the base, prints both, and disposes of it', () => {
+  const [a, b] = [rig(), rig()];
+  for (let s = 0; s < 2; s++) a.sam.step(() => a.g.fill(1).length);
+  b.w.set(a.w);
+  b.sam.loadStateDict(structuredClone(a.sam.stateDict()));
+  for (const { sam, g } of [a, b]) sam.step(() => g.fill(0.5).length);
+  expect(b.w).toEqual(a.w);
+  expect(() => a.sam.loadStateDict({ version: 1, optimizer: 'Adam' } as never)).toThrow(TypeError);
+  expect(String(a.sam)).toMatch(/^SAM \(\n {2}rho: 0\.5\n/);
+  const before = a.w.slice();
+  a.sam.firstStep(Float32Array.of(1, 1, 1));
+  a.sam.dispose();
+  expect(a.w).toEqual(before);
+  expect(() => a.sam.stepCount).toThrow(TypeError);
+});
