@@ -1,9 +1,12 @@
-import { isMainThread, workerData } from 'node:worker_threads';
+import { workerData } from 'node:worker_threads';
 import { rangeError, show } from '../check/errors.js';
 import { checkNumber, checkOneOf, checkOptions } from '../check/options.js';
+import { exitedEarly } from './exit.js';
+import { seatOf } from './launch/seat.js';
 import { mpiLauncher } from './mpi-launcher.js';
 import { OwnWorld } from './own-world.js';
 import { SingleTransport } from './single.js';
+import { ThreadTransport } from './threads/thread-transport.js';
 import type { Transport } from './transport.js';
 import type { World } from './world.js';
 
@@ -66,17 +69,27 @@ async function start(name: (typeof transports)[number], timeout: number): Promis
   const transport = await connect(name);
   const { rank, size, localRank, localSize } = transport;
   Object.assign(process.env, { RANK: rank, WORLD_SIZE: size, LOCAL_RANK: localRank, LOCAL_WORLD_SIZE: localSize });
-  return new OwnWorld(transport, timeout);
+  const world = new OwnWorld(transport, timeout);
+  if (transport instanceof ThreadTransport) closeAtEnd(world, transport);
+  return world;
+}
+
+/** The natural end of the script closes the world. An exit with 0 before that would look like a success. */
+function closeAtEnd(world: OwnWorld, transport: ThreadTransport): void {
+  process.on('beforeExit', () => void world.leave());
+  process.on('exit', (code) => {
+    if (code === 0 && !transport.isClosed && transport.broken === undefined) process.exitCode = exitedEarly;
+  });
 }
 
 const howToLaunch = 'run npx schuss launch -n 4 script.mjs';
 
 async function connect(name: (typeof transports)[number]): Promise<Transport> {
-  const isLaunched = !isMainThread && (workerData as { schuss?: unknown } | null)?.schuss !== undefined;
   if (name === 'single') return new SingleTransport();
-  if (name === 'workers' || (name === 'auto' && isLaunched)) {
-    throw new Error(`init: transport "workers": this process has no launcher; ${howToLaunch}`);
-  }
+  const seat = seatOf(workerData);
+  if (seat !== undefined && name !== 'mpi') return new ThreadTransport(seat.buffers, seat.rank);
+  if (name === 'workers')
+    throw new Error(`init: transport "workers": the launcher of schuss did not start this process; ${howToLaunch}`);
   const launcher = mpiLauncher(process.env);
   if (name === 'mpi' || launcher !== undefined) {
     const why = launcher === undefined ? 'transport "mpi"' : `${launcher} launched this process`;

@@ -11,7 +11,7 @@ export const bytesOf = (type: Type): number => constructors[type].BYTES_PER_ELEM
 
 /** An array over memory, from a byte on. */
 export function numbersAt(type: Type, buffer: ArrayBufferLike, byteOffset: number, length: number): Numbers {
-  return new constructors[type](buffer, byteOffset, length);
+  return new constructors[type](buffer as ArrayBuffer, byteOffset, length); // the types of one constructor lack shared memory
 }
 
 /** The part of an array from `begin` to `end`. Unlike `subarray`, user code cannot override it. */

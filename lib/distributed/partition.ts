@@ -24,6 +24,6 @@ function mix(x: number): number {
 /** An integer in [0, 2³²). A permutation of the ranks for each base, so no two ranks have the same. */
 export function rankSeed(base: number, rank: number): number {
   const high = Math.floor(base / 2 ** 32);
-  const start = mix(mix(high) ^ (base | 0));
+  const start = mix(mix(high + 1) ^ (base | 0));
   return mix(start + Math.imul(rank, 0x9e3779b9)) >>> 0;
 }

@@ -78,15 +78,16 @@ export interface Header {
 /** Whether the ranks bring bytes of any length. */
 const isObject = (kind: Kind): boolean => kind === 'broadcastObject' || kind === 'allGatherObject';
 
-/** Each part of a header, as an error prints it, in the order of comparison. */
-function parts({ kind, type, length, op, root }: Header): string[] {
-  return [
-    kind === 'leave' ? 'close' : kind,
-    isObject(kind) ? '' : type,
-    isObject(kind) ? '' : `length ${length}`,
-    op === undefined ? '' : `op "${op}"`,
-    root === undefined ? '' : `root ${root}`,
-  ];
+/** Kinds that agree: a script may end by close() on one rank and naturally on another. */
+const agreed = (kind: Kind): Kind => (kind === 'leave' ? 'close' : kind);
+
+/** The first part in which two headers differ, as an error prints it for each. */
+function difference(a: Header, b: Header): [string, string] | undefined {
+  if (agreed(a.kind) !== agreed(b.kind)) return [agreed(a.kind), agreed(b.kind)];
+  if (!isObject(a.kind) && a.type !== b.type) return [a.type, b.type];
+  if (!isObject(a.kind) && a.length !== b.length) return [`length ${a.length}`, `length ${b.length}`];
+  if (a.op !== b.op) return [`op "${a.op}"`, `op "${b.op}"`];
+  return a.root === b.root ? undefined : [`root ${a.root}`, `root ${b.root}`];
 }
 
 /**
@@ -94,14 +95,11 @@ function parts({ kind, type, length, op, root }: Header): string[] {
  * 3 length 99`. It compares each rank with rank 0, so it is the same everywhere.
  */
 export function disagreement(number: number, headers: readonly Header[]): RangeError | undefined {
-  const first = parts(headers[0] as Header);
-  for (let rank = 1; rank < headers.length; rank++) {
-    const other = parts(headers[rank] as Header);
-    const at = first.findIndex((part, i) => part !== other[i]);
-    if (at >= 0)
-      return new RangeError(
-        `World: ${first[0]} #${number}: rank 0 ${first[at] || 'none'}, rank ${rank} ${other[at] || 'none'}`,
-      );
+  const first = headers[0] as Header;
+  for (const [rank, header] of headers.entries()) {
+    const [ours, theirs] = difference(first, header) ?? [];
+    if (ours !== undefined)
+      return new RangeError(`World: ${agreed(first.kind)} #${number}: rank 0 ${ours}, rank ${rank} ${theirs}`);
   }
   return undefined;
 }

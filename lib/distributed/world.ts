@@ -47,7 +47,6 @@ export interface SyncOptions {
  * const world = await init();
  * const losses = await world.allReduce(Float64Array.of(0.5), { op: 'mean' });
  * console.log(`rank ${world.rank} of ${world.size}: mean loss ${losses[0]}`);
- * await world.close();
  * ```
  */
 export interface World {
