@@ -1,3 +1,10 @@
+export {
+  DataParallel,
+  type DataParallelOptions,
+  type DataParallelResult,
+  type DataParallelStepOptions,
+  type MicroBatchOptions,
+} from './data-parallel.js';
 export { RankError, TimeoutError } from './errors.js';
 export { type InitOptions, init } from './init.js';
 export { type RunWorkersOptions, runWorkers } from './launch/run-workers.js';
