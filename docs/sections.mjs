@@ -15,6 +15,7 @@ export const guide = [
   'schedules',
   'checkpoints',
   'server',
+  'distributed',
   'from-pytorch',
   'from-tensorflowjs',
   'from-keras',

@@ -3,7 +3,7 @@ import { guide, load, optimizerPages, order } from './sections.mjs';
 
 export default {
   name: 'schuss',
-  entryPoints: ['../lib/index.mts', '../lib/tfjs/index.mts', '../lib/rows/index.mts'],
+  entryPoints: ['../lib/index.mts', '../lib/tfjs/index.mts', '../lib/rows/index.mts', '../lib/distributed/index.mts'],
   tsconfig: '../tsconfig.json',
   readme: '../README.md',
   projectDocuments: [

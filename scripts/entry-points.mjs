@@ -33,7 +33,7 @@ ${getters.join('')}
 0 && (module.exports = ${list(names)});
 `,
 );
-for (const entry of ['index', 'tfjs/index', 'rows/index']) {
+for (const entry of ['index', 'tfjs/index', 'rows/index', 'distributed/index']) {
   const exported = Object.keys(require(`./${entry}.js`)).sort();
   writeFileSync(`dist/${entry}.mjs`, `export ${list(exported)} from './index.js';\n`);
 }

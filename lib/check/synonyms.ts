@@ -91,6 +91,10 @@ export const synonyms: Readonly<Record<string, readonly string[]>> = {
   slowstepsize: ['alpha'],
   normtype: ['p'],
   ord: ['p'],
+  // Distributed
+  backend: ['transport'],
+  reduceop: ['op'],
+  src: ['root'],
   // Ensembles and checkpoints
   t: ['temperature'],
   numclasses: ['classes'],

@@ -1,6 +1,9 @@
 import { isProxy } from 'node:util/types';
 import { rangeError, show, typeError } from './errors.js';
 
+/** Arrays that the library reads or moves. */
+type AnyNumbers = Float32Array | Float64Array | Int32Array | Uint32Array | Uint8Array;
+
 const typedArrayPrototype = Object.getPrototypeOf(Float32Array.prototype) as object;
 // The getters are captured once, and the functions below call these, so that properties that user code defines on an
 // array have no effect.
@@ -13,7 +16,7 @@ const bufferOfAny = Object.getOwnPropertyDescriptor(typedArrayPrototype, 'buffer
   this: unknown,
 ) => ArrayBufferLike;
 
-export function bufferOf(array: Float32Array | Int32Array | Uint32Array): ArrayBufferLike {
+export function bufferOf(array: AnyNumbers): ArrayBufferLike {
   return bufferOfAny.call(array);
 }
 
@@ -21,12 +24,12 @@ const byteOffsetOfAny = Object.getOwnPropertyDescriptor(typedArrayPrototype, 'by
   this: unknown,
 ) => number;
 
-export function byteOffsetOf(array: Float32Array | Int32Array | Uint32Array): number {
+export function byteOffsetOf(array: AnyNumbers): number {
   return byteOffsetOfAny.call(array);
 }
 
 /** Current length of a typed array. 0 if its buffer was detached, or shrunk so that the array is out of bounds. */
-export function lengthOf(array: Float32Array | Float64Array | Int32Array | Uint32Array): number {
+export function lengthOf(array: AnyNumbers): number {
   return lengthOfAny.call(array);
 }
 
@@ -69,7 +72,7 @@ export function isFloat32(value: unknown): value is Float32Array {
 const keysOfAny = Float32Array.prototype.keys;
 
 /** Whether an array has lost its memory: its buffer was detached, or shrunk so that the array is out of bounds. */
-export function isDetached(array: Float32Array | Int32Array | Uint32Array): boolean {
+export function isDetached(array: AnyNumbers): boolean {
   if (lengthOf(array) !== 0) return false;
   try {
     keysOfAny.call(array); // refuses exactly such arrays

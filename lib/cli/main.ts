@@ -7,6 +7,7 @@ const { version } = require('../../package.json') as { version: string };
 const program = new Command('schuss')
   .description('Optimizers for training neural networks from Node.')
   .version(version)
+  .enablePositionalOptions()
   .showHelpAfterError('(schuss --help lists the commands)');
 
 program
@@ -41,6 +42,30 @@ program
     const { bench } = await import('./bench.js');
     console.log(bench(options));
   });
+
+program
+  .command('launch')
+  .description('run a training script on several ranks: worker threads, or the processes of another launcher after --')
+  .usage('-n <ranks> [options] <script> [args...]\n       schuss launch [options] -- <command> [args...]')
+  .argument('<script or command...>')
+  .option('-n, --ranks <ranks>', 'number of ranks, one worker thread each')
+  .option('--restart <times>', 'start the job again after a failure, at most so many times (default: 0)')
+  .option('--timeout <ms>', 'default deadline of a collective (default: 600000)')
+  .option('--grace <ms>', 'time from SIGINT or SIGTERM to the end of the job (default: 3000)')
+  .passThroughOptions()
+  .addHelpText(
+    'after',
+    '\nExamples:\n  schuss launch -n 4 train.mjs --epochs 10\n  schuss launch --restart 3 -- mpirun -np 8 node train.mjs',
+  )
+  .action(async (words: string[], options: import('./launch.js').LaunchOptions) => {
+    const { launch } = await import('./launch.js');
+    process.exitCode = await launch(words, isAfterDashes(words), options);
+  });
+
+/** Whether \`--\` stands right before the words that are not options. */
+function isAfterDashes(words: readonly string[]): boolean {
+  return process.argv[process.argv.length - words.length - 1] === '--';
+}
 
 program.parseAsync().catch((error: unknown) => {
   // A user's mistake needs no stack; a bug does.

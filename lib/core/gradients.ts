@@ -1,14 +1,5 @@
-import { rangeError, show, typeError } from '../check/errors.js';
-import {
-  checkFloat32,
-  checkLength,
-  checkRows,
-  firstBadRow,
-  floatsOf,
-  isFloat32,
-  isSigned,
-  lengthOf,
-} from '../check/typed-array.js';
+import { rangeError, typeError } from '../check/errors.js';
+import { checkFloat32, checkLength, firstBadRow, floatsOf, isFloat32, lengthOf } from '../check/typed-array.js';
 import type { Plan, Rows } from '../engine/engine.js';
 import { isPinned, notPinned } from '../engine/memory.js';
 import { checkApart, disjoint, type Extent, extentOf, overlapping, union } from './extents.js';
@@ -16,8 +7,7 @@ import type { ParamState } from './param-state.js';
 import type { ParamStore } from './param-store.js';
 import { isSparseGrad } from './params.js';
 import { type ReadGrad, ReadSparseGrad } from './read-grad.js';
-
-const maxSignedRows = 2 ** 31;
+import { badRow, checkSparseGrad } from './sparse-grad.js';
 
 /**
  * Reads and checks the gradients of a step and registers them in the plan. An array seen before is not checked again.
@@ -177,30 +167,11 @@ export class Gradients {
     checkLength(name, path, grad, param.length, typeof param.key === 'string' ? param.key : undefined);
   }
 
-  #checkSparse(param: ParamState, path: string, { rows, values }: ReadSparseGrad): void {
+  #checkSparse(param: ParamState, path: string, grad: ReadSparseGrad): void {
     const { name } = this.#store;
     const reason = this.#denseOnly ?? this.#store.denseOnlyBecause(param);
     if (reason !== undefined) throw typeError(name, path, 'a sparse gradient', 'a Float32Array or null', reason);
-    checkRows(name, `${path}.rows`, rows);
-    checkFloat32(name, `${path}.values`, values);
-    const [count, length] = [lengthOf(rows), lengthOf(values)];
-    const refuse = (given: string, expected: string): RangeError => rangeError(name, `${path}.values`, given, expected);
-    if (count === 0 ? length > 0 : length === 0 || length % count !== 0)
-      throw refuse(`length ${length}`, count === 0 ? '0, as of rows' : `a multiple of ${count}, the length of rows`);
-    if (count === 0) return;
-    const size = length / count;
-    if (param.shape !== undefined && size !== param.columns)
-      throw refuse(`rows of ${size}`, `${param.columns}, the columns of ${param.path}`);
-    if (param.length % size !== 0)
-      throw refuse(`rows of ${size}`, `a divisor of ${param.length}, the length of ${param.path}`);
-    // The addon reads row numbers as unsigned: a negative one exceeds the row count, unless there are this many rows.
-    if (param.length / size > maxSignedRows && isSigned(rows))
-      throw typeError(
-        name,
-        `${path}.rows`,
-        show(rows),
-        `a Uint32Array for the ${param.length / size} rows of ${param.path}`,
-      );
+    checkSparseGrad(name, path, param, grad);
   }
 
   /** Registers a dense gradient. Returns whether it is apart from all params: then no error needs its extent. */
@@ -229,8 +200,4 @@ export class Gradients {
 /** Whether the plan has this gradient already. */
 function isKnown(param: ParamState, grad: ReadGrad): boolean {
   return grad !== null && grad === param.grad && (!(grad instanceof ReadSparseGrad) || grad.isRegistered);
-}
-
-function badRow(who: string, path: string, rows: Rows, position: number, limit: number): RangeError {
-  return rangeError(who, `${path}.rows[${position}]`, show(rows[position]), `an integer in [0, ${limit})`);
 }

@@ -1,54 +1,64 @@
-import { rangeError, show } from '../check/errors.js';
-import { checkInteger, checkOptions } from '../check/options.js';
-import { checkFloat32, checkLength, copyInto, floatsOf, lengthOf } from '../check/typed-array.js';
+import { rangeError } from '../check/errors.js';
+import { checkFloat, checkOneOf, checkOptions } from '../check/options.js';
+import { checkLength, firstBadRow, isFloat32, lengthOf } from '../check/typed-array.js';
 import { collect } from '../core/collect.js';
 import { type Extent, extentOf } from '../core/extents.js';
-import type { Grads, Tensor } from '../core/params.js';
+import { type Grads, isSparseGrad, type SparseGrad } from '../core/params.js';
 import type { AnyParams, GivenAny, GradsOf, IsOpen, TreeOf } from '../core/params-of.js';
 import { inspect, print, printedParams } from '../core/print.js';
+import { type ReadGrad, ReadSparseGrad } from '../core/read-grad.js';
+import { badRow, checkSparseGrad } from '../core/sparse-grad.js';
 import { checkNotInFlight } from '../core/step-queue.js';
 import { Structure } from '../core/structure.js';
 import { engine } from '../engine/backend.js';
-import { copyFloats } from '../engine/memory.js';
+import { GradSum, type SumOrder } from './grad-sum.js';
+import { type GradAccumulatorState, loadGradSum, type Summed, saveGradSum } from './grad-sum-state.js';
 import { checkGrad } from './grads.js';
+
+export type { GradAccumulatorState };
 
 const who = 'GradAccumulator';
 
-/** Everything that a resumed run needs of a {@link GradAccumulator}: plain data that survives `structuredClone`. */
-export interface GradAccumulatorState {
-  readonly version: 1;
-  /** Number of calls of `add` since the last `reset`. */
-  readonly count: number;
-  /** The sum of each param, by its name or index; null without a gradient so far. */
-  readonly sums: { readonly [param: string]: Float32Array | null };
+/** Options of {@link GradAccumulator}. */
+export interface GradAccumulatorOptions<Order extends 'sequential' | 'tree' = 'sequential' | 'tree'> {
+  /**
+   * The order of the additions. `'sequential'`, the default: that of the calls. `'tree'`: sum i += sum i+d for d = 1, 2, 4,
+   * … and every i that is a multiple of 2d, which is the order of `DataParallel` in `schuss/distributed`.
+   */
+  readonly order?: Order | undefined;
+}
+
+/** Options of {@link GradAccumulator.add}. */
+export interface AddOptions {
+  /**
+   * Multiplies the gradients in float32, as the number of examples does where they are a mean. [0, inf), default 1. Gradients
+   * of weight 0 add nothing, even if they are NaN.
+   */
+  readonly weight?: number | undefined;
 }
 
 /** The sums, in the structure of the params; null for a param without a gradient. */
-type SumsOf<P> = IsOpen<P> extends true ? Grads : TreeOf<P, Float32Array | null>;
-
-/** The sum of one param's gradients. */
-interface Sum {
-  readonly tensor: Tensor;
-  readonly path: string;
-  readonly length: number;
-  readonly array: Float32Array;
-  /** Whether a gradient was added since the last reset. The first one overwrites the old sum. */
-  hasGrad: boolean;
-}
+type SumsOf<P, Order extends SumOrder> =
+  IsOpen<P> extends true ? Grads : TreeOf<P, Float32Array | null | (Order extends 'tree' ? SparseGrad : never)>;
 
 /**
  * Sums the gradients of several small batches, so that one step has the effect of a large batch.
  *
- * Formula: Σ g over the calls of `add` since the last `reset`, in float32. For the mean over the batches, pass
- * `gradScale: 1 / count` to the step; that costs no extra pass over the gradients.
+ * Formula: Σ weight·g over the calls of `add` since the last `reset`, in float32. For the mean over the batches, pass
+ * `gradScale: 1 / weight` to the step; that costs no extra pass over the gradients.
  *
  * A `null` gradient adds nothing. A param with only `null` gradients is also `null` in `grads`, so the step leaves it
  * and its state unchanged. The sums are arrays of the accumulator; the given gradients do not change.
  *
+ * With `order: 'tree'` a step has the bits of `DataParallel` with as many micro-batches, on any number of ranks. Then the
+ * gradients may be sparse: the values of a repeated row are summed in the order given, and then each row by the tree. It keeps
+ * up to log₂(count) + 1 arrays a param instead of one.
+ *
  * @param params the params of the optimizer, in any form that its constructor takes, or its `paramGroups`. Only their
  *   names and lengths are used.
- * @throws TypeError for anything that is not a param, or if only some params have names; RangeError for no params, or
- *   for a name used twice
+ * @param options `order` ('sequential'): {@link GradAccumulatorOptions}
+ * @throws TypeError for anything that is not a param, if only some params have names, or for an unknown option; RangeError
+ *   for no params, for a name used twice, or for an unknown order
  * @example
  * ```ts
  * import { Adam, GradAccumulator } from 'schuss';
@@ -58,125 +68,103 @@ interface Sum {
  * const sum = new GradAccumulator(params);
  * for (const x of [1, 2, 3, 4]) sum.add({ weight: new Float32Array([x, -x]), bias: new Float32Array([x]) });
  * sum.count; // 4
- * adam.step(sum.grads, { gradScale: 1 / sum.count });
+ * adam.step(sum.grads, { gradScale: 1 / sum.weight });
  * params.weight[1]; // 0.001
  * sum.reset();
  * ```
  */
-export class GradAccumulator<const P extends object = AnyParams> {
-  readonly #tensors: readonly Tensor[];
+export class GradAccumulator<const P extends object = AnyParams, Order extends 'sequential' | 'tree' = 'sequential'> {
   readonly #structure: Structure;
-  readonly #sums: readonly Sum[];
-  #count = 0;
+  readonly #params: readonly Summed[];
+  readonly #sum: GradSum;
 
-  constructor(params: GivenAny<P>) {
-    this.#tensors = collect(who, params).flatMap(({ tensors }) => tensors);
-    this.#structure = new Structure(who, this.#tensors);
-    const { allocate } = engine();
-    this.#sums = this.#tensors.map((tensor) => {
-      const length = lengthOf(tensor.data);
-      return { tensor, path: this.#structure.gradPath(tensor), length, array: allocate(length), hasGrad: false };
+  constructor(params: GivenAny<P>, options: GradAccumulatorOptions<Order> = {}) {
+    const tensors = collect(who, params).flatMap((group) => group.tensors);
+    checkOptions(who, options, ['order']);
+    const { order = 'sequential' } = options as GradAccumulatorOptions;
+    checkOneOf<SumOrder>(who, 'order', order, ['sequential', 'tree']);
+    this.#structure = new Structure(who, tensors);
+    this.#params = tensors.map((tensor) => {
+      return { tensor, path: this.#structure.gradPath(tensor), length: lengthOf(tensor.data) };
     });
+    const { allocate } = engine();
+    this.#sum = new GradSum(order, tensors.length, (param) => allocate(this.#params[param]!.length));
+    if (order === 'sequential') for (const param of this.#sum.params) param.arrayOf(0);
   }
 
   /**
    * Adds the gradients of one batch.
    *
    * @param grads one gradient for each param, in the structure of the params. They do not change. `null` adds nothing.
-   * @throws TypeError for another structure, a wrong type, a sparse gradient, a detached buffer or memory of a pending
-   *   step; RangeError for another length or count. Nothing is added then.
+   * @param options `weight` (1, [0, ∞)): {@link AddOptions}
+   * @throws TypeError for another structure, a wrong type, a sparse gradient in the order of the calls, a detached buffer or
+   *   memory of a pending step; RangeError for another length or count, a row number or weight out of range, or sparse and
+   *   dense gradients of one param. Nothing is added then.
    */
-  add(grads: GradsOf<P>): void {
+  add(grads: GradsOf<P>, options: AddOptions = {}): void {
+    checkOptions(who, options, ['weight']);
+    const { weight = 1 } = options as AddOptions;
+    checkFloat(who, 'weight', weight, '[0, inf)');
     const given: unknown[] = [];
     this.#structure.read(grads, given);
-    const arrays = this.#sums.map(({ tensor: { key }, path, length, array }, i) => {
-      checkLength(who, `the sum of ${path}`, array, length);
-      const grad = checkGrad(who, path, given[i]);
-      if (grad !== null) checkLength(who, path, grad, length, typeof key === 'string' ? key : undefined);
-      return grad;
-    });
+    const read = this.#params.map((_, i) => this.#read(i, given[i]));
     checkNotInFlight(who, () => [
       ...this.#extents(),
-      ...this.#sums.flatMap(({ path }, i) => (arrays[i] ? [extentOf(engine(), arrays[i], path)] : [])),
+      ...read.flatMap((grad, i) => {
+        const array = grad === null || isFloat32(grad) ? grad : grad.values;
+        return array === null ? [] : [extentOf(engine(), array, this.#params[i]!.path)];
+      }),
     ]);
-    for (const [i, sum] of this.#sums.entries()) {
-      const grad = arrays[i];
-      if (grad === null || grad === undefined) continue;
-      if (sum.hasGrad) engine().add(floatsOf(sum.array), floatsOf(grad));
-      else copyInto(sum.array, grad);
-      sum.hasGrad = true;
-    }
-    this.#count++;
+    this.#sum.add(read, weight);
   }
 
   /**
-   * The sums, in the structure that `step` takes. The arrays are those of the accumulator, always the same;
-   * `clipGradNorm` may scale them in place. Read this property after the last `add`, because `add` can turn a `null`
-   * into an array.
+   * The sums, in the structure that `step` takes. The arrays are those of the accumulator. In the order of the calls they are
+   * always the same; `clipGradNorm` may scale them in place. Read this property after the last `add`, because `add` can
+   * turn a `null` into an array.
    */
-  get grads(): SumsOf<P> {
-    const values = this.#sums.map(({ array, hasGrad }) => (hasGrad ? array : null));
-    return this.#structure.assemble(values as Float32Array[]) as SumsOf<P>;
+  get grads(): SumsOf<P, Order> {
+    return this.#structure.assemble(this.#sum.totals as Float32Array[]) as SumsOf<P, Order>;
   }
 
   /** Number of calls of `add` since the last `reset`. */
   get count(): number {
-    return this.#count;
+    return this.#sum.count;
+  }
+
+  /** The sum of the weights since the last `reset`, in float64. */
+  get weight(): number {
+    return this.#sum.weight;
   }
 
   /** Starts a new sum. The arrays keep their contents until the next `add`. */
   reset(): void {
-    for (const sum of this.#sums) sum.hasGrad = false;
-    this.#count = 0;
+    this.#sum.reset();
   }
 
   /** Returns a copy of the sums and the count. */
   stateDict(): GradAccumulatorState {
-    const sums = this.#sums.map(({ tensor, path, length, array, hasGrad }) => {
-      checkLength(who, `the sum of ${path}`, array, length);
-      return [tensor.key, hasGrad ? copyFloats(engine(), array) : null];
-    });
-    return { version: 1, count: this.#count, sums: Object.fromEntries(sums) };
+    for (let i = 0; i < this.#params.length; i++) this.#checkMemory(i);
+    return saveGradSum(this.#params, this.#sum);
   }
 
   /**
    * Loads a state that {@link stateDict} returned. The sums are copied.
    *
-   * @throws TypeError for a wrong type or other names; RangeError for another version or length, or a count that is
+   * @throws TypeError for a wrong type or other names; RangeError for another version, order or length, or a count that is
    *   negative. Nothing has changed then.
    */
   loadStateDict(dict: GradAccumulatorState): void {
-    const where = `${who}.loadStateDict`;
-    checkOptions(where, dict, ['version', 'count', 'sums'] satisfies (keyof GradAccumulatorState)[]);
-    const { version, count, sums } = dict as Readonly<Record<string, unknown>>;
-    if (version !== 1) throw rangeError(where, 'version', show(version), '1');
-    const loadedCount = checkInteger(where, 'count', count, '[0, inf)');
-    checkOptions(
-      `${where}: sums`,
-      sums,
-      this.#tensors.map(({ key }) => String(key)),
-    );
-    const loaded = this.#sums.map(({ tensor: { key }, length }) => {
-      const path = `sums[${JSON.stringify(key)}]`;
-      const given = sums[key];
-      if (given === null) return null;
-      const sum = checkFloat32(where, path, given, 'a Float32Array or null');
-      checkLength(where, path, sum, length);
-      return copyFloats(engine(), sum); // copied now, because a getter that is read later may detach it
-    });
-    for (const { path, array, length } of this.#sums) checkLength(who, `the sum of ${path}`, array, length);
+    const load = loadGradSum(`${who}.loadStateDict`, this.#params, this.#sum, dict);
+    for (let i = 0; i < this.#params.length; i++) this.#checkMemory(i);
     checkNotInFlight(who, () => this.#extents());
-    for (const [i, sum] of this.#sums.entries()) {
-      const from = loaded[i] ?? null;
-      sum.hasGrad = from !== null;
-      if (from !== null) copyInto(sum.array, from);
-    }
-    this.#count = loadedCount;
+    load();
   }
 
   /** The class, the count, and the params by name and shape. */
   toString(): string {
-    return print(who, { count: this.#count, ...printedParams(this.#tensors) });
+    const order = this.#sum.order === 'tree' ? 'tree' : undefined;
+    return print(who, { count: this.count, order, ...printedParams(this.#params.map(({ tensor }) => tensor)) });
   }
 
   /** What console.log prints. @internal */
@@ -184,7 +172,43 @@ export class GradAccumulator<const P extends object = AnyParams> {
     return this.toString();
   }
 
+  /** Checks one gradient and the memory of its sum. */
+  #read(index: number, given: unknown): ReadGrad {
+    const { tensor, path, length } = this.#params[index]!;
+    this.#checkMemory(index);
+    if (this.#sum.order === 'tree' && given !== null && !isFloat32(given) && isSparseGrad(given))
+      return this.#readSparse(index, new ReadSparseGrad(given.rows, given.values));
+    const grad = checkGrad(who, path, given);
+    if (grad === null) return null;
+    checkLength(who, path, grad, length, typeof tensor.key === 'string' ? tensor.key : undefined);
+    if (this.#sum.params[index]!.sums.some((sum) => sum !== null && !isFloat32(sum)))
+      throw rangeError(who, path, 'a dense gradient', 'a sparse one, as before');
+    return grad;
+  }
+
+  #readSparse(index: number, grad: ReadSparseGrad): ReadSparseGrad {
+    const { tensor, path, length } = this.#params[index]!;
+    checkSparseGrad(who, path, { ...tensor, length }, grad);
+    const columns = lengthOf(grad.values) / lengthOf(grad.rows);
+    const bad = firstBadRow(grad.rows, length / columns);
+    if (bad >= 0) throw badRow(who, path, grad.rows, bad, length / columns);
+    for (const sum of this.#sum.params[index]!.sums) {
+      if (isFloat32(sum)) throw rangeError(who, path, 'a sparse gradient', 'a dense one, as before');
+      const before = sum === null ? Number.NaN : sum.values.length / sum.rows.length;
+      if (before !== columns && !Number.isNaN(before) && !Number.isNaN(columns))
+        throw rangeError(who, `${path}.values`, `rows of ${columns}`, `${before}, as before`);
+    }
+    return grad;
+  }
+
+  #checkMemory(index: number): void {
+    const { path, length } = this.#params[index]!;
+    for (const array of this.#sum.params[index]!.arrays) checkLength(who, `the sum of ${path}`, array, length);
+  }
+
   #extents(): Extent[] {
-    return this.#sums.map(({ path, array }) => extentOf(engine(), array, `the sum of ${path}`));
+    return this.#sum.params.flatMap(({ arrays }, i) =>
+      arrays.map((array) => extentOf(engine(), array, `the sum of ${this.#params[i]!.path}`)),
+    );
   }
 }

@@ -1,4 +1,9 @@
-export { GradAccumulator, type GradAccumulatorState } from './accumulate.js';
+export {
+  type AddOptions,
+  GradAccumulator,
+  type GradAccumulatorOptions,
+  type GradAccumulatorState,
+} from './accumulate.js';
 export { type ClipGradNormOptions, clipGradNorm, clipGradValue } from './clip.js';
 export { findNonFinite, type NonFinite } from './find-non-finite.js';
 export { type GradNormOptions, gradNorm } from './grad-norm.js';

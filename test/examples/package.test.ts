@@ -42,6 +42,8 @@ async function run(code: string): Promise<string[]> {
   if (/from 'schuss'/.test(code)) own['schuss'] = await import('../../lib/index.js');
   if (/from 'schuss\/tfjs'/.test(code)) own['schuss/tfjs'] = await import('../../lib/tfjs/index.js');
   if (/from 'schuss\/rows'/.test(code)) own['schuss/rows'] = await import('../../lib/rows/index.js');
+  if (/from 'schuss\/distributed'/.test(code))
+    own['schuss/distributed'] = await import('../../lib/distributed/index.js');
   // The body of an async function has no imports: they become requires.
   const { outputText } = ts.transpileModule(code, {
     compilerOptions: { module: ts.ModuleKind.CommonJS, target: ts.ScriptTarget.ES2022, esModuleInterop: true },

@@ -29,6 +29,7 @@ test('every example compiles', () => {
     paths: {
       schuss: [join(root, 'lib', 'index.mts')],
       'schuss/rows': [join(root, 'lib', 'rows', 'index.mts')],
+      'schuss/distributed': [join(root, 'lib', 'distributed', 'index.mts')],
       'schuss/tfjs': [join(root, 'lib', 'tfjs', 'index.mts')],
     },
   });

@@ -56,7 +56,7 @@ describe('content', () => {
   });
 
   test('the ES modules spell out the names that they export', () => {
-    for (const file of ['dist/index.mjs', 'dist/tfjs/index.mjs', 'dist/rows/index.mjs'])
+    for (const file of ['dist/index.mjs', 'dist/tfjs/index.mjs', 'dist/rows/index.mjs', 'dist/distributed/index.mjs'])
       expect(readFileSync(join(installed, file), 'utf8')).toMatch(
         /^export \{\n( {2}\w+,\n)+\} from '\.\/index\.js';\n$/,
       );

@@ -1,0 +1,115 @@
+// The process of the worker threads. The launcher starts it with an IPC channel, so that the end of either is known to the other.
+import { constants } from 'node:os';
+import { extname, join } from 'node:path';
+import { inspect } from 'node:util';
+import { Worker } from 'node:worker_threads';
+import { exitedEarly } from '../exit.js';
+import { Rendezvous } from '../threads/rendezvous.js';
+import { createShared, Shared, type SharedBuffers, Status, Word } from '../threads/shared.js';
+import { RankOutput } from './output.js';
+import type { Ending, Seat, ToHost } from './seat.js';
+
+/** Milliseconds that the other ranks get when one has failed. */
+const lastWords = 1000;
+
+class Host {
+  readonly #buffers: SharedBuffers;
+  readonly #shared: Shared;
+  readonly #rendezvous: Rendezvous;
+  readonly #uncaught = new Map<number, unknown>();
+  #running = 0;
+  #failure: Ending | undefined;
+
+  constructor(size: number) {
+    this.#buffers = createShared(size);
+    this.#shared = new Shared(this.#buffers);
+    this.#rendezvous = new Rendezvous(this.#shared);
+  }
+
+  start(script: string, argv: readonly string[]): void {
+    const { size } = this.#buffers;
+    this.#running = size;
+    for (let rank = 0; rank < size; rank++) {
+      const schussSeat: Seat = { rank, buffers: this.#buffers, script, argv };
+      const worker = new Worker(join(__dirname, `rank${extname(__filename)}`), {
+        workerData: { schussSeat },
+        env: {
+          ...process.env,
+          RANK: `${rank}`,
+          WORLD_SIZE: `${size}`,
+          LOCAL_RANK: `${rank}`,
+          LOCAL_WORLD_SIZE: `${size}`,
+        },
+      });
+      worker.on('error', (error) => this.#noteError(rank, error));
+      worker.on('exit', (code) => this.#ended(rank, code));
+    }
+  }
+
+  /** Tells the ranks that the launcher has got a signal. */
+  interrupt(signal: NodeJS.Signals): void {
+    Atomics.compareExchange(this.#shared.words, Word.interrupted, 0, constants.signals[signal]);
+    Atomics.notify(this.#shared.words, Word.interrupted);
+  }
+
+  #noteError(rank: number, error: unknown): void {
+    this.#uncaught.set(rank, error);
+    const stderr = new RankOutput(2, rank);
+    stderr.write(Buffer.from(inspect(error)));
+    stderr.flush();
+  }
+
+  #ended(rank: number, code: number): void {
+    this.#running--;
+    const status = this.#shared.status(rank);
+    const isClosed = status === Status.closed;
+    if (this.#uncaught.has(rank)) this.#fail(rank, code || 1, firstLine(this.#uncaught.get(rank)));
+    else if (code !== 0) this.#fail(rank, code, this.#reasonOf(rank, code, status));
+    else if (!isClosed) this.#rendezvous.break({ rank, exitCode: 0, reason: 'ended without taking part' });
+    if (this.#running === 0 || status === Status.aborted) this.#finish();
+  }
+
+  #reasonOf(rank: number, code: number, status: number): string {
+    const { broken } = this.#rendezvous;
+    if (
+      status === Status.aborted &&
+      broken !== undefined &&
+      'reason' in broken &&
+      (broken as { rank?: number }).rank === rank
+    )
+      return String(broken.reason);
+    if (code === exitedEarly && status === Status.joined) return 'called process.exit(0) before close()';
+    return `exited with code ${code}${status === Status.joined ? ' before close()' : ''}`;
+  }
+
+  /** The first failure is the job's. The others learn of it at once, and have a second to say their last words. */
+  #fail(rank: number, exitCode: number, reason: string): void {
+    if (this.#failure !== undefined) return;
+    this.#failure = { rank, exitCode, reason };
+    this.#rendezvous.break({ rank, exitCode, reason });
+    setTimeout(() => this.#finish(), lastWords);
+  }
+
+  #finish(): void {
+    const ending: Ending = this.#failure ?? { exitCode: 0 };
+    process.send?.(ending, () => process.exit(ending.exitCode));
+  }
+}
+
+function firstLine(error: unknown): string {
+  return (error instanceof Error ? `${error.name}: ${error.message}` : inspect(error)).split('\n', 1)[0] as string;
+}
+
+// A terminal sends SIGINT to all processes of the job. The launcher tells what to do.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => {});
+process.on('disconnect', () => process.exit(1)); // the launcher is gone
+
+let host: Host | undefined;
+process.on('message', (message: ToHost) => {
+  if ('signal' in message) host?.interrupt(message.signal);
+  else {
+    const { script, argv, size } = message.job;
+    host = new Host(size);
+    host.start(script, argv);
+  }
+});

@@ -1,0 +1,77 @@
+import { rangeError } from '../check/errors.js';
+import { checkFloat32, checkLength, firstBadRow, isFloat32, lengthOf } from '../check/typed-array.js';
+import { type Extent, extentOf } from '../core/extents.js';
+import type { ParamState } from '../core/param-state.js';
+import { isSparseGrad } from '../core/params.js';
+import { type ReadGrad, ReadSparseGrad } from '../core/read-grad.js';
+import { badRow, checkSparseGrad } from '../core/sparse-grad.js';
+import { checkNotInFlight } from '../core/step-queue.js';
+import type { Structure } from '../core/structure.js';
+import { engine } from '../engine/backend.js';
+import { GradSum } from '../training/grad-sum.js';
+import { GradientBuckets } from './gradient-buckets.js';
+
+/** The gradients of one rank until a step: the sum of its micro-batches, and the memory that travels. */
+export class LocalGradients {
+  readonly sum: GradSum;
+  readonly buckets: GradientBuckets;
+  readonly paths: readonly string[];
+  readonly #who: string;
+  readonly #structure: Structure;
+  readonly #params: readonly ParamState[];
+
+  constructor(who: string, structure: Structure, params: readonly ParamState[], bucketBytes: number) {
+    this.#who = who;
+    this.#structure = structure;
+    this.#params = params;
+    this.paths = params.map((param) => structure.gradPath(param));
+    const lengths = params.map(({ length }) => length);
+    this.buckets = new GradientBuckets(lengths, bucketBytes);
+    const { allocate } = engine();
+    // The first run becomes the sum of all, so it lies where it travels.
+    this.sum = new GradSum('tree', params.length, (param, run) =>
+      run === 0 ? this.buckets.of(param) : allocate(lengths[param]!),
+    );
+  }
+
+  /** Adds the gradients of a micro-batch. A copy is taken. @throws TypeError, RangeError; nothing is added then */
+  add(grads: unknown, weight: number): void {
+    const given: unknown[] = [];
+    this.#structure.read(grads, given);
+    const read = this.#params.map((_, i) => this.#read(i, given[i]));
+    checkNotInFlight(this.#who, () => read.flatMap((grad, i) => this.#extentsOf(i, grad)));
+    this.sum.add(read, weight);
+  }
+
+  #extentsOf(index: number, grad: ReadGrad): Extent[] {
+    if (grad === null) return [];
+    return [extentOf(engine(), isFloat32(grad) ? grad : grad.values, this.paths[index]!)];
+  }
+
+  #read(index: number, given: unknown): ReadGrad {
+    if (given === null) return null;
+    const param = this.#params[index]!;
+    const path = this.paths[index]!;
+    const sums = this.sum.params[index]!.sums;
+    if (!isFloat32(given) && isSparseGrad(given)) {
+      const grad = new ReadSparseGrad(given.rows, given.values);
+      checkSparseGrad(this.#who, path, param, grad);
+      const limit = param.length / (lengthOf(grad.values) / lengthOf(grad.rows));
+      const bad = firstBadRow(grad.rows, limit);
+      if (bad >= 0) throw badRow(this.#who, path, grad.rows, bad, limit);
+      if (sums.some(isFloat32)) throw rangeError(this.#who, path, 'a sparse gradient', 'a dense one, as before');
+      return grad;
+    }
+    checkFloat32(this.#who, path, given, 'a Float32Array, { rows, values } or null');
+    checkLength(
+      this.#who,
+      path,
+      given as Float32Array,
+      param.length,
+      typeof param.key === 'string' ? param.key : undefined,
+    );
+    if (sums.some((sum) => sum !== null && !isFloat32(sum)))
+      throw rangeError(this.#who, path, 'a dense gradient', 'a sparse one, as before');
+    return given as Float32Array;
+  }
+}

@@ -1,0 +1,268 @@
+import { deserialize, serialize } from 'node:v8';
+import { rangeError, show, typeError } from '../check/errors.js';
+import { checkInteger, checkNumber, checkOneOf, checkOptions } from '../check/options.js';
+import { lengthOf } from '../check/typed-array.js';
+import { inspect, print } from '../core/print.js';
+import { checkNotAborted, checkSignal } from '../core/step-queue.js';
+import { checkNumbers, slice } from './numbers.js';
+import { partition, rankSeed } from './partition.js';
+import { type Call, type Kind, type Numbers, type Op, type Outcome, ops, type Transport } from './transport.js';
+import type { CallOptions, ReduceOptions, RootOptions, World } from './world.js';
+
+const nothing = new Uint8Array(0);
+
+/** Names that other libraries give to the operations. */
+const opsOfOthers: Readonly<Record<string, Op>> = { avg: 'mean', average: 'mean', maximum: 'max', minimum: 'min' };
+
+function checkOp(who: string, value: unknown): Op {
+  const name = typeof value === 'string' ? value.toLowerCase() : '';
+  const meant = ops.find((op) => op === name) ?? opsOfOthers[name];
+  if (meant === undefined || meant === value) return checkOneOf(who, 'op', value, ops);
+  throw rangeError(who, 'op', show(value), `"${meant}"`, `it has ${ops.join(', ')}`);
+}
+
+/** The options that every collective takes, and those of its kind. @throws TypeError, RangeError */
+function checkCall(
+  who: string,
+  options: CallOptions,
+  known: readonly string[],
+  timeout: number,
+): { readonly timeout: number; readonly signal: AbortSignal | undefined } {
+  checkOptions(who, options, known);
+  const { timeout: given = timeout, signal } = options;
+  return {
+    timeout: checkNumber(who, 'timeout', given, '(0, inf]'),
+    signal: signal === undefined ? undefined : checkSignal(who, signal),
+  };
+}
+
+const ofAll = ['timeout', 'signal'];
+const ofSync = ['timeout'];
+
+/** The world over any transport: checks the arguments of each call and hands it on. */
+export class OwnWorld implements World {
+  readonly timeout: number;
+  readonly #transport: Transport;
+  #closing: Promise<void> | undefined;
+
+  constructor(transport: Transport, timeout: number) {
+    this.#transport = transport;
+    this.timeout = timeout;
+  }
+
+  get rank(): number {
+    return this.#transport.rank;
+  }
+
+  get size(): number {
+    return this.#transport.size;
+  }
+
+  get localRank(): number {
+    return this.#transport.localRank;
+  }
+
+  get transport(): 'mpi' | 'workers' | 'single' {
+    return this.#transport.name;
+  }
+
+  get interrupted(): AbortSignal {
+    return this.#transport.interrupted;
+  }
+
+  seed(base: number): number {
+    return rankSeed(checkInteger('World: seed', 'base', base, '[0, inf)'), this.rank);
+  }
+
+  partition(length: number): [begin: number, end: number][] {
+    return partition(checkInteger('World: partition', 'length', length, '[0, inf)'), this.size);
+  }
+
+  async allReduce<X extends Numbers>(x: X, options: ReduceOptions = {}): Promise<X> {
+    await this.#run(this.#reduction('allReduce', x, options));
+    return x;
+  }
+
+  allReduceSync<X extends Numbers>(x: X, options: ReduceOptions = {}): X {
+    this.#transport.runSync(this.#reduction('allReduce', x, options, ofSync));
+    return x;
+  }
+
+  async reduceScatter<X extends Numbers>(x: X, options: ReduceOptions = {}): Promise<X> {
+    const call = this.#reduction('reduceScatter', x, options);
+    await this.#run(call);
+    return this.#ownPart(x, call);
+  }
+
+  reduceScatterSync<X extends Numbers>(x: X, options: ReduceOptions = {}): X {
+    const call = this.#reduction('reduceScatter', x, options, ofSync);
+    this.#transport.runSync(call);
+    return this.#ownPart(x, call);
+  }
+
+  async allGather<X extends Numbers>(x: X, options: CallOptions = {}): Promise<X> {
+    await this.#run(this.#collective('allGather', x, options));
+    return x;
+  }
+
+  allGatherSync<X extends Numbers>(x: X, options: CallOptions = {}): X {
+    this.#transport.runSync(this.#collective('allGather', x, options, ofSync));
+    return x;
+  }
+
+  async broadcast<X extends Numbers>(x: X, options: RootOptions = {}): Promise<X> {
+    await this.#run(this.#rooted('broadcast', x, options));
+    return x;
+  }
+
+  broadcastSync<X extends Numbers>(x: X, options: RootOptions = {}): X {
+    this.#transport.runSync(this.#rooted('broadcast', x, options, ofSync));
+    return x;
+  }
+
+  async barrier(options: CallOptions = {}): Promise<void> {
+    await this.#run(this.#collective('barrier', nothing, options));
+  }
+
+  barrierSync(options: CallOptions = {}): void {
+    this.#transport.runSync(this.#collective('barrier', nothing, options, ofSync));
+  }
+
+  async broadcastObject<T>(value: T, options: RootOptions = {}): Promise<T> {
+    const call = this.#rooted('broadcastObject', nothing, options);
+    const isRoot = call.root === this.rank;
+    const x = isRoot ? bytesOfObject('World: broadcastObject', value) : nothing;
+    const parts = await this.#run({ ...call, x, length: x.length });
+    return isRoot ? value : deserialize(parts[call.root as number] as Uint8Array);
+  }
+
+  async allGatherObject<T>(value: T, options: CallOptions = {}): Promise<T[]> {
+    const call = this.#collective('allGatherObject', nothing, options);
+    const x = bytesOfObject('World: allGatherObject', value);
+    const parts = await this.#run({ ...call, x, length: x.length });
+    return parts.map((part, rank) => (rank === this.rank ? value : deserialize(part)));
+  }
+
+  abort(code = 1, reason?: string): never {
+    checkInteger('World: abort', 'code', code, '[1, 255]');
+    if (reason !== undefined && typeof reason !== 'string')
+      throw typeError('World: abort', 'reason', show(reason), 'a string');
+    return this.#transport.abort(code, reason);
+  }
+
+  close(options: CallOptions = {}): Promise<void> {
+    this.#closing ??= this.#close('close', options).catch((error: unknown) => {
+      this.#closing = undefined; // the ranks differed: the world goes on
+      throw error;
+    });
+    return this.#closing;
+  }
+
+  /** The natural end of the script: waits for the others without a deadline, and says nothing. @internal */
+  async leave(): Promise<void> {
+    if (this.#closing !== undefined) return;
+    this.#closing = this.#close('leave', { timeout: Number.POSITIVE_INFINITY });
+    await this.#closing.catch(() => {});
+  }
+
+  async #close(kind: 'close' | 'leave', options: CallOptions): Promise<void> {
+    const call = { kind, x: nothing, type: 'Uint8Array', length: 0 } as const;
+    const checked = checkCall('World: close', options, ofAll, this.timeout);
+    if (this.#transport.broken === undefined) await this.#run({ ...call, ...checked });
+  }
+
+  async #run(call: Call): Promise<Outcome> {
+    if (call.signal !== undefined) checkNotAborted(call.signal);
+    return this.#transport.run(call);
+  }
+
+  /** @throws the error that broke the world, or Error if it is closed */
+  #check(kind: Kind): string {
+    const { broken } = this.#transport;
+    if (broken !== undefined) throw broken;
+    if (this.#closing !== undefined) throw new Error(`World: ${kind}: the world is closed`);
+    return `World: ${kind}`;
+  }
+
+  #collective(kind: Kind, x: Numbers, options: CallOptions, common = ofAll, own: readonly string[] = []): Call {
+    const who = this.#check(kind);
+    const type = checkNumbers(who, x);
+    return { kind, x, type, length: lengthOf(x), ...checkCall(who, options, [...own, ...common], this.timeout) };
+  }
+
+  #reduction(kind: Kind, x: Numbers, options: ReduceOptions, common = ofAll): Call {
+    const call = this.#collective(kind, x, options, common, ['op']);
+    const op = checkOp(`World: ${kind}`, options.op ?? 'sum');
+    if (op === 'mean' && !call.type.startsWith('Float'))
+      throw typeError(`World: ${kind}`, 'x', show(x), 'a Float32Array or Float64Array', 'op "mean" is for floats');
+    return { ...call, op };
+  }
+
+  #rooted(kind: Kind, x: Numbers, options: RootOptions, common = ofAll): Call {
+    const call = this.#collective(kind, x, options, common, ['root']);
+    const { root = 0 } = options;
+    return { ...call, root: checkInteger(`World: ${kind}`, 'root', root, `[0, ${this.size})`) };
+  }
+
+  #ownPart<X extends Numbers>(x: X, { type, length }: Call): X {
+    const [begin, end] = partition(length, this.size)[this.rank] as [number, number];
+    return slice(type, x, begin, end) as X;
+  }
+
+  [inspect](): string {
+    const { rank, size, localRank, transport, timeout } = this;
+    return print('World', { rank, size, localRank, transport, timeout });
+  }
+
+  toString(): string {
+    return this[inspect]();
+  }
+}
+
+/** @throws TypeError for what has no copy, as a function */
+function bytesOfObject(who: string, value: unknown): Uint8Array {
+  try {
+    return serialize(value);
+  } catch (error) {
+    throw typeError(who, 'value', show(value), 'plain data and typed arrays', (error as Error).message);
+  }
+}
+
+/** Methods of other libraries, and ours. */
+const methodsOfOthers: Readonly<Record<string, string>> = {
+  all_reduce: 'allReduce',
+  allreduce: 'allReduce',
+  Allreduce: 'allReduce',
+  reduce_scatter: 'reduceScatter',
+  reduce_scatter_tensor: 'reduceScatter',
+  Reduce_scatter: 'reduceScatter',
+  all_gather: 'allGather',
+  all_gather_into_tensor: 'allGather',
+  allgather: 'allGather',
+  Allgather: 'allGather',
+  bcast: 'broadcast',
+  Bcast: 'broadcast',
+  Barrier: 'barrier',
+  broadcast_object_list: 'broadcastObject',
+  broadcast_object: 'broadcastObject',
+  all_gather_object: 'allGatherObject',
+  allgather_object: 'allGatherObject',
+  Abort: 'abort',
+  shutdown: 'close',
+  finalize: 'close',
+  destroy_process_group: 'close',
+  get_rank: 'rank',
+  Get_rank: 'rank',
+  get_world_size: 'size',
+  Get_size: 'size',
+  local_rank: 'localRank',
+};
+
+for (const [name, own] of Object.entries(methodsOfOthers))
+  Object.defineProperty(OwnWorld.prototype, name, {
+    value: (): never => {
+      throw typeError('World', name, 'unknown method', own);
+    },
+    configurable: true,
+    writable: true,
+  });

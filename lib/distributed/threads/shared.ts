@@ -1,0 +1,109 @@
+// The memory that the ranks of a job share: words for the rendezvous, a header of each rank, and mail boxes.
+import { bytesOf, numbersAt } from '../numbers.js';
+import { type Header, kinds, type Numbers, ops, type Type, types } from '../transport.js';
+
+/** Bytes of a box. Longer arrays go in several turns. */
+export const boxBytes = 4 << 20;
+
+/** Each rank has two boxes and two headers: it fills one while others still read the other. */
+const boxes = 2;
+
+/** Index of each word. Those of the ranks follow: first `arrived`, then `status`. */
+export const Word = { turn: 0, count: 1, lock: 2, causeBytes: 3, interrupted: 4, ranks: 16 } as const;
+
+/** What a rank does in the job. */
+export const Status = { absent: 0, joined: 1, closed: 2, aborted: 3 } as const;
+
+const causeBytes = 4096;
+const headerNumbers = 8;
+
+/** What the launcher hands to each thread. */
+export interface SharedBuffers {
+  readonly size: number;
+  readonly control: SharedArrayBuffer;
+  readonly mail: readonly SharedArrayBuffer[];
+}
+
+const headersAt = (size: number): number => 64 * Math.ceil((4 * (Word.ranks + 2 * size)) / 64);
+const causeAt = (size: number): number => headersAt(size) + 8 * headerNumbers * boxes * size;
+
+export function createShared(size: number): SharedBuffers {
+  return {
+    size,
+    control: new SharedArrayBuffer(causeAt(size) + causeBytes),
+    // Memory that nobody touches costs nothing.
+    mail: Array.from({ length: size }, () => new SharedArrayBuffer(boxes * boxBytes)),
+  };
+}
+
+/** What a rank says about its call, and whether its array is gone. */
+export interface Posted extends Header {
+  readonly isGone: boolean;
+}
+
+/** The views of one rank, or of the launcher. */
+export class Shared {
+  readonly size: number;
+  readonly words: Int32Array;
+  readonly #mail: readonly SharedArrayBuffer[];
+  readonly #headers: Float64Array;
+  readonly #cause: Uint8Array;
+
+  constructor({ size, control, mail }: SharedBuffers) {
+    this.size = size;
+    this.words = new Int32Array(control, 0, Word.ranks + 2 * size);
+    this.#headers = new Float64Array(control, headersAt(size), headerNumbers * boxes * size);
+    this.#cause = new Uint8Array(control, causeAt(size), causeBytes);
+    this.#mail = mail;
+  }
+
+  /** Part of a rank's box, in elements. */
+  box(rank: number, turn: number, type: Type, begin: number, end: number): Numbers {
+    const bytes = bytesOf(type);
+    return numbersAt(type, this.#mail[rank]!, (turn % boxes) * boxBytes + begin * bytes, end - begin);
+  }
+
+  post(rank: number, turn: number, { kind, type, length, op, root, isGone }: Posted): void {
+    const at = headerNumbers * (boxes * rank + (turn % boxes));
+    const headers = this.#headers;
+    headers[at] = kinds.indexOf(kind);
+    headers[at + 1] = types.indexOf(type);
+    headers[at + 2] = length;
+    headers[at + 3] = op === undefined ? -1 : ops.indexOf(op);
+    headers[at + 4] = root ?? -1;
+    headers[at + 5] = isGone ? 1 : 0;
+  }
+
+  read(rank: number, turn: number): Posted {
+    const at = headerNumbers * (boxes * rank + (turn % boxes));
+    const [kind, type, length, op, root, gone] = this.#headers.subarray(at, at + headerNumbers) as unknown as number[];
+    return {
+      kind: kinds[kind as number]!,
+      type: types[type as number]!,
+      length: length as number,
+      op: ops[op as number],
+      root: root === -1 ? undefined : root,
+      isGone: gone === 1,
+    };
+  }
+
+  status(rank: number): number {
+    return Atomics.load(this.words, Word.ranks + this.size + rank);
+  }
+
+  setStatus(rank: number, status: number): void {
+    Atomics.store(this.words, Word.ranks + this.size + rank, status);
+  }
+
+  /** Why the world is broken. Its writer holds the lock. */
+  writeCause(cause: object): void {
+    const bytes = Buffer.from(JSON.stringify(cause));
+    this.#cause.set(bytes.subarray(0, causeBytes));
+    Atomics.store(this.words, Word.causeBytes, Math.min(bytes.length, causeBytes));
+  }
+
+  readCause(): unknown {
+    const bytes = this.#cause.slice(0, Atomics.load(this.words, Word.causeBytes));
+    return JSON.parse(Buffer.from(bytes).toString());
+  }
+}

@@ -1,0 +1,105 @@
+// What carries a world: agreement between the ranks, bytes, and sums in the order of the contract. Worker threads are one
+// transport, MPI is another. `World` checks arguments and knows nothing of how a transport works.
+
+/** Arrays that collectives move. */
+export type Numbers = Float32Array | Float64Array | Int32Array | Uint8Array;
+
+/** The names are in the order of their numbers in a header. */
+export const kinds = [
+  'allReduce',
+  'reduceScatter',
+  'allGather',
+  'broadcast',
+  'barrier',
+  'broadcastObject',
+  'allGatherObject',
+  'close',
+  'leave', // the natural end of a script that has not called close()
+] as const;
+export const types = ['Float32Array', 'Float64Array', 'Int32Array', 'Uint8Array'] as const;
+export const ops = ['sum', 'mean', 'max', 'min'] as const;
+
+export type Kind = (typeof kinds)[number];
+export type Type = (typeof types)[number];
+export type Op = (typeof ops)[number];
+
+/** One collective, with arguments that were checked. */
+export interface Call {
+  readonly kind: Kind;
+  /** The array, or the bytes of this rank's object. Barriers have an empty one. */
+  readonly x: Numbers;
+  readonly type: Type;
+  /** The length of `x` when the call was made. */
+  readonly length: number;
+  readonly op?: Op;
+  readonly root?: number;
+  /** Milliseconds from now. */
+  readonly timeout: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What a collective of objects gives: the bytes of each rank. Other collectives give an empty list. */
+export type Outcome = readonly Uint8Array[];
+
+/**
+ * Runs collectives in the order of the calls and numbers them as they begin: 1, 2, 3, …. A call rejects (or throws) with
+ *
+ * - the error of `disagreement`, the same on every rank and with nothing changed: the world goes on
+ * - a TypeError where an array was transferred or shrunk meanwhile: the world goes on
+ * - the signal's reason, if the collective had not begun
+ * - TimeoutError or RankError, and the same error at every later call
+ *
+ * A synchronous call first completes the calls that are pending.
+ */
+export interface Transport {
+  readonly name: 'mpi' | 'workers' | 'single';
+  readonly rank: number;
+  readonly size: number;
+  readonly localRank: number;
+  readonly localSize: number;
+  readonly interrupted: AbortSignal;
+  run(call: Call): Promise<Outcome>;
+  runSync(call: Call): Outcome;
+  /** Why the world is broken, or undefined. */
+  readonly broken: Error | undefined;
+  /** Ends the job, all ranks, from any state. */
+  abort(code: number, reason: string | undefined): never;
+}
+
+/** What the ranks compare before data move. */
+export interface Header {
+  readonly kind: Kind;
+  readonly type: Type;
+  readonly length: number;
+  readonly op: Op | undefined;
+  readonly root: number | undefined;
+}
+
+/** Whether the ranks bring bytes of any length. */
+const isObject = (kind: Kind): boolean => kind === 'broadcastObject' || kind === 'allGatherObject';
+
+/** Kinds that agree: a script may end by close() on one rank and naturally on another. */
+const agreed = (kind: Kind): Kind => (kind === 'leave' ? 'close' : kind);
+
+/** The first part in which two headers differ, as an error prints it for each. */
+function difference(a: Header, b: Header): [string, string] | undefined {
+  if (agreed(a.kind) !== agreed(b.kind)) return [agreed(a.kind), agreed(b.kind)];
+  if (!isObject(a.kind) && a.type !== b.type) return [a.type, b.type];
+  if (!isObject(a.kind) && a.length !== b.length) return [`length ${a.length}`, `length ${b.length}`];
+  if (a.op !== b.op) return [`op "${a.op}"`, `op "${b.op}"`];
+  return a.root === b.root ? undefined : [`root ${a.root}`, `root ${b.root}`];
+}
+
+/**
+ * The error of a collective in which the ranks do not agree, or undefined: `World: allReduce #12: rank 0 length 100, rank
+ * 3 length 99`. It compares each rank with rank 0, so it is the same everywhere.
+ */
+export function disagreement(number: number, headers: readonly Header[]): RangeError | undefined {
+  const first = headers[0] as Header;
+  for (const [rank, header] of headers.entries()) {
+    const [ours, theirs] = difference(first, header) ?? [];
+    if (ours !== undefined)
+      return new RangeError(`World: ${agreed(first.kind)} #${number}: rank 0 ${ours}, rank ${rank} ${theirs}`);
+  }
+  return undefined;
+}

@@ -1,0 +1,75 @@
+import type { ReadGrad } from '../core/read-grad.js';
+import { ParamSum, type Sum } from './param-sum.js';
+
+/** The order in which gradients are summed. */
+export type SumOrder = 'sequential' | 'tree';
+
+/** How many times the last two runs of gradients are joined after the `count`-th. */
+const joinsAfter: Readonly<Record<SumOrder, (count: number) => number>> = {
+  sequential: (count) => (count > 1 ? 1 : 0),
+  // A binary tree: as many as the number has zeros at its end. At most log₂(count) + 1 runs are left.
+  tree: (count) => 31 - Math.clz32(count & -count),
+};
+
+/** Σ weight · gradient for each param, and Σ weight, in one order. */
+export class GradSum {
+  readonly params: readonly ParamSum[];
+  readonly order: SumOrder;
+  /** Gradients added so far. */
+  count = 0;
+  /** The sums of the weights of each run. */
+  weights: number[] = [];
+  #totals: readonly Sum[] | undefined;
+
+  /** @param allocate Makes memory for a run of a param: see {@link ParamSum}. */
+  constructor(order: SumOrder, params: number, allocate: (param: number, run: number) => Float32Array) {
+    this.order = order;
+    this.params = Array.from({ length: params }, (_, i) => new ParamSum((run) => allocate(i, run)));
+  }
+
+  /** Adds checked gradients. A weight of 0 adds nothing, not even NaN. */
+  add(grads: readonly ReadGrad[], weight: number): void {
+    const joins = joinsAfter[this.order](this.count + 1);
+    const given = (i: number): ReadGrad => (weight === 0 ? null : (grads[i] as ReadGrad));
+    for (const [i, param] of this.params.entries()) param.reserve(given(i), weight, joins);
+    for (const [i, param] of this.params.entries()) param.add(given(i), weight, joins);
+    this.weights.push(weight);
+    for (let join = 0; join < joins; join++) {
+      const right = this.weights.pop() as number;
+      this.weights[this.weights.length - 1]! += right;
+    }
+    this.count++;
+    this.#totals = undefined;
+  }
+
+  /** Adds nothing until the runs of a tree are one. */
+  complete(): void {
+    while ((this.count & (this.count - 1)) !== 0) this.add([], 0);
+  }
+
+  /** The sum of each param. It is kept until the next change, because `clipGradNorm` may scale it. */
+  get totals(): readonly Sum[] {
+    this.#totals ??= this.params.map((param) => param.total());
+    return this.#totals;
+  }
+
+  get weight(): number {
+    return this.weights.length === 0 ? 0 : this.weights.reduceRight((sum, weight) => weight + sum);
+  }
+
+  reset(): void {
+    this.set(
+      0,
+      [],
+      this.params.map(() => []),
+    );
+  }
+
+  /** Replaces everything. */
+  set(count: number, weights: readonly number[], sums: readonly (readonly Sum[])[]): void {
+    this.count = count;
+    this.weights = [...weights];
+    for (const [i, param] of this.params.entries()) param.sums = [...(sums[i] as readonly Sum[])];
+    this.#totals = undefined;
+  }
+}
