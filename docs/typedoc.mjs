@@ -41,6 +41,7 @@ export default {
     'IsOpen',
     'KernelDeclaration',
     'Known',
+    'Loss',
     'NameOf',
     'Optimizer',
     'OptionalOptions',

@@ -27,6 +27,8 @@ const attempt = async (action) => {
 `;
 
 export const joined = 'const world = await init();\n';
+/** The same, and all ranks are here: on a busy machine they start far apart. */
+export const started = `${joined}await world.barrier();\n`;
 
 export interface JobOptions {
   /** Options of the command. */

@@ -3,6 +3,7 @@ import { constants } from 'node:os';
 import { extname, join } from 'node:path';
 import { inspect } from 'node:util';
 import { Worker } from 'node:worker_threads';
+import { RankError } from '../errors.js';
 import { exitedEarly } from '../exit.js';
 import { Rendezvous } from '../threads/rendezvous.js';
 import { createShared, Shared, type SharedBuffers, Status, Word } from '../threads/shared.js';
@@ -64,20 +65,12 @@ class Host {
     const status = this.#shared.status(rank);
     const isClosed = status === Status.closed;
     if (this.#uncaught.has(rank)) this.#fail(rank, code || 1, firstLine(this.#uncaught.get(rank)));
-    else if (code !== 0) this.#fail(rank, code, this.#reasonOf(rank, code, status));
+    else if (code !== 0) this.#fail(rank, code, this.#reasonOf(code, status));
     else if (!isClosed) this.#rendezvous.break({ rank, exitCode: 0, reason: 'ended without taking part' });
     if (this.#running === 0 || status === Status.aborted) this.#finish();
   }
 
-  #reasonOf(rank: number, code: number, status: number): string {
-    const { broken } = this.#rendezvous;
-    if (
-      status === Status.aborted &&
-      broken !== undefined &&
-      'reason' in broken &&
-      (broken as { rank?: number }).rank === rank
-    )
-      return String(broken.reason);
+  #reasonOf(code: number, status: number): string {
     if (code === exitedEarly && status === Status.joined) return 'called process.exit(0) before close()';
     return `exited with code ${code}${status === Status.joined ? ' before close()' : ''}`;
   }
@@ -85,9 +78,16 @@ class Host {
   /** The first failure is the job's. The others learn of it at once, and have a second to say their last words. */
   #fail(rank: number, exitCode: number, reason: string): void {
     if (this.#failure !== undefined) return;
-    this.#failure = { rank, exitCode, reason };
+    this.#failure = this.#aborted() ?? { rank, exitCode, reason };
     this.#rendezvous.break({ rank, exitCode, reason });
     setTimeout(() => this.#finish(), lastWords);
+  }
+
+  /** A rank that has called abort(), although another one may end before it. */
+  #aborted(): Ending | undefined {
+    const { broken } = this.#rendezvous;
+    if (!(broken instanceof RankError) || this.#shared.status(broken.rank) !== Status.aborted) return undefined;
+    return { rank: broken.rank, exitCode: broken.exitCode ?? 1, reason: broken.reason };
   }
 
   #finish(): void {

@@ -127,7 +127,7 @@ export class Collectives {
       for (const [rank, { length }] of headers.entries()) {
         all[rank] ??= new Uint8Array(length);
         const count = Math.max(0, Math.min(length - done, boxBytes));
-        all[rank].set(this.#shared.box(rank, this.#turn, 'Uint8Array', 0, count) as Uint8Array, done);
+        if (count > 0) all[rank].set(this.#shared.box(rank, this.#turn, 'Uint8Array', 0, count) as Uint8Array, done);
       }
     }
     return all;

@@ -1,11 +1,12 @@
+import { availableParallelism } from 'node:os';
 import { type Loss, RankError, TimeoutError } from '../errors.js';
 import { type Shared, Word } from './shared.js';
 
 /** Why a world is broken: a deadline, or a rank that was lost. */
 type Cause = { readonly message: string; readonly ranks: readonly number[] } | Loss;
 
-/** Looks before a rank sleeps: most ranks come within microseconds. */
-const spins = 2000;
+/** Looks before a rank sleeps: most ranks come within microseconds. Where ranks share a core, looking keeps others from coming. */
+const spins = { ownCore: 20_000, sharedCore: 200 } as const;
 /** Turns are counted modulo 2³⁰, so that a run never ends them. Ranks are never two turns apart. */
 const mask = 2 ** 30 - 1;
 /** A reason is cut, so that the cause fits in its memory. */
@@ -29,11 +30,13 @@ export const waitAsync = (Atomics as unknown as { waitAsync: WaitAsync }).waitAs
 export class Rendezvous {
   readonly #shared: Shared;
   readonly #words: Int32Array;
+  readonly #spins: number;
   #error: Error | undefined;
 
   constructor(shared: Shared) {
     this.#shared = shared;
     this.#words = shared.words;
+    this.#spins = shared.size <= availableParallelism() ? spins.ownCore : spins.sharedCore;
   }
 
   /** Comes to the next meeting. Returns its turn, which `isPending` takes. @throws the error of a broken world */
@@ -63,7 +66,7 @@ export class Rendezvous {
 
   /** Whether the meeting is over after a short look. */
   spin(turn: number): boolean {
-    for (let i = 0; i < spins; i++) if (!this.isNow(turn)) return true;
+    for (let i = 0; i < this.#spins; i++) if (!this.isNow(turn)) return true;
     return false;
   }
 

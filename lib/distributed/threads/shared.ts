@@ -14,7 +14,7 @@ export const Word = { turn: 0, count: 1, lock: 2, causeBytes: 3, interrupted: 4,
 /** What a rank does in the job. */
 export const Status = { absent: 0, joined: 1, closed: 2, aborted: 3 } as const;
 
-const causeBytes = 4096;
+const causeBytes = 1 << 16;
 const headerNumbers = 8;
 
 /** What the launcher hands to each thread. */

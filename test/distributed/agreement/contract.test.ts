@@ -1,6 +1,6 @@
 // Collectives that differ between ranks, several at once, objects, and the end of a world.
 import { describe, expect, test } from 'vitest';
-import { job, joined } from '../../support/job.js';
+import { job, joined, started } from '../../support/job.js';
 
 /** What all ranks must say alike. */
 const alike = (size: number, ...values: unknown[]): unknown[][] => Array.from({ length: size }, () => values);
@@ -56,7 +56,7 @@ test('several at once run in the order of the calls, and a blocking call complet
 });
 
 test('the event loop goes on while a call waits, and is held by it', async () => {
-  const code = `${joined}
+  const code = `${started}
     if (world.rank === 1) await sleep(500);
     let ticks = 0;
     const timer = setInterval(() => ticks++, 10);
@@ -109,7 +109,7 @@ test('rank and size are in the environment, seeds differ, parts are the same', a
 
 describe('the end', () => {
   test('close waits for the others, twice is fine, and another call after it is an Error', async () => {
-    const code = `${joined}
+    const code = `${started}
       const begun = performance.now();
       if (world.rank === 1) await sleep(300);
       await world.close();
@@ -136,7 +136,7 @@ describe('the end', () => {
 describe('signals', () => {
   test('a call that has not begun is cancelled; one that has begun goes on', async () => {
     // Rank 2 comes late and never makes the second call.
-    const code = `${joined}
+    const code = `${started}
       const controller = new AbortController();
       if (world.rank === 2) await sleep(300);
       const begun = world.allReduce(Float32Array.of(1), { signal: controller.signal });

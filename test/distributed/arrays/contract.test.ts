@@ -1,9 +1,9 @@
 // An array that is transferred or shrunk while it belongs to a collective.
 import { expect, test } from 'vitest';
-import { job, joined } from '../../support/job.js';
+import { job, started } from '../../support/job.js';
 
 test('before it begins: the same TypeError on every rank, nothing is written, and the world goes on', async () => {
-  const code = `${joined}
+  const code = `${started}
     const x = new Float32Array(4).fill(world.rank + 1);
     if (world.rank === 0) await sleep(200);
     const first = world.barrier();
@@ -17,7 +17,7 @@ test('before it begins: the same TypeError on every rank, nothing is written, an
   const { said, status, err } = await job(2, code);
   expect([status, err]).toEqual([0, '']);
   const message =
-    'TypeError: World: allReduce #2: x: a detached or out-of-bounds Float32Array, on rank 1, expected one that stays ' +
+    'TypeError: World: allReduce #3: x: a detached or out-of-bounds Float32Array, on rank 1, expected one that stays ' +
     'until the call settles (its buffer was transferred or resized)';
   expect(said).toEqual([
     [message, [1, 1, 1, 1], 2],
@@ -26,7 +26,7 @@ test('before it begins: the same TypeError on every rank, nothing is written, an
 });
 
 test('after its values have left: only its rank gets the TypeError, and it is not written', async () => {
-  const code = `${joined}
+  const code = `${started}
     if (world.rank === 0) await sleep(200);
     const x = new Float32Array(4).fill(world.rank + 1);
     const sum = world.allReduce(x);
@@ -44,7 +44,7 @@ test('after its values have left: only its rank gets the TypeError, and it is no
 });
 
 test('an ArrayBuffer that was shrunk is not written', async () => {
-  const code = `${joined}
+  const code = `${started}
     if (world.rank === 0) await sleep(200);
     const buffer = new ArrayBuffer(16, { maxByteLength: 16 });
     const x = new Float32Array(buffer).fill(world.rank + 1);

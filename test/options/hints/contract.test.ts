@@ -2,6 +2,9 @@
 import { expect, test } from 'vitest';
 import { synonyms } from '../../../lib/check/synonyms.js';
 import { optionNamesOf } from '../../../lib/core/declaration.js';
+import { init } from '../../../lib/distributed/index.js';
+import { OwnWorld } from '../../../lib/distributed/own-world.js';
+import { SingleTransport } from '../../../lib/distributed/single.js';
 import * as s from '../../../lib/index.js';
 import { adam, wrap } from '../../../lib/tfjs/index.js';
 import { f32 } from '../../support/arrays.js';
@@ -15,6 +18,7 @@ const bowl = (x: Float32Array, grad: Float32Array) => {
   return x[0]! ** 2;
 };
 const terms = { N: 1, f: (_: number, x: Float32Array, grad: Float32Array) => bowl(x, grad) };
+const world = new OwnWorld(new SingleTransport(), 1);
 const sgd = () => new s.SGD(w(), { lr: 1 });
 
 /** A call that takes options, and option names of other libraries with ours. */
@@ -193,6 +197,9 @@ const callees: [name: string, call: (options: Any) => unknown, pairs: Record<str
     (o) => s.distillationLoss(w(), w(), { classes: 1, ...o }),
     { T: 'temperature', num_classes: 'classes' },
   ],
+  // Collectives
+  ['allReduceSync', (o) => world.allReduceSync(w(), o), { reduce_op: 'op' }],
+  ['broadcastSync', (o) => world.broadcastSync(w(), o), { src: 'root' }],
   ['CheckpointManager', (o) => new s.CheckpointManager('x', o), { max_to_keep: 'keep', save_interval_steps: 'every' }],
 ];
 
@@ -211,6 +218,12 @@ test('saveCheckpoint and loadCheckpoint', async () => {
       const error: Error = await call('x', { [given]: 1 }).catch((e: unknown) => e);
       expect(error.message).toContain(`: ${given}: unknown option, expected ${ours}`);
     }
+});
+
+const ofInit = { backend: 'transport' };
+test('init', async () => {
+  const error: Error = (await init({ backend: 'gloo' } as object).catch((e: unknown) => e as Error)) as Error;
+  expect(error.message).toContain('init: backend: unknown option, expected transport');
 });
 
 test.each(titled(classes))('%s: every name of the table that means one of its options is told', (_, c) => {
@@ -232,7 +245,7 @@ test('the table is in one spelling, and holds no name that another spelling of o
 
 test('every name of the table is meant by a call above, or by a class', () => {
   const told = new Set(
-    [parts, ...callees.map(([, , pairs]) => pairs)].flatMap((pairs) =>
+    [parts, ofInit, ...callees.map(([, , pairs]) => pairs)].flatMap((pairs) =>
       Object.keys(pairs).map((name) => name.toLowerCase().replaceAll('_', '')),
     ),
   );
