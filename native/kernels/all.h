@@ -78,5 +78,5 @@ static constexpr Kernel kKernels[] = {
 extern const KernelSet kernelSet;
 const KernelSet kernelSet = {STRING(ISA), kKernels, sizeof kKernels / sizeof *kKernels,
                              &sumSquares, &lerp,    &add,
-                             &scale,      kFloat64, {&gatherRows, &scaleRows, &dotRows, &meanRow}};
+                             &scale,      kFloat64, {&gatherRows, &scaleRows, &dotRows, &meanRow, &sumRuns}};
 }  // namespace ISA
