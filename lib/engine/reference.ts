@@ -194,17 +194,17 @@ class ReferencePlan implements Plan {
   }
 
   #update(tensor: Tensor, grad: Grad, gathered: readonly RowGrad[] | undefined, work: Work): void {
-    const { norms, accumulate } = tensor.kernel;
+    const { norms, updateRow } = tensor.kernel;
     if (norms !== undefined) {
       walkWithNorms(norms, tensor, grad as Float32Array, work); // such a class takes no sparse gradients
       return;
     }
-    const perRow = accumulate === undefined ? walk : walkRow;
+    const perRow = updateRow === undefined ? walk : walkRow;
     if (gathered !== undefined) {
       // The average starts for every row, also for those without a gradient.
       if (work.row[Pass.emaStart] !== 0) tensor.ema?.set(tensor.param);
       for (const { row, grad } of gathered) perRow(rowOf(tensor, row, grad.length), grad, work);
-    } else if (accumulate === undefined) {
+    } else if (updateRow === undefined) {
       walk(tensor, grad as Float32Array, work);
     } else {
       const { columns } = tensor;

@@ -31,7 +31,14 @@ const variants: Readonly<Record<string, readonly Options[]>> = {
   ],
   Adagrad: [{ lr: halving, lrDecay: 0.1, initialAccumulatorValue: 0.1 }, {}, { lr: halving, rowWise: true }],
   RMSprop: [{ lr: halving }, { momentum: 0.9 }, { centered: true }, { centered: true, momentum: 0.9, alpha: 0.9 }],
-  Adam: [{ lr: halving }, { amsgrad: true }, { biasCorrection: false, betas: [0.5, 0.9] }],
+  Adam: [
+    { lr: halving },
+    { amsgrad: true },
+    { biasCorrection: false, betas: [0.5, 0.9] },
+    { lr: halving, rowWise: true },
+    { lr: halving, rowSteps: true },
+    { lr: halving, rowWise: true, rowSteps: true, betas: [0.5, 0.9] },
+  ],
   AdamW: [
     { lr: halving, weightDecay: 0.1 },
     { amsgrad: true, weightDecay: 0.1 },
@@ -103,6 +110,9 @@ function casesOf({ name, hyperParameters }: Declaration): Options[] {
 const stepsOf = (name: string): number => (name === 'RAdam' ? 7 : 3);
 
 const lengths = [0, 1, 3, 4, 5, 7, 8, 9, 15, 16, 17, 1000];
+
+/** Whether a kernel of these options keeps numbers per matrix row. */
+const needsShape = (options: Options): boolean => 'rowWise' in options || 'rowSteps' in options;
 
 type ShapeOf = (length: number) => [number, number] | undefined;
 
@@ -269,7 +279,7 @@ test('the variants reach every kernel of the table', () => {
   };
   for (const [optimizer, { name }] of allClasses) {
     for (const options of variants[name] ?? [{}])
-      for (const shape of 'rowWise' in options ? [shapeOf] : [shapeOf, (): undefined => undefined])
+      for (const shape of needsShape(options) ? [shapeOf] : [shapeOf, (): undefined => undefined])
         run(recording, optimizer, options, [3], false, 1, shape);
   }
   expect([...reached].sort()).toEqual(
