@@ -135,6 +135,12 @@ struct TableRows {
   size_t count;
 };
 
+/// Cuts names of rows into runs. Run i ends before the name `ends[i]`, and the next one begins there.
+struct RowRuns {
+  const uint32_t* ends;
+  size_t count;
+};
+
 /// What a sparse model reads of its tables. kernels/table_rows.h defines the operations.
 struct TableKernels {
   void (*gather)(const TableRows& rows, size_t width, float* out);
@@ -142,6 +148,7 @@ struct TableKernels {
   /// Both have the same count.
   void (*dots)(const TableRows& a, const TableRows& b, size_t width, float* out);
   void (*mean)(const TableRows& rows, size_t width, float* out);
+  void (*sums)(const TableRows& rows, const RowRuns& runs, size_t width, float* out);
 };
 
 /// All code that is compiled for one instruction set.

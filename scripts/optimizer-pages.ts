@@ -38,7 +38,10 @@ export function links(reference: string): string {
 /** Bytes of state per weight with the default options, and what more the other kernels keep. */
 export function stateBytes({ name, kernels }: Declaration): string {
   if (name === 'Adafactor') return '4 per row and column';
-  const counts = Object.values(kernels).map(({ state }) => 4 * state.length);
+  // Numbers per matrix row are few beside those per weight.
+  const counts = Object.values(kernels).map(
+    ({ state, layout }) => 4 * state.filter((name) => layout?.[name] === undefined).length,
+  );
   const [least, most] = [counts[0]!, Math.max(...counts)];
   return least === most ? `${least}` : `${least} to ${most}`;
 }

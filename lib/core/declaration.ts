@@ -65,7 +65,7 @@ export interface Formula {
   scalarsAfter(options: PlainOptions, t: number, scalars: readonly number[]): readonly number[];
   inputs(groups: readonly PlainOptions[], t: number, scalars: readonly number[]): readonly number[];
   kernel(options: PlainOptions, shape: Shape, has: (state: string) => boolean): string;
-  initial(name: string, options: PlainOptions): number;
+  initial(name: string, options: PlainOptions, t: number): number;
   conflict(options: PlainOptions): readonly [argument: string, given: string, expected: string] | undefined;
   /** Absent in classes whose state does not start from the params. */
   readonly start:

@@ -91,8 +91,8 @@ export abstract class Optimizer<D extends Declaration = Declaration, P = AnyPara
     return Object.keys(this.#declaration.kernels)[0] as string;
   }
 
-  /** Initial value of the elements of the state array `name`. */
-  protected initial(_name: string, _options: ResolvedOf<D>): number {
+  /** Initial value of the elements of the state array `name`, for a param that has taken `t` updates. */
+  protected initial(_name: string, _options: ResolvedOf<D>, _t: number): number {
     return 0;
   }
 
@@ -452,7 +452,7 @@ export abstract class Optimizer<D extends Declaration = Declaration, P = AnyPara
       inputs: (groups, t, scalars) => this.inputs(groups as readonly Options[], t, scalars),
       scalarsAfter: (options, t, scalars) => this.scalarsAfter(options as Options, t, scalars),
       kernel: (options, shape, has) => this.kernel(options as Options, shape, has),
-      initial: (name, options) => this.initial(name, options as Options),
+      initial: (name, options, t) => this.initial(name, options as Options, t),
       conflict: (options) => this.conflict(options as Options),
       start: this.start?.bind(this) as Formula['start'],
     };

@@ -128,7 +128,7 @@ export class ParamStore {
       for (const param of this.paramsOf(group)) {
         param.step = 0;
         param.scalars = scalars;
-        for (const [name, block] of param.state) block.fill(this.#formula.initial(name, group.settings.resolved));
+        for (const [name, block] of param.state) block.fill(this.#formula.initial(name, group.settings.resolved, 0));
       }
     }
   }
@@ -372,7 +372,10 @@ export class ParamStore {
     });
   }
 
-  /** The state of a param under a kernel: the blocks that it has already, and new ones. */
+  /**
+   * The state of a param under a kernel: the blocks that it has already, and new ones. A block with one number per
+   * matrix row starts with the means of the rows that it had, and one with elements with the numbers of their rows.
+   */
   #createState(param: ParamState, kernel: string, settings: Settings): Map<string, Block> {
     const names = this.#declaration.kernels[kernel]!.state;
     return new Map(
@@ -381,8 +384,10 @@ export class ParamStore {
         const old = param.state.get(name);
         if (old?.length === length) return [name, old];
         const block = this.engine.createBlock(length, param.data, place);
-        const start = this.#formula.initial(name, settings.resolved);
-        if (start !== 0) block.fill(start);
+        const start = this.#formula.initial(name, settings.resolved, param.step);
+        if (old !== undefined && param.length > 0)
+          block.write(old.length < length ? spread(old, param.columns) : rowMeans(old, param.columns));
+        else if (start !== 0) block.fill(start);
         return [name, block];
       }),
     );
@@ -429,6 +434,20 @@ export function optionsIn(
       .filter((name) => source[name] !== undefined)
       .map((name) => [name, source[name]]),
   );
+}
+
+/** One number per matrix row, for each of its elements. */
+function spread(ofRows: Block, columns: number): Float32Array {
+  const numbers = ofRows.read();
+  return Float32Array.from({ length: ofRows.length * columns }, (_, i) => numbers[Math.floor(i / columns)]!);
+}
+
+function rowMeans(elements: Block, columns: number): Float32Array {
+  const numbers = elements.read();
+  return Float32Array.from({ length: elements.length / columns }, (_, row) => {
+    const sum = numbers.subarray(row * columns, (row + 1) * columns).reduce((total, x) => total + x, 0);
+    return sum / columns;
+  });
 }
 
 function sameNumbers(a: readonly number[], b: readonly number[]): boolean {

@@ -11,9 +11,15 @@ export interface KernelDeclaration {
   /** State arrays with one number a matrix row or column. All others have one number an element. */
   readonly layout?: Readonly<Record<string, 'row' | 'column'>>;
   /**
-   * Only for kernels with state per matrix row or column: computes the new state number of a row or column from the
-   * mean square of its gradient. It runs before `reference` sees the row. With `norms` it runs for all rows and columns
-   * before the first walk. The formulas see one row at a time.
+   * Only for kernels with state numbers per matrix row, which stand behind the other state: updates them before
+   * `reference` sees the row. Each array holds the one number of the row.
+   */
+  readonly updateRow?: (
+    constants: readonly number[],
+  ) => (meanSquare: () => number, state: readonly Float32Array[]) => void;
+  /**
+   * Only for kernels with state per matrix row and per matrix column, and with `norms`: computes the new state number
+   * of a row or column from the mean square of its gradient, for all rows and columns before the first walk.
    */
   readonly accumulate?: (constants: readonly number[]) => (meanSquare: number, before: number) => number;
   /** For kernels that need two norms of the whole tensor before the update. */
@@ -71,6 +77,9 @@ export function kernel<
     state: { readonly [K in keyof S]: Float32Array },
   ) => Update;
   readonly layout?: { readonly [N in S[number]]?: 'row' | 'column' };
+  readonly updateRow?: (
+    constants: { readonly [K in keyof C]: number },
+  ) => (meanSquare: () => number, state: { readonly [K in keyof S]: Float32Array }) => void;
   readonly accumulate?: (
     constants: {
       readonly [K in keyof C]: number;

@@ -200,14 +200,14 @@ export function nativeEngine(addon: Addon, isa: Isa): Engine | undefined {
   return {
     name: 'native',
     isa,
-    confirm(name: string, { state, constants, layout, accumulate, norms, numbers }: KernelDeclaration): void {
+    confirm(name: string, { state, constants, layout, updateRow, norms, numbers }: KernelDeclaration): void {
       const spelled = kernels.get(name);
       if (
         spelled === undefined ||
         differs(spelled.state, state) ||
         differs(spelled.constants, constants) ||
         state.some((name, s) => spelled.layout?.[s] !== (layout?.[name] ?? 'element')) ||
-        spelled.perRow !== (accumulate !== undefined && norms === undefined) ||
+        spelled.perRow !== (updateRow !== undefined) ||
         spelled.norms !== (norms !== undefined) ||
         differs(spelled.numbers, numbers?.names ?? [])
       ) {

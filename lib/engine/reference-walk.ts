@@ -168,12 +168,11 @@ function meanSquare(row: Float32Array): number {
   return f(sum / row.length);
 }
 
-/** Updates one matrix row. The mean square of its gradient goes into the row's state first. */
+/** Updates one matrix row: first its state numbers, because the formula reads them. */
 export function walkRow(tensor: Tensor, grad: Float32Array, work: Work): void {
-  const { param, kernel } = tensor;
-  const state = tensor.state[0] as Float32Array;
-  const mean = meanSquare(grad.map((g, i) => prologue(work, param[i]!, g)));
-  state[0] = kernel.accumulate!(constantsOf(kernel, work))(mean, state[0]!);
+  const { param, kernel, state } = tensor;
+  const mean = (): number => meanSquare(grad.map((g, i) => prologue(work, param[i]!, g)));
+  kernel.updateRow!(constantsOf(kernel, work))(mean, state);
   walk(tensor, grad, work);
 }
 

@@ -221,7 +221,7 @@ class ReferencePlan implements Plan {
   #update(index: number, gathered: readonly RowGrad[] | undefined, work: Work): void {
     const tensor = this.#tensors[index]!;
     const grad = this.#grads[index]!;
-    const { norms, numbers, accumulate } = tensor.kernel;
+    const { norms, numbers, updateRow } = tensor.kernel;
     if (numbers !== undefined) {
       const { numbers: all, scopeOf } = this.#constants;
       walkWithNumbers([...all[scopeOf[index]!]!], tensor, grad as Float32Array, work);
@@ -231,12 +231,12 @@ class ReferencePlan implements Plan {
       walkWithNorms(norms, tensor, grad as Float32Array, work); // such a class takes no sparse gradients
       return;
     }
-    const perRow = accumulate === undefined ? walk : walkRow;
+    const perRow = updateRow === undefined ? walk : walkRow;
     if (gathered !== undefined) {
       // The average starts for every row, also for those without a gradient.
       if (work.row[Pass.emaStart] !== 0) tensor.ema?.set(tensor.param);
       for (const { row, grad } of gathered) perRow(rowOf(tensor, row, grad.length), grad, work);
-    } else if (accumulate === undefined) {
+    } else if (updateRow === undefined) {
       walk(tensor, grad as Float32Array, work);
     } else {
       const { columns } = tensor;

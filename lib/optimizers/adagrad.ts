@@ -45,7 +45,11 @@ export const adagrad = {
       state: ['sum'],
       constants: ['lr', 'eps'],
       layout: { sum: 'row' },
-      accumulate: () => (meanSquare, sum) => sum + meanSquare,
+      updateRow:
+        () =>
+        (meanSquare, [sum]) => {
+          sum[0] = sum[0]! + meanSquare();
+        },
       reference:
         ([lr, eps], [sum]) =>
         (_i, param, grad) =>

@@ -163,7 +163,8 @@ napi_value setTensor(napi_env env, napi_callback_info info) {
     fail(env, name + ": has more numbers than a scope of the plan");
     return nullptr;
   }
-  if (kernel->layout[0] != kElement && (columns == 0 ? param.length > 0 : param.length % columns != 0)) {
+  if ((kernel->perRow || kernel->layout[0] != kElement) &&
+      (columns == 0 ? param.length > 0 : param.length % columns != 0)) {
     fail(env, name + ": needs whole rows");
     return nullptr;
   }

@@ -5,6 +5,9 @@
 #include <stdexcept>
 
 namespace {
+/// As many names are sorted. Fewer are looked up in a hash table, which fits the first-level cache.
+constexpr size_t kMinSorted = 2048;
+
 /// Makes room for `count` elements, whose old values are not needed.
 template <class T>
 void reserve(std::vector<T>& vector, size_t count) {
@@ -21,7 +24,10 @@ size_t SparseRows::tableBits(size_t limit) const {
 }
 
 size_t SparseRows::bytesFor(size_t limit) const {
-  return given_.count * (sizeof(uint32_t) + sizeof(uint32_t)) + (sizeof(Mark) << tableBits(limit)) +
+  const size_t count = given_.count;
+  const size_t forDistinct =
+      isSorted() ? RadixSort::bytesFor(count) + (count + 1) * sizeof(uint32_t) : sizeof(Mark) << tableBits(limit);
+  return count * (sizeof(uint32_t) + sizeof(uint32_t)) + forDistinct +
          maxRows(limit) * (sizeof(SparseRow) + given_.rowLength * sizeof(float));
 }
 
@@ -35,6 +41,9 @@ size_t SparseRows::gather(size_t limit, const KernelSet& set) {
   reserve(rows_, maxRows(limit));
   if (isAscending()) {
     takeAll();
+  } else if (isSorted()) {
+    const PlacedRow* const sorted = sort_.sort(names_.data(), given_.count, limit);
+    takeRuns(sorted, findRuns(sorted), set);
   } else {
     const size_t repeated = takeDistinct(limit);
     if (repeated > 0) addRepeated(repeated, set);
@@ -50,6 +59,8 @@ size_t SparseRows::firstBad(size_t limit) const {
   while (names_[i] < limit) ++i;
   return i;
 }
+
+bool SparseRows::isSorted() const { return given_.count >= kMinSorted && given_.count < UINT32_MAX; }
 
 bool SparseRows::isAscending() const {
   for (size_t i = 1; i < given_.count; ++i) {
@@ -127,6 +138,58 @@ void SparseRows::addRepeated(size_t repeated, const KernelSet& set) {
     memcpy(sum, values, length * sizeof(float));
     sum += length;
   }
+}
+
+/// Finds the runs of equal names. Lists them in indices_, in the order of their first occurrence, counted from 1.
+/// Returns how many have several names. Nothing here depends on a branch that no CPU can predict.
+size_t SparseRows::findRuns(const PlacedRow* sorted) {
+  const size_t count = given_.count;
+  reserve(indices_, count);
+  reserve(begins_, count + 1);
+  uint32_t* const runs = indices_.data();
+  uint32_t* const begins = begins_.data();
+  uint32_t run = 0;
+  size_t repeated = 0;
+  bool isFirst = true;
+  for (size_t i = 0; i < count; ++i) {
+    const bool wasFirst = isFirst;
+    isFirst = i == 0 || sorted[i].row != sorted[i - 1].row;
+    repeated += i > 0 && wasFirst && !isFirst;
+    run += isFirst;
+    begins[run] = static_cast<uint32_t>(i + 1);
+    runs[sorted[i].position] = isFirst ? run : 0;
+  }
+  begins[0] = 0;
+  size_t size = 0;
+  for (size_t i = 0; i < count; ++i) {
+    const uint32_t found = runs[i];
+    runs[size] = found;
+    size += found != 0;
+  }
+  size_ = size;
+  return repeated;
+}
+
+/// Takes the rows of the listed runs, and sums those with several names.
+void SparseRows::takeRuns(const PlacedRow* sorted, size_t repeated, const KernelSet& set) {
+  const size_t length = given_.rowLength;
+  reserve(sums_, repeated * length);
+  float* sum = sums_.data();
+  uint32_t* const runs = indices_.data();
+  uint32_t* const positions = names_.data();  // the names are in `sorted` too
+  uint32_t named = 0, summed = 0;
+  for (size_t n = 0; n < size_; ++n) {
+    const uint32_t run = runs[n], begin = begins_[run - 1], end = begins_[run];
+    if (end - begin == 1) {
+      rows_[n] = {given_.values + sorted[begin].position * length, sorted[begin].row};
+      continue;
+    }
+    rows_[n] = {sum, sorted[begin].row};
+    sum += length;
+    for (uint32_t i = begin; i < end; ++i) positions[named++] = sorted[i].position;
+    runs[summed++] = named;
+  }
+  set.tables.sums({given_.values, positions, named}, {runs, summed}, length, sums_.data());
 }
 
 void SparseRows::zero() {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "../kernel.h"
+#include "radix_sort.h"
 
 /// A sparse gradient in JavaScript's memory: gradients of some rows of a param, in coordinate format.
 struct SparseGrad {
@@ -55,17 +56,22 @@ class SparseRows {
   size_t maxRows(size_t limit) const { return given_.count < limit ? given_.count : limit; }
   size_t tableBits(size_t limit) const;
   size_t firstBad(size_t limit) const;
+  bool isSorted() const;
   bool isAscending() const;
   void takeAll();
   size_t takeDistinct(size_t limit);
   void addRepeated(size_t repeated, const KernelSet& set);
+  size_t findRuns(const PlacedRow* sorted);
+  void takeRuns(const PlacedRow* sorted, size_t repeated, const KernelSet& set);
 
   SparseGrad given_ = {};
   size_t size_ = 0;
   std::vector<uint32_t> names_;    ///< the row numbers, copied
   std::vector<SparseRow> rows_;    ///< at least size_
-  std::vector<uint32_t> indices_;  ///< of each name in rows_
+  std::vector<uint32_t> indices_;  ///< of each name in rows_; or of runs
   std::vector<float> sums_;        ///< of the repeated rows, in their order
   std::vector<Mark> table_;        ///< with linear probing; never cleared
   uint32_t base_ = 1;
+  RadixSort sort_;
+  std::vector<uint32_t> begins_;  ///< of each run of equal names, once sorted; and the end
 };

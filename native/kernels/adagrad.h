@@ -16,7 +16,10 @@ struct AdagradRowWise {
   STATE(sum)
   LAYOUT(kRow)
   CONSTANTS(lr, eps)
-  float accumulate(float meanSquare, float sum) const { return sum + meanSquare; }
+  template <class Mean>
+  void updateRow(Mean meanSquare, float& sum) const {
+    sum = sum + meanSquare();
+  }
   template <class V>
   void update(V& param, V grad, V sum) const {
     param = param - V(lr) * grad / (sqrt(sum) + V(eps));

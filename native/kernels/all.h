@@ -64,6 +64,9 @@ static constexpr Kernel kKernels[] = {
     entryWithNorms<Cautious<Adam>>("adam-cautious"),
     entry<AdamAmsgrad>("adam-amsgrad"),
     entryWithNorms<Cautious<AdamAmsgrad>>("adam-amsgrad-cautious"),
+    entryPerRow<AdamRowWise>("adam-row-wise"),
+    entryPerRow<AdamRowSteps>("adam-row-steps"),
+    entryPerRow<AdamRowWiseSteps>("adam-row-wise-steps"),
     entry<Adadelta>("adadelta"),
     entry<Adamax>("adamax"),
     entryWithNorms<Cautious<Adamax>>("adamax-cautious"),
@@ -124,5 +127,5 @@ static constexpr Kernel kKernels[] = {
 extern const KernelSet kernelSet;
 const KernelSet kernelSet = {STRING(ISA), kKernels, sizeof kKernels / sizeof *kKernels,
                              &sumSquares, &lerp,    &add,
-                             &scale,      kFloat64, {&gatherRows, &scaleRows, &dotRows, &meanRow}};
+                             &scale,      kFloat64, {&gatherRows, &scaleRows, &dotRows, &meanRow, &sumRuns}};
 }  // namespace ISA

@@ -56,6 +56,8 @@ constexpr bool kHasRowLengths = Vec::kLanes >= 8;
 /// code is the largest.
 template <class K>
 constexpr bool kIsUnrolled = countNames(K::kState) <= 2;
+template <class K>
+constexpr bool kIsUnrolledPerRow = countNames(K::kState) == 1;
 
 template <class K>
 void runSparse(const Pass& pass, const float* constants, const Span& table, const RowList& list) {
@@ -83,6 +85,7 @@ void runSparsePerRow(const Pass& pass, const float* constants, const Span& table
   if constexpr (kHasRowLengths) {
     const K kernel = fromConstants<K>(constants);
     if (isPlain(pass, table)) {
+      if constexpr (!kIsUnrolledPerRow<K>) return walkRowsTogether<0>(pass, kernel, table, list);
       switch (list.length) {
         case 16:
           return walkRowsTogether<16>(pass, kernel, table, list);
@@ -177,10 +180,10 @@ constexpr Kernel entry(const char* name) {
   return kernel;
 }
 
-/// A walk with one state number per matrix row.
+/// A walk with state numbers per matrix row.
 template <class K>
 constexpr Kernel entryPerRow(const char* name) {
-  static_assert(countNames(K::kState) == 1 && layoutOf<K>(0, 0) == kRow, "the state is one number per row");
+  static_assert(layoutOf<K>(elementStates<K>(), 0) == kRow, "the state ends with numbers per row");
   Kernel kernel = entryOf<K>(name, &runRow<K>);
   kernel.runSparse = &runSparsePerRow<K>;
   kernel.perRow = true;

@@ -13,9 +13,9 @@ ALWAYS_INLINE void storeGrad(const Pass& pass, const float* param, const float* 
   if (rest > 0) prologue<kAll>(pass, Vec::load(param + i, rest), Vec::load(grad + i, rest)).store(out + i, rest);
 }
 
-/// Mean square of the gradient of one matrix row.
+/// Mean square of the gradient of one matrix row. All kernels share its code.
 template <bool kAll>
-ALWAYS_INLINE float meanSquare(const Pass& pass, const Span& row) {
+NEVER_INLINE float meanSquare(const Pass& pass, const Span& row) {
   float piece[kPiece];
   double sum = 0;
   for (size_t begin = 0; begin < row.length; begin += kPiece) {
@@ -26,10 +26,27 @@ ALWAYS_INLINE float meanSquare(const Pass& pass, const Span& row) {
   return static_cast<float>(sum / static_cast<double>(row.length));
 }
 
-/// Walks over one matrix row twice: the mean square of its gradient enters the state before the formula reads it.
+/// The number of state buffers with one number per element. Those with one per matrix row stand behind them.
+template <class K>
+constexpr size_t elementStates() {
+  size_t count = 0;
+  while (count < countNames(K::kState) && layoutOf<K>(count, 0) == kElement) ++count;
+  return count;
+}
+
+/// Updates the state numbers of one matrix row. The kernel calls `mean` if it needs the mean square of the gradient.
+template <class K, class Mean, size_t... S>
+ALWAYS_INLINE void updateRow(const K& kernel, const Span& span, Mean mean, Indices<S...>) {
+  kernel.updateRow(mean, *span.state[elementStates<K>() + S]...);
+}
+template <class K>
+using RowStates = typename Count<countNames(K::kState) - elementStates<K>()>::type;
+
+/// Updates one matrix row: first its state numbers, because the formula reads them.
 template <bool kAll, class K>
 ALWAYS_INLINE void walkRow(const Pass pass, const K kernel, const Span span) {
-  *span.state[0] = kernel.accumulate(meanSquare<kAll>(pass, span), *span.state[0]);
+  updateRow(
+      kernel, span, [&] { return meanSquare<kAll>(pass, span); }, RowStates<K>());
   walk<kAll>(pass, kernel, span);
 }
 

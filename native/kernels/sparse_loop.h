@@ -43,8 +43,8 @@ ALWAYS_INLINE float meanSquareOf(const Pass& pass, const Span& row) {
                             static_cast<double>(row.length));
 }
 
-/// With one state number per row. Some rows together: first their mean squares, then their updates, so that no update
-/// waits for the sum of its own row.
+/// With state numbers per row. Some rows together: first those numbers, then the updates, so that no update waits for
+/// the sum of its own row.
 template <size_t kLength, class K>
 ALWAYS_INLINE void walkRowsTogether(const Pass pass, const K kernel, const Span table, const RowList list) {
   constexpr size_t kTogether = 16;
@@ -54,7 +54,8 @@ ALWAYS_INLINE void walkRowsTogether(const Pass pass, const K kernel, const Span 
     for (size_t n = begin; n < end; ++n) {
       prefetchAhead<K>(table, list, n, length, StateIndices<K>());
       const Span span = spanOf<false, K>(table, list.rows[n], length, StateIndices<K>());
-      *span.state[0] = kernel.accumulate(meanSquareOf<kLength>(pass, span), *span.state[0]);
+      updateRow(
+          kernel, span, [&] { return meanSquareOf<kLength>(pass, span); }, RowStates<K>());
     }
     for (size_t n = begin; n < end; ++n) {
       walk<false>(pass, kernel, spanOf<false, K>(table, list.rows[n], length, StateIndices<K>()));

@@ -65,4 +65,26 @@ inline void meanRow(const TableRows& rows, size_t width, float* out) {
     memory.store(rows.count == 0 ? Vec(0.0f) : memory.load(out + k) / count, out + k);
   });
 }
+
+/// out[i] = the float32 sum of the rows of run i in the order of their names.
+inline void sumRuns(const TableRows& rows, const RowRuns& runs, size_t width, float* out) {
+  const float* const table = rows.table;
+  const uint32_t* const names = rows.names;
+  size_t i = 0;
+  for (size_t run = 0; run < runs.count; ++run, out += width) {
+    const size_t end = runs.ends[run];
+    // A long run in blocks, so that not too many rows are on their way to the cache.
+    for (bool isFirst = true; i < end; isFirst = false) {
+      const size_t begin = i, next = end - begin < kRowsAhead ? end : begin + kRowsAhead;
+      for (; i < next; ++i) {
+        if (i + kRowsAhead < rows.count) prefetchRow<kRead>(table + names[i + kRowsAhead] * width, width);
+      }
+      forEachVector(width, [=](auto memory, size_t k) {
+        Vec sum = memory.load((isFirst ? table + names[begin] * width : out) + k);
+        for (size_t n = begin + isFirst; n < next; ++n) sum = sum + memory.load(table + names[n] * width + k);
+        memory.store(sum, out + k);
+      });
+    }
+  }
+}
 }  // namespace ISA

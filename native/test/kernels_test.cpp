@@ -6,9 +6,10 @@
 
 namespace {
 struct Tensor {
-  /// If `perRow`, the state is one number for the whole span.
-  Tensor(size_t length, bool perRow)
-      : param(length), grad(length), ema(length), state(kMaxState, Buffer(perRow ? 1 : length)) {}
+  /// A kernel per matrix row sees one whole row, with one number in its state of rows.
+  Tensor(size_t length, const Kernel& kernel) : param(length), grad(length), ema(length) {
+    for (Layout layout : kernel.layout) state.emplace_back(kernel.perRow && layout == kRow ? 1 : length);
+  }
 
   Span span(bool hasEma, bool zeroGrad) {
     Span span = {param.data(), grad.data(), hasEma ? ema.data() : nullptr, {}, param.length(), zeroGrad};
@@ -96,7 +97,7 @@ void compareAt(size_t length, const std::vector<Use>& uses, Values values) {
   for (size_t k = 0; k < scalar.count; ++k) {
     if (scalar.kernels[k].perRow && length == 0) continue;  // a matrix row is never empty
     for (const Use& use : uses) {
-      Tensor start(length, scalar.kernels[k].perRow);
+      Tensor start(length, scalar.kernels[k]);
       random.fill(&start.param, values);
       random.fill(&start.grad, values);
       random.fill(&start.ema, values);

@@ -1,6 +1,7 @@
 // SparseRows: the distinct rows of a sparse gradient, and their gradients.
 #include "../engine/sparse_rows.h"
 
+#include <algorithm>
 #include <map>
 
 #include "buffer.h"
@@ -213,6 +214,41 @@ TEST("sparse rows: many rows: close together, far apart, evenly spaced, all equa
       for (size_t k = 0; k < all.size(); ++k) all[k][i] = rows[k];
     }
     for (const std::vector<uint32_t>& rows : all) CHECK(gathers(widestSet(), rows, 3));
+  }
+}
+
+// From 2048 names on they are sorted.
+TEST("sparse rows: as many names as are sorted, and one fewer, in tables of few and of many rows") {
+  std::mt19937 bits(2);
+  for (size_t count : {2047, 2048, 2049, 20000}) {
+    for (size_t limit : {1, 50, 3000, 100000, 5000000}) {
+      std::vector<uint32_t> rows(count);
+      for (uint32_t& row : rows) {
+        // A product makes some rows popular.
+        const uint64_t a = bits() % limit, b = bits() % limit;
+        row = static_cast<uint32_t>(a * b / limit);
+      }
+      forEachSet([&](const KernelSet& set) { CHECK(gathers(set, rows, 5, limit)); });
+      CHECK(gathers(widestSet(), rows, 32, limit));
+      std::sort(rows.begin(), rows.end());
+      CHECK(gathers(widestSet(), rows, 1, limit));
+    }
+  }
+}
+
+TEST("sparse rows: a sort and a look-up take turns over the same memory") {
+  std::mt19937 bits(3);
+  SparseRows grads;
+  for (size_t count : {5000, 100, 3000, 2047, 2048, 1}) {
+    std::vector<uint32_t> rows(count);
+    for (uint32_t& row : rows) row = static_cast<uint32_t>(bits() % 700);
+    Buffer values(count * 3);
+    Random(static_cast<uint32_t>(count)).fill(&values, Values::kOrdinary);
+    grads.set({rows.data(), count, values.data(), 3});
+    CHECK_EQUAL(grads.gather(700, widestSet()), SparseRows::kAllValid);
+    CHECK(Expected(rows, values.data(), 3).equals(grads, 3));
+    rows[count / 2] = 700;
+    CHECK_EQUAL(grads.gather(700, widestSet()), count / 2);
   }
 }
 

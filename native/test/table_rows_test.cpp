@@ -76,6 +76,25 @@ TEST("table rows: every instruction set agrees with plain loops") {
   }
 }
 
+TEST("table rows: sums of runs are in the order of the names") {
+  const std::vector<uint32_t> ends = {1, 3, 4, 36, 52, 100};
+  for (const size_t width : {1, 3, 16, 17, 64, 100}) {
+    const Inputs inputs = inputsOf(width, 100);
+    forEachSet([&](const KernelSet& set) {
+      std::vector<float> sums(ends.size() * width);
+      set.tables.sums({inputs.table.data(), inputs.names.data(), 100}, {ends.data(), ends.size()}, width, sums.data());
+      for (size_t run = 0; run < ends.size(); ++run) {
+        for (size_t k = 0; k < width; ++k) {
+          const size_t begin = run == 0 ? 0 : ends[run - 1];
+          float sum = inputs.table[inputs.names[begin] * width + k];
+          for (size_t i = begin + 1; i < ends[run]; ++i) sum = sum + inputs.table[inputs.names[i] * width + k];
+          CHECK_EQUAL(sums[run * width + k], sum);
+        }
+      }
+    });
+  }
+}
+
 TEST("table rows: the same bits on every instruction set and any number of threads") {
   const size_t width = 33;
   const Inputs inputs = inputsOf(width, 20000);

@@ -140,7 +140,10 @@ test('version 1', async () => {
     average: objects.average.stateDict(),
   };
   const plain = JSON.stringify(found, (_, value) => (ArrayBuffer.isView(value) ? [...(value as Float32Array)] : value));
-  expect(JSON.parse(plain)).toEqual(JSON.parse(readFileSync(join(__dirname, 'files', 'version-1.json'), 'utf8')));
+  const kept = JSON.parse(readFileSync(join(__dirname, 'files', 'version-1.json'), 'utf8'));
+  // Options that came later have their defaults.
+  for (const group of kept.optimizer.paramGroups) Object.assign(group, { rowWise: false, rowSteps: false });
+  expect(JSON.parse(plain)).toEqual(kept);
   expect(await inspectCheckpoint(path)).toMatchObject({
     metadata: { note: 'three steps' },
     optimizer: 'AdamW',

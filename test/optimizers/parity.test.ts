@@ -41,6 +41,9 @@ const variants: Readonly<Record<string, readonly Options[]>> = {
     { biasCorrection: false, betas: [0.5, 0.9] },
     { lr: halving, cautious: true },
     { amsgrad: true, cautious: true },
+    { lr: halving, rowWise: true },
+    { lr: halving, rowSteps: true },
+    { lr: halving, rowWise: true, rowSteps: true, betas: [0.5, 0.9] },
   ],
   AdamW: [
     { lr: halving, weightDecay: 0.1 },
@@ -156,6 +159,9 @@ function casesOf({ name, hyperParameters }: Declaration): Options[] {
 const stepsOf = (name: string): number => (name === 'RAdam' || name === 'AdaBelief' ? 7 : 3);
 
 const lengths = [0, 1, 3, 4, 5, 7, 8, 9, 15, 16, 17, 1000];
+
+/** Whether a kernel of these options keeps numbers per matrix row. */
+const needsShape = (options: Options): boolean => 'rowWise' in options || 'rowSteps' in options;
 
 type ShapeOf = (length: number) => [number, number] | undefined;
 
@@ -322,7 +328,7 @@ test('the variants reach every kernel of the table', () => {
   };
   for (const [optimizer, { name }] of allClasses) {
     for (const options of variants[name] ?? [{}])
-      for (const shape of 'rowWise' in options ? [shapeOf] : [shapeOf, (): undefined => undefined])
+      for (const shape of needsShape(options) ? [shapeOf] : [shapeOf, (): undefined => undefined])
         run(recording, optimizer, options, [3], false, 1, shape);
   }
   expect([...reached].sort()).toEqual(

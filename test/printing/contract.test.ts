@@ -36,6 +36,8 @@ test('an optimizer: counts, options of the whole, groups with schedules by name,
     eps: 1e-8
     amsgrad: false
     biasCorrection: true
+    rowWise: false
+    rowSteps: false
     weightDecay: 0
     maximize: false
     params (2, 9 elements):

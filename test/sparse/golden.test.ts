@@ -64,6 +64,31 @@ const rowWise: Formula = {
   },
 };
 
+/** Adam whose rows have one s each, or count their updates n by themselves. */
+function adamOfRows({ rowWise = false, rowSteps = false }, formula: Formula = truth.adam): Formula {
+  const ofRow: Partial<Formula> = {
+    measure(row, { beta2 }) {
+      const meanSquare = row.reduce((sum, x) => sum + x.g ** 2, 0) / row.length;
+      for (const x of row) x['s'] = beta2 * (x['s'] ?? Number.NaN) + (1 - beta2) * meanSquare;
+    },
+  };
+  const corrections = { c1: 'biasCorrection1', c2: 'biasCorrection2' };
+  return {
+    ...formula,
+    ...(rowWise ? ofRow : {}),
+    stateNames: { ...formula.stateNames, ...(rowSteps ? corrections : {}) },
+    update(x, { lr, beta1, beta2, eps }, t) {
+      x['n'] = (x['n'] ?? 0) + 1;
+      const n = rowSteps ? x['n'] : t;
+      x['m'] = beta1 * (x['m'] ?? Number.NaN) + (1 - beta1) * x.g;
+      if (!rowWise) x['s'] = beta2 * (x['s'] ?? Number.NaN) + (1 - beta2) * x.g ** 2;
+      x['c1'] = 1 - beta1 ** n;
+      x['c2'] = 1 - beta2 ** n;
+      x.w = x.w - (lr * x['m']) / x['c1'] / (Math.sqrt((x['s'] ?? Number.NaN) / x['c2']) + eps);
+    },
+  };
+}
+
 /** One optimizer over tables. Wrong ones override its methods. */
 class Lazy extends Reference {
   protected readonly momenta: number[];
@@ -170,7 +195,7 @@ function together(join: (sum: number[], part: number[]) => number[]): Truth {
   };
 }
 
-/** Classes whose formula has no t. */
+/** Classes whose formula has no t, or not that of the param. */
 const timeless = [
   'SGD',
   'SGD, momentum',
@@ -187,6 +212,9 @@ const timeless = [
   'Sophia',
   'ProximalAdagrad',
   'COCOB',
+  'Adam { rowSteps }',
+  'AdamW { rowSteps }',
+  'Adam { rowWise, rowSteps }',
 ];
 
 /** Each mistake with the classes in which it cannot show. */
@@ -353,6 +381,26 @@ const runs: Record<string, Run> = {
     formula: truth.amsgrad,
     options: { lr: decaying, eps: 0.01, amsgrad: true, betas: [0.8, 0.9] },
   },
+  'Adam { rowWise }': {
+    make: (params, options) => new Adam(params, { ...options, rowWise: true } as never) as never,
+    formula: adamOfRows({ rowWise: true }),
+    options: { lr: decaying, eps: 0.01 },
+  },
+  'Adam { rowSteps }': {
+    make: (params, options) => new Adam(params, { ...options, rowSteps: true } as never) as never,
+    formula: adamOfRows({ rowSteps: true }),
+    options: { lr: decaying, eps: 0.01, betas: [0.8, 0.99] },
+  },
+  'Adam { rowWise, rowSteps }': {
+    make: (params, options) => new Adam(params, { ...options, rowWise: true, rowSteps: true } as never) as never,
+    formula: adamOfRows({ rowWise: true, rowSteps: true }),
+    options: { lr: (step) => 0.02 / step, eps: 0.01 },
+  },
+  'AdamW { rowSteps }': {
+    make: (params, options) => new AdamW(params, { ...options, rowSteps: true } as never) as never,
+    formula: adamOfRows({ rowSteps: true }, truth.adamW),
+    options: { lr: decaying, eps: 0.01 },
+  },
   AdamW: { make: making(AdamW), formula: truth.adamW, options: { lr: decaying, eps: 0.01 } },
   Adadelta: { make: making(Adadelta), formula: truth.adadelta, options: {} },
   Adamax: { make: making(Adamax), formula: truth.adamax, options: { lr: decaying, eps: 0.01 } },
@@ -500,7 +548,7 @@ function mismatch(run: Run, { params, seen }: Recording, Kind: Truth = Lazy): st
       if (!started[p]) continue; // its state and its average start with its first update
       for (const letter of ['w', 'ema', ...Object.keys(run.formula.stateNames)]) {
         // State with one number per row shows its first cell.
-        const isOfRow = run.formula.measure !== undefined && letter === 's';
+        const isOfRow = (run.formula.measure !== undefined && letter === 's') || letter === 'c1' || letter === 'c2';
         const of = isOfRow ? Array.from({ length: rows }, (_, row) => cells[row * size]) : cells;
         expected.set(
           `${letter}[${p}]`,
@@ -601,6 +649,38 @@ describe('Adagrad { rowWise }', () => {
     expect(
       mismatch({ ...run, formula: { ...rowWise, measure: measure as NonNullable<typeof measure> } }, recording),
     ).toBeDefined();
+  });
+});
+
+describe.each([
+  ['Adam { rowWise }', { rowWise: true }],
+  ['Adam { rowSteps }', { rowSteps: true }],
+  ['Adam { rowWise, rowSteps }', { rowWise: true, rowSteps: true }],
+])('%s', (title, options) => {
+  const run = runs[title] as Run;
+  const recording = record(run);
+  const right = adamOfRows(options);
+  const changed = (change: (x: Cell<string>, h: Hyper) => void): Formula => ({
+    ...right,
+    update(x, h, t) {
+      change(x, h);
+      right.update(x, h, t);
+    },
+  });
+  const wrong: Record<string, Formula> = {
+    'the other way to count': adamOfRows({ ...options, rowSteps: !('rowSteps' in options) }),
+    'the other second moment': adamOfRows({ ...options, rowWise: !('rowWise' in options) }),
+    'no bias correction': { ...truth.adamUncorrected, stateNames: right.stateNames },
+    'a count of the gradients other than 0': changed((x) => {
+      if (x.g === 0) x['n'] = (x['n'] ?? 0) - 1;
+    }),
+    'a count that is one late': changed((x) => {
+      x['n'] = Math.max(1, x['n'] ?? 1) - ((x['n'] ?? 0) > 1 ? 1 : 0);
+    }),
+  };
+  const visible = Object.entries(wrong).filter(([what]) => 'rowSteps' in options || !what.startsWith('a count'));
+  it.each(visible)('differs from: %s', (_, formula) => {
+    expect(mismatch({ ...run, formula }, recording)).toBeDefined();
   });
 });
 

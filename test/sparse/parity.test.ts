@@ -111,7 +111,10 @@ const large = inputsOf({
 const titles = [
   'Adagrad {"rowWise":false}',
   'Adagrad {"rowWise":true}',
-  'Adam {"amsgrad":false,"biasCorrection":true}',
+  'Adam {"amsgrad":false,"biasCorrection":true,"rowWise":false,"rowSteps":false}',
+  'Adam {"rowSteps":true,"rowWise":true}',
+  'Adam {"rowSteps":true}',
+  'Adam {"rowWise":true}',
   'SGD {"momentum":0,"nesterov":false,"momentumForm":"velocity"}',
 ];
 const some = rowForms.filter(({ title }) => titles.includes(title));

@@ -107,6 +107,11 @@ export const rowForms: readonly Case[] = [
   ...declarations
     .filter(({ hyperParameters }) => 'rowWise' in hyperParameters)
     .map((declaration) => caseOf(declaration, { rowWise: true })),
+  ...declarations
+    .filter(({ hyperParameters }) => 'rowSteps' in hyperParameters)
+    .flatMap((declaration) =>
+      [{ rowSteps: true }, { rowSteps: true, rowWise: true }].map((o) => caseOf(declaration, o)),
+    ),
 ];
 
 /** All of them, or one form of every class in `npm test`. */
