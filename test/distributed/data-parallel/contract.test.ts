@@ -16,12 +16,10 @@ describe('a step', () => {
     const results = await onRanks(3, async (world) => {
       const w = f32(0);
       const optimizer = await DataParallel.create(new SGD(w, { lr: 1, gradNorm: true }), world);
-      // Examples 1 … 6: the mean is 3.5.
-      const own = [[1, 2, 3], [4, 5], [6]][world.rank] as number[];
-      optimizer.accumulate(f32(own[0] as number));
-      const rest = own.slice(1);
-      const mean = rest.reduce((a, b) => a + b, 0) / rest.length;
-      const result = await optimizer.step(f32(mean), { weight: rest.length });
+      // Examples 1 … 6, whose mean is 3.5: three micro-batches of one, one of two, and one of one.
+      const own = [[1, 2, 3], [4.5], [6]][world.rank] as number[];
+      for (const mean of own.slice(1)) optimizer.accumulate(f32(mean));
+      const result = await optimizer.step(f32(own[0] as number), { weight: world.rank === 1 ? 2 : 1 });
       return [result, w[0]];
     });
     expect(results).toEqual(alike(3, [{ applied: true, gradNorm: 3.5 }, -3.5] as never));
