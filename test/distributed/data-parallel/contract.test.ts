@@ -267,6 +267,15 @@ describe('wrong arguments are refused, and nothing changes', () => {
   });
 });
 
+test('micro-batches of one param must be of one kind and width', async () => {
+  const [world] = worldsOf(1);
+  const optimizer = await DataParallel.create(new SGD(new Float32Array(4), { lr: 1 }), world);
+  const rows = (columns: number) => ({ rows: Int32Array.of(1), values: new Float32Array(columns) });
+  optimizer.accumulate(rows(1));
+  expect(() => optimizer.accumulate(rows(2))).toThrow('DataParallel: grads.values: rows of 2, expected 1, as before');
+  expect(() => optimizer.accumulate(new Float32Array(4))).toThrow('a dense gradient, expected a sparse one, as before');
+});
+
 test('it has the members of the optimizer', async () => {
   const [world] = worldsOf(1);
   const w = f32(1, 2, 3);
