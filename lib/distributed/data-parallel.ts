@@ -56,8 +56,6 @@ export interface DataParallelResult extends StepResult {
   readonly nonFiniteRanks?: readonly number[];
 }
 
-type GradsOf<O extends AnyOptimizer> = Parameters<O['step']>[0];
-
 /**
  * Data-parallel training: every rank has all params, and each step takes the mean gradient over the batches of all ranks.
  *
@@ -90,7 +88,6 @@ type GradsOf<O extends AnyOptimizer> = Parameters<O['step']>[0];
  *   grad[0] = w[0] - 1; // the mean gradient over these rows
  *   await optimizer.step(grad, { weight: rows.length });
  * }
- * await world.close();
  * ```
  * @see PyTorch's `DistributedDataParallel`
  */
@@ -223,7 +220,7 @@ export class DataParallel<O extends AnyOptimizer<any, any, any> = AnyOptimizer> 
    * @throws TypeError, RangeError for gradients that do not fit, a weight out of range, or more micro-batches than
    *   `microBatches / size`. Nothing is added then.
    */
-  accumulate(grads: GradsOf<O>, options: MicroBatchOptions = {}): void {
+  accumulate(grads: Parameters<O['step']>[0], options: MicroBatchOptions = {}): void {
     this.#checkNotPending();
     checkOptions(who, options, ['weight']);
     this.#add(grads, options.weight);
@@ -241,7 +238,10 @@ export class DataParallel<O extends AnyOptimizer<any, any, any> = AnyOptimizer> 
    *   `gradScale` or the kinds of gradients differ; and the errors of the world. Params and state have not changed then. Once
    *   ranks have begun to talk, a step that rejects drops the micro-batches.
    */
-  async step(grads: GradsOf<O> | null, options: DataParallelStepOptions = {}): Promise<DataParallelResult> {
+  async step(
+    grads: Parameters<O['step']>[0] | null,
+    options: DataParallelStepOptions = {},
+  ): Promise<DataParallelResult> {
     this.#checkNotPending();
     checkOptions(who, options, ['weight', 'gradScale']);
     const { weight, gradScale = 1 } = options as DataParallelStepOptions;
@@ -263,7 +263,7 @@ export class DataParallel<O extends AnyOptimizer<any, any, any> = AnyOptimizer> 
     const sums = await exchange(who, this.#world, this.#local, { gradScale, stepCount, options, maySkip });
     if (sums.weight === 0) return { applied: false, finished: true };
     const grads = this.#structure.assemble(sums.grads as Float32Array[]);
-    const result = this.#optimizer.step(grads as GradsOf<O>, { gradScale: gradScale / sums.weight });
+    const result = this.#optimizer.step(grads as Parameters<O['step']>[0], { gradScale: gradScale / sums.weight });
     return result.applied ? result : { ...result, nonFiniteRanks: sums.nonFiniteRanks };
   }
 

@@ -60,6 +60,12 @@ export class LocalGradients {
       const bad = firstBadRow(grad.rows, limit);
       if (bad >= 0) throw badRow(this.#who, path, grad.rows, bad, limit);
       if (sums.some(isFloat32)) throw rangeError(this.#who, path, 'a sparse gradient', 'a dense one, as before');
+      const columns = lengthOf(grad.values) / lengthOf(grad.rows); // NaN without rows
+      for (const sum of sums) {
+        const before = sum === null || isFloat32(sum) ? Number.NaN : sum.values.length / sum.rows.length;
+        if (before !== columns && !Number.isNaN(before) && !Number.isNaN(columns))
+          throw rangeError(this.#who, `${path}.values`, `rows of ${columns}`, `${before}, as before`);
+      }
       return grad;
     }
     checkFloat32(this.#who, path, given, 'a Float32Array, { rows, values } or null');

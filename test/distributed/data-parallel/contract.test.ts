@@ -16,12 +16,10 @@ describe('a step', () => {
     const results = await onRanks(3, async (world) => {
       const w = f32(0);
       const optimizer = await DataParallel.create(new SGD(w, { lr: 1, gradNorm: true }), world);
-      // Examples 1 … 6: the mean is 3.5.
-      const own = [[1, 2, 3], [4, 5], [6]][world.rank] as number[];
-      optimizer.accumulate(f32(own[0] as number));
-      const rest = own.slice(1);
-      const mean = rest.reduce((a, b) => a + b, 0) / rest.length;
-      const result = await optimizer.step(f32(mean), { weight: rest.length });
+      // Examples 1 … 6, whose mean is 3.5: three micro-batches of one, one of two, and one of one.
+      const own = [[1, 2, 3], [4.5], [6]][world.rank] as number[];
+      for (const mean of own.slice(1)) optimizer.accumulate(f32(mean));
+      const result = await optimizer.step(f32(own[0] as number), { weight: world.rank === 1 ? 2 : 1 });
       return [result, w[0]];
     });
     expect(results).toEqual(alike(3, [{ applied: true, gradNorm: 3.5 }, -3.5] as never));
@@ -267,6 +265,15 @@ describe('wrong arguments are refused, and nothing changes', () => {
     await step;
     expect([...w]).toEqual([-1, -1]);
   });
+});
+
+test('micro-batches of one param must be of one kind and width', async () => {
+  const [world] = worldsOf(1);
+  const optimizer = await DataParallel.create(new SGD(new Float32Array(4), { lr: 1 }), world);
+  const rows = (columns: number) => ({ rows: Int32Array.of(1), values: new Float32Array(columns) });
+  optimizer.accumulate(rows(1));
+  expect(() => optimizer.accumulate(rows(2))).toThrow('DataParallel: grads.values: rows of 2, expected 1, as before');
+  expect(() => optimizer.accumulate(new Float32Array(4))).toThrow('a dense gradient, expected a sparse one, as before');
 });
 
 test('it has the members of the optimizer', async () => {

@@ -1,10 +1,15 @@
 // DataParallel over real worker threads: one digest of the params at 1, 2, 4 and 8 ranks, for each class.
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { expect, test } from 'vitest';
 import { job } from '../../support/job.js';
+import { root } from '../../support/root.js';
+
+const entry = (...path: string[]): string => pathToFileURL(join(root, 'dist', ...path)).href;
 
 const code = `
-import { Adagrad, Adam, LAMB, SGD } from '${new URL('../../../dist/index.mjs', import.meta.url).href}';
-import { DataParallel, shardBatches } from '${new URL('../../../dist/distributed/index.mjs', import.meta.url).href}';
+import { Adagrad, Adam, LAMB, SGD } from '${entry('index.mjs')}';
+import { DataParallel, shardBatches } from '${entry('distributed', 'index.mjs')}';
 
 const world = await init();
 const classes = {
