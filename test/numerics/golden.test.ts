@@ -95,6 +95,9 @@ test('every class whose state has an average of g² is among them', () => {
   );
   const names = ['Adadelta', 'Adam', 'AdamW', 'AdEMAMix', 'LAMB', 'NAdam', 'RAdam', 'RMSprop', 'ScheduleFreeAdamW'];
   const second = ['Adan', 'OptimisticAdam', 'SimplifiedAdEMAMix', 'Yogi'];
-  // Adafactor averages g² + eps1, and its first average is g² itself. So is ADOPT's.
-  expect(named.map(({ name }) => name).sort()).toEqual([...names, ...second, 'Adafactor', 'ADOPT'].sort());
+  // Adafactor averages g² + eps1, and its first average is g² itself. So are ADOPT's and StableAdamW's. Prodigy averages
+  // (d·g)².
+  expect(named.map(({ name }) => name).sort()).toEqual(
+    [...names, ...second, 'Adafactor', 'ADOPT', 'StableAdamW', 'Prodigy'].sort(),
+  );
 });

@@ -65,7 +65,7 @@ describe('groupBy', () => {
 
   test('the optimizer checks the options of the groups', () => {
     expect(thrown(() => new Adam(groupBy({ w: f32(1) }, () => ({ weightDeca: 0 }))))).toBe(
-      'TypeError: Adam: weightDeca: unknown option, expected weightDecay (it has lr, betas, eps, amsgrad, biasCorrection, weightDecay, maximize, clipValue)',
+      'TypeError: Adam: weightDeca: unknown option, expected weightDecay (it has lr, betas, eps, amsgrad, biasCorrection, rowWise, rowSteps, weightDecay, cautious, maximize, clipValue)',
     );
   });
 

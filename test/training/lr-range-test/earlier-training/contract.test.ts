@@ -36,7 +36,7 @@ function setup(make: (params: Any) => Any, from?: readonly Float32Array[]) {
   return { arrays, optimizer, train, seen };
 }
 
-function check(make: (params: Any) => Any): void {
+function check(make: (params: Any) => Any, jumps = false): void {
   const rig = setup(make);
   const untested = setup(make);
   for (const { optimizer, train } of [rig, untested]) {
@@ -50,7 +50,7 @@ function check(make: (params: Any) => Any): void {
   for (const group of fresh.optimizer.paramGroups) group.lr = 0.02;
   const ofFresh = lrRangeTest(fresh.optimizer, fresh.train, options);
   const [first, , , fourth] = ofFresh.losses;
-  expect(Math.abs(fourth! / first! - 1)).toBeLessThan(1e-3); // at lrs up to 4e-5
+  if (!jumps) expect(Math.abs(fourth! / first! - 1)).toBeLessThan(1e-3); // at lrs up to 4e-5
   expect(lrRangeTest(rig.optimizer, rig.train, options)).toEqual(ofFresh);
   expect(rig.seen()).toEqual(before);
 
@@ -65,16 +65,19 @@ function check(make: (params: Any) => Any): void {
   expect(rig.seen()).toEqual(untested.seen());
 }
 
+// Even the smallest lr moves their weights: AdagradDA forgets where they started, and COCOB's steps hardly depend on lr.
+const jumps = (c: Case) => c.title.startsWith('AdagradDA') || c.title.startsWith('COCOB');
+
 const inEvalMode = (c: Case) => c.title.startsWith('ScheduleFree');
 
 describe('each class', () => {
   test.each(titled(sampledVariants))('%s: losses and suggestion of a new optimizer, then all restored', (_, c) => {
-    check((params) => c.make(params));
-    check((params) => c.make(params, { ema: 0.9 }));
+    check((params) => c.make(params), jumps(c));
+    check((params) => c.make(params, { ema: 0.9 }), jumps(c));
   });
 
   test.each(titled(sampledVariants.filter((c) => !inEvalMode(c))))('%s in a Lookahead', (_, c) => {
-    check((params) => new Lookahead(c.make(params), { k: 2 }) as Any);
+    check((params) => new Lookahead(c.make(params), { k: 2 }) as Any, jumps(c));
   });
 });
 
