@@ -8,6 +8,8 @@ type Options = Readonly<Record<string, unknown>>;
 export interface Extras {
   /** The schedules of the library among the options: recipes by option, or lists of them for a pair. */
   readonly schedules?: Readonly<Record<string, Recipe | null | (Recipe | null)[]>>;
+  /** The options that are infinite, because JSON has no such number. */
+  readonly infinite?: readonly string[];
   readonly skippedSteps?: number;
   readonly mode?: 'train' | 'eval';
 }
@@ -41,8 +43,12 @@ export function recipesOf(
   return { schedules, lost };
 }
 
-/** Options of a config, with the saved schedules in place of their numbers. @throws TypeError */
-export function withSchedules(who: string, options: Options, { schedules = {} }: Extras): Record<string, unknown> {
+/** Options of a config, with the saved schedules and infinite numbers in their places. @throws TypeError */
+export function withSchedules(
+  who: string,
+  options: Options,
+  { schedules = {}, infinite = [] }: Extras,
+): Record<string, unknown> {
   const revive = (recipe: unknown, value: unknown) => (recipe === null ? value : scheduleFrom(who, recipe));
   const revived = Object.entries(schedules).map(([name, recipes]) => {
     const value = options[name];
@@ -51,7 +57,8 @@ export function withSchedules(who: string, options: Options, { schedules = {} }:
       Array.isArray(recipes) ? recipes.map((r, i) => revive(r, (value as unknown[])[i])) : revive(recipes, value),
     ];
   });
-  return { ...options, ...Object.fromEntries(revived) };
+  const unbounded = infinite.map((name) => [name, Number.POSITIVE_INFINITY]);
+  return { ...options, ...Object.fromEntries([...revived, ...unbounded]) };
 }
 
 /** The key of a config that holds the extras. TensorFlow.js's own optimizers ignore it. */

@@ -358,15 +358,18 @@ export class WrappedOptimizer<C extends OptimizerClass = OptimizerClass> extends
    * @param canHold Whether it can hold a schedule for an option.
    */
   protected extras(canHold = (_name: string): boolean => true): ReturnType<typeof encodeExtras> {
-    const { schedules, lost } = recipesOf(this.currentOptions(), canHold);
+    const options = this.currentOptions();
+    const { schedules, lost } = recipesOf(options, canHold);
     for (const path of lost)
       this.warn(
         `${path} is a Schedule of your own. The model has its present value; set ${path === 'lr' ? 'learningRate' : path} again after loading`,
       );
     this.#warnOfGroups();
     const { skippedSteps, mode } = this.#optimizer.stateDict();
+    const infinite = Object.keys(options).filter((name) => options[name] === Number.POSITIVE_INFINITY);
     return encodeExtras({
       ...(Object.keys(schedules).length > 0 && { schedules }),
+      ...(infinite.length > 0 && { infinite }),
       ...(skippedSteps > 0 && { skippedSteps }),
       ...(mode === 'eval' && { mode }),
     });
