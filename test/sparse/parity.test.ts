@@ -111,8 +111,8 @@ const large = inputsOf({
 const titles = [
   'Adagrad {"rowWise":false}',
   'Adagrad {"rowWise":true}',
-  'Adam {"amsgrad":false,"biasCorrection":true}',
-  'SGD {"momentum":0,"nesterov":false,"momentumForm":"velocity"}',
+  'Adam {"amsgrad":false,"biasCorrection":true,"cautious":false}',
+  'SGD {"momentum":0,"nesterov":false,"momentumForm":"velocity","cautious":false}',
 ];
 const some = rowForms.filter(({ title }) => titles.includes(title));
 
