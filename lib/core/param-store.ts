@@ -264,13 +264,16 @@ export class ParamStore {
       const group = groups[g]!;
       group.resolveShared(this.#declaration.decay);
       let last: ParamState | undefined;
+      let lastScalars: readonly number[] = [];
       for (let i = group.begin; i < group.end; i++) {
         if (rowOf[i]! < 0) continue;
         const param = params[i]!;
-        if (last === undefined || last.step !== param.step || !sameNumbers(last.scalars, param.scalars)) {
+        const scalars = this.#scopes.scalarsOf(i);
+        if (last === undefined || last.step !== param.step || !sameNumbers(lastScalars, scalars)) {
           row++;
-          this.#writeRow(row, group, param, next);
+          this.#writeRow(row, group, param, scalars, next);
           last = param;
+          lastScalars = scalars;
         }
         rowOf[i] = row;
         if (param.nextScalars !== last.nextScalars) param.nextScalars = last.nextScalars;
@@ -278,7 +281,7 @@ export class ParamStore {
     }
   }
 
-  #writeRow(row: number, group: Group, param: ParamState, next: number): void {
+  #writeRow(row: number, group: Group, param: ParamState, scalars: readonly number[], next: number): void {
     const { rows, stride } = this.stepConstants;
     const { resolved } = group.settings;
     const ema = this.#global.resolved['ema'] as number | undefined;
@@ -290,10 +293,9 @@ export class ParamStore {
     rows[at + Pass.decayFactor] = group.decayFactor;
     rows[at + Pass.emaRate] = ema === undefined ? 0 : 1 - ema;
     rows[at + Pass.emaStart] = param.step === 0 ? 1 : 0;
-    const constants = this.#formula.constants(resolved, t, param.scalars);
+    const constants = this.#formula.constants(resolved, t, scalars);
     for (let c = 0; c < constants.length; c++) rows[at + Pass.length + c] = constants[c]!;
-    param.nextScalars =
-      param.scalars.length > 0 ? this.#formula.scalarsAfter(resolved, t, param.scalars) : param.scalars;
+    param.nextScalars = scalars.length > 0 ? this.#formula.scalarsAfter(resolved, t, scalars) : scalars;
   }
 
   /** Whether a param takes its first update in the current step. */

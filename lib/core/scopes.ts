@@ -47,8 +47,13 @@ export class Scopes {
     return this.#scopeOf(group) === 'param' ? param.step + 1 : next;
   }
 
+  /** The scalars of a param in the current step: those of the first param of its scope. */
+  scalarsOf(index: number): readonly number[] {
+    return this.#params[this.#kept > 0 ? this.#constants.scopeOf[index]! : index]!.scalars;
+  }
+
   /**
-   * Writes the numbers of the step, for each scope that takes part. All params of a scope get the same scalars.
+   * Writes the numbers of the step, for each scope that takes part.
    * @param next The number of the step.
    */
   write(next: number): void {
@@ -66,7 +71,6 @@ export class Scopes {
         const end = scope === 'param' ? i + 1 : scope === 'group' ? group.end : this.#params.length;
         this.#active.push([first, end]);
         const { scalars } = this.#params[first]!;
-        if (this.#kept > 0) for (let k = first + 1; k < end; k++) this.#params[k]!.scalars = scalars;
         const options = scope === 'optimizer' ? this.#all : this.#alone[g]!;
         const inputs = this.#formula.inputs(options, this.timeOf(group, this.#params[i]!, next), scalars);
         if (this.#kept > 0) numbers[first]!.set(scalars);

@@ -2,8 +2,8 @@ import { type Declaration, type DefaultsOf, defaultsOf, type OptionsOf, type Res
 import { Optimizer } from '../core/optimizer.js';
 import type { AnyParams, Given, ParamsOf } from '../core/params-of.js';
 import { power } from '../core/power.js';
+import { cautiousFormula, withCautious } from '../engine/cautious.js';
 import { kernel } from '../engine/kernel.js';
-import { cautiousFormula, withCautious } from './cautious.js';
 
 const f = Math.fround;
 

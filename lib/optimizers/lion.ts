@@ -1,8 +1,8 @@
 import { type Declaration, type DefaultsOf, defaultsOf, type OptionsOf, type ResolvedOf } from '../core/declaration.js';
 import { Optimizer } from '../core/optimizer.js';
 import type { AnyParams, Given, ParamsOf } from '../core/params-of.js';
+import { cautiousFormula, withCautious } from '../engine/cautious.js';
 import { kernel } from '../engine/kernel.js';
-import { cautiousFormula, withCautious } from './cautious.js';
 
 const f = Math.fround;
 

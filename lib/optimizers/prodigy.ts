@@ -1,4 +1,4 @@
-import { rangeError, show } from '../check/errors.js';
+import { commonRate } from '../core/common-rate.js';
 import { type Declaration, type DefaultsOf, defaultsOf, type OptionsOf, type ResolvedOf } from '../core/declaration.js';
 import { Optimizer } from '../core/optimizer.js';
 import type { AnyParams, Given, ParamsOf } from '../core/params-of.js';
@@ -190,10 +190,7 @@ export class Prodigy<const P extends ParamsOf<typeof prodigy> = AnyParams> exten
   }
 
   protected override inputs(groups: readonly Resolved[], t: number, [d]: readonly number[]): number[] {
-    const lr = groups.reduce((most, group) => Math.max(most, group.lr), 0);
-    for (const [g, group] of groups.entries())
-      if (group.lr !== lr && group.lr !== 0)
-        throw rangeError(prodigy.name, `paramGroups[${g}].lr`, show(group.lr), `${lr}, as in another group, or 0`);
+    const lr = commonRate(prodigy.name, groups);
     const first = groups[0]!;
     const { d0, dCoef, growthRate } = first;
     const delta = rateOf({ ...first, lr }, t, d!);

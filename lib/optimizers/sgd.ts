@@ -2,8 +2,8 @@ import { type Declaration, type DefaultsOf, defaultsOf, type OptionsOf, type Res
 import { Optimizer } from '../core/optimizer.js';
 import type { Shape } from '../core/params.js';
 import type { AnyParams, EachHas, Given, ParamsOf } from '../core/params-of.js';
+import { cautiousFormula, withCautious } from '../engine/cautious.js';
 import { kernel } from '../engine/kernel.js';
-import { cautiousFormula, withCautious } from './cautious.js';
 
 const f = Math.fround;
 

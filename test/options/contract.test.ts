@@ -30,7 +30,8 @@ const boundsOf = (range: string): [number, number] =>
 
 function badNumbers({ range = '(-inf, inf)', integer }: HyperParameter): Bad[] {
   const [min, max] = boundsOf(range);
-  const outside = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+  const outside = [Number.NaN, Number.NEGATIVE_INFINITY];
+  if (!range.endsWith('inf]')) outside.push(Number.POSITIVE_INFINITY);
   if (Number.isFinite(min)) outside.push(range.startsWith('(') ? min : min - 1e-9, min - 1);
   if (Number.isFinite(max)) outside.push(range.endsWith(')') ? max : max + 1e-9, max + 1);
   if (integer) outside.push(1.5);

@@ -39,6 +39,7 @@ test('an optimizer: counts, options of the whole, groups with schedules by name,
     rowWise: false
     rowSteps: false
     weightDecay: 0
+    cautious: false
     maximize: false
     params (2, 9 elements):
       fc.weight: [2, 3]

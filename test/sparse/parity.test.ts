@@ -111,11 +111,11 @@ const large = inputsOf({
 const titles = [
   'Adagrad {"rowWise":false}',
   'Adagrad {"rowWise":true}',
-  'Adam {"amsgrad":false,"biasCorrection":true,"rowWise":false,"rowSteps":false}',
+  'Adam {"amsgrad":false,"biasCorrection":true,"rowWise":false,"rowSteps":false,"cautious":false}',
   'Adam {"rowSteps":true,"rowWise":true}',
   'Adam {"rowSteps":true}',
   'Adam {"rowWise":true}',
-  'SGD {"momentum":0,"nesterov":false,"momentumForm":"velocity"}',
+  'SGD {"momentum":0,"nesterov":false,"momentumForm":"velocity","cautious":false}',
 ];
 const some = rowForms.filter(({ title }) => titles.includes(title));
 

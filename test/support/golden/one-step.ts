@@ -15,6 +15,8 @@ export interface Tensor {
   /** After gradScale and maximize; null: no gradient. */
   g: number[] | null;
   state: Record<string, number[]>;
+  /** Its numbers. */
+  own: Record<string, number>;
   /** The updates taken before the step. */
   updates: number;
   h: Record<string, number>;
@@ -67,6 +69,7 @@ function look({ h }: OneStep, live: Live, params: readonly Float32Array[], step:
       if (typeof value !== 'number') arrays[name] = Array.from(value);
       else if (name !== 'step') numbers[name] ??= value; // of the first param
     }
+    const scalars = Object.entries(own).filter((entry): entry is [string, number] => typeof entry[1] === 'number');
     const at = (value: Scalar | undefined): number =>
       typeof value === 'function' ? value(step) : (value ?? Number.NaN);
     const values = Object.entries(h).map(([name, value]) => [name, at(Array.isArray(value) ? value[p] : value)]);
@@ -74,6 +77,7 @@ function look({ h }: OneStep, live: Live, params: readonly Float32Array[], step:
       w: Array.from(param),
       g: null,
       state: arrays,
+      own: Object.fromEntries(scalars),
       updates: own['step'] as number,
       h: Object.fromEntries(values),
     };

@@ -771,7 +771,7 @@ export function cautious<State extends string>(formula: Formula<State>): Formula
     measure(param, h, t) {
       let sum = 0;
       for (const x of param) {
-        x.kept = -stepOf(formula as unknown as Formula<State | Cautious>, x, h, t) * x.g > 0 ? 1 : 0;
+        x.kept = -stepOf<string>(formula as unknown as Formula, x as Cell<string>, h, t) * x.g > 0 ? 1 : 0;
         sum += x.kept;
       }
       for (const x of param) x.scale = 1 / Math.max(sum / param.length, 1e-3);

@@ -1,4 +1,4 @@
-import type { KernelDeclaration } from '../engine/kernel.js';
+import type { KernelDeclaration } from './kernel.js';
 
 const f = Math.fround;
 
