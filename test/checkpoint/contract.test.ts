@@ -31,6 +31,7 @@ import {
   variants,
   withEngine,
 } from '../support/checkpoint.js';
+import { movesTogether } from '../support/rig.js';
 import { sample } from '../support/sample.js';
 
 const folder = scratch();
@@ -44,12 +45,12 @@ interface Run {
   grads(step: number): Any;
 }
 
-const structures: Readonly<Record<string, (seed: number) => Run>> = {
-  groups(seed) {
-    const [a, b, c] = [numbers(5, seed), numbers(18, seed + 1), numbers(3, seed + 2)];
+const structures: Readonly<Record<string, (seed: number, c: Case) => Run>> = {
+  groups(seed, c) {
+    const [a, b, last] = [numbers(5, seed), numbers(18, seed + 1), numbers(3, seed + 2)];
     return {
-      params: [{ params: { a, 'layers.0.b': b } }, { params: { c }, lr: 0.3 }],
-      arrays: [a, b, c],
+      params: [{ params: { a, 'layers.0.b': b } }, { params: { c: last }, lr: movesTogether(c) ? 0 : 0.3 }], // one lr or 0 where all params move together
+      arrays: [a, b, last],
       grads: (s) => ({
         a: numbers(5, s),
         'layers.0.b': s % 2 ? null : numbers(18, s),
@@ -88,7 +89,7 @@ function surroundings(c: Case): Options[] {
 
 async function resume(c: Case, options: Options, structure: keyof typeof structures, make = c.make): Promise<void> {
   const path = newPath();
-  const run = structures[structure]!(1);
+  const run = structures[structure]!(1, c);
   const optimizer = c.make(run.params, options);
   for (let s = 0; s < 3; s++) optimizer.step(run.grads(s));
   const saved = saveCheckpoint(path, { params: run.params, optimizer });
@@ -96,7 +97,7 @@ async function resume(c: Case, options: Options, structure: keyof typeof structu
   for (let s = 3; s < 6; s++) optimizer.step(run.grads(s)); // while the file is written
   await saved;
 
-  const again = structures[structure]!(50);
+  const again = structures[structure]!(50, c);
   const resumed = make(again.params, options);
   resumed.step(again.grads(20));
   expect(await loadCheckpoint(path, { params: again.params, optimizer: resumed })).toEqual({});
@@ -170,7 +171,7 @@ describe('other optimizers and objects', () => {
     const most = classes.filter(({ declaration }) => !declaration.name.startsWith('ScheduleFree'));
     for (const c of sample(most, 10)) {
       const path = newPath();
-      const [run, again] = [structures['groups']!(1), structures['groups']!(7)];
+      const [run, again] = [structures['groups']!(1, c), structures['groups']!(7, c)];
       const [one, two] = [run, again].map((r) => new Lookahead(c.make(r.params), { k: 2 })) as Lookahead[] as [
         Lookahead,
         Lookahead,

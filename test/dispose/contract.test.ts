@@ -47,7 +47,7 @@ describe.each(titled(classes))('%s', (_, c) => {
     // A new member must be named here too.
     const prototype = Object.getOwnPropertyNames(Object.getPrototypeOf(Object.getPrototypeOf(optimizer)));
     const hooks = ['constructor', 'constants', 'kernel', 'initial', 'start', 'scalarsAfter', 'conflict', 'dispose'];
-    hooks.push('stateArrays', 'forEachParam', 'mode', 'loadMode');
+    hooks.push('inputs', 'firstScalars', 'stateArrays', 'forEachParam', 'mode', 'loadMode');
     const named = ['stepAsync', ...members.map(([name]) => name.split(' ')[0])];
     expect(
       prototype.filter((name) => !hooks.includes(name) && !named.includes(name)),
