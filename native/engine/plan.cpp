@@ -43,9 +43,9 @@ bool Plan::takesRows(size_t i, size_t rowLength) const {
 }
 
 void Plan::begin() {
-  for (size_t i = 0; i < tensors_.size(); ++i) {
-    tensors_[i].row = constants_.rowOf[i];
-    if (constants_.scopeOf != nullptr) tensors_[i].scope = static_cast<size_t>(constants_.scopeOf[i]);
+  for (size_t i = 0; i < tensors_.size(); ++i) tensors_[i].row = constants_.rowOf[i];
+  if (constants_.scopeOf != nullptr) {
+    for (size_t i = 0; i < tensors_.size(); ++i) tensors_[i].scope = static_cast<size_t>(constants_.scopeOf[i]);
   }
 }
 
