@@ -3,6 +3,7 @@ import { ArrayBlock, type Block } from './block.js';
 import { Control, chunkLength, type Engine, Fault, Pass, type Plan, type Rows, type StepConstants } from './engine.js';
 import type { KernelDeclaration } from './kernel.js';
 import { dot, referenceLinalg } from './reference-linalg.js';
+import { multiply, walkMatrix } from './reference-matmul.js';
 import { referenceTableRows } from './reference-table-rows.js';
 import { rowOf, type Tensor, type Work, walk, walkRow, walkWithNorms } from './reference-walk.js';
 
@@ -194,7 +195,11 @@ class ReferencePlan implements Plan {
   }
 
   #update(tensor: Tensor, grad: Grad, gathered: readonly RowGrad[] | undefined, work: Work): void {
-    const { norms, accumulate } = tensor.kernel;
+    const { norms, matrix, accumulate } = tensor.kernel;
+    if (matrix !== undefined) {
+      walkMatrix(tensor, grad as Float32Array, work); // no sparse gradients, either
+      return;
+    }
     if (norms !== undefined) {
       walkWithNorms(norms, tensor, grad as Float32Array, work); // such a class takes no sparse gradients
       return;
@@ -254,6 +259,7 @@ export const referenceEngine: Engine = {
   createPlan: (_count, constants) => new ReferencePlan(constants),
   linalg: referenceLinalg,
   tables: referenceTableRows,
+  multiply,
   sumSquares,
   lerp(target, source, rate) {
     const r = f(rate);

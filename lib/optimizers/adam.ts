@@ -100,7 +100,10 @@ function kernelOf({ amsgrad }: Resolved): string {
   return amsgrad ? 'adam-amsgrad' : 'adam';
 }
 
-function constantsOf({ lr, betas, eps, biasCorrection }: Resolved, t: number): number[] {
+export function constantsOf(
+  { lr, betas, eps, biasCorrection }: Pick<Resolved, 'lr' | 'betas' | 'eps' | 'biasCorrection'>,
+  t: number,
+): number[] {
   // Array destructuring would run an iterator, which takes as long as the rest of this function.
   const beta1 = betas[0];
   const beta2 = betas[1];

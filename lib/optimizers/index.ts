@@ -14,6 +14,7 @@ import { FTRL, ftrl } from './ftrl.js';
 import { LAMB, lamb } from './lamb.js';
 import { LARS, lars } from './lars.js';
 import { Lion, lion } from './lion.js';
+import { Muon, muon } from './muon.js';
 import { NAdam, nadam } from './nadam.js';
 import { RAdam, radam } from './radam.js';
 import { RMSprop, rmsprop } from './rmsprop.js';
@@ -43,6 +44,7 @@ const table = [
   [ASGD, asgd],
   [ScheduleFreeSGD, scheduleFreeSgd],
   [ScheduleFreeAdamW, scheduleFreeAdamw],
+  [Muon, muon],
 ] as const;
 
 /** What all optimizer classes have in common: constructor, name and defaults. */
@@ -130,6 +132,7 @@ export { LAMB, type LAMBOptions } from './lamb.js';
 export { LARS, type LARSOptions } from './lars.js';
 export { Lion, type LionOptions } from './lion.js';
 export { Lookahead, type LookaheadOptions, type LookaheadState } from './lookahead.js';
+export { Muon, type MuonOptions } from './muon.js';
 export { NAdam, type NAdamOptions } from './nadam.js';
 export { RAdam, type RAdamOptions } from './radam.js';
 export { RMSprop, type RMSpropOptions } from './rmsprop.js';

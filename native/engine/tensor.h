@@ -18,13 +18,15 @@ struct Tensor {
   Pass pass;
   const float* constants;
   double norms[2];
-  float resolved[kMaxConstants];  ///< the constants, if the kernel computes some of them from means and norms
+  float resolved[kMaxConstants];  ///< the constants, if the kernel computes some of them
 
   bool hasNorms() const { return kernel->measure != nullptr; }
   bool hasMeans() const { return kernel->accumulateRow != nullptr; }
+  bool isMatrix() const { return kernel->transform != nullptr; }
   /// Whether one call of the kernel is the whole update.
   bool isPlain() const {
-    return sparseRows == nullptr && !hasNorms() && !hasMeans() && !kernel->perRow && span.length <= kChunk;
+    return sparseRows == nullptr && !hasNorms() && !hasMeans() && !isMatrix() && !kernel->perRow &&
+           span.length <= kChunk;
   }
 
   /// Reads the constants row of this step.
@@ -40,11 +42,12 @@ struct Tensor {
   void measureNorms(Chunk& chunk) const;
   void update(const Chunk& chunk) const;
   void zeroGrad();
+  /// The memory of `length` elements from `begin` on, with their state.
+  Span part(size_t begin, size_t length) const;
 
  private:
   template <class Work>
   void forEachPart(const Chunk& chunk, Work work) const;
-  Span part(size_t begin, size_t length) const;
 };
 
 /// Sum of squares of a whole tensor: the sums of its chunks, added in their order.

@@ -8,7 +8,9 @@
 #include "loop.h"
 #include "prefetch.h"
 #include "table_rows.h"
+#include "matmul.h"
 #include "measured_loop.h"
+#include "matrix_loop.h"
 #include "sparse_loop.h"
 #include "entry.h"
 
@@ -23,6 +25,7 @@
 #include "lamb.h"
 #include "lars.h"
 #include "lion.h"
+#include "muon.h"
 #include "nadam.h"
 #include "radam.h"
 #include "rmsprop.h"
@@ -52,6 +55,7 @@ static constexpr Kernel kKernels[] = {
     entryWithNorms<Lamb>("lamb"),
     entryWithNorms<Lars>("lars"),
     entry<Lion>("lion"),
+    entryOfMatrix<Muon>("muon"),
     entry<NAdam>("nadam"),
     entry<RAdam>("radam"),
     entry<RmsProp>("rmsprop"),
@@ -78,5 +82,6 @@ static constexpr Kernel kKernels[] = {
 extern const KernelSet kernelSet;
 const KernelSet kernelSet = {STRING(ISA), kKernels, sizeof kKernels / sizeof *kKernels,
                              &sumSquares, &lerp,    &add,
-                             &scale,      kFloat64, {&gatherRows, &scaleRows, &dotRows, &meanRow}};
+                             &scale,      kFloat64, {&gatherRows, &scaleRows, &dotRows, &meanRow},
+                             kMatmul};
 }  // namespace ISA

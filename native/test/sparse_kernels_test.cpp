@@ -110,10 +110,11 @@ TEST("sparse kernels: scale, decay, clipping and the ema work as in one call per
   });
 }
 
-TEST("sparse kernels: only kernels without norms and means take rows") {
+TEST("sparse kernels: only kernels without norms, means and matrices take rows") {
   forEachSet([](const KernelSet& set) {
     for (size_t k = 0; k < set.count; ++k) {
-      CHECK((set.kernels[k].runSparse != nullptr) == (set.kernels[k].measure == nullptr));
+      const bool isWhole = set.kernels[k].measure != nullptr || set.kernels[k].transform != nullptr;
+      CHECK((set.kernels[k].runSparse == nullptr) == isWhole);
     }
   });
 }
