@@ -67,6 +67,7 @@ export default {
     'lamb',
     'lars',
     'lion',
+    'muon',
     'nadam',
     'radam',
     'rmsprop',
