@@ -11,7 +11,9 @@ namespace {
 constexpr size_t kDepth = 256;
 // Tiles of a task, in rows and in columns: their packed factors stay in the L2 cache.
 constexpr size_t kTaskRows = 16, kTaskColumns = 8;
-// Columns of a transposed factor that are copied at a time.
+// Lines of a factor that are transposed together.
+constexpr size_t kTogether = 4;
+// Rows and columns of a symmetric product that are mirrored at a time.
 constexpr size_t kStrip = 16;
 
 size_t divideUp(size_t a, size_t b) { return (a + b - 1) / b; }
@@ -24,6 +26,15 @@ struct Lines {
   size_t count;
 };
 
+/// Copies kTogether lines that are contiguous: one store for the numbers of a product.
+void packTogether(const float* from, size_t stride, size_t width, size_t depth, float* out) {
+  for (size_t d = 0; d < depth; ++d) {
+    float numbers[kTogether];
+    for (size_t i = 0; i < kTogether; ++i) numbers[i] = from[i * stride + d];
+    memcpy(out + d * width, numbers, sizeof numbers);
+  }
+}
+
 /// Copies `count` lines so that the numbers of one product stand together. A panel is `width` lines wide; those that
 /// are missing are 0.
 void packPanel(const Lines& lines, size_t begin, size_t width, size_t k, size_t depth, float* out) {
@@ -34,11 +45,14 @@ void packPanel(const Lines& lines, size_t begin, size_t width, size_t k, size_t 
     for (size_t d = 0; d < depth; ++d) memcpy(out + d * width, from + d * lines.depthStride, count * sizeof(float));
     return;
   }
-  for (size_t strip = 0; strip < depth; strip += kStrip) {
-    const size_t end = least(strip + kStrip, depth);
-    for (size_t line = 0; line < count; ++line) {
-      const float* const source = from + line * lines.stride;
-      for (size_t d = strip; d < end; ++d) out[d * width + line] = source[d * lines.depthStride];
+  for (size_t line = 0; line < count; line += kTogether) {
+    const size_t together = least(kTogether, count - line);
+    if (together == kTogether && lines.depthStride == 1) {
+      packTogether(from + line * lines.stride, lines.stride, width, depth, out + line);
+    } else {
+      for (size_t l = line; l < line + together; ++l) {
+        for (size_t d = 0; d < depth; ++d) out[d * width + l] = from[l * lines.stride + d * lines.depthStride];
+      }
     }
   }
 }
