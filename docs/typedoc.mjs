@@ -48,6 +48,7 @@ export default {
     'OptionsOf',
     'ParamsOf',
     'PartOf',
+    'PlainOptions',
     'RecordOf',
     'Row',
     'SettingsFrom',
