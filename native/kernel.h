@@ -26,7 +26,7 @@ constexpr size_t kPiece = 1024;   ///< elements of a matrix row, or matrix rows 
 enum Layout : unsigned char { kElement, kRow, kColumn };
 
 constexpr size_t kMaxState = 5;
-constexpr size_t kMaxConstants = 16;
+constexpr size_t kMaxConstants = 40;
 constexpr size_t kMaxNumbers = 16;
 constexpr size_t kMaxSums = 3;
 /// Columns that are summed together, so that each cache line is read once.
@@ -54,6 +54,38 @@ struct RowList {
   size_t count;
   size_t known;   ///< the count, and the rows behind them that other calls update: their memory is prefetched
   size_t length;  ///< of a row
+};
+
+/// A matrix as a factor of a product: element (i, k) is data[i * rowStride + k * columnStride]. A transposed matrix is
+/// the same memory with its strides exchanged.
+struct Factor {
+  const float* data;
+  size_t rowStride, columnStride;
+};
+
+/// out = a b. An element is the sum of `depth` products, added in their order.
+struct Product {
+  Factor a, b;
+  float* out;  ///< row-major
+  size_t rows, columns, depth;
+  bool isSymmetric;  ///< only the elements on and below the diagonal are computed; the others are copies of them
+};
+
+/// What a matrix kernel asks of the engine, which has the threads.
+struct MatrixOps {
+  void* engine;
+  void (*multiply)(void* engine, const Product& product);
+  /// y = a * x + b * y
+  void (*combine)(void* engine, float a, const float* x, float b, float* y, size_t length);
+  /// x = x / divisor
+  void (*divide)(void* engine, float* x, float divisor, size_t length);
+};
+
+/// The matrix of a matrix kernel, between its two walks.
+struct Matrix {
+  float* data;  ///< row-major; behind it is the temporary memory that the kernel has asked for
+  size_t rows, columns;
+  double norm;  ///< of all elements
 };
 
 /// One algorithm for one instruction set: a table row of kernels/all.h.
@@ -96,6 +128,16 @@ struct Kernel {
   void (*decide)(double* numbers, const double* sums);
   /// Computes constants of one tensor from the numbers.
   void (*resolveNumbers)(float* constants, const double* numbers);
+
+  // Matrix kernels only; null for all other kernels. `run` is their second walk: it finds the matrix in the place of
+  // the first state buffer.
+
+  /// First walk over each part of a tensor: updates the state, and writes the elements of the matrix.
+  void (*fill)(const Pass& pass, const float* constants, const Span& span, float* matrix);
+  /// Between the walks: returns the matrix of the second walk, and computes its constants.
+  float* (*transform)(float* constants, const Matrix& matrix, const MatrixOps& ops);
+  /// Number of floats that `transform` needs, the matrix included.
+  size_t (*matrixFloats)(size_t rows, size_t columns);
 };
 
 /// The element type of a vector. The first two values index the tables of Float64Kernels.
@@ -151,6 +193,19 @@ struct TableKernels {
   void (*sums)(const TableRows& rows, const RowRuns& runs, size_t width, float* out);
 };
 
+/// The parts of a product of matrices. kernels/matmul.h defines them; engine/matmul.cpp puts them together.
+struct MatmulKernels {
+  size_t tileRows, tileColumns;
+  /// Computes a tile of at most tileRows x tileColumns elements of `out`, from packed factors. `a` has tileRows numbers
+  /// for each of the `depth` products, `b` has tileColumns. Unless `isFirst`, the products are added to `out`.
+  void (*tile)(const float* a, const float* b, size_t depth, bool isFirst, float* out, size_t stride, size_t rows,
+               size_t columns);
+  /// y = a * x + b * y
+  void (*combine)(float a, const float* x, float b, float* y, size_t length);
+  /// x = x / divisor
+  void (*divide)(float* x, float divisor, size_t length);
+};
+
 /// All code that is compiled for one instruction set.
 struct KernelSet {
   const char* isa;
@@ -166,6 +221,7 @@ struct KernelSet {
   void (*scale)(float* x, float factor, size_t length);
   Float64Kernels float64;
   TableKernels tables;
+  MatmulKernels matmul;
 };
 
 // A kernel spells its state and its constants. The constructor of an optimizer compares the spelling with the

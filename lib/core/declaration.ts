@@ -19,6 +19,8 @@ export interface HyperParameter {
   readonly integer?: true;
   /** The value determines the state's shape or start, so it cannot be a Schedule. */
   readonly fixed?: true;
+  /** For a list of numbers: a list of at most so many such lists is allowed, too. Its numbers cannot be Schedules. */
+  readonly most?: number;
 }
 
 /** How `weightDecay` acts: added to the gradient (L2), applied to the weight directly (decoupled), or not at all. */
@@ -34,6 +36,8 @@ export interface Declaration {
   readonly formula: readonly string[];
   /** The kind of weight decay, or a function that chooses it from a group's options. */
   readonly decay: Decay | ((options: Readonly<Record<string, unknown>>) => Decay);
+  /** Factor of the param before an update by a kernel, where it is not the one of the group's lr and weightDecay. */
+  readonly decayFactor?: (options: PlainOptions, kernel: string) => number | undefined;
   readonly hyperParameters: Readonly<Record<string, HyperParameter>>;
   /** The kernels that the class chooses from, by their names in `native/kernels/all.h`. */
   readonly kernels: Readonly<Record<string, KernelDeclaration>>;
@@ -49,19 +53,25 @@ export interface Declaration {
    * all params of the scope. By default each param has its own.
    */
   readonly scope?: Scope | ((options: Readonly<Record<string, unknown>>) => Scope);
+  /**
+   * For a class that updates some params by another method: the method of each kernel, as `methodOf` and `toString` name
+   * it.
+   */
+  readonly methods?: Readonly<Record<string, string>>;
   /** Whether a param with these scalars may have been saved without its arrays, which then start at 0. */
   readonly startsLate?: (scalars: readonly number[]) => boolean;
 }
 
 /** The params that share numbers: each by itself, those of a group, or all of the optimizer. */
 export type Scope = 'param' | 'group' | 'optimizer';
+export type Numbers = readonly number[];
 
 /** The plain values of one group's options in one step. */
 export type PlainOptions = Readonly<Record<string, unknown>>;
 
 /** The code that a class brings beside its declaration. `Optimizer` documents each method. */
 export interface Formula {
-  constants(options: PlainOptions, t: number, scalars: readonly number[]): readonly number[];
+  constants(options: PlainOptions, t: number, scalars: Numbers, kernel: string): Numbers;
   scalarsAfter(options: PlainOptions, t: number, scalars: readonly number[]): readonly number[];
   inputs(groups: readonly PlainOptions[], t: number, scalars: readonly number[]): readonly number[];
   kernel(options: PlainOptions, shape: Shape, has: (state: string) => boolean): string;
@@ -78,7 +88,7 @@ type ValueOf<H> = H extends { readonly choices: readonly (infer C)[] }
   : H extends { readonly default: boolean }
     ? boolean
     : H extends { readonly default: infer L extends readonly number[] }
-      ? { readonly [I in keyof L]: Scalar }
+      ? { readonly [I in keyof L]: Scalar } | ListOf<H, L>
       : H extends { readonly fixed: true }
         ? number
         : Scalar;
@@ -88,10 +98,13 @@ type ResolvedValueOf<H> = H extends { readonly choices: readonly (infer C)[] }
   : H extends { readonly default: boolean }
     ? boolean
     : H extends { readonly default: infer L extends readonly number[] }
-      ? { readonly [I in keyof L]: number }
+      ? { readonly [I in keyof L]: number } | ListOf<H, L>
       : H extends { readonly default: number } | { readonly required: true }
         ? number
         : number | undefined;
+
+/** The lists of lists that a hyper-parameter allows. */
+type ListOf<H, L> = H extends { readonly most: number } ? readonly { readonly [I in keyof L]: number }[] : never;
 
 type HyperParameters = Readonly<Record<string, HyperParameter>>;
 

@@ -62,3 +62,12 @@ export function resetState(optimizer: Optimizer): void {
   stepper.stepCount = 0;
   stepper.skippedSteps = 0;
 }
+
+/** The method by which an optimizer of a class with several updates a param. @throws TypeError for an unknown name */
+export function methodOf(optimizer: Optimizer, who: string, name: unknown): string | undefined {
+  const { stepper, store } = Optimizer.internals(optimizer);
+  stepper.checkNotDisposed();
+  const param = store.params.find(({ key }) => key === name);
+  if (param === undefined) throw typeError(who, 'name', show(name), 'the name of a param');
+  return store.methodOf(param);
+}

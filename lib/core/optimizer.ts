@@ -11,6 +11,7 @@ import {
   type Formula,
   type GroupOptionsOf,
   type HyperParameter,
+  type Numbers,
   optimizerHyperParameters,
   optionNamesOf,
   type ResolvedOf,
@@ -22,7 +23,7 @@ import type { ParamState } from './param-state.js';
 import { type HyperParameterTable, optionsIn, ParamStore } from './param-store.js';
 import type { FoundGroup, Shape } from './params.js';
 import type { AnyParams, ArraysOf, GivenGroup, GradsOf } from './params-of.js';
-import { inspect, print, printedParams } from './print.js';
+import { inspect, print } from './print.js';
 import type { Schedule } from './schedule.js';
 import { Settings } from './settings.js';
 import {
@@ -81,7 +82,7 @@ export abstract class Optimizer<D extends Declaration = Declaration, P = AnyPara
   // ---- What a subclass defines ----
 
   /** Constants of the kernel for a param's update number `t`, in float64 and in the order of the declaration. */
-  protected abstract constants(options: ResolvedOf<D>, t: number, scalars: readonly number[]): readonly number[];
+  protected abstract constants(options: ResolvedOf<D>, t: number, scalars: Numbers, kernel: string): Numbers;
 
   /**
    * Name of the kernel that the options select for a param. A value that a schedule gives later reads NaN. `has` tells
@@ -426,9 +427,9 @@ export abstract class Optimizer<D extends Declaration = Declaration, P = AnyPara
     const { stepCount, skippedSteps } = this.#stepper;
     const counts = { stepCount, skippedSteps: skippedSteps || undefined, mode: this.mode };
     const options = Object.entries(this.#global.set).filter(([, value]) => value !== false);
-    const groups = this.#store.groups.map(({ settings, tensors }, g) => [
+    const groups = this.#store.groups.map((group, g) => [
       `group ${g}`,
-      { ...settings.set, ...printedParams(tensors) },
+      { ...group.settings.set, ...this.#store.printed(group) },
     ]);
     return print(this.#name, { ...counts, ...Object.fromEntries([...options, ...groups]) });
   }
@@ -448,7 +449,7 @@ export abstract class Optimizer<D extends Declaration = Declaration, P = AnyPara
   #formula(): Formula {
     type Options = ResolvedOf<D>;
     return {
-      constants: (options, t, scalars) => this.constants(options as Options, t, scalars),
+      constants: (options, t, scalars, kernel) => this.constants(options as Options, t, scalars, kernel),
       inputs: (groups, t, scalars) => this.inputs(groups as readonly Options[], t, scalars),
       scalarsAfter: (options, t, scalars) => this.scalarsAfter(options as Options, t, scalars),
       kernel: (options, shape, has) => this.kernel(options as Options, shape, has),

@@ -8,6 +8,7 @@ import { disjoint, type Extent, extentOf } from './extents.js';
 import { Group } from './param-group.js';
 import { ParamState } from './param-state.js';
 import type { FoundGroup, Tensor } from './params.js';
+import { printedParams } from './print.js';
 import { Scopes } from './scopes.js';
 import { Settings } from './settings.js';
 import { Structure } from './structure.js';
@@ -232,6 +233,25 @@ export class ParamStore {
     return hasEma ? [...state, ['ema', param.length]] : state;
   }
 
+  /** The method that updates a param, in a class that has several. */
+  methodOf({ kernel }: ParamState): string | undefined {
+    return this.#declaration.methods?.[kernel];
+  }
+
+  /** The params of a group by name and shape, in a class with several methods under the name of theirs. */
+  printed(group: Group): Readonly<Record<string, unknown>> {
+    const methods = new Set(Object.values(this.#declaration.methods ?? {}));
+    if (methods.size === 0) return printedParams(group.tensors);
+    const params = this.paramsOf(group);
+    const blocks = [...methods].map(
+      (method) => [method, params.filter((param) => this.methodOf(param) === method)] as const,
+    );
+    return Object.assign(
+      {},
+      ...blocks.flatMap(([method, some]) => (some.length > 0 ? [printedParams(some, method)] : [])),
+    );
+  }
+
   // ---- A step ----
 
   /** Refuses params that were detached or resized. @throws TypeError, RangeError */
@@ -251,7 +271,7 @@ export class ParamStore {
   }
 
   /**
-   * Writes the constants rows of a step: one for each run of params in a group that share t and scalars. Params that
+   * Writes the constants rows of a step: one for each run of params in a group that share t, scalars and kernel. Params that
    * have no gradient in this step are marked in `rowOf` and skipped.
    * @param next The number of the step.
    */
@@ -269,7 +289,12 @@ export class ParamStore {
         if (rowOf[i]! < 0) continue;
         const param = params[i]!;
         const scalars = this.#scopes.scalarsOf(i);
-        if (last === undefined || last.step !== param.step || !sameNumbers(lastScalars, scalars)) {
+        if (
+          last === undefined ||
+          last.step !== param.step ||
+          last.kernel !== param.kernel ||
+          !sameNumbers(lastScalars, scalars)
+        ) {
           row++;
           this.#writeRow(row, group, param, scalars, next);
           last = param;
@@ -290,10 +315,10 @@ export class ParamStore {
     rows[at + Pass.gradScale] = group.gradScale;
     rows[at + Pass.clipValue] = group.clipValue;
     rows[at + Pass.l2] = group.l2;
-    rows[at + Pass.decayFactor] = group.decayFactor;
+    rows[at + Pass.decayFactor] = this.#declaration.decayFactor?.(resolved, param.kernel) ?? group.decayFactor;
     rows[at + Pass.emaRate] = ema === undefined ? 0 : 1 - ema;
     rows[at + Pass.emaStart] = param.step === 0 ? 1 : 0;
-    const constants = this.#formula.constants(resolved, t, scalars);
+    const constants = this.#formula.constants(resolved, t, scalars, param.kernel);
     for (let c = 0; c < constants.length; c++) rows[at + Pass.length + c] = constants[c]!;
     param.nextScalars = scalars.length > 0 ? this.#formula.scalarsAfter(resolved, t, scalars) : scalars;
   }

@@ -47,12 +47,12 @@ export function printed(value: unknown): string {
 }
 
 /** The params of an object: a block with the shape of each, by name. */
-export function printedParams(tensors: readonly Pick<Tensor, 'key' | 'data' | 'shape'>[]): Block {
+export function printedParams(tensors: readonly Pick<Tensor, 'key' | 'data' | 'shape'>[], title = 'params'): Block {
   const elements = tensors.reduce((sum, { data }) => sum + lengthOf(data), 0);
   const shown = tensors.slice(0, mostParams).map(({ key, data, shape }) => [key, shape ?? [lengthOf(data)]] as const);
   const left = tensors.length - shown.length;
   const more = left === 0 ? {} : { '… more params': left };
-  return { [`params (${tensors.length}, ${elements} elements)`]: { ...Object.fromEntries(shown), ...more } };
+  return { [`${title} (${tensors.length}, ${elements} elements)`]: { ...Object.fromEntries(shown), ...more } };
 }
 
 /** The first values of a list, and how many are left out. */

@@ -20,6 +20,14 @@ function checkSetting(who: string, name: string, parameter: HyperParameter, valu
   }
   if (parameter.choices !== undefined) return checkOneOf(who, name, value, parameter.choices);
   if (typeof parameter.default === 'boolean') return checkBoolean(who, name, value);
+  const { most } = parameter;
+  if (most !== undefined && Array.isArray(value) && Array.isArray(value[0])) {
+    if (value.length > most) throw rangeError(who, name, `${value.length} lists`, `at most ${most}`);
+    const { most: _, ...one } = parameter;
+    return Object.freeze(
+      Array.from(value, (v: unknown, i) => checkSetting(who, `${name}[${i}]`, { ...one, fixed: true }, v)),
+    );
+  }
   if (Array.isArray(parameter.default)) {
     const { length } = parameter.default;
     if (!Array.isArray(value) || value.length !== length)

@@ -1,6 +1,7 @@
 import type { Block } from './block.js';
 import type { KernelDeclaration } from './kernel.js';
 import type { Linalg } from './linalg.js';
+import type { Matmul } from './matmul.js';
 import type { Rows, TableRows } from './table-rows.js';
 
 export type { Rows };
@@ -136,6 +137,8 @@ export interface Engine {
   readonly linalg: Linalg;
   /** Reads of rows of tables. */
   readonly tables: TableRows;
+  /** Products of matrices in float32. */
+  readonly multiply: Matmul;
   /** Whether `allocate` made the array's memory. Such memory stays valid as long as a step uses it. */
   owns(array: Float32Array): boolean;
   /** Address of an array's memory in bytes. Addresses of arrays on the same memory are comparable. */

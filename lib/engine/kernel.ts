@@ -1,3 +1,5 @@
+import type { Matmul } from './matmul.js';
+
 /** A kernel's formula for element `i`, in float32. Writes the element's state and returns the new parameter. */
 export type Update = (i: number, param: number, grad: number) => number;
 
@@ -26,6 +28,8 @@ export interface KernelDeclaration {
   readonly norms?: Norms;
   /** For kernels that need numbers, computed from sums over all tensors of a scope, before the update. */
   readonly numbers?: Numbers;
+  /** For kernels that work on the whole matrix. Their `reference` is the second walk: its only state is the matrix. */
+  readonly matrix?: MatrixWork;
 }
 
 /** The sums of products that the first walk of a kernel adds to: x·y to sum `k`. */
@@ -46,6 +50,26 @@ export interface Numbers {
   readonly decide: (numbers: readonly number[], sums: readonly number[]) => readonly number[];
   /** Constants of the second walk, in float64, from the numbers. */
   readonly resolve: (constants: readonly number[], numbers: readonly number[]) => readonly number[];
+}
+
+/** The matrix of a kernel, row-major, and its norm. */
+export interface Matrix {
+  readonly data: Float32Array;
+  readonly rows: number;
+  readonly columns: number;
+  readonly norm: number;
+}
+
+/** What a kernel does to its whole tensor, which is a matrix, before the update of each element. */
+export interface MatrixWork {
+  /** First walk, for element `i`, in float32: may change the state; returns the element of the matrix. */
+  readonly fill: (constants: readonly number[], state: readonly Float32Array[]) => (i: number, grad: number) => number;
+  /** Between the walks: returns the matrix of the second walk, and its constants in float64. */
+  readonly transform: (
+    constants: readonly number[],
+    matrix: Matrix,
+    matmul: Matmul,
+  ) => { readonly matrix: Float32Array; readonly constants: readonly number[] };
 }
 
 /** How a kernel measures two norms of its whole tensor. */
@@ -117,6 +141,25 @@ export function kernel<
       numbers: { readonly [K in keyof N]: number },
     ) => { readonly [K in keyof C]: number };
   };
+}): KernelDeclaration {
+  return declaration as unknown as KernelDeclaration;
+}
+
+/** Declares a matrix kernel. Names type the parameters by position, as in {@link kernel}. */
+export function matrixKernel<const C extends readonly string[], const S extends readonly string[]>(declaration: {
+  readonly state: S;
+  readonly constants: C;
+  readonly matrix: {
+    readonly fill: (
+      constants: { readonly [K in keyof C]: number },
+      state: { readonly [K in keyof S]: Float32Array },
+    ) => (i: number, grad: number) => number;
+    readonly transform: MatrixWork['transform'];
+  };
+  readonly reference: (
+    constants: { readonly [K in keyof C]: number },
+    state: readonly [matrix: Float32Array],
+  ) => Update;
 }): KernelDeclaration {
   return declaration as unknown as KernelDeclaration;
 }

@@ -35,6 +35,8 @@ interface AddonEngine extends Linalg, TableRows {
     columns: number,
   ): void;
   setRowGrad(plan: AddonPlan, index: number, rows: Rows, values: Float32Array): number;
+  /** `layout`: row and column strides of a and of b, rows, columns, depth, and 1 if the product is symmetric. */
+  matmul(a: Float32Array, b: Float32Array, out: Float32Array, layout: Uint32Array): void;
   stepAsync(plan: AddonPlan, done: () => void): void;
   freePlan(plan: () => void): void;
   sumSquares(x: Float32Array): number;
@@ -104,6 +106,7 @@ const functionsOfEngine = Object.keys({
   addCombination: true,
   gemmInPlace: true,
   gram: true,
+  matmul: true,
   gatherRows: true,
   scaleRows: true,
   dotRows: true,
@@ -241,6 +244,10 @@ export function nativeEngine(addon: Addon, isa: Isa): Engine | undefined {
     },
     linalg: nativeLinalg(native),
     tables: native,
+    multiply({ a, b, out, rows, columns, depth, isSymmetric }) {
+      const strides = [a.rowStride, a.columnStride, b.rowStride, b.columnStride];
+      native.matmul(a.data, b.data, out, Uint32Array.of(...strides, rows, columns, depth, isSymmetric ? 1 : 0));
+    },
     sumSquares: native.sumSquares,
     lerp: native.lerp,
     add: native.add,

@@ -26,7 +26,7 @@ export interface Work {
 }
 
 /** The gradient that the formula sees, after scaling, clipping and L2 decay. */
-function prologue({ row, gradScale }: Work, param: number, grad: number): number {
+export function prologue({ row, gradScale }: Work, param: number, grad: number): number {
   const clipValue = row[Pass.clipValue]!;
   const l2 = row[Pass.l2]!;
   let g = f(gradScale * grad);
@@ -37,7 +37,8 @@ function prologue({ row, gradScale }: Work, param: number, grad: number): number
   return l2 !== 0 ? f(g + f(l2 * param)) : g;
 }
 
-function constantsOf({ constants }: KernelDeclaration, { row }: Work): readonly number[] {
+/** The constants of a kernel in a constants row. */
+export function constantsOf({ constants }: KernelDeclaration, { row }: Work): readonly number[] {
   return Array.from(row.subarray(Pass.length, Pass.length + constants.length));
 }
 

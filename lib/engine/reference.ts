@@ -3,6 +3,7 @@ import { ArrayBlock, type Block } from './block.js';
 import { Control, chunkLength, type Engine, Fault, Pass, type Plan, type Rows, type StepConstants } from './engine.js';
 import type { KernelDeclaration, Numbers } from './kernel.js';
 import { dot, referenceLinalg } from './reference-linalg.js';
+import { multiply, walkMatrix } from './reference-matmul.js';
 import { referenceTableRows } from './reference-table-rows.js';
 import {
   measureSums,
@@ -221,7 +222,11 @@ class ReferencePlan implements Plan {
   #update(index: number, gathered: readonly RowGrad[] | undefined, work: Work): void {
     const tensor = this.#tensors[index]!;
     const grad = this.#grads[index]!;
-    const { norms, numbers, updateRow } = tensor.kernel;
+    const { norms, numbers, matrix, updateRow } = tensor.kernel;
+    if (matrix !== undefined) {
+      walkMatrix(tensor, grad as Float32Array, work); // no sparse gradients, either
+      return;
+    }
     if (numbers !== undefined) {
       const { numbers: all, scopeOf } = this.#constants;
       walkWithNumbers([...all[scopeOf[index]!]!], tensor, grad as Float32Array, work);
@@ -286,6 +291,7 @@ export const referenceEngine: Engine = {
   createPlan: (_count, constants) => new ReferencePlan(constants),
   linalg: referenceLinalg,
   tables: referenceTableRows,
+  multiply,
   sumSquares,
   lerp(target, source, rate) {
     const r = f(rate);

@@ -199,7 +199,16 @@ function initialOf(name: string, { betas }: Resolved, t: number): number {
   return Number.isNaN(beta) ? 1 : 1 - power(beta, t);
 }
 
-function constantsOf({ lr, betas, eps, biasCorrection, rowSteps }: Resolved, t: number): number[] {
+export function constantsOf(
+  {
+    lr,
+    betas,
+    eps,
+    biasCorrection,
+    rowSteps = false,
+  }: Pick<Resolved, 'lr' | 'betas' | 'eps' | 'biasCorrection'> & { readonly rowSteps?: boolean },
+  t: number,
+): number[] {
   // Array destructuring would run an iterator, which takes as long as the rest of this function.
   const beta1 = betas[0];
   const beta2 = betas[1];

@@ -20,6 +20,7 @@ import { LAMB, lamb } from './lamb.js';
 import { LARS, lars } from './lars.js';
 import { Lion, lion } from './lion.js';
 import { MADGRAD, madgrad } from './madgrad.js';
+import { Muon, muon } from './muon.js';
 import { NAdam, nadam } from './nadam.js';
 import { NovoGrad, novograd } from './novograd.js';
 import { OptimisticAdam, optimisticAdam } from './optimistic-adam.js';
@@ -77,6 +78,7 @@ const table = [
   [StableAdamW, stableAdamw],
   [NovoGrad, novograd],
   [Prodigy, prodigy],
+  [Muon, muon],
 ] as const;
 
 /** What all optimizer classes have in common: constructor, name and defaults. */
@@ -170,6 +172,7 @@ export { LARS, type LARSOptions } from './lars.js';
 export { Lion, type LionOptions } from './lion.js';
 export { Lookahead, type LookaheadOptions, type LookaheadState } from './lookahead.js';
 export { MADGRAD, type MADGRADOptions } from './madgrad.js';
+export { Muon, type MuonOptions } from './muon.js';
 export { NAdam, type NAdamOptions } from './nadam.js';
 export { NovoGrad, type NovoGradOptions } from './novograd.js';
 export { OptimisticAdam, type OptimisticAdamOptions } from './optimistic-adam.js';

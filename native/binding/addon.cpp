@@ -9,6 +9,7 @@
 #include "../engine/plan.h"
 #include "call.h"
 #include "linalg.h"
+#include "matmul.h"
 #include "memory.h"
 #include "ownership.h"
 #include "plan.h"
@@ -74,8 +75,8 @@ Napi::Array describe(Napi::Env env, const KernelSet& set) {
   return kernels;
 }
 
-// engine(isa) => { kernels, sumSquares, lerp, add, scale, and the functions of definePlan, defineLinalg and
-// defineTableRows }; undefined if this build or this CPU lacks the instruction set
+// engine(isa) => { kernels, sumSquares, lerp, add, scale, and the functions of definePlan, defineLinalg,
+// defineMatmul and defineTableRows }; undefined if this build or this CPU lacks the instruction set
 napi_value engine(napi_env env, napi_callback_info info) {
   Call call(env, info);
   std::string isa;
@@ -95,6 +96,7 @@ napi_value engine(napi_env env, napi_callback_info info) {
     defineFunctions(env, result, functions, sets[i]);
     definePlan(env, result, *sets[i]);
     defineLinalg(env, result, *sets[i]);
+    defineMatmul(env, result, *sets[i]);
     defineTableRows(env, result, *sets[i]);
     return result;
   }

@@ -133,7 +133,7 @@ bool readState(napi_env env, napi_value value, State* out) {
 }
 
 // setTensor(plan, index, kernel, param, state, ema, columns). `state` is a list of blocks or Float32Arrays, `ema` one
-// or null. `columns` is the length of a matrix row of the param, if the kernel has state of rows or columns
+// or null. `columns` is the length of a matrix row of the param, if the kernel sees rows or columns
 napi_value setTensor(napi_env env, napi_callback_info info) {
   Call call(env, info);
   size_t index, columns;
@@ -163,8 +163,8 @@ napi_value setTensor(napi_env env, napi_callback_info info) {
     fail(env, name + ": has more numbers than a scope of the plan");
     return nullptr;
   }
-  if ((kernel->perRow || kernel->layout[0] != kElement) &&
-      (columns == 0 ? param.length > 0 : param.length % columns != 0)) {
+  const bool needsRows = kernel->perRow || kernel->layout[0] != kElement || kernel->transform != nullptr;
+  if (needsRows && (columns == 0 ? param.length > 0 : param.length % columns != 0)) {
     fail(env, name + ": needs whole rows");
     return nullptr;
   }

@@ -38,7 +38,7 @@ void Plan::setSparseGrad(size_t i, const SparseGrad& grad) {
 
 bool Plan::takesRows(size_t i, size_t rowLength) const {
   const Tensor& tensor = tensors_[i];
-  if (tensor.kernel == nullptr || tensor.hasNorms() || tensor.hasNumbers() || tensor.hasMeans()) return false;
+  if (tensor.kernel == nullptr || tensor.kernel->runSparse == nullptr) return false;
   return !tensor.kernel->perRow || rowLength == tensor.columns;
 }
 
@@ -116,7 +116,7 @@ bool Plan::gatherSparseRows() {
 
 void Plan::partition() {
   partition_.clear();
-  hasNorms_ = hasNumbers_ = hasMeans_ = hasSparse_ = false;
+  hasNorms_ = hasNumbers_ = hasMeans_ = hasMatrices_ = hasSparse_ = false;
   isPlain_ = true;
   traffic_ = 0;
   for (size_t i = 0; i < tensors_.size(); ++i) {
@@ -125,6 +125,8 @@ void Plan::partition() {
     hasNorms_ = hasNorms_ || tensor.hasNorms();
     hasNumbers_ = hasNumbers_ || tensor.hasNumbers();
     hasMeans_ = hasMeans_ || tensor.hasMeans();
+    if (tensor.isMatrix()) matrixStep_.reserve(set_, tensor);
+    hasMatrices_ = hasMatrices_ || tensor.isMatrix();
     isPlain_ = isPlain_ && tensor.isPlain();
     if (tensor.sparseRows != nullptr) {
       hasSparse_ = true;
@@ -190,9 +192,15 @@ void Plan::apply(float gradScale) {
   if (hasNumbers_) resolveNumbers();
   const bool flushDenormals = constants_.control->flushDenormals != 0;
   forEachChunk([=](Tensor& tensor, Chunk& chunk) {
+    if (tensor.isMatrix()) return;
     const FlushDenormals flush(flushDenormals);
     tensor.update(chunk);
   });
+  if (hasMatrices_) {
+    forEachActive([&](Tensor& tensor) {
+      if (tensor.isMatrix()) matrixStep_.run(set_, tensor, flushDenormals);
+    });
+  }
   // A row may be repeated, so its values are not set to 0 by the update.
   if (hasSparse_ && constants_.control->zeroGrads != 0) {
     forEachActive([](Tensor& tensor) {

@@ -19,7 +19,7 @@ void Tensor::prepare(const float* constantsRow, size_t stride, float gradScale, 
   memcpy(&pass, constantsRow, sizeof pass);
   pass.gradScale = gradScale * pass.gradScale;
   constants = constantsRow + kPassFloats;
-  if (hasNorms() || hasNumbers()) {
+  if (hasNorms() || hasNumbers() || isMatrix()) {
     memcpy(resolved, constants, (stride - kPassFloats) * sizeof(float));
     constants = resolved;
   }
@@ -107,7 +107,6 @@ void Tensor::forEachPart(const Chunk& chunk, Work work) const {
   }
 }
 
-/// The memory of `length` elements from `begin` on, with their state.
 Span Tensor::part(size_t begin, size_t length) const {
   Span result = span;
   result.param += begin;

@@ -21,14 +21,15 @@ struct Tensor {
   bool isDecided;                 ///< whether the scope of this index has its numbers
   double sums[kMaxSums];          ///< over this tensor
   double scopeSums[kMaxSums];     ///< over all tensors of the scope of this index
-  float resolved[kMaxConstants];  ///< the constants, if the kernel computes some of them from means, norms or numbers
+  float resolved[kMaxConstants];  ///< the constants, if the kernel computes some of them
 
   bool hasNorms() const { return kernel->measure != nullptr; }
   bool hasNumbers() const { return kernel->sum != nullptr; }
   bool hasMeans() const { return kernel->accumulateRow != nullptr; }
+  bool isMatrix() const { return kernel->transform != nullptr; }
   /// Whether one call of the kernel is the whole update.
   bool isPlain() const {
-    return sparseRows == nullptr && !hasNorms() && !hasNumbers() && !hasMeans() && !kernel->perRow &&
+    return sparseRows == nullptr && !hasNorms() && !hasNumbers() && !hasMeans() && !isMatrix() && !kernel->perRow &&
            span.length <= kChunk;
   }
 
@@ -45,11 +46,12 @@ struct Tensor {
   void measure(Chunk& chunk) const;
   void update(const Chunk& chunk) const;
   void zeroGrad();
+  /// The memory of `length` elements from `begin` on, with their state.
+  Span part(size_t begin, size_t length) const;
 
  private:
   template <class Work>
   void forEachPart(const Chunk& chunk, Work work) const;
-  Span part(size_t begin, size_t length) const;
 };
 
 /// Sum of squares of a whole tensor: the sums of its chunks, added in their order.

@@ -8,7 +8,9 @@
 #include "loop.h"
 #include "prefetch.h"
 #include "table_rows.h"
+#include "matmul.h"
 #include "measured_loop.h"
+#include "matrix_loop.h"
 #include "sparse_loop.h"
 #include "entry.h"
 #include "finite.h"
@@ -25,6 +27,7 @@
 #include "lamb.h"
 #include "lars.h"
 #include "lion.h"
+#include "muon.h"
 #include "nadam.h"
 #include "novograd.h"
 #include "prodigy.h"
@@ -78,6 +81,7 @@ static constexpr Kernel kKernels[] = {
     entryWithNorms<Lars>("lars"),
     entry<Lion>("lion"),
     entryWithNorms<Cautious<Lion>>("lion-cautious"),
+    entryOfMatrix<Muon>("muon"),
     entry<NAdam>("nadam"),
     entryWithNorms<Cautious<NAdam>>("nadam-cautious"),
     entryWithNumbers<NovoGrad>("novograd"),
@@ -127,5 +131,6 @@ static constexpr Kernel kKernels[] = {
 extern const KernelSet kernelSet;
 const KernelSet kernelSet = {STRING(ISA), kKernels, sizeof kKernels / sizeof *kKernels,
                              &sumSquares, &lerp,    &add,
-                             &scale,      kFloat64, {&gatherRows, &scaleRows, &dotRows, &meanRow, &sumRuns}};
+                             &scale,      kFloat64, {&gatherRows, &scaleRows, &dotRows, &meanRow, &sumRuns},
+                             kMatmul};
 }  // namespace ISA

@@ -225,4 +225,27 @@ constexpr Kernel entryFactored(const char* name) {
   kernel.resolveMean = &resolveMean<K>;
   return kernel;
 }
+
+template <class K>
+void fill(const Pass& pass, const float* constants, const Span& span, float* matrix) {
+  walkFill(pass, fromConstants<K>(constants), span, matrix, StateIndices<K>());
+}
+
+template <class K>
+float* transform(float* constants, const Matrix& matrix, const MatrixOps& ops) {
+  K kernel = fromConstants<K>(constants);
+  float* const result = kernel.transform(constants, matrix, ops);
+  toConstants(kernel, constants);
+  return result;
+}
+
+/// A matrix kernel: two walks, and products of the whole matrix between them.
+template <class K>
+constexpr Kernel entryOfMatrix(const char* name) {
+  Kernel kernel = entryOf<K>(name, &run<SecondWalk<K>>);
+  kernel.fill = &fill<K>;
+  kernel.transform = &transform<K>;
+  kernel.matrixFloats = &K::matrixFloats;
+  return kernel;
+}
 }  // namespace ISA

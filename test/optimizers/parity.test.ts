@@ -56,6 +56,18 @@ const variants: Readonly<Record<string, readonly Options[]>> = {
   NAdam: [{ lr: halving }, { momentumDecay: 0.5, decoupledWeightDecay: true, weightDecay: 0.1 }, { cautious: true }],
   RAdam: [{ lr: halving }, { betas: [0.9, 0] }, { decoupledWeightDecay: true, weightDecay: 0.1 }, { cautious: true }],
   Lion: [{ lr: halving }, { betas: [0, 0.5], weightDecay: 0.1 }, { cautious: true }],
+  Muon: [
+    { lr: halving, weightDecay: 0.1 },
+    { nesterov: false, adjustLrFn: 'match_rms_adamw', nsSteps: 3, adamLr: 0.01 },
+    {
+      nsCoefficients: [
+        [4, -6, 3],
+        [2, -1.5, 0.5],
+      ],
+      outputs: 'columns',
+      adamWeightDecay: 0.1,
+    },
+  ],
   LARS: [{ lr: 10 }, { lr: halving, momentum: 0.5, weightDecay: 0.1, trustCoefficient: 1 }],
   LAMB: [{ lr: halving }, { clamp: 2, weightDecay: 0.1, biasCorrection: false }],
   Adafactor: [
@@ -244,7 +256,7 @@ describe.each(allClasses.map(([optimizer, declaration]) => [declaration.name, op
 
     // For classes whose kernel or state depends on the shape.
     const forms = Object.values(declaration.kernels);
-    const shapes = forms.some(({ layout }) => layout !== undefined);
+    const shapes = forms.some(({ layout, matrix }) => layout !== undefined || matrix !== undefined);
     test.runIf(shapes && declaration.denseOnly !== undefined)(
       'params with and without a shape give the bits of the reference',
       () => {

@@ -20,6 +20,7 @@ import {
   type Grads,
   Lion,
   MADGRAD,
+  Muon,
   NAdam,
   OptimisticAdam,
   OptimisticGradientDescent,
@@ -149,6 +150,13 @@ new Adafactor(w, {
 });
 // @ts-expect-error a pair of eps has two names
 new Adafactor(w, { eps: [1e-30, 1e-3] });
+const muon = new Muon({ a: { data: w, shape: [1, 3] }, b: w }, { nsCoefficients: [[1, 2, 3]], adamLr: schedule });
+same<ReturnType<typeof muon.methodOf>, 'muon' | 'adamw'>(true);
+new Muon(w, { nsCoefficients: [schedule, -4.775, 2], nsSteps: 3, outputs: 'columns' });
+// @ts-expect-error a triple has three numbers
+new Muon(w, { nsCoefficients: [[1, 2]] });
+// @ts-expect-error no Schedule in a list of triples
+new Muon(w, { nsCoefficients: [[1, 2, schedule]] });
 new ASGD(w, { lambd: schedule, alpha: 0.75, t0: 1e6 });
 new ScheduleFreeSGD(w, { momentum: schedule, warmupSteps: 100, r: 0, weightLrPower: 2 });
 const free = new ScheduleFreeAdamW({ w }, { betas: [schedule, 0.999], warmupSteps: 100, weightDecay: 0.1 });

@@ -10,6 +10,7 @@ import {
   LAMB,
   LARS,
   Lion,
+  Muon,
   NAdam,
   RAdam,
   Rprop,
@@ -115,6 +116,21 @@ export function lion(
   options: OptionsBesideRate<typeof Lion> = {},
 ): WrappedOptimizer<typeof Lion> {
   return wrapped(Lion, learningRate, options);
+}
+
+/**
+ * Muon: orthogonal updates of kernels and filters, AdamW for all other variables. Short for {@link wrap} of `Muon`, with
+ * schuss's formula and defaults, except that `outputs` is 'columns'.
+ *
+ * @param learningRate A number or a Schedule; default 1e-3.
+ * @param options `momentum` (0.95), `weightDecay` (0.1), `adjustLrFn`, `adamLr`, and all other options of the class.
+ * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range
+ */
+export function muon(
+  learningRate?: number | Schedule,
+  options: OptionsBesideRate<typeof Muon> = {},
+): WrappedOptimizer<typeof Muon> {
+  return wrapped(Muon, learningRate, options);
 }
 
 /**

@@ -9,6 +9,7 @@ import type { ParamStateDict, StateDict } from '../../core/state-dict.js';
 import type { StepResult } from '../../core/stepper.js';
 import { currentMemory } from '../memory.js';
 import { type Extras, encodeExtras, recipesOf } from './extras.js';
+import { matrixShape, optionsFor } from './matrices.js';
 import { matchStates, type States, without } from './states.js';
 import { type Binding, Variables } from './variables.js';
 import { int32Halves, type NamedTensor, type Restored, readWeights, Weights } from './weights.js';
@@ -28,6 +29,12 @@ function probeState(state: ParamStateDict | undefined): ParamStateDict {
     value instanceof Float32Array ? new Float32Array(1) : value,
   ]);
   return { ...Object.fromEntries(entries), step: 0 };
+}
+
+/** The state whose method is that of the dummy param. Its options may have added an entry, or `ema` be absent. */
+function likeProbe(states: readonly ParamStateDict[], probe: ParamStateDict | undefined): ParamStateDict | undefined {
+  const names = Object.keys(probe ?? {}).filter((name) => name !== 'ema');
+  return states.find((state) => names.every((name) => Object.hasOwn(state, name))) ?? states[0];
 }
 
 /** A `tf.Optimizer` that steps with an optimizer class of schuss: what {@link wrap} returns. */
@@ -56,10 +63,10 @@ export class WrappedOptimizer<C extends OptimizerClass = OptimizerClass> extends
   constructor(Class: C, options: object) {
     super();
     this.#class = Class;
-    this.#options = options;
+    this.#options = optionsFor(Class, options);
     this.#optimizer = this.#create({ params: probe });
     this.#variables = new Variables(this.#name);
-    const { zeroGrads = false, ...others } = options as { zeroGrads?: boolean };
+    const { zeroGrads = false, ...others } = this.#options as { zeroGrads?: boolean };
     if (zeroGrads)
       throw typeError(
         this.#name,
@@ -179,7 +186,10 @@ export class WrappedOptimizer<C extends OptimizerClass = OptimizerClass> extends
   /** Adds variables as a group with the options of group 0, and loads the pending state of each. */
   #addVariables(added: ReadonlyMap<string, Binding>): void {
     const params = Object.fromEntries(
-      [...added].map(([name, { array, shape }]) => [name, shape.length === 2 ? { data: array, shape } : array]),
+      [...added].map(([name, { array, shape: given }]) => {
+        const shape = matrixShape(this.#class, given);
+        return [name, shape === undefined ? array : { data: array, shape }];
+      }),
     );
     const names = Object.keys(params);
     const states = this.#started ? this.#pending : matchStates(this.#name, this.#pending, names);
@@ -255,7 +265,8 @@ export class WrappedOptimizer<C extends OptimizerClass = OptimizerClass> extends
             'after it, the groups can differ',
           );
       const states = new Map(Object.entries(structuredClone(dict?.state ?? {})));
-      const state = { probe: probeState([...states.values()][0] ?? this.#optimizer.stateDict().state['probe']) };
+      const own = this.#optimizer.stateDict().state['probe'];
+      const state = { probe: probeState(likeProbe([...states.values()], own) ?? own) };
       this.#optimizer.loadStateDict({ ...dict, paramGroups: [{ ...group, params: Object.keys(probe) }], state });
       this.#pending = states;
     }

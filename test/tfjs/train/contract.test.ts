@@ -401,9 +401,9 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
   });
 
   describe('the others', () => {
-    const { adamW, amsgrad, nadam, radam, lion, lamb, lars, adafactor, adEMAMix, ftrl, asgd, rprop } = ours;
+    const { adamW, amsgrad, nadam, radam, lion, muon, lamb, lars, adafactor, adEMAMix, ftrl, asgd, rprop } = ours;
     test.each(
-      Object.entries({ adamW, amsgrad, nadam, radam, lion, lamb, lars, adafactor, adEMAMix, ftrl, asgd, rprop }),
+      Object.entries({ adamW, amsgrad, nadam, radam, lion, muon, lamb, lars, adafactor, adEMAMix, ftrl, asgd, rprop }),
     )('%s', (id, factory) => {
       const w = variable(numbers(6, 1), [2, 3], 'w');
       const rate = cosine(0.1, { steps: 50 });
