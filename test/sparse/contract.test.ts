@@ -164,7 +164,8 @@ describe.each(titled(sample(sparse, 8)))('%s', (_, c) => {
           const moved = Math.fround(before[i]! + Math.fround(0.25 * Math.fround(w[i]! - before[i]!)));
           expect(ema[i]).toBe(named ? moved : before[i]);
         }
-        if (first.rows.length > 0) expect(ema.subarray(4, 8)).not.toEqual(before.subarray(4, 8));
+        const moves = c.declaration.name !== 'ADOPT'; // in its first step
+        if (first.rows.length > 0 && moves) expect(ema.subarray(4, 8)).not.toEqual(before.subarray(4, 8));
       }
     });
   });

@@ -280,7 +280,8 @@ describe.each(titled(sample(sparse, 6)))('%s', (_, c) => {
       const [rows, values] = [numbers(6, 1), numbers(6, 2)];
       const named = c.make({ rows, values });
       const before = [bits(rows), bits(values)];
-      named.step({ rows: numbers(6, 3), values: sparseGrad([1], 2) });
+      // The first step of ADOPT moves nothing.
+      for (const seed of [3, 4]) named.step({ rows: numbers(6, seed), values: sparseGrad([1], 2) });
       expect(bits(rows)).not.toBe(before[0]);
       expect(bits(values)).not.toBe(before[1]);
       refused(TypeError, /grads\["rows"\]: Int32Array\(1\)/, () =>
