@@ -90,14 +90,17 @@ struct Environment {
     }
     buffers.resize(kept);
     napi_close_handle_scope(env, scope);
-    if (waitingBytes > kMaxWaitingBytes && (uncollectedBytes += newBytes) >= kCollectBytes) collect();
+    if (waitingBytes > kMaxWaitingBytes) {
+      uncollectedBytes += newBytes;
+      if (uncollectedBytes >= kCollectBytes) collect();
+    }
     newBytes = 0;
     bytes = std::max(alive, kMinBytes);
     nextCount = std::max(2 * (owned.size() + buffers.size()), kMinCount);
   }
 
-  /// Makes V8 collect now what its own schedule would collect 100 MB later: it is told of external memory beyond every
-  /// limit, and that this memory is gone again.
+  /// Makes V8 collect now. Its own schedule would let some 100 MB more grow. It is told of external memory beyond every
+  /// limit, then that this memory is gone again.
   void collect() {
     uncollectedBytes = 0;
     int64_t total;
