@@ -61,10 +61,10 @@ function cellsOf({ sizes, compiledSizes, classes, threads }: Settings): Cell[] {
   const most = Math.max(...threads);
   const both = [...sizes, ...compiledSizes].sort((a, b) => a - b);
   return [
+    ...chosen.map((method) => ({ task: { method, n: 200_000, tensors: 200, threads: 1 } })),
     ...sizes.flatMap((n) =>
       chosen.map((method) => cell(method, n, n < large || method === 'adam' ? undefined : fast(n, method))),
     ),
-    ...chosen.map((method) => ({ task: { method, n: 200_000, tensors: 200, threads: 1 } })),
     ...compiledSizes.flatMap((n) =>
       chosen
         .filter((method) => n < huge || fusedMethods.includes(method))

@@ -79,11 +79,11 @@ async function measure(context: Context): Promise<Results> {
   // Steps of nanoseconds come first: V8 optimizes code best that has seen few classes, as in a training run.
   const fixed = await rows('small', fixedCost);
   const many = await rows('small', manyTensors);
+  const loaded = parts.includes('peers') ? await loadPeers(context.settings) : [];
+  const against = await rows('peers', () => againstPeers(context, loaded));
   const native = await maybe('small', nativeAgainstJs);
   const passes = await rows('passes', fused);
   const classes = parts.includes('classes') ? await classRows(context) : { rows: [], leftOut: [] };
-  const loaded = parts.includes('peers') ? await loadPeers(context.settings) : [];
-  const against = await rows('peers', () => againstPeers(context, loaded));
   const neighbour = await maybe('neighbour', besideNeighbour);
   const tables = await maybe('sparse', sparse);
   const fit = await maybe('fit', modelFit);

@@ -53,13 +53,13 @@ const named: readonly Family[] = [
     title: 'SGD, momentum and averages',
     about:
       'One learning rate for all parameters. ASGD averages over the second half of its run. ASGD and ScheduleFreeSGD are scored with their averaged weights.',
-    methods: ['sgd', 'momentum', 'nesterov', 'asgd', 'schedulefreesgd'],
+    methods: ['sgd', 'momentum', 'nesterov', 'asgd', 'schedulefreesgd', 'optimisticgradientdescent'],
   },
   {
     id: 'adagrad',
     title: 'Adagrad and its relatives',
     about: 'Each parameter has its own learning rate, derived from the size of its past gradients.',
-    methods: ['adagrad', 'rmsprop', 'adadelta', 'adafactor', 'ftrl'],
+    methods: ['adagrad', 'rmsprop', 'adadelta', 'adafactor', 'ftrl', 'proximaladagrad', 'adagradda', 'madgrad'],
   },
   {
     id: 'adam',
@@ -68,11 +68,29 @@ const named: readonly Family[] = [
     methods: ['adam', 'adamw', 'adamax', 'nadam', 'radam', 'ademamix', 'schedulefreeadamw'],
   },
   {
+    id: 'adam-moments',
+    title: 'Adam with another second moment',
+    about: 'They measure the size of the gradients in other ways, or bound the step by it.',
+    methods: ['adabelief', 'yogi', 'adamaxw', 'stableadamw', 'novograd'],
+  },
+  {
+    id: 'adam-momentum',
+    title: 'Adam with another momentum',
+    about: 'They mix the gradients of several steps in other ways, or divide before they average.',
+    methods: ['adopt', 'adan', 'simplifiedademamix', 'optimisticadam', 'sophia'],
+  },
+  {
     id: 'scale-free',
-    title: 'Scale-free steps: layers and signs',
+    title: 'Scale-free steps: layers, signs and matrices',
     about:
-      'The size of the gradient does not matter: LARS and LAMB scale the step of each layer, Lion and Rprop use signs.',
-    methods: ['lars', 'lamb', 'lion', 'rprop'],
+      'The size of the gradient does not matter. LARS and LAMB scale the step of each layer, Lion, Rprop, SignSGD and Signum use signs, and Muon makes the update of a matrix orthogonal.',
+    methods: ['lars', 'lamb', 'lion', 'rprop', 'signsgd', 'signum', 'muon'],
+  },
+  {
+    id: 'rate-free',
+    title: 'No learning rate to choose',
+    about: 'They find the size of a step themselves. Their lr is a factor on it, 1 by default.',
+    methods: ['prodigy', 'cocob'],
   },
 ];
 const unnamed = (Object.keys(optimizers) as Method[]).filter(

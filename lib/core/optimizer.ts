@@ -107,9 +107,7 @@ export abstract class Optimizer<D extends Declaration = Declaration, P = AnyPara
     return scalars;
   }
 
-  /**
-   * For kernels with numbers: those of a scope that follow the scalars. `groups` are the options of its groups.
-   */
+  /** For kernels with numbers: those of a scope that follow the scalars. `groups` are the options of its groups. */
   protected inputs(_groups: readonly ResolvedOf<D>[], _t: number, _scalars: readonly number[]): readonly number[] {
     return [];
   }

@@ -31,7 +31,9 @@ const otherClasses = exported.filter(
 ) as [string, Any][];
 
 const forSubclasses = new Set(
-  'constructor constants kernel initial start scalarsAfter conflict mode loadMode stateArrays forEachParam'.split(' '),
+  'constructor constants kernel initial start inputs scalarsAfter conflict mode loadMode stateArrays forEachParam'.split(
+    ' ',
+  ),
 );
 
 /** Names of the public methods and accessors of an object, of all its classes. */
