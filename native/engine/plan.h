@@ -108,13 +108,13 @@ class Plan {
   /// Sparse gradients need a new partition in each step.
   bool isPartitioned_ = false;
   Partition partition_;
-  bool hasNorms_ = false;    ///< whether any kernel needs norms of its tensor
-  bool hasNumbers_ = false;  ///< whether any kernel needs numbers
+  bool hasNorms_ = false;     ///< whether any kernel needs norms of its tensor
+  bool hasNumbers_ = false;   ///< whether any kernel needs numbers
   bool hasMatrices_ = false;  ///< whether any kernel works on a whole matrix
-  bool hasMeans_ = false;    ///< whether any kernel needs means of matrix rows and columns
-  bool hasSparse_ = false;   ///< whether any gradient is sparse
-  bool isPlain_ = false;     ///< whether every tensor is plain
-  size_t traffic_ = 0;       ///< floats that a step reads
+  bool hasMeans_ = false;     ///< whether any kernel needs means of matrix rows and columns
+  bool hasSparse_ = false;    ///< whether any gradient is sparse
+  bool isPlain_ = false;      ///< whether every tensor is plain
+  size_t traffic_ = 0;        ///< floats that a step reads
 
   MatrixStep matrixStep_;
   size_t threads_ = 1;
