@@ -65,11 +65,16 @@ TEST("parallel: each thread runs a contiguous range, and a thread that is held u
   for (int round = 0; round < 10; ++round) {
     const std::thread::id caller = std::this_thread::get_id();
     std::vector<std::thread::id> ran(kCount);
+    std::atomic<size_t> ended{0};
     std::atomic<bool> isHeldUp{false};
     const auto task = [&](size_t i) {
       ran[i] = std::this_thread::get_id();
-      if (ran[i] != caller && !isHeldUp.exchange(true)) std::this_thread::sleep_for(std::chrono::milliseconds(20));
       if (ran[i] == caller) std::this_thread::sleep_for(std::chrono::microseconds(50));
+      // The helper is held up in its first task until all others have ended.
+      if (ran[i] != caller && !isHeldUp.exchange(true)) {
+        while (ended < kCount - 1) std::this_thread::sleep_for(std::chrono::microseconds(100));
+      }
+      ++ended;
     };
     parallel::forEach(kCount, 2, task);
     for (size_t i = 0; i < kCount / 2; ++i) CHECK(ran[i] == caller);
