@@ -5,7 +5,9 @@ import { runInNewContext } from 'node:vm';
 setFlagsFromString('--expose-gc');
 const gc = runInNewContext('gc') as () => void;
 
+/** Bytes of new arrays from which on a collection is worth its price. */
 const enough = 64e6;
+/** Bytes that the last collection has left. */
 let kept = 0;
 
 /**

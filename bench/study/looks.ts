@@ -19,13 +19,6 @@ const dashes = {
   dashDots: [12, 3, 2, 3, 2, 3],
 } as const;
 
-const furtherDashes = [
-  [16, 4],
-  [2, 6],
-  [16, 3, 4, 3],
-  [6, 2, 2, 2, 2, 2],
-] as const;
-
 /** Names of lines that keep their look throughout the study. */
 type Named = DescentJob['method'];
 
@@ -82,10 +75,8 @@ const unnamed = (Object.keys(methods) as Method[]).filter((method) => named[meth
 export function lookOf(method: Named): Look {
   const given = named[method];
   if (given !== undefined) return { color: `var(--${given[0]})`, dash: dashes[given[1]] };
-  // The others have patterns of their own.
-  const i = unnamed.indexOf(method as Method);
-  const dash = furtherDashes[Math.floor(i / hues.length) % furtherDashes.length] as readonly number[];
-  return { color: `var(--${hues[i % hues.length]?.name})`, dash };
+  // Classes that no one has named yet: this pattern is none of the others.
+  return { ...hueLook(unnamed.indexOf(method as Method)), dash: [16, 4] };
 }
 
 /** The look of the line number `i` of a figure whose lines are not methods. */
