@@ -1,7 +1,9 @@
 // npm run test:asan, npm run test:tsan: node scripts/sanitize.mjs <sanitizers> [arguments of vitest]
-// Builds the addon with GCC's sanitizers in a copy of the checkout, build/sanitized/<sanitizers>, and runs the tests there.
+// Builds the addon with GCC's sanitizers, and runs the tests in a copy of the checkout, build/sanitized/<sanitizers>. CMake
+// builds it in build-cmake/<sanitizers>, where `.ci/run` builds the unit tests: both link the same kernels.
 import { execFileSync, spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, rmSync, symlinkSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -21,7 +23,7 @@ function copyCheckout() {
   if (!existsSync(join(copy, 'node_modules'))) symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'));
 }
 
-function run(command, args, env) {
+function run(command, args, env = {}) {
   const { status, signal } = spawnSync(command, args, {
     cwd: copy,
     stdio: 'inherit',
@@ -43,16 +45,16 @@ if (process.platform !== 'linux' || !preload.every((library) => existsSync(libra
 }
 
 copyCheckout();
-// -O1: at -O3 the compiler takes minutes for the checks of each kernel.
-// The checks are calls: written out in each place they double the time of the compiler.
-const outlined = sanitizers.includes('address') ? ' --param=asan-instrumentation-with-call-threshold=0' : '';
-const flags = `-O1${outlined} -fsanitize=${sanitizers} -fno-sanitize-recover=undefined -fno-omit-frame-pointer -g`;
-run('npx', ['node-gyp', 'configure', 'build', '-j', 'max', '--loglevel=warn'], {
-  CXX: 'g++',
-  CXXFLAGS: flags,
-  LDFLAGS: `-fsanitize=${sanitizers}`,
-});
-run('npm', ['run', '--silent', 'build:ts'], {});
+run('npx', ['node-gyp', 'configure', '--loglevel=warn']);
+// node-gyp knows, or has fetched, the headers of this Node.
+const { nodedir } = JSON.parse(readFileSync(join(copy, 'build', 'config.gypi'), 'utf8').replace(/^#.*/gm, '')).variables;
+const cmake = join(root, 'build-cmake', sanitizers.replaceAll(',', '-'));
+const configure = ['-S', join(root, 'native'), '-B', cmake, '-DCMAKE_BUILD_TYPE=Release', '-DCMAKE_CXX_COMPILER=g++'];
+run('cmake', [...configure, `-DSCHUSS_SANITIZE=${sanitizers}`, `-DCMAKE_JS_INC=${join(nodedir, 'include', 'node')}`]);
+run('cmake', ['--build', cmake, '--target', 'schuss', '--parallel', String(availableParallelism())]);
+mkdirSync(join(copy, 'build', 'Release'), { recursive: true });
+cpSync(join(cmake, 'schuss.node'), join(copy, 'build', 'Release', 'schuss.node'));
+run('npm', ['run', '--silent', 'build:ts']);
 // setarch -R: ThreadSanitizer refuses the addresses that the kernel chooses at random.
 run('setarch', ['-R', process.execPath, 'node_modules/vitest/vitest.mjs', 'run', ...tests], {
   LD_PRELOAD: preload.join(' '),
