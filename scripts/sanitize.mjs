@@ -47,7 +47,9 @@ if (process.platform !== 'linux' || !preload.every((library) => existsSync(libra
 copyCheckout();
 run('npx', ['node-gyp', 'configure', '--loglevel=warn']);
 // node-gyp knows, or has fetched, the headers of this Node.
-const { nodedir } = JSON.parse(readFileSync(join(copy, 'build', 'config.gypi'), 'utf8').replace(/^#.*/gm, '')).variables;
+const { nodedir } = JSON.parse(
+  readFileSync(join(copy, 'build', 'config.gypi'), 'utf8').replace(/^#.*/gm, ''),
+).variables;
 const cmake = join(root, 'build-cmake', sanitizers.replaceAll(',', '-'));
 const configure = ['-S', join(root, 'native'), '-B', cmake, '-DCMAKE_BUILD_TYPE=Release', '-DCMAKE_CXX_COMPILER=g++'];
 run('cmake', [...configure, `-DSCHUSS_SANITIZE=${sanitizers}`, `-DCMAKE_JS_INC=${join(nodedir, 'include', 'node')}`]);
