@@ -12,6 +12,7 @@
 #include <vector>
 
 struct Test {
+  const char* file;
   const char* name;
   void (*run)();
 };
@@ -27,7 +28,7 @@ inline size_t& failures() {
 }
 
 struct Register {
-  Register(const char* name, void (*run)()) { tests().push_back({name, run}); }
+  Register(const char* file, const char* name, void (*run)()) { tests().push_back({file, name, run}); }
 };
 
 /// Counts a failure. Prints only the first ones.
@@ -47,9 +48,9 @@ void checkEqual(const char* file, int line, const char* text, const A& actual, c
 
 #define JOINED_(a, b) a##b
 #define JOINED(a, b) JOINED_(a, b)
-#define TEST(name)                                                                  \
-  static void JOINED(test, __LINE__)();                                             \
-  static const Register JOINED(registered, __LINE__)(name, JOINED(test, __LINE__)); \
+#define TEST(name)                                                                            \
+  static void JOINED(test, __LINE__)();                                                       \
+  static const Register JOINED(registered, __LINE__)(__FILE__, name, JOINED(test, __LINE__)); \
   static void JOINED(test, __LINE__)()
 #define CHECK(condition)                                                              \
   do {                                                                                \
