@@ -5,6 +5,7 @@ import type { Vector } from '../linalg.js';
 import { finish, type Task } from '../task.js';
 import { Waits } from '../waits.js';
 import { minimizeFirstOrder, type StepsMethodOptions } from './first-order.js';
+import { type HessianFreeMethodOptions, minimizeHessianFree } from './hessian-free.js';
 import { type LBFGSMethodOptions, minimizeLbfgs } from './lbfgs.js';
 import type { Answer, Method, MinimizeResult } from './method.js';
 import {
@@ -19,12 +20,19 @@ import {
 import { minimizeSfo, type SFOMethodOptions } from './sfo.js';
 
 /** All methods except the first-order classes. */
-const methods: Readonly<Record<string, Method>> = { lbfgs: minimizeLbfgs, sfo: minimizeSfo };
+const methods: Readonly<Record<string, Method>> = {
+  lbfgs: minimizeLbfgs,
+  sfo: minimizeSfo,
+  'hessian-free': minimizeHessianFree,
+};
 
 /** The first-order methods of {@link minimize}: `'sgd'`, `'adam'`, … */
 export type StepsMethod = OptimizerName;
 
-/** Options of {@link minimize}. With a first-order method, the options of its class, such as `lr`, are also allowed. */
+/**
+ * Options of {@link minimize}. With a first-order method, the options of its class, such as `lr`, are also allowed. Those
+ * of 'hessian-free' are {@link HessianFreeMethodOptions}.
+ */
 export type MinimizeOptions<T extends Vector = Vector, A = Answer, P = void> =
   | LBFGSMethodOptions<T, A, P>
   | SFOMethodOptions<T, A, P>
@@ -40,6 +48,13 @@ type WithoutTerms<O> = O extends { readonly method: 'sfo' } ? never : Omit<O, 'p
 
 /** Options of {@link minimizeAsync}: those of {@link minimize}, whose callbacks may return promises. */
 export type MinimizeAsyncOptions<T extends Vector = Vector> = MinimizeOptions<
+  T,
+  Answer | PromiseLike<Answer>,
+  void | PromiseLike<void>
+>;
+
+/** Options of {@link minimizeAsync} with method 'hessian-free': its functions and callbacks may return promises. */
+export type HessianFreeAsyncOptions<T extends Vector = Vector> = HessianFreeMethodOptions<
   T,
   Answer | PromiseLike<Answer>,
   void | PromiseLike<void>
@@ -134,6 +149,17 @@ function taskOf(who: string, fn: unknown, x0: unknown, options: unknown, waits?:
  * minimize(squares, new Float32Array(1), { method: 'adam', lr: 0.1, passes: 100 }).x; // about [3]
  * ```
  */
+// The options of 'hessian-free' stand alone: in a union with the others, TypeScript could not tell what their callbacks get.
+export function minimize<T extends Vector>(
+  fn: Objective<T>,
+  x0: T,
+  options: WithoutTerms<HessianFreeMethodOptions<T>>,
+): MinimizeResult<T>;
+export function minimize<T extends Vector>(
+  fn: Terms<T>,
+  x0: T,
+  options: HessianFreeMethodOptions<T>,
+): MinimizeResult<T>;
 export function minimize<T extends Vector>(
   fn: Objective<T>,
   x0: T,
@@ -178,6 +204,16 @@ export function minimize<T extends Vector>(
  * console.log(x, reason); // [3], 'gradient'
  * ```
  */
+export function minimizeAsync<T extends Vector>(
+  fn: AsyncObjective<T>,
+  x0: T,
+  options: WithoutTerms<HessianFreeAsyncOptions<T>>,
+): Promise<MinimizeResult<T>>;
+export function minimizeAsync<T extends Vector>(
+  fn: AsyncTerms<T>,
+  x0: T,
+  options: HessianFreeAsyncOptions<T>,
+): Promise<MinimizeResult<T>>;
 export function minimizeAsync<T extends Vector>(
   fn: AsyncObjective<T>,
   x0: T,
