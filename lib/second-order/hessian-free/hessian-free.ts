@@ -59,7 +59,7 @@ export interface HessianFreeResult {
  * 1. Conjugate gradients on (G + λ)·p = −g, preconditioned by (squaredGradients + λ)^¾, from `cgDecay` times the last
  *    iterate of the iteration before. They stop when k = max(10, ⌈i/10⌉) iterations have lowered φ(p) = ½pᵀ(G + λ)p + gᵀp
  *    by less than k·`cgTol` of its value, after `maxCgIterations`, or at a direction of negative curvature.
- * 2. Backtracking over the iterates 1, 2, 3, 4, 5, 7, 9, 12, … (powers of 1.3): from the last one back, while f(x + p) does
+ * 2. Backtracking over the iterates 1, 2, 3, 4, 5, 7, 9, 11, 14, … (powers of 1.3, rounded up): from the last one back, while f(x + p) does
  *    not rise.
  * 3. Damping: ρ = (f(x + p) − f(x)) / (½pᵀGp + gᵀp), or −∞ if f rose. λ ← 1.5·λ if ρ < ¼, λ ← ⅔·λ if ρ > ¾.
  * 4. Line search: the largest α = 1, 0.8, 0.8², … (60 times at most) with f(x + αp) ≤ f(x) + 0.01·α·gᵀp. Then
