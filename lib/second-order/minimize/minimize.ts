@@ -89,18 +89,20 @@ function taskOf(who: string, fn: unknown, x0: unknown, options: unknown, waits?:
  * - `'lbfgs'` (default): the line-search method of {@link LBFGS}, on a function or on the sum of the terms. Its
  *   iterations never go uphill.
  * - `'sfo'`: the method of {@link SFO}, on the terms, one at a time.
+ * - `'hessian-free'`: the method of {@link HessianFree}, on a function or on the sum of the terms, with products that
+ *   `gaussNewton` computes. Its iterations never go uphill.
  * - the name of a first-order class (`'adam'`, …), in float32 only: one step for each term, in a new random order in
  *   each pass, or one step for each evaluation of the function.
  *
  * With a Float64Array, everything is float64. With a Float32Array, points, gradients and curvature pairs are float32;
  * sums and search directions are float64.
  *
- * With 'lbfgs' and 'sfo', a value or gradient that is not finite makes the method back off; `nonFinite` counts them.
+ * With 'lbfgs', 'sfo' and 'hessian-free', a value or gradient that is not finite makes the method back off; `nonFinite` counts them.
  * The run ends with reason 'non-finite' if x0, or every point along a line, is not finite. A first-order method ends
  * with that reason at the first such evaluation.
  *
- * The run ends early after `maxTime`, if `signal` is aborted, or if the callback returns true; 'lbfgs' then returns the
- * lowest point so far.
+ * The run ends early after `maxTime`, if `signal` is aborted, or if the callback returns true; 'lbfgs' and 'hessian-free' then
+ * return the lowest point so far.
  *
  * @param fn (x, grad) => value: returns the value at x and writes the gradient to `grad`, every element of it; it must
  *   not change x. Or `{ N, f }`, where f(i, x, grad) does the same for term i = 0 … N − 1. It may add to `grad` (`grad[i]
@@ -109,7 +111,8 @@ function taskOf(who: string, fn: unknown, x0: unknown, options: unknown, waits?:
  * @param options `method`; `maxIterations`, `maxEvaluations`, `maxTime`, `callback`, `signal`; with terms also `passes`,
  *   `onPass`.
  *   For 'lbfgs' `gradTol`, `funTol`, `stepTol`, `historySize`: {@link LBFGSMethodOptions}. For 'sfo' `seed` and
- *   hyper-parameters that need no tuning: {@link SFOMethodOptions}. For first-order methods `gradTol`, `seed` (with
+ *   hyper-parameters that need no tuning: {@link SFOMethodOptions}. For 'hessian-free' `gaussNewton`, `squaredGradients`, `damping`, `cgDecay`, `cgTol`, `maxCgIterations` and the
+ *   tolerances of 'lbfgs': {@link HessianFreeMethodOptions}. For first-order methods `gradTol`, `seed` (with
  *   terms) and the options of the class: {@link StepsMethodOptions}.
  * @returns the point, its value, and how it was found: {@link MinimizeResult}. `reason` is a tolerance that was met
  *   ('gradient', 'function', 'step'; then `converged` is true), a limit ('iterations', 'evaluations', 'time'), 'aborted',
@@ -119,7 +122,7 @@ function taskOf(who: string, fn: unknown, x0: unknown, options: unknown, waits?:
  * @throws TypeError for a wrong type, an unknown option, if fn does not return a number, or if its first call leaves an
  *   element of the gradient unwritten while the value is finite; RangeError for a value out of range; and whatever fn and
  *   the callbacks throw
- * @see {@link LBFGS} and {@link SFO} for formulas and sources
+ * @see {@link LBFGS}, {@link SFO} and {@link HessianFree} for formulas and sources
  * @example
  * ```ts
  * import { minimize } from 'schuss';

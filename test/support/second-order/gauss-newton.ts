@@ -45,7 +45,7 @@ export const rosenbrockSquares = leastSquares((x) => ({
 export function neurons(count: number, length: number, seed: number) {
   const u = random(seed);
   const inputs = Array.from({ length: count }, () =>
-    Array.from({ length }, (_, k) => 0.6 * (1 + 0.5 * Math.sin(k)) * (2 * u() - 1)),
+    Array.from({ length }, (_, k) => 0.2 * (1 + 0.3 * Math.sin(k)) * (2 * u() - 1)),
   );
   const targets = inputs.map(() => 1.6 * u() - 0.8);
   return leastSquares((x) => {
