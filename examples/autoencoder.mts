@@ -42,7 +42,8 @@ function initial(): Float32Array[] {
   const layers = newLayers();
   layers.forEach((w, l) => {
     for (let unit = 0; unit < sizes[l + 1]!; unit++)
-      for (let k = 0; k < Math.min(15, sizes[l]!); k++) w[unit * sizes[l]! + Math.floor(uniform() * sizes[l]!)] = normal();
+      for (let k = 0; k < Math.min(15, sizes[l]!); k++)
+        w[unit * sizes[l]! + Math.floor(uniform() * sizes[l]!)] = normal();
   });
   return layers;
 }

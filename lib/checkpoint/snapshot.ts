@@ -75,9 +75,16 @@ const { version: library } = require('../../package.json') as { version: string 
 
 /** The `stateDict` methods that return copies, which need not be copied again. */
 const copying = new Set<unknown>(
-  [...Object.values(optimizers), Lookahead, LBFGS, SFO, HessianFree, WeightAverage, GradAccumulator, ReduceOnPlateau].map(
-    ({ prototype }) => (prototype as { stateDict?: unknown }).stateDict,
-  ),
+  [
+    ...Object.values(optimizers),
+    Lookahead,
+    LBFGS,
+    SFO,
+    HessianFree,
+    WeightAverage,
+    GradAccumulator,
+    ReduceOnPlateau,
+  ].map(({ prototype }) => (prototype as { stateDict?: unknown }).stateDict),
 );
 copying.delete(undefined);
 

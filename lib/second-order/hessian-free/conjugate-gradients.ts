@@ -85,14 +85,14 @@ export class ConjugateGradients {
     // The start, rounded as the user's function sees it.
     scale(cgDecay, p, d);
     p.set(d);
-    let isFinite = dot(p, p) > 0;
-    if (isFinite) {
+    let hasFinite = dot(p, p) > 0;
+    if (hasFinite) {
       yield* this.#multiply(system);
       addScaled(this.#Ad, 1, grad, r);
-      isFinite = Number.isFinite(dot(r, r));
+      hasFinite = Number.isFinite(dot(r, r));
     }
     // No start, or one whose product is not finite.
-    if (!isFinite) {
+    if (!hasFinite) {
       p.fill(0);
       r.set(grad);
     }
@@ -108,10 +108,10 @@ export class ConjugateGradients {
       const step = ry / curvature;
       // Along a direction without curvature, φ has no minimum.
       if (!(curvature > 0) || !Number.isFinite(step)) {
-        if (Number.isNaN(curvature) && !isFinite) return false;
+        if (Number.isNaN(curvature) && !hasFinite) return false;
         break;
       }
-      isFinite = true;
+      hasFinite = true;
       axpy(step, d, p);
       axpy(step, this.#Ad, r);
       const i = ++this.iterations;
@@ -160,7 +160,8 @@ export class ConjugateGradients {
   }
 
   #keep(phi: number): void {
-    const iterate = (this.#iterates[this.#count] ??= { p: new Float64Array(this.last.length), phi });
+    this.#iterates[this.#count] ??= { p: new Float64Array(this.last.length), phi };
+    const iterate = this.#iterates[this.#count]!;
     iterate.p.set(this.last);
     iterate.phi = phi;
     this.#count++;

@@ -92,7 +92,8 @@ export function gaussNewtonProduct<X, V, R extends void | PromiseLike<void> = vo
       check,
       jv,
       () => later(jvp(x, v, jv)),
-      (index) => typeError(name, `jv[${index}] of jvp`, 'not written', 'a number', 'jvp must write every element of jv'),
+      (index) =>
+        typeError(name, `jv[${index}] of jvp`, 'not written', 'a number', 'jvp must write every element of jv'),
     ) ?? [];
     for (const call of [lossHessian && (() => lossHessian(x, jv)), () => vjp(x, jv, out)]) {
       if (lengthOf(jv as unknown as Float32Array) !== outputs)

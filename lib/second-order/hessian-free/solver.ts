@@ -178,10 +178,12 @@ export class HessianFreeSolver {
   /** M = (squares + λ)^¾, or undefined without squares. */
   *#precondition({ squares }: Curvature, damping: number): Task<Float64Array | undefined> {
     if (squares === undefined) return undefined;
-    const sums = (this.#squares ??= this.#newVector());
+    this.#squares ??= this.#newVector();
+    const sums = this.#squares;
     const pending = squares(this.x, sums);
     if (pending !== undefined) yield* pending;
-    const m = (this.#preconditioner ??= new Float64Array(sums.length));
+    this.#preconditioner ??= new Float64Array(sums.length);
+    const m = this.#preconditioner;
     for (let i = 0; i < m.length; i++) {
       const root = Math.sqrt(sums[i]! + damping);
       // Without damping, an element that no gradient has touched would be divided by 0.

@@ -53,17 +53,30 @@ export class UserCurvature implements Curvature {
     checkSquares(this.#who, (i) => `${this.#elementPath(i)} of squaredGradients`, out);
   }
 
-  *#write(name: 'gaussNewton' | 'squaredGradients', x: Vector, out: Vector, call: () => unknown): Generator<unknown, void> {
+  *#write(
+    name: 'gaussNewton' | 'squaredGradients',
+    x: Vector,
+    out: Vector,
+    call: () => unknown,
+  ): Generator<unknown, void> {
     this.#params.write(x);
     const { flat } = this.#out;
     const once = (): undefined => {
       const result = call();
       if (isThenable(result)) throw typeError(this.#who, name, show(result), 'nothing', 'it must not be async');
       this.#params.check();
-      for (const [what, tree] of [['v', this.#v], ['out', this.#out]] as const) {
+      for (const [what, tree] of [
+        ['v', this.#v],
+        ['out', this.#out],
+      ] as const) {
         const length = lengthOf(tree.flat);
         if (length !== this.#params.length)
-          throw rangeError(this.#who, `${what} of ${name}`, `length ${length}`, `${this.#params.length}, as it was given`);
+          throw rangeError(
+            this.#who,
+            `${what} of ${name}`,
+            `length ${length}`,
+            `${this.#params.length}, as it was given`,
+          );
       }
     };
     const pending = writeInto(this.#checks[name], flat, once, (i) => {

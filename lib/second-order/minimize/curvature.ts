@@ -29,10 +29,9 @@ export class UserCurvature implements Curvature {
     this.#gaussNewton = gaussNewton;
     this.#views = new Views(problem.VectorType, problem.x0.length);
     this.squares =
-      squaredGradients === undefined ? undefined : (x, out) => this.#squares(out, () => squaredGradients(
-        this.#views.of(x, 'x'),
-        this.#views.of(out, 'out'),
-      ));
+      squaredGradients === undefined
+        ? undefined
+        : (x, out) => this.#squares(out, () => squaredGradients(this.#views.of(x, 'x'), this.#views.of(out, 'out')));
   }
 
   product(x: Vector, v: Vector, out: Vector): MaybeTask<void> {

@@ -62,7 +62,14 @@ export interface HessianFreeMethodOptions<T extends Vector = Vector, A = Answer,
   readonly stepTol?: number | undefined;
 }
 
-const optionNames = ['gaussNewton', 'squaredGradients', ...hyperParameterNames, 'gradTol', 'funTol', 'stepTol'] as const;
+const optionNames = [
+  'gaussNewton',
+  'squaredGradients',
+  ...hyperParameterNames,
+  'gradTol',
+  'funTol',
+  'stepTol',
+] as const;
 
 /** Runs Hessian-free optimization on a function, or on the sum of the terms. */
 export const minimizeHessianFree: Method = (problem, options) => new HessianFreeRun(problem, options).run();

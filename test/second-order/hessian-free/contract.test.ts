@@ -24,7 +24,18 @@ describe('HessianFree', () => {
     const calls = vi.fn(closure);
     const result = hf.step(calls);
     expect(Object.keys(result).sort()).toEqual(
-      ['applied', 'cgIterations', 'damping', 'evaluations', 'gradNorm', 'iterations', 'loss', 'nonFinite', 'reason', 'rho'].sort(),
+      [
+        'applied',
+        'cgIterations',
+        'damping',
+        'evaluations',
+        'gradNorm',
+        'iterations',
+        'loss',
+        'nonFinite',
+        'reason',
+        'rho',
+      ].sort(),
     );
     expect(result).toMatchObject({ applied: true, damping: 1, iterations: 1, nonFinite: 0, reason: 'iterations' });
     expect(result.evaluations).toBe(calls.mock.calls.length);
@@ -115,7 +126,9 @@ describe('HessianFree', () => {
     hf.damping = 3;
     expect(hf.step(closure).damping).toBe(3);
     expect([2, 4.5]).toContain(hf.damping);
-    expect(thrown(() => Object.assign(hf, { damping: -1 }))).toBe('RangeError: HessianFree: damping: -1, expected [0, inf)');
+    expect(thrown(() => Object.assign(hf, { damping: -1 }))).toBe(
+      'RangeError: HessianFree: damping: -1, expected [0, inf)',
+    );
   });
 
   test('maxEvaluations ends a step at the best point', () => {
@@ -201,7 +214,9 @@ describe('non-finite values and negative curvature', () => {
       expect(result).toMatchObject({ reason: 'non-finite', converged: false, iterations: 0, nonFinite: 1 });
     }
     const { hf, x } = setup();
-    expect(thrown(() => hf.step(() => Number.NaN))).toBe('RangeError: HessianFree: closure: NaN, expected a finite loss');
+    expect(thrown(() => hf.step(() => Number.NaN))).toBe(
+      'RangeError: HessianFree: closure: NaN, expected a finite loss',
+    );
     expect([...x]).toEqual([...f32(-1.2, 1)]);
   });
 
@@ -221,7 +236,9 @@ describe('non-finite values and negative curvature', () => {
     const broken = (_x: Numbers, _v: Numbers, out: Numbers) => void out.fill(Number.NaN);
     expect(minimize(f, start(), { method, gaussNewton: broken })).toMatchObject({ reason: 'non-finite', x: start() });
     const { hf, closure } = setup({ gaussNewton: broken });
-    expect(thrown(() => hf.step(closure))).toMatch(/^RangeError: HessianFree: gaussNewton: NaN or an infinity, expected a finite product/);
+    expect(thrown(() => hf.step(closure))).toMatch(
+      /^RangeError: HessianFree: gaussNewton: NaN or an infinity, expected a finite product/,
+    );
     // Later ones end conjugate gradients.
     let calls = 0;
     const later = minimize(f, start(), {
@@ -255,11 +272,15 @@ describe('non-finite values and negative curvature', () => {
   });
 
   test('a wrong gradient ends the run', () => {
-    const result = minimize((x, g) => {
-      const value = f(x, g);
-      for (let k = 0; k < 2; k++) g[k] = -g[k]!;
-      return value;
-    }, start(), { method, gaussNewton });
+    const result = minimize(
+      (x, g) => {
+        const value = f(x, g);
+        for (let k = 0; k < 2; k++) g[k] = -g[k]!;
+        return value;
+      },
+      start(),
+      { method, gaussNewton },
+    );
     expect(result).toMatchObject({ reason: 'line-search', converged: false, x: start(), iterations: 10 });
   });
 });
@@ -267,7 +288,11 @@ describe('non-finite values and negative curvature', () => {
 describe('minimize', () => {
   test('calls back after each iteration', () => {
     const seen: HessianFreeProgress<Float64Array>[] = [];
-    const { x, value, iterations, evaluations } = minimize(f, start(), { method, gaussNewton, callback: (p) => void seen.push(p) });
+    const { x, value, iterations, evaluations } = minimize(f, start(), {
+      method,
+      gaussNewton,
+      callback: (p) => void seen.push(p),
+    });
     expect(Object.keys(seen[0]!).sort()).toEqual(
       ['cgIterations', 'damping', 'evaluations', 'gradNorm', 'iteration', 'rho', 'value', 'x'].sort(),
     );
@@ -280,9 +305,18 @@ describe('minimize', () => {
 
   test('limits, tolerances and answers of the callback end a run', () => {
     const options = { method, gaussNewton } as const;
-    expect(minimize(f, start(), { ...options, maxIterations: 3 })).toMatchObject({ reason: 'iterations', iterations: 3 });
-    expect(minimize(f, start(), { ...options, maxEvaluations: 7 })).toMatchObject({ reason: 'evaluations', evaluations: 7 });
-    expect(minimize(f, start(), { ...options, callback: () => true })).toMatchObject({ reason: 'aborted', iterations: 1 });
+    expect(minimize(f, start(), { ...options, maxIterations: 3 })).toMatchObject({
+      reason: 'iterations',
+      iterations: 3,
+    });
+    expect(minimize(f, start(), { ...options, maxEvaluations: 7 })).toMatchObject({
+      reason: 'evaluations',
+      evaluations: 7,
+    });
+    expect(minimize(f, start(), { ...options, callback: () => true })).toMatchObject({
+      reason: 'aborted',
+      iterations: 1,
+    });
     expect(minimize(f, start(), { ...options, gradTol: 1 }).reason).toBe('gradient');
     expect(minimize(f, start(), { ...options, funTol: 0.999 }).reason).toBe('function');
     expect(minimize(f, start(), { ...options, stepTol: 10 }).reason).toBe('step');
@@ -327,7 +361,9 @@ describe('minimize', () => {
     const sum = minimize(halved, start(), { method, gaussNewton, passes: 9, onPass: () => void passes++ });
     expect(sum).toMatchObject({ evaluations: 18, reason: 'evaluations' });
     expect(passes).toBe(9);
-    expect(minimize(halved, start(), { method, gaussNewton }).x).toEqual(minimize(f, start(), { method, gaussNewton }).x);
+    expect(minimize(halved, start(), { method, gaussNewton }).x).toEqual(
+      minimize(f, start(), { method, gaussNewton }).x,
+    );
   });
 
   test('functions may add to what they write', () => {

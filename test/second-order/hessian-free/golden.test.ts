@@ -2,7 +2,13 @@
 // solution is known.
 import { describe, expect, test } from 'vitest';
 import { type HessianFreeProgress, minimize } from '../../../lib/index.js';
-import { leastSquares, neurons, type Residuals, rosenbrockSquares, softmaxDigits } from '../../support/second-order/gauss-newton.js';
+import {
+  type leastSquares,
+  neurons,
+  type Residuals,
+  rosenbrockSquares,
+  softmaxDigits,
+} from '../../support/second-order/gauss-newton.js';
 
 /** A mistake in the implementation of this test. */
 type Slip =
@@ -35,7 +41,13 @@ type Row = Omit<HessianFreeProgress<Float64Array>, 'gradNorm' | 'evaluations'>;
 const dot = (a: readonly number[], b: readonly number[]) => a.reduce((sum, v, i) => sum + v * b[i]!, 0);
 
 /** The method as FORMULAS says it, with dense matrices and plain lists. */
-function truth(residuals: Residuals, start: readonly number[], iterations: number, options: Options, slip: Slip = 'none') {
+function truth(
+  residuals: Residuals,
+  start: readonly number[],
+  iterations: number,
+  options: Options,
+  slip: Slip = 'none',
+) {
   const { cgTol = 5e-4, cgDecay = 0.95, maxCgIterations = 250, squares = false } = options;
   let lambda = options.damping ?? 1;
   let x = [...start];
@@ -49,7 +61,12 @@ function truth(residuals: Residuals, start: readonly number[], iterations: numbe
   for (let iteration = 1; iteration <= iterations; iteration++) {
     const { r: e, J } = residuals(Float64Array.from(x));
     const f0 = dot(e, e) / 2;
-    const g = x.map((_, k) => dot(e, J.map((row) => row[k]!)));
+    const g = x.map((_, k) =>
+      dot(
+        e,
+        J.map((row) => row[k]!),
+      ),
+    );
     const G = x.map((_, k) => x.map((_, l) => J.reduce((sum, row) => sum + row[k]! * row[l]!, 0)));
     const A = (v: readonly number[]) => v.map((each, k) => dot(G[k]!, v) + lambda * each);
     const M = x.map((_, k) => {
@@ -122,7 +139,12 @@ function truth(residuals: Residuals, start: readonly number[], iterations: numbe
   return { rows, backtracked, shortened };
 }
 
-function ours(problem: ReturnType<typeof leastSquares>, start: readonly number[], iterations: number, options: Options): Row[] {
+function ours(
+  problem: ReturnType<typeof leastSquares>,
+  start: readonly number[],
+  iterations: number,
+  options: Options,
+): Row[] {
   const rows: Row[] = [];
   const { squares = false, ...others } = options;
   minimize(problem.f, Float64Array.from(start), {
@@ -174,11 +196,23 @@ describe('an independent implementation', () => {
 
   test('the cases take every path', () => {
     const all = cases.map(([, problem, start, options]) => truth(problem.residuals, start, iterations, options));
-    expect(all.some(({ backtracked }) => backtracked > 0), 'an earlier iterate is better').toBe(true);
-    expect(all.some(({ shortened }) => shortened > 0), 'the line search shortens a step').toBe(true);
+    expect(
+      all.some(({ backtracked }) => backtracked > 0),
+      'an earlier iterate is better',
+    ).toBe(true);
+    expect(
+      all.some(({ shortened }) => shortened > 0),
+      'the line search shortens a step',
+    ).toBe(true);
     const rows = all.flatMap((each) => each.rows);
-    expect(rows.some(({ rho }) => rho === Number.NEGATIVE_INFINITY), 'the function rises').toBe(true);
-    expect(rows.some(({ rho }) => rho > 0.75), 'the model predicts well').toBe(true);
+    expect(
+      rows.some(({ rho }) => rho === Number.NEGATIVE_INFINITY),
+      'the function rises',
+    ).toBe(true);
+    expect(
+      rows.some(({ rho }) => rho > 0.75),
+      'the model predicts well',
+    ).toBe(true);
     expect(new Set(rows.map(({ cgIterations }) => cgIterations)).size, 'lengths of runs').toBeGreaterThan(5);
   });
 
@@ -200,7 +234,10 @@ describe('an independent implementation', () => {
   ];
   test.each(slips)('a wrong formula fails: %s', (slip) => {
     const found = cases.map(([, problem, start, options]) =>
-      difference(ours(problem, start, iterations, options), truth(problem.residuals, start, iterations, options, slip).rows),
+      difference(
+        ours(problem, start, iterations, options),
+        truth(problem.residuals, start, iterations, options, slip).rows,
+      ),
     );
     expect(found.filter((each) => each !== undefined)).not.toEqual([]);
   });
@@ -210,7 +247,10 @@ describe('a quadratic', () => {
   // ½·xᵀAx − bᵀx with eight different eigenvalues.
   const n = 8;
   const A = Array.from({ length: n }, (_, i) =>
-    Array.from({ length: n }, (_, j) => Math.cos((i + 1) * (j + 2)) / 4 + Math.cos((j + 1) * (i + 2)) / 4 + (i === j ? i + 4 : 0)),
+    Array.from(
+      { length: n },
+      (_, j) => Math.cos((i + 1) * (j + 2)) / 4 + Math.cos((j + 1) * (i + 2)) / 4 + (i === j ? i + 4 : 0),
+    ),
   );
   const b = Array.from({ length: n }, (_, i) => 1 + Math.sin(i));
   const multiply = (v: ArrayLike<number>) => A.map((row) => row.reduce((sum, a, j) => sum + a * v[j]!, 0));
@@ -222,7 +262,13 @@ describe('a quadratic', () => {
         return Ax.reduce((sum, v, i) => sum + (v / 2 - b[i]!) * x[i]!, 0);
       },
       new Float64Array(n),
-      { method: 'hessian-free', gaussNewton: (_, v, out) => out.set(multiply(v)), damping: 0, maxCgIterations, maxIterations: 1 },
+      {
+        method: 'hessian-free',
+        gaussNewton: (_, v, out) => out.set(multiply(v)),
+        damping: 0,
+        maxCgIterations,
+        maxIterations: 1,
+      },
     );
 
   test('is solved in n iterations of conjugate gradients', () => {
@@ -235,7 +281,10 @@ describe('a quadratic', () => {
 test("Rosenbrock's valley, in float64 and float32", () => {
   const { f, gaussNewton } = rosenbrockSquares;
   for (const x0 of [Float64Array.of(-1.2, 1), Float32Array.of(-1.2, 1)]) {
-    const { x, reason, converged, iterations } = minimize<Float32Array | Float64Array>(f, x0, { method: 'hessian-free', gaussNewton });
+    const { x, reason, converged, iterations } = minimize<Float32Array | Float64Array>(f, x0, {
+      method: 'hessian-free',
+      gaussNewton,
+    });
     expect(x.constructor).toBe(x0.constructor);
     expect({ reason, converged }).toEqual({ reason: 'gradient', converged: true });
     for (const each of x) expect(Math.abs(each - 1)).toBeLessThan(1e-7);

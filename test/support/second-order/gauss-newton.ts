@@ -50,7 +50,10 @@ export function neurons(count: number, length: number, seed: number) {
   const targets = inputs.map(() => 1.6 * u() - 0.8);
   return leastSquares((x) => {
     const t = inputs.map((a) => Math.tanh(a.reduce((sum, each, k) => sum + each * x[k]!, 0)));
-    return { r: t.map((each, i) => each - targets[i]!), J: inputs.map((a, i) => a.map((each) => (1 - t[i]! ** 2) * each)) };
+    return {
+      r: t.map((each, i) => each - targets[i]!),
+      J: inputs.map((a, i) => a.map((each) => (1 - t[i]! ** 2) * each)),
+    };
   });
 }
 
@@ -65,7 +68,8 @@ export function softmaxDigits(each: number, decay = 1e-3) {
   const images = Array.from({ length: count }, (_, i) => {
     const small = new Float64Array(50).fill(1, 49); // the last input is that of the bias
     for (let p = 0; p < 784; p++)
-      small[7 * Math.floor(p / 112) + Math.floor((p % 28) / 4)]! += classes[i % 10]![784 * Math.floor(i / 10) + p]! / 16;
+      small[7 * Math.floor(p / 112) + Math.floor((p % 28) / 4)]! +=
+        classes[i % 10]![784 * Math.floor(i / 10) + p]! / 16;
     return small;
   });
   const dot = (x: Numbers, c: number, image: Float64Array) => image.reduce((sum, v, j) => sum + x[50 * c + j]! * v, 0);

@@ -59,28 +59,41 @@ test('the closure', () => {
 
 test('what the functions write', () => {
   const half = (_x: Any, _v: Any, out: Any) => void (out[0] = 1);
-  const run = (more: object) => thrown(() => (minimize as Any)(f, x0(), { method: 'hessian-free', gaussNewton, ...more }));
+  const run = (more: object) =>
+    thrown(() => (minimize as Any)(f, x0(), { method: 'hessian-free', gaussNewton, ...more }));
   const step = (more: object) => {
     const { hf, closure, x } = setup(more);
     const error = thrown(() => hf.step(closure));
     expect(bytes(x)).toEqual(bytes(f32(-1.2, 1)));
     return error;
   };
-  expect(run({ gaussNewton: half })).toMatch(/^TypeError: minimize: out\[1\] of gaussNewton: not written, expected a number/);
+  expect(run({ gaussNewton: half })).toMatch(
+    /^TypeError: minimize: out\[1\] of gaussNewton: not written, expected a number/,
+  );
   expect(step({ gaussNewton: half })).toMatch(/^TypeError: HessianFree: out\[1\] of gaussNewton: not written/);
   const halfOfSquares = (_x: Any, out: Any) => void (out[1] = 1);
-  expect(run({ squaredGradients: halfOfSquares })).toMatch(/^TypeError: minimize: out\[0\] of squaredGradients: not written/);
+  expect(run({ squaredGradients: halfOfSquares })).toMatch(
+    /^TypeError: minimize: out\[0\] of squaredGradients: not written/,
+  );
   expect(step({ squaredGradients: halfOfSquares })).toMatch(/^TypeError: HessianFree: out\[0\] of squaredGradients/);
   const negative = (_x: Any, out: Any) => void out.set([1, -1]);
-  expect(run({ squaredGradients: negative })).toMatch(/^RangeError: minimize: out\[1\] of squaredGradients: -1, expected a sum of squares/);
+  expect(run({ squaredGradients: negative })).toMatch(
+    /^RangeError: minimize: out\[1\] of squaredGradients: -1, expected a sum of squares/,
+  );
   expect(step({ squaredGradients: negative })).toMatch(/^RangeError: HessianFree: out\[1\] of squaredGradients: -1/);
   const promised = async (x: Any, v: Any, out: Any) => gaussNewton(x, v, out);
-  expect(run({ gaussNewton: promised })).toMatch(/^TypeError: minimize: gaussNewton: a Promise, .*except in minimizeAsync/);
-  expect(step({ gaussNewton: promised })).toMatch(/^TypeError: HessianFree: gaussNewton: a Promise, .*must not be async/);
+  expect(run({ gaussNewton: promised })).toMatch(
+    /^TypeError: minimize: gaussNewton: a Promise, .*except in minimizeAsync/,
+  );
+  expect(step({ gaussNewton: promised })).toMatch(
+    /^TypeError: HessianFree: gaussNewton: a Promise, .*must not be async/,
+  );
   const detaching = (_x: Any, _v: Any, out: Any) => {
     out.fill(1);
     structuredClone(out.buffer, { transfer: [out.buffer] });
   };
   expect(run({ gaussNewton: detaching })).toMatch(/^RangeError: minimize: out of gaussNewton: length 0, expected 2/);
-  expect(step({ gaussNewton: detaching })).toMatch(/^RangeError: HessianFree: out of gaussNewton: length 0, expected 2/);
+  expect(step({ gaussNewton: detaching })).toMatch(
+    /^RangeError: HessianFree: out of gaussNewton: length 0, expected 2/,
+  );
 });

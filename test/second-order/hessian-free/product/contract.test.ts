@@ -71,7 +71,11 @@ test('solves with minimize, and with promises in minimizeAsync alone', async () 
   expect(thrown(() => minimize(f, x0, { method: 'hessian-free', gaussNewton: later as Any }))).toMatch(
     /^TypeError: minimize: gaussNewton: a Promise/,
   );
-  const failing = gaussNewtonProduct({ outputs: 2, jvp: async () => {}, vjp: async () => Promise.reject(new Error('mine')) });
+  const failing = gaussNewtonProduct({
+    outputs: 2,
+    jvp: async () => {},
+    vjp: async () => Promise.reject(new Error('mine')),
+  });
   await expect(failing(x0, x0, x0)).rejects.toThrow(/jv\[0\] of jvp: not written|mine/);
 });
 

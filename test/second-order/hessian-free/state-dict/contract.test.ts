@@ -104,16 +104,34 @@ test('a dict that does not fit is refused and changes nothing', () => {
   for (const [bad, text] of [
     [null, /^TypeError: HessianFree\.loadStateDict: dict: null/],
     [{ ...dict, version: 2 }, /^RangeError: HessianFree\.loadStateDict: version: 2, expected 1$/],
-    [{ ...dict, optimizer: 'LBFGS' }, /^TypeError: HessianFree\.loadStateDict: optimizer: "LBFGS", expected "HessianFree"$/],
-    [{ ...dict, paramGroups: [{ ...group, params: ['w'] }] }, /^TypeError: HessianFree\.loadStateDict: paramGroups\[0\]\.params/],
+    [
+      { ...dict, optimizer: 'LBFGS' },
+      /^TypeError: HessianFree\.loadStateDict: optimizer: "LBFGS", expected "HessianFree"$/,
+    ],
+    [
+      { ...dict, paramGroups: [{ ...group, params: ['w'] }] },
+      /^TypeError: HessianFree\.loadStateDict: paramGroups\[0\]\.params/,
+    ],
     [{ ...dict, paramGroups: [{ ...group, damping: -1 }] }, /^RangeError: HessianFree\.loadStateDict: damping: -1/],
-    [{ ...dict, paramGroups: [{ ...group, size: 0 }] }, /^TypeError: HessianFree\.loadStateDict: paramGroups\[0\]: size: unknown/],
+    [
+      { ...dict, paramGroups: [{ ...group, size: 0 }] },
+      /^TypeError: HessianFree\.loadStateDict: paramGroups\[0\]: size: unknown/,
+    ],
     [{ ...dict, state: {} }, /^TypeError: HessianFree\.loadStateDict: state\[0\]: undefined/],
     [withState({ step: 0.5 }), /^RangeError: HessianFree\.loadStateDict: state\[0\]\.step: 0\.5/],
     [withState({ extra: 1 }), /^TypeError: HessianFree\.loadStateDict: state\[0\]: extra: unknown option/],
-    [withState({ cgIterate: f32(1, 2) }), /^TypeError: HessianFree\.loadStateDict: state\[0\]\.cgIterate: Float32Array\(2\)/],
-    [withState({ cgIterate: new Float64Array(3) }), /^RangeError: HessianFree\.loadStateDict: state\[0\]\.cgIterate: length 3, expected 2/],
-    [withState({ cgIterate: Float64Array.of(1, Number.NaN) }), /^RangeError: HessianFree\.loadStateDict: state\[0\]\.cgIterate\[1\]: NaN/],
+    [
+      withState({ cgIterate: f32(1, 2) }),
+      /^TypeError: HessianFree\.loadStateDict: state\[0\]\.cgIterate: Float32Array\(2\)/,
+    ],
+    [
+      withState({ cgIterate: new Float64Array(3) }),
+      /^RangeError: HessianFree\.loadStateDict: state\[0\]\.cgIterate: length 3, expected 2/,
+    ],
+    [
+      withState({ cgIterate: Float64Array.of(1, Number.NaN) }),
+      /^RangeError: HessianFree\.loadStateDict: state\[0\]\.cgIterate\[1\]: NaN/,
+    ],
   ] as const) {
     expect(thrown(() => target.hf.loadStateDict(bad))).toMatch(text);
     expect(target.hf.stateDict()).toEqual(before);
