@@ -235,6 +235,9 @@ export function functionArguments(name: string, c: Context): unknown[] {
       dice.chance(0.5) ? c.floats(12) : [c.floats(12), c.floats(12)],
       { classes: 4, temperature: 2, alpha: 0.5, labels: Int32Array.of(0, 1, 3), grad: c.floats(12) },
     ],
+    gaussNewtonProduct: () => [
+      { outputs: 1 + dice.int(4), jvp: c.user(() => undefined), vjp: c.user(() => undefined) },
+    ],
     minimize: () => {
       const x0 = dice.chance(0.5) ? c.floats(1 + dice.int(8)) : new Float64Array(1 + dice.int(8));
       if (dice.chance(0.2))

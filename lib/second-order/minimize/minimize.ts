@@ -26,6 +26,19 @@ const methods: Readonly<Record<string, Method>> = {
   'hessian-free': minimizeHessianFree,
 };
 
+/** Methods of SciPy's minimize, in lower case and without `-` and `_`, and ours that stands nearest. */
+const scipyMethods: Readonly<Record<string, string>> = {
+  lbfgsb: 'lbfgs',
+  bfgs: 'lbfgs',
+  cg: 'lbfgs',
+  newtoncg: 'hessian-free',
+  tnc: 'hessian-free',
+  trustncg: 'hessian-free',
+  trustkrylov: 'hessian-free',
+  hessianfree: 'hessian-free',
+  hf: 'hessian-free',
+};
+
 /** The first-order methods of {@link minimize}: `'sgd'`, `'adam'`, … */
 export type StepsMethod = OptimizerName;
 
@@ -66,7 +79,8 @@ function methodOf(who: string, method: unknown): Method {
   if (typeof method !== 'string') throw typeError(who, 'method', show(method), `one of ${names.join(', ')}`);
   if (Object.hasOwn(methods, method)) return methods[method] as Method;
   if (Object.hasOwn(optimizers, method)) return minimizeFirstOrder;
-  const near = nearest(method, names);
+  const plain = method.toLowerCase().replaceAll(/[_-]/g, '');
+  const near = Object.hasOwn(scipyMethods, plain) ? scipyMethods[plain] : nearest(method, names);
   throw rangeError(who, 'method', show(method), near === undefined ? `one of ${names.join(', ')}` : `"${near}"`);
 }
 

@@ -31,6 +31,20 @@ test.each(options)('%j', (bad, text) => {
   expect(thrown(() => (minimize as Any)(f, x0(), { method: 'hessian-free', gaussNewton, ...bad }))).toMatch(text);
 });
 
+test("a method by SciPy's name", () => {
+  for (const [given, meant] of [
+    ['Newton-CG', 'hessian-free'],
+    ['trust-ncg', 'hessian-free'],
+    ['trust-krylov', 'hessian-free'],
+    ['hessianFree', 'hessian-free'],
+    ['L-BFGS-B', 'lbfgs'],
+    ['BFGS', 'lbfgs'],
+  ])
+    expect(thrown(() => (minimize as Any)(f, x0(), { method: given, gaussNewton }))).toBe(
+      `RangeError: minimize: method: "${given}", expected "${meant}"`,
+    );
+});
+
 test('params and gradients', () => {
   const x = f32(1, 2);
   for (const [params, grads, text] of [
