@@ -8,7 +8,7 @@ import { Structure } from '../core/structure.js';
 import { engine } from '../engine/backend.js';
 import { WeightAverage } from '../ensembles/index.js';
 import { Lookahead, optimizers } from '../optimizers/index.js';
-import { LBFGS, SFO } from '../second-order/index.js';
+import { HessianFree, LBFGS, SFO } from '../second-order/index.js';
 import { GradAccumulator, ReduceOnPlateau } from '../training/index.js';
 import type { Contents } from './background.js';
 import { arrayTypes } from './dtypes.js';
@@ -75,9 +75,16 @@ const { version: library } = require('../../package.json') as { version: string 
 
 /** The `stateDict` methods that return copies, which need not be copied again. */
 const copying = new Set<unknown>(
-  [...Object.values(optimizers), Lookahead, LBFGS, SFO, WeightAverage, GradAccumulator, ReduceOnPlateau].map(
-    ({ prototype }) => (prototype as { stateDict?: unknown }).stateDict,
-  ),
+  [
+    ...Object.values(optimizers),
+    Lookahead,
+    LBFGS,
+    SFO,
+    HessianFree,
+    WeightAverage,
+    GradAccumulator,
+    ReduceOnPlateau,
+  ].map(({ prototype }) => (prototype as { stateDict?: unknown }).stateDict),
 );
 copying.delete(undefined);
 

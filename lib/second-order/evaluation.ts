@@ -69,10 +69,15 @@ export class Budget {
 
   /** Call before each evaluation, after {@link reserve}. The first one may take any time. @throws Interruption */
   spend(): void {
+    this.check();
+    this.evaluations++;
+  }
+
+  /** Call before work that takes long but is no evaluation. @throws Interruption */
+  check(): void {
     this.#checkSignal();
     if (this.evaluations > 0 && this.#deadline !== Number.POSITIVE_INFINITY && performance.now() >= this.#deadline)
       throw new Interruption('time');
-    this.evaluations++;
   }
 
   /** Ends the run if the signal is aborted. @throws Interruption, or the signal's reason */

@@ -1,3 +1,8 @@
+export { HessianFree, type HessianFreeResult } from './hessian-free/hessian-free.js';
+export type { HessianFreeFunctions, HessianFreeOptions } from './hessian-free/options.js';
+export { type GaussNewtonParts, gaussNewtonProduct } from './hessian-free/product.js';
+export type { HessianFreeHyperParameters } from './hessian-free/settings.js';
+export type { HessianFreeParamState, HessianFreeStateDict } from './hessian-free/state-dict.js';
 export { LBFGS, type LBFGSResult } from './lbfgs/lbfgs.js';
 export type { LBFGSOptions } from './lbfgs/options.js';
 export type { Vector } from './linalg.js';
@@ -7,6 +12,7 @@ export {
   type GradientReport,
 } from './minimize/check-gradient.js';
 export type { StepsMethodOptions } from './minimize/first-order.js';
+export type { HessianFreeMethodOptions, HessianFreeProgress } from './minimize/hessian-free.js';
 export type { LBFGSMethodOptions } from './minimize/lbfgs.js';
 export type {
   Answer as MinimizeAnswer,
@@ -16,6 +22,7 @@ export type {
   MinimizeResult,
 } from './minimize/method.js';
 export {
+  type HessianFreeAsyncOptions,
   type MinimizeAsyncOptions,
   type MinimizeOptions,
   minimize,

@@ -92,3 +92,35 @@ function* withZeros(grads: readonly Vector[], call: () => MaybeTask<number>): Ta
   const value = call();
   return typeof value === 'number' ? value : yield* value;
 }
+
+/**
+ * Calls a function that writes one array, with zeros in it, and refuses a first call that leaves elements unwritten.
+ *
+ * @param unwritten returns the error for element `index`
+ */
+export function writeInto(
+  check: GradientCheck,
+  out: Vector,
+  call: () => MaybeTask<void>,
+  unwritten: (index: number) => TypeError,
+): MaybeTask<void> {
+  if (!check.isPending) {
+    out.fill(0);
+    return call();
+  }
+  return firstWrite(check, out, call, unwritten);
+}
+
+function* firstWrite(
+  check: GradientCheck,
+  out: Vector,
+  call: () => MaybeTask<void>,
+  unwritten: (index: number) => TypeError,
+): Task<void> {
+  function* asNumber(): Task<number> {
+    const pending = call();
+    if (pending !== undefined) yield* pending;
+    return 0;
+  }
+  yield* check.evaluate([out], asNumber, (_, index) => unwritten(index));
+}

@@ -66,6 +66,13 @@ test('curve-fit: the five numbers are found', async () => {
   expect(Number(/differs from differences by (\S+)/.exec(output)?.[1])).toBeLessThan(1e-6);
 });
 
+test('autoencoder: Hessian-free optimization ends below SGD with momentum', async () => {
+  const output = await run('autoencoder.mts');
+  const [first, hessianFree, sgd] = [...output.matchAll(/: loss (\S+?),/g)].map(([, loss]) => Number(loss));
+  expect(hessianFree, output).toBeLessThan(sgd!);
+  expect(hessianFree, output).toBeLessThan(first! / 4);
+});
+
 test('tensorflow: the circle is found with our optimizer, and by the patched program', async () => {
   const output = await run('tensorflow.mts');
   for (const what of ['adamW', 'patched'])

@@ -114,6 +114,15 @@ const terms = (c: Context) => {
   return { N: 1 + c.dice.int(5), f: (_: number, x: Any, grad: Any) => f(x, grad) };
 };
 
+/** A function that copies the arrays of one tree to those of another: the Gauss-Newton product of a bowl. */
+const copies = (c: Context) => {
+  const copy = (from: Any, to: Any): void => {
+    if (ArrayBuffer.isView(from)) to.set(from);
+    else for (const key of Object.keys(from)) copy(from[key], to[key]);
+  };
+  return c.user((_: Any, v: Any, out: Any) => copy(v, out));
+};
+
 export function constructorArguments(name: string, Class: Any, c: Context): Constructed {
   const { dice } = c;
   const own = params(c);
@@ -133,6 +142,12 @@ export function constructorArguments(name: string, Class: Any, c: Context): Cons
       const grads = flat.leaves.map(({ length }) => c.floats(length));
       const more = { lr: 1, historySize: 1 + dice.int(5), lineSearch: dice.pick(['strong-wolfe', 'none']) };
       return { args: [flat.params, { grads: flat.grads(grads), maxIterations: 1 + dice.int(4), ...more }], ...flat };
+    }
+    case 'HessianFree': {
+      const flat = params(c, false);
+      const grads = flat.leaves.map(({ length }) => c.floats(length));
+      const more = { damping: dice.next(), maxCgIterations: 1 + dice.int(4), maxIterations: 1 + dice.int(3) };
+      return { args: [flat.params, { grads: flat.grads(grads), gaussNewton: copies(c), ...more }], ...flat };
     }
     case 'SFO': {
       const flat = params(c, false);
@@ -220,8 +235,13 @@ export function functionArguments(name: string, c: Context): unknown[] {
       dice.chance(0.5) ? c.floats(12) : [c.floats(12), c.floats(12)],
       { classes: 4, temperature: 2, alpha: 0.5, labels: Int32Array.of(0, 1, 3), grad: c.floats(12) },
     ],
+    gaussNewtonProduct: () => [
+      { outputs: 1 + dice.int(4), jvp: c.user(() => undefined), vjp: c.user(() => undefined) },
+    ],
     minimize: () => {
       const x0 = dice.chance(0.5) ? c.floats(1 + dice.int(8)) : new Float64Array(1 + dice.int(8));
+      if (dice.chance(0.2))
+        return [bowl(c), x0, { method: 'hessian-free', gaussNewton: copies(c), maxIterations: 5, ...signal }];
       if (dice.chance(0.5)) return [bowl(c), x0, { maxIterations: 5, historySize: 1 + dice.int(4), ...signal }];
       const method = dice.pick(['sfo', 'lbfgs', 'adam', 'sgd']);
       return [
@@ -266,7 +286,7 @@ export function methodArguments(name: string, entry: Live, c: Context): unknown[
   const gradScale = dice.chance(0.2) ? { gradScale: dice.next() } : {};
   switch (name) {
     case 'step':
-      if (className === 'LBFGS') return [c.user(() => dice.next())];
+      if (className === 'LBFGS' || className === 'HessianFree') return [c.user(() => dice.next())];
       if (className === 'SFO') return [];
       if (className === 'LossScale') return [liveOptimizer(c), gradients(entry, c)];
       return [gradients(entry, c), gradScale];

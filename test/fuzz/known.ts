@@ -3,7 +3,7 @@ import type { Finding } from './program.js';
 /** Findings that are no faults, or not yet repaired, each with the reason. */
 const known: readonly { readonly call: RegExp; readonly message: RegExp; readonly why: string }[] = [
   {
-    call: /^(SFO|LBFGS|Lookahead)\.step/,
+    call: /^(SFO|LBFGS|HessianFree|Lookahead)\.step/,
     message: /^thrown by the user$|^out of fuel$/,
     why: 'the function throws at a trial point, and the params stay there',
   },
@@ -13,7 +13,7 @@ const known: readonly { readonly call: RegExp; readonly message: RegExp; readonl
     why: 'trainStep throws, or passes on what a step threw; its steps are the call of the user',
   },
   {
-    call: /^LBFGS\.step/,
+    call: /^(LBFGS|HessianFree)\.step/,
     message: /\(the params are at the last good point/,
     why: 'the closure fails at a trial point, and the error says where the params are',
   },

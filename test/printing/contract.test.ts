@@ -114,6 +114,27 @@ test('LBFGS', () => {
   expect(inspect(lbfgs)).toBe('LBFGS (disposed)');
 });
 
+test('HessianFree', () => {
+  const w = { 'layer.w': f32(1, 2) };
+  const hf = new s.HessianFree(w, { grads: { 'layer.w': f32(0, 0) }, gaussNewton: () => {}, damping: 3 });
+  expect(shown(hf)).toBe(`HessianFree (
+  stepCount: 0
+  damping: 3
+  cgDecay: 0.95
+  cgTol: 0.0005
+  maxCgIterations: 250
+  maxIterations: 1
+  maxEvaluations: Infinity
+  gradTol: 1e-7
+  funTol: 1e-9
+  stepTol: 1e-9
+  params (1, 2 elements):
+    layer.w: [2]
+)`);
+  hf.dispose();
+  expect(inspect(hf)).toBe('HessianFree (disposed)');
+});
+
 test('SFO', () => {
   const sfo = new s.SFO(f32(1, 2), {
     N: 13,

@@ -3,6 +3,9 @@ import {
   type AsyncObjective,
   checkGradient,
   cosine,
+  gaussNewtonProduct,
+  HessianFree,
+  type HessianFreeStateDict,
   LBFGS,
   type MinimizeReason,
   type MinimizeResult,
@@ -98,6 +101,59 @@ new SFO(w, { N: 2, f: async () => 1 });
 new SFO(w, { N: 2, f: () => 1, selection: 'far' });
 // @ts-expect-error groups
 new SFO([{ params: w }], { N: 2, f: () => 1 });
+
+// ---- Hessian-free ----
+
+const hf = new HessianFree(
+  { 'fc.weight': w, bias: { data: w, shape: [1, 2] } },
+  {
+    grads: { 'fc.weight': w, bias: w },
+    gaussNewton(params, v, out) {
+      same<[(typeof v)['bias'], (typeof out)['fc.weight']], [Float32Array, Float32Array]>(true);
+      out.bias[0] = params.bias.data[0] ?? 0;
+    },
+    squaredGradients: (_params, out) => void out.bias.fill(0),
+    damping: 2,
+  },
+);
+const { rho, cgIterations, damping } = hf.step(() => 1);
+same<[typeof rho, typeof cgIterations, typeof damping], [number, number, number]>(true);
+const savedHessianFree: HessianFreeStateDict = hf.stateDict();
+hf.loadStateDict(savedHessianFree);
+hf.damping = 1;
+// @ts-expect-error no product
+new HessianFree(w, { grads: w });
+// @ts-expect-error no gradients
+new HessianFree(w, { gaussNewton: () => {} });
+// @ts-expect-error groups
+new HessianFree([{ params: w }], { grads: w, gaussNewton: () => {} });
+// @ts-expect-error it has no lr
+new HessianFree(w, { grads: w, gaussNewton: () => {}, lr: 1 });
+// @ts-expect-error an async closure
+hf.step(async () => 1);
+minimize(() => 1, f64, {
+  method: 'hessian-free',
+  gaussNewton(x, v, out) {
+    same<[typeof x, typeof v, typeof out], [Float64Array, Float64Array, Float64Array]>(true);
+  },
+  callback: ({ x, damping, cgIterations, rho }) => x[0] === damping + cgIterations + rho,
+});
+minimize({ N: 3, f: () => 1 }, w, { method: 'hessian-free', gaussNewton: () => {}, passes: 3, onPass() {} });
+minimizeAsync(async () => 1, w, { method: 'hessian-free', async gaussNewton() {}, async callback() {} });
+// @ts-expect-error no product
+minimize(() => 1, w, { method: 'hessian-free' });
+// @ts-expect-error an option of L-BFGS
+minimize(() => 1, w, { method: 'hessian-free', gaussNewton: () => {}, historySize: 5 });
+// @ts-expect-error one function has no passes
+minimize(() => 1, w, { method: 'hessian-free', gaussNewton: () => {}, passes: 5 });
+// @ts-expect-error an option of Hessian-free
+minimize(() => 1, w, { damping: 1 });
+// @ts-expect-error only that method reports rho
+minimize(() => 1, w, { callback: ({ rho }) => rho === 1 });
+const productOf = { outputs: 1, jvp: (_x: Float64Array, _v: Float64Array, _jv: Float64Array) => {}, vjp: () => {} };
+minimize(() => 1, f64, { method: 'hessian-free', gaussNewton: gaussNewtonProduct(productOf) });
+// @ts-expect-error no vjp
+gaussNewtonProduct({ outputs: 1, jvp() {} });
 
 // ---- maxTime, minimizeAsync, checkGradient, the state of SFO ----
 

@@ -6,6 +6,7 @@ import {
   GradAccumulator,
   type Grads,
   groupBy,
+  HessianFree,
   LARS,
   LBFGS,
   Lookahead,
@@ -123,6 +124,10 @@ new WeightAverage(model, { decay: 0.9 }).update();
 // Second order.
 new LBFGS(model, { grads: { layers: [{ weight: g, bias: g }], head: g } });
 new LBFGS({ a: [w] }, { grads: { 'a.0': g } });
+new HessianFree(model, {
+  grads: { layers: [{ weight: g, bias: g }], head: g },
+  gaussNewton: (_, v, out) => out.head.set(v.head),
+});
 new SFO(model, { N: 2, f: (_, { layers }, out) => (out.layers[0]?.weight.length ?? 0) + layers.length });
 const fn = (x: Float32Array, grad: Float32Array): number => x.length + grad.length;
 const terms = { N: 3, f: (i: number, x: Float32Array, grad: Float32Array): number => i + x.length + grad.length };

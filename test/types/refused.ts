@@ -4,6 +4,7 @@ import {
   createOptimizer,
   GradAccumulator,
   groupBy,
+  HessianFree,
   LARS,
   LBFGS,
   Lookahead,
@@ -115,6 +116,8 @@ groupBy({ w: f64 }, () => undefined);
 new LBFGS({ a: w }, { grads: [g] });
 // @ts-expect-error null is nothing to fill
 new LBFGS({ a: w }, { grads: { a: null } });
+// @ts-expect-error null is nothing to fill
+new HessianFree({ a: w }, { grads: { a: null }, gaussNewton() {} });
 // @ts-expect-error groups
 new SFO([{ params: w }], { N: 2, f: () => 1 });
 // @ts-expect-error historySize is L-BFGS's

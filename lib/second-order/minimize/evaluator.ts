@@ -1,9 +1,9 @@
-import { rangeError, show, typeError } from '../../check/errors.js';
-import { lengthOf } from '../../check/typed-array.js';
+import { show, typeError } from '../../check/errors.js';
 import type { Budget } from '../evaluation.js';
 import { axpy, type Vector, type VectorConstructor } from '../linalg.js';
 import { isThenable, type MaybeTask, type Task } from '../task.js';
 import { GradientCheck } from '../unwritten.js';
+import { Views } from '../views.js';
 import type { Waits } from '../waits.js';
 import type { Objective, Terms } from './objective.js';
 
@@ -22,15 +22,11 @@ export interface Problem {
   readonly waits?: Waits | undefined;
 }
 
-/**
- * Calls the user's function. It gets views of its own on the vectors, so that properties that it defines on them have
- * no effect here.
- */
+/** Calls the user's function. */
 export class Evaluator {
   readonly #problem: Problem;
   readonly #budget: Budget;
-  /** Vector of the library → what the user's function gets. It may have kept and detached any of them. */
-  readonly #views = new Map<Vector, { readonly name: 'x' | 'grad'; readonly view: Vector }>();
+  readonly #views: Views;
   readonly #check: GradientCheck;
   /** Scratch of {@link all} for terms: the gradient of one, and the sum of all. */
   #scratch: { readonly grad: Vector; readonly sum: Float64Array } | undefined;
@@ -38,6 +34,7 @@ export class Evaluator {
   constructor(problem: Problem, budget: Budget) {
     this.#problem = problem;
     this.#budget = budget;
+    this.#views = new Views(problem.VectorType, problem.x0.length);
     this.#check = new GradientCheck(problem.N ?? 1);
   }
 
@@ -78,7 +75,7 @@ export class Evaluator {
 
   #call(i: number, x: Vector, grad: Vector): MaybeTask<number> {
     const { fn, waits } = this.#problem;
-    const [xView, gradView] = [this.#viewOf(x, 'x'), this.#viewOf(grad, 'grad')];
+    const [xView, gradView] = [this.#views.of(x, 'x'), this.#views.of(grad, 'grad')];
     const value: unknown = typeof fn === 'function' ? fn(xView, gradView) : fn.f(i, xView, gradView);
     const mustWait = waits !== undefined && (waits.isDue || isThenable(value));
     return mustWait ? this.#awaited(i, value) : this.#checked(i, value);
@@ -90,27 +87,13 @@ export class Evaluator {
 
   /** Checks a value, and that no vector was detached or resized, now or since an earlier call. */
   #checked(i: number, value: unknown): number {
-    const { who, x0 } = this.#problem;
+    const { who } = this.#problem;
     if (typeof value !== 'number') {
       const hint = isThenable(value) ? 'it must not be async, except in minimizeAsync' : undefined;
       throw typeError(who, this.#path(i), show(value), 'the value, a number', hint);
     }
-    for (const { name, view } of this.#views.values()) {
-      const length = lengthOf(view as Float32Array);
-      if (length !== x0.length)
-        throw rangeError(who, `${name} of ${this.#path(i)}`, `length ${length}`, `${x0.length}, as it was given`);
-    }
+    this.#views.check(who, this.#path(i));
     return value;
-  }
-
-  #viewOf(vector: Vector, name: 'x' | 'grad'): Vector {
-    let entry = this.#views.get(vector);
-    if (entry === undefined) {
-      const { VectorType } = this.#problem;
-      entry = { name, view: new VectorType(vector.buffer as ArrayBuffer, vector.byteOffset, vector.length) };
-      this.#views.set(vector, entry);
-    }
-    return entry.view;
   }
 
   #path(i: number): string {

@@ -26,14 +26,14 @@ export type Answer = boolean | void;
 /** Options of every method of `minimize`. @typeParam A what the callback returns @typeParam P what `onPass` returns */
 export interface CommonOptions<T extends Vector = Vector, A = Answer, P = void> {
   /**
-   * Largest number of iterations. An integer in [1, inf]. Default 10000 with 'lbfgs', 1000 with a first-order method
-   * and one function, else Infinity.
+   * Largest number of iterations. An integer in [1, inf]. Default 10000 with 'lbfgs', 1000 with 'hessian-free',
+   * and with a first-order method and one function, else Infinity.
    */
   readonly maxIterations?: number | undefined;
   /** Largest number of evaluations of the function or of terms. An integer in [1, inf], default Infinity. */
   readonly maxEvaluations?: number | undefined;
   /**
-   * The run ends before its next evaluation when it has taken this many milliseconds. (0, inf], default Infinity. The
+   * The run ends before its next evaluation or product when it has taken this many milliseconds. (0, inf], default Infinity. The
    * first evaluation may take any time. With 'sfo' or a first-order method, the evaluation at the last point may take
    * as long again.
    */
@@ -43,13 +43,13 @@ export interface CommonOptions<T extends Vector = Vector, A = Answer, P = void> 
    */
   readonly callback?: ((progress: MinimizeProgress<T>) => A) | undefined;
   /**
-   * Abort it to end the run before its next evaluation. `minimizeAsync` then rejects with its reason. While `minimize`
+   * Abort it to end the run before its next evaluation or product. `minimizeAsync` then rejects with its reason. While `minimize`
    * runs, no timer fires: abort it inside fn, callback or onPass.
    */
   readonly signal?: AbortSignal | undefined;
   /**
-   * With terms: largest number of evaluations, in units of N. An integer in [1, inf]. Default Infinity with 'lbfgs', 10
-   * with the other methods.
+   * With terms: largest number of evaluations, in units of N. An integer in [1, inf]. Default Infinity with 'lbfgs'
+   * and 'hessian-free', 10 with the other methods.
    */
   readonly passes?: number | undefined;
   /** With terms: called after every N evaluations of terms, with a copy of the point. */
@@ -76,7 +76,10 @@ export interface MinimizeResult<T extends Vector = Vector> {
   readonly value: number;
   /** The L2 norm of the gradient at x. NaN likewise. */
   readonly gradNorm: number;
-  /** Number of iterations, each of which moved the point. With 'sfo' or a first-order method: the number of steps. */
+  /**
+   * Number of iterations, each of which moved the point. With 'sfo' or a first-order method: the number of steps. With
+   * 'hessian-free', an iteration that found no lower point counts too.
+   */
   readonly iterations: number;
   /** Number of evaluations of fn, or of fn.f. A function that adds to its gradient is called once more at first. */
   readonly evaluations: number;

@@ -5,6 +5,7 @@ import type { Vector } from '../linalg.js';
 import { finish, type Task } from '../task.js';
 import { Waits } from '../waits.js';
 import { minimizeFirstOrder, type StepsMethodOptions } from './first-order.js';
+import { type HessianFreeMethodOptions, minimizeHessianFree } from './hessian-free.js';
 import { type LBFGSMethodOptions, minimizeLbfgs } from './lbfgs.js';
 import type { Answer, Method, MinimizeResult } from './method.js';
 import {
@@ -19,12 +20,32 @@ import {
 import { minimizeSfo, type SFOMethodOptions } from './sfo.js';
 
 /** All methods except the first-order classes. */
-const methods: Readonly<Record<string, Method>> = { lbfgs: minimizeLbfgs, sfo: minimizeSfo };
+const methods: Readonly<Record<string, Method>> = {
+  lbfgs: minimizeLbfgs,
+  sfo: minimizeSfo,
+  'hessian-free': minimizeHessianFree,
+};
+
+/** Methods of SciPy's minimize, in lower case and without `-` and `_`, and ours that stands nearest. */
+const scipyMethods: Readonly<Record<string, string>> = {
+  lbfgsb: 'lbfgs',
+  bfgs: 'lbfgs',
+  cg: 'lbfgs',
+  newtoncg: 'hessian-free',
+  tnc: 'hessian-free',
+  trustncg: 'hessian-free',
+  trustkrylov: 'hessian-free',
+  hessianfree: 'hessian-free',
+  hf: 'hessian-free',
+};
 
 /** The first-order methods of {@link minimize}: `'sgd'`, `'adam'`, … */
 export type StepsMethod = OptimizerName;
 
-/** Options of {@link minimize}. With a first-order method, the options of its class, such as `lr`, are also allowed. */
+/**
+ * Options of {@link minimize}. With a first-order method, the options of its class, such as `lr`, are also allowed. Those
+ * of 'hessian-free' are {@link HessianFreeMethodOptions}.
+ */
 export type MinimizeOptions<T extends Vector = Vector, A = Answer, P = void> =
   | LBFGSMethodOptions<T, A, P>
   | SFOMethodOptions<T, A, P>
@@ -45,13 +66,21 @@ export type MinimizeAsyncOptions<T extends Vector = Vector> = MinimizeOptions<
   void | PromiseLike<void>
 >;
 
+/** Options of {@link minimizeAsync} with method 'hessian-free': its functions and callbacks may return promises. */
+export type HessianFreeAsyncOptions<T extends Vector = Vector> = HessianFreeMethodOptions<
+  T,
+  Answer | PromiseLike<Answer>,
+  void | PromiseLike<void>
+>;
+
 function methodOf(who: string, method: unknown): Method {
   if (method === undefined) return minimizeLbfgs;
   const names = [...Object.keys(methods), ...Object.keys(optimizers)];
   if (typeof method !== 'string') throw typeError(who, 'method', show(method), `one of ${names.join(', ')}`);
   if (Object.hasOwn(methods, method)) return methods[method] as Method;
   if (Object.hasOwn(optimizers, method)) return minimizeFirstOrder;
-  const near = nearest(method, names);
+  const plain = method.toLowerCase().replaceAll(/[_-]/g, '');
+  const near = Object.hasOwn(scipyMethods, plain) ? scipyMethods[plain] : nearest(method, names);
   throw rangeError(who, 'method', show(method), near === undefined ? `one of ${names.join(', ')}` : `"${near}"`);
 }
 
@@ -74,18 +103,20 @@ function taskOf(who: string, fn: unknown, x0: unknown, options: unknown, waits?:
  * - `'lbfgs'` (default): the line-search method of {@link LBFGS}, on a function or on the sum of the terms. Its
  *   iterations never go uphill.
  * - `'sfo'`: the method of {@link SFO}, on the terms, one at a time.
+ * - `'hessian-free'`: the method of {@link HessianFree}, on a function or on the sum of the terms, with products that
+ *   `gaussNewton` computes. Its iterations never go uphill.
  * - the name of a first-order class (`'adam'`, …), in float32 only: one step for each term, in a new random order in
  *   each pass, or one step for each evaluation of the function.
  *
  * With a Float64Array, everything is float64. With a Float32Array, points, gradients and curvature pairs are float32;
  * sums and search directions are float64.
  *
- * With 'lbfgs' and 'sfo', a value or gradient that is not finite makes the method back off; `nonFinite` counts them.
+ * With 'lbfgs', 'sfo' and 'hessian-free', a value or gradient that is not finite makes the method back off; `nonFinite` counts them.
  * The run ends with reason 'non-finite' if x0, or every point along a line, is not finite. A first-order method ends
  * with that reason at the first such evaluation.
  *
- * The run ends early after `maxTime`, if `signal` is aborted, or if the callback returns true; 'lbfgs' then returns the
- * lowest point so far.
+ * The run ends early after `maxTime`, if `signal` is aborted, or if the callback returns true; 'lbfgs' and 'hessian-free' then
+ * return the lowest point so far.
  *
  * @param fn (x, grad) => value: returns the value at x and writes the gradient to `grad`, every element of it; it must
  *   not change x. Or `{ N, f }`, where f(i, x, grad) does the same for term i = 0 … N − 1. It may add to `grad` (`grad[i]
@@ -94,7 +125,8 @@ function taskOf(who: string, fn: unknown, x0: unknown, options: unknown, waits?:
  * @param options `method`; `maxIterations`, `maxEvaluations`, `maxTime`, `callback`, `signal`; with terms also `passes`,
  *   `onPass`.
  *   For 'lbfgs' `gradTol`, `funTol`, `stepTol`, `historySize`: {@link LBFGSMethodOptions}. For 'sfo' `seed` and
- *   hyper-parameters that need no tuning: {@link SFOMethodOptions}. For first-order methods `gradTol`, `seed` (with
+ *   hyper-parameters that need no tuning: {@link SFOMethodOptions}. For 'hessian-free' `gaussNewton`, `squaredGradients`, `damping`, `cgDecay`, `cgTol`, `maxCgIterations` and the
+ *   tolerances of 'lbfgs': {@link HessianFreeMethodOptions}. For first-order methods `gradTol`, `seed` (with
  *   terms) and the options of the class: {@link StepsMethodOptions}.
  * @returns the point, its value, and how it was found: {@link MinimizeResult}. `reason` is a tolerance that was met
  *   ('gradient', 'function', 'step'; then `converged` is true), a limit ('iterations', 'evaluations', 'time'), 'aborted',
@@ -104,7 +136,7 @@ function taskOf(who: string, fn: unknown, x0: unknown, options: unknown, waits?:
  * @throws TypeError for a wrong type, an unknown option, if fn does not return a number, or if its first call leaves an
  *   element of the gradient unwritten while the value is finite; RangeError for a value out of range; and whatever fn and
  *   the callbacks throw
- * @see {@link LBFGS} and {@link SFO} for formulas and sources
+ * @see {@link LBFGS}, {@link SFO} and {@link HessianFree} for formulas and sources
  * @example
  * ```ts
  * import { minimize } from 'schuss';
@@ -134,6 +166,17 @@ function taskOf(who: string, fn: unknown, x0: unknown, options: unknown, waits?:
  * minimize(squares, new Float32Array(1), { method: 'adam', lr: 0.1, passes: 100 }).x; // about [3]
  * ```
  */
+// The options of 'hessian-free' stand alone: in a union with the others, TypeScript could not tell what their callbacks get.
+export function minimize<T extends Vector>(
+  fn: Objective<T>,
+  x0: T,
+  options: WithoutTerms<HessianFreeMethodOptions<T>>,
+): MinimizeResult<T>;
+export function minimize<T extends Vector>(
+  fn: Terms<T>,
+  x0: T,
+  options: HessianFreeMethodOptions<T>,
+): MinimizeResult<T>;
 export function minimize<T extends Vector>(
   fn: Objective<T>,
   x0: T,
@@ -178,6 +221,16 @@ export function minimize<T extends Vector>(
  * console.log(x, reason); // [3], 'gradient'
  * ```
  */
+export function minimizeAsync<T extends Vector>(
+  fn: AsyncObjective<T>,
+  x0: T,
+  options: WithoutTerms<HessianFreeAsyncOptions<T>>,
+): Promise<MinimizeResult<T>>;
+export function minimizeAsync<T extends Vector>(
+  fn: AsyncTerms<T>,
+  x0: T,
+  options: HessianFreeAsyncOptions<T>,
+): Promise<MinimizeResult<T>>;
 export function minimizeAsync<T extends Vector>(
   fn: AsyncObjective<T>,
   x0: T,

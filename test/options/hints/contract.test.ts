@@ -115,6 +115,25 @@ const callees: [name: string, call: (options: Any) => unknown, pairs: Record<str
       learning_rate: 'lr',
     },
   ],
+  [
+    'minimize with hessian-free',
+    (o) => a.minimize(bowl, w(), { method: 'hessian-free', gaussNewton: () => {}, ...o }),
+    {
+      maxiter: 'maxIterations',
+      gtol: 'gradTol',
+      xtol: 'stepTol',
+      initial_lambda: 'damping',
+      cg_max_iter: 'maxCgIterations',
+      max_cg_iter: 'maxCgIterations',
+      cg_decay: 'cgDecay',
+      maxfev: 'maxEvaluations',
+    },
+  ],
+  [
+    'HessianFree',
+    (o) => new s.HessianFree(w(), { grads: w(), gaussNewton: () => {}, ...o } as Any),
+    { max_iter: 'maxIterations', lambda: 'damping', hessp: 'gaussNewton' },
+  ],
   ['SFO', (o) => new s.SFO(w(), { ...terms, ...o } as Any), { history_size: 'historySize', maxcor: 'historySize' }],
   ['checkGradient', (o) => a.checkGradient(bowl, w(), o), { Samples: 'samples' }],
   // Schedules
