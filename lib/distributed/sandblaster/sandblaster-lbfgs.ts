@@ -309,7 +309,7 @@ const hashed = (value: unknown): string => `with SHA-256 ${hashOf(value).slice(0
 
 function warnOfFew(portions: number, size: number): void {
   process.emitWarning(
-    `${who}: portions: ${portions}, fewer than two for each of ${size} ranks: they will wait for each other`,
+    `${who}: portions: ${portions}, fewer than ${fewPortions} × the number of ranks, ${size}: ranks will wait for each other`,
     { type: 'SchussWarning', code: 'SCHUSS_FEW_PORTIONS' },
   );
 }
