@@ -9,6 +9,7 @@ import { notAnOptimizer } from '../core/internals.js';
 import { Optimizer } from '../core/optimizer.js';
 import type { Tensor } from '../core/params.js';
 import type { GivenTree } from '../core/params-of.js';
+import { printed } from '../core/print.js';
 import { checkSettled } from '../core/step-queue.js';
 import { Structure } from '../core/structure.js';
 import { engine } from '../engine/backend.js';
@@ -39,7 +40,7 @@ export interface Hogwild<P, O> {
  * names. A run does not have the same bits twice.
  *
  * Every rank must call it. Rank 0's params count: where they are over a SharedArrayBuffer they stay in place, else they
- * are copied once. The params of the others give names and lengths only. Compute gradients at the `params` of the
+ * are copied once. The params of the others give names and shapes only. Compute gradients at the `params` of the
  * result, and wait in `world.barrier()` before you read the final ones.
  *
  * @param world What `init` returned.
@@ -47,8 +48,8 @@ export interface Hogwild<P, O> {
  * @param makeOptimizer Makes this rank's optimizer of the shared params; they may be put into param groups there.
  * @returns a Promise of `{ params, optimizer }`: the shared params in the structure of `params`, and this rank's optimizer
  * @throws (rejects) TypeError over MPI, whose ranks share no memory; TypeError for a wrong type, param groups, or an
- *   optimizer of other params; RangeError where params share memory, and where ranks differ in names or lengths. Then
- *   nothing has changed.
+ *   optimizer of other params; RangeError where params share memory, and where ranks differ in names, lengths or
+ *   shapes. Then nothing has changed.
  * @example
  * ```ts
  * import { SGD } from 'schuss';
@@ -78,7 +79,8 @@ export async function hogwild<const P extends object, O extends AnyOptimizer<any
   const structure = new Structure(who, tensors);
   const extents = disjoint(who, extentsOf(tensors));
   checkSettled(who, extents);
-  await checkAlike(who, world, tensorFacts(tensors));
+  const shapes = tensors.map(({ path, shape }) => [`${path}.shape`, printed(shape)] as const);
+  await checkAlike(who, world, [...tensorFacts(tensors), ...shapes]);
   const arrays = await shareFromRoot(world, world.rank === 0 ? inSharedMemory(tensors) : []);
   const leaves = arrays.map((data, i) => {
     const { shape } = tensors[i] as Tensor;

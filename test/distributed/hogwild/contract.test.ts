@@ -127,4 +127,11 @@ describe('it refuses', () => {
       new Set(["RangeError: hogwild: params[0]: rank 0 'w' of length 4, rank 2 'w' of length 3"]),
     );
   });
+
+  test('ranks whose shapes differ', async () => {
+    const errors = await errorsOn(2, (world) =>
+      hogwildOf(world, { w: { data: new Float32Array(8), shape: world.rank === 1 ? [4, 2] : [2, 4] } }, make),
+    );
+    expect(new Set(errors)).toEqual(new Set(['RangeError: hogwild: params["w"].shape: rank 0 [2, 4], rank 1 [4, 2]']));
+  });
 });
