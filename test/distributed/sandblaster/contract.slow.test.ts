@@ -13,64 +13,82 @@ ${joined}
 const spin = (ms) => { for (const end = performance.now() + ms; performance.now() < end; ); };
 `;
 
-/** Logistic regression. Rank 1 is slow. A plain LBFGS in each rank has the sum written out. */
+/**
+ * Logistic regression, where rank 1 is slow, and with many evaluations, where all ranks are late at random. Each rank also
+ * runs a plain LBFGS over the sum, which is written out.
+ */
 const regression = `${imports}
-const [portions, features, examples] = [24, 200, 480];
-let seed = 3;
-const random = () => (seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0) / 2 ** 32 - 0.5;
-const data = Float32Array.from({ length: examples * features }, random);
-const f = (portion, x, grad) => {
-  if (world.rank === 1) spin(3);
-  let loss = 0;
-  grad.fill(0);
-  for (let i = portion; i < examples; i += portions) {
-    const row = data.subarray(i * features, (i + 1) * features);
-    const z = row.reduce((sum, v, k) => sum + v * x[k], 0);
-    const sign = i % 2 === 0 ? 1 : -1;
-    loss += Math.log1p(Math.exp(-sign * z));
-    const d = -sign / (1 + Math.exp(sign * z));
-    row.forEach((v, k) => { grad[k] += d * v; });
-  }
-  return loss;
-};
-const options = { maxIterations: 8, gradTol: 0, funTol: 0, stepTol: 0 };
-const x = new Float32Array(features);
-const lbfgs = await SandblasterLBFGS.create(world, x, { portions, f, ...options });
-const results = [await lbfgs.step(), await lbfgs.step()];
-await world.barrier();
-
-const y = new Float32Array(features);
-const grads = new Float32Array(features);
-const plain = new LBFGS(y, { grads, ...options });
-const closure = () => {
-  const parts = Array.from({ length: portions }, () => new Float32Array(features));
-  const losses = parts.map((part, portion) => f(portion, y, part));
-  for (let d = 1; d < portions; d *= 2)
-    for (let i = 0; i + d < portions; i += 2 * d) {
-      losses[i] += losses[i + d];
-      for (let k = 0; k < features; k++) parts[i][k] += parts[i + d][k];
+const examples = 480;
+for (const [portions, features, maxIterations, late] of [
+  [24, 200, 8, () => (world.rank === 1 ? 3 : 0)],
+  [37, 30, 60, () => (Math.random() < 0.1 ? 2 * Math.random() : 0)],
+]) {
+  let seed = 3;
+  const random = () => (seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0) / 2 ** 32 - 0.5;
+  // Columns of many sizes, so that it takes many iterations.
+  const data = Float32Array.from({ length: examples * features }, (_, i) => random() * 4 ** -((i % features) % 7));
+  const lossOf = (portion, x, grad) => {
+    let loss = 0;
+    grad.fill(0);
+    for (let i = portion; i < examples; i += portions) {
+      const row = data.subarray(i * features, (i + 1) * features);
+      let z = 0;
+      for (let k = 0; k < features; k++) z += row[k] * x[k];
+      const sign = i % 2 === 0 ? 1 : -1;
+      loss += Math.log1p(Math.exp(-sign * z));
+      const d = -sign / (1 + Math.exp(sign * z));
+      for (let k = 0; k < features; k++) grad[k] += d * row[k];
     }
-  grads.set(parts[0]);
-  return losses[0];
-};
-const truth = [plain.step(closure), plain.step(closure)];
-say({ results, bits: digest(x), truth, bitsOfTruth: digest(y) });
+    return loss;
+  };
+  const options = { maxIterations, gradTol: 0, funTol: 0, stepTol: 0 };
+  const x = new Float32Array(features);
+  const f = (portion, x, grad) => (spin(late()), lossOf(portion, x, grad));
+  const lbfgs = await SandblasterLBFGS.create(world, x, { portions, f, ...options });
+  const results = [await lbfgs.step(), await lbfgs.step()];
+
+  const y = new Float32Array(features);
+  const grads = new Float32Array(features);
+  const plain = new LBFGS(y, { grads, ...options });
+  const closure = () => {
+    const parts = Array.from({ length: portions }, () => new Float32Array(features));
+    const losses = parts.map((part, portion) => lossOf(portion, y, part));
+    for (let d = 1; d < portions; d *= 2)
+      for (let i = 0; i + d < portions; i += 2 * d) {
+        losses[i] += losses[i + d];
+        for (let k = 0; k < features; k++) parts[i][k] += parts[i + d][k];
+      }
+    grads.set(parts[0]);
+    return losses[0];
+  };
+  const truth = [plain.step(closure), plain.step(closure)];
+  say({ results, bits: digest(x), truth, bitsOfTruth: digest(y) });
+}
 await world.close();
 `;
 
+interface Run {
+  readonly results: readonly { readonly evaluations: number }[];
+  readonly bits: string;
+  readonly truth: unknown;
+  readonly bitsOfTruth: string;
+}
+
 test('one digest at 1, 2, 3 and 4 ranks, that of a plain LBFGS over the sum', async () => {
-  const all = new Set<string>();
+  const all = [new Set<string>(), new Set<string>()];
   for (const size of [1, 2, 3, 4]) {
     const { said, status, err } = await job(size, regression);
     expect([status, err]).toEqual([0, '']);
     expect(said.length).toBe(size);
-    for (const [run] of said as [{ results: unknown; bits: string; truth: unknown; bitsOfTruth: string }][]) {
-      expect(run.results).toEqual(run.truth);
-      expect(run.bits).toBe(run.bitsOfTruth);
-      all.add(run.bits);
-    }
+    for (const runs of said as Run[][])
+      for (const [i, run] of runs.entries()) {
+        expect(run.results).toEqual(run.truth);
+        expect(run.bits).toBe(run.bitsOfTruth);
+        expect(run.results[0]!.evaluations).toBeGreaterThan(8); // more than are kept
+        all[i]!.add(run.bits);
+      }
   }
-  expect(all.size).toBe(1);
+  expect(all.map(({ size }) => size)).toEqual([1, 1]);
 });
 
 test('a portion that is late is computed by a second rank, and counts once', async () => {
