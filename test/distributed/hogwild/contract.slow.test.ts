@@ -40,7 +40,7 @@ await world.close();
 `;
 
 describe('a sparse problem', () => {
-  test.each([2, 4])('reaches its target loss with %i ranks', async (size) => {
+  test.each([2, 4])('reaches its target loss with %i ranks', { timeout: 300_000 }, async (size) => {
     const { said, status, err } = await job(size, regression);
     expect([status, err]).toEqual([0, '']);
     const all = said.map(([result]) => result as { first: number; last: number; steps: number });

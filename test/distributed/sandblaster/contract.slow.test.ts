@@ -74,7 +74,7 @@ interface Run {
   readonly bitsOfTruth: string;
 }
 
-test('one digest at 1, 2, 3 and 4 ranks, that of a plain LBFGS over the sum', async () => {
+test('one digest at 1, 2, 3 and 4 ranks, that of a plain LBFGS over the sum', { timeout: 300_000 }, async () => {
   const all = [new Set<string>(), new Set<string>()];
   for (const size of [1, 2, 3, 4]) {
     const { said, status, err } = await job(size, regression);

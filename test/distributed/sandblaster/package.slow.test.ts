@@ -5,7 +5,9 @@ import { expect, test } from 'vitest';
 import { launch } from '../../support/job.js';
 import { root } from '../../support/root.js';
 
-test('examples/distributed/sandblaster: digits are told apart, with the same bits on one and two ranks', async () => {
+test('examples/distributed/sandblaster: digits are told apart, with the same bits on one and two ranks', {
+  timeout: 300_000,
+}, async () => {
   const file = join(root, 'examples', 'distributed', 'sandblaster.mjs');
   expect(readFileSync(file, 'utf8')).toMatch(/^\/\/ npx schuss launch -n 2 examples\/distributed\/sandblaster\.mjs$/m);
   const lines: string[] = [];
@@ -18,7 +20,9 @@ test('examples/distributed/sandblaster: digits are told apart, with the same bit
   expect(Number(/\] (\d+) of 1000/.exec(lines[0]!)?.[1]), lines[0]).toBeGreaterThan(870);
 });
 
-test('bench/stragglers: a rank that is ten times slower gets few portions, and the others go on', async () => {
+test('bench/stragglers: a rank that is ten times slower gets few portions, and the others go on', {
+  timeout: 300_000,
+}, async () => {
   const { status, out, err } = await launch(['-n', '4', join(root, 'bench', 'stragglers', 'stragglers.mjs'), '6']);
   expect([status, err]).toEqual([0, '']);
   const counts = (run: string): number[] =>
