@@ -17,7 +17,7 @@ test('examples/distributed/sandblaster: digits are told apart, with the same bit
     lines.push(out.trimEnd().split('\n').at(-1) as string);
   }
   expect(lines[1]).toBe(lines[0]);
-  expect(Number(/\] (\d+) of 1000/.exec(lines[0]!)?.[1]), lines[0]).toBeGreaterThan(870);
+  expect(Number(/\] (\d+) of 1000/.exec(lines[0]!)?.[1]), lines[0]).toBeGreaterThan(850);
 });
 
 test('bench/stragglers: a rank that is ten times slower gets few portions, and the others go on', {
