@@ -20,8 +20,8 @@ const spin = (ms) => { for (const end = performance.now() + ms; performance.now(
 const regression = `${imports}
 const examples = 480;
 for (const [portions, features, maxIterations, late] of [
-  [24, 200, 8, () => (world.rank === 1 ? 3 : 0)],
-  [37, 30, 60, () => (Math.random() < 0.1 ? 2 * Math.random() : 0)],
+  [24, 200, 8, () => (world.rank === 1 ? 1 : 0)],
+  [37, 30, 30, () => (Math.random() < 0.1 ? 2 * Math.random() : 0)],
 ]) {
   let seed = 3;
   const random = () => (seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0) / 2 ** 32 - 0.5;
