@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { bufferOf, byteOffsetOf, isFloat32, lengthOf } from '../check/typed-array.js';
 import type { Optimizer } from '../core/optimizer.js';
 import { Optimizer as Base } from '../core/optimizer.js';
+import type { Tensor } from '../core/params.js';
 import { printed } from '../core/print.js';
 import type { World } from './world.js';
 
@@ -26,8 +27,14 @@ export function optionFacts(optimizer: Optimizer): Facts {
 
 /** Names and lengths of the params. */
 export function paramFacts(optimizer: Optimizer): Facts {
-  const { params } = Base.internals(optimizer).store;
-  const facts = params.map(({ key, length }, i) => [`params[${i}]`, `${printed(key)} of length ${length}`] as const);
+  return tensorFacts(Base.internals(optimizer).store.params);
+}
+
+/** Names and lengths of params. */
+export function tensorFacts(params: readonly Pick<Tensor, 'key' | 'data'>[]): Facts {
+  const facts = params.map(
+    ({ key, data }, i) => [`params[${i}]`, `${printed(key)} of length ${lengthOf(data)}`] as const,
+  );
   return [['params', String(params.length)], ...facts];
 }
 

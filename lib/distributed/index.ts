@@ -6,9 +6,11 @@ export {
   type MicroBatchOptions,
 } from './data-parallel.js';
 export { RankError, TimeoutError } from './errors.js';
+export { type Hogwild, hogwild } from './hogwild.js';
 export { type InitOptions, init } from './init.js';
 export { type RunWorkersOptions, runWorkers } from './launch/run-workers.js';
 export type { JobResult } from './launch/supervise.js';
+export { SandblasterLBFGS, type SandblasterOptions } from './sandblaster/sandblaster-lbfgs.js';
 export { type ShardBatchesOptions, shardBatches } from './shard-batches.js';
 export { type EpochOptions, type Seat, shardIndices } from './shard-indices.js';
 export type { CallOptions, ReduceOptions, RootOptions, SyncOptions, World } from './world.js';

@@ -70,6 +70,11 @@ export class OwnWorld implements World {
     return this.#transport.interrupted;
   }
 
+  /** Why the world is broken, or undefined. @internal */
+  get broken(): Error | undefined {
+    return this.#transport.broken;
+  }
+
   seed(base: number): number {
     return rankSeed(checkInteger('World: seed', 'base', base, '[0, inf)'), this.rank);
   }

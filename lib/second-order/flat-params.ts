@@ -34,11 +34,8 @@ export class FlatParams {
 
   /** @throws TypeError, RangeError for invalid params, param groups, or gradients that do not fit the params */
   constructor(who: string, params: object, grads: unknown) {
-    const found = collect(who, params);
-    if (found[0]?.given !== params)
-      throw typeError(who, 'params', 'param groups', 'a Float32Array, { data, shape }, a list or a record of them');
     this.#who = who;
-    this.tensors = found[0].tensors;
+    this.tensors = FlatParams.tensorsOf(who, params);
     let length = 0;
     this.#parts = this.tensors.map((tensor) => {
       const part = { tensor, offset: length, length: lengthOf(tensor.data), grad: undefined };
@@ -54,6 +51,14 @@ export class FlatParams {
     this.#grads = grads;
     if (grads === undefined) throw typeError(who, 'grads', 'undefined', 'the gradients that the closure fills');
     this.checkGrads();
+  }
+
+  /** The tensors of a tree of params. @throws TypeError, RangeError for invalid params or param groups */
+  static tensorsOf(who: string, params: object): readonly Tensor[] {
+    const [found] = collect(who, params);
+    if (found?.given !== params)
+      throw typeError(who, 'params', 'param groups', 'a Float32Array, { data, shape }, a list or a record of them');
+    return found.tensors;
   }
 
   /**

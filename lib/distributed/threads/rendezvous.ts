@@ -24,6 +24,22 @@ type WaitAsync = (
 export const waitAsync = (Atomics as unknown as { waitAsync: WaitAsync }).waitAsync;
 
 /**
+ * Waits until someone notifies a word that has this value, at most `ms` milliseconds, while the event loop goes on. The
+ * timer holds the event loop, which `waitAsync` does not.
+ */
+export async function waitFor(words: Int32Array, index: number, value: number, ms: number): Promise<void> {
+  const waiting = waitAsync(words, index, value, ms);
+  if (!waiting.async) return;
+  await new Promise<void>((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    void waiting.value.then(() => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}
+
+/**
  * Where all ranks meet, turn after turn. The word `turn` counts the meetings. A broken world has its complement there, so a
  * meeting either took place or was broken off, and every rank sees the same.
  */
@@ -75,17 +91,9 @@ export class Rendezvous {
     Atomics.wait(this.#words, Word.turn, turn, ms);
   }
 
-  /** As `block`, while the event loop goes on. The timer holds the event loop, which `waitAsync` does not. */
-  async wait(turn: number, ms: number): Promise<void> {
-    const waiting = waitAsync(this.#words, Word.turn, turn, ms);
-    if (!waiting.async) return;
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, ms);
-      void waiting.value.then(() => {
-        clearTimeout(timer);
-        resolve();
-      });
-    });
+  /** As `block`, while the event loop goes on. */
+  wait(turn: number, ms: number): Promise<void> {
+    return waitFor(this.#words, Word.turn, turn, ms);
   }
 
   /** The ranks that have not come to a meeting. */

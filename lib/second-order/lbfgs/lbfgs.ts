@@ -7,12 +7,25 @@ import type { LoadOptions, StateDict } from '../../core/state-dict.js';
 import { Budget, type Evaluate, Interruption, isFinitePoint } from '../evaluation.js';
 import { FlatParams } from '../flat-params.js';
 import { maxAbs, norm, type Vector } from '../linalg.js';
-import { finish, isThenable } from '../task.js';
+import { finish, isThenable, type MaybeTask, type Task } from '../task.js';
 import { type LBFGSOptions, lrAt, optionNames, type ResolvedOptions, resolveOptions } from './options.js';
 import { LineSearchSolver } from './solver.js';
 import { loadRun, saveRun } from './state-dict.js';
 
 const name = 'LBFGS';
+
+/** How errors name whoever takes the step, the loss and the gradient. */
+export interface SourceNames {
+  readonly who: string;
+  readonly loss: string;
+  readonly grad: string;
+}
+
+/**
+ * A step with losses and gradients of another source than a closure, which may have to be awaited. It changes the params
+ * when it ends only.
+ */
+export let stepWith: (lbfgs: LBFGS, evaluate: Evaluate, names: SourceNames) => Task<LBFGSResult>;
 
 /** Result of one step of {@link LBFGS}. */
 export interface LBFGSResult {
@@ -82,6 +95,10 @@ export interface LBFGSResult {
  */
 export class LBFGS<const P extends object = AnyParams> {
   static readonly optimizerName = name;
+  static {
+    stepWith = (lbfgs, evaluate, names) => lbfgs.#step(evaluate, names);
+  }
+
   readonly #params: FlatParams;
   #options: ResolvedOptions;
   #solver: LineSearchSolver;
@@ -133,40 +150,55 @@ export class LBFGS<const P extends object = AnyParams> {
   step(closure: () => number): LBFGSResult {
     this.#checkIdle();
     checkFunction(name, 'closure', closure, 'a function, () => loss');
+    const evaluate: Evaluate = (x, grad) => {
+      this.#params.write(x);
+      const loss: unknown = closure();
+      if (typeof loss !== 'number') {
+        const hint = isThenable(loss) ? 'it must not be async' : undefined;
+        throw typeError(name, 'closure', show(loss), 'the loss, a number', hint);
+      }
+      this.#params.check();
+      this.#params.readGrads(grad);
+      return loss;
+    };
+    return finish(this.#step(evaluate, { who: name, loss: 'closure', grad: 'grads' }));
+  }
+
+  *#step(evaluateAt: Evaluate, names: SourceNames): Task<LBFGSResult> {
+    this.#checkIdle();
     const solver = this.#solver;
     const lr = this.#exclusively(() => this.#nextLr());
     this.#params.check();
     this.#params.read(solver.x);
     const { maxIterations, maxEvaluations, lineSearch, gradTol, funTol, stepTol } = this.#options;
     const budget = new Budget({ maxEvaluations });
-    const evaluate: Evaluate = (x, grad) => this.#evaluate(closure, budget, x, grad);
+    const evaluate: Evaluate = (x, grad) => counted(evaluateAt, budget, x, grad);
     let iterations = 0;
     let reason: LBFGSResult['reason'] = 'iterations';
-    const run = (): void => {
-      finish(solver.start(evaluate));
-      if (!isFinitePoint(solver.value, solver.grad)) throw nonFiniteError(solver);
+    this.#isBusy = true;
+    try {
+      yield* solver.start(evaluate);
+      if (!isFinitePoint(solver.value, solver.grad)) throw nonFiniteError(solver, names);
       if (maxAbs(solver.grad) <= gradTol) reason = 'gradient';
       while (reason === 'iterations' && iterations < maxIterations) {
         const before = solver.value;
-        const outcome = finish(solver.iterate(evaluate, lineSearch, lr));
-        if (outcome === 'non-finite') throw nonFiniteError(solver);
+        const outcome = yield* solver.iterate(evaluate, lineSearch, lr);
+        if (outcome === 'non-finite') throw nonFiniteError(solver, names);
         if (outcome !== 'moved') {
           reason = outcome;
-          return;
+          break;
         }
         iterations++;
         if (maxAbs(solver.grad) <= gradTol) reason = 'gradient';
         else if (solver.lastMove <= stepTol) reason = 'step';
         else if (Math.abs(before - solver.value) < funTol) reason = 'function';
       }
-    };
-    try {
-      this.#exclusively(run);
     } catch (error) {
       if (!(error instanceof Interruption)) throw error;
       if (solver.keepBest()) iterations++;
       reason = 'evaluations';
     } finally {
+      this.#isBusy = false;
       this.#params.write(solver.x);
       this.#iterations += iterations;
       if (iterations > 0) this.#stepCount++;
@@ -181,21 +213,6 @@ export class LBFGS<const P extends object = AnyParams> {
       iterations,
       reason,
     };
-  }
-
-  #evaluate(closure: () => number, budget: Budget, x: Vector, grad: Vector): number {
-    budget.reserve();
-    budget.spend();
-    this.#params.write(x);
-    const loss: unknown = closure();
-    if (typeof loss !== 'number') {
-      const hint = isThenable(loss) ? 'it must not be async' : undefined;
-      throw typeError(name, 'closure', show(loss), 'the loss, a number', hint);
-    }
-    this.#params.check();
-    this.#params.readGrads(grad);
-    if (!isFinitePoint(loss, grad)) budget.nonFinite++;
-    return loss;
   }
 
   /**
@@ -315,10 +332,26 @@ export class LBFGS<const P extends object = AnyParams> {
   }
 }
 
+/** Evaluates once, and counts it. */
+function counted(evaluate: Evaluate, budget: Budget, x: Vector, grad: Vector): MaybeTask<number> {
+  budget.reserve();
+  budget.spend();
+  const count = (value: number): number => {
+    if (!isFinitePoint(value, grad)) budget.nonFinite++;
+    return value;
+  };
+  const value = evaluate(x, grad);
+  return typeof value === 'number' ? count(value) : later(value, count);
+}
+
+function* later(value: Task<number>, then: (value: number) => number): Task<number> {
+  return then(yield* value);
+}
+
 /** The error when there is no finite point: at the start of a step, or everywhere along a line. */
-function nonFiniteError({ value, grad }: LineSearchSolver): RangeError {
-  if (!Number.isFinite(value)) return rangeError(name, 'closure', show(value), 'a finite loss');
-  if (!Number.isFinite(maxAbs(grad))) return rangeError(name, 'grads', 'NaN or an infinity', 'finite gradients');
+function nonFiniteError({ value, grad }: LineSearchSolver, { who, loss, grad: gradName }: SourceNames): RangeError {
+  if (!Number.isFinite(value)) return rangeError(who, loss, show(value), 'a finite loss');
+  if (!Number.isFinite(maxAbs(grad))) return rangeError(who, gradName, 'NaN or an infinity', 'finite gradients');
   const hint = `the params are at the last good point, where the loss is ${value}`;
-  return rangeError(name, 'closure', 'a loss or gradient that is not finite all along the line', 'finite ones', hint);
+  return rangeError(who, loss, 'a loss or gradient that is not finite all along the line', 'finite ones', hint);
 }

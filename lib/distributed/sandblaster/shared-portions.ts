@@ -1,0 +1,138 @@
+import type { OwnWorld } from '../own-world.js';
+import { shareFromRoot } from '../shared-memory.js';
+import type { World } from '../world.js';
+import { Board, createBoard, keptEvaluations, type Sheet } from './board.js';
+import type { EvaluatePortion, PortionSum } from './portion.js';
+import { addTo, levelsOf, treeSumOf } from './tree.js';
+import type { Turns } from './turns.js';
+
+/** A portion is dealt again after this many times the mean duration of a portion on the rank that is free. */
+const lateness = 2;
+/** The longest sleep in milliseconds without a look at the world, which may be broken. */
+const longestSleep = 100;
+/** Milliseconds in which the ranks that wait for others meet, to find out who is missing. */
+const rollCall = 1000;
+
+/** Milliseconds, on one clock for all threads. */
+const now = (): number => performance.timeOrigin + performance.now();
+
+/**
+ * The sum of all portions, for ranks that are threads of one process. Portions go to whoever is free, and late ones a
+ * second time. The ranks add gradients where two branches of the tree meet, so the order of the sum is fixed.
+ *
+ * No rank waits for a late one: it computes its portion itself and goes on to the next evaluation. The late rank takes
+ * the sums that it has missed, one after the other.
+ */
+export class SharedPortions implements PortionSum {
+  readonly #world: World;
+  readonly #board: Board;
+  /** The number of nodes of each level of the tree, from the portions to the root. */
+  readonly #levels: readonly number[];
+  readonly #turns: Turns;
+  readonly #own: Float32Array;
+  #evaluation = 0;
+  /** Milliseconds in portions, and their number. */
+  #spent = 0;
+  #count = 0;
+
+  private constructor(world: World, board: Board, length: number, turns: Turns) {
+    this.#world = world;
+    this.#board = board;
+    this.#levels = levelsOf(board.portions);
+    this.#own = new Float32Array(length);
+    this.#turns = turns;
+  }
+
+  static async create(world: World, portions: number, length: number, turns: Turns): Promise<SharedPortions> {
+    const buffers = await shareFromRoot(
+      world,
+      world.rank === 0 ? createBoard(portions, length, world.size) : undefined,
+    );
+    return new SharedPortions(world, new Board(buffers as NonNullable<typeof buffers>), length, turns);
+  }
+
+  async evaluate(portion: EvaluatePortion, grad: Float32Array): Promise<number> {
+    const evaluation = this.#evaluation++;
+    if (evaluation > 0 && evaluation % keptEvaluations === 0) await this.#world.barrier();
+    const sheet = this.#board.sheet(evaluation);
+    let idleSince: number | undefined;
+    while (!sheet.isDone) {
+      await this.#checkOthers();
+      const next = sheet.deal(now()) ?? sheet.dealAgain(now(), this.#patience);
+      if (next === undefined) {
+        idleSince ??= now();
+        await this.#wait(sheet, idleSince);
+        continue;
+      }
+      idleSince = undefined;
+      const loss = this.#compute(sheet, portion, next);
+      if (sheet.accept(next)) this.#add(evaluation, sheet, next, loss);
+      await this.#turns.give();
+    }
+    grad.set(sheet.sum);
+    return treeSumOf(sheet.losses);
+  }
+
+  /** Milliseconds until a portion counts as late. */
+  get #patience(): number {
+    return this.#count === 0 ? 0 : (lateness * this.#spent) / this.#count;
+  }
+
+  #compute(sheet: Sheet, portion: EvaluatePortion, index: number): number {
+    const begun = now();
+    try {
+      return portion(index, this.#own);
+    } catch (error) {
+      this.#board.setFailed(this.#world.rank);
+      sheet.notify();
+      throw error;
+    } finally {
+      this.#spent += now() - begun;
+      this.#count++;
+    }
+  }
+
+  /** Adds the own gradient to the tree: climbs until a neighbour is missing, which then goes on. */
+  #add(evaluation: number, sheet: Sheet, portion: number, loss: number): void {
+    const { vectors } = this.#board;
+    sheet.losses[portion] = loss;
+    let vector = this.#board.take();
+    vectors[vector]!.set(this.#own);
+    let [branch, firstNode] = [portion, 0];
+    for (let level = 0; level + 1 < this.#levels.length; level++) {
+      const isLeft = branch % 2 === 0;
+      const isAlone = isLeft && branch + 1 === this.#levels[level];
+      branch = (branch - (branch % 2)) / 2;
+      if (!isAlone) {
+        const other = sheet.meet(firstNode + branch, vector);
+        if (other === undefined) return;
+        const [left, right] = isLeft ? [vector, other] : [other, vector];
+        addTo(vectors[left]!, vectors[right]!);
+        this.#board.giveBack(right);
+        vector = left;
+      }
+      firstNode += this.#levels[level + 1]!;
+    }
+    sheet.sum.set(vectors[vector]!);
+    this.#board.giveBack(vector);
+    this.#board.sheetToClear(evaluation).clear();
+    sheet.setDone();
+  }
+
+  /** Waits for other ranks. @throws the errors of the world */
+  async #wait(sheet: Sheet, idleSince: number): Promise<void> {
+    if (now() - idleSince > this.#world.timeout) await this.#world.barrier({ timeout: rollCall });
+    const left = Math.ceil(sheet.nextDealAgain(this.#patience) - now());
+    await sheet.wait(Math.min(longestSleep, Math.max(1, left)));
+  }
+
+  /** @throws (rejects) the error of a broken world, or Error if a portion has failed on another rank */
+  async #checkOthers(): Promise<void> {
+    const { broken } = this.#world as OwnWorld;
+    if (broken !== undefined) throw broken;
+    const { failedRank } = this.#board;
+    if (failedRank === undefined) return;
+    await this.#world.barrier(); // the end of that rank says more
+    throw new Error(`SandblasterLBFGS: f threw on rank ${failedRank}`);
+  }
+}
