@@ -58,10 +58,17 @@ describe('a worker dies, another one is slow, and the rest reaches the goal', ()
     ['exit 0', 'process.exit(0);', 72, 'called process.exit(0) before close()'],
     ['throw', `throw new Error('on purpose');`, 1, 'Error: on purpose'],
     ['a rejection', `Promise.reject(new Error('lost')); return sleep(5000);`, 1, 'Error: lost'],
+    [
+      'out of memory',
+      'const all = []; for (;;) all.push(new Array(1e6).fill(1));',
+      1,
+      'Error: Worker terminated due to reaching memory limit',
+    ],
   ])('%s', async (_, fault, code, reason) => {
-    const { status, err, said } = await run(4, faulty(fault));
+    const env = fault.startsWith('const all') ? { NODE_OPTIONS: '--max-old-space-size=64' } : {};
+    const { status, err, said } = await run(4, faulty(fault), { env });
     expect(status, err).toBe(0);
-    expect(err).toContain(`schuss launch: rank 3 was lost: exit code ${code}: ${reason}; the others go on\n`);
+    expect(err).toContain(`schuss launch: rank 3 was lost: exit code ${code}: ${reason}`);
     expect(said[0]![0]).toEqual({ pushes: 300 + 30 + 40, lost: [3], nonFinite: 0 });
     const [loss, bits] = said[0]![1] as [number, string];
     expect(loss).toBeLessThan(1e-3);
