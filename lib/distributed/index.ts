@@ -5,6 +5,12 @@ export {
   type DataParallelStepOptions,
   type MicroBatchOptions,
 } from './data-parallel.js';
+export { DownpourWorker, type DownpourWorkerOptions } from './downpour/downpour-worker.js';
+export {
+  ParameterServer,
+  type ParameterServerOptions,
+  type ParameterServerStatistics,
+} from './downpour/parameter-server.js';
 export { RankError, TimeoutError } from './errors.js';
 export { type Hogwild, hogwild } from './hogwild.js';
 export { type InitOptions, init } from './init.js';

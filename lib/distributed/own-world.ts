@@ -43,11 +43,24 @@ const ofSync = ['timeout'];
 export class OwnWorld implements World {
   readonly timeout: number;
   readonly #transport: Transport;
+  readonly #closers = new Set<() => Promise<void>>();
   #closing: Promise<void> | undefined;
 
   constructor(transport: Transport, timeout: number) {
     this.#transport = transport;
     this.timeout = timeout;
+  }
+
+  /** What carries a world; undefined for one that is not ours. @internal */
+  static transportOf(world: World): Transport | undefined {
+    return world instanceof OwnWorld ? world.#transport : undefined;
+  }
+
+  /** Calls a function before the world closes, until the function that it returns is called. @internal */
+  static beforeClose(world: World, close: () => Promise<void>): () => void {
+    if (!(world instanceof OwnWorld)) return () => {};
+    world.#closers.add(close);
+    return () => world.#closers.delete(close);
   }
 
   get rank(): number {
@@ -173,7 +186,9 @@ export class OwnWorld implements World {
   async #close(kind: 'close' | 'leave', options: CallOptions): Promise<void> {
     const call = { kind, x: nothing, type: 'Uint8Array', length: 0 } as const;
     const checked = checkCall('World: close', options, ofAll, this.timeout);
-    if (this.#transport.broken === undefined) await this.#run({ ...call, ...checked });
+    if (this.#transport.broken !== undefined) return;
+    for (const closer of this.#closers) await closer();
+    await this.#run({ ...call, ...checked });
   }
 
   async #run(call: Call): Promise<Outcome> {

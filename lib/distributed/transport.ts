@@ -41,6 +41,37 @@ export interface Call {
 /** What a collective of objects gives: the bytes of each rank. Other collectives give an empty list. */
 export type Outcome = readonly Uint8Array[];
 
+/** A message from one rank to another. */
+export interface Letter {
+  /** What it means, a non-negative integer. */
+  readonly kind: number;
+  readonly numbers: readonly number[];
+  /** Valid until the next `receive` from the same rank. Its memory begins at a multiple of 8 bytes. */
+  readonly data: Uint8Array;
+}
+
+/**
+ * Messages between ranks, beside the collectives. Those from one rank to another arrive in order. Every call throws (or
+ * rejects with) the error of a broken world.
+ */
+export interface Mail {
+  /** Sends a message. Its arrays may be changed at once. A message to a lost rank is dropped. */
+  send(to: number, kind: number, numbers: readonly number[], data: readonly (Float32Array | Uint8Array)[]): void;
+  /** Waits until the receiver's memory has all messages to it, or it is lost. */
+  handedOver(to: number): Promise<void>;
+  /** The next message of a rank; undefined if it was lost and has sent no other. One call at a time for each rank. */
+  receive(from: number): Promise<Letter | undefined>;
+  /** Whether a rank was lost without ending the job. */
+  isLost(rank: number): boolean;
+  /**
+   * While this rank is expendable, its death does not end the job. Then barriers and `close` go on without it, and every
+   * other collective that it misses rejects with RankError on the ranks that are left.
+   */
+  setExpendable(isExpendable: boolean): void;
+  /** Breaks the world: ranks did not come before a deadline. */
+  giveUp(message: string, ranks: readonly number[]): void;
+}
+
 /**
  * Runs collectives in the order of the calls and numbers them as they begin: 1, 2, 3, …. A call rejects (or throws) with
  *
@@ -64,6 +95,8 @@ export interface Transport {
   readonly broken: Error | undefined;
   /** Ends the job, all ranks, from any state. */
   abort(code: number, reason: string | undefined): never;
+  /** Absent where ranks have collectives only. */
+  readonly mail?: Mail;
 }
 
 /** What the ranks compare before data move. */

@@ -52,6 +52,13 @@ test('workers: the loss falls to less than a quarter of chance', async () => {
   expect(numberAfter(await run('workers.mjs'), 'loss')).toBeLessThan(Math.LN2 / 4);
 });
 
+test('distributed/downpour: one worker is slow, one dies, and the plane is found', async () => {
+  const output = await run('distributed/downpour.mjs');
+  expect(output).toContain('schuss launch: rank 3 was lost: exit code 3');
+  expect(output).toMatch(/\[0\] 269 pushes, .*; lost workers: 3\n/); // 200, 20 and 49
+  expect(Number(/\[0\] accuracy (\S+)/.exec(output)?.[1])).toBeGreaterThan(0.8);
+});
+
 test('ensemble: the average and the student are better than the mean member', async () => {
   const output = await run('ensemble.mts');
   const averaged = Number(/average of the probabilities (\S+)/.exec(output)?.[1]);

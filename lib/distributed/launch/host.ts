@@ -4,7 +4,7 @@ import { extname, join } from 'node:path';
 import { inspect } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import { RankError } from '../errors.js';
-import { exitedEarly } from '../exit.js';
+import { exitedEarly, warn } from '../exit.js';
 import { Rendezvous } from '../threads/rendezvous.js';
 import { createShared, Shared, type SharedBuffers, Status, Word } from '../threads/shared.js';
 import { RankOutput } from './output.js';
@@ -64,10 +64,22 @@ class Host {
     this.#running--;
     const status = this.#shared.status(rank);
     const isClosed = status === Status.closed;
-    if (this.#uncaught.has(rank)) this.#fail(rank, code || 1, firstLine(this.#uncaught.get(rank)));
+    if (status === Status.expendable && this.#rendezvous.broken === undefined) this.#lose(rank, code);
+    else if (this.#uncaught.has(rank)) this.#fail(rank, code || 1, firstLine(this.#uncaught.get(rank)));
     else if (code !== 0) this.#fail(rank, code, this.#reasonOf(code, status));
     else if (!isClosed) this.#rendezvous.break({ rank, exitCode: 0, reason: 'ended without taking part' });
     if (this.#running === 0 || status === Status.aborted) this.#finish();
+  }
+
+  /** An expendable rank is gone: the others go on. */
+  #lose(rank: number, code: number): void {
+    const error = this.#uncaught.get(rank);
+    const [exitCode, reason] =
+      error === undefined ? [code, this.#reasonOf(code, Status.joined)] : [code || 1, firstLine(error)];
+    warn(`schuss launch: rank ${rank} was lost: exit code ${exitCode}: ${reason}; the others go on`);
+    this.#shared.setLost(rank, exitCode);
+    this.#shared.letters.ringAll();
+    void this.#rendezvous.standInFor(rank);
   }
 
   #reasonOf(code: number, status: number): string {

@@ -1,5 +1,5 @@
 // The memory in which the threads of a job evaluate portions together: who has which portion, losses, and sums of branches.
-import { waitFor } from '../threads/rendezvous.js';
+import { sleepUntil } from '../threads/rendezvous.js';
 import { levelsOf } from './tree.js';
 
 /**
@@ -190,7 +190,7 @@ export class Sheet {
 
   /** Waits until the evaluation is done, someone notifies, or `ms` milliseconds have passed. */
   async wait(ms: number): Promise<void> {
-    await waitFor(this.#words, WordOfSheet.isDone, 0, ms);
+    await sleepUntil(this.#words, WordOfSheet.isDone, 0, ms);
   }
 
   #copies(portion: number): number {

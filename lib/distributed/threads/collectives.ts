@@ -1,5 +1,6 @@
 // Each collective over mail boxes, as a generator: it yields the turn of the meeting that it waits for.
 
+import { RankError } from '../errors.js';
 import { bytesOf, gone, isGone, slice } from '../numbers.js';
 import { reduceInOrder } from '../ordered-sum.js';
 import { partition } from '../partition.js';
@@ -66,7 +67,7 @@ export class Collectives {
       yield* this.#agree(call, number);
       const [from, to] = partition(count, this.#size)[this.#rank]!;
       if (to > from) reduceInOrder(this.#boxes(call, from, to), op);
-      yield* this.#meet();
+      this.#checkAllHere(yield* this.#meet());
       this.#take(call, begin, 0, 0, count);
     }
     return none;
@@ -149,9 +150,18 @@ export class Collectives {
     return Array.from({ length: this.#size }, (_, rank) => this.#shared.box(rank, this.#turn, type, begin, end));
   }
 
-  *#meet(): Generator<number, void, void> {
+  /** Returns the lost ranks that had no part in it. */
+  *#meet(): Generator<number, readonly number[], void> {
     const turn = this.#rendezvous.arrive(this.#rank);
     while (this.#rendezvous.isPending(turn)) yield turn;
+    return this.#rendezvous.absent(turn);
+  }
+
+  /** @throws RankError, the same on every rank that is left. The world goes on. */
+  #checkAllHere([rank]: readonly number[]): void {
+    if (rank === undefined) return;
+    const { exitCode } = this.#shared.lossOf(rank) as { readonly exitCode: number };
+    throw new RankError({ rank, exitCode, reason: `was lost with exit code ${exitCode}` });
   }
 
   /**
@@ -162,8 +172,12 @@ export class Collectives {
     this.#turn++;
     const { kind, type, length, op, root } = call;
     this.#shared.post(this.#rank, this.#turn, { kind, type, length, op, root, isGone: isGone(call.x, length) });
-    yield* this.#meet();
-    const headers = Array.from({ length: this.#size }, (_, rank) => this.#shared.read(rank, this.#turn));
+    const absent = yield* this.#meet();
+    const meets = kind === 'barrier' || kind === 'close' || kind === 'leave';
+    if (!meets) this.#checkAllHere(absent);
+    const headers = Array.from({ length: this.#size }, (_, rank) =>
+      this.#shared.read(absent.includes(rank) ? this.#rank : rank, this.#turn),
+    );
     const error = disagreement(number, headers);
     if (error !== undefined) throw this.#left(headers, number) ?? error;
     const without = headers.findIndex((header) => header.isGone);

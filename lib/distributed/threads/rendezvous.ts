@@ -9,6 +9,7 @@ type Cause = { readonly message: string; readonly ranks: readonly number[] } | L
 const spins = { ownCore: 20_000, sharedCore: 200 } as const;
 /** Turns are counted modulo 2³⁰, so that a run never ends them. Ranks are never two turns apart. */
 const mask = 2 ** 30 - 1;
+const nobody: readonly number[] = [];
 /** A reason is cut, so that the cause fits in its memory. */
 const longestText = 1000;
 
@@ -23,11 +24,8 @@ type WaitAsync = (
 /** Waits until a word has another value. It does not hold the event loop. */
 export const waitAsync = (Atomics as unknown as { waitAsync: WaitAsync }).waitAsync;
 
-/**
- * Waits until someone notifies a word that has this value, at most `ms` milliseconds, while the event loop goes on. The
- * timer holds the event loop, which `waitAsync` does not.
- */
-export async function waitFor(words: Int32Array, index: number, value: number, ms: number): Promise<void> {
+/** Waits until a word has another value, at most `ms` milliseconds. A timer holds the event loop, which `waitAsync` does not. */
+export async function sleepUntil(words: Int32Array, index: number, value: number, ms: number): Promise<void> {
   const waiting = waitAsync(words, index, value, ms);
   if (!waiting.async) return;
   await new Promise<void>((resolve) => {
@@ -60,7 +58,7 @@ export class Rendezvous {
     const words = this.#words;
     const turn = Atomics.load(words, Word.turn);
     if (turn < 0) throw this.broken;
-    Atomics.store(words, Word.ranks + rank, turn + 1);
+    Atomics.store(words, Word.ranks + rank, (turn + 1) & mask);
     if (Atomics.add(words, Word.count, 1) === this.#shared.size - 1) {
       Atomics.store(words, Word.count, 0);
       if (Atomics.compareExchange(words, Word.turn, turn, (turn + 1) & mask) === turn) Atomics.notify(words, Word.turn);
@@ -86,20 +84,50 @@ export class Rendezvous {
     return false;
   }
 
+  /**
+   * Comes to all further meetings in place of a rank that is lost, so that the others do not wait for it. Ends when the
+   * world is broken.
+   */
+  async standInFor(rank: number): Promise<void> {
+    const words = this.#words;
+    for (;;) {
+      const turn = Atomics.load(words, Word.turn);
+      if (turn < 0) return;
+      if (Atomics.load(words, Word.ranks + rank) !== ((turn + 1) & mask)) {
+        try {
+          this.arrive(rank);
+        } catch {
+          return; // broken meanwhile
+        }
+      }
+      await this.wait(turn, 1000);
+    }
+  }
+
+  /** The lost ranks that had no part in a meeting that is over: the same on every rank. */
+  absent(turn: number): readonly number[] {
+    let ranks = nobody;
+    for (let rank = 0; rank < this.#shared.size; rank++) {
+      const loss = this.#shared.lossOf(rank);
+      if (loss !== undefined && ((turn - loss.missed) & mask) <= mask >> 1) ranks = [...ranks, rank];
+    }
+    return ranks;
+  }
+
   /** Blocks until the meeting is over, at most `ms` milliseconds. */
   block(turn: number, ms: number): void {
     Atomics.wait(this.#words, Word.turn, turn, ms);
   }
 
   /** As `block`, while the event loop goes on. */
-  wait(turn: number, ms: number): Promise<void> {
-    return waitFor(this.#words, Word.turn, turn, ms);
+  async wait(turn: number, ms: number): Promise<void> {
+    await sleepUntil(this.#words, Word.turn, turn, ms);
   }
 
   /** The ranks that have not come to a meeting. */
   missing(turn: number): number[] {
     return Array.from({ length: this.#shared.size }, (_, rank) => rank).filter(
-      (rank) => Atomics.load(this.#words, Word.ranks + rank) !== turn + 1,
+      (rank) => Atomics.load(this.#words, Word.ranks + rank) !== ((turn + 1) & mask),
     );
   }
 
@@ -120,6 +148,7 @@ export class Rendezvous {
     } finally {
       Atomics.store(words, Word.lock, 0);
       Atomics.notify(words, Word.turn);
+      this.#shared.letters.ringAll();
     }
   }
 

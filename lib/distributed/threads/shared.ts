@@ -1,6 +1,7 @@
 // The memory that the ranks of a job share: words for the rendezvous, a header of each rank, and mail boxes.
 import { bytesOf, numbersAt } from '../numbers.js';
 import { type Header, kinds, type Numbers, ops, type Type, types } from '../transport.js';
+import { createPost, Post, type PostBuffers } from './post.js';
 
 /** Bytes of a box. Longer arrays go in several turns. */
 export const boxBytes = 4 << 20;
@@ -8,11 +9,13 @@ export const boxBytes = 4 << 20;
 /** Each rank has two boxes and two headers: it fills one while others still read the other. */
 const boxes = 2;
 
-/** Index of each word. Those of the ranks follow: first `arrived`, then `status`. */
+/** Index of each word. Those of the ranks follow: `arrived`, `status`, and of a lost rank `missed` and its exit code. */
 export const Word = { turn: 0, count: 1, lock: 2, causeBytes: 3, interrupted: 4, ranks: 16 } as const;
 
 /** What a rank does in the job. */
-export const Status = { absent: 0, joined: 1, closed: 2, aborted: 3 } as const;
+export const Status = { absent: 0, joined: 1, closed: 2, aborted: 3, expendable: 4, lost: 5 } as const;
+
+const wordsOfRank = 4;
 
 const causeBytes = 1 << 16;
 const headerNumbers = 8;
@@ -22,9 +25,10 @@ export interface SharedBuffers {
   readonly size: number;
   readonly control: SharedArrayBuffer;
   readonly mail: readonly SharedArrayBuffer[];
+  readonly letters: PostBuffers;
 }
 
-const headersAt = (size: number): number => 64 * Math.ceil((4 * (Word.ranks + 2 * size)) / 64);
+const headersAt = (size: number): number => 64 * Math.ceil((4 * (Word.ranks + wordsOfRank * size)) / 64);
 const causeAt = (size: number): number => headersAt(size) + 8 * headerNumbers * boxes * size;
 
 export function createShared(size: number): SharedBuffers {
@@ -33,6 +37,7 @@ export function createShared(size: number): SharedBuffers {
     control: new SharedArrayBuffer(causeAt(size) + causeBytes),
     // Memory that nobody touches costs nothing.
     mail: Array.from({ length: size }, () => new SharedArrayBuffer(boxes * boxBytes)),
+    letters: createPost(size),
   };
 }
 
@@ -45,13 +50,15 @@ export interface Posted extends Header {
 export class Shared {
   readonly size: number;
   readonly words: Int32Array;
+  readonly letters: Post;
   readonly #mail: readonly SharedArrayBuffer[];
   readonly #headers: Float64Array;
   readonly #cause: Uint8Array;
 
-  constructor({ size, control, mail }: SharedBuffers) {
+  constructor({ size, control, mail, letters }: SharedBuffers) {
     this.size = size;
-    this.words = new Int32Array(control, 0, Word.ranks + 2 * size);
+    this.words = new Int32Array(control, 0, Word.ranks + wordsOfRank * size);
+    this.letters = new Post(size, letters);
     this.#headers = new Float64Array(control, headersAt(size), headerNumbers * boxes * size);
     this.#cause = new Uint8Array(control, causeAt(size), causeBytes);
     this.#mail = mail;
@@ -93,6 +100,21 @@ export class Shared {
 
   setStatus(rank: number, status: number): void {
     Atomics.store(this.words, Word.ranks + this.size + rank, status);
+  }
+
+  /** Notes that a rank is gone, and the first meeting that it misses. */
+  setLost(rank: number, exitCode: number): void {
+    const arrived = Atomics.load(this.words, Word.ranks + rank);
+    Atomics.store(this.words, Word.ranks + 2 * this.size + rank, arrived);
+    Atomics.store(this.words, Word.ranks + 3 * this.size + rank, exitCode);
+    this.setStatus(rank, Status.lost);
+  }
+
+  /** The first meeting that a lost rank misses, and its exit code; undefined for any other rank. */
+  lossOf(rank: number): { readonly missed: number; readonly exitCode: number } | undefined {
+    if (this.status(rank) !== Status.lost) return undefined;
+    const at = Word.ranks + 2 * this.size + rank;
+    return { missed: Atomics.load(this.words, at), exitCode: Atomics.load(this.words, at + this.size) };
   }
 
   /** Why the world is broken. Its writer holds the lock. */

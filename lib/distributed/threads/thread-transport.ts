@@ -3,6 +3,7 @@ import { exitAborted, warn } from '../exit.js';
 import type { Call, Outcome, Transport } from '../transport.js';
 import { Collectives, type Steps } from './collectives.js';
 import { Interruption } from './interruption.js';
+import { Mailbox } from './mailbox.js';
 import { Rendezvous } from './rendezvous.js';
 import { Shared, type SharedBuffers, Status } from './shared.js';
 
@@ -35,6 +36,7 @@ export class ThreadTransport implements Transport {
   readonly name = 'workers';
   readonly rank: number;
   readonly size: number;
+  readonly mail: Mailbox;
   readonly #shared: Shared;
   readonly #rendezvous: Rendezvous;
   readonly #collectives: Collectives;
@@ -50,6 +52,7 @@ export class ThreadTransport implements Transport {
     this.#rendezvous = new Rendezvous(this.#shared);
     this.#collectives = new Collectives(this.#shared, this.#rendezvous, rank);
     this.#interruption = new Interruption(this.#shared.words);
+    this.mail = new Mailbox(this.#shared, this.#rendezvous, rank);
     this.#shared.setStatus(rank, Status.joined);
   }
 

@@ -1,0 +1,60 @@
+import { rangeError, show, typeError } from '../../check/errors.js';
+import { checkInteger } from '../../check/options.js';
+import { warn } from '../exit.js';
+import { OwnWorld } from '../own-world.js';
+import type { Mail } from '../transport.js';
+import type { World } from '../world.js';
+
+/** Milliseconds after which a rank that waits says for whom. */
+const patience = 60_000;
+/** The longest time that a timer takes. */
+const longestTimer = 2 ** 31 - 1;
+
+/**
+ * The messages of a world, for a class of Downpour SGD.
+ * @throws TypeError if it is no world, Error if it has no messages
+ */
+export function mailOf(who: string, world: World): Mail {
+  if (typeof (world as World | undefined)?.allGatherObject !== 'function')
+    throw typeError(who, 'world', show(world), 'a World', 'await init()');
+  const mail = OwnWorld.transportOf(world)?.mail;
+  if (mail !== undefined) return mail;
+  const what = world.size === 1 ? 'a world of one' : `a world over transport "${world.transport}"`;
+  throw new Error(`${who}: world: ${what}, expected worker threads (run npx schuss launch -n 4 script.mjs)`);
+}
+
+/** The number of servers, and whether the rank is where it should be. @throws TypeError, RangeError */
+export function checkServers(who: string, world: World, servers: unknown, isServer: boolean): number {
+  const { rank, size } = world;
+  if (size === 1)
+    throw rangeError(who, 'world', 'a world of one', 'a server and a worker at least', 'npx schuss launch -n 2');
+  const count = checkInteger(who, 'servers', servers, `[1, ${size - 1}]`);
+  if (rank < count !== isServer)
+    throw rangeError(who, 'world', `rank ${rank}`, isServer ? `a rank below ${count}` : `a rank from ${count} on`);
+  return count;
+}
+
+/** How an error names ranks. */
+export const ranksText = (ranks: readonly number[]): string =>
+  `${ranks.length === 1 ? 'rank' : 'ranks'} ${ranks.join(', ')}`;
+
+/** Breaks the world if ranks do not come in time. Before that, it says for whom this rank waits. */
+export class Deadline {
+  readonly #timers: readonly NodeJS.Timeout[];
+
+  /** @param missing The ranks that have not come. */
+  constructor(where: string, world: World, mail: Mail, missing: () => readonly number[]) {
+    const { rank, timeout } = world;
+    const say = (): void =>
+      warn(`World: rank ${rank} has waited ${patience / 1000} s in ${where} for ${ranksText(missing())}`);
+    const end = (): void => {
+      const ranks = missing();
+      mail.giveUp(`${where}: ${ranksText(ranks)} did not come within ${timeout} ms`, ranks);
+    };
+    this.#timers = [setTimeout(say, patience), ...(timeout > longestTimer ? [] : [setTimeout(end, timeout)])];
+  }
+
+  clear(): void {
+    for (const timer of this.#timers) clearTimeout(timer);
+  }
+}
