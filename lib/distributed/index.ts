@@ -1,14 +1,16 @@
-export {
-  DataParallel,
-  type DataParallelOptions,
-  type DataParallelResult,
-  type DataParallelStepOptions,
-  type MicroBatchOptions,
-} from './data-parallel.js';
+export { DataParallel } from './data-parallel.js';
+export type {
+  DistributedOptimizer,
+  DistributedResult,
+  DistributedStepOptions,
+  DistributionOptions,
+  MicroBatchOptions,
+} from './distributed-optimizer.js';
 export { RankError, TimeoutError } from './errors.js';
 export { type InitOptions, init } from './init.js';
 export { type RunWorkersOptions, runWorkers } from './launch/run-workers.js';
 export type { JobResult } from './launch/supervise.js';
 export { type ShardBatchesOptions, shardBatches } from './shard-batches.js';
 export { type EpochOptions, type Seat, shardIndices } from './shard-indices.js';
+export { type ShardableClass, ShardedOptimizer } from './sharded-optimizer.js';
 export type { CallOptions, ReduceOptions, RootOptions, SyncOptions, World } from './world.js';
