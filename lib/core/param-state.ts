@@ -57,3 +57,8 @@ export class ParamState implements Tensor {
 export function stateBlock(param: ParamState, name: string): Block {
   return (name === 'ema' ? param.ema : param.state.get(name)) as Block;
 }
+
+/** Whether a param has a state array of a name. A param that is not added yet has none. */
+export function hasArray(tensor: Tensor): (name: string) => boolean {
+  return (name) => tensor instanceof ParamState && tensor.state.has(name);
+}

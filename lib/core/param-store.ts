@@ -7,12 +7,13 @@ import type { KernelDeclaration } from '../engine/kernel.js';
 import { type Declaration, type Formula, type HyperParameter, optimizerHyperParameters } from './declaration.js';
 import { disjoint, type Extent, extentOf } from './extents.js';
 import { Group } from './param-group.js';
-import { ParamState } from './param-state.js';
+import { hasArray, ParamState } from './param-state.js';
 import type { FoundGroup, Tensor } from './params.js';
 import { printedParams } from './print.js';
-import { Scopes } from './scopes.js';
+import { rowMeans, spread } from './row-state.js';
+import { Scopes, sameNumbers } from './scopes.js';
 import { Settings } from './settings.js';
-import { type Divider, isElementwise, type Shard } from './shard.js';
+import { checkDivided, type Divider, type Shard } from './shard.js';
 import { Structure } from './structure.js';
 
 /** Hyper-parameters by name. */
@@ -195,7 +196,7 @@ export class ParamStore {
       if (this.paramsOf(group).some((param) => kernelOf(settings, param) !== param.kernel)) this.checkParams();
       return this.paramsOf(group).flatMap((param, i) => {
         const kernel = kernelOf(settings, param);
-        this.#checkDivisible(param, kernel);
+        checkDivided(this.name, param, kernel, this.#declaration.kernels[kernel]!);
         if (kernel === param.kernel && hasEma === (param.ema !== null)) return [];
         const state = this.#createState(param, kernel, settings);
         const ema = hasEma ? (param.ema ?? this.#copyOf(param.data)) : null;
@@ -418,27 +419,11 @@ export class ParamStore {
   /** The shards of the params of new groups, if this optimizer updates parts of them. */
   #shardsOf(added: readonly Group[]): ReadonlyMap<Tensor, Shard> {
     if (this.#divide === undefined) return new Map();
-    const before = this.params.map(({ shard }) => shard as Shard);
     const tensors = added.flatMap(({ settings, tensors }) =>
-      tensors.map((tensor) => {
-        const kernel = this.#declaration.kernels[this.kernelOf(settings, tensor)]!;
-        return { tensor, isElementwise: isElementwise(kernel) };
-      }),
+      tensors.map((tensor) => ({ tensor, kernel: this.#declaration.kernels[this.kernelOf(settings, tensor)]! })),
     );
-    const shards = this.#divide(before, tensors);
-    return new Map(tensors.map(({ tensor }, i) => [tensor, shards[i]!]));
-  }
-
-  /** Refuses a kernel that needs the whole of a param that was divided. @throws TypeError */
-  #checkDivisible({ shard, path }: ParamState, kernel: string): void {
-    if (shard === undefined || shard.isDealt || isElementwise(this.#declaration.kernels[kernel]!)) return;
-    throw typeError(
-      this.name,
-      path,
-      `options that select ${kernel}`,
-      'those that it was made with',
-      'the kernel needs the whole param, which was divided among the ranks',
-    );
+    const before = this.params.map(({ shard }) => shard as Shard);
+    return new Map(this.#divide(before, tensors).map((shard) => [shard.whole, shard]));
   }
 
   #createParams({ settings, tensors }: Group, shards: ReadonlyMap<Tensor, Shard>): ParamState[] {
@@ -500,11 +485,6 @@ export class ParamStore {
   }
 }
 
-/** Whether a param has a state array of a name. A param that is not added yet has none. */
-function hasArray(tensor: Tensor): (name: string) => boolean {
-  return (name) => tensor instanceof ParamState && tensor.state.has(name);
-}
-
 /** The options of `source` that are set and belong to `table`. */
 export function optionsIn(
   source: Readonly<Record<string, unknown>>,
@@ -515,24 +495,4 @@ export function optionsIn(
       .filter((name) => source[name] !== undefined)
       .map((name) => [name, source[name]]),
   );
-}
-
-/** One number per matrix row, for each of its elements. */
-function spread(ofRows: Block, columns: number): Float32Array {
-  const numbers = ofRows.read();
-  return Float32Array.from({ length: ofRows.length * columns }, (_, i) => numbers[Math.floor(i / columns)]!);
-}
-
-function rowMeans(elements: Block, columns: number): Float32Array {
-  const numbers = elements.read();
-  return Float32Array.from({ length: elements.length / columns }, (_, row) => {
-    const sum = numbers.subarray(row * columns, (row + 1) * columns).reduce((total, x) => total + x, 0);
-    return sum / columns;
-  });
-}
-
-function sameNumbers(a: readonly number[], b: readonly number[]): boolean {
-  if (a === b) return true;
-  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
-  return true;
 }

@@ -1,3 +1,4 @@
+import { typeError } from '../check/errors.js';
 import type { KernelDeclaration } from '../engine/kernel.js';
 import type { Tensor } from './params.js';
 
@@ -14,10 +15,10 @@ export interface Shard {
   readonly part: Tensor;
 }
 
-/** A param to divide, and whether its kernel updates each element by itself. */
+/** A param to divide, and the kernel that updates it. */
 export interface Divisible {
   readonly tensor: Tensor;
-  readonly isElementwise: boolean;
+  readonly kernel: KernelDeclaration;
 }
 
 /** Divides new params. `before` are those of earlier calls. */
@@ -34,6 +35,18 @@ export function dividerIn(options: object): Divider | undefined {
 /** Whether a kernel updates each element by itself, so that a param may be divided anywhere. */
 export function isElementwise({ layout, norms, numbers, matrix }: KernelDeclaration): boolean {
   return [layout, norms, numbers, matrix].every((work) => work === undefined);
+}
+
+/** Refuses a kernel that needs the whole of a param that was divided. @throws TypeError */
+export function checkDivided(
+  who: string,
+  { shard, path }: { readonly shard: Shard | undefined; readonly path: string },
+  name: string,
+  kernel: KernelDeclaration,
+): void {
+  if (shard === undefined || shard.isDealt || isElementwise(kernel)) return;
+  const given = `options that select ${name}, which needs the whole param`;
+  throw typeError(who, path, given, 'those that it was made with, because the param was divided among the ranks');
 }
 
 /**

@@ -1,6 +1,6 @@
 import { floatsOf, lengthOf } from '../check/typed-array.js';
 import type { Tensor } from '../core/params.js';
-import type { Divider, Shard } from '../core/shard.js';
+import { type Divider, isElementwise, type Shard } from '../core/shard.js';
 import { partition } from './partition.js';
 
 type Ranges = Shard['ranges'];
@@ -21,19 +21,20 @@ export function dividerFor(rank: number, size: number): Divider {
     const loads = new Float64Array(size);
     for (const shard of before) if (shard.isDealt) loads[ownerOf(shard)]! += shard.length;
     const ranges = added.map(({ tensor }): Ranges => partition(lengthOf(tensor.data), size));
-    const dealt = added.flatMap(({ isElementwise, tensor }, i) =>
-      isElementwise ? [] : [{ i, length: lengthOf(tensor.data) }],
+    const dealt = added.flatMap(({ kernel, tensor }, i) =>
+      isElementwise(kernel) ? [] : [{ i, length: lengthOf(tensor.data) }],
     );
     for (const { i, length } of dealt.sort((a, b) => b.length - a.length || a.i - b.i)) {
       const owner = loads.indexOf(Math.min(...loads));
       loads[owner]! += length;
       ranges[i] = Array.from({ length: size }, (_, r) => (r === owner ? [0, length] : [0, 0]));
     }
-    return added.map(({ tensor, isElementwise }, i) => {
+    return added.map(({ tensor, kernel }, i) => {
+      const isDealt = !isElementwise(kernel);
       const [begin, end] = ranges[i]![rank]!;
       const length = lengthOf(tensor.data);
-      const part = isElementwise ? elementsOf(tensor, begin, end) : end === length ? tensor : nothingOf(tensor);
-      return { whole: tensor, length, ranges: ranges[i]!, isDealt: !isElementwise, part };
+      const part = !isDealt ? elementsOf(tensor, begin, end) : end === length ? tensor : nothingOf(tensor);
+      return { whole: tensor, length, ranges: ranges[i]!, isDealt, part };
     });
   };
 }

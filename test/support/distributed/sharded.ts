@@ -1,5 +1,6 @@
 // Trains with DataParallel and with ShardedOptimizer: both must have the same bits.
 import { DataParallel } from '../../../lib/distributed/data-parallel.js';
+import { hashOf } from '../../../lib/distributed/differences.js';
 import { ShardedOptimizer } from '../../../lib/distributed/sharded-optimizer.js';
 import type { World } from '../../../lib/distributed/world.js';
 import { classes, type OptimizerClass } from '../../../lib/optimizers/index.js';
@@ -71,11 +72,13 @@ export const special: readonly Case[] = [
   },
 ];
 
+/** Numbers of many sizes, of which gradients are made. */
+const pool = numbers(34_000, 9).map((x, i) => x * 10 ** ((i % 5) - 3));
+
 /** The gradients of one rank in a step. Some are null on one rank, or on all. */
 function gradients(params: Params, rank: number, step: number, isSparse: boolean): object {
   const next = random(31 * rank + step + 7);
-  const noise = (length: number): Float32Array =>
-    Float32Array.from({ length }, () => (next() - 0.5) * 10 ** Math.floor(4 * next() - 3));
+  const noise = (length: number): Float32Array => pool.slice(Math.floor(next() * 1000)).subarray(0, length);
   const like = (w: Float32Array): Float32Array => noise(w.length).map((g, i) => g + 0.1 * w[i]!);
   const rows = (count: number, of: number): Int32Array => Int32Array.from({ length: count }, () => of * next());
   const sparse = (count: number, [n, columns]: readonly [number, number]): object => ({
@@ -102,9 +105,10 @@ function gradients(params: Params, rank: number, step: number, isSparse: boolean
 const steps = 5;
 
 export interface Outcome {
-  readonly params: readonly Float32Array[];
+  /** Digests. */
+  readonly params: readonly string[];
   readonly results: readonly unknown[];
-  readonly dict: unknown;
+  readonly dict: string | undefined;
   readonly stateBytes: number;
 }
 
@@ -147,5 +151,10 @@ export async function run(world: World, given: Case, isSharded: boolean): Promis
   const optimizer = await create(world, params, given, isSharded);
   const results = await train(world, optimizer, params, given);
   const dict = await optimizer.stateDict();
-  return { params: arraysOf(params), results, dict, stateBytes: optimizer.stateBytes };
+  return {
+    params: arraysOf(params).map(hashOf),
+    results,
+    dict: dict && hashOf(dict),
+    stateBytes: optimizer.stateBytes,
+  };
 }
