@@ -1,4 +1,6 @@
 import { typeError } from '../check/errors.js';
+import { floatsOf, isFloat32, lengthOf } from '../check/typed-array.js';
+import type { RankPart } from '../checkpoint/world.js';
 import type { AnyOptimizer } from '../core/any-optimizer.js';
 import type { LoadOptions } from '../core/state-dict.js';
 import type { StepResult } from '../core/stepper.js';
@@ -11,6 +13,7 @@ import {
   type Made,
 } from './distributed-optimizer.js';
 import type { Exchanged } from './exchange.js';
+import { partition } from './partition.js';
 import { compareState, shareState } from './share-state.js';
 import type { World } from './world.js';
 
@@ -79,6 +82,32 @@ export class DataParallel<O extends AnyOptimizer<any, any, any> = AnyOptimizer> 
     if (broadcast) await shareState(world, optimizer, base);
     else await compareState(who, world, optimizer, base);
     return new DataParallel({ who, optimizer, base, world, bucketBytes, most });
+  }
+
+  /** All ranks have the same state: each saves its part of every array. */
+  protected override rankState(): Pick<RankPart, 'stateDict' | 'loadStateDict' | 'placeOf' | 'owned'> {
+    const { optimizer, world } = this.made;
+    const wholes = new Map<string, number>();
+    const cut = (value: unknown, path: readonly string[]): unknown => {
+      if (isFloat32(value)) {
+        const [begin, end] = partition(lengthOf(value), world.size)[world.rank]!;
+        wholes.set(path.slice(-2).join('\0'), lengthOf(value));
+        return floatsOf(value, begin, end);
+      }
+      if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return value;
+      if (Array.isArray(value)) return value.map((each, i) => cut(each, [...path, String(i)]));
+      return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, cut(each, [...path, key])]));
+    };
+    return {
+      stateDict: () => cut(optimizer.stateDict(), []),
+      loadStateDict: (whole, options) => optimizer.loadStateDict(whole as Parameters<O['loadStateDict']>[0], options),
+      placeOf: (path, length) => {
+        const whole = wholes.get(path.slice(-2).join('\0'));
+        if (whole === undefined) return world.rank === 0 ? { begin: 0, whole: length } : undefined;
+        return { begin: partition(whole, world.size)[world.rank]![0], whole };
+      },
+      owned: [],
+    };
   }
 
   protected override sumDense(params: readonly number[]): Promise<unknown> {

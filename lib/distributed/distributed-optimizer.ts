@@ -1,6 +1,7 @@
 import { rangeError, show, typeError } from '../check/errors.js';
 import { checkBoolean, checkFloat, checkNumber, checkOptions } from '../check/options.js';
 import { lengthOf } from '../check/typed-array.js';
+import { type RankPart, rankPart } from '../checkpoint/world.js';
 import type { AnyOptimizer } from '../core/any-optimizer.js';
 import { optionsOf } from '../core/internals.js';
 import { Optimizer } from '../core/optimizer.js';
@@ -70,6 +71,12 @@ export function checkDistribution(
   return { most, bucketBytes, broadcast, facts: facts.map(([name, value]) => [name, String(value)]) };
 }
 
+const ofCall = ['an optimizer with a step under way', 'to await the pending step() first'] as const;
+const ofCheckpoint = [
+  'an optimizer whose checkpoint is being saved or loaded',
+  'to await saveCheckpoint() or loadCheckpoint() first',
+] as const;
+
 /** What a distributed optimizer is made of. */
 export interface Made<O> {
   readonly who: string;
@@ -93,7 +100,8 @@ export abstract class DistributedOptimizer<O extends AnyOptimizer<any, any, any>
   readonly #made: Made<O>;
   #structure!: Structure;
   #local!: LocalGradients;
-  #isPending = false;
+  /** Why no call is allowed now, and what to do. */
+  #busy: readonly [given: string, expected: string] | undefined = undefined;
 
   protected constructor(made: Made<O>) {
     this.#made = made;
@@ -107,6 +115,9 @@ export abstract class DistributedOptimizer<O extends AnyOptimizer<any, any, any>
 
   /** Takes the step with the gradients of all ranks. */
   protected abstract apply(sums: Exchanged, gradScale: number): Promise<StepResult>;
+
+  /** What this rank saves of the state, and how it loads its part. */
+  protected abstract rankState(): Pick<RankPart, 'stateDict' | 'loadStateDict' | 'placeOf' | 'owned'>;
 
   // ---- For a subclass ----
 
@@ -128,22 +139,37 @@ export abstract class DistributedOptimizer<O extends AnyOptimizer<any, any, any>
   /** Runs what no other call may interrupt. */
   protected async exclusively<T>(action: () => Promise<T>): Promise<T> {
     this.checkNotPending();
-    this.#isPending = true;
+    this.#busy = ofCall;
     try {
       return await action();
     } finally {
-      this.#isPending = false;
+      this.#busy = undefined;
     }
   }
 
   protected checkNotPending(): void {
-    if (this.#isPending)
-      throw typeError(
-        this.#made.who,
-        'this',
-        'an optimizer with a step under way',
-        'to await the pending step() first',
-      );
+    if (this.#busy !== undefined) throw typeError(this.#made.who, 'this', ...this.#busy);
+  }
+
+  /** For `saveCheckpoint` and `loadCheckpoint` with `world`. @internal */
+  get [rankPart](): RankPart {
+    const { optimizer, base } = this.#made;
+    return {
+      ...this.rankState(),
+      className: (optimizer === (base as unknown) ? base : optimizer).constructor.name,
+      stepCount: this.stepCount,
+      remember: () => {
+        const before = optimizer.stateDict();
+        return () => optimizer.loadStateDict(before);
+      },
+      hold: () => {
+        this.checkNotPending();
+        this.#busy = ofCheckpoint;
+        return () => {
+          this.#busy = undefined;
+        };
+      },
+    };
   }
 
   // ---- Members of the optimizer ----
@@ -245,12 +271,12 @@ export abstract class DistributedOptimizer<O extends AnyOptimizer<any, any, any>
     checkFloat(this.#made.who, 'gradScale', gradScale);
     const facts = optionFacts(this.#made.base);
     if (grads !== null) this.#add(grads, weight);
-    this.#isPending = true;
+    this.#busy = ofCall;
     try {
       return await this.#step(gradScale, facts);
     } finally {
       this.#local.sum.reset();
-      this.#isPending = false;
+      this.#busy = undefined;
     }
   }
 

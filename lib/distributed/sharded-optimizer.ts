@@ -1,6 +1,7 @@
 import { rangeError, typeError } from '../check/errors.js';
 import { checkFloat } from '../check/options.js';
 import { floatsOf, isFloat32, lengthOf } from '../check/typed-array.js';
+import type { RankPart } from '../checkpoint/world.js';
 import type { AnyOptimizer } from '../core/any-optimizer.js';
 import { notAnOptimizer } from '../core/internals.js';
 import { Optimizer } from '../core/optimizer.js';
@@ -275,6 +276,22 @@ export class ShardedOptimizer<O extends AnyOptimizer<any, any, any> = AnyOptimiz
       const whole = { ...dict, state: Object.fromEntries(states) };
       return world.rank === 0 ? (whole as ReturnType<O['stateDict']>) : undefined;
     });
+  }
+
+  protected override rankState(): Pick<RankPart, 'stateDict' | 'loadStateDict' | 'placeOf' | 'owned'> {
+    const { optimizer, world } = this.made;
+    const { rank } = world;
+    const shards = new Map(this.#params.map(({ key, shard }) => [String(key), shard]));
+    return {
+      stateDict: () => optimizer.stateDict(),
+      loadStateDict: (whole, options) => optimizer.loadStateDict(this.#partOfDict(whole), options),
+      placeOf: ([key], length) => {
+        const shard = shards.get(key as string)!;
+        if (!shard.isDealt) return { begin: shard.ranges[rank]![0], whole: shard.length };
+        return ownerOf(shard) === rank ? { begin: 0, whole: length } : undefined;
+      },
+      owned: this.#params.flatMap(({ key, shard }) => (shard.isDealt && ownerOf(shard) === rank ? [key] : [])),
+    };
   }
 
   /** The whole state of a param. */
