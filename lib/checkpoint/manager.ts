@@ -107,7 +107,6 @@ export class CheckpointManager {
     if (step % this.#every !== 0) return false;
     if (world !== undefined) {
       const context = { who: name, path: this.#pathOf(step, true) };
-      await this.#pending;
       await saveSet(context, world, save, step);
       if (world.rank === 0) await this.#removeOld(step);
       return true;

@@ -153,10 +153,10 @@ export abstract class DistributedOptimizer<O extends AnyOptimizer<any, any, any>
 
   /** For `saveCheckpoint` and `loadCheckpoint` with `world`. @internal */
   get [rankPart](): RankPart {
-    const { optimizer, base } = this.#made;
+    const { optimizer } = this.#made;
     return {
       ...this.rankState(),
-      className: (optimizer === (base as unknown) ? base : optimizer).constructor.name,
+      className: optimizer.constructor.name,
       stepCount: this.stepCount,
       remember: () => {
         const before = optimizer.stateDict();
