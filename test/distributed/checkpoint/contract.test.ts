@@ -57,6 +57,18 @@ test.each([
   expect(await inspectCheckpoint(folder)).toEqual(await inspectCheckpoint(file));
 });
 
+test('a crash before LATEST is switched leaves the set before', async () => {
+  const [first] = await save(2, true);
+  const kept = readdirSync(folder).map((name) => [name, readFileSync(join(folder, name))] as const);
+  await save(3, true, folder, 1);
+  // As it is before the switch: the files of both sets, and the old LATEST.
+  for (const [name, bytes] of kept) writeFileSync(join(folder, name), bytes);
+  expect((await onRanks(2, (world) => load(world, true)))[0]).toBe(first);
+  const [third] = await save(2, true, folder, 1);
+  expect(readdirSync(folder).length).toBe(4);
+  expect((await onRanks(3, (world) => load(world, true)))[0]).toBe(third);
+});
+
 test('a later save replaces the set; files of a save that did not end are passed over, and removed by the next', async () => {
   const [first] = await save(2, true);
   writeFileSync(join(folder, '0123456789abcdef.0.safetensors'), 'half');
@@ -128,11 +140,17 @@ test('a rank that cannot save leaves the last set, and is the error of every ran
   const errors = await errorsOn(2, async (world) => {
     const params = newParams();
     const optimizer = await create(world, params, muon, true);
-    const signal = world.rank === 1 ? AbortSignal.abort(new RangeError('enough')) : new AbortController().signal;
     const objects = world.rank === 1 ? { bad: { stateDict: () => () => 1, loadStateDict: () => {} } } : {};
-    await saveCheckpoint(folder, { params, optimizer, world, objects, ...(world.rank === 0 ? { signal } : {}) });
+    await saveCheckpoint(folder, { params, optimizer, world, objects });
   });
   expect(errors).toEqual(Array(2).fill(expect.stringContaining('objects["bad"]')));
+  const aborted = await errorsOn(2, async (world) => {
+    const params = newParams();
+    const optimizer = await create(world, params, muon, true);
+    const signal = world.rank === 1 ? AbortSignal.abort(new RangeError('enough')) : new AbortController().signal;
+    await saveCheckpoint(folder, { params, optimizer, world, signal });
+  });
+  expect(aborted).toEqual(['RangeError: enough', 'RangeError: enough']);
   expect((await onRanks(2, (world) => load(world, true)))[0]).toBe(saved);
   expect(readdirSync(folder).length).toBe(4);
 });
