@@ -7,17 +7,18 @@ import { checkByteOrder } from './dtypes.js';
 import type { FileContext } from './errors.js';
 import type { TensorInfo } from './header.js';
 import { withFile } from './read-file.js';
-import { readManifest, readRun, restore, userMetadata } from './restore.js';
+import { readManifest, readRun, restore, type SavedRun, userMetadata } from './restore.js';
 import { checkMetadata, checkPath } from './safetensors.js';
+import { type CheckedSave, isSet, latestSet, readSet, readSetHeader, saveSet } from './set.js';
 import {
   type CheckpointParams,
   checkParts,
-  type Parts,
   type PartsToLoad,
   type Stateful,
   snapshot,
   stepCountOf,
 } from './snapshot.js';
+import { type CheckpointWorld, checkWorld, onEveryRank, rankPartOf } from './world.js';
 
 /** What {@link saveCheckpoint} saves. */
 export interface SaveCheckpointOptions {
@@ -32,6 +33,11 @@ export interface SaveCheckpointOptions {
   readonly objects?: Readonly<Record<string, Stateful>> | undefined;
   /** Strings of your own. Keys that start with `schuss.` are reserved. Default: none. */
   readonly metadata?: Readonly<Record<string, string>> | undefined;
+  /**
+   * The `World` of `schuss/distributed`, of whose ranks each saves a part: then the path is a folder, and every rank must call.
+   * Required for an optimizer of many ranks.
+   */
+  readonly world?: CheckpointWorld | undefined;
   /** Abort it to cancel the save. The old file stays then. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -48,6 +54,8 @@ export interface LoadCheckpointOptions {
   readonly only?: 'params' | undefined;
   /** What to do if only one of the saved and the live optimizer has a Schedule: {@link LoadOptions}. Default 'check'. */
   readonly schedules?: LoadOptions['schedules'];
+  /** The `World`, of any size: every rank must call, and either all succeed or nothing changes on any. */
+  readonly world?: CheckpointWorld | undefined;
 }
 
 /** Result of {@link inspectCheckpoint}. */
@@ -64,21 +72,15 @@ export interface CheckpointInfo {
 
 const partNames = ['params', 'optimizer', 'objects'] as const;
 
-/** Options of a save, checked except for the parts. */
-export interface CheckedSave {
-  readonly parts: Parts;
-  readonly metadata: Readonly<Record<string, string>>;
-  readonly signal: AbortSignal | undefined;
-}
-
 /** Reads the options of a save once. @throws TypeError, or the signal's reason if it is aborted */
 export function checkSave(who: string, options: unknown): CheckedSave {
   checkByteOrder(who);
-  checkOptions(who, options, [...partNames, 'metadata', 'signal']);
-  const { params, optimizer, objects, metadata, signal } = options as unknown as SaveCheckpointOptions;
+  checkOptions(who, options, [...partNames, 'metadata', 'signal', 'world']);
+  const { params, optimizer, objects, metadata, signal, world: given } = options as unknown as SaveCheckpointOptions;
   const checked = signal === undefined ? undefined : checkSignal(who, signal);
-  if (checked !== undefined) checkNotAborted(checked);
-  return { parts: { params, optimizer, objects }, metadata: checkMetadata(who, metadata), signal: checked };
+  if (checked !== undefined && given === undefined) checkNotAborted(checked); // ranks agree about it
+  const world = checkWorld(who, given, optimizer);
+  return { parts: { params, optimizer, objects }, metadata: checkMetadata(who, metadata), signal: checked, world };
 }
 
 /**
@@ -102,6 +104,10 @@ export function checkSave(who: string, options: unknown): CheckedSave {
  * @throws (rejects) {@link CheckpointError} if the file cannot be written. TypeError for options that are not allowed,
  *   state that is not plain data, or a pending `stepAsync`. RangeError for names that the format does not allow. The
  *   signal's reason after an abort. The old file is unchanged in all cases.
+ * @remarks
+ * With `world` each rank writes its part of params and state, as one safetensors file in the folder `path`; then rank 0
+ * switches the file `LATEST` there. Every rank must call it and await it: until then the optimizer refuses steps. An error is
+ * the same on every rank. Objects are those of rank 0. A world of any size, and a program without one, loads the folder.
  * @example
  * ```ts
  * import { Adam, loadCheckpoint, ReduceOnPlateau, saveCheckpoint } from 'schuss';
@@ -126,8 +132,10 @@ export function checkSave(who: string, options: unknown): CheckedSave {
 export async function saveCheckpoint(path: string, options: SaveCheckpointOptions): Promise<void> {
   const who = 'saveCheckpoint';
   const context = { who, path: checkPath(who, 'path', path) };
-  const { parts, metadata, signal } = checkSave(who, options);
-  await replaceFile(context, snapshot(who, parts, metadata), signal);
+  const save = checkSave(who, options);
+  const { parts, metadata, signal, world } = save;
+  if (world !== undefined) await saveSet(context, world, save);
+  else await replaceFile(context, snapshot(who, parts, metadata), signal);
 }
 
 /**
@@ -137,13 +145,14 @@ export async function saveCheckpoint(path: string, options: SaveCheckpointOption
  * It reads the whole file and checks format, SHA-256, names and shapes before it changes anything. It is all or nothing:
  * if an object refuses its state, everything that was restored before is put back.
  *
- * @param path The file.
+ * @param path The file, or the folder of a save with `world`.
  * @param options `params`, which change in place; `optimizer`; `objects`. They must be the parts that were saved: the
  *   same names in any order, the same shapes, the same classes. `only: 'params'` restores the params alone. `schedules`
  *   ('check' | 'keep'): {@link LoadCheckpointOptions}
  * @returns The metadata that was saved.
  * @throws (rejects) {@link CheckpointError} for a file that is missing, damaged, foreign, of a later version, or that does
- *   not match. TypeError, RangeError for options that are not allowed, or a pending `stepAsync`.
+ *   not match. TypeError, RangeError for options that are not allowed, or a pending `stepAsync`. With `world` the same on every
+ *   rank.
  * @example
  * ```ts
  * import { loadCheckpoint, saveCheckpoint, SGD } from 'schuss';
@@ -163,30 +172,60 @@ export async function loadCheckpoint(path: string, options: LoadCheckpointOption
   return loadFile({ who, path: checkPath(who, 'path', path) }, checkLoad(who, options));
 }
 
+/** Options of a load, checked. */
+export type CheckedLoad = PartsToLoad & { readonly world: CheckpointWorld | undefined };
+
 /** Reads the options of a load once. @throws TypeError */
-export function checkLoad(who: string, options: unknown): PartsToLoad {
+export function checkLoad(who: string, options: unknown): CheckedLoad {
   checkByteOrder(who);
-  checkOptions(who, options, [...partNames, 'only', 'schedules']);
-  const { params, optimizer, objects, only, schedules } = options as unknown as LoadCheckpointOptions;
+  checkOptions(who, options, [...partNames, 'only', 'schedules', 'world']);
+  const { params, optimizer, objects, only, schedules, world: given } = options as unknown as LoadCheckpointOptions;
   const paramsOnly = checkOneOf(who, 'only', only ?? 'all', ['all', 'params']) === 'params';
   keepsSchedules(who, { schedules });
   for (const [name, part] of Object.entries({ optimizer, objects }))
     if (paramsOnly && part !== undefined) throw typeError(who, name, show(part), `none with only: "params"`);
   checkParts(who, { params, optimizer, objects });
-  return { params, optimizer, objects, paramsOnly, schedules, stepCount: stepCountOf(optimizer) };
+  const world = checkWorld(who, given, optimizer);
+  return { params, optimizer, objects, paramsOnly, schedules, stepCount: stepCountOf(optimizer), world };
 }
 
 /** Restores the parts of a run from a file. Returns the user's metadata. @throws (rejects) CheckpointError, TypeError */
-export async function loadFile(context: FileContext, parts: PartsToLoad): Promise<Record<string, string>> {
-  const saved = await withFile(context, readRun);
-  restore(context, parts, saved);
-  return userMetadata(saved.header);
+export async function loadFile(context: FileContext, parts: CheckedLoad): Promise<Record<string, string>> {
+  const { world } = parts;
+  if (world === undefined) {
+    const saved = await read(context, (await isSet(context.path)) ? await latestSet(context) : undefined);
+    restore(context, parts, saved);
+    return userMetadata(saved.header);
+  }
+  const part = rankPartOf(parts.optimizer);
+  const release = part?.hold();
+  try {
+    // Rank 0 names the set, because another save may switch it meanwhile.
+    const find = async (): Promise<string | undefined> =>
+      world.rank === 0 && (await isSet(context.path)) ? latestSet(context) : undefined;
+    const set = await world.broadcastObject(await onEveryRank(world, find));
+    const saved = await onEveryRank(world, () => read(context, set));
+    await onEveryRank(
+      world,
+      () => restore(context, { ...parts, optimizer: part ?? parts.optimizer }, saved, true),
+      (putBack) => {
+        putBack();
+      },
+    );
+    return userMetadata(saved.header);
+  } finally {
+    release?.();
+  }
+}
+
+function read(context: FileContext, set: string | undefined): Promise<SavedRun> {
+  return set === undefined ? withFile(context, readRun) : readSet(context, set);
 }
 
 /**
  * Describes a checkpoint from its header alone. The rules of the format are checked, but not the SHA-256 of the data.
  *
- * @param path The file.
+ * @param path The file, or the folder of a save with `world`.
  * @returns The metadata, the class of the optimizer, the step, and dtype and shape of every tensor.
  * @throws (rejects) {@link CheckpointError} for a file that is missing, damaged, foreign or of a later version
  * @example
@@ -205,13 +244,15 @@ export async function loadFile(context: FileContext, parts: PartsToLoad): Promis
 export async function inspectCheckpoint(path: string): Promise<CheckpointInfo> {
   const who = 'inspectCheckpoint';
   const context = { who, path: checkPath(who, 'path', path) };
-  return withFile(context, async ({ header }) => {
-    const manifest = readManifest(context, header);
-    return {
-      metadata: userMetadata(header),
-      optimizer: manifest.optimizer?.name,
-      step: manifest.step ?? manifest.optimizer?.stepCount,
-      tensors: Object.fromEntries(header.tensors.map(({ name, dtype, shape }) => [name, { dtype, shape }])),
-    };
-  });
+  if (await isSet(path)) return infoOf(await readSetHeader(context));
+  return withFile(context, async ({ header }) => infoOf({ header, manifest: readManifest(context, header) }));
+}
+
+function infoOf({ header, manifest }: Pick<SavedRun, 'header' | 'manifest'>): CheckpointInfo {
+  return {
+    metadata: userMetadata(header),
+    optimizer: manifest.optimizer?.name,
+    step: manifest.step ?? manifest.optimizer?.stepCount,
+    tensors: Object.fromEntries(header.tensors.map(({ name, dtype, shape }) => [name, { dtype, shape }])),
+  };
 }

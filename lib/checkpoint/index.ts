@@ -26,3 +26,4 @@ export {
   writeSafetensors,
 } from './safetensors.js';
 export type { CheckpointParams, Stateful } from './snapshot.js';
+export type { CheckpointWorld } from './world.js';

@@ -1,5 +1,5 @@
-import { mkdir, readdir, unlink } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, readdir, rm } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { rangeError, show, typeError } from '../check/errors.js';
 import { checkInteger, checkOptions } from '../check/options.js';
 import { inspect, print } from '../core/print.js';
@@ -15,8 +15,10 @@ import { CheckpointError, type FileContext, faultOf, fileError, readError, write
 import { withFile } from './read-file.js';
 import { readManifest } from './restore.js';
 import { checkPath } from './safetensors.js';
+import { isSet, readSetHeader, saveSet } from './set.js';
 import { snapshot } from './snapshot.js';
 import { sweep } from './temp-files.js';
+import { onEveryRank } from './world.js';
 
 const who = 'CheckpointManager';
 
@@ -37,7 +39,8 @@ export interface ManagerLoadOptions {
 /** Result of {@link CheckpointManager.load}: the metadata that was saved, and the step that was loaded. */
 export type ManagerMetadata = Record<string, string> & { readonly step: number };
 
-const filePattern = /^step-(\d{10,16})\.safetensors$/;
+/** The file of a step, or the folder of many ranks. */
+const filePattern = /^step-(\d{10,16})(\.safetensors)?$/;
 const digits = 10;
 
 /**
@@ -45,7 +48,8 @@ const digits = 10;
  *
  * Saves run in the order of the calls. After each, all but the `keep` latest checkpoints up to that step are removed; files
  * with damaged headers do not count among them. Later steps are left alone: they belong to a run that went further. The
- * directory should have one writer at a time.
+ * directory should have one writer at a time. With `world` a step is a folder, `step-0000001200`, with a file of each rank;
+ * every rank calls.
  *
  * @param directory Created by the first save.
  * @param options `keep` (3): checkpoints to keep. `every` (1): save only at multiples of this step.
@@ -98,8 +102,15 @@ export class CheckpointManager {
   async save(step: number, options: SaveCheckpointOptions): Promise<boolean> {
     const name = `${who}.save`;
     checkStep(name, step);
-    const { parts, metadata, signal } = checkSave(name, options);
+    const save = checkSave(name, options);
+    const { parts, metadata, signal, world } = save;
     if (step % this.#every !== 0) return false;
+    if (world !== undefined) {
+      const context = { who: name, path: this.#pathOf(step, true) };
+      await saveSet(context, world, save, step);
+      if (world.rank === 0) await this.#removeOld(step);
+      return true;
+    }
     const contents = snapshot(name, parts, metadata, step);
     const context = { who: name, path: this.#pathOf(step) };
     const run = this.#pending.then(async () => {
@@ -142,11 +153,14 @@ export class CheckpointManager {
     if (chosen !== undefined) checkStep(name, chosen);
     await this.#pending;
     await sweep(this.#directory);
-    const steps = chosen === undefined ? await this.#steps(name) : [chosen];
+    const find = async (): Promise<readonly number[]> => (chosen === undefined ? this.#steps(name) : [chosen]);
+    const { world } = parts;
+    // The steps of rank 0, because the ranks must try the same.
+    const steps = world === undefined ? await find() : await world.broadcastObject(await onEveryRank(world, find));
     let first: CheckpointError | undefined;
     for (const [i, step] of steps.entries()) {
       try {
-        const metadata = await loadFile({ who: name, path: this.#pathOf(step) }, parts);
+        const metadata = await loadFile({ who: name, path: await this.#existing(step) }, parts);
         return { ...metadata, step } as unknown as ManagerMetadata;
       } catch (error) {
         if (chosen !== undefined || !isDamage(error)) throw error;
@@ -177,8 +191,14 @@ export class CheckpointManager {
     return this.toString();
   }
 
-  #pathOf(step: number): string {
-    return join(this.#directory, `step-${String(step).padStart(digits, '0')}.safetensors`);
+  #pathOf(step: number, isFolder = false): string {
+    return join(this.#directory, `step-${String(step).padStart(digits, '0')}${isFolder ? '' : '.safetensors'}`);
+  }
+
+  /** The folder of a step, if there is a set in it, or its file. */
+  async #existing(step: number): Promise<string> {
+    const folder = this.#pathOf(step, true);
+    return (await isSet(folder)) ? folder : this.#pathOf(step);
   }
 
   async #createDirectory(context: FileContext): Promise<void> {
@@ -194,10 +214,12 @@ export class CheckpointManager {
     try {
       const files = await readdir(this.#directory);
       const steps = files.flatMap((file) => {
-        const step = Number(filePattern.exec(file)?.[1]);
-        return Number.isSafeInteger(step) && this.#pathOf(step).endsWith(file) ? [step] : [];
+        const match = filePattern.exec(file);
+        const step = Number(match?.[1]);
+        const isFolder = match?.[2] === undefined;
+        return Number.isSafeInteger(step) && basename(this.#pathOf(step, isFolder)) === file ? [step] : [];
       });
-      return steps.sort((a, b) => b - a);
+      return [...new Set(steps)].sort((a, b) => b - a);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
       throw readError({ who: name, path: this.#directory }, error);
@@ -206,8 +228,11 @@ export class CheckpointManager {
 
   /** Whether a file has a valid header and the length that it names. */
   async #isWhole(step: number): Promise<boolean> {
-    const context = { who, path: this.#pathOf(step) };
-    return withFile(context, async ({ header }) => readManifest(context, header)).then(
+    const context = { who, path: await this.#existing(step) };
+    const header = (await isSet(context.path))
+      ? readSetHeader(context)
+      : withFile(context, async ({ header }) => readManifest(context, header));
+    return header.then(
       () => true,
       (error: unknown) => !isDamage(error),
     );
@@ -220,7 +245,9 @@ export class CheckpointManager {
     for (const step of older) {
       if (kept < this.#keep) {
         if (await this.#isWhole(step)) kept++;
-      } else await unlink(this.#pathOf(step)).catch(() => {}); // the next save tries again
+      } else
+        for (const isFolder of [false, true])
+          await rm(this.#pathOf(step, isFolder), { recursive: true, force: true }).catch(() => {}); // the next save tries again
     }
   }
 }

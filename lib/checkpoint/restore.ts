@@ -20,6 +20,7 @@ import {
   stepCountOf,
 } from './snapshot.js';
 import { decode, type Encoded, encode } from './tree.js';
+import type { RankPart } from './world.js';
 
 /** A checkpoint in memory, its digest verified. */
 export interface SavedRun {
@@ -179,9 +180,10 @@ function decodeState(context: FileContext, { header, bytes }: SavedRun, state: E
 
 /**
  * Restores the parts of a run, all or nothing: what was restored is put back if a later part refuses its state.
+ * @param mayUndo Whether the function that it returns, which puts everything back, is needed.
  * @throws CheckpointError if the file does not match; TypeError, RangeError for parts that are not allowed
  */
-export function restore(context: FileContext, parts: PartsToLoad, saved: SavedRun): void {
+export function restore(context: FileContext, parts: PartsToLoad, saved: SavedRun, mayUndo = false): () => void {
   const { who } = context;
   const checked = checkParts(who, parts);
   const pairs = matchParams(context, checked.tensors, saved);
@@ -194,7 +196,9 @@ export function restore(context: FileContext, parts: PartsToLoad, saved: SavedRu
   const undo: { readonly path: string; readonly action: () => void }[] = [];
   const load = ({ path, object, dict }: Load, isLast: boolean): void => {
     // Loading one of our own objects is all or nothing, so its old state is needed only if others follow.
-    if (!isLast || !isOwn(object)) {
+    const { remember } = object as Partial<RankPart>;
+    if (mayUndo && remember !== undefined) undo.push({ path, action: remember.call(object as unknown as RankPart) });
+    else if (mayUndo || !isLast || !isOwn(object)) {
       const before = stateOf(who, path, object);
       undo.push({ path, action: () => object.loadStateDict(before) });
     }
@@ -206,14 +210,8 @@ export function restore(context: FileContext, parts: PartsToLoad, saved: SavedRu
       throw mismatch(context, { given, expected: 'the state of this run', cause });
     }
   };
-  try {
-    if (optimizer !== undefined) load(optimizer, objects.length === 0);
-    // Before the objects, because a WeightAverage reads the params when it loads.
-    swapAll(who, pairs);
-    undo.push({ path: 'params', action: () => swapAll(who, pairs) });
-    for (const [i, object] of objects.entries()) load(object, i === objects.length - 1);
-  } catch (error) {
-    const failed = undo.reverse().flatMap(({ path, action }) => {
+  const putBack = (): string[] =>
+    undo.reverse().flatMap(({ path, action }) => {
       try {
         action();
         return [];
@@ -221,6 +219,14 @@ export function restore(context: FileContext, parts: PartsToLoad, saved: SavedRu
         return [path];
       }
     });
+  try {
+    if (optimizer !== undefined) load(optimizer, objects.length === 0);
+    // Before the objects, because a WeightAverage reads the params when it loads.
+    swapAll(who, pairs);
+    undo.push({ path: 'params', action: () => swapAll(who, pairs) });
+    for (const [i, object] of objects.entries()) load(object, i === objects.length - 1);
+  } catch (error) {
+    const failed = putBack();
     if (failed.length === 0) throw error;
     throw mismatch(context, {
       given: (error as Error).message,
@@ -229,6 +235,7 @@ export function restore(context: FileContext, parts: PartsToLoad, saved: SavedRu
       cause: error,
     });
   }
+  return putBack;
 }
 
 /** The state of an object, in arrays that loading another state leaves alone. */

@@ -165,6 +165,41 @@ export function snapshot(
   metadata: Readonly<Record<string, string>>,
   step?: number,
 ): Contents {
+  return contentsOf(who, take(who, parts, metadata, step), metadata);
+}
+
+/** Copies of the parts of a run, not yet arranged. */
+export interface Taken {
+  readonly params: readonly NamedBytes[];
+  /** Arrays of optimizer and objects. */
+  readonly found: readonly NamedBytes[];
+  readonly manifest: Manifest;
+}
+
+/** Arranges copies as a file. `own` is metadata of the library. */
+export function contentsOf(
+  who: string,
+  { params, found, manifest }: Taken,
+  metadata: Readonly<Record<string, string>>,
+  own: Readonly<Record<string, string>> = {},
+): Contents {
+  const { bytes, ordered } = createHeader(
+    who,
+    [...params, ...found],
+    { [manifestKey]: JSON.stringify(manifest), ...own, ...metadata },
+    true,
+  );
+  return { parts: [bytes, ...ordered.map((tensor) => tensor.bytes)], digestOffset };
+}
+
+/** Copies the parts of a run. `seen` is told the name of each array of optimizer and objects. @throws as {@link snapshot} */
+export function take(
+  who: string,
+  parts: Parts,
+  metadata: Readonly<Record<string, string>>,
+  step?: number,
+  seen: (name: string, array: FoundArray) => void = () => {},
+): Taken {
   const { tensors, optimizer, objects } = checkParts(who, parts);
   for (const key of Object.keys(metadata))
     if (key.startsWith(reservedPrefix))
@@ -182,6 +217,7 @@ export function snapshot(
     const name = names.unique([prefix, ...path].join('.'));
     const { dtype } = arrayTypes.get(type) as { dtype: string };
     found.push({ name, dtype, shape: stateShape(shapes, path, dtype, bytes), bytes });
+    seen(name, { path, type, bytes });
     return name;
   };
 
@@ -217,13 +253,7 @@ export function snapshot(
     ...(state === undefined ? {} : { optimizer: state }),
     objects: Object.fromEntries(encoded),
   };
-  const { bytes, ordered } = createHeader(
-    who,
-    [...params, ...found],
-    { [manifestKey]: JSON.stringify(manifest), ...metadata },
-    true,
-  );
-  return { parts: [bytes, ...ordered.map((tensor) => tensor.bytes)], digestOffset };
+  return { params, found, manifest };
 }
 
 function encodeOptimizer(
@@ -240,7 +270,9 @@ function encodeOptimizer(
     place: (array) => place({ ...array, path: array.path.slice(statePrefix(array.path)) }),
   });
   const { optimizer: given } = (dict ?? {}) as { optimizer?: unknown };
-  const name = typeof given === 'string' ? given : (Object.getPrototypeOf(optimizer)?.constructor?.name ?? 'Object');
+  const own = (optimizer as { className?: unknown }).className; // of a part of a rank
+  const className = typeof own === 'string' ? own : Object.getPrototypeOf(optimizer)?.constructor?.name;
+  const name = typeof given === 'string' ? given : (className ?? 'Object');
   const { stepCount } = optimizer as { stepCount?: unknown };
   return { name, ...(typeof stepCount === 'number' ? { stepCount } : {}), state };
 }

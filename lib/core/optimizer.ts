@@ -26,6 +26,7 @@ import type { AnyParams, ArraysOf, GivenGroup, GradsOf } from './params-of.js';
 import { inspect, print } from './print.js';
 import type { Schedule } from './schedule.js';
 import { Settings } from './settings.js';
+import { dividerIn } from './shard.js';
 import {
   checkFrame,
   checkMode,
@@ -68,11 +69,11 @@ export abstract class Optimizer<D extends Declaration = Declaration, P = AnyPara
     checkOptions(name, options, optionNamesOf(declaration));
     const defaults = optionsIn(options, this.#table);
     this.#global = new Settings(name, optimizerHyperParameters, optionsIn(options, optimizerHyperParameters));
-    const runner = engine();
     const formula = this.#formula();
-    this.#store = new ParamStore(declaration, runner, formula, this.#global, { table: this.#table, defaults });
+    const group = { table: this.#table, defaults, divide: dividerIn(options) };
+    this.#store = new ParamStore(declaration, engine(), formula, this.#global, group);
     this.#stepper = new Stepper(declaration, this.#store, this.#global, formula.start);
-    for (const [kernel, its] of Object.entries(declaration.kernels)) runner.confirm(kernel, its);
+    for (const [kernel, its] of Object.entries(declaration.kernels)) this.#store.engine.confirm(kernel, its);
     // A default is checked even where every group overrides it. A required one may still be left to the groups.
     for (const [option, value] of Object.entries(defaults))
       new Settings(name, { [option]: this.#table[option] as HyperParameter }, { [option]: value });

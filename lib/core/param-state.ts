@@ -2,6 +2,7 @@ import { lengthOf } from '../check/typed-array.js';
 import type { Block } from '../engine/block.js';
 import { columnsOf, type Place, type Shape, type Tensor } from './params.js';
 import type { ReadGrad } from './read-grad.js';
+import type { Shard } from './shard.js';
 
 /** One param inside an optimizer: its memory, its state, and the number of updates it has taken. */
 export class ParamState implements Tensor {
@@ -25,6 +26,8 @@ export class ParamState implements Tensor {
   ema: Block | null;
   /** The kernel that its group's settings select. */
   kernel: string;
+  /** Of what this is a part, in an optimizer that updates parts of the params. */
+  readonly shard: Shard | undefined;
   /** The gradient that is registered in the plan. The same arrays are not checked a second time. */
   grad: ReadGrad = null;
 
@@ -33,6 +36,7 @@ export class ParamState implements Tensor {
     scalars: readonly number[],
     ema: Block | null,
     kernel: string,
+    shard?: Shard,
   ) {
     this.key = key;
     this.place = place;
@@ -45,10 +49,16 @@ export class ParamState implements Tensor {
     this.nextScalars = scalars;
     this.ema = ema;
     this.kernel = kernel;
+    this.shard = shard;
   }
 }
 
 /** The state called `name`; `'ema'` is the moving average. */
 export function stateBlock(param: ParamState, name: string): Block {
   return (name === 'ema' ? param.ema : param.state.get(name)) as Block;
+}
+
+/** Whether a param has a state array of a name. A param that is not added yet has none. */
+export function hasArray(tensor: Tensor): (name: string) => boolean {
+  return (name) => tensor instanceof ParamState && tensor.state.has(name);
 }

@@ -3,14 +3,17 @@ import { checkOptions } from '../check/options.js';
 import { checkFloat32, checkLength, lengthOf } from '../check/typed-array.js';
 import type { Block } from '../engine/block.js';
 import { allocateStepConstants, type Engine, Pass, type Plan, type StepConstants } from '../engine/engine.js';
+import type { KernelDeclaration } from '../engine/kernel.js';
 import { type Declaration, type Formula, type HyperParameter, optimizerHyperParameters } from './declaration.js';
 import { disjoint, type Extent, extentOf } from './extents.js';
 import { Group } from './param-group.js';
-import { ParamState } from './param-state.js';
+import { hasArray, ParamState } from './param-state.js';
 import type { FoundGroup, Tensor } from './params.js';
 import { printedParams } from './print.js';
-import { Scopes } from './scopes.js';
+import { rowMeans, spread } from './row-state.js';
+import { Scopes, sameNumbers } from './scopes.js';
 import { Settings } from './settings.js';
+import { checkDivided, type Divider, type Shard } from './shard.js';
 import { Structure } from './structure.js';
 
 /** Hyper-parameters by name. */
@@ -43,13 +46,19 @@ export class ParamStore {
   /** Hyper-parameters of a group, and the values that groups inherit. */
   readonly #table: HyperParameterTable;
   readonly #defaults: Readonly<Record<string, unknown>>;
+  /** Divides params of which this optimizer updates a part. */
+  readonly #divide: Divider | undefined;
 
   constructor(
     declaration: Declaration,
     engine: Engine,
     formula: Formula,
     global: Settings,
-    group: { readonly table: HyperParameterTable; readonly defaults: Readonly<Record<string, unknown>> },
+    group: {
+      readonly table: HyperParameterTable;
+      readonly defaults: Readonly<Record<string, unknown>>;
+      readonly divide: Divider | undefined;
+    },
   ) {
     this.name = declaration.name;
     this.engine = engine;
@@ -58,6 +67,7 @@ export class ParamStore {
     this.#global = global;
     this.#table = group.table;
     this.#defaults = group.defaults;
+    this.#divide = group.divide;
   }
 
   /** Names of the numbers that each param keeps beside its step count. */
@@ -86,7 +96,8 @@ export class ParamStore {
       this.name,
       tensors.map(({ data, path }) => extentOf(this.engine, data, path)),
     );
-    const params = [...this.params, ...added.flatMap((group) => this.#createParams(group))];
+    const shards = this.#shardsOf(added);
+    const params = [...this.params, ...added.flatMap((group) => this.#createParams(group, shards))];
     const groups = [...this.groups, ...added];
     const stepConstants = this.#allocateStepConstants(params.length);
     const plan = this.engine.createPlan(params.length, stepConstants);
@@ -185,6 +196,7 @@ export class ParamStore {
       if (this.paramsOf(group).some((param) => kernelOf(settings, param) !== param.kernel)) this.checkParams();
       return this.paramsOf(group).flatMap((param, i) => {
         const kernel = kernelOf(settings, param);
+        checkDivided(this.name, param, kernel, this.#declaration.kernels[kernel]!);
         if (kernel === param.kernel && hasEma === (param.ema !== null)) return [];
         const state = this.#createState(param, kernel, settings);
         const ema = hasEma ? (param.ema ?? this.#copyOf(param.data)) : null;
@@ -213,11 +225,26 @@ export class ParamStore {
    * @param has Whether the param has a state array of this name already.
    */
   kernelOf(settings: Settings, tensor: Tensor, has = hasArray(tensor)): string {
-    return this.#formula.kernel(settings.resolved, tensor.shape, has);
+    const { shape } = (tensor instanceof ParamState && tensor.shard?.whole) || tensor;
+    return this.#formula.kernel(settings.resolved, shape, has);
   }
 
-  /** Why a param of a class that takes sparse gradients takes none: an option selects a kernel that measures first. */
+  /** Whether params share numbers, which need sums over all of them. */
+  get hasSharedNumbers(): boolean {
+    const { scope = 'param' } = this.#declaration;
+    return this.groups.some(({ settings: { resolved } }) => {
+      return (typeof scope === 'function' ? scope(resolved) : scope) !== 'param';
+    });
+  }
+
+  /** The kernel of a param. */
+  declarationOf({ kernel }: ParamState): KernelDeclaration {
+    return this.#declaration.kernels[kernel]!;
+  }
+
+  /** Why a param takes no sparse gradients: its class takes none, or an option selects a kernel that measures first. */
   denseOnlyBecause({ kernel }: ParamState): string | undefined {
+    if (this.#declaration.denseOnly !== undefined) return this.#declaration.denseOnly;
     const { norms, numbers } = this.#declaration.kernels[kernel]!;
     return norms === undefined && numbers === undefined ? undefined : `${kernel} needs the whole gradient`;
   }
@@ -389,11 +416,23 @@ export class ParamStore {
       );
   }
 
-  #createParams({ settings, tensors }: Group): ParamState[] {
+  /** The shards of the params of new groups, if this optimizer updates parts of them. */
+  #shardsOf(added: readonly Group[]): ReadonlyMap<Tensor, Shard> {
+    if (this.#divide === undefined) return new Map();
+    const tensors = added.flatMap(({ settings, tensors }) =>
+      tensors.map((tensor) => ({ tensor, kernel: this.#declaration.kernels[this.kernelOf(settings, tensor)]! })),
+    );
+    const before = this.params.map(({ shard }) => shard as Shard);
+    return new Map(this.#divide(before, tensors).map((shard) => [shard.whole, shard]));
+  }
+
+  #createParams({ settings, tensors }: Group, shards: ReadonlyMap<Tensor, Shard>): ParamState[] {
     const scalars = Object.values(this.#declaration.scalars ?? {});
     return tensors.map((tensor) => {
       const kernel = this.kernelOf(settings, tensor);
-      const param = new ParamState(tensor, scalars, this.hasEma ? this.#copyOf(tensor.data) : null, kernel);
+      const shard = shards.get(tensor);
+      const { part } = shard ?? { part: tensor };
+      const param = new ParamState(part, scalars, this.hasEma ? this.#copyOf(part.data) : null, kernel, shard);
       param.state = this.#createState(param, kernel, settings);
       return param;
     });
@@ -446,11 +485,6 @@ export class ParamStore {
   }
 }
 
-/** Whether a param has a state array of a name. A param that is not added yet has none. */
-function hasArray(tensor: Tensor): (name: string) => boolean {
-  return (name) => tensor instanceof ParamState && tensor.state.has(name);
-}
-
 /** The options of `source` that are set and belong to `table`. */
 export function optionsIn(
   source: Readonly<Record<string, unknown>>,
@@ -461,24 +495,4 @@ export function optionsIn(
       .filter((name) => source[name] !== undefined)
       .map((name) => [name, source[name]]),
   );
-}
-
-/** One number per matrix row, for each of its elements. */
-function spread(ofRows: Block, columns: number): Float32Array {
-  const numbers = ofRows.read();
-  return Float32Array.from({ length: ofRows.length * columns }, (_, i) => numbers[Math.floor(i / columns)]!);
-}
-
-function rowMeans(elements: Block, columns: number): Float32Array {
-  const numbers = elements.read();
-  return Float32Array.from({ length: elements.length / columns }, (_, row) => {
-    const sum = numbers.subarray(row * columns, (row + 1) * columns).reduce((total, x) => total + x, 0);
-    return sum / columns;
-  });
-}
-
-function sameNumbers(a: readonly number[], b: readonly number[]): boolean {
-  if (a === b) return true;
-  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
-  return true;
 }

@@ -93,3 +93,10 @@ export class Scopes {
     return typeof scope === 'function' ? scope(group.settings.resolved) : scope;
   }
 }
+
+/** Whether two lists have the same numbers. */
+export function sameNumbers(a: readonly number[], b: readonly number[]): boolean {
+  if (a === b) return true;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
+}

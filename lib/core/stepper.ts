@@ -11,6 +11,7 @@ import type { ParamState } from './param-state.js';
 import type { ParamStore } from './param-store.js';
 import type { ReadGrad } from './read-grad.js';
 import type { Settings } from './settings.js';
+import { type Measured, measured } from './shard.js';
 import { checkNotAborted, checkSettled, checkSignal, StepQueue } from './step-queue.js';
 
 /** Options of a step. */
@@ -100,6 +101,8 @@ export class Stepper {
   }
 
   step(grads: unknown, options?: StepOptions): StepResult {
+    const whole = (options as { readonly [measured]?: Measured } | undefined)?.[measured];
+    if (whole !== undefined) return this.#stepPart(grads, whole);
     this.checkNotBusy();
     this.checkNoPendingStep();
     this.#runHooks(this.preHooks, grads);
@@ -121,6 +124,40 @@ export class Stepper {
     } finally {
       this.#isBusy = false;
     }
+  }
+
+  /** Runs the hooks before a step of a part, because the gradients are measured after them. */
+  beforePart(grads: unknown): void {
+    this.checkNotBusy();
+    this.checkNoPendingStep();
+    this.#runHooks(this.preHooks, grads);
+  }
+
+  #stepPart(grads: unknown, whole: Measured): StepResult {
+    const end = this.beginPart(grads, whole);
+    if (whole.applied) this.#store.plan.step();
+    return end();
+  }
+
+  /**
+   * Begins a step of a part of the params, whose gradients were measured with all others. Returns what ends it, after the
+   * plan has run. The plan does not run if the step is not applied.
+   */
+  beginPart(grads: unknown, { factor, applied, gradNorm }: Measured): () => StepResult {
+    this.checkNotBusy();
+    this.checkNoPendingStep();
+    this.#whileBusy(() => {
+      this.#resolve();
+      this.#gradients.read(grads, this.#grads);
+      if (applied) this.#prepare(this.#grads, { factor, mustBeFinite: false }, true);
+    });
+    return () => {
+      if (applied) this.#whileBusy(() => this.#finish(this.#grads));
+      else this.skippedSteps++;
+      const result = gradNorm === undefined ? { applied } : { applied, gradNorm };
+      this.#runHooks(this.postHooks, result);
+      return result;
+    };
   }
 
   stepAsync(grads: unknown, options?: StepAsyncOptions): Promise<StepResult> {
@@ -200,8 +237,11 @@ export class Stepper {
     for (let g = 0; g < groups.length; g++) groups[g]!.settings.resolve(next);
   }
 
-  /** Checks all memory that the step touches, then writes the control block and the constants rows. */
-  #prepare(grads: readonly ReadGrad[], { factor, mustBeFinite }: GradScale): void {
+  /**
+   * Checks all memory that the step touches, then writes the control block and the constants rows.
+   * @param isMeasured Whether the norm is known, and the factor includes clipping.
+   */
+  #prepare(grads: readonly ReadGrad[], { factor, mustBeFinite }: GradScale, isMeasured = false): void {
     const store = this.#store;
     const { control, rowOf } = store.stepConstants;
     const {
@@ -217,12 +257,13 @@ export class Stepper {
       gradNorm: boolean;
       flushDenormals: boolean;
     };
-    const skipNonFinite = mustBeFinite || isSet;
+    const skipNonFinite = mustBeFinite || (isSet && !isMeasured);
     this.#gradients.register(grads, store.plan, rowOf, zeroGrads);
     checkSettled(this.#name, store.extents, this.#queue.params);
     control[Control.gradScale] = factor;
-    control[Control.maxNorm] = clipNorm ?? Number.POSITIVE_INFINITY;
-    control[Control.measureNorm] = clipNorm !== undefined || skipNonFinite || gradNorm ? 1 : 0;
+    const needsNorm = !isMeasured && (clipNorm !== undefined || skipNonFinite || gradNorm);
+    control[Control.maxNorm] = isMeasured ? Number.POSITIVE_INFINITY : (clipNorm ?? Number.POSITIVE_INFINITY);
+    control[Control.measureNorm] = needsNorm ? 1 : 0;
     control[Control.skipNonFinite] = skipNonFinite ? 1 : 0;
     control[Control.zeroGrads] = zeroGrads ? 1 : 0;
     control[Control.flushDenormals] = flushDenormals ? 1 : 0;

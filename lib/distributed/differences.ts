@@ -1,13 +1,23 @@
 import { createHash } from 'node:crypto';
 import { bufferOf, byteOffsetOf, isFloat32, lengthOf } from '../check/typed-array.js';
+import type { AnyOptimizer } from '../core/any-optimizer.js';
 import type { Optimizer } from '../core/optimizer.js';
 import { Optimizer as Base } from '../core/optimizer.js';
 import type { Tensor } from '../core/params.js';
 import { printed } from '../core/print.js';
+import { Lookahead } from '../optimizers/lookahead.js';
 import type { World } from './world.js';
 
 /** What ranks must have alike: names, and values as an error prints them. */
 export type Facts = readonly (readonly [name: string, value: string])[];
+
+/** The class, with the options of a Lookahead. */
+export function classFacts(optimizer: AnyOptimizer): Facts {
+  const name = (optimizer.constructor as { optimizerName?: string }).optimizerName ?? optimizer.constructor.name;
+  if (!(optimizer instanceof Lookahead)) return [['class', name]];
+  const { k, alpha } = optimizer.stateDict();
+  return [['class', 'Lookahead'], ['k', String(k)], ['alpha', String(alpha)], ...classFacts(optimizer.optimizer)];
+}
 
 /** The options of an optimizer at its next step. A Schedule counts with its value there. */
 export function optionFacts(optimizer: Optimizer): Facts {
@@ -27,7 +37,8 @@ export function optionFacts(optimizer: Optimizer): Facts {
 
 /** Names and lengths of the params. */
 export function paramFacts(optimizer: Optimizer): Facts {
-  return tensorFacts(Base.internals(optimizer).store.params);
+  // The tensors of the groups are whole, unlike those of the store.
+  return tensorFacts(Base.internals(optimizer).store.groups.flatMap(({ tensors }) => tensors));
 }
 
 /** Names and lengths of params. */

@@ -19,7 +19,7 @@ export interface Exchanged {
 
 /**
  * Sums the gradients of all ranks, in the order of the world. One collective agrees about the step; then dense gradients
- * travel in buckets, and sparse ones as rows.
+ * travel by `sumDense`, and sparse ones as rows.
  *
  * @throws RangeError, the same on every rank, where the steps do not fit together
  */
@@ -28,6 +28,7 @@ export async function exchange(
   world: World,
   local: LocalGradients,
   step: { readonly gradScale: number; readonly stepCount: number; readonly options: Facts; readonly maySkip: boolean },
+  sumDense: (params: readonly number[]) => Promise<unknown>,
 ): Promise<Exchanged> {
   const { sum, buckets, paths } = local;
   sum.complete();
@@ -54,7 +55,7 @@ export async function exchange(
   for (const param of dense) if (own[param] === null) buckets.of(param).fill(-0);
   const [rows] = await Promise.all([
     sparse.length === 0 ? new Map<number, Sum>() : exchangeRows(world, headers, sparse, own),
-    ...buckets.runs(dense).map((run) => world.allReduce(run)),
+    sumDense(dense),
   ]);
   for (const param of dense) rows.set(param, sum.params[param]!.arrayOf(0));
   return { weight, grads: paths.map((_, param) => rows.get(param) ?? null), nonFiniteRanks };

@@ -1,10 +1,11 @@
-export {
-  DataParallel,
-  type DataParallelOptions,
-  type DataParallelResult,
-  type DataParallelStepOptions,
-  type MicroBatchOptions,
-} from './data-parallel.js';
+export { DataParallel } from './data-parallel.js';
+export type {
+  DistributedOptimizer,
+  DistributedResult,
+  DistributedStepOptions,
+  DistributionOptions,
+  MicroBatchOptions,
+} from './distributed-optimizer.js';
 export { DownpourWorker, type DownpourWorkerOptions } from './downpour/downpour-worker.js';
 export {
   ParameterServer,
@@ -19,4 +20,5 @@ export type { JobResult } from './launch/supervise.js';
 export { SandblasterLBFGS, type SandblasterOptions } from './sandblaster/sandblaster-lbfgs.js';
 export { type ShardBatchesOptions, shardBatches } from './shard-batches.js';
 export { type EpochOptions, type Seat, shardIndices } from './shard-indices.js';
+export { type ShardableClass, ShardedOptimizer } from './sharded-optimizer.js';
 export type { CallOptions, ReduceOptions, RootOptions, SyncOptions, World } from './world.js';

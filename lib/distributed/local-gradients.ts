@@ -1,8 +1,7 @@
 import { rangeError } from '../check/errors.js';
 import { checkFloat32, checkLength, firstBadRow, isFloat32, lengthOf } from '../check/typed-array.js';
 import { type Extent, extentOf } from '../core/extents.js';
-import type { ParamState } from '../core/param-state.js';
-import { isSparseGrad } from '../core/params.js';
+import { isSparseGrad, type Tensor } from '../core/params.js';
 import { type ReadGrad, ReadSparseGrad } from '../core/read-grad.js';
 import { badRow, checkSparseGrad } from '../core/sparse-grad.js';
 import { checkNotInFlight } from '../core/step-queue.js';
@@ -11,6 +10,9 @@ import { engine } from '../engine/backend.js';
 import { GradSum } from '../training/grad-sum.js';
 import { GradientBuckets } from './gradient-buckets.js';
 
+/** A param, and its length. */
+export type WholeParam = Tensor & { readonly length: number };
+
 /** The gradients of one rank until a step: the sum of its micro-batches, and the memory that travels. */
 export class LocalGradients {
   readonly sum: GradSum;
@@ -18,9 +20,9 @@ export class LocalGradients {
   readonly paths: readonly string[];
   readonly #who: string;
   readonly #structure: Structure;
-  readonly #params: readonly ParamState[];
+  readonly #params: readonly WholeParam[];
 
-  constructor(who: string, structure: Structure, params: readonly ParamState[], bucketBytes: number) {
+  constructor(who: string, structure: Structure, params: readonly WholeParam[], bucketBytes: number) {
     this.#who = who;
     this.#structure = structure;
     this.#params = params;

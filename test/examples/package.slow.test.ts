@@ -5,6 +5,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
+import { launch } from '../support/job.js';
 
 const root = join(__dirname, '..', '..');
 const examples = join(root, 'examples');
@@ -58,6 +59,20 @@ test('distributed/downpour: one worker is slow, one dies, and the plane is found
   expect(output).toMatch(/\[0\] 269 pushes, .*; lost workers: 3\n/); // 200, 20 and 49
   expect(Number(/\[0\] accuracy (\S+)/.exec(output)?.[1])).toBeGreaterThan(0.8);
 });
+test('distributed/sharded: a run in which a rank fails has the params of one in which none does', async () => {
+  const file = join(examples, 'distributed', 'sharded.mjs');
+  const run = async (name: string, ...more: string[]): Promise<string> => {
+    const { status, out, err } = await launch(['-n', '2', '--restart', '1', file, join(folder, name), ...more]);
+    expect(status, err).toBe(0);
+    return out;
+  };
+  const [whole, failed] = [await run('whole'), await run('failed', '--fail-at', '25')];
+  expect(whole).not.toContain('resumed');
+  expect(failed).toContain('resumed at step 20');
+  const digest = /params [0-9a-f]{16}/;
+  expect(digest.exec(failed)?.[0]).toBe(digest.exec(whole)?.[0] as string);
+  expect(numberAfter(whole, 'loss')).toBeLessThan(0.4);
+}, 120_000);
 
 test('ensemble: the average and the student are better than the mean member', async () => {
   const output = await run('ensemble.mts');

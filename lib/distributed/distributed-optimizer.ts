@@ -1,0 +1,344 @@
+import { rangeError, show, typeError } from '../check/errors.js';
+import { checkBoolean, checkFloat, checkNumber, checkOptions } from '../check/options.js';
+import { lengthOf } from '../check/typed-array.js';
+import { type RankPart, rankPart } from '../checkpoint/world.js';
+import type { AnyOptimizer } from '../core/any-optimizer.js';
+import { optionsOf } from '../core/internals.js';
+import { Optimizer } from '../core/optimizer.js';
+import { inspect, print } from '../core/print.js';
+import type { Schedule } from '../core/schedule.js';
+import type { LoadOptions } from '../core/state-dict.js';
+import type { StepResult } from '../core/stepper.js';
+import { Structure } from '../core/structure.js';
+import { type Facts, optionFacts } from './differences.js';
+import { type Exchanged, exchange } from './exchange.js';
+import { LocalGradients } from './local-gradients.js';
+import { microBatchesOfRank } from './micro-batches.js';
+import type { World } from './world.js';
+
+/** Options of `DataParallel.create` and `ShardedOptimizer.create`. */
+export interface DistributionOptions {
+  /**
+   * The micro-batches of a step over all ranks: the number of ranks times a power of two; in a world of one any number.
+   * Each rank brings up to `microBatches / size`. Then every number of ranks that divides it gives the same bits. Default:
+   * any number a rank.
+   */
+  readonly microBatches?: number | undefined;
+  /** The most bytes that travel at once, in [64, ∞); default 25e6. It does not change the result. */
+  readonly bucketBytes?: number | undefined;
+  /**
+   * Whether all ranks get rank 0's params and state, default true. With false they must be alike, and their hashes are
+   * compared.
+   */
+  readonly broadcast?: boolean | undefined;
+}
+
+/** Options of a micro-batch. */
+export interface MicroBatchOptions {
+  /** The number of examples, where the gradient is a mean over them. [0, ∞), default 1. Gradients of weight 0 add nothing. */
+  readonly weight?: number | undefined;
+}
+
+/** Options of {@link DistributedOptimizer.step}. */
+export interface DistributedStepOptions extends MicroBatchOptions {
+  /** Multiplies the gradient. The same on every rank. Default 1. */
+  readonly gradScale?: number | undefined;
+}
+
+/** The result of a step: the same on every rank. */
+export interface DistributedResult extends StepResult {
+  /** True if every weight was 0: no rank has examples left. Then nothing has changed. */
+  readonly finished?: true;
+  /** Of a skipped step: the ranks whose own gradients are not finite. None, if only their sum is not. */
+  readonly nonFiniteRanks?: readonly number[];
+}
+
+/** Checks the options of a distributed optimizer. Returns them as facts, too. @throws TypeError, RangeError */
+export function checkDistribution(
+  who: string,
+  world: World,
+  options: DistributionOptions,
+): { readonly most: number; readonly bucketBytes: number; readonly broadcast: boolean; readonly facts: Facts } {
+  if (typeof (world as World | undefined)?.allGatherObject !== 'function')
+    throw typeError(who, 'world', show(world), 'a World', 'await init()');
+  checkOptions(who, options, ['microBatches', 'bucketBytes', 'broadcast']);
+  const { microBatches, bucketBytes = 25e6, broadcast = true } = options as DistributionOptions;
+  const most =
+    microBatches === undefined ? Number.POSITIVE_INFINITY : microBatchesOfRank(who, microBatches, world.size);
+  checkNumber(who, 'bucketBytes', bucketBytes, '[64, inf)');
+  checkBoolean(who, 'broadcast', broadcast);
+  const facts = Object.entries({ microBatches, bucketBytes, broadcast });
+  return { most, bucketBytes, broadcast, facts: facts.map(([name, value]) => [name, String(value)]) };
+}
+
+const ofCall = ['an optimizer with a step under way', 'to await the pending step() first'] as const;
+const ofCheckpoint = [
+  'an optimizer whose checkpoint is being saved or loaded',
+  'to await saveCheckpoint() or loadCheckpoint() first',
+] as const;
+
+/** What a distributed optimizer is made of. */
+export interface Made<O> {
+  readonly who: string;
+  readonly optimizer: O;
+  /** The optimizer that has the state: the one inside a Lookahead. */
+  readonly base: Optimizer;
+  readonly world: World;
+  readonly bucketBytes: number;
+  /** The most micro-batches of a rank in a step. */
+  readonly most: number;
+}
+
+/**
+ * Base class of the optimizers of many ranks. It sums the micro-batches of a rank, and has the members of the optimizer that
+ * it wraps; `step`, `stateDict` and `loadStateDict` are asynchronous, and every rank must call them.
+ *
+ * @typeParam O The class of the optimizer.
+ */
+// biome-ignore lint/suspicious/noExplicitAny: see AnyOptimizer
+export abstract class DistributedOptimizer<O extends AnyOptimizer<any, any, any> = AnyOptimizer> {
+  readonly #made: Made<O>;
+  #structure!: Structure;
+  #local!: LocalGradients;
+  /** Why no call is allowed now, and what to do. */
+  #busy: readonly [given: string, expected: string] | undefined = undefined;
+
+  protected constructor(made: Made<O>) {
+    this.#made = made;
+    this.#layOut();
+  }
+
+  // ---- What a subclass defines ----
+
+  /** Sums the dense gradients of these params over the ranks, in their memory. */
+  protected abstract sumDense(params: readonly number[]): Promise<unknown>;
+
+  /** Takes the step with the gradients of all ranks. */
+  protected abstract apply(sums: Exchanged, gradScale: number): Promise<StepResult>;
+
+  /** What this rank saves of the state, and how it loads its part. */
+  protected abstract rankState(): Pick<RankPart, 'stateDict' | 'loadStateDict' | 'placeOf' | 'owned'>;
+
+  // ---- For a subclass ----
+
+  /** What it is made of. */
+  protected get made(): Made<O> {
+    return this.#made;
+  }
+
+  /** The gradients of this rank. */
+  protected get local(): LocalGradients {
+    return this.#local;
+  }
+
+  /** Puts one gradient a param into the structure of the params. */
+  protected assemble(grads: readonly unknown[]): Parameters<O['step']>[0] {
+    return this.#structure.assemble(grads as Float32Array[]) as Parameters<O['step']>[0];
+  }
+
+  /** Runs what no other call may interrupt. */
+  protected async exclusively<T>(action: () => Promise<T>): Promise<T> {
+    this.checkNotPending();
+    this.#busy = ofCall;
+    try {
+      return await action();
+    } finally {
+      this.#busy = undefined;
+    }
+  }
+
+  protected checkNotPending(): void {
+    if (this.#busy !== undefined) throw typeError(this.#made.who, 'this', ...this.#busy);
+  }
+
+  /** For `saveCheckpoint` and `loadCheckpoint` with `world`. @internal */
+  get [rankPart](): RankPart {
+    const { optimizer } = this.#made;
+    return {
+      ...this.rankState(),
+      className: optimizer.constructor.name,
+      stepCount: this.stepCount,
+      remember: () => {
+        const before = optimizer.stateDict();
+        return () => optimizer.loadStateDict(before);
+      },
+      hold: () => {
+        this.checkNotPending();
+        this.#busy = ofCheckpoint;
+        return () => {
+          this.#busy = undefined;
+        };
+      },
+    };
+  }
+
+  // ---- Members of the optimizer ----
+
+  /** The optimizer inside. */
+  unwrap(): O {
+    return this.#made.optimizer;
+  }
+
+  /** Param groups of the optimizer. Change an option on every rank alike. */
+  get paramGroups(): O['paramGroups'] {
+    return this.#made.optimizer.paramGroups;
+  }
+
+  /** Learning rate of the optimizer. */
+  get lr(): number {
+    return this.#made.optimizer.lr;
+  }
+
+  set lr(value: number | Schedule) {
+    this.#made.optimizer.lr = value;
+  }
+
+  /** Applied steps. */
+  get stepCount(): number {
+    return this.#made.optimizer.stepCount;
+  }
+
+  /** Skipped steps. */
+  get skippedSteps(): number {
+    return this.#made.optimizer.skippedSteps;
+  }
+
+  /** Moving averages of the params. */
+  get emaParams(): O['emaParams'] {
+    return this.#made.optimizer.emaParams;
+  }
+
+  /** Bytes of the optimizer's state on this rank: state arrays and moving averages of the params. */
+  get stateBytes(): number {
+    const { params } = Optimizer.internals(this.#made.base).store;
+    const blocks = params.flatMap(({ state, ema }) => [...state.values(), ...(ema === null ? [] : [ema])]);
+    return blocks.reduce((sum, { length }) => sum + length * Float32Array.BYTES_PER_ELEMENT, 0);
+  }
+
+  /**
+   * Adds a param group to the optimizer, on every rank alike.
+   *
+   * @throws as the optimizer does; TypeError between `accumulate` and `step`
+   */
+  addParamGroup(group: Parameters<O['addParamGroup']>[0]): void {
+    this.checkNotPending();
+    if (this.#local.sum.count > 0)
+      throw typeError(this.#made.who, 'addParamGroup', 'micro-batches without a step', 'a call of step() first');
+    this.#made.optimizer.addParamGroup(group);
+    this.#layOut();
+  }
+
+  /** As `registerStepPreHook` of the optimizer. The hook gets Σ weight·g over all ranks. */
+  registerStepPreHook(hook: Parameters<O['registerStepPreHook']>[0]): () => void {
+    return this.#made.optimizer.registerStepPreHook(hook);
+  }
+
+  /** As `registerStepPostHook` of the optimizer. */
+  registerStepPostHook(hook: Parameters<O['registerStepPostHook']>[0]): () => void {
+    return this.#made.optimizer.registerStepPostHook(hook);
+  }
+
+  /**
+   * Adds a micro-batch to the next step, without communication. The gradients are copied.
+   *
+   * @param grads As for the optimizer's `step`.
+   * @param options `weight` (1, [0, ∞)): {@link MicroBatchOptions}
+   * @throws TypeError, RangeError for gradients that do not fit, a weight out of range, or more micro-batches than
+   *   `microBatches / size`. Nothing is added then.
+   */
+  accumulate(grads: Parameters<O['step']>[0], options: MicroBatchOptions = {}): void {
+    this.checkNotPending();
+    checkOptions(this.#made.who, options, ['weight']);
+    this.#add(grads, options.weight);
+  }
+
+  /**
+   * Takes a step with the gradients of all ranks. Every rank must call it.
+   *
+   * @param grads The gradients of the last micro-batch, as for the optimizer's `step`. They are copied. `null`, for a rank
+   *   that has no examples left, adds nothing.
+   * @param options `weight` (1, [0, ∞)), `gradScale` (1): {@link DistributedStepOptions}
+   * @returns Whether the step was applied, and the norm of the global gradient if it was measured. `finished` if every weight
+   *   was 0.
+   * @throws (rejects) TypeError, RangeError as {@link accumulate}; RangeError, the same on every rank, where options,
+   *   `gradScale` or the kinds of gradients differ; and the errors of the world. Params and state have not changed then. Once
+   *   ranks have begun to talk, a step that rejects drops the micro-batches.
+   */
+  async step(grads: Parameters<O['step']>[0] | null, options: DistributedStepOptions = {}): Promise<DistributedResult> {
+    this.checkNotPending();
+    checkOptions(this.#made.who, options, ['weight', 'gradScale']);
+    const { weight, gradScale = 1 } = options as DistributedStepOptions;
+    checkFloat(this.#made.who, 'gradScale', gradScale);
+    const facts = optionFacts(this.#made.base);
+    if (grads !== null) this.#add(grads, weight);
+    this.#busy = ofCall;
+    try {
+      return await this.#step(gradScale, facts);
+    } finally {
+      this.#local.sum.reset();
+      this.#busy = undefined;
+    }
+  }
+
+  async #step(gradScale: number, options: Facts): Promise<DistributedResult> {
+    const { who, world, base } = this.#made;
+    const { stepCount } = this;
+    const maySkip = optionsOf(base)['skipNonFinite'] === true;
+    const step = { gradScale, stepCount, options, maySkip };
+    const sums = await exchange(who, world, this.#local, step, (params) => this.sumDense(params));
+    if (sums.weight === 0) return { applied: false, finished: true };
+    const result = await this.apply(sums, gradScale / sums.weight);
+    return result.applied ? result : { ...result, nonFiniteRanks: sums.nonFiniteRanks };
+  }
+
+  /** The state of the optimizer, in the form of its class. Every rank must call it. */
+  abstract stateDict(): Promise<ReturnType<O['stateDict']> | undefined>;
+
+  /** Loads a state of the optimizer's class, all or nothing. Every rank must call it. */
+  abstract loadStateDict(dict: Parameters<O['loadStateDict']>[0], options?: LoadOptions): Promise<void>;
+
+  /** Disposes of the optimizer. */
+  dispose(): void {
+    this.checkNotPending();
+    this.#made.optimizer.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  /** The rank, the size of the world, and the optimizer. */
+  toString(): string {
+    this.#made.optimizer.stepCount; // throws after `dispose`
+    return this[inspect]();
+  }
+
+  /** What console.log prints. It does not throw after `dispose`. @internal */
+  [inspect](): string {
+    const { rank, size } = this.#made.world;
+    return print(this.#made.who, { rank, size, optimizer: this.#made.optimizer });
+  }
+
+  #layOut(): void {
+    const { who, base, bucketBytes } = this.#made;
+    const { groups } = Optimizer.internals(base).store;
+    // Those of the groups are whole. Those of the store are parts in a ShardedOptimizer.
+    const params = groups.flatMap(({ tensors }) =>
+      tensors.map((tensor) => ({ ...tensor, length: lengthOf(tensor.data) })),
+    );
+    this.#structure = new Structure(who, params);
+    this.#local = new LocalGradients(who, this.#structure, params, bucketBytes);
+  }
+
+  #add(grads: unknown, weight: unknown = 1): void {
+    const checked = checkFloat(this.#made.who, 'weight', weight, '[0, inf)');
+    if (this.#local.sum.count >= this.#made.most)
+      throw rangeError(
+        this.#made.who,
+        'grads',
+        `micro-batch ${this.#made.most + 1} of a step`,
+        `at most ${this.#made.most} a rank, as microBatches says`,
+      );
+    this.#local.add(grads, checked);
+  }
+}

@@ -1,0 +1,362 @@
+import { rangeError, typeError } from '../check/errors.js';
+import { checkFloat } from '../check/options.js';
+import { floatsOf, isFloat32, lengthOf } from '../check/typed-array.js';
+import type { RankPart } from '../checkpoint/world.js';
+import type { AnyOptimizer } from '../core/any-optimizer.js';
+import { notAnOptimizer } from '../core/internals.js';
+import { Optimizer } from '../core/optimizer.js';
+import type { ParamState } from '../core/param-state.js';
+import { divider, measured, type Shard } from '../core/shard.js';
+import type { LoadOptions, StateDict } from '../core/state-dict.js';
+import type { StepOptions, StepResult } from '../core/stepper.js';
+import type { Sum } from '../training/param-sum.js';
+import type { RowSums } from '../training/row-sums.js';
+import { checkAlike, classFacts, hashOf, optionFacts, paramFacts } from './differences.js';
+import {
+  checkDistribution,
+  DistributedOptimizer,
+  type DistributionOptions,
+  type Made,
+} from './distributed-optimizer.js';
+import { dividerFor, ownerOf } from './divide.js';
+import type { Exchanged } from './exchange.js';
+import { measure, type NormOptions } from './measure.js';
+import { Owners } from './owners.js';
+import { agreeOnDict, fromOwner, together } from './share-state.js';
+import { stepWithSharedNumbers } from './shared-numbers.js';
+import { sparsePart } from './sparse-part.js';
+import type { World } from './world.js';
+
+const who = 'ShardedOptimizer';
+const nothing = new Float32Array(0);
+
+/** A class of optimizers, as {@link ShardedOptimizer.create} takes it. */
+// biome-ignore lint/suspicious/noExplicitAny: the types of params and options depend on the class
+export type ShardableClass<O, A extends readonly [params: any, options?: any]> = new (...given: A) => O;
+
+/**
+ * Data-parallel training in which each rank keeps a part of the optimizer's state (ZeRO-1): about 1/size of its memory and of
+ * the work of a step. Every rank has all params.
+ *
+ * ```
+ * each rank gets the sums of the gradients of its part;  steps this part;  then all ranks get all params
+ * ```
+ * A rank's part of a param is that of `world.partition`. Where a class needs the whole of a param, as LAMB and Muon do, params
+ * are dealt out whole, the largest first. **The same bits as {@link DataParallel}** with every class, number of ranks and
+ * transport: clipping and all other norms are those of the global gradient.
+ *
+ * It has the members of the optimizer; `step`, `stateDict` and `loadStateDict` are asynchronous, and every rank must call
+ * them. {@link create} makes one. `emaParams`, hooks before a step, and the members of `unwrap()` see this rank's part: of a
+ * param that is divided an array of the part's length.
+ *
+ * @typeParam O The class of the optimizer.
+ * @remarks
+ * **When:** The state of the optimizer does not fit beside the params on each rank: {@link Adam}'s is twice their size.
+ *
+ * **Pitfalls:** `Prodigy` needs sums over all params amid its step. It takes this step in JavaScript here, which is slow.
+ *
+ * @example
+ * ```ts
+ * import { AdamW } from 'schuss';
+ * import { init, ShardedOptimizer, shardBatches } from 'schuss/distributed';
+ *
+ * const [w, grad] = [new Float32Array(1), new Float32Array(1)];
+ * const world = await init();
+ * const optimizer = await ShardedOptimizer.create(AdamW, w, { lr: 0.1 }, world);
+ * for (const [rows] of shardBatches(1000, world, { batch: 100, epoch: 0 })) {
+ *   grad[0] = w[0] - 1; // the mean gradient over these rows
+ *   await optimizer.step(grad, { weight: rows.length });
+ * }
+ * ```
+ * @see Rajbhandari et al., "ZeRO: Memory Optimizations Toward Training Trillion Parameter Models", 2020,
+ *   https://arxiv.org/abs/1910.02054; PyTorch's `ZeroRedundancyOptimizer`
+ */
+// biome-ignore lint/suspicious/noExplicitAny: see AnyOptimizer
+export class ShardedOptimizer<O extends AnyOptimizer<any, any, any> = AnyOptimizer> extends DistributedOptimizer<O> {
+  readonly #owners: Owners;
+  /** The own part of each gradient: the same array in each step, because a plan keeps it. */
+  readonly #views = new Map<Sum, Float32Array>();
+
+  private constructor(made: Made<O>) {
+    super(made);
+    this.#owners = new Owners(made.world, made.bucketBytes);
+  }
+
+  /**
+   * Makes an optimizer of a class. Every rank must call it with the same class, options and params; then rank 0's params go
+   * to all.
+   *
+   * @param Class A class of optimizers, such as `AdamW`.
+   * @param params The params, or groups of them, as the class takes them.
+   * @param options The options of the class.
+   * @param world What `init` returned.
+   * @param distribution `microBatches`, `bucketBytes` (25e6), `broadcast` (true): {@link DistributionOptions}
+   * @throws TypeError for a wrong type or an unknown option; RangeError for a value out of range, and where ranks differ in
+   *   class, options, names or lengths. Then nothing has changed.
+   */
+  // biome-ignore lint/suspicious/noExplicitAny: see AnyOptimizer
+  static async create<O extends AnyOptimizer<any, any, any>, A extends readonly [params: any, options?: any]>(
+    Class: ShardableClass<O, A>,
+    params: A[0],
+    options: A[1],
+    world: World,
+    distribution: DistributionOptions = {},
+  ): Promise<ShardedOptimizer<O>> {
+    if (!(Class?.prototype instanceof Optimizer))
+      throw notAnOptimizer(who, Class, 'Class', 'a class of optimizers, such as AdamW');
+    const { most, bucketBytes, broadcast, facts } = checkDistribution(who, world, distribution);
+    const given: unknown = options;
+    const divided = { [divider]: dividerFor(world.rank, world.size) };
+    const isRecord = given === undefined || (typeof given === 'object' && given !== null && !Array.isArray(given));
+    const optimizer = new Class(...([params, isRecord ? { ...given, ...divided } : given] as unknown as A));
+    const base = optimizer as unknown as Optimizer;
+    await checkAlike(who, world, [...classFacts(optimizer), ...optionFacts(base), ...paramFacts(base), ...facts]);
+    const made = new ShardedOptimizer<O>({ who, optimizer, base, world, bucketBytes, most });
+    if (broadcast) await made.#shareParams();
+    else await made.#compareParams();
+    return made;
+  }
+
+  /** This rank's part of the moving averages of the params. {@link stateDict} has all of them. */
+  override get emaParams(): O['emaParams'] {
+    return super.emaParams;
+  }
+
+  get #params(): readonly (ParamState & { readonly shard: Shard })[] {
+    return Optimizer.internals(this.made.base).store.params as readonly (ParamState & { readonly shard: Shard })[];
+  }
+
+  async #shareParams(): Promise<void> {
+    for (const { shard } of this.#params) await this.made.world.broadcast(floatsOf(shard.whole.data));
+    for (const { ema, data } of this.#params) ema?.write(floatsOf(data));
+  }
+
+  async #compareParams(): Promise<void> {
+    const hashes = this.#params.map(({ shard: { whole } }) => {
+      return [whole.path, `with SHA-256 ${hashOf(floatsOf(whole.data)).slice(0, 16)}…`] as const;
+    });
+    await checkAlike(who, this.made.world, hashes);
+  }
+
+  // ---- The step ----
+
+  protected override sumDense(params: readonly number[]): Promise<unknown> {
+    const all = this.#params;
+    return this.#owners.reduce(
+      params.map((param) => ({ array: this.local.buckets.of(param), ranges: all[param]!.shard.ranges })),
+    );
+  }
+
+  protected override async apply({ grads }: Exchanged, given: number): Promise<StepResult> {
+    const { optimizer, base, world } = this.made;
+    const { stepper, store, options } = Optimizer.internals(base);
+    const gradScale = checkFloat(who, 'gradScale', given);
+    this.#checkSparse(grads);
+    const own = this.#params.map(({ shard }, i) => this.#partOf(shard, grads[i]!, store.hasSharedNumbers));
+    // A rank whose step fails takes part in what follows, so that the others need not wait for it.
+    let failure: { readonly error: unknown } | undefined;
+    const attempt = (action: () => void): void => {
+      if (failure !== undefined) return;
+      try {
+        action();
+      } catch (error) {
+        failure = { error };
+      }
+    };
+    const wholes = this.#params.map(({ shard: { whole, length } }) => {
+      const isThere = lengthOf(whole.data) === length;
+      if (!isThere) failure = { error: rangeError(who, whole.path, `length ${lengthOf(whole.data)}`, `${length}`) };
+      return isThere ? floatsOf(whole.data) : new Float32Array(length);
+    });
+    const structured = this.assemble(own);
+    attempt(() => stepper.beforePart(structured));
+    attempt(() => options.resolve(stepper.stepCount + 1));
+    const shards = this.#params.map(({ shard }, i) => ({ shard, sum: grads[i]! }));
+    const norms = options.resolved as unknown as NormOptions;
+    const whole = await measure(world, this.#owners, shards, gradScale, norms);
+
+    let result: StepResult = { applied: false };
+    if (store.hasSharedNumbers) {
+      let end = (): StepResult => result;
+      attempt(() => {
+        end = stepper.beginPart(structured, whole);
+      });
+      const active = failure === undefined ? own : [];
+      if (whole.applied) await stepWithSharedNumbers(world, store, active as readonly (Float32Array | null)[]);
+      attempt(() => {
+        result = end();
+      });
+    } else
+      attempt(() => {
+        result = optimizer.step(structured, { [measured]: whole } as StepOptions);
+      });
+    if (whole.applied) {
+      const moved = this.#params.flatMap(({ shard: { ranges } }, i) =>
+        grads[i] === null ? [] : [{ array: wholes[i]!, ranges }],
+      );
+      await this.#owners.gather(moved);
+    }
+    if (failure !== undefined) throw (failure as { readonly error: unknown }).error;
+    return result;
+  }
+
+  /** Refuses sparse gradients that the class does not take: the same error on every rank. */
+  #checkSparse(grads: readonly Sum[]): void {
+    const { store } = Optimizer.internals(this.made.base);
+    for (const [i, param] of this.#params.entries()) {
+      const sum = grads[i] as Sum;
+      const reason = sum === null || isFloat32(sum) ? undefined : store.denseOnlyBecause(param);
+      if (reason !== undefined)
+        throw typeError(who, this.local.paths[i]!, 'a sparse gradient', 'a Float32Array or null', reason);
+    }
+  }
+
+  /** This rank's part of a gradient. */
+  #partOf(shard: Shard, sum: Sum, hasSharedNumbers: boolean): Float32Array | RowSums | null {
+    if (sum === null) return null;
+    const [begin, end] = shard.ranges[this.made.world.rank]!;
+    if (shard.isDealt) {
+      if (end === shard.length && ownerOf(shard) === this.made.world.rank) return sum;
+      // Where params share numbers, those of other ranks count their updates here too.
+      return hasSharedNumbers ? nothing : null;
+    }
+    if (!isFloat32(sum)) return sparsePart(sum, begin, end);
+    let view = this.#views.get(sum);
+    if (view === undefined) {
+      view = floatsOf(sum, begin, end);
+      this.#views.set(sum, view);
+    }
+    return view;
+  }
+
+  override addParamGroup(group: Parameters<O['addParamGroup']>[0]): void {
+    super.addParamGroup(group);
+    this.#views.clear();
+  }
+
+  /**
+   * Switches a ScheduleFree optimizer to evaluation mode: all params become the averaged weights. Every rank must call it.
+   *
+   * @throws (rejects) TypeError for a class without modes
+   */
+  async eval(): Promise<void> {
+    await this.#switchTo('eval');
+  }
+
+  /** Switches a ScheduleFree optimizer back to training mode. Every rank must call it. */
+  async train(): Promise<void> {
+    await this.#switchTo('train');
+  }
+
+  async #switchTo(mode: 'train' | 'eval'): Promise<void> {
+    const optimizer = this.made.optimizer as { readonly train?: unknown; readonly eval?: unknown };
+    if (typeof optimizer[mode] !== 'function')
+      throw typeError(who, mode, 'a class without modes', 'a ScheduleFree optimizer');
+    await this.exclusively(async () => {
+      (optimizer[mode] as () => void)();
+      await this.#owners.gather(
+        this.#params.map(({ shard: { whole, ranges } }) => ({ array: floatsOf(whole.data), ranges })),
+      );
+    });
+  }
+
+  // ---- Saving and loading ----
+
+  /**
+   * The whole state, in the form of the class, on rank 0; undefined elsewhere. Every rank must call it. The plain class loads
+   * it, and so does a {@link ShardedOptimizer} in a world of any size.
+   */
+  override async stateDict(): Promise<ReturnType<O['stateDict']> | undefined> {
+    return this.exclusively(async () => {
+      const { world, optimizer } = this.made;
+      const dict = optimizer.stateDict() as StateDict;
+      const states: (readonly [key: string | number, state: unknown])[] = [];
+      for (const { key, shard } of this.#params)
+        states.push([key, await this.#wholeOf(shard, dict.state[key] as Readonly<Record<string, unknown>>)]);
+      const whole = { ...dict, state: Object.fromEntries(states) };
+      return world.rank === 0 ? (whole as ReturnType<O['stateDict']>) : undefined;
+    });
+  }
+
+  protected override rankState(): Pick<RankPart, 'stateDict' | 'loadStateDict' | 'placeOf' | 'owned'> {
+    const { optimizer, world } = this.made;
+    const { rank } = world;
+    const shards = new Map(this.#params.map(({ key, shard }) => [String(key), shard]));
+    return {
+      stateDict: () => optimizer.stateDict(),
+      loadStateDict: (whole, options) => optimizer.loadStateDict(this.#partOfDict(whole), options),
+      placeOf: ([key], length) => {
+        const shard = shards.get(key as string)!;
+        if (!shard.isDealt) return { begin: shard.ranges[rank]![0], whole: shard.length };
+        return ownerOf(shard) === rank ? { begin: 0, whole: length } : undefined;
+      },
+      owned: this.#params.flatMap(({ key, shard }) => (shard.isDealt && ownerOf(shard) === rank ? [key] : [])),
+    };
+  }
+
+  /** The whole state of a param. */
+  async #wholeOf(shard: Shard, state: Readonly<Record<string, unknown>>): Promise<unknown> {
+    const { world } = this.made;
+    if (shard.isDealt) return fromOwner(world, state, ownerOf(shard));
+    const entries: [name: string, value: unknown][] = [];
+    for (const [name, value] of Object.entries(state)) {
+      if (!isFloat32(value)) {
+        entries.push([name, value]);
+        continue;
+      }
+      const array = new Float32Array(shard.length);
+      array.set(value, shard.ranges[world.rank]![0]);
+      entries.push([name, await world.allGather(array)]);
+    }
+    return Object.fromEntries(entries);
+  }
+
+  /**
+   * Loads a whole state, all or nothing: one of {@link stateDict} in a world of any size, or of the plain class. Every rank
+   * must call it.
+   *
+   * @param dict The state on rank 0. Other ranks may give undefined, or the same.
+   * @throws (rejects) RangeError, the same on every rank, where the states differ; and as the optimizer does
+   */
+  override async loadStateDict(
+    dict: Parameters<O['loadStateDict']>[0] | undefined,
+    options?: LoadOptions,
+  ): Promise<void> {
+    await this.exclusively(async () => {
+      const { world, optimizer } = this.made;
+      const whole = await agreeOnDict(`${who}.loadStateDict`, world, dict);
+      const before = optimizer.stateDict();
+      await together(
+        world,
+        () => optimizer.loadStateDict(this.#partOfDict(whole), options),
+        () => optimizer.loadStateDict(before),
+      );
+    });
+  }
+
+  /** This rank's part of a whole state. What has another form is left for the class to refuse. */
+  #partOfDict(dict: unknown): unknown {
+    const { state } = (dict ?? {}) as { readonly state?: Readonly<Record<string, unknown>> };
+    if (typeof state !== 'object' || state === null) return dict;
+    const parts: Record<string, unknown> = { ...state };
+    for (const { key, shard } of this.#params) {
+      const saved = Object.hasOwn(state, key) ? state[key] : undefined;
+      if (typeof saved !== 'object' || saved === null) continue;
+      const path = `state[${JSON.stringify(key)}]`;
+      const entries = Object.entries(saved).map(([name, value]) => [name, this.#partOfArray(shard, path, name, value)]);
+      parts[key] = Object.fromEntries(entries);
+    }
+    return { ...(dict as object), state: parts };
+  }
+
+  #partOfArray(shard: Shard, path: string, name: string, value: unknown): unknown {
+    if (!isFloat32(value)) return value;
+    const { rank } = this.made.world;
+    const [begin, end] = shard.ranges[rank]!;
+    if (shard.isDealt) return ownerOf(shard) === rank ? value : nothing;
+    const length = lengthOf(value);
+    if (length !== shard.length)
+      throw rangeError(`${who}.loadStateDict`, `${path}.${name}`, `length ${length}`, String(shard.length));
+    return floatsOf(value, begin, end);
+  }
+}
