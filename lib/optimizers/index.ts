@@ -25,6 +25,7 @@ import { NAdam, nadam } from './nadam.js';
 import { NovoGrad, novograd } from './novograd.js';
 import { OptimisticAdam, optimisticAdam } from './optimistic-adam.js';
 import { OptimisticGradientDescent, optimisticGradientDescent } from './optimistic-gradient-descent.js';
+import { PolyakSGD, polyakSgd } from './polyak-sgd.js';
 import { Prodigy, prodigy } from './prodigy.js';
 import { ProximalAdagrad, proximalAdagrad } from './proximal-adagrad.js';
 import { RAdam, radam } from './radam.js';
@@ -79,6 +80,7 @@ const table = [
   [NovoGrad, novograd],
   [Prodigy, prodigy],
   [Muon, muon],
+  [PolyakSGD, polyakSgd],
 ] as const;
 
 /** What all optimizer classes have in common: constructor, name and defaults. */
@@ -177,6 +179,7 @@ export { NAdam, type NAdamOptions } from './nadam.js';
 export { NovoGrad, type NovoGradOptions } from './novograd.js';
 export { OptimisticAdam, type OptimisticAdamOptions } from './optimistic-adam.js';
 export { OptimisticGradientDescent, type OptimisticGradientDescentOptions } from './optimistic-gradient-descent.js';
+export { PolyakSGD, type PolyakSGDOptions } from './polyak-sgd.js';
 export { Prodigy, type ProdigyOptions } from './prodigy.js';
 export { ProximalAdagrad, type ProximalAdagradOptions } from './proximal-adagrad.js';
 export { RAdam, type RAdamOptions } from './radam.js';
