@@ -11,6 +11,9 @@ import type { LossStepAsyncOptions, LossStepOptions, StepResult } from './steppe
  * @typeParam P The type of the params, which gives that of gradients and averages.
  */
 export abstract class LossOptimizer<D extends Declaration = Declaration, P = AnyParams> extends Optimizer<D, P> {
+  /** Steps need the loss. */
+  static readonly needsLoss: boolean = true;
+
   /**
    * As the step of every optimizer. It also needs the loss.
    *

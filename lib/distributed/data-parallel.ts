@@ -129,6 +129,7 @@ export class DataParallel<O extends AnyOptimizer<any, any, any> = AnyOptimizer> 
     options: DataParallelOptions = {},
   ): Promise<DataParallel<O>> {
     const base = innerOptimizer(who, optimizer);
+    checkTakesNoLoss(optimizer, base);
     if (typeof (world as World | undefined)?.allGatherObject !== 'function')
       throw typeError(who, 'world', show(world), 'a World', 'await init()');
     checkOptions(who, options, ['microBatches', 'bucketBytes', 'broadcast']);
@@ -349,6 +350,13 @@ Object.defineProperty(DataParallel.prototype, 'no_sync', {
   configurable: true,
   writable: true,
 });
+
+/** Refuses an optimizer that needs the loss, which is another one on each rank. @throws TypeError */
+function checkTakesNoLoss(optimizer: AnyOptimizer, base: Optimizer): void {
+  if (!Optimizer.internals(base).stepper.needsLoss) return;
+  const [[, name] = ['', '']] = classFacts(optimizer).slice(-1);
+  throw typeError(who, 'optimizer', `a ${name}`, 'one whose steps need no loss', 'each rank has a loss of its own');
+}
 
 /** The class, with the options of a Lookahead. */
 function classFacts(optimizer: AnyOptimizer): Facts {

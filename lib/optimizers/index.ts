@@ -20,6 +20,7 @@ import { LAMB, lamb } from './lamb.js';
 import { LARS, lars } from './lars.js';
 import { Lion, lion } from './lion.js';
 import { MADGRAD, madgrad } from './madgrad.js';
+import { Momo, MomoAdam, momo, momoAdam } from './momo.js';
 import { Muon, muon } from './muon.js';
 import { NAdam, nadam } from './nadam.js';
 import { NovoGrad, novograd } from './novograd.js';
@@ -81,6 +82,8 @@ const table = [
   [Prodigy, prodigy],
   [Muon, muon],
   [PolyakSGD, polyakSgd],
+  [Momo, momo],
+  [MomoAdam, momoAdam],
 ] as const;
 
 /** What all optimizer classes have in common: constructor, name and defaults. */
@@ -89,6 +92,8 @@ export interface OptimizerClass {
   new (params: AnyParams, options?: any): Optimizer;
   readonly optimizerName: string;
   readonly defaults: Readonly<Record<string, unknown>>;
+  /** True if steps need the loss: `step(grads, { loss })`. */
+  readonly needsLoss?: boolean;
 }
 
 /** Each class with its declaration, in table order. @internal */
@@ -174,6 +179,7 @@ export { LARS, type LARSOptions } from './lars.js';
 export { Lion, type LionOptions } from './lion.js';
 export { Lookahead, type LookaheadOptions, type LookaheadState } from './lookahead.js';
 export { MADGRAD, type MADGRADOptions } from './madgrad.js';
+export { Momo, MomoAdam, type MomoAdamOptions, type MomoOptions } from './momo.js';
 export { Muon, type MuonOptions } from './muon.js';
 export { NAdam, type NAdamOptions } from './nadam.js';
 export { NovoGrad, type NovoGradOptions } from './novograd.js';
