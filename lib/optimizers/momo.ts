@@ -9,7 +9,8 @@ const f = Math.fround;
 // The numbers of both classes: F and γ, and of a step the objective, the weights of the averages, the lower bound, and the
 // sums ⟨m, w⟩ and ⟨m, m/D⟩.
 const names = ['lossAvg', 'gamma', 'loss', 'decay', 'weight', 'lowerBound', 'product', 'square'] as const;
-type MomoNumbers = { readonly [K in keyof typeof names]: number };
+type NumbersOf<N extends readonly string[]> = { readonly [I in keyof N]: number };
+type MomoNumbers = NumbersOf<typeof names>;
 
 function decide([lossAvg, gamma, loss, decay, weight, lowerBound]: MomoNumbers, sums: readonly number[]): MomoNumbers {
   const [gradient, product, square] = sums as [number, number, number];

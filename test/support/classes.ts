@@ -2,18 +2,18 @@ import type { Declaration } from '../../lib/core/declaration.js';
 import { classes as ours, type OptimizerClass } from '../../lib/optimizers/index.js';
 import { classes as tensorflow } from '../../lib/tfjs/formulas/index.js';
 
-/** A loss for a step of a test that is not about the loss: another one each step. */
-export const lossAt = (step: number): number => 3 / step + Math.sin(step) / 8;
+/** What a step minimizes in a test that is not about the loss: the loss, or with `maximize` its negative. */
+const anyLoss = 0.7;
 
 type Steps = new (
   ...given: unknown[]
 ) => {
-  readonly stepCount: number;
+  readonly paramGroups: readonly { readonly maximize: boolean }[];
   step(grads: unknown, options?: object): unknown;
   stepAsync(grads: unknown, options?: object): Promise<unknown>;
 };
 
-/** A class with steps that take {@link lossAt} where a test gives no loss: most tests are about other things. */
+/** A class whose steps take {@link anyLoss} where a test gives no loss: most tests are about other things. */
 function withLoss(Class: OptimizerClass): OptimizerClass {
   const Filled = class extends (Class as unknown as Steps) {
     override step(grads: unknown, options?: object): unknown {
@@ -25,11 +25,14 @@ function withLoss(Class: OptimizerClass): OptimizerClass {
     }
 
     #filled(options: object | undefined): object | undefined {
-      if (options !== undefined && (typeof options !== 'object' || options === null || 'loss' in options)) return options;
-      if (Array.isArray(options)) return options;
+      const loss = this.paramGroups[0]?.maximize ? -anyLoss : anyLoss;
+      if (options === undefined) return { loss };
+      const isLeft = typeof options !== 'object' || options === null || Array.isArray(options) || 'loss' in options;
+      if (isLeft) return options;
+      // Descriptors, so that a getter is called by the step.
       return Object.create(Object.prototype, {
-        ...Object.getOwnPropertyDescriptors(options ?? {}),
-        loss: { value: lossAt(this.stepCount + 1), enumerable: true },
+        ...Object.getOwnPropertyDescriptors(options),
+        loss: { value: loss, enumerable: true },
       });
     }
   };

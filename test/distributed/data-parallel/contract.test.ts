@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import * as wrappers from '../../../lib/distributed/data-parallel.js';
 import type { World } from '../../../lib/distributed/world.js';
-import { Adam, Lookahead, SGD } from '../../../lib/index.js';
+import { Adam, Lookahead, Momo, PolyakSGD, SGD } from '../../../lib/index.js';
 import { f32 } from '../../support/arrays.js';
 import { errorsOn, onRanks, worldsOf } from '../../support/distributed/worlds.js';
 
@@ -293,4 +293,16 @@ test('it has the members of the optimizer', async () => {
   expect(String(optimizer)).toContain('DataParallel (\n  rank: 0\n  size: 1\n  optimizer: Adam (');
   optimizer.dispose();
   expect(() => adam.stepCount).toThrow('disposed');
+});
+
+test('an optimizer that needs the loss is refused, also in a Lookahead', async () => {
+  const messages = await onRanks(2, async (world) => {
+    const all = [new PolyakSGD(f32(1)), new Lookahead(new Momo(f32(1)))].map((optimizer) =>
+      DataParallel.create(optimizer, world).catch((error: unknown) => String(error)),
+    );
+    return Promise.all(all);
+  });
+  const refused = (name: string): string =>
+    `TypeError: DataParallel: optimizer: a ${name}, expected one whose steps need no loss (each rank has a loss of its own)`;
+  expect(messages).toEqual(alike(2, [refused('PolyakSGD'), refused('Momo')] as never));
 });

@@ -179,3 +179,13 @@ test('without gradients nothing but the decay moves: τ is 0', () => {
     expect(w).toEqual(Float32Array.of(0.5, 1));
   }
 });
+
+test('MomoAdam squares gradients whose square is beyond float32', () => {
+  const w = Float32Array.of(0, 0);
+  const optimizer = new MomoAdam({ w }, { lr: 1e-2 });
+  optimizer.step({ w: Float32Array.of(2e19, -3e19) }, { loss: 1e30 });
+  const { expAvgSq } = optimizer.stateDict().state['w'] as unknown as { expAvgSq: Float32Array };
+  for (const [i, g] of [2e19, 3e19].entries()) expect(expAvgSq[i]! / (1e-3 * g * g)).toBeCloseTo(1, 6);
+  expect(w[0]).toBeCloseTo(-1e-2, 8);
+  expect(w[1]).toBeCloseTo(1e-2, 8);
+});
