@@ -1,6 +1,16 @@
 import { bufferOf, byteOffsetOf, firstBadRow, floatsOf, isFloat32, lengthOf } from '../check/typed-array.js';
 import { ArrayBlock, type Block } from './block.js';
-import { Control, chunkLength, type Engine, Fault, Pass, type Plan, type Rows, Skip, type StepConstants } from './engine.js';
+import {
+  Control,
+  chunkLength,
+  type Engine,
+  Fault,
+  Pass,
+  type Plan,
+  type Rows,
+  Skip,
+  type StepConstants,
+} from './engine.js';
 import type { KernelDeclaration, Numbers } from './kernel.js';
 import { dot, referenceLinalg } from './reference-linalg.js';
 import { multiply, walkMatrix } from './reference-matmul.js';

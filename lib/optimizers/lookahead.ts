@@ -152,10 +152,7 @@ export class Lookahead<O extends AnyOptimizer<any, any, any> = AnyOptimizer> imp
    *
    * @throws (rejects) as the inner optimizer does
    */
-  async stepAsync(
-    grads: Parameters<O['step']>[0],
-    options?: Parameters<O['stepAsync']>[1],
-  ): Promise<StepResult> {
+  async stepAsync(grads: Parameters<O['step']>[0], options?: Parameters<O['stepAsync']>[1]): Promise<StepResult> {
     return this.#inner.stepAsync(grads, options);
   }
 

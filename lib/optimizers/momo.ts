@@ -19,7 +19,11 @@ function decide([lossAvg, gamma, loss, decay, weight, lowerBound]: MomoNumbers, 
 }
 
 /** τ: the rate at which the model of the loss reaches its lower bound, at most `limit`. `shrink` is 1 + η·λ. */
-function rateOf([lossAvg, gamma, , , , lowerBound, product, square]: MomoNumbers, limit: number, shrink: number): number {
+function rateOf(
+  [lossAvg, gamma, , , , lowerBound, product, square]: MomoNumbers,
+  limit: number,
+  shrink: number,
+): number {
   if (square === 0) return 0;
   const descent = shrink * (lossAvg - lowerBound - gamma) + product;
   const step = (descent < 0 ? 0 : descent) / square;
@@ -217,19 +221,7 @@ export const momoAdam = {
           const [lr, beta1, oneMinusBeta1, beta2, oneMinusBeta2, correction, eps, weightDecay, limit] = constants;
           const shrink = 1 + lr * weightDecay;
           const rate = rateOf(numbers, limit, shrink);
-          return [
-            lr,
-            beta1,
-            oneMinusBeta1,
-            beta2,
-            oneMinusBeta2,
-            correction,
-            eps,
-            weightDecay,
-            limit,
-            rate,
-            shrink,
-          ];
+          return [lr, beta1, oneMinusBeta1, beta2, oneMinusBeta2, correction, eps, weightDecay, limit, rate, shrink];
         },
       },
       reference:
@@ -295,10 +287,7 @@ type AdamResolved = ResolvedOf<typeof momoAdam>;
  * ```
  * @see Schaipp et al. 2024, Algorithm 3, https://arxiv.org/abs/2305.07583
  */
-export class MomoAdam<const P extends ParamsOf<typeof momoAdam> = AnyParams> extends LossOptimizer<
-  typeof momoAdam,
-  P
-> {
+export class MomoAdam<const P extends ParamsOf<typeof momoAdam> = AnyParams> extends LossOptimizer<typeof momoAdam, P> {
   static readonly optimizerName: string = momoAdam.name;
   static readonly defaults: DefaultsOf<typeof momoAdam> = defaultsOf(momoAdam);
 

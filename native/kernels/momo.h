@@ -10,7 +10,8 @@ struct MomoNumbers {
     product = sums[1];
     square = sums[2];
   }
-  /// The rate at which the model of the loss reaches its lower bound, at most `limit`. `shrink` is 1 + lr * weightDecay.
+  /// The rate at which the model of the loss reaches its lower bound, at most `limit`. `shrink` is 1 + lr *
+  /// weightDecay.
   double rate(double limit, double shrink) const {
     if (square == 0) return 0;
     const double descent = shrink * (lossAvg - lowerBound - gamma) + product;

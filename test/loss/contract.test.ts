@@ -3,9 +3,9 @@ import { describe, expect, test } from 'vitest';
 import {
   Adam,
   allocate,
-  type LossStepOptions,
   Lookahead,
   LossScale,
+  type LossStepOptions,
   lrRangeTest,
   Momo,
   MomoAdam,
@@ -46,9 +46,7 @@ describe.each(needy.map((Class: Any) => [Class.optimizerName as string, Class] a
   const seen = (optimizer: Any, w: Float32Array): unknown => structuredClone([optimizer.stateDict(), w]);
 
   const missing = (shown: string): TypeError =>
-    new TypeError(
-      `${name}: loss: ${shown}, expected a number: the loss at the params, as step(grads, { loss })`,
-    );
+    new TypeError(`${name}: loss: ${shown}, expected a number: the loss at the params, as step(grads, { loss })`);
   const infinite = (shown: string): RangeError =>
     new RangeError(`${name}: loss: ${shown}, expected a finite number (skipNonFinite skips such a step)`);
 
@@ -64,10 +62,7 @@ describe.each(needy.map((Class: Any) => [Class.optimizerName as string, Class] a
     [{ loss: Number.POSITIVE_INFINITY }, infinite('Infinity')],
     [{ loss: Number.NEGATIVE_INFINITY }, infinite('-Infinity')],
     [null, new TypeError(`${name}.step: options: null, expected an object with gradScale, loss`)],
-    [
-      { los: 1 },
-      new TypeError(`${name}.step: los: unknown option, expected loss (it has gradScale, loss)`),
-    ],
+    [{ los: 1 }, new TypeError(`${name}.step: los: unknown option, expected loss (it has gradScale, loss)`)],
   ])('%o is refused, and nothing changes', async (options, error) => {
     const w = allocate(2);
     w.set([1, -2]);
@@ -77,7 +72,9 @@ describe.each(needy.map((Class: Any) => [Class.optimizerName as string, Class] a
     const before = seen(optimizer, w);
     expect(() => optimizer.step({ w: g }, options)).toThrow(error);
     const promise = optimizer.stepAsync({ w: g }, options);
-    await expect(promise).rejects.toThrow(error.message.replace('.step: ', '.stepAsync: ').replace(/gradScale, loss/, 'gradScale, signal, loss'));
+    await expect(promise).rejects.toThrow(
+      error.message.replace('.step: ', '.stepAsync: ').replace(/gradScale, loss/, 'gradScale, signal, loss'),
+    );
     expect(seen(optimizer, w)).toEqual(before);
     expect(g).toEqual(of(1, 1));
   });
@@ -148,7 +145,9 @@ describe.each(needy.map((Class: Any) => [Class.optimizerName as string, Class] a
     const optimizer = new Class([{ params: a }, { params: b, maximize: true }]) as Any;
     const before = structuredClone([optimizer.stateDict(), a, b]);
     expect(() => optimizer.step([of(1), of(1)], { loss: 1 })).toThrow(
-      new RangeError(`${name}: paramGroups[1].maximize: true, expected false, as in paramGroups[0] (there is one loss)`),
+      new RangeError(
+        `${name}: paramGroups[1].maximize: true, expected false, as in paramGroups[0] (there is one loss)`,
+      ),
     );
     expect([optimizer.stateDict(), a, b]).toEqual(before);
   });
@@ -168,8 +167,7 @@ describe.each(needy.map((Class: Any) => [Class.optimizerName as string, Class] a
     const runs = [false, true].map((resumes) => {
       const [a, b] = [of(1, -2), of(0.5)];
       let optimizer = new Class({ a, b }) as Any;
-      const step = (): void =>
-        void optimizer.step({ a: gradient(a), b: gradient(b) }, { loss: square(a) + square(b) });
+      const step = (): void => void optimizer.step({ a: gradient(a), b: gradient(b) }, { loss: square(a) + square(b) });
       for (let s = 0; s < 3; s++) step();
       if (resumes) {
         const dict = JSON.parse(JSON.stringify({ ...optimizer.stateDict(), state: undefined }));

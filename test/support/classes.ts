@@ -1,5 +1,5 @@
 import type { Declaration } from '../../lib/core/declaration.js';
-import { classes as ours, type OptimizerClass } from '../../lib/optimizers/index.js';
+import { type OptimizerClass, classes as ours } from '../../lib/optimizers/index.js';
 import { classes as tensorflow } from '../../lib/tfjs/formulas/index.js';
 
 /** What a step minimizes in a test that is not about the loss: the loss, or with `maximize` its negative. */

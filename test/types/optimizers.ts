@@ -138,7 +138,10 @@ createOptimizer('sophia', { w }).step({ w }, { hessian: { w } });
 sophia.step({ w }, { hessian: {} });
 // @ts-expect-error only Sophia has it
 new Adam(w).step(w, { hessian: w });
-const polyak = new PolyakSGD({ w }, { lr: schedule, maxLr: schedule, fMin: schedule, variant: 'sps+', weightDecay: 0.1 });
+const polyak = new PolyakSGD(
+  { w },
+  { lr: schedule, maxLr: schedule, fMin: schedule, variant: 'sps+', weightDecay: 0.1 },
+);
 polyak.step({ w }, { loss: 1, gradScale: 0.5 });
 polyak.stepAsync({ w }, { loss: 1, signal: new AbortController().signal });
 same<typeof polyak.stepSize, number>(true);

@@ -23,7 +23,10 @@ import { type Binding, Variables } from './variables.js';
 import { int32Halves, type NamedTensor, type Restored, readWeights, Weights } from './weights.js';
 
 /** An optimizer class of schuss: `Adam`, `SGD`, …. */
-export type OptimizerClass = (new (params: never, options: never) => Optimizer) & { readonly optimizerName: string; readonly needsLoss?: boolean };
+export type OptimizerClass = (new (
+  params: never,
+  options: never,
+) => Optimizer) & { readonly optimizerName: string; readonly needsLoss?: boolean };
 
 /** The options that {@link wrap} takes for a class: all of the class's options except `zeroGrads`. */
 export type WrapOptions<C extends OptimizerClass> = Omit<NonNullable<ConstructorParameters<C>[1]>, 'zeroGrads'>;
@@ -167,10 +170,7 @@ export class WrappedOptimizer<C extends OptimizerClass = OptimizerClass> extends
    * @throws TypeError for an unknown name, a wrong type or a missing loss, RangeError for a wrong shape; nothing has changed
    *   then
    */
-  override applyGradients(
-    gradients: NamedTensorMap | NamedTensor[],
-    options?: { readonly loss: number },
-  ): StepResult {
+  override applyGradients(gradients: NamedTensorMap | NamedTensor[], options?: { readonly loss: number }): StepResult {
     this.#checkAlive();
     if (this.#class.needsLoss && typeof options?.loss !== 'number')
       throw typeError(

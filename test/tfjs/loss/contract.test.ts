@@ -68,7 +68,9 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
   });
 
   test('a model of tfjs-layers trains', async () => {
-    const model = layers.sequential({ layers: [layers.layers.dense({ units: 1, inputShape: [2], kernelInitializer: 'zeros' })] });
+    const model = layers.sequential({
+      layers: [layers.layers.dense({ units: 1, inputShape: [2], kernelInitializer: 'zeros' })],
+    });
     model.compile({ optimizer: wrap(MomoAdam, { lr: 0.1 }), loss: 'meanSquaredError' });
     const { history } = await model.fit(tf.ones([8, 2]), tf.ones([8, 1]), { epochs: 30, verbose: 0 });
     expect(history['loss']?.[0]).toBe(1);
