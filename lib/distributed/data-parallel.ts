@@ -40,6 +40,8 @@ export interface DataParallelOptions {
 export interface MicroBatchOptions {
   /** The number of examples, where the gradient is a mean over them. [0, ∞), default 1. Gradients of weight 0 add nothing. */
   readonly weight?: number | undefined;
+  /** For an optimizer that needs it, and only for one: the loss of the micro-batch, where the gradient is that of a mean. */
+  readonly loss?: number | undefined;
 }
 
 /** Options of {@link DataParallel.step}. */
@@ -52,7 +54,7 @@ export interface DataParallelStepOptions extends MicroBatchOptions {
 export interface DataParallelResult extends StepResult {
   /** True if every weight was 0: no rank has examples left. Then nothing has changed. */
   readonly finished?: true;
-  /** Of a skipped step: the ranks whose own gradients are not finite. None, if only their sum is not. */
+  /** Of a skipped step: the ranks whose own gradients or loss are not finite. None, if only their sum is not. */
   readonly nonFiniteRanks?: readonly number[];
 }
 
@@ -61,6 +63,7 @@ export interface DataParallelResult extends StepResult {
  *
  * ```
  * g ← Σ weight·g · gradScale / Σ weight,   over all ranks and micro-batches
+ * loss ← Σ weight·loss / Σ weight,         for an optimizer that needs it, in float64
  * ```
  * The products are in float32, and the sums in the order of {@link World}. So clipping, `skipNonFinite` and `gradNorm` see
  * the global gradient, and every rank takes the same step.
@@ -129,7 +132,6 @@ export class DataParallel<O extends AnyOptimizer<any, any, any> = AnyOptimizer> 
     options: DataParallelOptions = {},
   ): Promise<DataParallel<O>> {
     const base = innerOptimizer(who, optimizer);
-    checkTakesNoLoss(optimizer, base);
     if (typeof (world as World | undefined)?.allGatherObject !== 'function')
       throw typeError(who, 'world', show(world), 'a World', 'await init()');
     checkOptions(who, options, ['microBatches', 'bucketBytes', 'broadcast']);
@@ -217,14 +219,14 @@ export class DataParallel<O extends AnyOptimizer<any, any, any> = AnyOptimizer> 
    * Adds a micro-batch to the next step, without communication. The gradients are copied.
    *
    * @param grads As for the optimizer's `step`.
-   * @param options `weight` (1, [0, ∞)): {@link MicroBatchOptions}
+   * @param options `weight` (1, [0, ∞)), `loss`: {@link MicroBatchOptions}
    * @throws TypeError, RangeError for gradients that do not fit, a weight out of range, or more micro-batches than
    *   `microBatches / size`. Nothing is added then.
    */
   accumulate(grads: Parameters<O['step']>[0], options: MicroBatchOptions = {}): void {
     this.#checkNotPending();
-    checkOptions(who, options, ['weight']);
-    this.#add(grads, options.weight);
+    checkOptions(who, options, this.#known(['weight']));
+    this.#add(grads, options);
   }
 
   /**
@@ -232,7 +234,7 @@ export class DataParallel<O extends AnyOptimizer<any, any, any> = AnyOptimizer> 
    *
    * @param grads The gradients of the last micro-batch, as for the optimizer's `step`. They are copied. `null`, for a rank
    *   that has no examples left, adds nothing.
-   * @param options `weight` (1, [0, ∞)), `gradScale` (1): {@link DataParallelStepOptions}
+   * @param options `weight` (1, [0, ∞)), `gradScale` (1), `loss`: {@link DataParallelStepOptions}
    * @returns Whether the step was applied, and the norm of the global gradient if it was measured. `finished` if every weight
    *   was 0.
    * @throws (rejects) TypeError, RangeError as {@link accumulate}; RangeError, the same on every rank, where options,
@@ -244,11 +246,11 @@ export class DataParallel<O extends AnyOptimizer<any, any, any> = AnyOptimizer> 
     options: DataParallelStepOptions = {},
   ): Promise<DataParallelResult> {
     this.#checkNotPending();
-    checkOptions(who, options, ['weight', 'gradScale']);
-    const { weight, gradScale = 1 } = options as DataParallelStepOptions;
+    checkOptions(who, options, this.#known(['weight', 'gradScale']));
+    const { weight, gradScale = 1, loss } = options as DataParallelStepOptions;
     checkFloat(who, 'gradScale', gradScale);
     const facts = optionFacts(this.#base);
-    if (grads !== null) this.#add(grads, weight);
+    if (grads !== null) this.#add(grads, { weight, loss });
     this.#isPending = true;
     try {
       return await this.#step(gradScale, facts);
@@ -264,7 +266,10 @@ export class DataParallel<O extends AnyOptimizer<any, any, any> = AnyOptimizer> 
     const sums = await exchange(who, this.#world, this.#local, { gradScale, stepCount, options, maySkip });
     if (sums.weight === 0) return { applied: false, finished: true };
     const grads = this.#structure.assemble(sums.grads as Float32Array[]);
-    const result = this.#optimizer.step(grads as Parameters<O['step']>[0], { gradScale: gradScale / sums.weight });
+    const result = this.#optimizer.step(grads as Parameters<O['step']>[0], {
+      gradScale: gradScale / sums.weight,
+      ...(this.#needsLoss ? { loss: sums.loss / sums.weight } : {}),
+    });
     return result.applied ? result : { ...result, nonFiniteRanks: sums.nonFiniteRanks };
   }
 
@@ -319,8 +324,20 @@ export class DataParallel<O extends AnyOptimizer<any, any, any> = AnyOptimizer> 
     this.#local = new LocalGradients(who, this.#structure, params, this.#bucketBytes);
   }
 
-  #add(grads: unknown, weight: unknown = 1): void {
+  get #needsLoss(): boolean {
+    return Optimizer.internals(this.#base).stepper.needsLoss;
+  }
+
+  /** The options that a call knows. */
+  #known(names: readonly string[]): readonly string[] {
+    return this.#needsLoss ? [...names, 'loss'] : names;
+  }
+
+  #add(grads: unknown, { weight = 1, loss }: { readonly weight?: unknown; readonly loss?: unknown }): void {
     const checked = checkFloat(who, 'weight', weight, '[0, inf)');
+    // Whether it is finite is for the mean over all ranks to say, so that all of them get the same error.
+    if (this.#needsLoss && typeof loss !== 'number')
+      throw typeError(who, 'loss', show(loss), 'a number: the loss of the micro-batch, whose gradient is grads');
     if (this.#local.sum.count >= this.#most)
       throw rangeError(
         who,
@@ -328,7 +345,7 @@ export class DataParallel<O extends AnyOptimizer<any, any, any> = AnyOptimizer> 
         `micro-batch ${this.#most + 1} of a step`,
         `at most ${this.#most} a rank, as microBatches says`,
       );
-    this.#local.add(grads, checked);
+    this.#local.add(grads, checked, this.#needsLoss ? (loss as number) : 0);
   }
 
   async #checkDict(method: string, dict: unknown): Promise<void> {
@@ -350,13 +367,6 @@ Object.defineProperty(DataParallel.prototype, 'no_sync', {
   configurable: true,
   writable: true,
 });
-
-/** Refuses an optimizer that needs the loss, which is another one on each rank. @throws TypeError */
-function checkTakesNoLoss(optimizer: AnyOptimizer, base: Optimizer): void {
-  if (!Optimizer.internals(base).stepper.needsLoss) return;
-  const [[, name] = ['', '']] = classFacts(optimizer).slice(-1);
-  throw typeError(who, 'optimizer', `a ${name}`, 'one whose steps need no loss', 'each rank has a loss of its own');
-}
 
 /** The class, with the options of a Lookahead. */
 function classFacts(optimizer: AnyOptimizer): Facts {
