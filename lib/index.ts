@@ -9,7 +9,13 @@ export type { Arrays, Grad, Grads, GroupOf, Param, Params, ParamTree, SparseGrad
 export type { ArraysOf, GradsOf } from './core/params-of.js';
 export type { Schedule } from './core/schedule.js';
 export type { GroupState, LoadOptions, ParamStateDict as ParamState, StateDict } from './core/state-dict.js';
-export type { StepAsyncOptions, StepOptions, StepResult } from './core/stepper.js';
+export type {
+  LossStepAsyncOptions,
+  LossStepOptions,
+  StepAsyncOptions,
+  StepOptions,
+  StepResult,
+} from './core/stepper.js';
 export { allocate, type Backend, backend, setThreads } from './engine/backend.js';
 export type { Isa } from './engine/engine.js';
 export * from './ensembles/index.js';

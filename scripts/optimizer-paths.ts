@@ -31,7 +31,9 @@ function walk(Class: OptimizerClass, given: Readonly<Record<string, unknown>>): 
     const [x, y] = w as unknown as [number, number];
     g[0] = -2 * (1 - x) - 400 * x * (y - x * x);
     g[1] = 200 * (y - x * x);
-    optimizer.step(g);
+    const loss = rosenbrock(x, y);
+    if (Class.needsLoss && !Number.isFinite(loss)) break;
+    optimizer.step(g, Class.needsLoss ? ({ loss } as object) : undefined);
     points.push([w[0]!, w[1]!]);
   }
   optimizer.dispose();

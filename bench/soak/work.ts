@@ -67,7 +67,8 @@ export function startSoak(seed: number): Soak {
         const w = random() < 0.5 ? allocate(length) : new Float32Array(length);
         const options = { lr: 1e-3, ...(random() < 0.5 ? { ema: 0.9 } : {}) } as never;
         const optimizer = createOptimizer(name as 'sgd', w, options);
-        optimizer.step(new Float32Array(length).fill(0.1));
+        const given = optimizers[name]?.needsLoss ? { loss: 1 } : {};
+        optimizer.step(new Float32Array(length).fill(0.1), given as object);
         if (random() < 0.5) optimizer.dispose();
       }
     },

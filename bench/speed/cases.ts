@@ -1,4 +1,4 @@
-import { type OptimizerClass, optimizers } from '../common/schuss.js';
+import { type Optimizer, type OptimizerClass, optimizers } from '../common/schuss.js';
 
 /** A class with options, as the library's own classes are measured. */
 export interface Case {
@@ -25,11 +25,16 @@ export function casesOf(classes: readonly string[]): Case[] {
   });
 }
 
+/** A step of any class. Those that need the loss get one. */
+export function stepOf({ needsLoss }: OptimizerClass, optimizer: Optimizer, grad: Float32Array): unknown {
+  return optimizer.step(grad, needsLoss ? ({ loss: 1 } as object) : undefined);
+}
+
 /** How many arrays of the params' size an optimizer keeps, counted after a step on a small param. */
 export function statesOf({ Class, options }: Case): number {
   const n = 4096;
   const optimizer = new Class({ data: new Float32Array(n), shape: [64, 64] }, options);
-  optimizer.step(new Float32Array(n).fill(0.1));
+  stepOf(Class, optimizer, new Float32Array(n).fill(0.1));
   const [state] = Object.values(optimizer.stateDict().state);
   optimizer.dispose();
   const elements = Object.values(state ?? {}).reduce<number>(

@@ -1,6 +1,6 @@
 import { setThreads } from '../common/schuss.js';
 import { alternate, type Contender, secondsOf, stepping } from './alternate.js';
-import { type Case, casesOf, statesOf } from './cases.js';
+import { type Case, casesOf, statesOf, stepOf } from './cases.js';
 import type { Context } from './context.js';
 import { bytesPerParam, Limit } from './limit.js';
 import type { ClassRow, Results } from './results.js';
@@ -42,7 +42,7 @@ async function oneCase(item: Case, memory: Memory, settings: Context['settings']
     const bound = limit?.contender(states, threads, `limit ${threads}`);
     const ours = stepping(
       `schuss ${threads}`,
-      () => optimizer.step(grad),
+      () => stepOf(item.Class, optimizer, grad),
       () => setThreads(threads),
     );
     return bound === undefined ? [ours] : [ours, bound];

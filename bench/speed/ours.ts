@@ -1,6 +1,6 @@
 import { type Optimizer, setThreads } from '../common/schuss.js';
 import { type Contender, stepping } from './alternate.js';
-import type { Case } from './cases.js';
+import { type Case, stepOf } from './cases.js';
 import { fillGrads, fillStart, methods, type Task, tensorsOf } from './task.js';
 
 /** schuss on a task, with params and gradients of its own, as every peer has. */
@@ -27,5 +27,5 @@ export function oursOn(task: Task): Contender & { readonly params: readonly Floa
 export function stepOnOneParam({ Class, options }: Case, n: number): () => unknown {
   const optimizer = new Class(fillStart(new Float32Array(n)), options);
   const grads = fillGrads(new Float32Array(n));
-  return () => optimizer.step(grads);
+  return () => stepOf(Class, optimizer, grads);
 }

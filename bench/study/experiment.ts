@@ -28,7 +28,7 @@ import type {
   TrainJob,
   TrainResult,
 } from './job.js';
-import { methods, newOptimizer } from './methods.js';
+import { methods, newOptimizer, stepOf } from './methods.js';
 import { crossEntropy, externalLoss, Network } from './network.js';
 import { Random } from './random.js';
 import { batchOf, distillation, emaDecay, stepsOf, stepsPerEpoch } from './settings.js';
@@ -98,7 +98,7 @@ function train(job: TrainJob, context: Context): TrainResult {
       network.params.forEach((param, i) => {
         before[i]!.set(param);
       });
-      optimizer.step(gradients);
+      stepOf(job.method, optimizer, gradients, loss);
       losses.push(loss);
       lrs.push(schedule(step + 1));
       updates.push(rootMeanSquareChange(before, network.params));
@@ -133,7 +133,7 @@ function rangeTest(job: RangeJob, context: Context): RangeResult {
         inputs,
         crossEntropy(context.tf, labelsOf(context.data.train, rows)),
       );
-      optimizer.step(gradients);
+      stepOf(job.method, optimizer, gradients, loss);
       context.onSteps?.(1);
       return loss;
     },

@@ -65,6 +65,9 @@ const named: { readonly [M in Named]?: readonly [Hue, keyof typeof dashes] } = {
   muon: ['vermilion', 'long'],
   prodigy: ['vermilion', 'dashDots'],
   cocob: ['black', 'dashed'],
+  polyaksgd: ['green', 'dashDots'],
+  momo: ['cyan', 'dashDots'],
+  momoadam: ['amber', 'dashDots'],
   sfo: ['purple', 'solid'],
   lbfgs: ['pink', 'solid'],
 };

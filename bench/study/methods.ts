@@ -1,4 +1,11 @@
-import { createOptimizer, type Optimizer, optimizers, type Param, type Schedule } from '../common/schuss.js';
+import {
+  createOptimizer,
+  type Optimizer,
+  type OptimizerClass,
+  optimizers,
+  type Param,
+  type Schedule,
+} from '../common/schuss.js';
 import type { Method, Settings } from './job.js';
 
 /** An optimizer of the study: a class of the library, or a variant of one. */
@@ -90,7 +97,7 @@ const named: readonly Family[] = [
     id: 'rate-free',
     title: 'No learning rate to choose',
     about: 'They find the size of a step themselves. Their lr is a factor on it, 1 by default.',
-    methods: ['prodigy', 'cocob'],
+    methods: ['prodigy', 'cocob', 'polyaksgd', 'momo', 'momoadam'],
   },
 ];
 const unnamed = (Object.keys(optimizers) as Method[]).filter(
@@ -130,4 +137,10 @@ function shortened(lr: number): number {
 export function newOptimizer(method: Method, params: Param[], lr: number | Schedule, settings: Settings): Optimizer {
   const { key, options } = methods[method];
   return createOptimizer(key, params, { ...options?.(settings), lr });
+}
+
+/** A step of any method. Those that need the loss get it. */
+export function stepOf(method: Method, optimizer: Optimizer, gradients: Float32Array[], loss: number): void {
+  const { needsLoss } = optimizers[methods[method].key] as OptimizerClass;
+  optimizer.step(gradients, needsLoss ? ({ loss } as object) : undefined);
 }

@@ -53,6 +53,8 @@ export interface Declaration {
    * all params of the scope. By default each param has its own.
    */
   readonly scope?: Scope | ((options: Readonly<Record<string, unknown>>) => Scope);
+  /** Whether each step needs the loss: a number that `inputs` receives. */
+  readonly needsLoss?: true;
   /**
    * For a class that updates some params by another method: the method of each kernel, as `methodOf` and `toString` name
    * it.
@@ -73,7 +75,7 @@ export type PlainOptions = Readonly<Record<string, unknown>>;
 export interface Formula {
   constants(options: PlainOptions, t: number, scalars: Numbers, kernel: string): Numbers;
   scalarsAfter(options: PlainOptions, t: number, scalars: readonly number[]): readonly number[];
-  inputs(groups: readonly PlainOptions[], t: number, scalars: readonly number[]): readonly number[];
+  inputs(groups: readonly PlainOptions[], t: number, scalars: readonly number[], loss: number): readonly number[];
   kernel(options: PlainOptions, shape: Shape, has: (state: string) => boolean): string;
   initial(name: string, options: PlainOptions, t: number): number;
   conflict(options: PlainOptions): readonly [argument: string, given: string, expected: string] | undefined;

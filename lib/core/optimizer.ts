@@ -109,7 +109,7 @@ export abstract class Optimizer<D extends Declaration = Declaration, P = AnyPara
   }
 
   /** For kernels with numbers: those of a scope that follow the scalars. `groups` are the options of its groups. */
-  protected inputs(_groups: readonly ResolvedOf<D>[], _t: number, _scalars: readonly number[]): readonly number[] {
+  protected inputs(_groups: readonly ResolvedOf<D>[], _t: number, _scalars: Numbers, _loss: number): Numbers {
     return [];
   }
 
@@ -449,7 +449,7 @@ export abstract class Optimizer<D extends Declaration = Declaration, P = AnyPara
     type Options = ResolvedOf<D>;
     return {
       constants: (options, t, scalars, kernel) => this.constants(options as Options, t, scalars, kernel),
-      inputs: (groups, t, scalars) => this.inputs(groups as readonly Options[], t, scalars),
+      inputs: (groups, t, scalars, loss) => this.inputs(groups as readonly Options[], t, scalars, loss),
       scalarsAfter: (options, t, scalars) => this.scalarsAfter(options as Options, t, scalars),
       kernel: (options, shape, has) => this.kernel(options as Options, shape, has),
       initial: (name, options, t) => this.initial(name, options as Options, t),

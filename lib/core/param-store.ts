@@ -301,11 +301,12 @@ export class ParamStore {
    * Writes the constants rows of a step: one for each run of params in a group that share t, scalars and kernel. Params that
    * have no gradient in this step are marked in `rowOf` and skipped.
    * @param next The number of the step.
+   * @param loss NaN in a class that takes none.
    */
-  writeConstants(next: number): void {
+  writeConstants(next: number, loss: number): void {
     const { groups, params } = this;
     const { rowOf } = this.stepConstants;
-    this.#scopes.write(next);
+    this.#scopes.write(next, loss);
     let row = -1;
     for (let g = 0; g < groups.length; g++) {
       const group = groups[g]!;

@@ -55,8 +55,9 @@ export class Scopes {
   /**
    * Writes the numbers of the step, for each scope that takes part.
    * @param next The number of the step.
+   * @param loss NaN in a class that takes none.
    */
-  write(next: number): void {
+  write(next: number, loss: number): void {
     if (this.#constants.numberCount === 0) return;
     const { rowOf, scopeOf, numbers } = this.#constants;
     this.#active.length = 0;
@@ -72,7 +73,7 @@ export class Scopes {
         this.#active.push([first, end]);
         const { scalars } = this.#params[first]!;
         const options = scope === 'optimizer' ? this.#all : this.#alone[g]!;
-        const inputs = this.#formula.inputs(options, this.timeOf(group, this.#params[i]!, next), scalars);
+        const inputs = this.#formula.inputs(options, this.timeOf(group, this.#params[i]!, next), scalars, loss);
         if (this.#kept > 0) numbers[first]!.set(scalars);
         numbers[first]!.set(inputs, this.#kept);
       }

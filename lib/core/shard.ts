@@ -57,6 +57,8 @@ export const measured: unique symbol = Symbol('measured');
 
 /** What was measured of the gradients of all parts. */
 export interface Measured {
+  /** The mean loss over all parts; NaN in a class that takes none. */
+  readonly loss: number;
   /** The factor of every gradient, clipping included. */
   readonly factor: number;
   readonly applied: boolean;

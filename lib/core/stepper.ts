@@ -1,8 +1,8 @@
-import { rangeError, typeError } from '../check/errors.js';
+import { rangeError, show, typeError } from '../check/errors.js';
 import { checkFloat, checkOptions } from '../check/options.js';
 import { floatsOf, isFloat32 } from '../check/typed-array.js';
 import type { Block } from '../engine/block.js';
-import { Control, Fault } from '../engine/engine.js';
+import { Control, Fault, Skip } from '../engine/engine.js';
 import { isPinned, notPinned } from '../engine/memory.js';
 import type { Declaration, Formula } from './declaration.js';
 import { Gradients } from './gradients.js';
@@ -26,19 +26,39 @@ export interface StepAsyncOptions extends StepOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Options of a step of a class that needs the loss. */
+export interface LossStepOptions extends StepOptions {
+  /**
+   * The loss at the params: the number whose gradient the step takes, after `gradScale`. With `skipNonFinite`, NaN or an
+   * infinite loss skips the step.
+   */
+  readonly loss: number;
+}
+
+/** Options of a step on another thread of a class that needs the loss. */
+export interface LossStepAsyncOptions extends StepAsyncOptions, LossStepOptions {}
+
 /**
  * Key of a step option that only the library sets, instead of `gradScale`: a factor of every gradient, which may be
  * infinite. The step is skipped if a gradient is not finite then, whatever `skipNonFinite` says.
  */
 export const unscale: unique symbol = Symbol('unscale');
 
-/** A factor of every gradient, and whether the step requires finite products. */
-interface GradScale {
-  readonly factor: number;
+/** What a step takes beside its gradients. */
+interface Inputs {
+  /** A factor of every gradient. */
+  readonly gradScale: number;
+  /** Whether the step requires finite products. */
   readonly mustBeFinite: boolean;
+  /** NaN in a class that takes none. */
+  readonly loss: number;
 }
 
-const unscaled: GradScale = { factor: 1, mustBeFinite: false };
+const noInputs: Inputs = { gradScale: 1, mustBeFinite: false, loss: Number.NaN };
+
+/** The options of each method, and those of a class that needs the loss. */
+const optionNames = { step: ['gradScale'], stepAsync: ['gradScale', 'signal'] };
+const lossOptionNames = { step: ['gradScale', 'loss'], stepAsync: ['gradScale', 'signal', 'loss'] };
 
 /** The result of a step. */
 export interface StepResult {
@@ -75,6 +95,8 @@ export class Stepper {
   readonly preHooks = new Hooks<unknown>();
   readonly postHooks = new Hooks<StepResult>();
   readonly #name: string;
+  /** Whether each step needs the loss. */
+  readonly needsLoss: boolean;
   readonly #store: ParamStore;
   readonly #global: Settings;
   readonly #start: Formula['start'];
@@ -94,6 +116,7 @@ export class Stepper {
 
   constructor(declaration: Declaration, store: ParamStore, global: Settings, start: Formula['start']) {
     this.#name = declaration.name;
+    this.needsLoss = declaration.needsLoss === true;
     this.#store = store;
     this.#global = global;
     this.#start = start;
@@ -115,10 +138,10 @@ export class Stepper {
     this.#isBusy = true;
     try {
       // User code runs first, so that it cannot change what was checked.
-      const gradScale = options === undefined ? unscaled : this.#gradScaleOf('step', options, ['gradScale']);
+      const inputs = options === undefined && !this.needsLoss ? noInputs : this.#inputsOf('step', options);
       this.#resolve();
       this.#gradients.read(grads, this.#grads);
-      this.#prepare(this.#grads, gradScale);
+      this.#prepare(this.#grads, inputs);
       this.#store.plan.step();
       return this.#finish(this.#grads);
     } finally {
@@ -143,13 +166,13 @@ export class Stepper {
    * Begins a step of a part of the params, whose gradients were measured with all others. Returns what ends it, after the
    * plan has run. The plan does not run if the step is not applied.
    */
-  beginPart(grads: unknown, { factor, applied, gradNorm }: Measured): () => StepResult {
+  beginPart(grads: unknown, { factor, applied, gradNorm, loss }: Measured): () => StepResult {
     this.checkNotBusy();
     this.checkNoPendingStep();
     this.#whileBusy(() => {
       this.#resolve();
       this.#gradients.read(grads, this.#grads);
-      if (applied) this.#prepare(this.#grads, { factor, mustBeFinite: false }, true);
+      if (applied) this.#prepare(this.#grads, { gradScale: factor, mustBeFinite: false, loss }, true);
     });
     return () => {
       if (applied) this.#whileBusy(() => this.#finish(this.#grads));
@@ -163,12 +186,12 @@ export class Stepper {
   stepAsync(grads: unknown, options?: StepAsyncOptions): Promise<StepResult> {
     return new Promise((resolve, reject) => {
       this.checkNotBusy();
-      const { gradScale, signal, read } = this.exclusively(() => this.#readAhead(grads, options));
+      const { inputs, signal, read } = this.exclusively(() => this.#readAhead(grads, options));
       const start = (done: () => void): void => {
         this.#runHooks(this.preHooks, grads);
         this.exclusively(() => {
           this.#resolve();
-          this.#prepare(read, gradScale);
+          this.#prepare(read, inputs);
         });
         this.#store.plan.stepAsync(() => {
           // Settles before `done`, which may reject the next step at once: promises settle in order.
@@ -200,12 +223,12 @@ export class Stepper {
   #readAhead(
     grads: unknown,
     options: StepAsyncOptions | undefined,
-  ): { gradScale: GradScale; signal: AbortSignal | undefined; read: readonly ReadGrad[] } {
-    let gradScale = unscaled;
+  ): { inputs: Inputs; signal: AbortSignal | undefined; read: readonly ReadGrad[] } {
+    let inputs = noInputs;
     let signal: AbortSignal | undefined;
-    if (options !== undefined) {
-      gradScale = this.#gradScaleOf('stepAsync', options, ['gradScale', 'signal']);
-      const given: unknown = options.signal;
+    if (options !== undefined || this.needsLoss) {
+      inputs = this.#inputsOf('stepAsync', options);
+      const given: unknown = options?.signal;
       if (given !== undefined) signal = checkSignal(`${this.#name}.stepAsync`, given);
     }
     const read: ReadGrad[] = [];
@@ -216,15 +239,35 @@ export class Stepper {
     for (const { path, data } of params) if (!isPinned(engine, data)) throw notPinned(this.#name, path, data);
     checkSettled(this.#name, extents, this.#queue.params);
     if (signal !== undefined) checkNotAborted(signal);
-    return { gradScale, signal, read };
+    return { inputs, signal, read };
   }
 
-  #gradScaleOf(method: string, options: StepOptions & { [unscale]?: number }, known: readonly string[]): GradScale {
+  /** Reads and checks the options of a step. */
+  #inputsOf(
+    method: 'step' | 'stepAsync',
+    options: (StepOptions & { [unscale]?: number; loss?: unknown }) | undefined,
+  ): Inputs {
+    if (options === undefined) throw this.#noLoss(options);
     const own = options?.[unscale];
-    checkOptions(`${this.#name}.${method}`, options, known);
-    if (own !== undefined) return { factor: own, mustBeFinite: true };
-    const given: unknown = options.gradScale;
-    return given === undefined ? unscaled : { factor: checkFloat(this.#name, 'gradScale', given), mustBeFinite: false };
+    checkOptions(`${this.#name}.${method}`, options, (this.needsLoss ? lossOptionNames : optionNames)[method]);
+    const mustBeFinite = own !== undefined;
+    const loss = this.needsLoss ? this.checkLoss(options['loss'], mustBeFinite) : Number.NaN;
+    if (mustBeFinite) return { gradScale: own, mustBeFinite, loss };
+    const given: unknown = options['gradScale'];
+    const gradScale = given === undefined ? 1 : checkFloat(this.#name, 'gradScale', given);
+    return { gradScale, mustBeFinite, loss };
+  }
+
+  /** Returns the loss, which may be non-finite only if the step is skipped then. @throws TypeError, RangeError */
+  checkLoss(loss: unknown, mustBeFinite = false): number {
+    if (typeof loss !== 'number') throw this.#noLoss(loss);
+    if (!Number.isFinite(loss) && !mustBeFinite && this.#global.set['skipNonFinite'] !== true)
+      throw rangeError(this.#name, 'loss', show(loss), 'a finite number', 'skipNonFinite skips such a step');
+    return loss;
+  }
+
+  #noLoss(given: unknown): TypeError {
+    return typeError(this.#name, 'loss', show(given), 'a number: the loss at the params, as step(grads, { loss })');
   }
 
   /** Evaluates the schedules at the next step. */
@@ -241,7 +284,7 @@ export class Stepper {
    * Checks all memory that the step touches, then writes the control block and the constants rows.
    * @param isMeasured Whether the norm is known, and the factor includes clipping.
    */
-  #prepare(grads: readonly ReadGrad[], { factor, mustBeFinite }: GradScale, isMeasured = false): void {
+  #prepare(grads: readonly ReadGrad[], { gradScale, mustBeFinite, loss }: Inputs, isMeasured = false): void {
     const store = this.#store;
     const { control, rowOf } = store.stepConstants;
     const {
@@ -260,14 +303,15 @@ export class Stepper {
     const skipNonFinite = mustBeFinite || (isSet && !isMeasured);
     this.#gradients.register(grads, store.plan, rowOf, zeroGrads);
     checkSettled(this.#name, store.extents, this.#queue.params);
-    control[Control.gradScale] = factor;
+    control[Control.gradScale] = gradScale;
     const needsNorm = !isMeasured && (clipNorm !== undefined || skipNonFinite || gradNorm);
     control[Control.maxNorm] = isMeasured ? Number.POSITIVE_INFINITY : (clipNorm ?? Number.POSITIVE_INFINITY);
     control[Control.measureNorm] = needsNorm ? 1 : 0;
-    control[Control.skipNonFinite] = skipNonFinite ? 1 : 0;
+    const isLost = this.needsLoss && !Number.isFinite(loss);
+    control[Control.skipNonFinite] = isLost ? Skip.always : skipNonFinite ? Skip.nonFinite : Skip.never;
     control[Control.zeroGrads] = zeroGrads ? 1 : 0;
     control[Control.flushDenormals] = flushDenormals ? 1 : 0;
-    store.writeConstants(this.stepCount + 1);
+    store.writeConstants(this.stepCount + 1, loss);
     this.#startParams(grads, skipNonFinite);
   }
 

@@ -24,6 +24,7 @@ const who = 'DataParallel';
  *
  * ```
  * g ← Σ weight·g · gradScale / Σ weight,   over all ranks and micro-batches
+ * loss ← Σ weight·loss / Σ weight,         for an optimizer that needs it, in float64
  * ```
  * The products are in float32, and the sums in the order of {@link World}. So clipping, `skipNonFinite` and `gradNorm` see
  * the global gradient, and every rank takes the same step.
@@ -115,8 +116,8 @@ export class DataParallel<O extends AnyOptimizer<any, any, any> = AnyOptimizer> 
     return Promise.all(this.local.buckets.runs(params).map((run) => world.allReduce(run)));
   }
 
-  protected override async apply({ grads }: Exchanged, gradScale: number): Promise<StepResult> {
-    return this.made.optimizer.step(this.assemble(grads), { gradScale });
+  protected override async apply({ grads, loss }: Exchanged, gradScale: number): Promise<StepResult> {
+    return this.made.optimizer.step(this.assemble(grads), { gradScale, ...(this.needsLoss ? { loss } : {}) });
   }
 
   /**

@@ -37,6 +37,8 @@ export interface DistributionOptions {
 export interface MicroBatchOptions {
   /** The number of examples, where the gradient is a mean over them. [0, ∞), default 1. Gradients of weight 0 add nothing. */
   readonly weight?: number | undefined;
+  /** For an optimizer that needs it, and only for one: the loss of the micro-batch, where the gradient is that of a mean. */
+  readonly loss?: number | undefined;
 }
 
 /** Options of {@link DistributedOptimizer.step}. */
@@ -49,7 +51,7 @@ export interface DistributedStepOptions extends MicroBatchOptions {
 export interface DistributedResult extends StepResult {
   /** True if every weight was 0: no rank has examples left. Then nothing has changed. */
   readonly finished?: true;
-  /** Of a skipped step: the ranks whose own gradients are not finite. None, if only their sum is not. */
+  /** Of a skipped step: the ranks whose own gradients or loss are not finite. None, if only their sum is not. */
   readonly nonFiniteRanks?: readonly number[];
 }
 
@@ -113,7 +115,7 @@ export abstract class DistributedOptimizer<O extends AnyOptimizer<any, any, any>
   /** Sums the dense gradients of these params over the ranks, in their memory. */
   protected abstract sumDense(params: readonly number[]): Promise<unknown>;
 
-  /** Takes the step with the gradients of all ranks. */
+  /** Takes the step with the gradients of all ranks, and their mean loss. */
   protected abstract apply(sums: Exchanged, gradScale: number): Promise<StepResult>;
 
   /** What this rank saves of the state, and how it loads its part. */
@@ -129,6 +131,11 @@ export abstract class DistributedOptimizer<O extends AnyOptimizer<any, any, any>
   /** The gradients of this rank. */
   protected get local(): LocalGradients {
     return this.#local;
+  }
+
+  /** Whether each step of the optimizer needs the loss. */
+  protected get needsLoss(): boolean {
+    return Optimizer.internals(this.#made.base).stepper.needsLoss;
   }
 
   /** Puts one gradient a param into the structure of the params. */
@@ -242,14 +249,14 @@ export abstract class DistributedOptimizer<O extends AnyOptimizer<any, any, any>
    * Adds a micro-batch to the next step, without communication. The gradients are copied.
    *
    * @param grads As for the optimizer's `step`.
-   * @param options `weight` (1, [0, ∞)): {@link MicroBatchOptions}
+   * @param options `weight` (1, [0, ∞)), `loss`: {@link MicroBatchOptions}
    * @throws TypeError, RangeError for gradients that do not fit, a weight out of range, or more micro-batches than
    *   `microBatches / size`. Nothing is added then.
    */
   accumulate(grads: Parameters<O['step']>[0], options: MicroBatchOptions = {}): void {
     this.checkNotPending();
-    checkOptions(this.#made.who, options, ['weight']);
-    this.#add(grads, options.weight);
+    checkOptions(this.#made.who, options, this.#known(['weight']));
+    this.#add(grads, options);
   }
 
   /**
@@ -257,7 +264,7 @@ export abstract class DistributedOptimizer<O extends AnyOptimizer<any, any, any>
    *
    * @param grads The gradients of the last micro-batch, as for the optimizer's `step`. They are copied. `null`, for a rank
    *   that has no examples left, adds nothing.
-   * @param options `weight` (1, [0, ∞)), `gradScale` (1): {@link DistributedStepOptions}
+   * @param options `weight` (1, [0, ∞)), `gradScale` (1), `loss`: {@link DistributedStepOptions}
    * @returns Whether the step was applied, and the norm of the global gradient if it was measured. `finished` if every weight
    *   was 0.
    * @throws (rejects) TypeError, RangeError as {@link accumulate}; RangeError, the same on every rank, where options,
@@ -266,11 +273,11 @@ export abstract class DistributedOptimizer<O extends AnyOptimizer<any, any, any>
    */
   async step(grads: Parameters<O['step']>[0] | null, options: DistributedStepOptions = {}): Promise<DistributedResult> {
     this.checkNotPending();
-    checkOptions(this.#made.who, options, ['weight', 'gradScale']);
-    const { weight, gradScale = 1 } = options as DistributedStepOptions;
+    checkOptions(this.#made.who, options, this.#known(['weight', 'gradScale']));
+    const { weight, gradScale = 1, loss } = options as DistributedStepOptions;
     checkFloat(this.#made.who, 'gradScale', gradScale);
     const facts = optionFacts(this.#made.base);
-    if (grads !== null) this.#add(grads, weight);
+    if (grads !== null) this.#add(grads, { weight, loss });
     this.#busy = ofCall;
     try {
       return await this.#step(gradScale, facts);
@@ -287,7 +294,8 @@ export abstract class DistributedOptimizer<O extends AnyOptimizer<any, any, any>
     const step = { gradScale, stepCount, options, maySkip };
     const sums = await exchange(who, world, this.#local, step, (params) => this.sumDense(params));
     if (sums.weight === 0) return { applied: false, finished: true };
-    const result = await this.apply(sums, gradScale / sums.weight);
+    const mean = { ...sums, loss: sums.loss / sums.weight };
+    const result = await this.apply(mean, gradScale / sums.weight);
     return result.applied ? result : { ...result, nonFiniteRanks: sums.nonFiniteRanks };
   }
 
@@ -330,15 +338,24 @@ export abstract class DistributedOptimizer<O extends AnyOptimizer<any, any, any>
     this.#local = new LocalGradients(who, this.#structure, params, bucketBytes);
   }
 
-  #add(grads: unknown, weight: unknown = 1): void {
-    const checked = checkFloat(this.#made.who, 'weight', weight, '[0, inf)');
-    if (this.#local.sum.count >= this.#made.most)
+  #add(grads: unknown, { weight = 1, loss }: { readonly weight?: unknown; readonly loss?: unknown }): void {
+    const { who, most } = this.#made;
+    const checked = checkFloat(who, 'weight', weight, '[0, inf)');
+    // Whether it is finite is for the mean over all ranks to say, so that all of them get the same error.
+    if (this.needsLoss && typeof loss !== 'number')
+      throw typeError(who, 'loss', show(loss), 'a number: the loss of the micro-batch, whose gradient is grads');
+    if (this.#local.sum.count >= most)
       throw rangeError(
-        this.#made.who,
+        who,
         'grads',
-        `micro-batch ${this.#made.most + 1} of a step`,
-        `at most ${this.#made.most} a rank, as microBatches says`,
+        `micro-batch ${most + 1} of a step`,
+        `at most ${most} a rank, as microBatches says`,
       );
-    this.#local.add(grads, checked);
+    this.#local.add(grads, checked, this.needsLoss ? (loss as number) : 0);
+  }
+
+  /** The options that a call knows. */
+  #known(names: readonly string[]): readonly string[] {
+    return this.needsLoss ? [...names, 'loss'] : names;
   }
 }

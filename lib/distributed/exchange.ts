@@ -11,9 +11,11 @@ import type { World } from './world.js';
 export interface Exchanged {
   /** Σ weight. */
   readonly weight: number;
+  /** Σ weight·loss; 0 without losses. */
+  readonly loss: number;
   /** Σ weight·g of each param. Not exchanged if the weight is 0. */
   readonly grads: readonly Sum[];
-  /** The ranks whose own sum is not finite, where that was asked for. */
+  /** The ranks whose own sum or loss is not finite, where that was asked for. */
   readonly nonFiniteRanks: readonly number[];
 }
 
@@ -36,17 +38,19 @@ export async function exchange(
   const { gradScale, stepCount, options, maySkip } = step;
   const headers = await gatherHeaders(world, {
     weight: sum.weight,
+    loss: sum.loss,
     gradScale,
     stepCount,
     options: digestOf(options),
-    finite: !maySkip || own.every(hasFiniteSum),
+    finite: !maySkip || (Number.isFinite(sum.loss) && own.every(hasFiniteSum)),
     grads: own.map(headerOf),
   });
   await checkOptionsAlike(who, world, headers, options);
   checkHeaders(who, headers, paths);
   const weight = treeSum(headers.map((header) => header.weight));
+  const loss = treeSum(headers.map((header) => header.loss));
   const nonFiniteRanks = headers.flatMap((header, rank) => (header.finite ? [] : [rank]));
-  if (weight === 0) return { weight, grads: [], nonFiniteRanks };
+  if (weight === 0) return { weight, loss, grads: [], nonFiniteRanks };
   const having = (kind: 'dense' | 'sparse'): number[] =>
     paths.flatMap((_, param) => (headers.some(({ grads }) => grads[param]!.kind === kind) ? [param] : []));
   const dense = having('dense');
@@ -58,7 +62,7 @@ export async function exchange(
     sumDense(dense),
   ]);
   for (const param of dense) rows.set(param, sum.params[param]!.arrayOf(0));
-  return { weight, grads: paths.map((_, param) => rows.get(param) ?? null), nonFiniteRanks };
+  return { weight, loss, grads: paths.map((_, param) => rows.get(param) ?? null), nonFiniteRanks };
 }
 
 function hasFiniteSum(sum: Sum): boolean {

@@ -36,13 +36,16 @@ export class LocalGradients {
     );
   }
 
-  /** Adds the gradients of a micro-batch. A copy is taken. @throws TypeError, RangeError; nothing is added then */
-  add(grads: unknown, weight: number): void {
+  /**
+   * Adds the gradients of a micro-batch and its loss, where there is one. A copy is taken.
+   * @throws TypeError, RangeError; nothing is added then
+   */
+  add(grads: unknown, weight: number, loss: number): void {
     const given: unknown[] = [];
     this.#structure.read(grads, given);
     const read = this.#params.map((_, i) => this.#read(i, given[i]));
     checkNotInFlight(this.#who, () => read.flatMap((grad, i) => this.#extentsOf(i, grad)));
-    this.sum.add(read, weight);
+    this.sum.add(read, weight, loss);
   }
 
   #extentsOf(index: number, grad: ReadGrad): Extent[] {

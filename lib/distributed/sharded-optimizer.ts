@@ -147,10 +147,11 @@ export class ShardedOptimizer<O extends AnyOptimizer<any, any, any> = AnyOptimiz
     );
   }
 
-  protected override async apply({ grads }: Exchanged, given: number): Promise<StepResult> {
+  protected override async apply({ grads, loss }: Exchanged, given: number): Promise<StepResult> {
     const { optimizer, base, world } = this.made;
     const { stepper, store, options } = Optimizer.internals(base);
     const gradScale = checkFloat(who, 'gradScale', given);
+    if (this.needsLoss) stepper.checkLoss(loss); // the same on every rank
     this.#checkSparse(grads);
     const own = this.#params.map(({ shard }, i) => this.#partOf(shard, grads[i]!, store.hasSharedNumbers));
     // A rank whose step fails takes part in what follows, so that the others need not wait for it.
@@ -173,7 +174,9 @@ export class ShardedOptimizer<O extends AnyOptimizer<any, any, any> = AnyOptimiz
     attempt(() => options.resolve(stepper.stepCount + 1));
     const shards = this.#params.map(({ shard }, i) => ({ shard, sum: grads[i]! }));
     const norms = options.resolved as unknown as NormOptions;
-    const whole = await measure(world, this.#owners, shards, gradScale, norms);
+    const sums = await measure(world, this.#owners, shards, gradScale, norms);
+    const isLost = this.needsLoss && !Number.isFinite(loss);
+    const whole = { ...sums, applied: sums.applied && !isLost, loss };
 
     let result: StepResult = { applied: false };
     if (store.hasSharedNumbers) {

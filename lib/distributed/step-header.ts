@@ -14,6 +14,8 @@ export interface GradHeader {
 /** What a rank says of its step before its gradients travel. */
 export interface StepHeader {
   readonly weight: number;
+  /** Σ weight·loss of the rank; 0 without losses. */
+  readonly loss: number;
   readonly gradScale: number;
   readonly stepCount: number;
   /** Digest of the options. */
@@ -22,7 +24,7 @@ export interface StepHeader {
   readonly grads: readonly GradHeader[];
 }
 
-const fixed = 5;
+const fixed = 6;
 const perParam = 2;
 const kinds = { null: -2, dense: -1 } as const;
 
@@ -38,13 +40,14 @@ export async function gatherHeaders(world: World, own: StepHeader): Promise<Step
   );
 }
 
-function encode({ weight, gradScale, stepCount, options, finite, grads }: StepHeader): number[] {
+function encode({ weight, gradScale, stepCount, options, finite, loss, grads }: StepHeader): number[] {
   const each = grads.flatMap(({ kind, rows, columns }) => [kind === 'sparse' ? rows : kinds[kind], columns]);
-  return [weight, gradScale, stepCount, options, finite ? 1 : 0, ...each];
+  return [weight, gradScale, stepCount, options, finite ? 1 : 0, loss, ...each];
 }
 
 function decode(numbers: Float64Array, params: number): StepHeader {
-  const [weight, gradScale, stepCount, options, finite] = numbers as unknown as [
+  const [weight, gradScale, stepCount, options, finite, loss] = numbers as unknown as [
+    number,
     number,
     number,
     number,
@@ -57,7 +60,7 @@ function decode(numbers: Float64Array, params: number): StepHeader {
     const kind = rows === kinds.null ? 'null' : rows === kinds.dense ? 'dense' : 'sparse';
     return { kind, rows: Math.max(0, rows), columns };
   });
-  return { weight, gradScale, stepCount, options, finite: finite === 1, grads };
+  return { weight, gradScale, stepCount, options, finite: finite === 1, loss, grads };
 }
 
 /** The header of one gradient. */

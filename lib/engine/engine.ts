@@ -25,6 +25,9 @@ export const Control = {
   length: 11,
 } as const;
 
+/** When a step is skipped: the numbers of `enum Skip` in native/engine/plan.h. */
+export const Skip = { never: 0, nonFinite: 1, always: 2 } as const;
+
 /** Why a step was refused before it wrote anything: the numbers of `enum Fault` in native/engine/plan.h. */
 export const Fault = {
   none: 0,

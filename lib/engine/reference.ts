@@ -1,6 +1,16 @@
 import { bufferOf, byteOffsetOf, firstBadRow, floatsOf, isFloat32, lengthOf } from '../check/typed-array.js';
 import { ArrayBlock, type Block } from './block.js';
-import { Control, chunkLength, type Engine, Fault, Pass, type Plan, type Rows, type StepConstants } from './engine.js';
+import {
+  Control,
+  chunkLength,
+  type Engine,
+  Fault,
+  Pass,
+  type Plan,
+  type Rows,
+  Skip,
+  type StepConstants,
+} from './engine.js';
 import type { KernelDeclaration, Numbers } from './kernel.js';
 import { dot, referenceLinalg } from './reference-linalg.js';
 import { multiply, walkMatrix } from './reference-matmul.js';
@@ -189,7 +199,8 @@ class ReferencePlan implements Plan {
       gradScale = f(clip(control, sum));
       const seen = (): Float32Array[] =>
         active.flatMap((i) => gathered.get(i)?.map(({ grad }) => grad) ?? [this.#grads[i] as Float32Array]);
-      if (control[Control.skipNonFinite] !== 0 && !staysFinite(sum, gradScale, seen)) {
+      const skip = control[Control.skipNonFinite];
+      if (skip === Skip.always || (skip !== Skip.never && !staysFinite(sum, gradScale, seen))) {
         control[Control.applied] = 0;
         if (zeroGrads) zero();
         return;

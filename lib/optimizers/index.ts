@@ -20,11 +20,13 @@ import { LAMB, lamb } from './lamb.js';
 import { LARS, lars } from './lars.js';
 import { Lion, lion } from './lion.js';
 import { MADGRAD, madgrad } from './madgrad.js';
+import { Momo, MomoAdam, momo, momoAdam } from './momo.js';
 import { Muon, muon } from './muon.js';
 import { NAdam, nadam } from './nadam.js';
 import { NovoGrad, novograd } from './novograd.js';
 import { OptimisticAdam, optimisticAdam } from './optimistic-adam.js';
 import { OptimisticGradientDescent, optimisticGradientDescent } from './optimistic-gradient-descent.js';
+import { PolyakSGD, polyakSgd } from './polyak-sgd.js';
 import { Prodigy, prodigy } from './prodigy.js';
 import { ProximalAdagrad, proximalAdagrad } from './proximal-adagrad.js';
 import { RAdam, radam } from './radam.js';
@@ -79,6 +81,9 @@ const table = [
   [NovoGrad, novograd],
   [Prodigy, prodigy],
   [Muon, muon],
+  [PolyakSGD, polyakSgd],
+  [Momo, momo],
+  [MomoAdam, momoAdam],
 ] as const;
 
 /** What all optimizer classes have in common: constructor, name and defaults. */
@@ -87,6 +92,8 @@ export interface OptimizerClass {
   new (params: AnyParams, options?: any): Optimizer;
   readonly optimizerName: string;
   readonly defaults: Readonly<Record<string, unknown>>;
+  /** True if steps need the loss: `step(grads, { loss })`. */
+  readonly needsLoss?: boolean;
 }
 
 /** Each class with its declaration, in table order. @internal */
@@ -172,11 +179,13 @@ export { LARS, type LARSOptions } from './lars.js';
 export { Lion, type LionOptions } from './lion.js';
 export { Lookahead, type LookaheadOptions, type LookaheadState } from './lookahead.js';
 export { MADGRAD, type MADGRADOptions } from './madgrad.js';
+export { Momo, MomoAdam, type MomoAdamOptions, type MomoOptions } from './momo.js';
 export { Muon, type MuonOptions } from './muon.js';
 export { NAdam, type NAdamOptions } from './nadam.js';
 export { NovoGrad, type NovoGradOptions } from './novograd.js';
 export { OptimisticAdam, type OptimisticAdamOptions } from './optimistic-adam.js';
 export { OptimisticGradientDescent, type OptimisticGradientDescentOptions } from './optimistic-gradient-descent.js';
+export { PolyakSGD, type PolyakSGDOptions } from './polyak-sgd.js';
 export { Prodigy, type ProdigyOptions } from './prodigy.js';
 export { ProximalAdagrad, type ProximalAdagradOptions } from './proximal-adagrad.js';
 export { RAdam, type RAdamOptions } from './radam.js';

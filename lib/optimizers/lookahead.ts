@@ -9,7 +9,7 @@ import type { ParamState } from '../core/param-state.js';
 import { inspect, print } from '../core/print.js';
 import type { Schedule } from '../core/schedule.js';
 import type { LoadOptions, StateDict } from '../core/state-dict.js';
-import type { StepAsyncOptions, StepOptions, StepResult, Watcher } from '../core/stepper.js';
+import type { StepResult, Watcher } from '../core/stepper.js';
 import { engine } from '../engine/backend.js';
 import type { Engine } from '../engine/engine.js';
 import { copyFloats } from '../engine/memory.js';
@@ -143,7 +143,7 @@ export class Lookahead<O extends AnyOptimizer<any, any, any> = AnyOptimizer> imp
    *
    * @throws as the inner optimizer does
    */
-  step(grads: Parameters<O['step']>[0], options?: StepOptions): StepResult {
+  step(grads: Parameters<O['step']>[0], options?: Parameters<O['step']>[1]): StepResult {
     return this.#inner.step(grads, options);
   }
 
@@ -152,7 +152,7 @@ export class Lookahead<O extends AnyOptimizer<any, any, any> = AnyOptimizer> imp
    *
    * @throws (rejects) as the inner optimizer does
    */
-  async stepAsync(grads: Parameters<O['step']>[0], options?: StepAsyncOptions): Promise<StepResult> {
+  async stepAsync(grads: Parameters<O['step']>[0], options?: Parameters<O['stepAsync']>[1]): Promise<StepResult> {
     return this.#inner.stepAsync(grads, options);
   }
 

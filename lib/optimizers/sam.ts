@@ -63,7 +63,8 @@ interface Pair {
  * `step` with a closure that fills them. Between the two, the optimizer's own `step` is an error.
  *
  * The copy of the params costs one array per param, two with `adaptive`. A `null` gradient leaves its param where it is, and sparse gradients are
- * rejected by `firstStep`. Options such as `clipNorm` act in the second step only; `maximize` climbs downhill.
+ * rejected by `firstStep`. Options such as `clipNorm` act in the second step only; `maximize` climbs downhill. An optimizer
+ * that needs the loss gets the one of the point where the params have climbed to.
  *
  * Options: `rho` (ρ, 0.05, [0, ∞)), `adaptive` (false), `grads` (for `step`).
  *
@@ -196,7 +197,7 @@ export class SAM<O extends AnyOptimizer<any, any, any> = AnyOptimizer> {
    * @returns What the optimizer's `step` returns.
    * @throws TypeError without a `firstStep` before; otherwise as the optimizer's `step`. The params are back then.
    */
-  secondStep(grads: Parameters<O['step']>[0], options?: StepOptions): StepResult {
+  secondStep(grads: Parameters<O['step']>[0], options?: Parameters<O['step']>[1]): StepResult {
     if (this.#climbed === undefined)
       throw typeError(`${who}.secondStep`, 'this', 'params that have not climbed', 'firstStep(grads) before');
     return this.#descend(() => this.#inner.step(grads, options));
@@ -223,13 +224,16 @@ export class SAM<O extends AnyOptimizer<any, any, any> = AnyOptimizer> {
     this.#checkAtRest();
     const loss = lossOf(method, closure());
     this.firstStep(this.#grads);
+    let worst: number;
     try {
-      lossOf(method, closure());
+      worst = lossOf(method, closure());
     } catch (error) {
       this.#descend(() => undefined);
       throw error;
     }
-    return { ...this.secondStep(this.#grads), loss };
+    const { needsLoss } = partsOf(this.#inner as unknown as Optimizer).stepper;
+    const options = needsLoss ? { loss: worst } : {};
+    return { ...this.secondStep(this.#grads, options as Parameters<O['step']>[1]), loss };
   }
 
   /** A copy of the state of the base optimizer. @throws TypeError between the two steps */

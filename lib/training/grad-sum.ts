@@ -11,7 +11,7 @@ const joinsAfter: Readonly<Record<SumOrder, (count: number) => number>> = {
   tree: (count) => 31 - Math.clz32(count & -count),
 };
 
-/** Σ weight · gradient for each param, and Σ weight, in one order. */
+/** Σ weight · gradient for each param, Σ weight and Σ weight · loss, in one order. */
 export class GradSum {
   readonly params: readonly ParamSum[];
   readonly order: SumOrder;
@@ -19,6 +19,8 @@ export class GradSum {
   count = 0;
   /** The sums of the weights of each run. */
   weights: number[] = [];
+  /** The sums of weight · loss of each run, in float64. */
+  #losses: number[] = [];
   #totals: readonly Sum[] | undefined;
 
   /** @param allocate Makes memory for a run of a param: see {@link ParamSum}. */
@@ -27,17 +29,14 @@ export class GradSum {
     this.params = Array.from({ length: params }, (_, i) => new ParamSum((run) => allocate(i, run)));
   }
 
-  /** Adds checked gradients. A weight of 0 adds nothing, not even NaN. */
-  add(grads: readonly ReadGrad[], weight: number): void {
+  /** Adds checked gradients, and their loss where there is one. A weight of 0 adds nothing, not even NaN. */
+  add(grads: readonly ReadGrad[], weight: number, loss = 0): void {
     const joins = joinsAfter[this.order](this.count + 1);
     const given = (i: number): ReadGrad => (weight === 0 ? null : (grads[i] as ReadGrad));
     for (const [i, param] of this.params.entries()) param.reserve(given(i), weight, joins);
     for (const [i, param] of this.params.entries()) param.add(given(i), weight, joins);
-    this.weights.push(weight);
-    for (let join = 0; join < joins; join++) {
-      const right = this.weights.pop() as number;
-      this.weights[this.weights.length - 1]! += right;
-    }
+    addRun(this.weights, weight, joins);
+    addRun(this.#losses, weight === 0 ? 0 : weight * loss, joins);
     this.count++;
     this.#totals = undefined;
   }
@@ -54,7 +53,12 @@ export class GradSum {
   }
 
   get weight(): number {
-    return this.weights.length === 0 ? 0 : this.weights.reduceRight((sum, weight) => weight + sum);
+    return sumOfRuns(this.weights);
+  }
+
+  /** Σ weight · loss. */
+  get loss(): number {
+    return sumOfRuns(this.#losses);
   }
 
   reset(): void {
@@ -69,7 +73,21 @@ export class GradSum {
   set(count: number, weights: readonly number[], sums: readonly (readonly Sum[])[]): void {
     this.count = count;
     this.weights = [...weights];
+    this.#losses = weights.map(() => 0);
     for (const [i, param] of this.params.entries()) param.sums = [...(sums[i] as readonly Sum[])];
     this.#totals = undefined;
   }
+}
+
+/** Adds a run of one number, then joins the last runs. */
+function addRun(runs: number[], number: number, joins: number): void {
+  runs.push(number);
+  for (let join = 0; join < joins; join++) {
+    const right = runs.pop() as number;
+    runs[runs.length - 1]! += right;
+  }
+}
+
+function sumOfRuns(runs: readonly number[]): number {
+  return runs.length === 0 ? 0 : runs.reduceRight((sum, number) => number + sum);
 }

@@ -34,6 +34,12 @@ interface Steppable {
   step(grads: Grads, options?: StepOptions): StepResult;
 }
 
+/** Options of {@link LossScale.step}. */
+export interface LossScaleStepOptions {
+  /** The loss before `scale`, for an optimizer that needs it. If it is not finite, the step is skipped. */
+  readonly loss?: number | undefined;
+}
+
 const f = Math.fround;
 
 /**
@@ -123,19 +129,22 @@ export class LossScale {
    * @param optimizer the optimizer to step, at most once between two calls of `update`
    * @param grads the gradients of the scaled loss, as for the optimizer's `step`. They do not change, unless the
    *   optimizer has `zeroGrads`.
+   * @param options `loss`, before `scale`, for an optimizer that needs it: {@link LossScaleStepOptions}
    * @returns whether the step was applied, and the norm of the gradients after 1 / scale
    * @throws TypeError if it is not an optimizer or has stepped since the last `update`, and whatever its `step` throws.
    *   Nothing has changed then.
    */
-  step(optimizer: Steppable, grads: Grads): StepResult {
+  step(optimizer: Steppable, grads: Grads, options: LossScaleStepOptions = {}): StepResult {
     const inner = innerOptimizer(who, optimizer);
     if (this.#stepped.has(inner))
       throw typeError(who, 'optimizer', 'one that has stepped since the last update', 'a call of update() first');
+    checkOptions(`${who}.step`, options, ['loss']);
+    const { loss } = options;
     // Rounded to float32 as in PyTorch. Infinite if the scale is 0 or almost.
-    const options = { [unscale]: f(1 / this.#scale) };
+    const all = { [unscale]: f(1 / this.#scale), ...(loss === undefined ? {} : { loss }) };
     const { stepCount, skippedSteps } = inner;
     try {
-      return optimizer.step(grads, options as StepOptions);
+      return optimizer.step(grads, all as StepOptions);
     } finally {
       // The counts show what has happened, also where a hook throws after the step.
       const hasSkipped = inner.skippedSteps > skippedSteps;

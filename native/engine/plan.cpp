@@ -80,7 +80,8 @@ void Plan::run() {
   if (control.measureNorm != 0) {
     const double sumSquares = measure();
     gradScale = static_cast<float>(clip(sumSquares));
-    if (control.skipNonFinite != 0 && !staysFinite(sumSquares, gradScale)) {
+    const bool isLost = control.skipNonFinite == kSkipAlways;
+    if (isLost || (control.skipNonFinite != kSkipNever && !staysFinite(sumSquares, gradScale))) {
       control.applied = 0;
       if (control.zeroGrads != 0) zeroGrads();
       return;

@@ -15,7 +15,7 @@ struct Control {
   double gradScale;       ///< in: multiplies every gradient
   double maxNorm;         ///< in: clipNorm; infinite for no clipping; needs measureNorm
   double measureNorm;     ///< in: whether to measure the norm
-  double skipNonFinite;   ///< in: whether to skip a step whose scaled gradients have NaN or infinity; needs measureNorm
+  double skipNonFinite;   ///< in: a Skip; needs measureNorm
   double zeroGrads;       ///< in: whether to set the gradients to 0
   double flushDenormals;  ///< in: whether to treat denormal numbers as 0
   double gradNorm;        ///< out: L2 norm of gradScale * all gradients, if measured
@@ -23,6 +23,13 @@ struct Control {
   double fault;           ///< out: a Fault; unless it is kNoFault, nothing has been written
   double faultTensor;     ///< out: index of the tensor
   double faultDetail;     ///< out: position of the sparse row in the gradient; or bytes
+};
+
+/// When a step is skipped. The numbers are those of `Skip` in lib/engine/engine.ts.
+enum Skip {
+  kSkipNever = 0,
+  kSkipNonFinite = 1,  ///< if the scaled gradients have NaN or infinity
+  kSkipAlways = 2,     ///< the loss is not finite
 };
 
 /// Why a step was refused. The numbers are those of `Fault` in lib/engine/engine.ts.

@@ -54,6 +54,8 @@
 #include "simplified_ademamix.h"
 #include "yogi.h"
 #include "sophia.h"
+#include "polyak_sgd.h"
+#include "momo.h"
 
 namespace ISA {
 static constexpr Kernel kKernels[] = {
@@ -124,6 +126,9 @@ static constexpr Kernel kKernels[] = {
     entry<SimplifiedAdEMAMix>("simplified-ademamix"),
     entry<Yogi>("yogi"),
     entry<Sophia>("sophia"),
+    entryWithNumbers<PolyakSgd>("polyak-sgd"),
+    entryWithNumbers<Momo>("momo"),
+    entryWithNumbers<MomoAdam>("momo-adam"),
 };
 
 #define STRING_(x) #x

@@ -125,6 +125,22 @@ TEST("plan: a non-finite gradient skips the step, which still sets gradients to 
   }
 }
 
+TEST("plan: a loss that is not finite skips the step, which still measures the norm and sets gradients to 0") {
+  for (double zeroGrads : {0.0, 1.0}) {
+    forEachFixture([=](Fixture& f) {
+      f.control.measureNorm = 1;
+      f.control.skipNonFinite = kSkipAlways;
+      f.control.zeroGrads = zeroGrads;
+      f.plan.step();
+      CHECK_EQUAL(f.control.applied, 0);
+      CHECK_EQUAL(f.control.gradNorm, 5);
+      CHECK_EQUAL(f.first[0], 0);
+      CHECK_EQUAL(f.second[0], 0);
+      CHECK_EQUAL(f.firstGrad[0], zeroGrads != 0 ? 0 : 3);
+    });
+  }
+}
+
 TEST("plan: a gradient that overflows when it is scaled skips the step, and a large norm alone does not") {
   struct Case {
     float first, second;

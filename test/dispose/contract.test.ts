@@ -1,6 +1,7 @@
 // dispose() of every class: twice is fine, and every other call afterwards is an error.
 import { inspect } from 'node:util';
 import { describe, expect, test } from 'vitest';
+import { Optimizer } from '../../lib/core/optimizer.js';
 import { type Any, classes, numbers, refused, rig, titled } from '../support/rig.js';
 
 describe.each(titled(classes))('%s', (_, c) => {
@@ -45,7 +46,7 @@ describe.each(titled(classes))('%s', (_, c) => {
     );
     expect(a).toEqual(after);
     // A new member must be named here too.
-    const prototype = Object.getOwnPropertyNames(Object.getPrototypeOf(Object.getPrototypeOf(optimizer)));
+    const prototype = Object.getOwnPropertyNames(Optimizer.prototype);
     const hooks = ['constructor', 'constants', 'kernel', 'initial', 'start', 'scalarsAfter', 'conflict', 'dispose'];
     hooks.push('inputs', 'firstScalars', 'stateArrays', 'forEachParam', 'mode', 'loadMode');
     const named = ['stepAsync', ...members.map(([name]) => name.split(' ')[0])];

@@ -1,6 +1,6 @@
 // The FAQ's error messages are those that the library throws.
 import { describe, expect, test } from 'vitest';
-import { Adam, cosine, LAMB, minimize, ScheduleFreeSGD, SGD } from '../../lib/index.js';
+import { Adam, cosine, LAMB, minimize, PolyakSGD, ScheduleFreeSGD, SGD } from '../../lib/index.js';
 import { wrap } from '../../lib/tfjs/index.js';
 import { read } from '../support/root.js';
 
@@ -42,6 +42,7 @@ const causes: readonly (() => unknown)[] = [
     free.step(array(2));
   },
   () => new LAMB({ data: array(4), shape: [2, 2] }).step({ rows: Int32Array.of(0), values: array(2) }),
+  () => new PolyakSGD(array(2)).step(array(2), wrong(undefined)),
   () => new Adam(array(2)).loadStateDict(new Adam(array(2), { lr: cosine(1, { steps: 3 }) }).stateDict()),
   () => new Adam(array(3)).loadStateDict(new SGD(array(3), { lr: 1 }).stateDict()),
   () => wrap(SGD, { lr: 1 }).optimizer,

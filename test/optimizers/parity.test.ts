@@ -123,6 +123,13 @@ const variants: Readonly<Record<string, readonly Options[]>> = {
     { d0: 0.1, biasCorrection: true, safeguardWarmup: true, weightDecay: 0.1, dCoef: 2, growthRate: 1.1 },
     { d0: 0.1, lr: halving, decoupledWeightDecay: false, beta3: 0.5, betas: [0.5, 0.9], eps: 0 },
   ],
+  PolyakSGD: [
+    { maxLr: Number.POSITIVE_INFINITY },
+    { lr: halving, maxLr: 1e-3, fMin: 3, weightDecay: 0.1 },
+    { variant: 'sps+', fMin: 3, eps: 0.1, maxLr: 0.1 },
+  ],
+  Momo: [{ lr: 1e30 }, { lr: halving, beta: 0.5, weightDecay: 0.1, lowerBound: -3 }],
+  MomoAdam: [{ lr: 1e30 }, { lr: halving, betas: [0.5, 0.9], eps: 0.1, weightDecay: 0.1, lowerBound: -3 }],
   SGDOptimizer: [{ lr: halving }],
   MomentumOptimizer: [
     { lr: halving, momentum: 0.9 },

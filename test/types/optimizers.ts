@@ -19,7 +19,10 @@ import {
   FTRL,
   type Grads,
   Lion,
+  Lookahead,
   MADGRAD,
+  Momo,
+  MomoAdam,
   Muon,
   NAdam,
   OptimisticAdam,
@@ -27,6 +30,7 @@ import {
   type Optimizer,
   optimizers,
   type Param,
+  PolyakSGD,
   ProximalAdagrad,
   RAdam,
   ReduceOnPlateau,
@@ -134,6 +138,31 @@ createOptimizer('sophia', { w }).step({ w }, { hessian: { w } });
 sophia.step({ w }, { hessian: {} });
 // @ts-expect-error only Sophia has it
 new Adam(w).step(w, { hessian: w });
+const polyak = new PolyakSGD(
+  { w },
+  { lr: schedule, maxLr: schedule, fMin: schedule, variant: 'sps+', weightDecay: 0.1 },
+);
+polyak.step({ w }, { loss: 1, gradScale: 0.5 });
+polyak.stepAsync({ w }, { loss: 1, signal: new AbortController().signal });
+same<typeof polyak.stepSize, number>(true);
+new Momo(w, { beta: schedule, lowerBound: schedule }).step(w, { loss: 1 });
+new MomoAdam(w, { betas: [schedule, 0.9], lowerBound: -1 }).step(w, { loss: 1 });
+createOptimizer('momo', { w }).step({ w }, { loss: 1 });
+new Lookahead(new Momo({ w })).step({ w }, { loss: 1 });
+// @ts-expect-error the loss is needed
+polyak.step({ w });
+// @ts-expect-error the loss is needed
+polyak.step({ w }, { gradScale: 0.5 });
+// @ts-expect-error the loss is needed
+polyak.stepAsync({ w }, {});
+// @ts-expect-error the loss is needed
+createOptimizer('momo', { w }).step({ w });
+// @ts-expect-error a number
+new MomoAdam(w).step(w, { loss: w });
+// @ts-expect-error Adam takes none
+new Adam(w).step(w, { loss: 1 });
+// @ts-expect-error a variant that is none
+new PolyakSGD(w, { variant: 'sps-' });
 new Rprop(w, { etas: [0.5, schedule], stepSizes: [1e-6, 50] });
 new FTRL(w, { lr: schedule, beta: 1, initialAccumulatorValue: 0.1, l1: schedule, l2: schedule });
 new Adafactor(

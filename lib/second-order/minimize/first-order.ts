@@ -24,6 +24,11 @@ export interface StepsMethodOptions<T extends Vector = Vector, A = Answer, P = v
   readonly seed?: number | undefined;
 }
 
+/** The step of any class. */
+interface Stepping {
+  step(grad: Float32Array, options?: { readonly loss: number }): unknown;
+}
+
 /** Yields the terms pass by pass, each pass in a new random order. */
 function* shuffledPasses(N: number, seed: number): Generator<number, never> {
   const random = new Random(seed, 'terms');
@@ -75,7 +80,7 @@ export const minimizeFirstOrder: Method = function* (problem, options) {
       }
       lastGood.set(x);
       if (N === undefined && maxAbs(grad) <= gradTol) return 'gradient';
-      optimizer.step(grad);
+      (optimizer as Stepping).step(grad, declaration.needsLoss ? { loss: value } : undefined);
       iterations++;
       const progress = { iteration: iterations, value, gradNorm: norm(grad), evaluations: budget.evaluations };
       const isStopped = tools.isReported && (yield* tools.report({ ...progress, x: x.slice() }));

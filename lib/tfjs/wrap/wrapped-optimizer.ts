@@ -1,5 +1,13 @@
 import { isDeepStrictEqual } from 'node:util';
-import { type NamedTensorMap, type serialization, Optimizer as TfOptimizer, util } from '@tensorflow/tfjs-core';
+import {
+  dispose,
+  type NamedTensorMap,
+  type Scalar,
+  type serialization,
+  Optimizer as TfOptimizer,
+  util,
+  type Variable,
+} from '@tensorflow/tfjs-core';
 import { typeError } from '../../check/errors.js';
 import { optionsOf } from '../../core/internals.js';
 import type { Optimizer } from '../../core/optimizer.js';
@@ -15,10 +23,18 @@ import { type Binding, Variables } from './variables.js';
 import { int32Halves, type NamedTensor, type Restored, readWeights, Weights } from './weights.js';
 
 /** An optimizer class of schuss: `Adam`, `SGD`, …. */
-export type OptimizerClass = (new (params: never, options: never) => Optimizer) & { readonly optimizerName: string };
+export type OptimizerClass = (new (
+  params: never,
+  options: never,
+) => Optimizer) & { readonly optimizerName: string; readonly needsLoss?: boolean };
 
 /** The options that {@link wrap} takes for a class: all of the class's options except `zeroGrads`. */
 export type WrapOptions<C extends OptimizerClass> = Omit<NonNullable<ConstructorParameters<C>[1]>, 'zeroGrads'>;
+
+/** The step of any class. */
+interface Stepping {
+  step(grads: object, options?: { readonly loss: number }): StepResult;
+}
 
 const probe = { probe: { data: new Float32Array(1), shape: [1, 1] } };
 
@@ -149,11 +165,21 @@ export class WrappedOptimizer<C extends OptimizerClass = OptimizerClass> extends
    * change.
    *
    * @param gradients By variable name. If a gradient is `null` or absent, variable and state do not change.
+   * @param options `loss`, in a class whose steps need it.
    * @returns The result of the step.
-   * @throws TypeError for an unknown name or a wrong type, RangeError for a wrong shape; nothing has changed then
+   * @throws TypeError for an unknown name, a wrong type or a missing loss, RangeError for a wrong shape; nothing has changed
+   *   then
    */
-  override applyGradients(gradients: NamedTensorMap | NamedTensor[]): StepResult {
+  override applyGradients(gradients: NamedTensorMap | NamedTensor[], options?: { readonly loss: number }): StepResult {
     this.#checkAlive();
+    if (this.#class.needsLoss && typeof options?.loss !== 'number')
+      throw typeError(
+        this.#name,
+        'loss',
+        'a step without it',
+        'minimize(f), or applyGradients(gradients, { loss })',
+        'the step depends on the loss',
+      );
     const updates = this.#variables.updatesFrom(gradients);
     if (updates.size === 0 && !this.#started) return this.stepBeforeVariables();
     const memory = currentMemory();
@@ -164,11 +190,30 @@ export class WrappedOptimizer<C extends OptimizerClass = OptimizerClass> extends
     this.#variables.move(this.#optimizer, moves);
     if (added.size > 0) this.#addVariables(added);
 
-    const result = this.#optimizer.step(grads);
+    const result = (this.#optimizer as Stepping).step(grads, options);
     if (result.applied)
       for (const [name, { variable }] of updates) memory.written(variable, this.#variables.arrayOf(name));
     this.iterations_ = this.#optimizer.stepCount;
     return result;
+  }
+
+  /** As in TensorFlow.js. A class whose steps need the loss gets it. @throws as {@link applyGradients} */
+  override minimize(f: () => Scalar, returnCost = false, varList?: Variable[]): Scalar | null {
+    if (!this.#class.needsLoss) return super.minimize(f, returnCost, varList);
+    const { value, grads } = this.computeGradients(f, varList);
+    try {
+      const [loss] = value.dataSync() as Float32Array;
+      const named = varList?.map(({ name }) => ({ name, tensor: grads[name] })) as NamedTensor[] | undefined;
+      this.applyGradients(named ?? grads, { loss: loss! });
+    } catch (error) {
+      value.dispose();
+      throw error;
+    } finally {
+      dispose(grads);
+    }
+    if (returnCost) return value;
+    value.dispose();
+    return null;
   }
 
   /** Result of a step without gradients before the optimizer has any variables. */

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import * as wrappers from '../../../lib/distributed/data-parallel.js';
 import type { World } from '../../../lib/distributed/world.js';
-import { Adam, Lookahead, SGD } from '../../../lib/index.js';
+import { Adam, Lookahead, Momo, MomoAdam, PolyakSGD, SGD } from '../../../lib/index.js';
 import { f32 } from '../../support/arrays.js';
 import { errorsOn, onRanks, worldsOf } from '../../support/distributed/worlds.js';
 
@@ -293,4 +293,78 @@ test('it has the members of the optimizer', async () => {
   expect(String(optimizer)).toContain('DataParallel (\n  rank: 0\n  size: 1\n  optimizer: Adam (');
   optimizer.dispose();
   expect(() => adam.stepCount).toThrow('disposed');
+});
+
+describe('an optimizer that needs the loss', () => {
+  test('gets the mean over all examples, to the same bits on any number of ranks', async () => {
+    // Eight micro-batches with weights and losses, and their gradients.
+    const weights = [3, 1, 2, 0, 1, 4, 1, 2];
+    const losses = [0.1, 7, 0.3, Number.NaN, 1 / 3, 2, 11, 0.7];
+    const run = async (size: number) =>
+      onRanks(size, async (world) => {
+        const w = f32(1, -2);
+        const optimizer = await DataParallel.create(new Lookahead(new Momo(w)), world, { microBatches: 8 });
+        const own = [...weights.keys()].slice((world.rank * 8) / size, ((world.rank + 1) * 8) / size);
+        for (let step = 1; step <= 3; step++) {
+          const grad = (i: number) => f32(Math.sin(i + step), Math.cos(i * step));
+          const given = (i: number) => ({ weight: weights[i], loss: losses[i]! * step });
+          for (const i of own.slice(0, -1)) optimizer.accumulate(grad(i), given(i));
+          const last = own.at(-1)!;
+          await optimizer.step(grad(last), given(last));
+          if (step > 1) continue;
+          const mean = weights.reduce((sum, x, i) => sum + (x === 0 ? 0 : x * losses[i]!), 0) / 14;
+          expect(optimizer.unwrap().optimizer.lossAvg).toBeCloseTo(mean, 12);
+        }
+        return [...w, optimizer.unwrap().optimizer.lossAvg];
+      });
+    const [one] = await run(1);
+    for (const size of [2, 4]) expect(await run(size)).toEqual(alike(size, one as never));
+  });
+
+  test('ranks without examples bring none', async () => {
+    const found = await onRanks(2, async (world) => {
+      const optimizer = await DataParallel.create(new PolyakSGD(f32(1)), world);
+      await optimizer.step(world.rank === 0 ? f32(2) : null, world.rank === 0 ? { loss: 1 } : {});
+      return optimizer.unwrap().stepSize;
+    });
+    expect(found).toEqual(alike(2, 0.25 as never));
+  });
+
+  test('a loss that is missing is refused on its rank, before anything is added', async () => {
+    const [world] = await onRanks(1, async (world) => {
+      const optimizer = await DataParallel.create(new PolyakSGD(f32(1)), world);
+      const error = new TypeError(
+        'DataParallel: loss: undefined, expected a number: the loss of the micro-batch, whose gradient is grads',
+      );
+      expect(() => optimizer.accumulate(f32(1), {})).toThrow(error);
+      await expect(optimizer.step(f32(1))).rejects.toThrow(error);
+      const adam = await DataParallel.create(new Adam(f32(1)), world);
+      await expect(adam.step(f32(1), { loss: 1 })).rejects.toThrow(/^DataParallel: loss: unknown option/);
+      return optimizer.stepCount;
+    });
+    expect(world).toBe(0);
+  });
+
+  test('a loss that is not finite is the same error on every rank, or a skipped step', async () => {
+    const found = await onRanks(2, async (world) => {
+      const seen: unknown[] = [];
+      for (const skipNonFinite of [false, true]) {
+        const w = f32(1);
+        const optimizer = await DataParallel.create(new MomoAdam(w, { skipNonFinite }), world);
+        const loss = world.rank === 1 ? Number.NaN : 1;
+        seen.push(await optimizer.step(f32(1), { loss }).catch(String), w[0], optimizer.skippedSteps);
+      }
+      return seen;
+    });
+    expect(found).toEqual(
+      alike(2, [
+        'RangeError: MomoAdam: loss: NaN, expected a finite number (skipNonFinite skips such a step)',
+        1,
+        0,
+        { applied: false, gradNorm: 1, nonFiniteRanks: [1] },
+        1,
+        1,
+      ] as never),
+    );
+  });
 });

@@ -50,7 +50,7 @@ const program = `
     const bits = Object.entries(optimizers).map(([name, Class]) => {
       const w = allocate(37).map((_, i) => Math.sin(i + 1)), g = w.map((x) => x * x - 0.3);
       const optimizer = new Class([w], { lr: 0.1, ema: 0.9, clipNorm: 1 });
-      for (let s = 0; s < 3; s++) optimizer.step([g]);
+      for (let s = 0; s < 3; s++) optimizer.step([g], Class.needsLoss ? { loss: 1 } : {});
       return [name, Buffer.from(w.buffer, w.byteOffset, w.byteLength).toString('hex'), Buffer.from(optimizer.emaParams[0].slice().buffer).toString('hex')];
     });
     console.log(JSON.stringify({ ...backend(), bits }));
