@@ -53,13 +53,10 @@ export const synonyms: Readonly<Record<string, readonly string[]>> = {
   // Hessian-free: SciPy's Newton-CG and trust-ncg, and packages of PyTorch
   hessp: ['gaussNewton'],
   hess: ['gaussNewton'],
-  bproduct: ['gaussNewton'],
-  gvp: ['gaussNewton'],
   lambda: ['damping'],
   initiallambda: ['damping'],
   maxcgiter: ['maxCgIterations'],
   cgmaxiter: ['maxCgIterations'],
-  cgdecayconst: ['cgDecay'],
   // Schedules
   tmax: ['steps'],
   etamin: ['min'],

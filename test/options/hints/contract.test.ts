@@ -132,7 +132,7 @@ const callees: [name: string, call: (options: Any) => unknown, pairs: Record<str
   [
     'HessianFree',
     (o) => new s.HessianFree(w(), { grads: w(), gaussNewton: () => {}, ...o } as Any),
-    { max_iter: 'maxIterations', lambda: 'damping', hessp: 'gaussNewton' },
+    { max_iter: 'maxIterations', lambda: 'damping', hessp: 'gaussNewton', hess: 'gaussNewton' },
   ],
   ['SFO', (o) => new s.SFO(w(), { ...terms, ...o } as Any), { history_size: 'historySize', maxcor: 'historySize' }],
   ['checkGradient', (o) => a.checkGradient(bowl, w(), o), { Samples: 'samples' }],
