@@ -57,7 +57,7 @@ function gradient(rows, grads) {
 }
 
 const steps = epochs * (examples / batch);
-const options = { lr: cosine({ lr: 0.02, steps }), clipNorm: 1 };
+const options = { lr: cosine(0.02, { steps }), clipNorm: 1 };
 const optimizer = await ShardedOptimizer.create(AdamW, params, options, world);
 const checkpoints = new CheckpointManager(folder, { keep: 2, every: 10 });
 
