@@ -9,12 +9,14 @@ import { init, ShardedOptimizer, shardBatches } from 'schuss/distributed';
 
 const [folder, option, failAt] = process.argv.slice(2);
 if (folder === undefined) throw new Error('give the folder of the checkpoints');
-const [examples, features, hidden, epochs, batch] = [2000, 20, 64, 8, 200];
+const [examples, features, hidden, epochs, batch] = [2000, 20, 64, 20, 200];
 
-// Logistic regression on random features: the label says whether the point lies in a ball.
-const x = Float32Array.from({ length: examples * features }, (_, i) => Math.sin(i * 12.9898 + Math.sin(i * 78.233)));
-const square = (row) => x.subarray(row * features, (row + 1) * features).reduce((sum, v) => sum + v * v, 0);
-const y = Float32Array.from({ length: examples }, (_, row) => (square(row) < features / 2 ? 1 : 0));
+// A network with one hidden layer: the label says on which side of a plane a point lies.
+const x = Float32Array.from({ length: examples * features }, (_, i) =>
+  Math.sin(i * 12.9898 + 0.5 * Math.sin(i * 78.233)),
+);
+const side = (row) => x.subarray(row * features, (row + 1) * features).reduce((sum, v, k) => sum + v * Math.cos(k), 0);
+const y = Float32Array.from({ length: examples }, (_, row) => (side(row) > 0 ? 1 : 0));
 
 const world = await init();
 const params = {
@@ -57,7 +59,7 @@ function gradient(rows, grads) {
 }
 
 const steps = epochs * (examples / batch);
-const options = { lr: cosine({ lr: 0.02, steps }), clipNorm: 1 };
+const options = { lr: cosine(0.02, { steps }), clipNorm: 1 };
 const optimizer = await ShardedOptimizer.create(AdamW, params, options, world);
 const checkpoints = new CheckpointManager(folder, { keep: 2, every: 10 });
 

@@ -1,4 +1,4 @@
-import { mkdir, readdir, rm } from 'node:fs/promises';
+import { mkdir, readdir, unlink } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { rangeError, show, typeError } from '../check/errors.js';
 import { checkInteger, checkOptions } from '../check/options.js';
@@ -15,7 +15,7 @@ import { CheckpointError, type FileContext, faultOf, fileError, readError, write
 import { withFile } from './read-file.js';
 import { readManifest } from './restore.js';
 import { checkPath } from './safetensors.js';
-import { isSet, readSetHeader, saveSet } from './set.js';
+import { isSet, readSetHeader, removeSet, saveSet } from './set.js';
 import { snapshot } from './snapshot.js';
 import { sweep } from './temp-files.js';
 import { onEveryRank } from './world.js';
@@ -245,9 +245,11 @@ export class CheckpointManager {
     for (const step of older) {
       if (kept < this.#keep) {
         if (await this.#isWhole(step)) kept++;
-      } else
-        for (const isFolder of [false, true])
-          await rm(this.#pathOf(step, isFolder), { recursive: true, force: true }).catch(() => {}); // the next save tries again
+      } else {
+        // The next save tries again.
+        await unlink(this.#pathOf(step)).catch(() => {});
+        await removeSet(this.#pathOf(step, true)).catch(() => {});
+      }
     }
   }
 }

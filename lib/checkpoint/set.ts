@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, readdir, readFile, stat, unlink } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rmdir, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { show } from '../check/errors.js';
 import { replaceFile } from './background.js';
@@ -159,6 +159,13 @@ async function removeOthers(folder: string, set: string): Promise<void> {
     const match = filePattern.exec(file);
     if (match !== null && match[1] !== set) await unlink(join(folder, file)).catch(() => {}); // the next save tries again
   }
+}
+
+/** Removes a set and its folder, if nothing else is in it. */
+export async function removeSet(folder: string): Promise<void> {
+  await unlink(join(folder, latestName)).catch(() => {}); // first: a set without a file is none
+  await removeOthers(folder, '');
+  await rmdir(folder);
 }
 
 // ---- Reading ----

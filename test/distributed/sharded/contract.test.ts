@@ -89,7 +89,9 @@ test('bad input is refused before anything has changed', async () => {
     Array(2).fill('RangeError: ShardedOptimizer: paramGroups[0].lr: rank 0 0, rank 1 1'),
   );
   expect(
-    await errorsOn(2, (world) => ShardedOptimizer.create(world.rank === 0 ? Adam : AdamW, w(), {}, world)),
+    await errorsOn(2, (world) =>
+      ShardedOptimizer.create((world.rank === 0 ? Adam : AdamW) as typeof Adam, w(), {}, world),
+    ),
   ).toEqual(Array(2).fill('RangeError: ShardedOptimizer: class: rank 0 Adam, rank 1 AdamW'));
   expect(
     await errorsOn(2, (world) =>
