@@ -71,6 +71,13 @@ struct Product {
   bool isSymmetric;  ///< only the elements on and below the diagonal are computed; the others are copies of them
 };
 
+/// How the inverse root of a symmetric matrix A is computed: (A / divisor + eps I) to the power -1/4, or -1/2. All
+/// eigenvalues are raised by the same number if the smallest would be below eps.
+struct InverseRoot {
+  double divisor, eps;
+  bool isQuarter;
+};
+
 /// What a matrix kernel asks of the engine, which has the threads.
 struct MatrixOps {
   void* engine;
@@ -206,6 +213,20 @@ struct MatmulKernels {
   void (*divide)(float* x, float divisor, size_t length);
 };
 
+/// Steps of the decompositions of symmetric matrices, in float64. kernels/eigen.h defines them; engine/eigen.cpp puts
+/// them together.
+struct EigenKernels {
+  /// sum = sum + the sum of weights[k] * row k, k ascending. Row k starts at rows + k * stride.
+  void (*addRows)(const double* rows, size_t stride, const double* weights, size_t count, double* sum, size_t length);
+  /// y = y - a * x
+  void (*subtract)(double a, const double* x, double* y, size_t length);
+  /// z = z - (a * x + b * y)
+  void (*subtractBoth)(double a, const double* x, double b, const double* y, double* z, size_t length);
+  /// Turns rows i and i + 1 by angle i, for each i from last - 1 down to first.
+  void (*rotate)(double* rows, size_t stride, size_t first, size_t last, const double* cosines, const double* sines,
+                 size_t length);
+};
+
 /// All code that is compiled for one instruction set.
 struct KernelSet {
   const char* isa;
@@ -222,6 +243,7 @@ struct KernelSet {
   Float64Kernels float64;
   TableKernels tables;
   MatmulKernels matmul;
+  EigenKernels eigen;
 };
 
 // A kernel spells its state and its constants. The constructor of an optimizer compares the spelling with the

@@ -3,6 +3,7 @@ import { ArrayBlock, type Block } from './block.js';
 import { Control, chunkLength, type Engine, Fault, Pass, type Plan, type Rows, type StepConstants } from './engine.js';
 import type { KernelDeclaration, Numbers } from './kernel.js';
 import { dot, referenceLinalg } from './reference-linalg.js';
+import { referenceEigen } from './reference-eigen.js';
 import { multiply, walkMatrix } from './reference-matmul.js';
 import { referenceTableRows } from './reference-table-rows.js';
 import {
@@ -292,6 +293,7 @@ export const referenceEngine: Engine = {
   linalg: referenceLinalg,
   tables: referenceTableRows,
   multiply,
+  eigen: referenceEigen,
   sumSquares,
   lerp(target, source, rate) {
     const r = f(rate);

@@ -9,6 +9,7 @@
 #include "prefetch.h"
 #include "table_rows.h"
 #include "matmul.h"
+#include "eigen.h"
 #include "measured_loop.h"
 #include "matrix_loop.h"
 #include "sparse_loop.h"
@@ -132,5 +133,5 @@ extern const KernelSet kernelSet;
 const KernelSet kernelSet = {STRING(ISA), kKernels, sizeof kKernels / sizeof *kKernels,
                              &sumSquares, &lerp,    &add,
                              &scale,      kFloat64, {&gatherRows, &scaleRows, &dotRows, &meanRow, &sumRuns},
-                             kMatmul};
+                             kMatmul,     kEigen};
 }  // namespace ISA
