@@ -25,6 +25,8 @@ export class ParamState implements Tensor {
   ema: Block | null;
   /** The kernel that its group's settings select. */
   kernel: string;
+  /** The most rows or columns of a matrix that its kernel decomposes; 0 if it decomposes none. */
+  side: number;
   /** The gradient that is registered in the plan. The same arrays are not checked a second time. */
   grad: ReadGrad = null;
 
@@ -33,6 +35,7 @@ export class ParamState implements Tensor {
     scalars: readonly number[],
     ema: Block | null,
     kernel: string,
+    side: number,
   ) {
     this.key = key;
     this.place = place;
@@ -45,6 +48,7 @@ export class ParamState implements Tensor {
     this.nextScalars = scalars;
     this.ema = ema;
     this.kernel = kernel;
+    this.side = side;
   }
 }
 

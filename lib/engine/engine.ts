@@ -107,6 +107,7 @@ export interface Plan {
     state: readonly Block[],
     ema: Block | null,
     columns: number,
+    side: number,
   ): void;
   /** Registers a gradient and returns its address. */
   setGrad(index: number, grad: Float32Array): number;

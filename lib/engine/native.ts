@@ -33,6 +33,7 @@ interface AddonEngine extends Linalg, TableRows {
     state: readonly object[],
     ema: object | null,
     columns: number,
+    side?: number,
   ): void;
   setRowGrad(plan: AddonPlan, index: number, rows: Rows, values: Float32Array): number;
   /** `layout`: row and column strides of a and of b, rows, columns, depth, and 1 if the product is symmetric. */
@@ -238,7 +239,7 @@ export function nativeEngine(addon: Addon, isa: Isa): Engine | undefined {
     createPlan(count, { stride, memory, numberCount }): Plan {
       const step = native.createPlan(count, stride, memory, numberCount);
       return {
-        setTensor: (index, kernel, _declaration, param, state, ema, columns) =>
+        setTensor: (index, kernel, _declaration, param, state, ema, columns, side) =>
           native.setTensor(
             step,
             index,
@@ -247,6 +248,7 @@ export function nativeEngine(addon: Addon, isa: Isa): Engine | undefined {
             state.map(memoryOf),
             ema === null ? null : memoryOf(ema),
             columns,
+            side,
           ),
         setGrad: step,
         setRowGrad: (index, rows, values) => native.setRowGrad(step, index, rows, values),

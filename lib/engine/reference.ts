@@ -119,6 +119,7 @@ class ReferencePlan implements Plan {
     state: readonly Block[],
     ema: Block | null,
     columns: number,
+    side: number,
   ): void {
     this.#tensors[index] = {
       kernel,
@@ -126,6 +127,7 @@ class ReferencePlan implements Plan {
       state: state.map((block) => block.view()),
       ema: ema === null ? null : ema.view(),
       columns,
+      side,
     };
     this.#watches[index] = {
       param: [param, ...state.map((block) => block.view()), ...(ema === null ? [] : [ema.view()])].map(watch),

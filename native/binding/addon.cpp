@@ -65,7 +65,7 @@ Napi::Array describe(Napi::Env env, const KernelSet& set) {
     kernel.Set("state", set.kernels[i].state);
     kernel.Set("constants", set.kernels[i].constants);
     Napi::Array layout = Napi::Array::New(env, kMaxState);
-    static const char* const words[] = {"element", "row", "column"};  // indexed by Layout
+    static const char* const words[] = {"element", "row", "column", "own"};  // indexed by Layout
     for (uint32_t s = 0; s < kMaxState; ++s) layout.Set(s, words[set.kernels[i].layout[s]]);
     kernel.Set("layout", layout);
     kernel.Set("perRow", set.kernels[i].perRow);

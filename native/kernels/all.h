@@ -35,6 +35,7 @@
 #include "radam.h"
 #include "rmsprop.h"
 #include "rprop.h"
+#include "shampoo.h"
 #include "schedule_free.h"
 #include "sgd.h"
 #include "stable_adamw.h"
@@ -53,6 +54,7 @@
 #include "proximal_adagrad.h"
 #include "sign_sgd.h"
 #include "simplified_ademamix.h"
+#include "soap.h"
 #include "yogi.h"
 #include "sophia.h"
 
@@ -125,6 +127,12 @@ static constexpr Kernel kKernels[] = {
     entry<SimplifiedAdEMAMix>("simplified-ademamix"),
     entry<Yogi>("yogi"),
     entry<Sophia>("sophia"),
+    entryWithFactors<Soap>("soap"),
+    entryOfMatrix<SoapVector>("soap-vector"),
+    entryWithFactors<Shampoo>("shampoo"),
+    entryWithFactors<ShampooGrafted>("shampoo-grafted"),
+    entryWithFactors<ShampooVector>("shampoo-vector"),
+    entryWithFactors<ShampooVectorGrafted>("shampoo-vector-grafted"),
 };
 
 #define STRING_(x) #x
