@@ -65,6 +65,8 @@ const named: { readonly [M in Named]?: readonly [Hue, keyof typeof dashes] } = {
   muon: ['vermilion', 'long'],
   prodigy: ['vermilion', 'dashDots'],
   cocob: ['black', 'dashed'],
+  shampoo: ['green', 'dashDots'],
+  soap: ['cyan', 'dashDots'],
   sfo: ['purple', 'solid'],
   lbfgs: ['pink', 'solid'],
 };

@@ -5,7 +5,7 @@ import type { Block } from '../engine/block.js';
 import { allocateStepConstants, type Engine, Pass, type Plan, type StepConstants } from '../engine/engine.js';
 import { type Declaration, type Formula, type HyperParameter, optimizerHyperParameters } from './declaration.js';
 import { disjoint, type Extent, extentOf } from './extents.js';
-import { dimensionsOf, hasOwnState, needsShape } from './layouts.js';
+import { dimensionsOf, hasOwnState, needsShape, rowMeans, spread } from './layouts.js';
 import { Group } from './param-group.js';
 import { ParamState } from './param-state.js';
 import type { FoundGroup, Tensor } from './params.js';
@@ -482,20 +482,6 @@ export function optionsIn(
       .filter((name) => source[name] !== undefined)
       .map((name) => [name, source[name]]),
   );
-}
-
-/** One number per matrix row, for each of its elements. */
-function spread(ofRows: Block, columns: number): Float32Array {
-  const numbers = ofRows.read();
-  return Float32Array.from({ length: ofRows.length * columns }, (_, i) => numbers[Math.floor(i / columns)]!);
-}
-
-function rowMeans(elements: Block, columns: number): Float32Array {
-  const numbers = elements.read();
-  return Float32Array.from({ length: elements.length / columns }, (_, row) => {
-    const sum = numbers.subarray(row * columns, (row + 1) * columns).reduce((total, x) => total + x, 0);
-    return sum / columns;
-  });
 }
 
 function sameNumbers(a: readonly number[], b: readonly number[]): boolean {

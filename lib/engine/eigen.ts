@@ -9,7 +9,8 @@ export interface InverseRoot {
 
 /**
  * Decompositions of square row-major matrices of float32. They compute in float64 in a fixed order, and round each result
- * once. If a number of the matrix is not finite, all results are NaN.
+ * once. If a number of the matrix is not finite, the vectors are those of the identity, the eigenvalues NaN, and the
+ * inverse root is 0: a factor that has overflowed must not make the params NaN.
  */
 export interface Eigen {
   /**

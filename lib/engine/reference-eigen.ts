@@ -215,9 +215,13 @@ function isFinite(matrix: Float32Array, length: number): boolean {
   return true;
 }
 
+function fillIdentity(out: Float32Array, side: number): void {
+  for (let i = 0; i < side * side; i++) out[i] = i % (side + 1) === 0 ? 1 : 0;
+}
+
 function eigenvectors(matrix: Float32Array, side: number, vectors: Float32Array, values: Float64Array): void {
   if (!isFinite(matrix, side * side)) {
-    vectors.fill(Number.NaN, 0, side * side);
+    fillIdentity(vectors, side);
     values.fill(Number.NaN, 0, side);
     return;
   }
@@ -235,7 +239,7 @@ function inverseRoot(
   out: Float32Array,
 ): void {
   if (!isFinite(matrix, side * side)) {
-    out.fill(Number.NaN, 0, side * side);
+    out.fill(0, 0, side * side);
     return;
   }
   if (side === 0) return;
@@ -259,7 +263,7 @@ function inverseRoot(
 
 function orthonormalize(matrix: Float32Array, side: number, out: Float32Array): void {
   if (!isFinite(matrix, side * side)) {
-    out.fill(Number.NaN, 0, side * side);
+    fillIdentity(out, side);
     return;
   }
   const a = Float64Array.from(matrix.subarray(0, side * side));

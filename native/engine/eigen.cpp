@@ -47,8 +47,8 @@ bool isFinite(const float* matrix, size_t length) {
   return true;
 }
 
-void fillNaN(float* out, size_t length) {
-  for (size_t i = 0; i < length; ++i) out[i] = NAN;
+void fillIdentity(float* out, size_t side) {
+  for (size_t i = 0; i < side * side; ++i) out[i] = i % (side + 1) == 0 ? 1 : 0;
 }
 
 /// A square matrix, while it is decomposed.
@@ -295,7 +295,7 @@ size_t memoryDoubles(size_t side) { return side * side + kVectors * side; }
 void eigenvectors(const Resources& resources, const float* matrix, size_t side, float* vectors, double* values) {
   if (side == 0) return;
   if (!isFinite(matrix, side * side)) {
-    fillNaN(vectors, side * side);
+    fillIdentity(vectors, side);
     for (size_t k = 0; k < side && values != nullptr; ++k) values[k] = NAN;
     return;
   }
@@ -310,7 +310,10 @@ void eigenvectors(const Resources& resources, const float* matrix, size_t side, 
 
 void inverseRoot(const Resources& resources, const float* matrix, size_t side, const InverseRoot& root, float* out) {
   if (side == 0) return;
-  if (!isFinite(matrix, side * side)) return fillNaN(out, side * side);
+  if (!isFinite(matrix, side * side)) {
+    memset(out, 0, side * side * sizeof(float));
+    return;
+  }
   Decomposition decomposition(resources, matrix, side);
   decomposition.decompose();
   decomposition.inverseRoot(root, out);
@@ -318,7 +321,7 @@ void inverseRoot(const Resources& resources, const float* matrix, size_t side, c
 
 void orthonormalize(const Resources& resources, const float* matrix, size_t side, float* out) {
   if (side == 0) return;
-  if (!isFinite(matrix, side * side)) return fillNaN(out, side * side);
+  if (!isFinite(matrix, side * side)) return fillIdentity(out, side);
   Decomposition decomposition(resources, matrix, side);
   decomposition.orthonormalize();
   for (size_t i = 0; i < side * side; ++i) out[i] = static_cast<float>(decomposition.rows()[i]);
