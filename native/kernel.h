@@ -112,9 +112,9 @@ struct MatrixMemory {
 struct Matrix {
   float* data;  ///< row-major; behind it is the temporary memory that the kernel has asked for
   size_t rows, columns;
-  double norm;           ///< of all elements
-  float* const* state;   ///< the state buffers, whole
-  size_t side;           ///< of MatrixShape
+  double norm;          ///< of all elements
+  float* const* state;  ///< the state buffers, whole
+  size_t side;          ///< of MatrixShape
   double* doubles;
 };
 

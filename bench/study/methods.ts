@@ -91,10 +91,7 @@ const named: readonly Family[] = [
     title: 'Preconditioned matrices',
     about:
       'They keep averages of g·gᵀ and gᵀ·g for each matrix. Shampoo multiplies the gradient by their roots, SOAP is Adam in the basis of their eigenvectors.',
-    methods: [
-      'shampoo',
-      'soap',
-    ],
+    methods: ['shampoo', 'soap'],
   },
   {
     id: 'rate-free',

@@ -21,7 +21,10 @@ export function needsShape(layout: Layouts): boolean {
 }
 
 /** Rows and columns as a matrix kernel sees them: a param without a shape is a column. */
-export function dimensionsOf({ shape, columns, length }: Dimensions): { readonly rows: number; readonly columns: number } {
+export function dimensionsOf({ shape, columns, length }: Dimensions): {
+  readonly rows: number;
+  readonly columns: number;
+} {
   return shape === undefined ? { rows: length, columns: 1 } : { rows: shape[0]!, columns };
 }
 

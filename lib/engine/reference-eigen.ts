@@ -210,7 +210,7 @@ function decompose(
   return { values: Float64Array.from(order, (i) => diagonal[i]!), rows, order };
 }
 
-function isFinite(matrix: Float32Array, length: number): boolean {
+function areFinite(matrix: Float32Array, length: number): boolean {
   for (let i = 0; i < length; i++) if (!Number.isFinite(matrix[i]!)) return false;
   return true;
 }
@@ -220,7 +220,7 @@ function fillIdentity(out: Float32Array, side: number): void {
 }
 
 function eigenvectors(matrix: Float32Array, side: number, vectors: Float32Array, values: Float64Array): void {
-  if (!isFinite(matrix, side * side)) {
+  if (!areFinite(matrix, side * side)) {
     fillIdentity(vectors, side);
     values.fill(Number.NaN, 0, side);
     return;
@@ -238,7 +238,7 @@ function inverseRoot(
   { divisor, eps, isQuarter }: InverseRoot,
   out: Float32Array,
 ): void {
-  if (!isFinite(matrix, side * side)) {
+  if (!areFinite(matrix, side * side)) {
     out.fill(0, 0, side * side);
     return;
   }
@@ -262,7 +262,7 @@ function inverseRoot(
 }
 
 function orthonormalize(matrix: Float32Array, side: number, out: Float32Array): void {
-  if (!isFinite(matrix, side * side)) {
+  if (!areFinite(matrix, side * side)) {
     fillIdentity(out, side);
     return;
   }

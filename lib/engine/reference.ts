@@ -2,8 +2,8 @@ import { bufferOf, byteOffsetOf, firstBadRow, floatsOf, isFloat32, lengthOf } fr
 import { ArrayBlock, type Block } from './block.js';
 import { Control, chunkLength, type Engine, Fault, Pass, type Plan, type Rows, type StepConstants } from './engine.js';
 import type { KernelDeclaration, Numbers } from './kernel.js';
-import { dot, referenceLinalg } from './reference-linalg.js';
 import { referenceEigen } from './reference-eigen.js';
+import { dot, referenceLinalg } from './reference-linalg.js';
 import { multiply, walkMatrix } from './reference-matmul.js';
 import { referenceTableRows } from './reference-table-rows.js';
 import {

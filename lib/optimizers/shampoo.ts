@@ -40,8 +40,7 @@ function partsOf(length: number, side: number): (readonly [begin: number, length
   for (let begin = 0; begin < length; begin += side) parts.push([begin, Math.min(side, length - begin)]);
   return parts;
 }
-const squares = (length: number, side: number): number =>
-  Math.floor(length / side) * side ** 2 + (length % side) ** 2;
+const squares = (length: number, side: number): number => Math.floor(length / side) * side ** 2 + (length % side) ** 2;
 
 function ownLength(name: string, { rows, columns, side }: MatrixShape): number {
   return name.startsWith('left')

@@ -119,7 +119,14 @@ function transform(values: readonly number[], matrix: Matrix, multiply: Matmul) 
   const [expAvg, expAvgSq, leftFactor, rightFactor, leftBasis, rightBasis] = state as Float32Array[];
   const [grads, turned] = [plain(data, columns), transposed(data, columns)];
   const left = { length: rows, factor: leftFactor!, basis: leftBasis!, grads, turned, depth: columns };
-  const right = { length: columns, factor: rightFactor!, basis: rightBasis!, grads: turned, turned: grads, depth: rows };
+  const right = {
+    length: columns,
+    factor: rightFactor!,
+    basis: rightBasis!,
+    grads: turned,
+    turned: grads,
+    depth: rows,
+  };
   const sides = [rows <= side ? left : undefined, columns <= side ? right : undefined] as const;
   const present = sides.filter((one) => one !== undefined);
   if (c.isFirst !== 0) {

@@ -22,7 +22,8 @@ class Workspace {
   const eigen::Resources resources_;
 };
 
-/// Reads a matrix and a result of `side` rows and columns. @throws as `Call`, and a RangeError for one that is too short
+/// Reads a matrix and a result of `side` rows and columns. @throws as `Call`, and a RangeError for one that is too
+/// short
 bool readMatrices(const Call& call, const Floats& matrix, const Floats& out, size_t side) {
   if (matrix.length / side >= side && out.length / side >= side) return true;
   throwRangeError(call.env(), "schuss: a matrix that is too short for its side");

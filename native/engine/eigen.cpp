@@ -8,7 +8,8 @@
 
 namespace eigen {
 namespace {
-// Sums of squares below this are those of rounding errors: a reflection from them would not be orthogonal. It is 2^-900.
+// Sums of squares below this are those of rounding errors: a reflection from them would not be orthogonal. It is
+// 2^-900.
 constexpr double kTiny = 0x1p-900;
 // Sweeps for one eigenvalue. About two are needed.
 constexpr size_t kMaxSweeps = 60;
@@ -145,9 +146,8 @@ class Decomposition {
         sum = sum + u[j] * product[j];
       }
       kernels_.subtract(sum / (r.half + r.half), u, product, i);
-      forEachRow(0, i, i, [&](size_t row) {
-        kernels_.subtractBoth(u[row], product, product[row], u, a_ + row * side_, i);
-      });
+      forEachRow(0, i, i,
+                 [&](size_t row) { kernels_.subtractBoth(u[row], product, product[row], u, a_ + row * side_, i); });
     }
     diagonal[0] = a_[0];
     // The rows and columns before i hold Q so far, and row i the next u.
@@ -156,8 +156,7 @@ class Decomposition {
       if (halves[i] != 0) {
         sumRows(u, i, a_, product, i);
         const double half = halves[i];
-        forEachRow(0, i, i,
-                   [&](size_t row) { kernels_.subtract(u[row] / half, product, a_ + row * side_, i); });
+        forEachRow(0, i, i, [&](size_t row) { kernels_.subtract(u[row] / half, product, a_ + row * side_, i); });
       }
       for (size_t k = 0; k < i; ++k) {
         at(i, k) = 0;
@@ -246,9 +245,8 @@ class Decomposition {
     const size_t length = side_ - column;
     double* const sum = vector(2);
     sumRows(u, side_ - row, a_ + row * side_ + column, sum, length);
-    forEachRow(row, side_, length, [&](size_t i) {
-      kernels_.subtract(u[i - row] / half, sum, a_ + i * side_ + column, length);
-    });
+    forEachRow(row, side_, length,
+               [&](size_t i) { kernels_.subtract(u[i - row] / half, sum, a_ + i * side_ + column, length); });
   }
 
   /// sum = the sum of weights[k] * row k

@@ -5,8 +5,8 @@
 
 // Decompositions of square row-major matrices of float32, on several threads. They compute in float64 in a fixed order
 // and round each result once, so that the bits depend neither on the number of threads nor on the instruction set. If a
-// number of the matrix is not finite, the vectors are those of the identity, and the inverse root is 0: a factor that has
-// overflowed must not make the params NaN. lib/engine/reference-eigen.ts is their specification.
+// number of the matrix is not finite, the vectors are those of the identity, and the inverse root is 0: a factor that
+// has overflowed must not make the params NaN. lib/engine/reference-eigen.ts is their specification.
 namespace eigen {
 
 /// How decompositions are computed.

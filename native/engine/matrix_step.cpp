@@ -89,10 +89,11 @@ void MatrixStep::run(const KernelSet& set, Tensor& tensor, bool flushDenormals) 
   forEachPart(resources, length, [&](size_t begin, size_t partLength) {
     kernel.fill(tensor.pass, tensor.constants, tensor.part(begin, partLength), matrix + begin);
   });
-  const Matrix whole = {matrix,           rows,        columns,        norm(&engine, matrix, length),
-                        tensor.span.state, tensor.side, doubles_.data()};
-  matrix = kernel.transform(tensor.resolved, whole,
-                            {&engine, &multiply, &combine, &divide, &norm, &eigenvectors, &inverseRoot, &orthonormalize});
+  const Matrix whole = {matrix,      rows,           columns, norm(&engine, matrix, length), tensor.span.state,
+                        tensor.side, doubles_.data()};
+  matrix =
+      kernel.transform(tensor.resolved, whole,
+                       {&engine, &multiply, &combine, &divide, &norm, &eigenvectors, &inverseRoot, &orthonormalize});
   forEachPart(resources, length, [&](size_t begin, size_t partLength) {
     Span part = tensor.part(begin, partLength);
     part.state[0] = matrix + begin;

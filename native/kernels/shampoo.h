@@ -127,9 +127,8 @@ struct ShampooFormula {
         scale = static_cast<float>(norm / (ops.norm(ops.engine, update, length) + 1e-16));
       }
     }
-    forEachElement(matrix, block, [&](auto part, size_t i, size_t n) {
-      part.store(Vec(scale) * part.load(update + n), data + i);
-    });
+    forEachElement(matrix, block,
+                   [&](auto part, size_t i, size_t n) { part.store(Vec(scale) * part.load(update + n), data + i); });
   }
 
   /// `factors`: the number of the first state buffer behind those of elements.
@@ -139,8 +138,8 @@ struct ShampooFormula {
     const size_t blockLength = least(matrix.rows, side) * least(matrix.columns, side);
     float* const gram = matrix.data + matrix.rows * matrix.columns;
     float* const direction = gram + most * most;
-    const Memory memory = {matrix, ops, matrix.state[0], factors > 1 ? matrix.state[1] : nullptr, gram, direction,
-                           direction + blockLength, direction + 2 * blockLength};
+    const Memory memory = {matrix, ops,       matrix.state[0],         factors > 1 ? matrix.state[1] : nullptr,
+                           gram,   direction, direction + blockLength, direction + 2 * blockLength};
     float* const* const state = matrix.state + factors;
     size_t left = 0, right = 0;
     for (size_t row = 0; row < matrix.rows; row += side) {

@@ -101,7 +101,7 @@ describe.each(Object.entries(matrices))('%s', (_, matrix) => {
       const inverse = isQuarter ? times(square, square) : square;
       // The largest power is eps to the exponent, and its error enters four times.
       expect(difference(times(inverse, shifted), identity(side))).toBeLessThanOrEqual(
-        8 * side * unit * (2 * scale * side / eps),
+        8 * side * unit * ((2 * scale * side) / eps),
       );
       expect(difference(p, transpose(p))).toBe(0);
     }

@@ -46,8 +46,7 @@ function expectSame(engine: Given, matrix: Float32Array, side: number, what: str
   const expected = results(reference, matrix, side);
   for (const [i, array] of results(engine, matrix, side).entries()) {
     const at = firstDifference(array as Float32Array, expected[i] as Float32Array);
-    if (at >= 0)
-      expect.fail(`${engine.isa} ${what}: array ${i}[${at}] is ${array[at]}, expected ${expected[i]![at]}`);
+    if (at >= 0) expect.fail(`${engine.isa} ${what}: array ${i}[${at}] is ${array[at]}, expected ${expected[i]![at]}`);
   }
 }
 

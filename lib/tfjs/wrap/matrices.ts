@@ -8,10 +8,7 @@ const isA = (Class: Class, Parent: Class & (abstract new (...args: never) => obj
   (Class as unknown) === Parent || Class.prototype instanceof Parent;
 const isMuon = (Class: Class): boolean => isA(Class, Muon);
 /** The classes that multiply matrices. */
-const seesMatrices = (Class: Class): boolean =>
-  isMuon(Class) ||
-  isA(Class, Shampoo) ||
-  isA(Class, SOAP);
+const seesMatrices = (Class: Class): boolean => isMuon(Class) || isA(Class, Shampoo) || isA(Class, SOAP);
 
 /** The options of a class for the layout of TensorFlow.js, whose kernels are inputs × outputs. */
 export function optionsFor(Class: Class, options: object): object {

@@ -1,8 +1,8 @@
 // Shampoo against a float64 truth that is written here from the paper, with other methods for the eigenvectors.
 import { describe, expect, test } from 'vitest';
 import { Shampoo, type ShampooOptions } from '../../../lib/index.js';
-import * as truth from '../../support/golden/matrix-truth.js';
 import type { Matrix } from '../../support/golden/matrix-truth.js';
+import * as truth from '../../support/golden/matrix-truth.js';
 import { numbers } from '../../support/random.js';
 
 const { eigen, functionOf, largest, map, matrixOf, norm, sum, times, transpose, zeros } = truth;
@@ -173,7 +173,12 @@ const runs: Readonly<Record<string, Run>> = {
       'momentum as a sum': { momentum: (s, before, g) => sum(s.betas[0], before, 1, g) },
       'ε after the root': {
         root: (s, factor, _, exponent) =>
-          sum(1, functionOf(eigen(factor), (value) => (Math.abs(value) + 1e-3) ** exponent), s.eps, factor),
+          sum(
+            1,
+            functionOf(eigen(factor), (value) => (Math.abs(value) + 1e-3) ** exponent),
+            s.eps,
+            factor,
+          ),
       },
       'roots of the factors before': { isRefreshed: (_, t) => t % 2 === 0 },
       'the factor of the momentum': { factor: (s, before, product) => sum(1, before, (1 - s.betas[0]) ** 2, product) },

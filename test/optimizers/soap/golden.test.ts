@@ -1,8 +1,8 @@
 // SOAP against a float64 truth that is written here from the paper, with other methods for eigenvectors and QR.
 import { describe, expect, test } from 'vitest';
 import { SOAP, type SOAPOptions } from '../../../lib/index.js';
-import * as truth from '../../support/golden/matrix-truth.js';
 import type { Matrix } from '../../support/golden/matrix-truth.js';
+import * as truth from '../../support/golden/matrix-truth.js';
 import { numbers } from '../../support/random.js';
 
 const { eigen, identity, largest, map, matrixOf, norm, orthonormal, sum, times, transpose, zeros } = truth;
@@ -84,7 +84,10 @@ const steps = 6;
 function gradOf(rows: number, columns: number, t: number): Float32Array {
   return numbers(rows * columns, 10 + t).map((noise, at) => {
     const [i, j] = [Math.floor(at / columns), at % columns];
-    return 0.2 * noise + Number(rows > columns ? (i + t) % rows === j : (j + t) % columns === i) * (1 - 0.12 * Math.min(i, j));
+    return (
+      0.2 * noise +
+      Number(rows > columns ? (i + t) % rows === j : (j + t) % columns === i) * (1 - 0.12 * Math.min(i, j))
+    );
   });
 }
 
@@ -271,7 +274,14 @@ test('the first bases are the eigenvectors of the first products, the largest fi
     ] as const) {
       const turned = times(times(transpose(basis), product), basis);
       const { values } = eigen(product);
-      const off = largest(sum(1, turned, -1, map(turned, (x, i, j) => (i === j ? x : 0))));
+      const off = largest(
+        sum(
+          1,
+          turned,
+          -1,
+          map(turned, (x, i, j) => (i === j ? x : 0)),
+        ),
+      );
       expect(off).toBeLessThan(2 ** -20);
       for (const [k, value] of values.entries()) expect(turned[k]![k]).toBeCloseTo(value, 5);
       expect(largest(sum(1, times(transpose(basis), basis), -1, identity(basis.length)))).toBeLessThan(2 ** -21);
