@@ -17,7 +17,7 @@ import { Structure } from './structure.js';
 /** Hyper-parameters by name. */
 export type HyperParameterTable = Readonly<Record<string, HyperParameter>>;
 
-/** The place of the moving average among the blocks of a param: behind all others, but for the fifth one of COCOB. */
+/** The place of the moving average among the blocks of a param: behind all but the fifth of COCOB, Shampoo and SOAP. */
 const emaPlace = 4;
 
 /**
@@ -157,10 +157,7 @@ export class ParamStore {
 
   /** Whether settings select another kernel for a param of the group: its state arrays change then. */
   changesKernel(group: Group, settings: Settings): boolean {
-    return this.paramsOf(group).some((param) => {
-      const kernel = this.kernelOf(settings, param);
-      return kernel !== param.kernel || this.sideOf(settings, param, kernel) !== param.side;
-    });
+    return this.paramsOf(group).some((param) => this.#changesState(param, this.kernelOf(settings, param), settings));
   }
 
   /** Refuses new settings that contradict each other or do not fit the params. @throws TypeError, RangeError */
@@ -186,7 +183,8 @@ export class ParamStore {
     this.checkChanges(changes);
     const initial = Object.values(this.#declaration.scalars ?? {});
     const updates = changes.flatMap(([group, settings]) => {
-      if (this.paramsOf(group).some((param) => kernelOf(settings, param) !== param.kernel)) this.checkParams();
+      if (this.paramsOf(group).some((param) => this.#changesState(param, kernelOf(settings, param), settings)))
+        this.checkParams();
       return this.paramsOf(group).flatMap((param, i) => {
         const kernel = kernelOf(settings, param);
         const side = this.sideOf(settings, param, kernel);
@@ -360,6 +358,10 @@ export class ParamStore {
   }
 
   // ---- Inside ----
+
+  #changesState(param: ParamState, kernel: string, settings: Settings): boolean {
+    return kernel !== param.kernel || this.sideOf(settings, param, kernel) !== param.side;
+  }
 
   #checkGroups(found: readonly FoundGroup[], pathOf: (index: number) => string): Group[] {
     const known = Object.keys(this.#table);
