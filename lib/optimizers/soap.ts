@@ -174,9 +174,8 @@ export const soap = {
     'each preconditionFrequency steps:  Q ← qr(L·Q).Q, its columns and v in the order of diag(QᵀLQ)',
     'params that are no matrices: Q = I',
   ],
-  decay: 'decoupled',
-  // The formula decays after the update.
-  decayFactor: () => 1,
+  // Decoupled, but after the update, so the formula applies it.
+  decay: 'none',
   denseOnly: 'SOAP needs the whole gradient of a matrix',
   side: ({ maxPreconditionerDim }) => maxPreconditionerDim as number,
   scalars: { updates: 0 },
