@@ -246,10 +246,10 @@ function inverseRoot(
   const { values, rows, order } = decompose(matrix, side);
   for (let k = 0; k < side; k++) values[k] = values[k]! / divisor + eps;
   const smallest = values[side - 1]!;
-  const shift = smallest < eps ? eps - smallest : 0;
   const powers = new Float64Array(side);
   for (let k = 0; k < side; k++) {
-    const root = Math.sqrt(values[k]! + shift);
+    // In this order the smallest becomes ε, and not 0, where ε is below the rounding errors.
+    const root = Math.sqrt(smallest < eps ? values[k]! - smallest + eps : values[k]!);
     powers[order[k]!] = 1 / (isQuarter ? Math.sqrt(root) : root);
   }
   const [weights, sum] = [new Float64Array(side), new Float64Array(side)];

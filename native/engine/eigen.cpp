@@ -79,9 +79,10 @@ class Decomposition {
   void inverseRoot(const InverseRoot& root, float* out) {
     double *const values = vector(0), *powers = vector(2), *weights = vector(3), *sum = vector(4);
     for (size_t k = 0; k < side_; ++k) values[k] = values[k] / root.divisor + root.eps;
-    const double smallest = values[side_ - 1], shift = smallest < root.eps ? root.eps - smallest : 0;
+    const double smallest = values[side_ - 1];
     for (size_t k = 0; k < side_; ++k) {
-      const double power = sqrt(values[k] + shift);
+      // In this order the smallest becomes eps, and not 0, where eps is below the rounding errors.
+      const double power = sqrt(smallest < root.eps ? values[k] - smallest + root.eps : values[k]);
       powers[order(k)] = 1 / (root.isQuarter ? sqrt(power) : power);
     }
     for (size_t i = 0; i < side_; ++i) {

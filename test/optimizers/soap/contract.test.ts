@@ -144,7 +144,7 @@ describe.each(Object.entries(classes))('%s', (name, Class) => {
     refused(RangeError, /maxPreconditionerDim: 0, expected/, wrong({ maxPreconditionerDim: 0 }));
     refused(RangeError, /preconditionFrequency: 0, expected/, wrong({ preconditionFrequency: 0 }));
     refused(RangeError, /preconditionFrequency: 1.5, expected/, wrong({ preconditionFrequency: 1.5 }));
-    refused(TypeError, /preconditionFrequency: a function/, wrong({ preconditionFrequency: () => 1 }));
+    refused(TypeError, /preconditionFrequency: function/, wrong({ preconditionFrequency: () => 1 }));
     refused(RangeError, /betas\[0\]: 1, expected \[0, 1\)/, wrong({ betas: [1, 0.9] }));
   });
 

@@ -160,7 +160,7 @@ function trained(options: SOAPOptions, shape: readonly number[], start: Float32A
   return { data, ...bases };
 }
 
-/** The condition of the gradients' products, of which no eigenvalue but those of a null space is below a tenth of the largest. */
+/** How much a rounding may grow: the gradients' products have no small eigenvalues but those of a null space. */
 const condition = 64;
 
 /** The largest error, in units of what float32 allows. */
@@ -173,11 +173,14 @@ function error({ data }: Found, { expected, moved }: ReturnType<typeof trueParam
 }
 
 const shapes = [[1, 1], [1, 5], [3, 5], [5, 3], [5, 5], [4, 3, 2], [6]] as const;
+/** The products of a single row have no full rank until there are many, and QR of a null space is arbitrary. */
+const ofFullRank = shapes.filter(([rows]) => rows > 1);
 
 type Change = Partial<Formula> | ((s: Settings) => Partial<Settings>);
 interface Run {
   readonly options: SOAPOptions;
   readonly settings: Settings | SettingsAt;
+  readonly shapes?: readonly (readonly number[])[];
   readonly wrong: Readonly<Record<string, Change>>;
 }
 
@@ -203,6 +206,7 @@ const runs: Readonly<Record<string, Run>> = {
   'a basis for each step': {
     options: { lr: 0.1, preconditionFrequency: 1, betas: [0.9, 0.8], eps: 1e-3 },
     settings: { ...standard, frequency: 1, betas: [0.9, 0.8], shampooBeta: 0.8, eps: 1e-3 },
+    shapes: ofFullRank,
     wrong: {
       'each second step': () => ({ frequency: 2 }),
       'ε inside the root': { direction: (s, x, v) => map(x, (y, i, j) => y / Math.sqrt(v[i]![j]! + s.eps)) },
@@ -215,6 +219,7 @@ const runs: Readonly<Record<string, Run>> = {
   'a β for the factors, each second step': {
     options: { lr: 0.1, preconditionFrequency: 2, shampooBeta: 0.3, weightDecay: 0.5 },
     settings: { ...standard, frequency: 2, shampooBeta: 0.3, weightDecay: 0.5 },
+    shapes: ofFullRank,
     wrong: {
       'β₂': () => ({ shampooBeta: 0.95 }),
       'counted from the first step': { isRefreshed: (_, k) => (k + 1) % 2 === 0 },
@@ -238,19 +243,19 @@ const runs: Readonly<Record<string, Run>> = {
   },
 };
 
-describe.each(Object.entries(runs))('%s', (_, { options, settings, wrong }) => {
+describe.each(Object.entries(runs))('%s', (_, { options, settings, shapes: own = shapes, wrong }) => {
   const at = typeof settings === 'function' ? settings : () => settings;
   const start = (shape: readonly number[]): Float32Array =>
     numbers(
       shape.reduce((a, b) => a * b, 1),
       1,
     );
-  const found = shapes.map((shape) => trained(options, shape, start(shape)));
+  const found = own.map((shape) => trained(options, shape, start(shape)));
   const errors = (given: SettingsAt, formula: Formula): number[] =>
-    shapes.map((shape, i) => error(found[i]!, trueParam(given, shape, start(shape), found[i]!, formula)));
+    own.map((shape, i) => error(found[i]!, trueParam(given, shape, start(shape), found[i]!, formula)));
 
   test('is the truth', () => {
-    for (const [i, each] of errors(at, right).entries()) expect(each, `${shapes[i]}`).toBeLessThanOrEqual(1);
+    for (const [i, each] of errors(at, right).entries()) expect(each, `${own[i]}`).toBeLessThanOrEqual(1);
   });
 
   test.each(Object.entries(wrong))('is not: %s', (_, change) => {
