@@ -79,6 +79,8 @@ export default {
     'scheduleFreeAdamw',
     'scheduleFreeSgd',
     'sgd',
+    'shampoo',
+    'soap',
     'adabelief',
     'yogi',
     'adopt',

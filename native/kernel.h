@@ -22,10 +22,11 @@ constexpr size_t kPassFloats = sizeof(Pass) / sizeof(float);
 constexpr size_t kChunk = 16384;  ///< elements of a tensor or a vector
 constexpr size_t kPiece = 1024;   ///< elements of a matrix row, or matrix rows in a product of columns
 
-/// The numbers that a state buffer holds: one per element, per matrix row or per matrix column of the param.
-enum Layout : unsigned char { kElement, kRow, kColumn };
+/// The numbers that a state buffer holds: one per element, per matrix row or per matrix column of the param; or as many
+/// as a matrix kernel asks for.
+enum Layout : unsigned char { kElement, kRow, kColumn, kOwn };
 
-constexpr size_t kMaxState = 5;
+constexpr size_t kMaxState = 6;
 constexpr size_t kMaxConstants = 40;
 constexpr size_t kMaxNumbers = 16;
 constexpr size_t kMaxSums = 3;
@@ -71,6 +72,13 @@ struct Product {
   bool isSymmetric;  ///< only the elements on and below the diagonal are computed; the others are copies of them
 };
 
+/// How the inverse root of a symmetric matrix A is computed: (A / divisor + eps I) to the power -1/4, or -1/2. All
+/// eigenvalues are raised by the same number if the smallest would be below eps.
+struct InverseRoot {
+  double divisor, eps;
+  bool isQuarter;
+};
+
 /// What a matrix kernel asks of the engine, which has the threads.
 struct MatrixOps {
   void* engine;
@@ -79,13 +87,35 @@ struct MatrixOps {
   void (*combine)(void* engine, float a, const float* x, float b, float* y, size_t length);
   /// x = x / divisor
   void (*divide)(void* engine, float* x, float divisor, size_t length);
+  /// The norm of all elements, in float64.
+  double (*norm)(void* engine, const float* x, size_t length);
+  // The decompositions of engine/eigen.h. They use the doubles of the matrix.
+  void (*eigenvectors)(void* engine, const float* matrix, size_t side, float* vectors);
+  void (*inverseRoot)(void* engine, const float* matrix, size_t side, const InverseRoot& root, float* out);
+  void (*orthonormalize)(void* engine, const float* matrix, size_t side, float* out);
+};
+
+/// The dimensions of a param that a matrix kernel updates. A param without a shape is a column.
+struct MatrixShape {
+  size_t rows, columns;
+  size_t side;  ///< the most rows or columns of a matrix that is decomposed
+};
+
+/// The temporary memory of a matrix kernel.
+struct MatrixMemory {
+  size_t floats;        ///< the matrix included
+  size_t decomposed;    ///< side of the largest matrix that is decomposed
+  MatrixShape product;  ///< no product has more rows and columns, and `side` bounds the number of products that it sums
 };
 
 /// The matrix of a matrix kernel, between its two walks.
 struct Matrix {
   float* data;  ///< row-major; behind it is the temporary memory that the kernel has asked for
   size_t rows, columns;
-  double norm;  ///< of all elements
+  double norm;          ///< of all elements
+  float* const* state;  ///< the state buffers, whole
+  size_t side;          ///< of MatrixShape
+  double* doubles;
 };
 
 /// One algorithm for one instruction set: a table row of kernels/all.h.
@@ -136,8 +166,10 @@ struct Kernel {
   void (*fill)(const Pass& pass, const float* constants, const Span& span, float* matrix);
   /// Between the walks: returns the matrix of the second walk, and computes its constants.
   float* (*transform)(float* constants, const Matrix& matrix, const MatrixOps& ops);
-  /// Number of floats that `transform` needs, the matrix included.
-  size_t (*matrixFloats)(size_t rows, size_t columns);
+  /// What `transform` needs.
+  MatrixMemory (*matrixMemory)(const MatrixShape& shape);
+  /// The length of state buffer `s`, whose layout is kOwn; null if there is none.
+  size_t (*ownLength)(size_t s, const MatrixShape& shape);
 };
 
 /// The element type of a vector. The first two values index the tables of Float64Kernels.
@@ -206,6 +238,20 @@ struct MatmulKernels {
   void (*divide)(float* x, float divisor, size_t length);
 };
 
+/// Steps of the decompositions of symmetric matrices, in float64. kernels/eigen.h defines them; engine/eigen.cpp puts
+/// them together.
+struct EigenKernels {
+  /// sum = sum + the sum of weights[k] * row k, k ascending. Row k starts at rows + k * stride.
+  void (*addRows)(const double* rows, size_t stride, const double* weights, size_t count, double* sum, size_t length);
+  /// y = y - a * x
+  void (*subtract)(double a, const double* x, double* y, size_t length);
+  /// z = z - (a * x + b * y)
+  void (*subtractBoth)(double a, const double* x, double b, const double* y, double* z, size_t length);
+  /// Turns rows i and i + 1 by angle i, for each i from last - 1 down to first.
+  void (*rotate)(double* rows, size_t stride, size_t first, size_t last, const double* cosines, const double* sines,
+                 size_t length);
+};
+
 /// All code that is compiled for one instruction set.
 struct KernelSet {
   const char* isa;
@@ -222,6 +268,7 @@ struct KernelSet {
   Float64Kernels float64;
   TableKernels tables;
   MatmulKernels matmul;
+  EigenKernels eigen;
 };
 
 // A kernel spells its state and its constants. The constructor of an optimizer compares the spelling with the

@@ -43,7 +43,8 @@ export function stateBytes({ name, kernels }: Declaration): string {
     ({ state, layout }) => 4 * state.filter((name) => layout?.[name] === undefined).length,
   );
   const [least, most] = [counts[0]!, Math.max(...counts)];
-  return least === most ? `${least}` : `${least} to ${most}`;
+  const hasFactors = Object.values(kernels).some(({ layout }) => Object.values(layout ?? {}).includes('own'));
+  return `${least === most ? least : `${least} to ${most}`}${hasFactors ? ', and factors' : ''}`;
 }
 
 const sources = readdirSync(folder).map((file) => ({ file, text: readFileSync(join(folder, file), 'utf8') }));

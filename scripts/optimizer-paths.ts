@@ -24,8 +24,9 @@ const rosenbrock = (x: number, y: number): number => (1 - x) ** 2 + 100 * (y - x
 function walk(Class: OptimizerClass, given: Readonly<Record<string, unknown>>): Path {
   const w = Float32Array.from(start);
   const g = new Float32Array(2);
-  // Muon moves matrices: here one of a single row.
-  const optimizer = new Class(Class.optimizerName === 'Muon' ? { data: w, shape: [1, 2] } : w, given);
+  // These move matrices: here one of a single row.
+  const ofMatrices = ['Muon', 'SOAP'].includes(Class.optimizerName);
+  const optimizer = new Class(ofMatrices ? { data: w, shape: [1, 2] } : w, given);
   const points: [number, number][] = [[...start]];
   for (let step = 0; step < steps; step++) {
     const [x, y] = w as unknown as [number, number];

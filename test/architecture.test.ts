@@ -154,7 +154,9 @@ test('no file of lib/ or native/ is longer than 500 lines', () => {
 describe('an optimizer is two files and two lines', () => {
   const table = read('native/kernels/all.h');
   const rows = [
-    ...table.matchAll(/entry(?:PerRow|WithNorms|WithNumbers|Factored|OfMatrix)?<(?:Cautious<)?(\w+)>+\("(.+)"\)/g),
+    ...table.matchAll(
+      /entry(?:PerRow|WithNorms|WithNumbers|Factored|OfMatrix|WithFactors)?<(?:Cautious<)?(\w+)>+\("(.+)"\)/g,
+    ),
   ].map(([, struct, name]) => [name, struct] as [name: string, struct: string]);
   const structs = new Map(rows);
 

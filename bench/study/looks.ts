@@ -68,6 +68,8 @@ const named: { readonly [M in Named]?: readonly [Hue, keyof typeof dashes] } = {
   polyaksgd: ['green', 'dashDots'],
   momo: ['cyan', 'dashDots'],
   momoadam: ['amber', 'dashDots'],
+  shampoo: ['green', 'dashDots'],
+  soap: ['cyan', 'dashDots'],
   sfo: ['purple', 'solid'],
   lbfgs: ['pink', 'solid'],
 };

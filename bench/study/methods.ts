@@ -94,6 +94,13 @@ const named: readonly Family[] = [
     methods: ['lars', 'lamb', 'lion', 'rprop', 'signsgd', 'signum', 'muon'],
   },
   {
+    id: 'preconditioned',
+    title: 'Preconditioned matrices',
+    about:
+      'They keep averages of g·gᵀ and gᵀ·g for each matrix. Shampoo multiplies the gradient by their roots, SOAP is Adam in the basis of their eigenvectors.',
+    methods: ['shampoo', 'soap'],
+  },
+  {
     id: 'rate-free',
     title: 'No learning rate to choose',
     about: 'They find the size of a step themselves. Their lr is a factor on it, 1 by default.',

@@ -41,6 +41,8 @@ export interface Declaration {
   readonly hyperParameters: Readonly<Record<string, HyperParameter>>;
   /** The kernels that the class chooses from, by their names in `native/kernels/all.h`. */
   readonly kernels: Readonly<Record<string, KernelDeclaration>>;
+  /** For kernels with state of other lengths than the param: the most rows or columns of a matrix that they decompose. */
+  readonly side?: (options: PlainOptions) => number;
   /** Reason why the class takes no sparse gradients. If absent, it takes them. */
   readonly denseOnly?: string;
   /**

@@ -390,7 +390,7 @@ export abstract class Optimizer<D extends Declaration = Declaration, P = AnyPara
         const saved = frame.state[param.key];
         const kernel = store.kernelOf(settings, param, (name) => Object.hasOwn(saved ?? {}, name));
         kernels.set(param, kernel);
-        const arrays = store.arraysOf(param, kernel, hasEma);
+        const arrays = store.arraysOf(param, kernel, hasEma, store.sideOf(settings, param, kernel));
         return loadParam(who, param, scalarNames, arrays, saved, this.#declaration.startsLate);
       }),
     );

@@ -28,6 +28,8 @@ export class ParamState implements Tensor {
   kernel: string;
   /** Of what this is a part, in an optimizer that updates parts of the params. */
   readonly shard: Shard | undefined;
+  /** The most rows or columns of a matrix that its kernel decomposes; 0 if it decomposes none. */
+  side: number;
   /** The gradient that is registered in the plan. The same arrays are not checked a second time. */
   grad: ReadGrad = null;
 
@@ -36,6 +38,7 @@ export class ParamState implements Tensor {
     scalars: readonly number[],
     ema: Block | null,
     kernel: string,
+    side: number,
     shard?: Shard,
   ) {
     this.key = key;
@@ -49,6 +52,7 @@ export class ParamState implements Tensor {
     this.nextScalars = scalars;
     this.ema = ema;
     this.kernel = kernel;
+    this.side = side;
     this.shard = shard;
   }
 }

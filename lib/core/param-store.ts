@@ -6,11 +6,11 @@ import { allocateStepConstants, type Engine, Pass, type Plan, type StepConstants
 import type { KernelDeclaration } from '../engine/kernel.js';
 import { type Declaration, type Formula, type HyperParameter, optimizerHyperParameters } from './declaration.js';
 import { disjoint, type Extent, extentOf } from './extents.js';
+import { dimensionsOf, hasOwnState, needsShape, rowMeans, spread } from './layouts.js';
 import { Group } from './param-group.js';
 import { hasArray, ParamState } from './param-state.js';
 import type { FoundGroup, Tensor } from './params.js';
 import { printedParams } from './print.js';
-import { rowMeans, spread } from './row-state.js';
 import { Scopes, sameNumbers } from './scopes.js';
 import { Settings } from './settings.js';
 import { checkDivided, type Divider, type Shard } from './shard.js';
@@ -19,7 +19,7 @@ import { Structure } from './structure.js';
 /** Hyper-parameters by name. */
 export type HyperParameterTable = Readonly<Record<string, HyperParameter>>;
 
-/** The place of the moving average among the blocks of a param: behind all others, but for the fifth one of COCOB. */
+/** The place of the moving average among the blocks of a param: behind all but the fifth of COCOB, Shampoo and SOAP. */
 const emaPlace = 4;
 
 /**
@@ -167,7 +167,7 @@ export class ParamStore {
 
   /** Whether settings select another kernel for a param of the group: its state arrays change then. */
   changesKernel(group: Group, settings: Settings): boolean {
-    return this.paramsOf(group).some((param) => this.kernelOf(settings, param) !== param.kernel);
+    return this.paramsOf(group).some((param) => this.#changesState(param, this.kernelOf(settings, param), settings));
   }
 
   /** Refuses new settings that contradict each other or do not fit the params. @throws TypeError, RangeError */
@@ -193,23 +193,26 @@ export class ParamStore {
     this.checkChanges(changes);
     const initial = Object.values(this.#declaration.scalars ?? {});
     const updates = changes.flatMap(([group, settings]) => {
-      if (this.paramsOf(group).some((param) => kernelOf(settings, param) !== param.kernel)) this.checkParams();
+      if (this.paramsOf(group).some((param) => this.#changesState(param, kernelOf(settings, param), settings)))
+        this.checkParams();
       return this.paramsOf(group).flatMap((param, i) => {
         const kernel = kernelOf(settings, param);
         checkDivided(this.name, param, kernel, this.#declaration.kernels[kernel]!);
-        if (kernel === param.kernel && hasEma === (param.ema !== null)) return [];
-        const state = this.#createState(param, kernel, settings);
+        const side = this.sideOf(settings, param, kernel);
+        if (kernel === param.kernel && side === param.side && hasEma === (param.ema !== null)) return [];
+        const state = this.#createState(param, kernel, settings, side);
         const ema = hasEma ? (param.ema ?? this.#copyOf(param.data)) : null;
         const startsAnew = [...state].some(([name, block]) => param.state.get(name) !== block);
         const scalars = startsAnew ? initial : param.scalars;
-        return [{ index: group.begin + i, param, kernel, state, ema, scalars }];
+        return [{ index: group.begin + i, param, kernel, side, state, ema, scalars }];
       });
     });
     return () => {
       for (const [group, settings] of changes) group.settings.adopt(settings);
-      for (const { index, param, kernel, state, ema, scalars } of updates) {
+      for (const { index, param, kernel, side, state, ema, scalars } of updates) {
         const old = [...param.state.values(), param.ema];
         param.kernel = kernel;
+        param.side = side;
         param.state = state;
         param.ema = ema;
         param.scalars = scalars;
@@ -242,6 +245,14 @@ export class ParamStore {
     return this.#declaration.kernels[kernel]!;
   }
 
+  /** The most rows or columns of a matrix that a kernel decomposes with these settings, as far as the param has so many. */
+  sideOf(settings: Settings, param: ParamState, kernel = param.kernel): number {
+    const { layout } = this.#declaration.kernels[kernel]!;
+    if (!hasOwnState(layout)) return 0;
+    const { rows, columns } = dimensionsOf(param);
+    return Math.max(1, Math.min(this.#declaration.side!(settings.resolved), Math.max(rows, columns)));
+  }
+
   /** Why a param takes no sparse gradients: its class takes none, or an option selects a kernel that measures first. */
   denseOnlyBecause({ kernel }: ParamState): string | undefined {
     if (this.#declaration.denseOnly !== undefined) return this.#declaration.denseOnly;
@@ -254,9 +265,10 @@ export class ParamStore {
     param: ParamState,
     kernel = param.kernel,
     hasEma = param.ema !== null,
+    side = param.side,
   ): readonly (readonly [name: string, length: number])[] {
     const names = this.#declaration.kernels[kernel]!.state;
-    const state = names.map((name) => [name, this.#stateLength(kernel, name, param)] as const);
+    const state = names.map((name) => [name, this.#stateLength(kernel, name, param, side)] as const);
     return hasEma ? [...state, ['ema', param.length]] : state;
   }
 
@@ -374,6 +386,10 @@ export class ParamStore {
 
   // ---- Inside ----
 
+  #changesState(param: ParamState, kernel: string, settings: Settings): boolean {
+    return kernel !== param.kernel || this.sideOf(settings, param, kernel) !== param.side;
+  }
+
   #checkGroups(found: readonly FoundGroup[], pathOf: (index: number) => string): Group[] {
     const known = Object.keys(this.#table);
     let begin = this.params.length;
@@ -406,7 +422,7 @@ export class ParamStore {
   #checkShapes(settings: Settings, tensors: readonly Tensor[]): void {
     const flat = tensors.find(
       (tensor) =>
-        tensor.shape === undefined && this.#declaration.kernels[this.kernelOf(settings, tensor)]!.layout !== undefined,
+        tensor.shape === undefined && needsShape(this.#declaration.kernels[this.kernelOf(settings, tensor)]!.layout),
     );
     if (flat !== undefined)
       throw typeError(
@@ -433,8 +449,9 @@ export class ParamStore {
       const kernel = this.kernelOf(settings, tensor);
       const shard = shards.get(tensor);
       const { part } = shard ?? { part: tensor };
-      const param = new ParamState(part, scalars, this.hasEma ? this.#copyOf(part.data) : null, kernel, shard);
-      param.state = this.#createState(param, kernel, settings);
+      const param = new ParamState(part, scalars, this.hasEma ? this.#copyOf(part.data) : null, kernel, 0, shard);
+      param.side = this.sideOf(settings, param);
+      param.state = this.#createState(param, kernel, settings, param.side);
       return param;
     });
   }
@@ -443,12 +460,13 @@ export class ParamStore {
    * The state of a param under a kernel: the blocks that it has already, and new ones. A block with one number per
    * matrix row starts with the means of the rows that it had, and one with elements with the numbers of their rows.
    */
-  #createState(param: ParamState, kernel: string, settings: Settings): Map<string, Block> {
-    const names = this.#declaration.kernels[kernel]!.state;
+  #createState(param: ParamState, kernel: string, settings: Settings, side: number): Map<string, Block> {
+    const { state: names, layout } = this.#declaration.kernels[kernel]!;
     return new Map(
       names.map((name, place) => {
-        const length = this.#stateLength(kernel, name, param);
-        const old = param.state.get(name);
+        const length = this.#stateLength(kernel, name, param, side);
+        const isOwn = layout?.[name] === 'own';
+        const old = isOwn && side !== param.side ? undefined : param.state.get(name);
         if (old?.length === length) return [name, old];
         const block = this.engine.createBlock(length, param.data, place);
         const start = this.#formula.initial(name, settings.resolved, param.step);
@@ -477,11 +495,15 @@ export class ParamStore {
     const declaration = this.#declaration.kernels[param.kernel]!;
     const state = declaration.state.map((name) => param.state.get(name) as Block);
     param.grad = null; // setTensor forgets the gradient
-    plan.setTensor(index, param.kernel, declaration, param.data, state, param.ema, param.columns);
+    const columns = declaration.matrix === undefined ? param.columns : dimensionsOf(param).columns;
+    plan.setTensor(index, param.kernel, declaration, param.data, state, param.ema, columns, param.side);
   }
 
-  #stateLength(kernel: string, name: string, { shape, columns, length }: ParamState): number {
-    const layout = this.#declaration.kernels[kernel]!.layout?.[name];
+  #stateLength(kernel: string, name: string, param: ParamState, side: number): number {
+    const { layout: layouts, matrix } = this.#declaration.kernels[kernel]!;
+    const layout = layouts?.[name];
+    const { shape, columns, length } = param;
+    if (layout === 'own') return matrix!.ownLength!(name, { ...dimensionsOf(param), side });
     return layout === undefined ? length : layout === 'row' ? (shape as readonly number[])[0]! : columns;
   }
 }

@@ -1,4 +1,5 @@
 import type { Block } from './block.js';
+import type { Eigen } from './eigen.js';
 import type { KernelDeclaration } from './kernel.js';
 import type { Linalg } from './linalg.js';
 import type { Matmul } from './matmul.js';
@@ -109,6 +110,7 @@ export interface Plan {
     state: readonly Block[],
     ema: Block | null,
     columns: number,
+    side: number,
   ): void;
   /** Registers a gradient and returns its address. */
   setGrad(index: number, grad: Float32Array): number;
@@ -142,6 +144,8 @@ export interface Engine {
   readonly tables: TableRows;
   /** Products of matrices in float32. */
   readonly multiply: Matmul;
+  /** Decompositions of square matrices. */
+  readonly eigen: Eigen;
   /** Whether `allocate` made the array's memory. Such memory stays valid as long as a step uses it. */
   owns(array: Float32Array): boolean;
   /** Address of an array's memory in bytes. Addresses of arrays on the same memory are comparable. */

@@ -10,8 +10,11 @@ export interface KernelDeclaration {
   /** Names of its per-step constants, in the order of the C++ struct. */
   readonly constants: readonly string[];
   readonly reference: (constants: readonly number[], state: readonly Float32Array[]) => Update;
-  /** State arrays with one number a matrix row or column. All others have one number an element. */
-  readonly layout?: Readonly<Record<string, 'row' | 'column'>>;
+  /**
+   * State arrays with one number a matrix row or column, or with as many as `matrix.ownLength` says. All others have one
+   * number an element, and stand before those with `'own'`.
+   */
+  readonly layout?: Readonly<Record<string, 'row' | 'column' | 'own'>>;
   /**
    * Only for kernels with state numbers per matrix row, which stand behind the other state: updates them before
    * `reference` sees the row. Each array holds the one number of the row.
@@ -52,12 +55,19 @@ export interface Numbers {
   readonly resolve: (constants: readonly number[], numbers: readonly number[]) => readonly number[];
 }
 
-/** The matrix of a kernel, row-major, and its norm. */
-export interface Matrix {
-  readonly data: Float32Array;
+/** The dimensions of a param that a matrix kernel updates. A param without a shape is a column. */
+export interface MatrixShape {
   readonly rows: number;
   readonly columns: number;
+  /** The most rows or columns of a matrix that is decomposed; 0 for kernels that decompose none. */
+  readonly side: number;
+}
+
+/** The matrix of a kernel, row-major, its norm, and the state of the param. */
+export interface Matrix extends MatrixShape {
+  readonly data: Float32Array;
   readonly norm: number;
+  readonly state: readonly Float32Array[];
 }
 
 /** What a kernel does to its whole tensor, which is a matrix, before the update of each element. */
@@ -70,6 +80,8 @@ export interface MatrixWork {
     matrix: Matrix,
     matmul: Matmul,
   ) => { readonly matrix: Float32Array; readonly constants: readonly number[] };
+  /** The length of a state array with the layout `'own'`. */
+  readonly ownLength?: (name: string, shape: MatrixShape) => number;
 }
 
 /** How a kernel measures two norms of its whole tensor. */
@@ -149,12 +161,14 @@ export function kernel<
 export function matrixKernel<const C extends readonly string[], const S extends readonly string[]>(declaration: {
   readonly state: S;
   readonly constants: C;
+  readonly layout?: { readonly [N in S[number]]?: 'own' };
   readonly matrix: {
     readonly fill: (
       constants: { readonly [K in keyof C]: number },
       state: { readonly [K in keyof S]: Float32Array },
     ) => (i: number, grad: number) => number;
     readonly transform: MatrixWork['transform'];
+    readonly ownLength?: (name: S[number], shape: MatrixShape) => number;
   };
   readonly reference: (
     constants: { readonly [K in keyof C]: number },

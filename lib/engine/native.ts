@@ -33,10 +33,21 @@ interface AddonEngine extends Linalg, TableRows {
     state: readonly object[],
     ema: object | null,
     columns: number,
+    side?: number,
   ): void;
   setRowGrad(plan: AddonPlan, index: number, rows: Rows, values: Float32Array): number;
   /** `layout`: row and column strides of a and of b, rows, columns, depth, and 1 if the product is symmetric. */
   matmul(a: Float32Array, b: Float32Array, out: Float32Array, layout: Uint32Array): void;
+  eigenvectors(matrix: Float32Array, side: number, vectors: Float32Array, values: Float64Array): void;
+  inverseRoot(
+    matrix: Float32Array,
+    side: number,
+    divisor: number,
+    eps: number,
+    isQuarter: number,
+    out: Float32Array,
+  ): void;
+  orthonormalize(matrix: Float32Array, side: number, out: Float32Array): void;
   stepAsync(plan: AddonPlan, done: () => void): void;
   freePlan(plan: () => void): void;
   sumSquares(x: Float32Array): number;
@@ -107,6 +118,9 @@ const functionsOfEngine = Object.keys({
   gemmInPlace: true,
   gram: true,
   matmul: true,
+  eigenvectors: true,
+  inverseRoot: true,
+  orthonormalize: true,
   gatherRows: true,
   scaleRows: true,
   dotRows: true,
@@ -225,7 +239,7 @@ export function nativeEngine(addon: Addon, isa: Isa): Engine | undefined {
     createPlan(count, { stride, memory, numberCount }): Plan {
       const step = native.createPlan(count, stride, memory, numberCount);
       return {
-        setTensor: (index, kernel, _declaration, param, state, ema, columns) =>
+        setTensor: (index, kernel, _declaration, param, state, ema, columns, side) =>
           native.setTensor(
             step,
             index,
@@ -234,6 +248,7 @@ export function nativeEngine(addon: Addon, isa: Isa): Engine | undefined {
             state.map(memoryOf),
             ema === null ? null : memoryOf(ema),
             columns,
+            side,
           ),
         setGrad: step,
         setRowGrad: (index, rows, values) => native.setRowGrad(step, index, rows, values),
@@ -247,6 +262,12 @@ export function nativeEngine(addon: Addon, isa: Isa): Engine | undefined {
     multiply({ a, b, out, rows, columns, depth, isSymmetric }) {
       const strides = [a.rowStride, a.columnStride, b.rowStride, b.columnStride];
       native.matmul(a.data, b.data, out, Uint32Array.of(...strides, rows, columns, depth, isSymmetric ? 1 : 0));
+    },
+    eigen: {
+      eigenvectors: native.eigenvectors,
+      inverseRoot: (matrix, side, { divisor, eps, isQuarter }, out) =>
+        native.inverseRoot(matrix, side, divisor, eps, isQuarter ? 1 : 0, out),
+      orthonormalize: native.orthonormalize,
     },
     sumSquares: native.sumSquares,
     lerp: native.lerp,

@@ -22,15 +22,15 @@ export const multiply: Matmul = ({ a, b, out, rows, columns, depth }) => {
 
 /** Runs a matrix kernel: a walk that fills the matrix, products, and a walk that updates the param. */
 export function walkMatrix(tensor: Tensor, grad: Float32Array, work: Work): void {
-  const { kernel, param, columns } = tensor;
+  const { kernel, param, columns, side, state } = tensor;
   const { fill, transform } = kernel.matrix!;
   const length = lengthOf(param);
   if (length === 0) return;
   const constants = constantsOf(kernel, work);
   const data = new Float32Array(length);
-  const at = fill(constants, tensor.state);
+  const at = fill(constants, state);
   for (let i = 0; i < length; i++) data[i] = at(i, prologue(work, param[i]!, grad[i]!));
   const norm = Math.sqrt(dot(data, data, length));
-  const after = transform(constants, { data, rows: length / columns, columns, norm }, multiply);
+  const after = transform(constants, { data, rows: length / columns, columns, norm, state, side }, multiply);
   walk({ ...tensor, state: [after.matrix] }, grad, work, after.constants.map(f));
 }

@@ -15,6 +15,8 @@ export interface Tensor {
   readonly state: readonly Float32Array[];
   readonly ema: Float32Array | null;
   readonly columns: number;
+  /** For matrix kernels: see `MatrixShape`. */
+  readonly side: number;
 }
 
 /** What a step does to a tensor, apart from the gradient itself. */
@@ -178,7 +180,7 @@ export function walkRow(tensor: Tensor, grad: Float32Array, work: Work): void {
 }
 
 /** One matrix row of a tensor. */
-export function rowOf({ kernel, param, state, ema, columns }: Tensor, row: number, length: number): Tensor {
+export function rowOf({ kernel, param, state, ema, columns, side }: Tensor, row: number, length: number): Tensor {
   const part = (array: Float32Array): Float32Array => floatsOf(array, row * length, (row + 1) * length);
   return {
     kernel,
@@ -190,5 +192,6 @@ export function rowOf({ kernel, param, state, ema, columns }: Tensor, row: numbe
     }),
     ema: ema === null ? null : part(ema),
     columns,
+    side,
   };
 }

@@ -12,6 +12,7 @@ import {
   type StepConstants,
 } from './engine.js';
 import type { KernelDeclaration, Numbers } from './kernel.js';
+import { referenceEigen } from './reference-eigen.js';
 import { dot, referenceLinalg } from './reference-linalg.js';
 import { multiply, walkMatrix } from './reference-matmul.js';
 import { referenceTableRows } from './reference-table-rows.js';
@@ -128,6 +129,7 @@ class ReferencePlan implements Plan {
     state: readonly Block[],
     ema: Block | null,
     columns: number,
+    side: number,
   ): void {
     this.#tensors[index] = {
       kernel,
@@ -135,6 +137,7 @@ class ReferencePlan implements Plan {
       state: state.map((block) => block.view()),
       ema: ema === null ? null : ema.view(),
       columns,
+      side,
     };
     this.#watches[index] = {
       param: [param, ...state.map((block) => block.view()), ...(ema === null ? [] : [ema.view()])].map(watch),
@@ -303,6 +306,7 @@ export const referenceEngine: Engine = {
   linalg: referenceLinalg,
   tables: referenceTableRows,
   multiply,
+  eigen: referenceEigen,
   sumSquares,
   lerp(target, source, rate) {
     const r = f(rate);

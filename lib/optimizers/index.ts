@@ -34,8 +34,10 @@ import { RMSprop, rmsprop } from './rmsprop.js';
 import { Rprop, rprop } from './rprop.js';
 import { ScheduleFreeAdamW, ScheduleFreeSGD, scheduleFreeAdamw, scheduleFreeSgd } from './schedule-free.js';
 import { SGD, sgd } from './sgd.js';
+import { Shampoo, shampoo } from './shampoo.js';
 import { SignSGD, Signum, signSgd, signum } from './sign-sgd.js';
 import { SimplifiedAdEMAMix, simplifiedAdemamix } from './simplified-ademamix.js';
+import { SOAP, soap } from './soap.js';
 import { Sophia, sophia } from './sophia.js';
 import { StableAdamW, stableAdamw } from './stable-adamw.js';
 import { Yogi, yogi } from './yogi.js';
@@ -77,6 +79,8 @@ const table = [
   [COCOB, cocob],
   [MADGRAD, madgrad],
   [Sophia, sophia],
+  [Shampoo, shampoo],
+  [SOAP, soap],
   [StableAdamW, stableAdamw],
   [NovoGrad, novograd],
   [Prodigy, prodigy],
@@ -199,8 +203,10 @@ export {
   type ScheduleFreeSGDOptions,
 } from './schedule-free.js';
 export { SGD, type SGDOptions } from './sgd.js';
+export { Shampoo, type ShampooOptions } from './shampoo.js';
 export { SignSGD, type SignSGDOptions, Signum, type SignumOptions } from './sign-sgd.js';
 export { SimplifiedAdEMAMix, type SimplifiedAdEMAMixOptions } from './simplified-ademamix.js';
+export { SOAP, type SOAPOptions } from './soap.js';
 export { Sophia, type SophiaOptions, type SophiaStepOptions } from './sophia.js';
 export { StableAdamW, type StableAdamWOptions } from './stable-adamw.js';
 export { Yogi, type YogiOptions } from './yogi.js';

@@ -8,6 +8,7 @@
 #include "../engine/parallel.h"
 #include "../engine/plan.h"
 #include "call.h"
+#include "eigen.h"
 #include "linalg.h"
 #include "matmul.h"
 #include "memory.h"
@@ -64,7 +65,7 @@ Napi::Array describe(Napi::Env env, const KernelSet& set) {
     kernel.Set("state", set.kernels[i].state);
     kernel.Set("constants", set.kernels[i].constants);
     Napi::Array layout = Napi::Array::New(env, kMaxState);
-    static const char* const words[] = {"element", "row", "column"};  // indexed by Layout
+    static const char* const words[] = {"element", "row", "column", "own"};  // indexed by Layout
     for (uint32_t s = 0; s < kMaxState; ++s) layout.Set(s, words[set.kernels[i].layout[s]]);
     kernel.Set("layout", layout);
     kernel.Set("perRow", set.kernels[i].perRow);
@@ -76,7 +77,7 @@ Napi::Array describe(Napi::Env env, const KernelSet& set) {
 }
 
 // engine(isa) => { kernels, sumSquares, lerp, add, scale, and the functions of definePlan, defineLinalg,
-// defineMatmul and defineTableRows }; undefined if this build or this CPU lacks the instruction set
+// defineMatmul, defineEigen and defineTableRows }; undefined if this build or this CPU lacks the instruction set
 napi_value engine(napi_env env, napi_callback_info info) {
   Call call(env, info);
   std::string isa;
@@ -97,6 +98,7 @@ napi_value engine(napi_env env, napi_callback_info info) {
     definePlan(env, result, *sets[i]);
     defineLinalg(env, result, *sets[i]);
     defineMatmul(env, result, *sets[i]);
+    defineEigen(env, result, *sets[i]);
     defineTableRows(env, result, *sets[i]);
     return result;
   }

@@ -13,6 +13,7 @@
 namespace {
 constexpr napi_type_tag kPlanTag = {0x5c4c5c9a0f3b4c1eULL, 0x9d2b7a61e0f84437ULL};
 constexpr size_t kMaxTensors = size_t{1} << 24;
+constexpr size_t kMaxSide = size_t{1} << 20;
 
 /// What the step function owns. A step on another thread shares the plan.
 struct PlanOwner : public Owned {
@@ -132,15 +133,17 @@ bool readState(napi_env env, napi_value value, State* out) {
   return true;
 }
 
-// setTensor(plan, index, kernel, param, state, ema, columns). `state` is a list of blocks or Float32Arrays, `ema` one
-// or null. `columns` is the length of a matrix row of the param, if the kernel sees rows or columns
+// setTensor(plan, index, kernel, param, state, ema, columns, side). `state` is a list of blocks or Float32Arrays, `ema`
+// one or null. `columns` is the length of a matrix row of the param, if the kernel sees rows or columns; `side` is that
+// of MatrixShape, if it has state of other lengths
 napi_value setTensor(napi_env env, napi_callback_info info) {
   Call call(env, info);
-  size_t index, columns;
+  size_t index, columns, side = 0;
   std::string name;
   std::vector<napi_value> state;
   if (!call.text(2, "kernel", &name) || !call.list(4, "state", &state) ||
-      !call.integer(6, "columns", SIZE_MAX, &columns))
+      !call.integer(6, "columns", SIZE_MAX, &columns) ||
+      (!call.isUndefined(7) && !call.integer(7, "side", kMaxSide, &side)))
     return nullptr;
   // No JavaScript runs from here on.
   const std::shared_ptr<BoundPlan> plan = planOf(call, &index);
@@ -168,14 +171,20 @@ napi_value setTensor(napi_env env, napi_callback_info info) {
     fail(env, name + ": needs whole rows");
     return nullptr;
   }
+  if (kernel->ownLength != nullptr && side == 0) {
+    fail(env, name + ": needs a side");
+    return nullptr;
+  }
   Span span = {};
   span.param = param.data;
   span.length = param.length;
   std::vector<State> memory(state.size());
-  const size_t lengths[] = {param.length, columns == 0 ? 0 : param.length / columns, columns};  // indexed by Layout
+  const size_t rows = columns == 0 ? 0 : param.length / columns;
+  const size_t lengths[] = {param.length, rows, columns};  // indexed by Layout
   for (size_t s = 0; s < state.size(); ++s) {
     if (!readState(env, state[s], &memory[s])) return nullptr;
-    if (memory[s].length < lengths[kernel->layout[s]]) {
+    const bool isOwn = kernel->layout[s] == kOwn;
+    if (memory[s].length < (isOwn ? kernel->ownLength(s, {rows, columns, side}) : lengths[kernel->layout[s]])) {
       fail(env, name + ": state too short for its param");
       return nullptr;
     }
@@ -201,7 +210,7 @@ napi_value setTensor(napi_env env, napi_callback_info info) {
       plan->watchState(env, index, state[s], memory[s].data, memory[s].length);
     }
   }
-  plan->plan().setTensor(index, kernel, span, columns);
+  plan->plan().setTensor(index, kernel, span, columns, side);
   return nullptr;
 }
 

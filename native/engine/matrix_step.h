@@ -1,6 +1,7 @@
 #pragma once
 #include <vector>
 
+#include "eigen.h"
 #include "matmul.h"
 #include "tensor.h"
 
@@ -13,5 +14,6 @@ class MatrixStep {
   void run(const KernelSet& set, Tensor& tensor, bool flushDenormals);
 
  private:
-  std::vector<float> memory_;  ///< packed factors, then the matrix and what its kernel asks for
+  std::vector<float> memory_;    ///< packed factors, then the matrix and what its kernel asks for
+  std::vector<double> doubles_;  ///< for decompositions
 };

@@ -13,11 +13,12 @@ namespace {
 constexpr size_t kMinSharedTraffic = 128 * 1024;
 }  // namespace
 
-void Plan::setTensor(size_t i, const Kernel* kernel, const Span& span, size_t columns) {
+void Plan::setTensor(size_t i, const Kernel* kernel, const Span& span, size_t columns, size_t side) {
   Tensor& tensor = tensors_[i];
   tensor.kernel = kernel;
   tensor.span = span;
   tensor.columns = columns;
+  tensor.side = side;
   tensor.floats = 2;
   for (size_t s = 0; s < kernel->stateCount; ++s) tensor.floats += kernel->layout[s] == kElement;
   tensor.sparseRows = nullptr;

@@ -70,8 +70,9 @@ class Plan {
   size_t numberCount() const { return constants_.numberCount; }
   /// Whether a sparse gradient with rows of this length fits the tensor.
   bool takesRows(size_t i, size_t rowLength) const;
-  /// `columns` is the length of a matrix row of the param, for kernels with state of rows or columns.
-  void setTensor(size_t i, const Kernel* kernel, const Span& span, size_t columns);
+  /// `columns` is the length of a matrix row of the param, for kernels with state of rows or columns; `side` is that of
+  /// MatrixShape.
+  void setTensor(size_t i, const Kernel* kernel, const Span& span, size_t columns, size_t side = 0);
   void setGrad(size_t i, float* grad);
   void setSparseGrad(size_t i, const SparseGrad& grad);
   /// Reads `rowOf`, each number once. JavaScript may change them while the step runs on another thread.

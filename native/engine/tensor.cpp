@@ -115,6 +115,7 @@ Span Tensor::part(size_t begin, size_t length) const {
   for (size_t s = 0; s < kMaxState; ++s) {
     if (result.state[s] == nullptr) continue;
     const Layout layout = kernel->layout[s];
+    if (layout == kOwn) continue;
     result.state[s] += layout == kElement ? begin : layout == kRow ? begin / columns : begin % columns;
   }
   result.length = length;

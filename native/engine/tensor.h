@@ -10,6 +10,7 @@ struct Tensor {
   const Kernel* kernel;
   Span span;
   size_t columns;                          ///< length of a matrix row of the param
+  size_t side;                             ///< for matrix kernels: see MatrixShape
   size_t floats;                           ///< that a step reads per element
   std::unique_ptr<SparseRows> sparseRows;  ///< or null: then span.grad is the gradient
 

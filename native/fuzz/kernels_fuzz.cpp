@@ -67,7 +67,8 @@ struct Tensor {
     if (length > kLongest) length = kLongest;
     if (isFactored) length -= length % columns;
     for (size_t a = 0; a < 3; ++a) arrays.emplace_back(input->numbers<float>(length), offset / (a + 1));
-    const size_t lengths[] = {length, kernel.perRow ? 1 : length / columns, columns};  // indexed by Layout
+    // Indexed by Layout. Only the first state of a matrix kernel is read.
+    const size_t lengths[] = {length, kernel.perRow ? 1 : length / columns, columns, 0};
     for (size_t s = 0; s < kernel.stateCount; ++s) {
       arrays.emplace_back(input->numbers<float>(lengths[kernel.layout[s]]), offset / (s + 1));
     }
@@ -92,7 +93,7 @@ Span rowOf(const Kernel& kernel, const Span& span, size_t row, size_t columns) {
   Span part = {span.param + begin, span.grad + begin, nullptr, {}, columns, span.zeroGrad};
   if (span.ema != nullptr) part.ema = span.ema + begin;
   for (size_t s = 0; s < kernel.stateCount; ++s) {
-    const size_t starts[] = {begin, row, 0};  // indexed by Layout
+    const size_t starts[] = {begin, row, 0, 0};  // indexed by Layout
     part.state[s] = span.state[s] + starts[kernel.layout[s]];
   }
   return part;

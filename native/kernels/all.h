@@ -9,6 +9,7 @@
 #include "prefetch.h"
 #include "table_rows.h"
 #include "matmul.h"
+#include "eigen.h"
 #include "measured_loop.h"
 #include "matrix_loop.h"
 #include "sparse_loop.h"
@@ -34,6 +35,7 @@
 #include "radam.h"
 #include "rmsprop.h"
 #include "rprop.h"
+#include "shampoo.h"
 #include "schedule_free.h"
 #include "sgd.h"
 #include "stable_adamw.h"
@@ -52,6 +54,7 @@
 #include "proximal_adagrad.h"
 #include "sign_sgd.h"
 #include "simplified_ademamix.h"
+#include "soap.h"
 #include "yogi.h"
 #include "sophia.h"
 #include "polyak_sgd.h"
@@ -129,6 +132,12 @@ static constexpr Kernel kKernels[] = {
     entryWithNumbers<PolyakSgd>("polyak-sgd"),
     entryWithNumbers<Momo>("momo"),
     entryWithNumbers<MomoAdam>("momo-adam"),
+    entryWithFactors<Soap>("soap"),
+    entryOfMatrix<SoapVector>("soap-vector"),
+    entryWithFactors<Shampoo>("shampoo"),
+    entryWithFactors<ShampooGrafted>("shampoo-grafted"),
+    entryWithFactors<ShampooVector>("shampoo-vector"),
+    entryWithFactors<ShampooVectorGrafted>("shampoo-vector-grafted"),
 };
 
 #define STRING_(x) #x
@@ -137,5 +146,5 @@ extern const KernelSet kernelSet;
 const KernelSet kernelSet = {STRING(ISA), kKernels, sizeof kKernels / sizeof *kKernels,
                              &sumSquares, &lerp,    &add,
                              &scale,      kFloat64, {&gatherRows, &scaleRows, &dotRows, &meanRow, &sumRuns},
-                             kMatmul};
+                             kMatmul,     kEigen};
 }  // namespace ISA

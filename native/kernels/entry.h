@@ -228,7 +228,7 @@ constexpr Kernel entryFactored(const char* name) {
 
 template <class K>
 void fill(const Pass& pass, const float* constants, const Span& span, float* matrix) {
-  walkFill(pass, fromConstants<K>(constants), span, matrix, StateIndices<K>());
+  walkFill(pass, fromConstants<K>(constants), span, matrix, typename Count<elementStates<K>()>::type());
 }
 
 template <class K>
@@ -245,7 +245,15 @@ constexpr Kernel entryOfMatrix(const char* name) {
   Kernel kernel = entryOf<K>(name, &run<SecondWalk<K>>);
   kernel.fill = &fill<K>;
   kernel.transform = &transform<K>;
-  kernel.matrixFloats = &K::matrixFloats;
+  kernel.matrixMemory = &K::matrixMemory;
+  return kernel;
+}
+
+/// A matrix kernel with state of other lengths than the param.
+template <class K>
+constexpr Kernel entryWithFactors(const char* name) {
+  Kernel kernel = entryOfMatrix<K>(name);
+  kernel.ownLength = &K::ownLength;
   return kernel;
 }
 }  // namespace ISA

@@ -1,7 +1,7 @@
 #pragma once
 // The two walks of a matrix kernel.
 namespace ISA {
-/// First walk: updates the state, and writes the elements of the matrix.
+/// First walk: updates the state with one number per element, and writes the elements of the matrix.
 template <class K, size_t... S>
 ALWAYS_INLINE void walkFill(const Pass pass, const K kernel, const Span span, float* matrix, Indices<S...>) {
   const State<K, Indices<S...>> state(span);

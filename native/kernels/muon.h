@@ -13,9 +13,10 @@ struct Muon {
   }
 
   /// X, its successor, A and its square.
-  static size_t matrixFloats(size_t rows, size_t columns) {
-    const size_t side = rows < columns ? rows : columns;
-    return 2 * (rows * columns + side * side);
+  static MatrixMemory matrixMemory(const MatrixShape& shape) {
+    const size_t rows = shape.rows, columns = shape.columns;
+    const size_t side = rows < columns ? rows : columns, most = rows < columns ? columns : rows;
+    return {2 * (rows * columns + side * side), 0, {most, most, most}};
   }
 
   /// Newton-Schulz iteration: brings all singular values near 1.

@@ -130,7 +130,9 @@ export class AddonProgram extends Program {
         );
         if (plan !== undefined) plan.lengths[index] = n;
         const ema = dice.chance(0.3) ? this.#block(n) : null;
-        return { args: [plan?.step, index, kernel.name, this.floats(n), state, ema, dice.pick([0, 1, 4, 4, 12])] };
+        const columns = dice.pick([0, 1, 4, 4, 12]);
+        const side = dice.pick([undefined, 0, 1, 2, 3, 100, 2 ** 20]);
+        return { args: [plan?.step, index, kernel.name, this.floats(n), state, ema, columns, side] };
       }
       case 'setGrad':
         return { args: [index, this.floats(plan?.lengths[index] ?? n)] };

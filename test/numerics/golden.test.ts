@@ -96,8 +96,10 @@ test('every class whose state has an average of g² is among them', () => {
   const names = ['Adadelta', 'Adam', 'AdamW', 'AdEMAMix', 'LAMB', 'NAdam', 'RAdam', 'RMSprop', 'ScheduleFreeAdamW'];
   const second = ['Adan', 'OptimisticAdam', 'SimplifiedAdEMAMix', 'Yogi'];
   // Adafactor averages g² + eps1, and its first average is g² itself. So are ADOPT's and StableAdamW's. Prodigy averages
-  // (d·g)², and Muon has AdamW's kernel. MomoAdam's test is in its own folder.
+  // (d·g)², Muon has AdamW's kernel, and the squares of Shampoo and SOAP belong to matrices. MomoAdam's test is in its own
+  // folder.
+  const others = ['Adafactor', 'ADOPT', 'StableAdamW', 'Prodigy', 'Muon', 'Shampoo', 'SOAP', 'MomoAdam'];
   expect(named.map(({ name }) => name).sort()).toEqual(
-    [...names, ...second, 'Adafactor', 'ADOPT', 'StableAdamW', 'Prodigy', 'Muon', 'MomoAdam'].sort(),
+    [...names, ...second, ...others].sort(),
   );
 });

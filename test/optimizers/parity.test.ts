@@ -68,6 +68,16 @@ const variants: Readonly<Record<string, readonly Options[]>> = {
       adamWeightDecay: 0.1,
     },
   ],
+  Shampoo: [
+    { lr: halving, weightDecay: 0.1, maxPreconditionerDim: 32 },
+    { betas: [0.9, 0.99], grafting: 'adam', eps: 1e-6, preconditionFrequency: 2, maxPreconditionerDim: 7 },
+    { betas: [0, 1], grafting: 'adagrad', startPreconditioningStep: 2, maxPreconditionerDim: 24 },
+    { betas: [0.5, 0.9], grafting: 'sgd', biasCorrection: false, maxPreconditionerDim: 16 },
+  ],
+  SOAP: [
+    { lr: halving, preconditionFrequency: 1, maxPreconditionerDim: 70 },
+    { shampooBeta: 0.5, normalizeGrads: true, weightDecay: 0.1, preconditionFrequency: 2, maxPreconditionerDim: 10 },
+  ],
   LARS: [{ lr: 10 }, { lr: halving, momentum: 0.5, weightDecay: 0.1, trustCoefficient: 1 }],
   LAMB: [{ lr: halving }, { clamp: 2, weightDecay: 0.1, biasCorrection: false }],
   Adafactor: [

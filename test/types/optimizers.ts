@@ -40,9 +40,11 @@ import {
   ScheduleFreeAdamW,
   ScheduleFreeSGD,
   SGD,
+  Shampoo,
   SignSGD,
   Signum,
   SimplifiedAdEMAMix,
+  SOAP,
   Sophia,
   type StateDict,
   type StepResult,
@@ -181,6 +183,14 @@ new Adafactor(w, {
 new Adafactor(w, { eps: [1e-30, 1e-3] });
 const muon = new Muon({ a: { data: w, shape: [1, 3] }, b: w }, { nsCoefficients: [[1, 2, 3]], adamLr: schedule });
 same<ReturnType<typeof muon.methodOf>, 'muon' | 'adamw'>(true);
+new Shampoo({ a: { data: w, shape: [1, 3] }, b: w }, { grafting: 'adam', betas: [schedule, 0.99], lr: schedule });
+// @ts-expect-error no such grafting
+new Shampoo(w, { grafting: 'adamw' });
+// @ts-expect-error a fixed option takes no schedule
+new Shampoo(w, { preconditionFrequency: schedule });
+new SOAP(w, { shampooBeta: schedule, normalizeGrads: true, preconditionFrequency: 5 });
+// @ts-expect-error a number, not a string
+new SOAP(w, { maxPreconditionerDim: '100' });
 new Muon(w, { nsCoefficients: [schedule, -4.775, 2], nsSteps: 3, outputs: 'columns' });
 // @ts-expect-error a triple has three numbers
 new Muon(w, { nsCoefficients: [[1, 2]] });

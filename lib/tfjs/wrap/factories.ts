@@ -14,6 +14,8 @@ import {
   NAdam,
   RAdam,
   Rprop,
+  Shampoo,
+  SOAP,
 } from '../../optimizers/index.js';
 import { wrap } from './wrap.js';
 import type { OptimizerClass, WrapOptions, WrappedOptimizer } from './wrapped-optimizer.js';
@@ -131,6 +133,35 @@ export function muon(
   options: OptionsBesideRate<typeof Muon> = {},
 ): WrappedOptimizer<typeof Muon> {
   return wrapped(Muon, learningRate, options);
+}
+
+/**
+ * Shampoo: kernels and filters are preconditioned on both sides. Short for {@link wrap} of `Shampoo`, with schuss's formula
+ * and defaults.
+ *
+ * @param learningRate A number or a Schedule; default 1e-2.
+ * @param options `betas` ([0.9, 1]), `eps`, `grafting`, `preconditionFrequency`, and all other options of the class.
+ * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range
+ */
+export function shampoo(
+  learningRate?: number | Schedule,
+  options: OptionsBesideRate<typeof Shampoo> = {},
+): WrappedOptimizer<typeof Shampoo> {
+  return wrapped(Shampoo, learningRate, options);
+}
+
+/**
+ * SOAP: Adam in the eigenbasis of Shampoo's factors. Short for {@link wrap} of `SOAP`, with schuss's formula and defaults.
+ *
+ * @param learningRate A number or a Schedule; default 3e-3.
+ * @param options `betas` ([0.95, 0.95]), `weightDecay` (0.01), `preconditionFrequency`, and all other options of the class.
+ * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range
+ */
+export function soap(
+  learningRate?: number | Schedule,
+  options: OptionsBesideRate<typeof SOAP> = {},
+): WrappedOptimizer<typeof SOAP> {
+  return wrapped(SOAP, learningRate, options);
 }
 
 /**

@@ -402,9 +402,9 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
 
   describe('the others', () => {
     const { adamW, amsgrad, nadam, radam, lion, muon, lamb, lars, adafactor, adEMAMix, ftrl, asgd, rprop } = ours;
-    test.each(
-      Object.entries({ adamW, amsgrad, nadam, radam, lion, muon, lamb, lars, adafactor, adEMAMix, ftrl, asgd, rprop }),
-    )('%s', (id, factory) => {
+    const { shampoo, soap } = ours;
+    const others = { adamW, amsgrad, nadam, radam, lion, muon, lamb, lars, adafactor, adEMAMix, ftrl, asgd, rprop };
+    test.each(Object.entries({ ...others, shampoo, soap }))('%s', (id, factory) => {
       const w = variable(numbers(6, 1), [2, 3], 'w');
       const rate = cosine(0.1, { steps: 50 });
       const optimizer = (factory as Any)(rate, { clipNorm: 10 }) as ours.WrappedOptimizer;
