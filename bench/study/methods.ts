@@ -90,13 +90,7 @@ const named: readonly Family[] = [
     id: 'rate-free',
     title: 'No learning rate to choose',
     about: 'They find the size of a step themselves. Their lr is a factor on it, 1 by default.',
-    methods: [
-      'prodigy',
-      'cocob',
-      'dadaptadamw',
-      'dog',
-      'dowg',
-    ],
+    methods: ['prodigy', 'cocob', 'dadaptadamw', 'dog', 'dowg'],
   },
 ];
 const unnamed = (Object.keys(optimizers) as Method[]).filter(

@@ -139,8 +139,8 @@ const leastEps = 2 ** -126;
  * updates the params and the state in place.
  *
  * @remarks
- * **When:** A first run on a new problem, without a search for lr, where {@link Prodigy} overshoots: d grows more slowly
- * here.
+ * **When:** A first run on a new problem, without a search for lr. {@link Prodigy} is its successor; this class keeps one
+ * number a weight less.
  *
  * **Pitfalls:** Keep `lr` at 1; a cosine schedule from 1 to 0 is usual. `growthRate: 1.02` keeps d from jumping, like a
  * warm-up. The params hardly move until d has grown, and d never falls. If `d` still is d₀ after 100 steps, a warning says

@@ -105,7 +105,7 @@ type Resolved = ResolvedOf<typeof dog>;
  * const w = new Float32Array([3, 4]);
  * const dog = new DoG(w, { repsRel: 0.1 });
  * dog.step(new Float32Array([6, 8])); // ‖w‖ is 5, so the step has the length 0.6
- * console.log(dog.r, dog.G); // 0.6 and 100
+ * console.log(dog.r, dog.G); // about 0.6 and 100
  * ```
  * @see Ivgi, Hinder & Carmon 2023, Algorithm 1, https://arxiv.org/abs/2302.12022; the package dog-optimizer
  */

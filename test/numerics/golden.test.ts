@@ -96,8 +96,8 @@ test('every class whose state has an average of g² is among them', () => {
   const names = ['Adadelta', 'Adam', 'AdamW', 'AdEMAMix', 'LAMB', 'NAdam', 'RAdam', 'RMSprop', 'ScheduleFreeAdamW'];
   const second = ['Adan', 'OptimisticAdam', 'SimplifiedAdEMAMix', 'Yogi'];
   // Adafactor averages g² + eps1, and its first average is g² itself. So are ADOPT's and StableAdamW's. Prodigy averages
-  // (d·g)², and Muon has AdamW's kernel.
+  // (d·g)², and Muon has AdamW's kernel. DAdaptAdamW has the case among its own golden tests.
   expect(named.map(({ name }) => name).sort()).toEqual(
-    [...names, ...second, 'Adafactor', 'ADOPT', 'StableAdamW', 'Prodigy', 'Muon'].sort(),
+    [...names, ...second, 'Adafactor', 'ADOPT', 'StableAdamW', 'Prodigy', 'Muon', 'DAdaptAdamW'].sort(),
   );
 });

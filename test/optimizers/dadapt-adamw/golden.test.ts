@@ -165,6 +165,7 @@ describe('DAdaptAdamW', () => {
     h: { ...defaults, lr: [1, 0, 1], weightDecay: 0.1, decoupled: 0 },
     options: { weightDecay: 0.1, decoupledWeightDecay: false } as never,
     gradientOf: towardsOne,
+    steps: 20, // later, at the bottom of the valley, g and λ·w cancel
     wrong: {
       'sums of all groups': dadapt({ sums: 'of all groups' }),
       'no decay': dadapt({ decay: 'none' }),
