@@ -11,7 +11,7 @@ const f = Math.fround;
 export const dadaptAdamw = {
   name: 'DAdaptAdamW',
   reference:
-    'Defazio & Mishchenko, "Learning-Rate-Free Learning by D-Adaptation", ICML 2023, Algorithm 5, https://arxiv.org/abs/2301.07733',
+    'Defazio & Mishchenko, "Learning-Rate-Free Learning by D-Adaptation", ICML 2023, https://arxiv.org/abs/2301.07733',
   formula: [
     'κ = √(1−β₂ᵗ)/(1−β₁ᵗ) with biasCorrection, else 1;  δ = d·η·κ',
     'over all params: a = δ·Σ g·z/(√s + ε), with the old z and s',
@@ -156,7 +156,7 @@ const leastEps = 2 ** -126;
  * for (let step = 0; step < 200; step++) optimizer.step(w.map((x) => 2 * x)); // the gradient of the sum of w²
  * console.log(optimizer.d); // has grown from 1e-6
  * ```
- * @see Defazio & Mishchenko 2023, Algorithm 5, https://arxiv.org/abs/2301.07733; the package dadaptation, `DAdaptAdam`
+ * @see Defazio & Mishchenko 2023, https://arxiv.org/abs/2301.07733; the package dadaptation, `DAdaptAdam`
  */
 export class DAdaptAdamW<const P extends ParamsOf<typeof dadaptAdamw> = AnyParams> extends Optimizer<
   typeof dadaptAdamw,

@@ -1,4 +1,4 @@
-// D-Adapted AdamW. Defazio & Mishchenko 2023, Algorithm 5, as the authors' package computes it.
+// DAdaptAdamW. Defazio & Mishchenko 2023, Adam with D-Adaptation, as the authors compute it in their package.
 // https://arxiv.org/abs/2301.07733
 namespace ISA {
 struct DAdaptAdamW {

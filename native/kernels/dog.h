@@ -1,4 +1,4 @@
-// DoG and L-DoG. Ivgi, Hinder & Carmon 2023, Algorithm 1 and Appendix B. https://arxiv.org/abs/2302.12022
+// DoG and L-DoG. Ivgi, Hinder & Carmon 2023, Algorithm 1. https://arxiv.org/abs/2302.12022
 namespace ISA {
 struct Dog {
   STATE(initial)
