@@ -14,6 +14,7 @@ export const pageOf = (name: string): string => `${name.toLowerCase()}.md`;
 export function shown({ default: value, required }: HyperParameter): string {
   if (required) return 'required';
   if (value === undefined) return 'none';
+  if (value === Number.POSITIVE_INFINITY) return '∞'; // JSON has no infinity
   return JSON.stringify(value).replaceAll(',', ', ').replace('0.000001', '1e-6');
 }
 

@@ -17,6 +17,7 @@ const dashes = {
   dashed: [4, 4],
   dashDot: [8, 3, 2, 3],
   dashDots: [12, 3, 2, 3, 2, 3],
+  dashDashDot: [8, 3, 8, 3, 2, 3],
 } as const;
 
 /** Names of lines that keep their look throughout the study. */
@@ -65,11 +66,14 @@ const named: { readonly [M in Named]?: readonly [Hue, keyof typeof dashes] } = {
   muon: ['vermilion', 'long'],
   prodigy: ['vermilion', 'dashDots'],
   cocob: ['black', 'dashed'],
-  polyaksgd: ['green', 'dashDots'],
+  polyaksgd: ['purple', 'dashDashDot'],
   momo: ['cyan', 'dashDots'],
-  momoadam: ['amber', 'dashDots'],
+  momoadam: ['pink', 'dashDashDot'],
   shampoo: ['green', 'dashDots'],
-  soap: ['cyan', 'dashDots'],
+  soap: ['cyan', 'dashDashDot'],
+  dadaptadamw: ['blue', 'dashDashDot'],
+  dog: ['green', 'dashDashDot'],
+  dowg: ['amber', 'dashDashDot'],
   sfo: ['purple', 'solid'],
   lbfgs: ['pink', 'solid'],
 };

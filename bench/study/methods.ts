@@ -104,7 +104,7 @@ const named: readonly Family[] = [
     id: 'rate-free',
     title: 'No learning rate to choose',
     about: 'They find the size of a step themselves. Their lr is a factor on it, 1 by default.',
-    methods: ['prodigy', 'cocob', 'polyaksgd', 'momo', 'momoadam'],
+    methods: ['prodigy', 'cocob', 'dadaptadamw', 'dog', 'dowg', 'polyaksgd', 'momo', 'momoadam'],
   },
 ];
 const unnamed = (Object.keys(optimizers) as Method[]).filter(

@@ -15,6 +15,9 @@ import { AdEMAMix, ademamix } from './ademamix.js';
 import { ADOPT, adopt } from './adopt.js';
 import { ASGD, asgd } from './asgd.js';
 import { COCOB, cocob } from './cocob.js';
+import { DAdaptAdamW, dadaptAdamw } from './dadapt-adamw.js';
+import { DoG, dog } from './dog.js';
+import { DoWG, dowg } from './dowg.js';
 import { FTRL, ftrl } from './ftrl.js';
 import { LAMB, lamb } from './lamb.js';
 import { LARS, lars } from './lars.js';
@@ -84,6 +87,9 @@ const table = [
   [StableAdamW, stableAdamw],
   [NovoGrad, novograd],
   [Prodigy, prodigy],
+  [DAdaptAdamW, dadaptAdamw],
+  [DoG, dog],
+  [DoWG, dowg],
   [Muon, muon],
   [PolyakSGD, polyakSgd],
   [Momo, momo],
@@ -177,6 +183,9 @@ export { AdEMAMix, type AdEMAMixOptions } from './ademamix.js';
 export { ADOPT, type ADOPTOptions } from './adopt.js';
 export { ASGD, type ASGDOptions } from './asgd.js';
 export { COCOB, type COCOBOptions } from './cocob.js';
+export { DAdaptAdamW, type DAdaptAdamWOptions } from './dadapt-adamw.js';
+export { DoG, type DoGOptions } from './dog.js';
+export { DoWG, type DoWGOptions } from './dowg.js';
 export { FTRL, type FTRLOptions } from './ftrl.js';
 export { LAMB, type LAMBOptions } from './lamb.js';
 export { LARS, type LARSOptions } from './lars.js';

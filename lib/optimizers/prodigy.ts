@@ -3,12 +3,10 @@ import { type Declaration, type DefaultsOf, defaultsOf, type OptionsOf, type Res
 import { Optimizer } from '../core/optimizer.js';
 import type { AnyParams, Given, ParamsOf } from '../core/params-of.js';
 import { power } from '../core/power.js';
+import { warnIfStuck } from '../core/warn-if-stuck.js';
 import { kernel } from '../engine/kernel.js';
 
 const f = Math.fround;
-
-/** Steps after which a `d` that still is d0 is worth a warning. */
-const patience = 100;
 
 export const prodigy = {
   name: 'Prodigy',
@@ -172,7 +170,7 @@ export class Prodigy<const P extends ParamsOf<typeof prodigy> = AnyParams> exten
 
   constructor(params: Given<P, typeof prodigy>, options: ProdigyOptions = {}) {
     super(prodigy, params, options);
-    this.registerStepPostHook(() => this.#warnIfStuck());
+    this.registerStepPostHook(() => warnIfStuck(prodigy.name, this.stepCount, this.d, this.paramGroups[0]?.d0));
   }
 
   /** The estimate of the distance from the first params to a solution: the learning rate that the method has found. */
@@ -219,15 +217,6 @@ export class Prodigy<const P extends ParamsOf<typeof prodigy> = AnyParams> exten
       1,
       0,
     ];
-  }
-
-  #warnIfStuck(): void {
-    const { d0 } = this.paramGroups[0] ?? {};
-    if (this.stepCount !== patience || this.d !== d0) return;
-    process.emitWarning(
-      `Prodigy: d is still d0, ${d0}, after ${patience} steps: the steps are far too short. Set d0 to another order of magnitude, or check that the gradients are not 0`,
-      { type: 'SchussWarning', code: 'SCHUSS_D_STUCK' },
-    );
   }
 }
 

@@ -24,6 +24,9 @@
 #include "adamax.h"
 #include "ademamix.h"
 #include "asgd.h"
+#include "dadapt_adamw.h"
+#include "dog.h"
+#include "dowg.h"
 #include "ftrl.h"
 #include "lamb.h"
 #include "lars.h"
@@ -91,6 +94,9 @@ static constexpr Kernel kKernels[] = {
     entryWithNorms<Cautious<NAdam>>("nadam-cautious"),
     entryWithNumbers<NovoGrad>("novograd"),
     entryWithNumbers<Prodigy>("prodigy"),
+    entryWithNumbers<DAdaptAdamW>("dadapt-adamw"),
+    entryWithNumbers<Dog>("dog"),
+    entryWithNumbers<Dowg>("dowg"),
     entry<RAdam>("radam"),
     entryWithNorms<Cautious<RAdam>>("radam-cautious"),
     entry<RmsProp>("rmsprop"),

@@ -66,7 +66,7 @@ std::vector<Use> uses() {
 
 bool same(double a, double b) { return (isnan(a) && isnan(b)) || memcmp(&a, &b, sizeof a) == 0; }
 
-/// Runs a kernel, after its measuring walks if it has some. Returns the sums of squares of these.
+/// Runs a kernel, after its measuring walks if it has some. Returns the sums of these.
 std::vector<double> run(const Kernel& kernel, const Use& use, const float* constants, Tensor* tensor) {
   std::vector<double> norms;
   const Span span = tensor->span(use.hasEma, use.zeroGrad);
@@ -81,6 +81,11 @@ std::vector<double> run(const Kernel& kernel, const Use& use, const float* const
     // The kernel adds to the sums of other parts of the tensor.
     norms = {1, 2};
     kernel.measure(use.pass, constants, span, norms.data());
+    CHECK(tensor->guarded());
+  }
+  if (kernel.sum != nullptr) {
+    norms = {1, 2, 3};
+    kernel.sum(use.pass, constants, span, norms.data());
     CHECK(tensor->guarded());
   }
   kernel.run(use.pass, constants, span);

@@ -140,6 +140,13 @@ const variants: Readonly<Record<string, readonly Options[]>> = {
   ],
   Momo: [{ lr: 1e30 }, { lr: halving, beta: 0.5, weightDecay: 0.1, lowerBound: -3 }],
   MomoAdam: [{ lr: 1e30 }, { lr: halving, betas: [0.5, 0.9], eps: 0.1, weightDecay: 0.1, lowerBound: -3 }],
+  DAdaptAdamW: [
+    { d0: 1e-3 },
+    { d0: 0.1, biasCorrection: true, weightDecay: 0.1, growthRate: 1.1 },
+    { d0: 0.1, lr: halving, decoupledWeightDecay: false, betas: [0.5, 0.9], eps: 1e-3 },
+  ],
+  DoG: [{ repsRel: 0.1 }, { lr: halving, initEta: 0.1, eps: 0 }, { layerWise: true, weightDecay: 0.1 }],
+  DoWG: [{}, { lr: halving, initEstimSqDist: 10, eps: 0.1, weightDecay: 0.1 }],
   SGDOptimizer: [{ lr: halving }],
   MomentumOptimizer: [
     { lr: halving, momentum: 0.9 },

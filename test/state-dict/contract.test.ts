@@ -427,7 +427,7 @@ test.each(titled(sampledVariants))(
           else if (top === 'mode') expect(title).toMatch(/^mode (deleted|set to undefined)$/);
           else
             expect(title).toMatch(
-              /^state\.\w\.(momentum|muProduct|eta|mu|lrMax|weightSum|interpolation|expAvgSq|d|dMax|numerator|distance|distanceSq|gradSq|initialNorm|stepSize|lossAvg|gamma) set to (-1|0\.5)$/,
+              /^state\.\w\.(momentum|muProduct|eta|mu|lrMax|weightSum|interpolation|expAvgSq|d|dMax|numerator|r|G|distance|distanceSq|gradSq|initialNorm|stepSize|lossAvg|gamma) set to (-1|0\.5)$/,
             );
           optimizer.loadStateDict(own);
           expect(snapshot(optimizer, params), title).toBe(before);

@@ -81,6 +81,10 @@ export const hasClockOfItsOwn = ({ declaration: { name, scope } }: Case): boolea
 /** Classes whose params move together: a step of one depends on the gradients of the others. */
 export const movesTogether = ({ declaration: { scope } }: Case): boolean => scope === 'optimizer';
 
+/** Classes where a step of a param depends on the gradients of the others of its group. */
+export const movesByGroup = ({ declaration: { scope } }: Case): boolean =>
+  scope === 'group' || typeof scope === 'function';
+
 /** Every class with its defaults. */
 export const classes: readonly Case[] = declarations.map((d) => ({ ...caseOf(d, {}), title: d.name }));
 
