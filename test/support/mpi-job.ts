@@ -2,7 +2,6 @@
 // test/support/job.ts, and `say` writes to a file of each rank: launchers mix outputs.
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { type JobOutput, prelude } from './job.js';
@@ -23,7 +22,8 @@ function findMpi(): Mpi | string {
   const code = 'process.env.UCX_MEM_EVENTS = "n"; process.stdout.write(require(process.argv[1]).library())';
   const { stdout, stderr } = spawnSync(process.execPath, ['-e', code, addon], { encoding: 'utf8' });
   const name = (['Open MPI', 'MPICH'] as const).find((each) => stdout.startsWith(each));
-  if (name === undefined) return `the MPI build does not load, or is of an MPI that is not known here: ${stdout}${stderr}`;
+  if (name === undefined)
+    return `the MPI build does not load, or is of an MPI that is not known here: ${stdout}${stderr}`;
   const mpirun = [`mpirun.${name.toLowerCase().replace(' ', '')}`, 'mpirun'].find(runs);
   return mpirun === undefined ? `${name} has no mpirun here` : { name, mpirun };
 }
@@ -87,7 +87,13 @@ export async function mpiJob(size: number, code: string, given: MpiJobOptions = 
         .filter((line) => line !== '')
         .map((line) => JSON.parse(line) as unknown),
     );
-    return { status, ...text, lastLine: text.err.trimEnd().split('\n').at(-1), said: all, ms: performance.now() - begun };
+    return {
+      status,
+      ...text,
+      lastLine: text.err.trimEnd().split('\n').at(-1),
+      said: all,
+      ms: performance.now() - begun,
+    };
   } finally {
     clearInterval(watching);
     rmSync(folder, { recursive: true });

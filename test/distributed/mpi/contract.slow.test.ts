@@ -93,9 +93,11 @@ describe.skipIf(mpi === undefined)(`under MPI ${withoutMpi}`, () => {
     ['process.exit(0)', 'process.exit(0);', 72, 'rank 1: called process.exit(0) before close()'],
     ['abort', `world.abort(70, 'bad data');`, 70, 'rank 1: abort(70): bad data'],
   ])('%s: it says so, and its exit code is that of the job', async (name, fault, code, message) => {
-    const script = `${started}
-      if (world.rank === 1) { ${fault} }
+    // Rank 1 may be gone before rank 0 has seen the end of their first barrier.
+    const script = `${joined}
+      if (world.rank === 1) { await world.barrier(); ${fault} }
       try {
+        await world.barrier();
         await world.barrier();
       } catch (error) {
         say([error.name, error.rank, error.exitCode, error.message]);
@@ -109,7 +111,10 @@ describe.skipIf(mpi === undefined)(`under MPI ${withoutMpi}`, () => {
   });
 
   test('a rank that is killed ends the job, with its signal in the exit code', async () => {
-    const { status } = await mpiJob(2, `${started} if (world.rank === 1) process.kill(process.pid, 'SIGKILL'); await world.barrier();`);
+    const { status } = await mpiJob(
+      2,
+      `${started} if (world.rank === 1) process.kill(process.pid, 'SIGKILL'); await world.barrier();`,
+    );
     expect(status).toBe(mpi!.name === 'Open MPI' ? 137 : 9);
   });
 
@@ -144,11 +149,18 @@ describe.skipIf(mpi === undefined)(`under MPI ${withoutMpi}`, () => {
 const other = mpi?.name === 'MPICH' ? 'mpirun.openmpi' : 'mpirun.mpich';
 const hasOther = mpi !== undefined && spawnSync(other, ['--version']).status === 0;
 
-test.skipIf(!hasOther)(`the launcher of another MPI is an error, never n worlds of one ${hasOther ? '' : `SKIPPED: no ${other}`}`, async () => {
-  const code = `say(await attempt(() => init()));`;
-  const { said } = await mpiJob(2, code, { mpirun: other });
-  for (const rank of [0, 1]) {
-    expect(said[rank]?.[0]).toMatch(new RegExp(`^Error: init: .*launched 2 ranks, but ${mpi!.name} v?[\\w.]+, which schuss was built with, finds 1`));
-    expect(said[rank]?.[0]).toContain('npx schuss build --mpi');
-  }
-});
+test.skipIf(!hasOther)(
+  `the launcher of another MPI is an error, never n worlds of one ${hasOther ? '' : `SKIPPED: no ${other}`}`,
+  async () => {
+    const code = `say(await attempt(() => init()));`;
+    const { said } = await mpiJob(2, code, { mpirun: other });
+    for (const rank of [0, 1]) {
+      expect(said[rank]?.[0]).toMatch(
+        new RegExp(
+          `^Error: init: .*launched 2 ranks, but ${mpi!.name} v?[\\w.]+, which schuss was built with, finds 1`,
+        ),
+      );
+      expect(said[rank]?.[0]).toContain('npx schuss build --mpi');
+    }
+  },
+);
