@@ -13,9 +13,10 @@ export interface MpiLauncher {
 
 /** The MPI launcher that started this process as one of several, or undefined. */
 export function mpiLauncher(env: NodeJS.ProcessEnv): MpiLauncher | undefined {
-  for (const [variable, name] of Object.entries(variables)) {
-    const size = Number(env[variable] ?? 1);
-    if (size > 1) return { text: `${name} (${variable}=${size})`, size, isOpenMpi: name === 'Open MPI' };
-  }
-  return undefined;
+  // mpirun may run inside a step of Slurm, so the first one decides.
+  const found = Object.entries(variables).find(([variable]) => env[variable] !== undefined);
+  if (found === undefined) return undefined;
+  const [variable, name] = found;
+  const size = Number(env[variable]);
+  return size > 1 ? { text: `${name} (${variable}=${size})`, size, isOpenMpi: name === 'Open MPI' } : undefined;
 }

@@ -1,5 +1,8 @@
 // What lib/distributed/mpi calls. There is one communicator a process, because MPI can be initialized once.
 #include <napi.h>
+#include <signal.h>
+
+#include <atomic>
 
 #include "communicator.h"
 
@@ -10,6 +13,19 @@ constexpr int kVersion = 1;
 /// Never destroyed: process.exit() runs destructors of static objects while the thread still uses them.
 Communicator& communicator = *new Communicator;
 Napi::ThreadSafeFunction& waker = *new Napi::ThreadSafeFunction;
+
+std::atomic<int> lastSignal{0};
+struct sigaction nodesInterrupt, nodesTerminate;
+
+/// Notes the signal, then does what Node does.
+void onSignal(int number, siginfo_t* details, void* context) {
+  lastSignal.store(number, std::memory_order_relaxed);
+  const struct sigaction& next = number == SIGINT ? nodesInterrupt : nodesTerminate;
+  if (next.sa_flags & SA_SIGINFO)
+    next.sa_sigaction(number, details, context);
+  else if (next.sa_handler != SIG_DFL && next.sa_handler != SIG_IGN)
+    next.sa_handler(number);
+}
 
 Napi::Value undefined(const Napi::CallbackInfo& info) { return info.Env().Undefined(); }
 
@@ -99,6 +115,23 @@ Napi::Value tell(const Napi::CallbackInfo& info) {
   return undefined(info);
 }
 
+// watchSignals(): from now on signal() tells of SIGINT and SIGTERM. Node must listen to them already.
+Napi::Value watchSignals(const Napi::CallbackInfo& info) {
+  for (const int number : {SIGINT, SIGTERM}) {
+    struct sigaction own = {};
+    own.sa_sigaction = onSignal;
+    own.sa_flags = SA_SIGINFO | SA_RESTART;
+    sigfillset(&own.sa_mask);
+    sigaction(number, &own, number == SIGINT ? &nodesInterrupt : &nodesTerminate);
+  }
+  return undefined(info);
+}
+
+// signal() => number of the last one, or 0
+Napi::Value signalOf(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), lastSignal.load(std::memory_order_relaxed));
+}
+
 // abort(code)
 Napi::Value abort(const Napi::CallbackInfo& info) { communicator.abort(integer(info, 0)); }
 
@@ -121,6 +154,8 @@ Napi::Object load(Napi::Env env, Napi::Object exports) {
   add("cause", cause);
   add("error", error);
   add("tell", tell);
+  add("watchSignals", watchSignals);
+  add("signal", signalOf);
   add("abort", abort);
   return exports;
 }

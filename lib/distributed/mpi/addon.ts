@@ -21,6 +21,8 @@ export interface MpiAddon {
   cause(): string;
   error(): string;
   tell(cause: string): void;
+  watchSignals(): void;
+  signal(): number;
   abort(code: number): never;
 }
 

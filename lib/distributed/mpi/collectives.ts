@@ -28,7 +28,7 @@ export interface Carrier {
   readonly rank: number;
   readonly size: number;
   memory(bytes: number): ArrayBuffer;
-  begin(messages: readonly Message[]): number;
+  begin(messages: readonly Message[], knowsWho: boolean): number;
   isPending(turn: number): boolean;
   leave(): number;
   lose(loss: Loss): Error;
@@ -293,9 +293,9 @@ export class Collectives {
   }
 
   /** Both ends know the length of each message, so empty ones are left out. */
-  *#exchange(messages: readonly Message[]): Generator<number, void, void> {
+  *#exchange(messages: readonly Message[], knowsWho = true): Generator<number, void, void> {
     const some = messages.filter(({ bytes }) => bytes > 0);
-    if (some.length > 0) yield* this.#until(this.#carrier.begin(some));
+    if (some.length > 0) yield* this.#until(this.#carrier.begin(some, knowsWho));
   }
 
   *#until(turn: number): Generator<number, void, void> {
@@ -371,10 +371,9 @@ export class Collectives {
     const { headers } = this.#at;
     for (let d = 1; d < size; d *= 2) {
       const bytes = headerBytes * Math.min(d, size - d);
-      yield* this.#exchange([
-        { isSend: false, rank: (rank + d) % size, offset: headers + headerBytes * d, bytes },
-        { isSend: true, rank: (rank - d + size) % size, offset: headers, bytes },
-      ]);
+      const receive = { isSend: false, rank: (rank + d) % size, offset: headers + headerBytes * d, bytes };
+      const send = { isSend: true, rank: (rank - d + size) % size, offset: headers, bytes };
+      yield* this.#exchange([receive, send], false);
     }
   }
 

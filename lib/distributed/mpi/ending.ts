@@ -29,11 +29,13 @@ export function tieEnds(world: OwnWorld, transport: MpiTransport): void {
   process.on('exit', (code) => {
     if (!transport.isClosed) endJob(transport, code, uncaught[0]);
   });
+  let signals = 0;
   for (const signal of ['SIGINT', 'SIGTERM'] as const)
     process.on(signal, () => {
-      if (transport.isClosed || transport.interrupted.aborted) process.exit(128 + constants.signals[signal]);
+      if (transport.isClosed || ++signals > 1) process.exit(128 + constants.signals[signal]);
       transport.interrupt(signal);
     });
+  transport.watchSignals();
 }
 
 function endJob(transport: MpiTransport, code: number, uncaught: unknown): never {

@@ -28,6 +28,7 @@ export class Exchanges implements Meetings {
   readonly #table: Int32Array;
   #wake: () => void;
   #turn = 0;
+  #knowsWho = true;
   #error: Error | undefined;
   #isEnding = false;
 
@@ -62,9 +63,14 @@ export class Exchanges implements Meetings {
     return this.#addon.memory(bytes);
   }
 
-  /** Begins sends and receives. Returns the turn. @throws the error of a broken world */
-  begin(messages: readonly Message[]): number {
+  /**
+   * Begins sends and receives. Returns the turn.
+   * @param knowsWho Whether a message that does not come is the fault of its sender, who might itself wait for others.
+   * @throws the error of a broken world
+   */
+  begin(messages: readonly Message[], knowsWho: boolean): number {
     if (this.broken !== undefined) throw this.broken;
+    this.#knowsWho = knowsWho;
     for (const [i, { isSend, rank, offset, bytes }] of messages.entries())
       this.#table.set([isSend ? 1 : 0, rank, offset, bytes], 4 * i);
     this.#addon.exchange(this.#table, messages.length, tag);
@@ -73,6 +79,7 @@ export class Exchanges implements Meetings {
 
   /** Leaves MPI, in which all ranks take part. Returns the turn. */
   leave(): number {
+    this.#knowsWho = false;
     this.#addon.leave();
     return ++this.#turn;
   }
@@ -108,7 +115,7 @@ export class Exchanges implements Meetings {
   }
 
   missing(_turn: number): number[] {
-    return this.#addon.missing();
+    return this.#knowsWho ? this.#addon.missing() : [];
   }
 
   late(turn: number, message: string, ranks: readonly number[]): void {
@@ -141,7 +148,7 @@ export class Exchanges implements Meetings {
     if (this.#error === undefined && this.#addon.state() === State.broken) {
       const error = this.#addon.error();
       const cause: Cause =
-        error === '' ? JSON.parse(this.#addon.cause()) : { rank: this.missing(0)[0] ?? this.rank, reason: error };
+        error === '' ? JSON.parse(this.#addon.cause()) : { rank: this.#addon.missing()[0] ?? this.rank, reason: error };
       this.#isEnding = 'reason' in cause && cause.isEnding === true;
       this.#error = errorOf(cause);
     }
@@ -151,6 +158,16 @@ export class Exchanges implements Meetings {
   /** Whether another rank has said that it ends the job. */
   get isEnding(): boolean {
     return this.broken !== undefined && this.#isEnding;
+  }
+
+  /** Lets `signal` see SIGINT and SIGTERM also while a script blocks. Node must listen to them already. */
+  watchSignals(): void {
+    this.#addon.watchSignals();
+  }
+
+  /** The number of the signal that this process has got last, or 0. */
+  get signal(): number {
+    return this.#addon.signal();
   }
 
   /** Ends the job at once. */

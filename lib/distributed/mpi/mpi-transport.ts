@@ -1,4 +1,5 @@
 import { writeSync } from 'node:fs';
+import { constants } from 'node:os';
 import { CallQueue } from '../call-queue.js';
 import { exitAborted } from '../exit.js';
 import type { Call, Outcome, Transport } from '../transport.js';
@@ -26,7 +27,10 @@ export class MpiTransport implements Transport {
     this.#queue = new CallQueue(this.rank, exchanges, new Collectives(exchanges));
   }
 
+  /** A loop that blocks never gets to the event: so each reading looks at the signal. */
   get interrupted(): AbortSignal {
+    const { signal } = this.#exchanges;
+    if (signal !== 0) this.interrupt(signal === constants.signals.SIGINT ? 'SIGINT' : 'SIGTERM');
     return this.#interruption.signal;
   }
 
@@ -54,8 +58,13 @@ export class MpiTransport implements Transport {
     return this.#queue.runSync(call);
   }
 
+  watchSignals(): void {
+    this.#exchanges.watchSignals();
+  }
+
+  /** Fires `interrupted`. */
   interrupt(signal: NodeJS.Signals): void {
-    this.#interruption.abort(new Error(`the launcher got ${signal}`));
+    if (!this.#interruption.signal.aborted) this.#interruption.abort(new Error(`the launcher got ${signal}`));
   }
 
   /** Breaks the world for all ranks. */
