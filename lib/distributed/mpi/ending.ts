@@ -1,7 +1,7 @@
 import { writeSync } from 'node:fs';
 import { constants } from 'node:os';
 import { inspect } from 'node:util';
-import { TimeoutError } from '../errors.js';
+import { RankError, TimeoutError } from '../errors.js';
 import { exitedEarly } from '../exit.js';
 import type { OwnWorld } from '../own-world.js';
 import type { MpiTransport } from './mpi-transport.js';
@@ -43,7 +43,9 @@ function endJob(transport: MpiTransport, code: number, uncaught: unknown): never
   // Node would print it after this event, which nothing comes after.
   if (uncaught !== undefined) writeSync(2, `rank ${rank}: ${inspect(uncaught)}\n`);
   if (broken !== undefined) {
-    sleep(transport.isEnding ? patience : lastWords);
+    // A script that left while others waited for it has ended well itself: theirs decide the exit code.
+    const hasLeft = broken instanceof RankError && broken.rank === rank;
+    sleep(transport.isEnding || hasLeft ? patience : lastWords);
     return transport.end(code || (broken instanceof TimeoutError ? late : exitedEarly));
   }
   const exitCode = code || exitedEarly;

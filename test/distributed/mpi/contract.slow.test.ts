@@ -141,9 +141,9 @@ describe.skipIf(mpi === undefined)(`under MPI ${withoutMpi}`, () => {
       },
     });
     expect(said[0]?.[0]).toBe('here');
-    // MPICH may end its ranks before they can say anything.
-    if (mpi!.name === 'Open MPI') expect(said).toEqual(alike(2, 'here', 'the launcher got SIGTERM'));
-    expect(status).not.toBe(null);
+    if (mpi!.name === 'MPICH') return; // it may end its ranks before they can say anything, and has no code for that
+    expect(said).toEqual(alike(2, 'here', 'the launcher got SIGTERM'));
+    expect(status).not.toBe(0);
   });
 });
 
