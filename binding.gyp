@@ -1,5 +1,5 @@
 {
-  'includes': ['native/isa/targets.gypi'],
+  'includes': ['native/isa/targets.gypi', 'native/mpi/target.gypi'],
   'targets': [
     {
       'target_name': 'schuss',

@@ -13,6 +13,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { mpiAddonPath } from '../distributed/mpi/addon.js';
 import { currentTarget, ownBuild, prebuildPath, root } from '../engine/prebuilds.js';
 import { CliError } from './cli-error.js';
 
@@ -21,6 +22,8 @@ const { devDependencies } = require('../../package.json') as { devDependencies: 
 export interface BuildOptions {
   /** Show the output of node-gyp and the compiler. */
   readonly verbose?: boolean;
+  /** Compile the addon for MPI in place of that of the core. */
+  readonly mpi?: boolean;
 }
 
 const windows = process.platform === 'win32';
@@ -68,6 +71,23 @@ function checkTools(): Record<string, string> {
   if (![npm_config_python, PYTHON, 'python3', 'python'].some((program) => program && runs(program, isPython)))
     throw missing('no Python 3');
   return { CXX };
+}
+
+/** The command that installs an MPI on this system. */
+function mpiPackage(): string {
+  if (process.platform === 'darwin') return 'brew install open-mpi';
+  if (existsSync('/etc/alpine-release')) return 'apk add openmpi-dev';
+  if (existsSync('/etc/debian_version')) return 'apt-get install openmpi-bin libopenmpi-dev';
+  if (existsSync('/etc/redhat-release')) return 'dnf install openmpi-devel && module load mpi';
+  return 'Open MPI or MPICH';
+}
+
+/** Checks that there is an MPI: its compiler wrapper is that of MPICC, or mpicc. @throws CliError */
+function checkMpi(): void {
+  if (windows) throw new CliError('schuss build --mpi: not on Windows; use WSL');
+  const [wrapper, ...args] = (process.env['MPICC'] || 'mpicc').trim().split(/\s+/) as [string, ...string[]];
+  if (!runs(wrapper, [...args, '-show']))
+    throw new CliError(`schuss build --mpi: no ${wrapper}. An MPI comes with\n\n  ${mpiPackage()}\n`);
 }
 
 /** The script of node-gyp: that of the user's project, of the npm that runs this, or of the npm beside Node. */
@@ -127,7 +147,12 @@ function environmentWithoutLoaders(): NodeJS.ProcessEnv {
 }
 
 /** Compiles a copy of the sources in `folder`. Its path must not contain a space, which make does not support. */
-function compile(folder: string, nodeGypScript: string, environment: Record<string, string>, verbose: boolean): string {
+function compile(
+  folder: string,
+  nodeGypScript: string,
+  environment: Record<string, string>,
+  { verbose = false, mpi = false }: BuildOptions,
+): string {
   cpSync(join(root, 'native'), join(folder, 'native'), { recursive: true });
   cpSync(join(root, 'dist', 'addon', 'binding.gyp'), join(folder, 'binding.gyp'));
   cpSync(join(root, 'dist', 'addon', 'node-addon-api'), join(folder, 'node_modules', 'node-addon-api'), {
@@ -135,7 +160,7 @@ function compile(folder: string, nodeGypScript: string, environment: Record<stri
   });
   const { status, stdout, stderr, error } = spawnSync(
     process.execPath,
-    [nodeGypScript, 'rebuild', '-j', 'max', ...headers()],
+    [nodeGypScript, ...(mpi ? ['configure', 'build', 'schuss_mpi'] : ['rebuild']), '-j', 'max', ...headers()],
     {
       cwd: folder,
       env: { ...environmentWithoutLoaders(), ...environment },
@@ -150,28 +175,38 @@ function compile(folder: string, nodeGypScript: string, environment: Record<stri
     // On other systems the tools have been checked.
     throw windows ? missing(what) : new CliError(`schuss build: ${what}`);
   }
-  return join(folder, 'build', 'Release', 'schuss.node');
+  return join(folder, 'build', 'Release', mpi ? 'schuss_mpi.node' : 'schuss.node');
 }
 
 /** Compiles the addon for this machine and installs it where the package looks for it. @throws CliError */
-export function build({ verbose = false }: BuildOptions = {}): void {
+export function build(options: BuildOptions = {}): void {
+  const { mpi = false } = options;
   // A clone has a build folder, which takes precedence over the prebuilds.
-  const file = existsSync(join(root, 'binding.gyp')) ? ownBuild : join(root, prebuildPath(currentTarget()));
+  const core = existsSync(join(root, 'binding.gyp')) ? ownBuild : join(root, prebuildPath(currentTarget()));
+  const file = mpi ? mpiAddonPath() : core;
   checkWritable(file);
-  const environment = checkTools();
+  const environment: Record<string, string> = checkTools();
+  if (mpi) {
+    checkMpi();
+    environment['GYP_DEFINES'] = `${process.env['GYP_DEFINES'] ?? ''} with_mpi=1`;
+  }
   const nodeGypScript = nodeGyp();
-  console.log('Compiling the addon, which takes about half a minute …');
+  console.log(`Compiling the addon, which takes ${mpi ? 'some seconds' : 'about half a minute'} …`);
   const folder = mkdtempSync(join(tmpdir(), 'schuss-build-'));
   const beside = join(dirname(file), `${process.pid}.node`);
   try {
-    const built = compile(folder, nodeGypScript, environment, verbose);
+    const built = compile(folder, nodeGypScript, environment, options);
     mkdirSync(dirname(file), { recursive: true });
     copyFileSync(built, beside);
     // Tried where it will lie. The folder for temporary files may be mounted with noexec.
-    const check = spawnSync(process.execPath, ['-p', 'require(process.argv[1]).isas', beside], {
-      env: environmentWithoutLoaders(),
-      encoding: 'utf8',
-    });
+    const check = spawnSync(
+      process.execPath,
+      ['-p', `require(process.argv[1]).${mpi ? 'library()' : 'isas'}`, beside],
+      {
+        env: environmentWithoutLoaders(),
+        encoding: 'utf8',
+      },
+    );
     if (check.status !== 0) throw new CliError(`schuss build: the addon does not load:\n\n${check.stderr}`);
     // Renamed into place: programs that have the old file open keep it, and so do other projects whose package manager
     // shares the file.

@@ -1,3 +1,4 @@
+import { findMpiAddon, libraryName } from '../distributed/mpi/addon.js';
 import { fallbackReason } from '../engine/backend.js';
 import { currentTarget, findAddon, targetName } from '../engine/prebuilds.js';
 import { type Backend, backend, optimizers } from '../index.js';
@@ -12,6 +13,16 @@ export function running(): Backend {
   }
 }
 
+/** The MPI of schuss/distributed, or why it does not load; undefined without an MPI build. */
+function mpiOf(): string | undefined {
+  try {
+    const addon = findMpiAddon();
+    return addon && libraryName(addon.library());
+  } catch (error) {
+    return `none: ${(error as Error).message.replace('init: ', '')}`;
+  }
+}
+
 /** What runs on this machine, and why it is not the addon if it is not: as text or as JSON. */
 export function info({ json = false }: { readonly json?: boolean } = {}): string {
   const { name, isa, threads, version } = running();
@@ -20,9 +31,10 @@ export function info({ json = false }: { readonly json?: boolean } = {}): string
   const names = Object.values(optimizers).map((optimizer) => optimizer.optimizerName);
   const node = process.version;
   const platform = targetName(currentTarget());
+  const mpi = mpiOf();
   if (json)
     return JSON.stringify(
-      { version, backend: name, addon, fallback, isa, threads, node, platform, optimizers: names },
+      { version, backend: name, addon, fallback, isa, threads, node, platform, mpi, optimizers: names },
       undefined,
       2,
     );
@@ -35,6 +47,7 @@ export function info({ json = false }: { readonly json?: boolean } = {}): string
     threads: String(threads),
     node,
     platform,
+    ...(mpi === undefined ? {} : { MPI: mpi }),
     optimizers: names.join(', '),
   };
   return Object.entries(rows)

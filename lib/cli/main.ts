@@ -22,8 +22,12 @@ program
 program
   .command('build')
   .description('compile the native addon for this machine if no prebuilt one fits: needs Python 3 and a C++17 compiler')
+  .option(
+    '--mpi',
+    'compile the addon for schuss/distributed over MPI instead: needs the mpicc of Open MPI or MPICH, or MPICC',
+  )
   .option('--verbose', 'show the output of node-gyp and the compiler')
-  .action(async (options: { verbose?: boolean }) => {
+  .action(async (options: import('./build.js').BuildOptions) => {
     const { build } = await import('./build.js');
     build(options);
     const { info } = await import('./info.js');

@@ -3,6 +3,9 @@ import { rangeError, show } from '../check/errors.js';
 import { checkNumber, checkOneOf, checkOptions } from '../check/options.js';
 import { exitedEarly } from './exit.js';
 import { seatOf } from './launch/seat.js';
+import { connectMpi } from './mpi/connect.js';
+import { tieEnds } from './mpi/ending.js';
+import { MpiTransport } from './mpi/mpi-transport.js';
 import { mpiLauncher } from './mpi-launcher.js';
 import { OwnWorld } from './own-world.js';
 import { SingleTransport } from './single.js';
@@ -71,6 +74,7 @@ async function start(name: (typeof transports)[number], timeout: number): Promis
   Object.assign(process.env, { RANK: rank, WORLD_SIZE: size, LOCAL_RANK: localRank, LOCAL_WORLD_SIZE: localSize });
   const world = new OwnWorld(transport, timeout);
   if (transport instanceof ThreadTransport) closeAtEnd(world, transport);
+  if (transport instanceof MpiTransport) tieEnds(world, transport);
   return world;
 }
 
@@ -91,10 +95,7 @@ async function connect(name: (typeof transports)[number]): Promise<Transport> {
   if (name === 'workers')
     throw new Error(`init: transport "workers": the launcher of schuss did not start this process; ${howToLaunch}`);
   const launcher = mpiLauncher(process.env);
-  if (name === 'mpi' || launcher !== undefined) {
-    const why = launcher === undefined ? 'transport "mpi"' : `${launcher} launched this process`;
-    throw new Error(`init: ${why}, but schuss has no MPI build; run npx schuss build --mpi`);
-  }
+  if (name === 'mpi' || launcher !== undefined) return connectMpi(launcher);
   const size = Number(process.env['WORLD_SIZE'] ?? 1);
   if (size > 1)
     throw new Error(`init: WORLD_SIZE is ${size}, but no launcher of schuss or MPI started it; ${howToLaunch}`);

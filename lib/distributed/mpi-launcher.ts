@@ -5,9 +5,18 @@ const variables = {
   SLURM_STEP_NUM_TASKS: 'srun', // SLURM_NTASKS is also set where sbatch runs its script, once
 } as const;
 
-/** The name of the MPI launcher that started this process as one of several, or undefined. */
-export function mpiLauncher(env: NodeJS.ProcessEnv): string | undefined {
-  for (const [variable, name] of Object.entries(variables))
-    if (Number(env[variable] ?? 1) > 1) return `${name} (${variable}=${env[variable]})`;
-  return undefined;
+export interface MpiLauncher {
+  readonly text: string;
+  readonly size: number;
+  readonly isOpenMpi: boolean;
+}
+
+/** The MPI launcher that started this process as one of several, or undefined. */
+export function mpiLauncher(env: NodeJS.ProcessEnv): MpiLauncher | undefined {
+  // mpirun may run inside a step of Slurm, so the first one decides.
+  const found = Object.entries(variables).find(([variable]) => env[variable] !== undefined);
+  if (found === undefined) return undefined;
+  const [variable, name] = found;
+  const size = Number(env[variable]);
+  return size > 1 ? { text: `${name} (${variable}=${size})`, size, isOpenMpi: name === 'Open MPI' } : undefined;
 }

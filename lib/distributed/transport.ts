@@ -1,6 +1,8 @@
 // What carries a world: agreement between the ranks, bytes, and sums in the order of the contract. Worker threads are one
 // transport, MPI is another. `World` checks arguments and knows nothing of how a transport works.
 
+import type { Loss } from './errors.js';
+
 /** Arrays that collectives move. */
 export type Numbers = Float32Array | Float64Array | Int32Array | Uint8Array;
 
@@ -135,4 +137,12 @@ export function disagreement(number: number, headers: readonly Header[]): RangeE
       return new RangeError(`World: ${agreed(first.kind)} #${number}: rank 0 ${ours}, rank ${rank} ${theirs}`);
   }
   return undefined;
+}
+
+/** How a rank was lost whose script ended while others still call collectives, or undefined. */
+export function leaverOf(number: number, headers: readonly Header[]): Loss | undefined {
+  const rank = headers.findIndex(({ kind }) => kind === 'leave');
+  const other = headers.find(({ kind }) => kind !== 'leave' && kind !== 'close');
+  if (rank < 0 || other === undefined) return undefined;
+  return { rank, exitCode: 0, reason: `left the job without taking part in ${other.kind} #${number}` };
 }

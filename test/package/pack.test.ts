@@ -19,6 +19,8 @@ describe('content', () => {
       'dist/index.d.mts',
       'dist/cli/main.js',
       'native/kernel.h',
+      'native/mpi/target.gypi',
+      'native/mpi/flags.js',
       'dist/addon/binding.gyp',
     ];
     expect(files).toEqual(expect.arrayContaining([...needed, 'README.md', 'LICENSE', 'CHANGELOG.md', 'package.json']));

@@ -10,7 +10,7 @@ import { root } from './root.js';
 const entry = pathToFileURL(join(root, 'dist', 'distributed', 'index.mjs')).href;
 
 /** What each script begins with: it joins the world, and `say` reports a value of its rank. */
-const prelude = `
+export const prelude = `
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { init, RankError, TimeoutError } from '${entry}';

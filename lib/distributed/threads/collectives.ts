@@ -1,14 +1,13 @@
 // Each collective over mail boxes, as a generator: it yields the turn of the meeting that it waits for.
 
+import type { Steps } from '../call-queue.js';
 import { RankError } from '../errors.js';
 import { bytesOf, gone, isGone, slice } from '../numbers.js';
 import { reduceInOrder } from '../ordered-sum.js';
 import { partition } from '../partition.js';
-import { type Call, disagreement, type Outcome } from '../transport.js';
+import { type Call, disagreement, leaverOf, type Outcome } from '../transport.js';
 import type { Rendezvous } from './rendezvous.js';
-import { boxBytes, type Posted, type Shared } from './shared.js';
-
-export type Steps = Generator<number, Outcome, void>;
+import { boxBytes, type Posted, type Shared, Status } from './shared.js';
 
 const none: Outcome = [];
 
@@ -31,6 +30,7 @@ export class Collectives {
   *run(call: Call, number: number): Steps {
     const outcome = yield* this.#stepsOf(call, number);
     if (isGone(call.x, call.length)) throw this.#gone(call, number, this.#rank);
+    if (call.kind === 'close' || call.kind === 'leave') this.#shared.setStatus(this.#rank, Status.closed);
     return outcome;
   }
 
@@ -187,11 +187,9 @@ export class Collectives {
 
   /** Breaks the world if a script has ended while others still call collectives. */
   #left(headers: readonly Posted[], number: number): Error | undefined {
-    const rank = headers.findIndex(({ kind }) => kind === 'leave');
-    const other = headers.find(({ kind }) => kind !== 'leave' && kind !== 'close');
-    if (rank < 0 || other === undefined) return undefined;
-    const reason = `left the job without taking part in ${other.kind} #${number}`;
-    this.#rendezvous.break({ rank, exitCode: 0, reason });
+    const loss = leaverOf(number, headers);
+    if (loss === undefined) return undefined;
+    this.#rendezvous.break(loss);
     return this.#rendezvous.broken;
   }
 

@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os';
+import type { Meetings } from '../call-queue.js';
 import { type Loss, RankError, TimeoutError } from '../errors.js';
 import { type Shared, Word } from './shared.js';
 
@@ -41,7 +42,7 @@ export async function sleepUntil(words: Int32Array, index: number, value: number
  * Where all ranks meet, turn after turn. The word `turn` counts the meetings. A broken world has its complement there, so a
  * meeting either took place or was broken off, and every rank sees the same.
  */
-export class Rendezvous {
+export class Rendezvous implements Meetings {
   readonly #shared: Shared;
   readonly #words: Int32Array;
   readonly #spins: number;
@@ -129,6 +130,11 @@ export class Rendezvous {
     return Array.from({ length: this.#shared.size }, (_, rank) => rank).filter(
       (rank) => Atomics.load(this.#words, Word.ranks + rank) !== ((turn + 1) & mask),
     );
+  }
+
+  /** Breaks the world if the meeting is pending. */
+  late(turn: number, message: string, ranks: readonly number[]): void {
+    this.break({ message, ranks }, turn);
   }
 
   /**

@@ -58,9 +58,12 @@ describe('init where other ranks are expected', () => {
     ['transport "mpi"', {}, { transport: 'mpi' }, 'has no MPI build'],
   ])('%s is an error that says what to run', async (_, env, options, message) => {
     vi.resetModules();
+    // As in an installation without an MPI build, also where there is one.
+    vi.doMock('../../../lib/distributed/mpi/addon.js', () => ({ findMpiAddon: () => undefined }));
     const { init: freshInit } = await import('../../../lib/distributed/index.js');
     for (const [name, value] of Object.entries({ WORLD_SIZE: '1', ...env })) vi.stubEnv(name, value);
     await expect(freshInit(options)).rejects.toThrow(message);
+    vi.doUnmock('../../../lib/distributed/mpi/addon.js');
   });
 });
 

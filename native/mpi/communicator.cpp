@@ -1,0 +1,288 @@
+#include "communicator.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
+
+#include <algorithm>
+#include <thread>
+
+namespace {
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+
+/// Tags of what ranks tell each other beside the exchanges.
+constexpr int kCauseTag = 1000;
+
+/// MPI would spin for ever. Most messages in shared memory come within this time.
+constexpr microseconds kSpin(50);
+/// Ranks that wait longer must not hold a core that others compute on.
+constexpr milliseconds kShort(5);
+constexpr milliseconds kLong(1000);
+/// The longest time that a broken world goes on telling why.
+constexpr milliseconds kTelling(5000);
+}  // namespace
+
+void Communicator::join(std::function<void()> wake) {
+  wake_ = std::move(wake);
+  state_.store(State::kPending, std::memory_order_release);
+  std::thread([this] { run(); }).detach();
+}
+
+uint8_t* Communicator::memory(size_t bytes) {
+  void* memory = nullptr;
+  if (posix_memalign(&memory, 64, bytes) != 0) return nullptr;
+  memset(memory, 0, bytes);
+  memory_ = static_cast<uint8_t*>(memory);
+  return memory_;
+}
+
+void Communicator::exchange(const std::vector<Message>& messages, int tag) {
+  count_ = messages.size();
+  tag_ = tag;
+  for (size_t i = 0; i < count_; i++) {
+    slots_[i].message = messages[i];
+    slots_[i].isDone.store(false, std::memory_order_relaxed);
+  }
+  give(Order::kExchange);
+}
+
+void Communicator::leave() { give(Order::kLeave); }
+
+bool Communicator::arm() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (state() != State::kPending) return false;
+  isArmed_ = true;
+  return true;
+}
+
+void Communicator::block(microseconds most) {
+  std::unique_lock<std::mutex> lock(mutex_);
+  over_.wait_for(lock, most, [this] { return state() != State::kPending; });
+}
+
+std::vector<int> Communicator::missing() const {
+  std::vector<int> ranks;
+  for (size_t i = 0; i < count_; i++)
+    if (!slots_[i].isDone.load(std::memory_order_relaxed)) ranks.push_back(slots_[i].message.rank);
+  std::sort(ranks.begin(), ranks.end());
+  ranks.erase(std::unique(ranks.begin(), ranks.end()), ranks.end());
+  return ranks;
+}
+
+std::string Communicator::cause() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return std::string(causeIn_.data());
+}
+
+std::string Communicator::error() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return error_;
+}
+
+void Communicator::tell(const std::string& cause) {
+  const size_t length = std::min(cause.size(), kCauseBytes - 1);
+  memcpy(causeOut_.data(), cause.data(), length);
+  causeOut_[length] = 0;
+  give(Order::kTell);
+}
+
+void Communicator::abort(int code) {
+  int isInitialized = 0;
+  int isFinalized = 0;
+  MPI_Initialized(&isInitialized);
+  MPI_Finalized(&isFinalized);
+  if (!isInitialized || isFinalized) _exit(code);
+  give(Order::kPark);
+  // The thread may hang in MPI. There is no better end then than the same call from here.
+  for (int i = 0; i < 2000 && !isParked_.load(std::memory_order_acquire); i++)
+    std::this_thread::sleep_for(milliseconds(1));
+  MPI_Abort(MPI_COMM_WORLD, code);
+  _exit(code);
+}
+
+void Communicator::give(Order order) {
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    state_.store(order == Order::kTell || order == Order::kPark ? State::kBroken : State::kPending,
+                 std::memory_order_release);
+    order_.store(order, std::memory_order_release);
+  }
+  ordered_.notify_one();
+}
+
+/// The next order. Does not wait for one while there is something to do.
+Communicator::Order Communicator::take() {
+  if (!isExchanging_ && !isTelling()) {
+    // Exchanges come in bursts, and to wake a thread takes as long as an exchange.
+    const auto began = Clock::now();
+    while (isSpinning_ && order_.load(std::memory_order_acquire) == Order::kNone && Clock::now() - began < kSpin)
+      std::this_thread::yield();
+    std::unique_lock<std::mutex> lock(mutex_);
+    ordered_.wait(lock, [this] { return order_.load(std::memory_order_relaxed) != Order::kNone; });
+  }
+  return order_.exchange(Order::kNone, std::memory_order_acq_rel);
+}
+
+void Communicator::finish(State state) {
+  bool isArmed;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    // An exchange that was given up meanwhile stays so.
+    if (state_.load(std::memory_order_relaxed) == State::kPending) state_.store(state, std::memory_order_release);
+    isArmed = isArmed_;
+    isArmed_ = false;
+  }
+  over_.notify_all();
+  if (isArmed) wake_();
+}
+
+void Communicator::run() {
+#ifdef __linux__
+  // A sleep of 20 us would take 70 to 120.
+  prctl(PR_SET_TIMERSLACK, 1000);
+#endif
+  initialize();
+  Clock::time_point began;
+  for (;;) {
+    switch (take()) {
+      case Order::kNone:
+        break;
+      case Order::kExchange:
+        begin();
+        isExchanging_ = true;
+        began = Clock::now();
+        break;
+      case Order::kTell:
+        isExchanging_ = false;
+        sendCause();
+        break;
+      case Order::kLeave:
+        if (causeRequest_ != MPI_REQUEST_NULL) {
+          MPI_Cancel(&causeRequest_);
+          MPI_Wait(&causeRequest_, MPI_STATUS_IGNORE);
+        }
+        MPI_Comm_free(&comm_);
+        MPI_Finalize();
+        finish(State::kDone);
+        return;
+      case Order::kPark:
+        isParked_.store(true, std::memory_order_release);
+        return;
+    }
+    if (isExchanging_) {
+      if (hasCause() || !error_.empty()) {
+        isExchanging_ = false;
+        finish(State::kBroken);
+      } else if (progress()) {
+        isExchanging_ = false;
+        // What another rank told before may lie behind the last message.
+        const bool isBroken = hasCause() || hasCause() || !error_.empty();
+        finish(isBroken ? State::kBroken : State::kDone);
+      }
+    }
+    if (isExchanging_)
+      pause(Clock::now() - began);
+    else if (isTelling())
+      pause(Clock::now() - toldAt_);
+  }
+}
+
+void Communicator::initialize() {
+  int provided = 0;
+  MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided);
+  MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
+  // Now: it is a collective, and would later wait for a rank that does not come.
+  MPI_Comm_dup(MPI_COMM_WORLD, &comm_);
+  MPI_Comm_set_errhandler(comm_, MPI_ERRORS_RETURN);
+  MPI_Comm_rank(comm_, &place_.rank);
+  MPI_Comm_size(comm_, &place_.size);
+  MPI_Comm local;
+  MPI_Comm_split_type(comm_, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &local);
+  MPI_Comm_rank(local, &place_.localRank);
+  MPI_Comm_size(local, &place_.localSize);
+  MPI_Comm_free(&local);
+  // Ranks that share cores give way at once.
+  isSpinning_ = place_.localSize <= static_cast<int>(std::thread::hardware_concurrency());
+  slots_.reset(new Slot[2 * place_.size]);
+  MPI_Irecv(causeIn_.data(), static_cast<int>(kCauseBytes), MPI_CHAR, MPI_ANY_SOURCE, kCauseTag, comm_, &causeRequest_);
+  finish(State::kDone);
+}
+
+void Communicator::begin() {
+  for (size_t i = 0; i < count_; i++) {
+    Slot& slot = slots_[i];
+    const Message& m = slot.message;
+    uint8_t* const at = memory_ + m.offset;
+    if (!check(m.isSend ? MPI_Isend(at, m.bytes, MPI_BYTE, m.rank, tag_, comm_, &slot.request)
+                        : MPI_Irecv(at, m.bytes, MPI_BYTE, m.rank, tag_, comm_, &slot.request)))
+      return;
+  }
+}
+
+/// Whether all messages have come and gone. It tests one by one: an MPI_Testall that says no leaves finished requests
+/// looking unfinished, and the wrong ranks would be blamed.
+bool Communicator::progress() {
+  bool isOver = true;
+  for (size_t i = 0; i < count_; i++) {
+    Slot& slot = slots_[i];
+    if (slot.isDone.load(std::memory_order_relaxed)) continue;
+    int isDone = 0;
+    if (!check(MPI_Test(&slot.request, &isDone, MPI_STATUS_IGNORE))) return false;
+    if (isDone)
+      slot.isDone.store(true, std::memory_order_relaxed);
+    else
+      isOver = false;
+  }
+  return isOver;
+}
+
+/// Whether another rank has told why the world is broken.
+bool Communicator::hasCause() {
+  if (causeRequest_ == MPI_REQUEST_NULL) return false;
+  int isHere = 0;
+  return check(MPI_Test(&causeRequest_, &isHere, MPI_STATUS_IGNORE)) && isHere;
+}
+
+void Communicator::sendCause() {
+  toldAt_ = Clock::now();
+  for (int rank = 0; rank < place_.size; rank++) {
+    if (rank == place_.rank) continue;
+    telling_.push_back(MPI_REQUEST_NULL);
+    MPI_Isend(causeOut_.data(), static_cast<int>(kCauseBytes), MPI_CHAR, rank, kCauseTag, comm_, &telling_.back());
+  }
+}
+
+/// Whether some rank has not been told yet.
+bool Communicator::isTelling() {
+  if (telling_.empty()) return false;
+  const auto isSent = [this](MPI_Request& request) {
+    int isDone = 0;
+    return MPI_Test(&request, &isDone, MPI_STATUS_IGNORE) != MPI_SUCCESS || isDone;
+  };
+  telling_.erase(std::remove_if(telling_.begin(), telling_.end(), isSent), telling_.end());
+  if (Clock::now() - toldAt_ > kTelling) telling_.clear();
+  return !telling_.empty();
+}
+
+void Communicator::pause(Clock::duration waited) const {
+  if (isSpinning_ && waited < kSpin)
+    std::this_thread::yield();
+  else
+    std::this_thread::sleep_for(waited < kShort  ? microseconds(20)
+                                : waited < kLong ? microseconds(200)
+                                                 : milliseconds(1));
+}
+
+bool Communicator::check(int code) {
+  if (code == MPI_SUCCESS) return true;
+  char text[MPI_MAX_ERROR_STRING];
+  int length = 0;
+  MPI_Error_string(code, text, &length);
+  std::lock_guard<std::mutex> lock(mutex_);
+  error_.assign(text, static_cast<size_t>(length));
+  return false;
+}

@@ -1,0 +1,102 @@
+// Programs of jobs that run alike on worker threads and under MPI.
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { joined } from '../job.js';
+import { root } from '../root.js';
+
+/** Sums and means of several lengths, waiting and blocking. */
+export const randomSums = `${joined}
+  let state = 12345 + world.rank;
+  const next = () => { state = (Math.imul(state, 1664525) + 1013904223) >>> 0; return (state / 2 ** 31 - 1) * 2 ** (state & 15); };
+  const all = [];
+  for (const length of [3, 79, 81, 5000, 70_001])
+    for (const op of ['sum', 'mean']) {
+      const [a, b] = [Float32Array.from({ length }, next), new Float32Array(length)];
+      b.set(a);
+      await world.allReduce(a, { op });
+      world.allReduceSync(b, { op });
+      all.push(digest(a), digest(a) === digest(b));
+    }
+  say(all);`;
+
+/** Collectives of all kinds and types: of nothing, short enough to travel with the headers, and longer than a bucket. */
+export const allKinds = `${joined}
+  const types = { Float32Array, Float64Array, Int32Array, Uint8Array };
+  const value = (r, i) => {
+    let h = Math.imul(i + 1, 0x9e3779b1) ^ Math.imul(r + 1, 0x85ebca6b);
+    h = Math.imul(h ^ (h >>> 15), 0x2c1b3c6d);
+    h ^= h >>> 13;
+    return ((h >>> 0) / 2 ** 31 - 1) * 2 ** (h & 31);
+  };
+  const { rank, size } = world;
+  const fill = (type, length, r = rank) => {
+    const x = new types[type](new SharedArrayBuffer(8 * length + 64), 16, length);
+    for (let i = 0; i < length; i++) x[i] = value(r, i);
+    return x;
+  };
+  for (const length of [0, 1, 17, 513, 1025, 5003, (1 << 20) + 12_345])
+    for (const type of length > 1e6 ? ['Float32Array'] : Object.keys(types)) {
+      const said = [type, length];
+      const [begin, end] = world.partition(length)[rank];
+      for (const op of ['sum', 'max', 'min', ...(type.startsWith('Float') ? ['mean'] : [])]) {
+        const sums = await world.allReduce(fill(type, length), { op });
+        const blocking = world.allReduceSync(fill(type, length), { op });
+        const part = await world.reduceScatter(fill(type, length), { op });
+        const own = sums.subarray(begin, end);
+        said.push(digest(sums), digest(blocking) === digest(sums), digest(part) === digest(own));
+        if (length > 1e6) break;
+      }
+      const gathered = fill(type, length, 99);
+      gathered.fill(0, 0, begin).fill(0, end);
+      await world.allGather(gathered);
+      const root = size - 1;
+      const dealt = await world.broadcast(fill(type, length), { root });
+      said.push(digest(gathered) === digest(fill(type, length, 99)), digest(dealt) === digest(fill(type, length, root)));
+      say(said);
+    }
+  const bytes = new Uint8Array(rank === 0 ? 9_000_000 : 10 * rank).fill(rank + 1);
+  say((await world.allGatherObject(bytes)).map((b) => [b.length, b[0] ?? 0, b.at(-1) ?? 0]));
+  say(await world.broadcastObject({ rank, x: Float32Array.of(rank) }, { root: 1 }));
+  const nan = (op) => world.allReduceSync(Float32Array.of(rank === 1 ? NaN : 5, rank, -rank), { op });
+  say([...nan('max'), ...nan('min')].map(String));
+  await world.barrier();
+  world.barrierSync();
+  await world.close();`;
+
+/** DataParallel with several classes: the digest of the params of each. */
+const entry = (...path: string[]): string => pathToFileURL(join(root, 'dist', ...path)).href;
+
+export const dataParallel = `
+import { Adagrad, Adam, LAMB, SGD } from '${entry('index.mjs')}';
+import { DataParallel, shardBatches } from '${entry('distributed', 'index.mjs')}';
+
+const world = await init();
+const classes = {
+  sgd: (params) => new SGD(params, { lr: 0.1, momentum: 0.9 }),
+  adam: (params) => new Adam(params, { lr: 0.01, clipNorm: 1 }),
+  adagrad: (params) => new Adagrad(params, { lr: 0.1 }),
+  lamb: (params) => new LAMB(params, { lr: 0.01 }),
+};
+let state = 1;
+const noise = () => ((state = (Math.imul(state, 1664525) + 1013904223) | 0) / 2 ** 31) * 3;
+const fill = (x) => x.map(noise);
+const digests = {};
+for (const [name, make] of Object.entries(classes)) {
+  state = 5;
+  const params = { table: { data: fill(new Float32Array(400)), shape: [100, 4] }, w: fill(new Float32Array(20000)) };
+  const optimizer = await DataParallel.create(make(params), world, { microBatches: 8, bucketBytes: 65536 });
+  for (let epoch = 0; epoch < 2; epoch++)
+    for (const parts of shardBatches(60, world, { batch: 32, microBatches: 8, seed: 1, epoch })) {
+      for (const rows of parts) {
+        state = rows.reduce((sum, row) => Math.imul(sum, 31) + row, 7);
+        const g = fill(new Float32Array(20000)).map((x, i) => x + params.w[i]);
+        const table = name === 'lamb' ? null : { rows, values: fill(new Float32Array(4 * rows.length)) };
+        optimizer.accumulate({ table, w: g }, { weight: rows.length });
+      }
+      await optimizer.step(null);
+    }
+  digests[name] = [digest(params.w), digest(params.table.data), optimizer.stepCount];
+}
+say(digests);
+await world.close();
+`;
