@@ -36,7 +36,7 @@ export async function measure(
   grads: readonly ShardGrad[],
   gradScale: number,
   options: NormOptions,
-): Promise<Omit<Measured, "loss">> {
+): Promise<Omit<Measured, 'loss'>> {
   const { clipNorm, skipNonFinite, gradNorm } = options;
   if (clipNorm === undefined && !skipNonFinite && !gradNorm)
     return { factor: gradScale, applied: true, gradNorm: undefined };

@@ -52,7 +52,7 @@ export async function stepWithSharedNumbers(
 }
 
 function tensorOf(store: ParamStore, param: ParamState): Tensor {
-  const { data, state, ema, columns } = param;
+  const { data, state, ema, columns, side } = param;
   const kernel = store.declarationOf(param);
   return {
     kernel,
@@ -60,5 +60,6 @@ function tensorOf(store: ParamStore, param: ParamState): Tensor {
     state: kernel.state.map((name) => state.get(name)!.view()),
     ema: ema === null ? null : ema.view(),
     columns,
+    side,
   };
 }

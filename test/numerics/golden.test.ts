@@ -99,7 +99,5 @@ test('every class whose state has an average of g² is among them', () => {
   // (d·g)², Muon has AdamW's kernel, and the squares of Shampoo and SOAP belong to matrices. MomoAdam's test is in its own
   // folder, and DAdaptAdamW has the case among its golden tests.
   const others = ['Adafactor', 'ADOPT', 'StableAdamW', 'Prodigy', 'Muon', 'Shampoo', 'SOAP', 'MomoAdam', 'DAdaptAdamW'];
-  expect(named.map(({ name }) => name).sort()).toEqual(
-    [...names, ...second, ...others].sort(),
-  );
+  expect(named.map(({ name }) => name).sort()).toEqual([...names, ...second, ...others].sort());
 });
