@@ -19,6 +19,8 @@ constexpr int kCauseTag = 1000;
 
 /// MPI would spin for ever. Most messages in shared memory come within this time.
 constexpr microseconds kSpin(50);
+/// Long messages go in pieces, each of which needs a call of MPI: so nobody sleeps while they may be under way.
+constexpr std::chrono::nanoseconds kPerByte(2);
 /// Ranks that wait longer must not hold a core that others compute on.
 constexpr milliseconds kShort(5);
 constexpr milliseconds kLong(1000);
@@ -213,9 +215,11 @@ void Communicator::initialize() {
 }
 
 void Communicator::begin() {
+  busy_ = {};
   for (size_t i = 0; i < count_; i++) {
     Slot& slot = slots_[i];
     const Message& m = slot.message;
+    busy_ += kPerByte * m.bytes;
     uint8_t* const at = memory_ + m.offset;
     if (!check(m.isSend ? MPI_Isend(at, m.bytes, MPI_BYTE, m.rank, tag_, comm_, &slot.request)
                         : MPI_Irecv(at, m.bytes, MPI_BYTE, m.rank, tag_, comm_, &slot.request)))
@@ -269,7 +273,7 @@ bool Communicator::isTelling() {
 }
 
 void Communicator::pause(Clock::duration waited) const {
-  if (isSpinning_ && waited < kSpin)
+  if ((isSpinning_ && waited < kSpin) || waited < busy_)
     std::this_thread::yield();
   else
     std::this_thread::sleep_for(waited < kShort  ? microseconds(20)

@@ -97,6 +97,7 @@ class Communicator {
   size_t count_ = 0;
   int tag_ = 0;
   bool isSpinning_ = true;
+  Clock::duration busy_{};  // how long the messages under way keep MPI busy
   std::string error_;
 
   std::vector<char> causeIn_ = std::vector<char>(kCauseBytes);

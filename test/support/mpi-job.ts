@@ -64,8 +64,9 @@ export async function mpiJob(size: number, code: string, given: MpiJobOptions = 
   writeFileSync(file, prelude.replace(/^const say = .*$/m, say) + code);
   const begun = performance.now();
   const mpirun = given.mpirun ?? mpi!.mpirun;
-  // Time enough for a loaded machine; a job that hangs is a failure.
-  const child = spawn('timeout', ['-k', '5', '50', mpirun, '-np', `${size}`, process.execPath, file], {
+  // Time enough for a loaded machine; a job that hangs is a failure. In the foreground a signal goes on to mpirun alone, and once:
+  // a second one would end the job at once.
+  const child = spawn('timeout', ['--foreground', '-k', '5', '50', mpirun, '-np', `${size}`, process.execPath, file], {
     cwd: dirname(file),
     env: { ...process.env, NODE_OPTIONS: '', ...mpiEnvironment, ...given.env },
     stdio: ['ignore', 'pipe', 'pipe'],
