@@ -42,3 +42,23 @@ export function rowMeans(elements: Block, columns: number): Float32Array {
     return sum / columns;
   });
 }
+
+/** The numbers that a state array of a param holds. */
+export function stateLength(
+  { layout, matrix }: KernelDeclaration,
+  name: string,
+  param: Dimensions,
+  side: number,
+): number {
+  const { shape, columns, length } = param;
+  switch (layout?.[name]) {
+    case undefined:
+      return length;
+    case 'own':
+      return matrix!.ownLength!(name, { ...dimensionsOf(param), side });
+    case 'row':
+      return shape![0]!;
+    case 'column':
+      return columns;
+  }
+}

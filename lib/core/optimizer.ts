@@ -20,12 +20,12 @@ import {
 import { checkHook } from './hooks.js';
 import type { Group, ParamGroup } from './param-group.js';
 import type { ParamState } from './param-state.js';
-import { type HyperParameterTable, optionsIn, ParamStore } from './param-store.js';
+import { ParamStore } from './param-store.js';
 import type { FoundGroup, Shape } from './params.js';
 import type { AnyParams, ArraysOf, GivenGroup, GradsOf } from './params-of.js';
 import { inspect, print } from './print.js';
 import type { Schedule } from './schedule.js';
-import { Settings } from './settings.js';
+import { type HyperParameterTable, optionsIn, Settings } from './settings.js';
 import { dividerIn } from './shard.js';
 import {
   checkFrame,

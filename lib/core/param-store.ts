@@ -4,20 +4,17 @@ import { checkFloat32, checkLength, lengthOf } from '../check/typed-array.js';
 import type { Block } from '../engine/block.js';
 import { allocateStepConstants, type Engine, Pass, type Plan, type StepConstants } from '../engine/engine.js';
 import type { KernelDeclaration } from '../engine/kernel.js';
-import { type Declaration, type Formula, type HyperParameter, optimizerHyperParameters } from './declaration.js';
+import { type Declaration, type Formula, optimizerHyperParameters } from './declaration.js';
 import { disjoint, type Extent, extentOf } from './extents.js';
-import { dimensionsOf, hasOwnState, needsShape, rowMeans, spread } from './layouts.js';
+import { dimensionsOf, hasOwnState, needsShape, rowMeans, spread, stateLength } from './layouts.js';
 import { Group } from './param-group.js';
 import { hasArray, ParamState } from './param-state.js';
 import type { FoundGroup, Tensor } from './params.js';
 import { printedParams } from './print.js';
 import { Scopes, sameNumbers } from './scopes.js';
-import { Settings } from './settings.js';
+import { type HyperParameterTable, optionsIn, Settings } from './settings.js';
 import { checkDivided, type Divider, type Shard } from './shard.js';
 import { Structure } from './structure.js';
-
-/** Hyper-parameters by name. */
-export type HyperParameterTable = Readonly<Record<string, HyperParameter>>;
 
 /** The place of the moving average among the blocks of a param: behind all but the fifth of COCOB, Shampoo and SOAP. */
 const emaPlace = 4;
@@ -268,7 +265,9 @@ export class ParamStore {
     side = param.side,
   ): readonly (readonly [name: string, length: number])[] {
     const names = this.#declaration.kernels[kernel]!.state;
-    const state = names.map((name) => [name, this.#stateLength(kernel, name, param, side)] as const);
+    const state = names.map(
+      (name) => [name, stateLength(this.#declaration.kernels[kernel]!, name, param, side)] as const,
+    );
     return hasEma ? [...state, ['ema', param.length]] : state;
   }
 
@@ -464,7 +463,7 @@ export class ParamStore {
     const { state: names, layout } = this.#declaration.kernels[kernel]!;
     return new Map(
       names.map((name, place) => {
-        const length = this.#stateLength(kernel, name, param, side);
+        const length = stateLength(this.#declaration.kernels[kernel]!, name, param, side);
         const isOwn = layout?.[name] === 'own';
         const old = isOwn && side !== param.side ? undefined : param.state.get(name);
         if (old?.length === length) return [name, old];
@@ -498,24 +497,4 @@ export class ParamStore {
     const columns = declaration.matrix === undefined ? param.columns : dimensionsOf(param).columns;
     plan.setTensor(index, param.kernel, declaration, param.data, state, param.ema, columns, param.side);
   }
-
-  #stateLength(kernel: string, name: string, param: ParamState, side: number): number {
-    const { layout: layouts, matrix } = this.#declaration.kernels[kernel]!;
-    const layout = layouts?.[name];
-    const { shape, columns, length } = param;
-    if (layout === 'own') return matrix!.ownLength!(name, { ...dimensionsOf(param), side });
-    return layout === undefined ? length : layout === 'row' ? (shape as readonly number[])[0]! : columns;
-  }
-}
-
-/** The options of `source` that are set and belong to `table`. */
-export function optionsIn(
-  source: Readonly<Record<string, unknown>>,
-  table: HyperParameterTable,
-): Record<string, unknown> {
-  return Object.fromEntries(
-    Object.keys(table)
-      .filter((name) => source[name] !== undefined)
-      .map((name) => [name, source[name]]),
-  );
 }

@@ -3,7 +3,8 @@ import { checkBoolean, checkFloat, checkInteger, checkOneOf } from '../check/opt
 import type { HyperParameter } from './declaration.js';
 import type { Schedule } from './schedule.js';
 
-type Table = Readonly<Record<string, HyperParameter>>;
+/** Hyper-parameters by name. */
+export type HyperParameterTable = Readonly<Record<string, HyperParameter>>;
 
 /**
  * Checks the value that a user gave for one hyper-parameter.
@@ -66,10 +67,10 @@ export class Settings {
   /** Whether `resolved` may have changed since this was last set to false. */
   hasChanged = true;
   readonly #who: string;
-  readonly #table: Table;
+  readonly #table: HyperParameterTable;
   #schedules: { readonly name: string; readonly index: number; readonly schedule: Schedule }[] = [];
 
-  constructor(who: string, table: Table, values: Readonly<Record<string, unknown>>) {
+  constructor(who: string, table: HyperParameterTable, values: Readonly<Record<string, unknown>>) {
     this.#who = who;
     this.#table = table;
     for (const name of Object.keys(table)) this.set[name] = this.check(name, values[name]);
@@ -146,4 +147,16 @@ export class Settings {
     this.#schedules.push({ name, index, schedule: value as Schedule });
     return Number.NaN;
   }
+}
+
+/** The options of `source` that are set and belong to `table`. */
+export function optionsIn(
+  source: Readonly<Record<string, unknown>>,
+  table: HyperParameterTable,
+): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.keys(table)
+      .filter((name) => source[name] !== undefined)
+      .map((name) => [name, source[name]]),
+  );
 }
