@@ -53,7 +53,8 @@ export type ShardableClass<O, A extends readonly [params: any, options?: any]> =
  * @remarks
  * **When:** The state of the optimizer does not fit beside the params on each rank: {@link Adam}'s is twice their size.
  *
- * **Pitfalls:** `Prodigy` needs sums over all params amid its step. It takes this step in JavaScript here, which is slow.
+ * **Pitfalls:** Classes whose params share numbers, such as `Prodigy`, `DoG` and `Momo`, need sums over many params amid their step.
+ * They take this step in JavaScript here, which is slow.
  *
  * @example
  * ```ts
