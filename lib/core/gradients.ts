@@ -120,8 +120,11 @@ export class Gradients {
     for (let i = 0; i < params.length; i++) if (grads[i] !== null) this.#check(params[i]!, grads[i]!);
   }
 
-  /** The error for a sparse gradient that needs more temporary memory than there is. */
+  /** The error for a step that needs more temporary memory than there is: the matrices of a param, or a sparse gradient. */
   noMemory(index: number, bytes: number): RangeError {
+    const { name } = this.#store;
+    if (bytes === 0)
+      return rangeError(name, 'this', 'a step that needs more temporary memory than there is', 'free memory');
     const path = this.#pathOf(this.#store.params[index]!);
     return rangeError(this.#store.name, path, `a sparse gradient that needs ${bytes} bytes`, 'as much free memory');
   }

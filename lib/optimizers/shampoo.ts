@@ -69,9 +69,12 @@ function updateFactor(
   isQuarter: boolean,
 ): void {
   const gram = new Float32Array(side * side);
+  if (c.isFirst !== 0) {
+    factor.fill(0);
+    for (let i = 0; i < root.length; i++) root[i] = i % (side + 1) === 0 ? 1 : 0; // until the first one is computed
+  }
   multiply({ a, b, out: gram, rows: side, columns: side, depth, isSymmetric: true });
-  for (let i = 0; i < gram.length; i++)
-    factor[i] = f(c.factorRate * gram[i]!) + f(c.beta2 * (c.isFirst !== 0 ? 0 : factor[i]!));
+  for (let i = 0; i < gram.length; i++) factor[i] = f(c.factorRate * gram[i]!) + f(c.beta2 * factor[i]!);
   const { divisor, eps } = c;
   if (c.isRefreshed !== 0) referenceEigen.inverseRoot(factor, side, { divisor, eps, isQuarter }, root);
 }
@@ -111,7 +114,8 @@ function transformBlock(
         ? direction
         : direction.map((d, n) => d / f(f(Math.sqrt(f(squareAvg[place(n)]! / c.graftingCorrection))) + c.graftingEps));
     const norm = (x: Float32Array): number => Math.sqrt(dot(x, x, length));
-    if (c.isPreconditioned !== 0) scale = f(norm(grafted) / (norm(update) + 1e-16));
+    const own = norm(update);
+    if (c.isPreconditioned !== 0) scale = own === 0 ? 0 : f(norm(grafted) / (own + 1e-16));
     else update = grafted;
   }
   for (let n = 0; n < length; n++) data[place(n)] = scale * update[n]!;
@@ -196,7 +200,7 @@ export const shampoo = {
     /** Decay rates of the moving averages of g, and of the factors. A second one of 1 adds them up. */
     betas: { default: [0.9, 1], range: '[0, 1]' },
     /** Added to the eigenvalues of the factors. */
-    eps: { default: 1e-12, range: '(0, inf)' },
+    eps: { default: 1e-12, range: '[1.1754944e-38, inf)' },
     /** Steps between two computations of the roots. */
     preconditionFrequency: { default: 1, range: '[1, 1000000000]', integer: true, fixed: true },
     /** The step that computes roots for the first time: preconditionFrequency if it is −1. */
@@ -246,7 +250,7 @@ type Resolved = ResolvedOf<typeof shampoo>;
  * product of the rest the columns. Any other param is a column, with the factor L alone and the exponent −1/2.
  *
  * Options: `lr` (η, 1e-2, [0, ∞)), `betas` ([0.9, 1], the first in [0, 1), the second in [0, 1]), `eps` (ε, 1e-12,
- * (0, ∞)), `preconditionFrequency` (1, an integer), `startPreconditioningStep` (−1: preconditionFrequency; an integer),
+ * [1.1754944e-38, ∞)), `preconditionFrequency` (1, an integer), `startPreconditioningStep` (−1: preconditionFrequency; an integer),
  * `maxPreconditionerDim` (1024, an integer in [1, 1000000]), `grafting` ('none', 'sgd', 'adagrad', 'rmsprop' or 'adam'),
  * `graftingBeta2` (0.999, [0, 1)), `graftingEps` (1e-8, [0, ∞)), `biasCorrection` (true), `weightDecay` (λ, 0, [0, ∞),
  * decoupled).
@@ -265,7 +269,8 @@ type Resolved = ResolvedOf<typeof shampoo>;
  * **Pitfalls:** A root of a side of n takes of the order of 10·n³ operations: raise `preconditionFrequency` for large
  * layers. The factors and roots of an m × n matrix have 2·(m² + n²) numbers. With the defaults the steps shrink as those of
  * Adagrad do; `betas: [0.9, 0.999]` with `grafting: 'adam'` keeps them at the size of Adam's, with an lr that suits Adam.
- * A change of `maxPreconditionerDim` or of a grafting that needs other state starts the param's state anew. It takes no
+ * A factor is infinite after a gradient above about 1e19; then its root is 0, and its block does not move any more: clip
+ * gradients that may be so large. A change of `maxPreconditionerDim` or of a grafting that needs other state starts the param's state anew. It takes no
  * sparse gradients.
  *
  * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params

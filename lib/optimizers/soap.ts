@@ -61,9 +61,9 @@ interface Side {
 
 function updateFactor(c: Constants, { length, factor, grads, turned, depth }: Side, multiply: Matmul): void {
   const gram = new Float32Array(length * length);
+  if (c.isFirst !== 0) factor.fill(0);
   multiply({ a: grads, b: turned, out: gram, rows: length, columns: length, depth, isSymmetric: true });
-  for (let i = 0; i < gram.length; i++)
-    factor[i] = f(c.oneMinusShampooBeta * gram[i]!) + f(c.shampooBeta * (c.isFirst !== 0 ? 0 : factor[i]!));
+  for (let i = 0; i < gram.length; i++) factor[i] = f(c.oneMinusShampooBeta * gram[i]!) + f(c.shampooBeta * factor[i]!);
 }
 
 /** The numbers from 0 on, so that the values in this order descend. Equal values, and NaN, keep their places. */
@@ -277,7 +277,8 @@ type Resolved = ResolvedOf<typeof soap>;
  *
  * **Pitfalls:** The factors and bases of an m × n matrix have 2·(m² + n²) numbers. An update of the basis of a side of n
  * takes of the order of 3·n³ operations: set `maxPreconditionerDim` for embeddings and output layers. Where the first
- * gradient has not full rank, the basis of its null space is arbitrary, though the same on every machine. A change of
+ * gradient has not full rank, the basis of its null space is arbitrary, though the same on every machine. A
+ * factor is infinite after a gradient above about 1e19; then its basis is I, and the step that of Adam. A change of
  * `maxPreconditionerDim` starts the param's state anew. It takes no sparse gradients.
  *
  * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params

@@ -80,7 +80,10 @@ void MatrixStep::reserve(const KernelSet& set, const Tensor& tensor) {
 void MatrixStep::run(const KernelSet& set, Tensor& tensor, bool flushDenormals) {
   const size_t length = tensor.span.length, rows = rowsOf(tensor), columns = tensor.columns;
   if (length == 0) return;
-  const bool isShared = parallel::always() || length * (rows < columns ? rows : columns) >= kMinSharedProduct;
+  const FlushDenormals flush(flushDenormals);  // for what the kernel computes itself, on this thread
+  const size_t decomposed = tensor.kernel->matrixMemory(shapeOf(tensor)).decomposed;
+  const bool isShared = parallel::always() || length * (rows < columns ? rows : columns) >= kMinSharedProduct ||
+                        decomposed * decomposed * decomposed >= kMinSharedProduct;
   const matmul::Resources resources = {set, memory_.data(), isShared ? parallel::threads() : 1, flushDenormals};
   const eigen::Resources decompositions = {set, doubles_.data(), resources.threads, flushDenormals};
   Engine engine = {resources, decompositions};

@@ -67,7 +67,11 @@ struct ShampooFormula {
   void updateFactor(const Memory& memory, Factor a, Factor b, size_t side, size_t depth, float* factor, float* root,
                     bool isQuarter) const {
     const MatrixOps& ops = memory.ops;
-    if (isFirst != 0) memset(factor, 0, side * side * sizeof(float));
+    if (isFirst != 0) {
+      memset(factor, 0, side * side * sizeof(float));
+      // The root is I until the first one is computed.
+      for (size_t i = 0; i < side * side; ++i) root[i] = i % (side + 1) == 0 ? 1.0f : 0.0f;
+    }
     ops.multiply(ops.engine, {a, b, memory.gram, side, side, depth, true});
     ops.combine(ops.engine, factorRate, memory.gram, beta2, factor, side * side);
     if (isRefreshed == 0) return;
@@ -124,7 +128,8 @@ struct ShampooFormula {
       }
       if (isPreconditioned != 0) {
         const double norm = ops.norm(ops.engine, grafted, length);
-        scale = static_cast<float>(norm / (ops.norm(ops.engine, update, length) + 1e-16));
+        const double own = ops.norm(ops.engine, update, length);
+        scale = own == 0 ? 0 : static_cast<float>(norm / (own + 1e-16));
       }
     }
     forEachElement(matrix, block,

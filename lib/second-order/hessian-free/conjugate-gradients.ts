@@ -105,12 +105,13 @@ export class ConjugateGradients {
     while (ry > least && this.iterations < maxCgIterations) {
       yield* this.#multiply(system);
       const curvature = dot(d, this.#Ad);
-      const step = ry / curvature;
-      // Along a direction without curvature, φ has no minimum.
-      if (!(curvature > 0) || !Number.isFinite(step)) {
-        if (Number.isNaN(curvature) && !hasFinite) return false;
+      if (!Number.isFinite(curvature)) {
+        if (!hasFinite) return false;
         break;
       }
+      const step = ry / curvature;
+      // Along a direction without curvature, φ has no minimum.
+      if (!(curvature > 0) || !Number.isFinite(step)) break;
       hasFinite = true;
       axpy(step, d, p);
       axpy(step, this.#Ad, r);

@@ -39,7 +39,7 @@ export interface HessianFreeResult {
   readonly cgIterations: number;
   /**
    * Of the last iteration: the change of the loss over the change that its quadratic model predicted. −Infinity if the
-   * loss rose; NaN without an iteration.
+   * loss rose; NaN without an iteration, and where `maxEvaluations` ended it before ρ was known: then λ stays as it was.
    */
   readonly rho: number;
   /**
@@ -210,6 +210,8 @@ export class HessianFree<const P extends object = AnyParams> {
       if (solver.keepBest()) {
         iterations++;
         moves++;
+        cgIterations += solver.info.cgIterations;
+        info = { damping: solver.info.damping, rho: Number.NaN };
       }
       reason = 'evaluations';
     } finally {

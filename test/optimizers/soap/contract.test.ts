@@ -85,10 +85,15 @@ describe.each(Object.entries(classes))('%s', (name, Class) => {
     for (let step = 3; step < 6; step++) for (const optimizer of [changed, fresh]) optimizer.step(grads(step) as Any);
     expect(bits(a.hidden.data)).toBe(bits(b.hidden.data));
     expect(bits(a.filter.data)).toBe(bits(b.filter.data));
-    // A limit beyond both sides changes nothing.
-    const { updates } = changed.stateDict().state['hidden'] as Any;
-    changed.paramGroups[0]!['maxPreconditionerDim'] = 2;
-    expect(changed.stateDict().state['hidden']).toMatchObject({ updates });
+  });
+
+  test('another maxPreconditionerDim beyond both sides changes nothing', () => {
+    const optimizer = create(make(), { maxPreconditionerDim: 100 });
+    for (const step of [1, 2]) optimizer.step(grads(step) as Any);
+    const before = optimizer.stateDict().state;
+    optimizer.paramGroups[0]!['maxPreconditionerDim'] = 200;
+    expect(optimizer.stateDict().state).toEqual(before);
+    expect((before['hidden'] as Any).updates).toBeGreaterThan(0);
   });
 
   test('null, empty and sparse gradients', () => {
@@ -113,9 +118,10 @@ describe.each(Object.entries(classes))('%s', (name, Class) => {
   });
 
   test('gradients whose products overflow make no NaN, and NaN stays NaN', () => {
-    for (const size of [1e18, 1e25, 1e38]) {
+    const graftings = Class === Shampoo ? ['none', 'sgd', 'adagrad', 'rmsprop', 'adam'] : [undefined];
+    for (const [size, grafting] of [1e18, 1e25, 1e38].flatMap((s) => graftings.map((g) => [s, g] as const))) {
       const { data, shape } = matrix(3, 4);
-      const optimizer = create({ data, shape });
+      const optimizer = create({ data, shape }, grafting === undefined ? {} : { grafting });
       for (let step = 0; step < 4; step++) optimizer.step(numbers(12, step).map((x) => x * size) as Any);
       expect(data.some(Number.isNaN), String(size)).toBe(false);
     }
@@ -169,6 +175,18 @@ describe('state', () => {
     expect(lengthsOf(shampoo as Any, 'bias')).toEqual({ expAvg: 4, leftFactor: 10, leftRoot: 10 });
     const grafted = new Shampoo(make(), { maxPreconditionerDim: 3, grafting: 'adam' });
     expect(lengthsOf(grafted as Any, 'hidden')).toEqual({ ...ofMatrix, squareAvg: 12 });
+  });
+
+  test('Shampoo: until the first root P is I, also where a lower preconditionFrequency begins in mid-run', () => {
+    const [a, b] = [matrix(2, 2), matrix(2, 2)];
+    const [changed, whole] = [a, b].map((p) => new Shampoo(p, { preconditionFrequency: 100, betas: [0.9, 0.999] }));
+    for (let step = 1; step < 20; step++) {
+      if (step === 16) changed!.paramGroups[0]!.preconditionFrequency = 10;
+      for (const optimizer of [changed!, whole!]) optimizer.step(numbers(4, step));
+      expect(bits(a.data), `step ${step}`).toBe(bits(b.data));
+    }
+    for (const optimizer of [changed!, whole!]) optimizer.step(numbers(4, 20));
+    expect(bits(a.data)).not.toBe(bits(b.data));
   });
 
   test('the first step of SOAP moves and decays nothing', () => {

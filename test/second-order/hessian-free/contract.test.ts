@@ -232,8 +232,8 @@ describe('non-finite values and negative curvature', () => {
     expect([...x]).toEqual([...f32(-1.2, 1)]);
   });
 
-  test('a product that is not finite', () => {
-    const broken = (_x: Numbers, _v: Numbers, out: Numbers) => void out.fill(Number.NaN);
+  test.each([Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY])('a product of %s', (bad) => {
+    const broken = (_x: Numbers, _v: Numbers, out: Numbers) => void out.fill(bad);
     expect(minimize(f, start(), { method, gaussNewton: broken })).toMatchObject({ reason: 'non-finite', x: start() });
     const { hf, closure } = setup({ gaussNewton: broken });
     expect(thrown(() => hf.step(closure))).toMatch(
@@ -243,7 +243,7 @@ describe('non-finite values and negative curvature', () => {
     let calls = 0;
     const later = minimize(f, start(), {
       method,
-      gaussNewton: (x, v, out) => (calls++ === 4 ? void out.fill(Number.NaN) : gaussNewton(x, v, out)),
+      gaussNewton: (x, v, out) => (calls++ === 4 ? void out.fill(bad) : gaussNewton(x, v, out)),
     });
     expect(later.reason).toBe('gradient');
   });
