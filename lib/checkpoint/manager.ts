@@ -108,7 +108,10 @@ export class CheckpointManager {
     if (world !== undefined) {
       const context = { who: name, path: this.#pathOf(step, true) };
       await saveSet(context, world, save, step);
-      if (world.rank === 0) await this.#removeOld(step);
+      if (world.rank === 0) {
+        await unlink(this.#pathOf(step)).catch(() => {}); // the same step as a file
+        await this.#removeOld(step);
+      }
       return true;
     }
     const contents = snapshot(name, parts, metadata, step);
@@ -117,6 +120,7 @@ export class CheckpointManager {
       signal?.throwIfAborted();
       await this.#createDirectory(context);
       await replaceFile(context, contents, signal);
+      await removeSet(this.#pathOf(step, true)).catch(() => {}); // the same step as a set
       await this.#removeOld(step);
     });
     this.#pending = run.catch(() => {});

@@ -231,10 +231,7 @@ export class ParamStore {
 
   /** Whether params share numbers, which need sums over all of them. */
   get hasSharedNumbers(): boolean {
-    const { scope = 'param' } = this.#declaration;
-    return this.groups.some(({ settings: { resolved } }) => {
-      return (typeof scope === 'function' ? scope(resolved) : scope) !== 'param';
-    });
+    return (this.#declaration.scope ?? 'param') !== 'param'; // an option may select it later
   }
 
   /** The kernel of a param. */

@@ -126,10 +126,11 @@ export class DataParallel<O extends AnyOptimizer<any, any, any> = AnyOptimizer> 
    * @throws (rejects) RangeError, the same on every rank, where the states differ
    */
   override async stateDict(): Promise<ReturnType<O['stateDict']>> {
-    this.checkNotPending();
-    const dict = this.made.optimizer.stateDict();
-    await this.#checkDict('stateDict', dict);
-    return dict;
+    return this.exclusively(async () => {
+      const dict = this.made.optimizer.stateDict();
+      await this.#checkDict('stateDict', dict);
+      return dict;
+    });
   }
 
   /**
@@ -138,9 +139,10 @@ export class DataParallel<O extends AnyOptimizer<any, any, any> = AnyOptimizer> 
    * @throws (rejects) RangeError, the same on every rank, where the states differ; and as the optimizer does
    */
   override async loadStateDict(dict: Parameters<O['loadStateDict']>[0], options?: LoadOptions): Promise<void> {
-    this.checkNotPending();
-    await this.#checkDict('loadStateDict', dict);
-    this.made.optimizer.loadStateDict(dict, options);
+    await this.exclusively(async () => {
+      await this.#checkDict('loadStateDict', dict);
+      this.made.optimizer.loadStateDict(dict, options);
+    });
   }
 
   async #checkDict(method: string, dict: unknown): Promise<void> {

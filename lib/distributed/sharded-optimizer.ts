@@ -155,7 +155,6 @@ export class ShardedOptimizer<O extends AnyOptimizer<any, any, any> = AnyOptimiz
     if (this.needsLoss) stepper.checkLoss(loss); // the same on every rank
     this.#checkSparse(grads);
     const own = this.#params.map(({ shard }, i) => this.#partOf(shard, grads[i]!, store.hasSharedNumbers));
-    // A rank whose step fails takes part in what follows, so that the others need not wait for it.
     let failure: { readonly error: unknown } | undefined;
     const attempt = (action: () => void): void => {
       if (failure !== undefined) return;
@@ -173,6 +172,7 @@ export class ShardedOptimizer<O extends AnyOptimizer<any, any, any> = AnyOptimiz
     const structured = this.assemble(own);
     attempt(() => stepper.beforePart(structured));
     attempt(() => options.resolve(stepper.stepCount + 1));
+    await this.#agreeToStep(failure as { readonly error: unknown } | undefined);
     const shards = this.#params.map(({ shard }, i) => ({ shard, sum: grads[i]! }));
     const norms = options.resolved as unknown as NormOptions;
     const sums = await measure(world, this.#owners, shards, gradScale, norms);
@@ -202,6 +202,14 @@ export class ShardedOptimizer<O extends AnyOptimizer<any, any, any> = AnyOptimiz
     }
     if (failure !== undefined) throw (failure as { readonly error: unknown }).error;
     return result;
+  }
+
+  /** All ranks step, or none: one that cannot says so before anything has changed. */
+  async #agreeToStep(failure: { readonly error: unknown } | undefined): Promise<void> {
+    const { world } = this.made;
+    const failed = await world.allReduce(Float64Array.of(failure === undefined ? 0 : world.rank + 1), { op: 'max' });
+    if (failure !== undefined) throw failure.error;
+    if (failed[0]! > 0) throw new Error(`${who}: step: rank ${failed[0]! - 1} failed before it`);
   }
 
   /** Refuses sparse gradients that the class does not take: the same error on every rank. */

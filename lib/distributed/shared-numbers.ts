@@ -29,7 +29,7 @@ export async function stepWithSharedNumbers(
     return [{ i, grad, work, tensor: tensorOf(store, param), own: store.declarationOf(param).numbers }];
   });
 
-  const most = Math.max(0, ...active.map(({ own }) => own?.sums ?? 0));
+  const most = Math.max(0, ...params.map((param) => store.declarationOf(param).numbers?.sums ?? 0));
   const sums = new Float64Array(params.length * most);
   for (const { i, grad, work, tensor, own } of active)
     if (own !== undefined && grad.length > 0) sums.set(measureSums(own, tensor, grad, work), i * most);

@@ -347,7 +347,9 @@ export class ParameterServer<const P extends object = AnyParams> {
 
   /** @throws TypeError, RangeError unless it steps the part that it was given */
   #checkOptimizer(): void {
-    const { store } = partsOf(innerOptimizer(who, this.#optimizer));
+    const { store, stepper } = partsOf(innerOptimizer(who, this.#optimizer));
+    if (stepper.needsLoss)
+      throw typeError(who, 'optimizer', show(this.#optimizer), 'an optimizer whose steps need no loss');
     const byKey = new Map(store.params.map(({ key, data }) => [key, data]));
     const isOwn = this.#parts.tensors.every(({ key }, i) => {
       const [part, data] = [this.#own[i]!, byKey.get(key)];

@@ -5,10 +5,11 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { CheckpointManager, inspectCheckpoint, loadCheckpoint, saveCheckpoint } from '../../../lib/checkpoint/index.js';
 import { hashOf } from '../../../lib/distributed/differences.js';
+import { ShardedOptimizer } from '../../../lib/distributed/sharded-optimizer.js';
 import type { World } from '../../../lib/distributed/world.js';
-import { ReduceOnPlateau } from '../../../lib/index.js';
+import { ReduceOnPlateau, SGD } from '../../../lib/index.js';
 import { arraysOf, type Case, create, newParams, special, train } from '../../support/distributed/sharded.js';
-import { errorsOn, onRanks } from '../../support/distributed/worlds.js';
+import { errorsOn, onRanks, worldsOf } from '../../support/distributed/worlds.js';
 
 const muon = special.find(({ name }) => name.startsWith('Muon')) as Case;
 let folder: string;
@@ -205,4 +206,28 @@ test('a manager keeps the latest sets, passes over a damaged one, and continues 
   unlinkSync(join(folder, 'step-0000000004', 'LATEST'));
   expect((await run(2, 4))[0]).toBe(whole);
   expect(await new CheckpointManager(folder).latest()).toBe(4);
+});
+
+test('a manager has one checkpoint of a step, the last one, whether of many ranks or of one program', async () => {
+  const [world] = worldsOf(1) as [World];
+  const params = new Float32Array(4);
+  const optimizer = await ShardedOptimizer.create(SGD, params, { lr: 1 }, world);
+  const plain = new SGD(params.slice(), { lr: 1 });
+  const checkpoints = new CheckpointManager(folder);
+  const loaded = async (): Promise<number> => {
+    const w = new Float32Array(4);
+    await checkpoints.load({ params: w, only: 'params' });
+    return w[0]!;
+  };
+  for (const [value, isSet] of [
+    [1, true],
+    [2, false],
+    [3, true],
+  ] as const) {
+    params.fill(value);
+    if (isSet) await checkpoints.save(7, { params, optimizer, world });
+    else await checkpoints.save(7, { params, optimizer: plain });
+    expect(readdirSync(folder)).toEqual([`step-0000000007${isSet ? '' : '.safetensors'}`]);
+    expect(await loaded()).toBe(value);
+  }
 });

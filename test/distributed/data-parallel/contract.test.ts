@@ -368,3 +368,17 @@ describe('an optimizer that needs the loss', () => {
     );
   });
 });
+
+test('no step and no second load begins while a state is loaded', async () => {
+  const world = worldsOf(1)[0] as World;
+  const optimizer = await wrappers.DataParallel.create(new Adam(new Float32Array(4)), world);
+  const dict = await optimizer.stateDict();
+  const calls = [optimizer.loadStateDict(dict), optimizer.step(new Float32Array(4)), optimizer.stateDict()];
+  const refused = expect.objectContaining({ message: expect.stringContaining('to await the pending step() first') });
+  expect(await Promise.allSettled(calls)).toMatchObject([
+    { status: 'fulfilled' },
+    { status: 'rejected', reason: refused },
+    { status: 'rejected', reason: refused },
+  ]);
+  expect(await optimizer.step(new Float32Array(4))).toEqual({ applied: true });
+});

@@ -1,8 +1,9 @@
 // ShardedOptimizer: memory, states of any number of ranks, bad input, and failures of one rank.
 import { expect, test } from 'vitest';
+import { DataParallel } from '../../../lib/distributed/data-parallel.js';
 import { hashOf } from '../../../lib/distributed/differences.js';
 import { ShardedOptimizer } from '../../../lib/distributed/sharded-optimizer.js';
-import { Adam, AdamW, LAMB, Lookahead, Muon, ScheduleFreeSGD, SGD } from '../../../lib/index.js';
+import { Adam, AdamW, DoG, LAMB, Lookahead, Momo, Muon, ScheduleFreeSGD, SGD } from '../../../lib/index.js';
 import { arraysOf, type Case, create, newParams, special, train } from '../../support/distributed/sharded.js';
 import { errorsOn, onRanks } from '../../support/distributed/worlds.js';
 import { numbers } from '../../support/random.js';
@@ -115,19 +116,28 @@ test('a class that needs whole gradients refuses sparse ones on every rank', asy
   );
 });
 
-test('where one rank fails in its step the others do not wait, and the next step says so everywhere', async () => {
-  const said = await onRanks(3, async (world) => {
-    const w = new Float32Array(100);
-    const optimizer = await ShardedOptimizer.create(Adam, w, { clipNorm: 1 }, world);
-    const remove = optimizer.registerStepPreHook(() => {
-      if (world.rank === 1) throw new Error('a hook');
+test.each([
+  ['Adam', Adam, {}],
+  ['Momo', Momo, { loss: 1 }],
+] as const)('where one rank fails before its step no rank steps: %s', async (_, Class, given) => {
+  const run = (fails: boolean) =>
+    onRanks(3, async (world) => {
+      const w = new Float32Array(100);
+      const optimizer = await ShardedOptimizer.create(Class as typeof Adam, w, { clipNorm: 1 }, world);
+      const step = () => optimizer.step(numbers(100, 1), given).then(() => 'stepped', String);
+      const remove = optimizer.registerStepPreHook(() => {
+        if (world.rank === 1) throw new Error('a hook');
+      });
+      const first = fails ? await step() : 'none';
+      expect(w.every((x) => x === 0)).toBe(true);
+      remove();
+      return { first, second: await step(), params: hashOf(w) };
     });
-    const first = await optimizer.step(numbers(100, 1)).then(() => 'stepped', String);
-    remove();
-    return [first, await optimizer.step(numbers(100, 1)).then(() => 'stepped', String)];
-  });
-  expect(said.map(([first]) => first)).toEqual(['stepped', 'Error: a hook', 'stepped']);
-  for (const [, second] of said) expect(second).toBe('RangeError: ShardedOptimizer: stepCount: rank 0 1, rank 1 0');
+  const [failed, whole] = [await run(true), await run(false)];
+  const others = 'Error: ShardedOptimizer: step: rank 1 failed before it';
+  expect(failed.map(({ first }) => first)).toEqual([others, 'Error: a hook', others]);
+  for (const [rank, { second, params }] of failed.entries())
+    expect([second, params]).toEqual(['stepped', whole[rank]!.params]);
 });
 
 test('an option cannot select a kernel that needs the whole of a divided param', async () => {
@@ -180,4 +190,21 @@ test('a param group is divided, too', async () => {
   plain.step([numbers(50, 4), numbers(70, 5)]);
   // Three equal gradients: their sum times 1/3 is not always the gradient.
   expect(new Set(digests).size).toBe(1);
+});
+
+test.each([true, false])('DoG has the bits of DataParallel when layerWise changes to %s', async (isLayerWise) => {
+  const run = (isSharded: boolean): Promise<unknown[]> =>
+    onRanks(2, async (world) => {
+      const params = { a: numbers(40, 1), b: numbers(24, 2) };
+      const options = { repsRel: 0.1, layerWise: !isLayerWise };
+      const optimizer = isSharded
+        ? await ShardedOptimizer.create(DoG, params, options, world)
+        : await DataParallel.create(new DoG(params, options), world);
+      for (let step = 0; step < 6; step++) {
+        if (step === 3) optimizer.paramGroups[0]!.layerWise = isLayerWise;
+        await optimizer.step({ a: numbers(40, step + world.rank), b: numbers(24, step) });
+      }
+      return [hashOf(params), (optimizer.unwrap() as DoG).G];
+    });
+  expect(await run(true)).toEqual(await run(false));
 });

@@ -62,6 +62,8 @@ export const special: readonly Case[] = [
   cased(classOf('Adafactor'), ' with momentum', { beta1: 0.9 }),
   cased(classOf('Muon'), ' with AdamW', { adamLr: 0.01, weightDecay: 0.1 }),
   cased(classOf('Prodigy'), ' with correction', { biasCorrection: true, d0: 1e-2, weightDecay: 0.1 }),
+  cased(classOf('Momo'), ' with a loss that is not finite', { clipNorm: 1, skipNonFinite: true }),
+  cased(classOf('DoG'), ' layer by layer', { layerWise: true, repsRel: 0.1 }),
   cased(classOf('SGD'), ' by a schedule', { momentum: 0.9, lr: (t: number) => 0.1 / t }),
   {
     ...cased(classOf('AdamW'), ' in groups', { clipNorm: 1 }),
@@ -119,7 +121,7 @@ export async function train(
   world: World,
   optimizer: Any,
   params: Params,
-  { options, isSparse }: Case,
+  { Class, options, isSparse }: Case,
   from = 0,
   to = steps,
 ): Promise<unknown[]> {
@@ -127,8 +129,12 @@ export async function train(
   for (let step = from; step < to; step++) {
     if (step === 2 && options['skipNonFinite'] !== true) continue;
     const grads = (i: number): never => gradients(params, world.rank + 10 * i, step, isSparse) as never;
-    if (step === 3) optimizer.accumulate(grads(1), { weight: 2 });
-    results.push(await optimizer.step(grads(0), { weight: 1 + world.rank }));
+    // Step 2 is the one that is not finite.
+    const lossOf = (i: number): number =>
+      step === 2 && world.rank === 1 ? Number.NaN : 3 + i + world.rank - 0.1 * step;
+    const given = (i: number, weight: number) => ({ weight, ...(Class.needsLoss ? { loss: lossOf(i) } : {}) });
+    if (step === 3) optimizer.accumulate(grads(1), given(1, 2));
+    results.push(await optimizer.step(grads(0), given(0, 1 + world.rank)));
   }
   return results;
 }
