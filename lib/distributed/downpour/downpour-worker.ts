@@ -204,13 +204,16 @@ export class DownpourWorker<const P extends object = AnyParams> {
 
   async #close(): Promise<void> {
     await this.#pending?.catch(() => {}); // its caller has the error
-    this.#ignoreClose();
-    if (this.#error !== undefined) return;
-    await this.#join();
-    if (this.#sum.count > 0) await this.#push(false);
-    for (const server of this.#servers) this.#mail.send(server, Kind.close, [], []);
-    await this.#receiveParams(Kind.final);
-    this.#mail.setExpendable(false);
+    try {
+      if (this.#error !== undefined) return;
+      await this.#join();
+      if (this.#sum.count > 0) await this.#push(false);
+      for (const server of this.#servers) this.#mail.send(server, Kind.close, [], []);
+      await this.#receiveParams(Kind.final);
+      this.#mail.setExpendable(false);
+    } finally {
+      this.#ignoreClose();
+    }
   }
 
   /** Waits until all servers have let this worker in, and have sent their params. */

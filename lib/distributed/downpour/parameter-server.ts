@@ -197,6 +197,7 @@ export class ParameterServer<const P extends object = AnyParams> {
       if (waiting.size === 0) deadline.clear();
       return isAdmitted;
     });
+    for (const admission of admissions) admission.catch(() => {}); // where one rejects, nobody awaits the others
     try {
       await (this.#order === 'arrival' ? this.#serveAll(admissions) : this.#serveRounds(admissions));
     } finally {

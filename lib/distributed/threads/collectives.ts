@@ -175,8 +175,9 @@ export class Collectives {
     const absent = yield* this.#meet();
     const meets = kind === 'barrier' || kind === 'close' || kind === 'leave';
     if (!meets) this.#checkAllHere(absent);
-    const headers = Array.from({ length: this.#size }, (_, rank) =>
-      this.#shared.read(absent.includes(rank) ? this.#rank : rank, this.#turn),
+    const headers = Array.from(
+      { length: this.#size },
+      (_, rank) => this.#shared.read(absent.includes(rank) ? 0 : rank, this.#turn), // rank 0, a server, is never lost alone
     );
     const error = disagreement(number, headers);
     if (error !== undefined) throw this.#left(headers, number) ?? error;

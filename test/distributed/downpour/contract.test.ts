@@ -5,7 +5,7 @@ import * as wrappers from '../../../lib/distributed/index.js';
 import { OwnWorld } from '../../../lib/distributed/own-world.js';
 import { SingleTransport } from '../../../lib/distributed/single.js';
 import type { World } from '../../../lib/distributed/world.js';
-import { Adam, groupBy, SGD } from '../../../lib/index.js';
+import { Adam, groupBy, Momo, SGD } from '../../../lib/index.js';
 import { f32 } from '../../support/arrays.js';
 import { onRanks, worldsOf } from '../../support/distributed/worlds.js';
 
@@ -349,17 +349,20 @@ describe('a server', () => {
     ]);
   });
 
-  test('a rank that makes no worker is a TimeoutError that names it, on all', async () => {
-    const [world, second] = impatient(3);
-    const server = new ParameterServer(world, f32(0), { optimizer: sgd, order: 'roundRobin' });
-    const worker = new DownpourWorker(second, f32(0), { lr: 1 });
-    const message = 'TimeoutError: ParameterServer: serve: rank 2 did not come within 100 ms';
-    expect(await Promise.all([errorOf(() => server.serve()), errorOf(() => worker.fetch())])).toEqual([
-      message,
-      message,
-    ]);
-    expect(await errorOf(() => worker.step(f32(1)))).toBe(message);
-  });
+  test.each(['arrival', 'roundRobin'] as const)(
+    'a rank that makes no worker is a TimeoutError that names it, on all: %s',
+    async (order) => {
+      const [world, second] = impatient(3);
+      const server = new ParameterServer(world, f32(0), { optimizer: sgd, order });
+      const worker = new DownpourWorker(second, f32(0), { lr: 1 });
+      const message = 'TimeoutError: ParameterServer: serve: rank 2 did not come within 100 ms';
+      expect(await Promise.all([errorOf(() => server.serve()), errorOf(() => worker.fetch())])).toEqual([
+        message,
+        message,
+      ]);
+      expect(await errorOf(() => worker.step(f32(1)))).toBe(message);
+    },
+  );
 
   test('a server that does not serve is a TimeoutError that names it', async () => {
     const [, second] = impatient(2);
@@ -371,6 +374,14 @@ describe('a server', () => {
 });
 
 describe('refuses', () => {
+  test('an optimizer whose steps need the loss', async () => {
+    const [world] = worldsOf(2) as [World, World];
+    const server = new ParameterServer(world, f32(1), { optimizer: (part: Float32Array) => new Momo(part) });
+    expect(await errorOf(() => server.serve())).toMatch(
+      /^TypeError: ParameterServer: optimizer: .*, expected an optimizer whose steps need no loss$/,
+    );
+  });
+
   const one = new OwnWorld(new SingleTransport(), 1000);
   const [first, second] = worldsOf(2) as [World, World];
   const serve = (options: object = {}, world: unknown = first, params: unknown = f32(1)) =>
