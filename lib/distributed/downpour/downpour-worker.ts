@@ -18,6 +18,8 @@ import { Parts } from './parts.js';
 import { decode, encode, Flag, Kind } from './protocol.js';
 
 const who = 'DownpourWorker';
+/** The ranks with a worker that is not closed: messages do not say to which of two they belong. */
+const working = new WeakSet<object>();
 
 /** Options of {@link DownpourWorker}. */
 export interface DownpourWorkerOptions {
@@ -118,6 +120,9 @@ export class DownpourWorker<const P extends object = AnyParams> {
     this.#sum = new GradSum('sequential', tensors.length, (param) => allocate(lengthOf(tensors[param]!.data)));
     this.#servers = Array.from({ length: count }, (_, server) => server);
     this.#versions = this.#servers.map(() => 0);
+    if (working.has(mail))
+      throw typeError(who, 'world', 'a rank with a DownpourWorker that is not closed', 'close() of that one first');
+    working.add(mail);
     mail.setExpendable(true);
     this.#ignoreClose = OwnWorld.beforeClose(world, () => this.close());
     for (const server of this.#servers) mail.send(server, Kind.join, [], [encode(this.#parts.facts(count))]);
@@ -213,6 +218,7 @@ export class DownpourWorker<const P extends object = AnyParams> {
       this.#mail.setExpendable(false);
     } finally {
       this.#ignoreClose();
+      working.delete(this.#mail);
     }
   }
 
@@ -238,6 +244,7 @@ export class DownpourWorker<const P extends object = AnyParams> {
   #refused(message: string): Error {
     this.#mail.setExpendable(false);
     this.#error = new RangeError(message);
+    working.delete(this.#mail);
     return this.#error;
   }
 

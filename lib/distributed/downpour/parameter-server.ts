@@ -123,6 +123,7 @@ export class ParameterServer<const P extends object = AnyParams> {
   readonly #staleness: number[] = [];
   readonly #lost = new Set<number>();
   readonly #closed: number[] = [];
+  #hasFailed = false;
   /** Pushes applied: the number of the params. */
   #version = 0;
   #fetches = 0;
@@ -200,6 +201,12 @@ export class ParameterServer<const P extends object = AnyParams> {
     for (const admission of admissions) admission.catch(() => {}); // where one rejects, nobody awaits the others
     try {
       await (this.#order === 'arrival' ? this.#serveAll(admissions) : this.#serveRounds(admissions));
+    } catch (error) {
+      this.#hasFailed = true;
+      // Workers must not wait for ever. If nobody catches the error, the job ends before.
+      const { rank } = this.#world;
+      setTimeout(() => this.#mail.giveUp(`${who}: rank ${rank} serves no more: ${error}`, [rank]), 1000);
+      throw error;
     } finally {
       deadline.clear();
     }
@@ -281,6 +288,7 @@ export class ParameterServer<const P extends object = AnyParams> {
   async #turn(worker: number): Promise<boolean> {
     for (;;) {
       const letter = await this.#mail.receive(worker);
+      if (this.#hasFailed) return false;
       if (letter === undefined) {
         this.#lost.add(worker);
         this.#pushesOf.delete(worker);

@@ -374,6 +374,48 @@ describe('a server', () => {
 });
 
 describe('refuses', () => {
+  test('a second worker on a rank, until the first one is closed', async () => {
+    const errors = await onRanks(2, async (world) => {
+      const w = f32(0);
+      if (world.rank === 0) return String((await new ParameterServer(world, w, { optimizer: sgd }).serve()).pushes);
+      const worker = new DownpourWorker(world, w, { lr: 1 });
+      const error = await errorOf(() => new DownpourWorker(world, w, { lr: 1 }));
+      await worker.step(f32(1));
+      await worker.close();
+      return error;
+    });
+    expect(errors).toEqual([
+      '1',
+      'TypeError: DownpourWorker: world: a rank with a DownpourWorker that is not closed, expected close() of that one first',
+    ]);
+  });
+
+  test('to serve on after an error: its workers do not wait for ever', async () => {
+    const errors = await onRanks(3, async (world) => {
+      const w = f32(0);
+      if (world.rank > 0) {
+        const worker = new DownpourWorker(world, w, { lr: 1 });
+        await worker.fetch();
+        return errorOf(async () => {
+          for (;;) await worker.step(f32(1));
+        });
+      }
+      let pushes = 0;
+      const server = new ParameterServer(world, w, {
+        optimizer: (part: Float32Array) => {
+          const optimizer = new SGD(part, { lr: 1 });
+          optimizer.registerStepPreHook(() => {
+            if (++pushes === 3) throw new Error('a hook');
+          });
+          return optimizer;
+        },
+      });
+      return errorOf(() => server.serve());
+    });
+    const given = 'TimeoutError: ParameterServer: rank 0 serves no more: Error: a hook';
+    expect(errors).toEqual(['Error: a hook', given, given]);
+  });
+
   test('an optimizer whose steps need the loss', async () => {
     const [world] = worldsOf(2) as [World, World];
     const optimizer = (part: Float32Array) => new Momo(part);
