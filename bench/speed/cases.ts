@@ -12,17 +12,22 @@ const variants: Readonly<Record<string, readonly { label: string; options: Reado
   sgd: [{ label: 'SGD, momentum', options: { momentum: 0.9 } }],
 };
 
-/** Every class with its default options, and the variants. */
+/** Their work depends on the shape: a vector as long as those of the benchmark has hundreds of blocks to decompose. */
+export const ofMatrices: readonly string[] = ['shampoo', 'soap'];
+
+/** Every class with its default options, and the variants. Those of matrices are left out. */
 export function casesOf(classes: readonly string[]): Case[] {
-  return classes.flatMap((name) => {
-    const Class = optimizers[name] as OptimizerClass;
-    const needed = Class.defaults['lr'] === undefined ? { lr: 0.01 } : {};
-    return [{ label: Class.optimizerName, options: {} }, ...(variants[name] ?? [])].map(({ label, options }) => ({
-      label,
-      Class,
-      options: { ...needed, ...options },
-    }));
-  });
+  return classes
+    .filter((name) => !ofMatrices.includes(name))
+    .flatMap((name) => {
+      const Class = optimizers[name] as OptimizerClass;
+      const needed = Class.defaults['lr'] === undefined ? { lr: 0.01 } : {};
+      return [{ label: Class.optimizerName, options: {} }, ...(variants[name] ?? [])].map(({ label, options }) => ({
+        label,
+        Class,
+        options: { ...needed, ...options },
+      }));
+    });
 }
 
 /** A step of any class. Those that need the loss get one. */
