@@ -11,11 +11,14 @@ const alone = { name: 'alone', include: slow, exclude, isolate: true };
 // `npm test` leaves out slow files and takes samples (test/support/sample.ts); `npm run test:all` runs everything.
 export default defineConfig(({ mode }) => ({
   test: {
-    env: { SCHUSS_TEST_ALL: mode === 'all' ? '1' : '0' },
     testTimeout: 60_000,
     hookTimeout: 60_000,
     pool: 'forks',
     maxWorkers: '100%',
-    projects: (mode === 'all' ? [quick, alone] : [quick]).map((test) => ({ extends: true, test })),
+    // A project does not inherit `mode`.
+    projects: (mode === 'all' ? [quick, alone] : [quick]).map((project) => ({
+      extends: true,
+      test: { ...project, env: { SCHUSS_TEST_ALL: mode === 'all' ? '1' : '0' } },
+    })),
   },
 }));

@@ -33,7 +33,9 @@ function badNumbers({ range = '(-inf, inf)', integer }: HyperParameter): Bad[] {
   const outside = [Number.NaN, Number.NEGATIVE_INFINITY];
   if (!range.endsWith('inf]')) outside.push(Number.POSITIVE_INFINITY);
   if (Number.isFinite(min)) outside.push(range.startsWith('(') ? min : min - 1e-9, min - 1);
-  if (Number.isFinite(max)) outside.push(range.endsWith(')') ? max : max + 1e-9, max + 1);
+  // 1e-9 is nothing beside a large number.
+  const above = (x: number): number => x + Math.max(1e-9, x * 2 ** -51);
+  if (Number.isFinite(max)) outside.push(range.endsWith(')') ? max : above(max), max + 1);
   if (integer) outside.push(1.5);
   return outside.map((value) => [RangeError, value]);
 }

@@ -39,10 +39,30 @@ function withLoss(Class: OptimizerClass): OptimizerClass {
   return Object.defineProperty(Filled, 'name', { value: Class.name }) as unknown as OptimizerClass;
 }
 
-const withLosses = ours.map(
-  ([Class, declaration]): readonly [OptimizerClass, Declaration] =>
-    [declaration.needsLoss ? withLoss(Class) : Class, declaration] as const,
-);
+/** A class that cuts matrices into small blocks where a test does not say how: to decompose large ones takes minutes. */
+function withSmallBlocks(Class: OptimizerClass): OptimizerClass {
+  const Small = class extends (Class as unknown as new (params: unknown, options?: object) => object) {
+    constructor(params: unknown, options: unknown = {}) {
+      const isRecord = typeof options === 'object' && options !== null && !Array.isArray(options);
+      const given = isRecord ? Object.getOwnPropertyDescriptor(options, 'maxPreconditionerDim') : undefined;
+      const isGiven = given !== undefined && (given.get !== undefined || given.value !== undefined);
+      super(params, isRecord && !isGiven ? smallBlocks(options) : (options as object));
+    }
+  };
+  return Object.defineProperty(Small, 'name', { value: Class.name }) as unknown as OptimizerClass;
+}
+
+// Descriptors, so that a getter is called by the class.
+const smallBlocks = (options: object): object =>
+  Object.create(Object.getPrototypeOf(options), {
+    ...Object.getOwnPropertyDescriptors(options),
+    maxPreconditionerDim: { value: 20, enumerable: true },
+  });
+
+const withLosses = ours.map(([Class, declaration]): readonly [OptimizerClass, Declaration] => {
+  if (declaration.side !== undefined) return [withSmallBlocks(Class), declaration] as const;
+  return [declaration.needsLoss ? withLoss(Class) : Class, declaration] as const;
+});
 
 /** Every optimizer class with its declaration, those by TensorFlow.js's formulas included. */
 export const allClasses = [...withLosses, ...tensorflow];
