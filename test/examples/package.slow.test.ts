@@ -61,8 +61,9 @@ test('distributed/downpour: one worker is slow, one dies, and the plane is found
 });
 test('distributed/sharded: a run in which a rank fails has the params of one in which none does', async () => {
   const file = join(examples, 'distributed', 'sharded.mjs');
+  const place = mkdtempSync(join(tmpdir(), 'schuss-sharded-'));
   const run = async (name: string, ...more: string[]): Promise<string> => {
-    const { status, out, err } = await launch(['-n', '2', '--restart', '1', file, join(folder, name), ...more]);
+    const { status, out, err } = await launch(['-n', '2', '--restart', '1', file, join(place, name), ...more]);
     expect(status, err).toBe(0);
     return out;
   };
@@ -71,6 +72,7 @@ test('distributed/sharded: a run in which a rank fails has the params of one in 
   expect(failed).toContain('resumed at step 20');
   const digest = /params [0-9a-f]{16}/;
   expect(digest.exec(failed)?.[0]).toBe(digest.exec(whole)?.[0] as string);
+  rmSync(place, { recursive: true });
   expect(numberAfter(whole, 'loss')).toBeLessThan(0.4);
 }, 120_000);
 
