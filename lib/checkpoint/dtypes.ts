@@ -61,6 +61,7 @@ const tagOf = getter<string | undefined>(Symbol.toStringTag);
 const bufferOf = getter<ArrayBufferLike>('buffer');
 const byteOffsetOf = getter<number>('byteOffset');
 const byteLengthOf = getter<number>('byteLength');
+const lengthOfAny = getter<number>('length');
 
 /** Name of a typed array's class, or undefined for any other value, a DataView too. */
 export function arrayTypeOf(value: unknown): string | undefined {
@@ -70,6 +71,11 @@ export function arrayTypeOf(value: unknown): string | undefined {
 /** Whether a typed array's buffer was detached, or shrunk so that the array is out of bounds. */
 export function isGone(array: TypedArray): boolean {
   return byteLengthOf.call(array) === 0 && isDetached(array as Float32Array);
+}
+
+/** Number of elements of a typed array. */
+export function lengthOf(array: TypedArray): number {
+  return lengthOfAny.call(array);
 }
 
 /** The bytes of a typed array, without a copy. */

@@ -10,6 +10,7 @@ import {
   copyOf,
   floatDtypes,
   isGone,
+  lengthOf,
   type TypedArray,
   toFloat32,
 } from './dtypes.js';
@@ -210,7 +211,7 @@ function checkTensor(
   const type = arrayTypeOf(data);
   if (type === undefined || !arrayTypes.has(type))
     throw typeError(who, isShaped ? `${path}.data` : path, show(data), 'a typed array, or { data, shape }');
-  if (!isShaped) return { name, type, data: data as TypedArray, shape: [(data as TypedArray).length] };
+  if (!isShaped) return { name, type, data: data as TypedArray, shape: [lengthOf(data as TypedArray)] };
   if (!Array.isArray(shape)) throw typeError(who, `${path}.shape`, show(shape), 'a list of whole numbers');
   const sizes = shape.map((n, i) => checkInteger(who, `${path}.shape[${i}]`, n, '[0, inf)'));
   return { name, type, data: data as TypedArray, shape: sizes };

@@ -11,7 +11,7 @@ import { Lookahead, optimizers } from '../optimizers/index.js';
 import { HessianFree, LBFGS, SFO } from '../second-order/index.js';
 import { GradAccumulator, ReduceOnPlateau } from '../training/index.js';
 import type { Contents } from './background.js';
-import { arrayTypes } from './dtypes.js';
+import { arrayTypes, lengthOf } from './dtypes.js';
 import { createHeader, digestOffset, type NamedBytes } from './header.js';
 import { copyTensor } from './safetensors.js';
 import { type Encoded, encode, type FoundArray } from './tree.js';
@@ -130,7 +130,7 @@ export function checkIdle(who: string, tensors: readonly Tensor[]): void {
 
 /** Shape of a param in a file. */
 export function shapeOf({ data, shape }: Tensor): readonly number[] {
-  return shape ?? [data.length];
+  return shape ?? [lengthOf(data)];
 }
 
 /** Gives each array a name that no other has. */
@@ -291,7 +291,7 @@ function stateShape(
 ): readonly number[] {
   const length = bytes.length / (arrayBytes.get(dtype) as number);
   const param = params.get(path[0] ?? '');
-  return param !== undefined && param.data.length === length ? shapeOf(param) : [length];
+  return param !== undefined && lengthOf(param.data) === length ? shapeOf(param) : [length];
 }
 
 const arrayBytes = new Map(

@@ -10,10 +10,12 @@ import {
   LossScale,
   loadCheckpoint,
   ReduceOnPlateau,
+  readSafetensors,
   SFO,
   SGD,
   saveCheckpoint,
   WeightAverage,
+  writeSafetensors,
 } from '../../lib/index.js';
 import {
   type Any,
@@ -288,6 +290,18 @@ describe('other optimizers and objects', () => {
     await saveCheckpoint(path, { params, optimizer: one });
     await loadCheckpoint(path, { params: copy, optimizer: two });
     expect(snapshot(two, Object.values(copy))).toBe(snapshot(one, Object.values(params)));
+  });
+
+  test('an array with properties of its own', async () => {
+    const lying = (values: readonly number[]): Float32Array =>
+      Object.defineProperty(Float32Array.from(values), 'length', { value: [Float32Array.of(7)] });
+    const [path, weights] = [newPath(), newPath()];
+    await saveCheckpoint(path, { params: { a: lying([1, 2, 3]) } });
+    await writeSafetensors(weights, { a: lying([1, 2, 3]) });
+    for (const file of [path, weights]) {
+      const { tensors } = await readSafetensors(file);
+      expect(tensors).toEqual({ a: { data: Float32Array.of(1, 2, 3), shape: [3] } });
+    }
   });
 
   test('empty params', async () => {

@@ -38,8 +38,11 @@ export interface Case {
   readonly groups?: (params: Params) => object;
 }
 
-const required = (Class: OptimizerClass): Readonly<Record<string, unknown>> =>
-  'lr' in Class.defaults || Class.optimizerName === 'Adafactor' ? {} : { lr: 0.05 };
+const required = (Class: OptimizerClass): Readonly<Record<string, unknown>> => ({
+  ...('lr' in Class.defaults || Class.optimizerName === 'Adafactor' ? {} : { lr: 0.05 }),
+  // To decompose the blocks of the long param takes minutes.
+  ...('maxPreconditionerDim' in Class.defaults ? { maxPreconditionerDim: 20 } : {}),
+});
 const cased = (Class: OptimizerClass, name: string, options = {}, isSparse = false): Case => ({
   name: `${Class.optimizerName}${name}`,
   Class,
