@@ -70,7 +70,7 @@ type Resolved = ResolvedOf<typeof nadam>;
 
 /** The momentum μₜ of step t. */
 function momentumAt({ betas, momentumDecay }: Resolved, t: number): number {
-  return betas[0] * (1 - 0.5 * rememberedPow(0.96, t * momentumDecay));
+  return betas[0] * (1 - 0.5 * power(rememberedPow(0.96, momentumDecay), t)); // 0.96^(t·ψ)
 }
 
 /**

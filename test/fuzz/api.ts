@@ -31,7 +31,7 @@ const otherClasses = exported.filter(
 ) as [string, Any][];
 
 const forSubclasses = new Set(
-  'constructor constants kernel initial start inputs scalarsAfter conflict mode loadMode stateArrays forEachParam'.split(
+  'constructor constants kernel initial start inputs objective scalarsAfter conflict mode loadMode stateArrays forEachParam'.split(
     ' ',
   ),
 );
