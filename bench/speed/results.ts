@@ -97,6 +97,8 @@ export interface Results {
   readonly nativeAgainstJs: Measured<{ readonly rows: readonly PairRow[] }>;
   readonly fused: readonly PairRow[];
   readonly classes: { readonly rows: readonly ClassRow[]; readonly leftOut: readonly string[] };
+  /** One thread first, then all. */
+  readonly matrices: readonly PairRow[];
   readonly against: readonly PeerRow[];
   readonly neighbour: Measured<{ readonly rows: readonly NeighbourRow[] }>;
   readonly eventLoop: Measured<EventLoop>;

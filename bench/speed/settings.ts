@@ -4,7 +4,17 @@ import type { Pace } from './alternate.js';
 import { peers } from './peers/index.js';
 
 /** The values of `--parts`, in the order in which they are measured. */
-export const partNames = ['small', 'passes', 'classes', 'peers', 'neighbour', 'sparse', 'fit', 'async'] as const;
+export const partNames = [
+  'small',
+  'passes',
+  'classes',
+  'matrices',
+  'peers',
+  'neighbour',
+  'sparse',
+  'fit',
+  'async',
+] as const;
 export type Part = (typeof partNames)[number];
 
 export interface BenchOptions {
@@ -25,6 +35,8 @@ export const classNames: readonly string[] = Object.keys(optimizers);
 /** The values of `--peers`. `none` leaves all peers out. */
 export const peerNames: readonly string[] = [...peers.map(({ id }) => id), 'none'];
 
+type Shape = readonly [rows: number, columns: number];
+
 /** What is measured, and for how long. */
 export interface Settings {
   readonly quick: boolean;
@@ -43,6 +55,8 @@ export interface Settings {
     readonly eventLoop: number;
     readonly sparseRows: number;
     readonly touchedRows: number;
+    /** Shapes for the classes of matrices: for all of them, and for those that only multiply. */
+    readonly matrices: { readonly square: readonly Shape[]; readonly wider: readonly Shape[] };
   };
 }
 
@@ -64,11 +78,18 @@ export function settingsOf(options: Omit<BenchOptions, 'out' | 'command'>): Sett
       ? { rounds: options.rounds ?? 5, seconds: 0.002, warmup: 0.02 }
       : { rounds: options.rounds ?? 15, seconds: 0.008, warmup: 0.06 },
     special: quick
-      ? { eventLoop: 1e6, sparseRows: 1e4, touchedRows: 100 }
+      ? { eventLoop: 1e6, sparseRows: 1e4, touchedRows: 100, matrices: { square: [[24, 24]], wider: [[24, 96]] } }
       : {
           eventLoop: 1e8,
           sparseRows: 1e6,
           touchedRows: 1e4,
+          matrices: {
+            square: [
+              [256, 256],
+              [768, 768],
+            ],
+            wider: [[768, 3072]],
+          },
         },
   };
 }

@@ -13,6 +13,7 @@ import { fused } from './fused.js';
 import { goalsMarkdown } from './goals-markdown.js';
 import { headlineFiles } from './headline.js';
 import { machine } from './machine.js';
+import { matrices } from './matrices.js';
 import { modelFit } from './model-fit.js';
 import { besideNeighbour } from './neighbour.js';
 import { resultsHtml } from './page.js';
@@ -84,6 +85,7 @@ async function measure(context: Context): Promise<Results> {
   const native = await maybe('small', nativeAgainstJs);
   const passes = await rows('passes', fused);
   const classes = parts.includes('classes') ? await classRows(context) : { rows: [], leftOut: [] };
+  const ofMatrices = await rows('matrices', matrices);
   const neighbour = await maybe('neighbour', besideNeighbour);
   const tables = await maybe('sparse', sparse);
   const fit = await maybe('fit', modelFit);
@@ -98,6 +100,7 @@ async function measure(context: Context): Promise<Results> {
     nativeAgainstJs: native,
     fused: passes,
     classes,
+    matrices: ofMatrices,
     against,
     neighbour,
     eventLoop: loop,

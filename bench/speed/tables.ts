@@ -96,7 +96,8 @@ function leftOut(rows: readonly PeerRow[], method: Method): string[] {
 }
 
 function pairTable(results: Results): Table {
-  const { fixedCost, manyTensors, nativeAgainstJs, fused, neighbour, sparse, modelFit, eventLoop } = results;
+  const { fixedCost, manyTensors, nativeAgainstJs, fused, matrices, neighbour, sparse, modelFit, eventLoop, settings } =
+    results;
   const pairs = (name: string, rows: readonly PairRow[]): string[][] =>
     rows.map(({ what, n, ns, otherNs, ratio }) => [
       `${name}${what}`,
@@ -130,6 +131,7 @@ function pairTable(results: Results): Table {
       ...pairs('one flat tensor; 200 tensors of 1000: ', manyTensors),
       ...measured(nativeAgainstJs, ({ rows }) => pairs('native; JavaScript backend: ', rows)),
       ...pairs('clip, Adam, zero and EMA in one step; ', fused),
+      ...pairs(`one thread; ${Math.max(...settings.threads)}: `, matrices),
       ...measured(sparse, ({ rows }) => pairs('sparse Adam; ', rows)),
       ...measured(modelFit, ({ rows }) => pairs('model.fit with schuss/tfjs; with tf.train.adam: ', rows)),
       ...measured(neighbour, ({ rows }) =>

@@ -113,6 +113,19 @@ describe('a quick run of small sizes', () => {
     expect([bytes('SGD'), bytes('SGD, momentum'), bytes('Adam')]).toEqual([12, 20, 28]);
   });
 
+  test('has the classes of matrices by shape, in one thread and in all', () => {
+    const { matrices } = results;
+    expect(matrices.map(({ what }) => what)).toEqual([
+      'Muon, 24 × 24',
+      'Muon, 24 × 96',
+      'Shampoo, 24 × 24',
+      'SOAP, 24 × 24',
+    ]);
+    for (const { ns, otherNs, ratio } of matrices)
+      expect([ns, otherNs, ratio].every(({ median }) => finite(median))).toBe(true);
+    expect(out).toContain('Muon, 24 × 96');
+  });
+
   const rowsOf = (peer: string): PeerRow[] => results.against.filter((row) => row.peer === peer);
 
   test('has every peer of the development dependencies, and each computes the same', () => {
