@@ -40,7 +40,7 @@ test('the exact cube root', () => {
       const w = new Float32Array(words.length);
       const optimizer = new MADGRAD(w, { eps: 0, momentum: 0 });
       const dict = optimizer.stateDict();
-      const state = Object.values(dict.state)[0] as Record<'gradSumSq' | 's', Float32Array>;
+      const state = Object.values(dict.state)[0] as unknown as Record<'gradSumSq' | 's', Float32Array>;
       state.gradSumSq.set(squares);
       state.s.fill(1);
       optimizer.loadStateDict(dict);
