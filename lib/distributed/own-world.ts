@@ -10,6 +10,8 @@ import { type Call, type Kind, type Numbers, type Op, type Outcome, ops, type Tr
 import type { CallOptions, ReduceOptions, RootOptions, World } from './world.js';
 
 const nothing = new Uint8Array(0);
+/** The longest time that a timer takes, in ms. */
+const longestTimer = 2 ** 31 - 1;
 
 /** Names that other libraries give to the operations. */
 const opsOfOthers: Readonly<Record<string, Op>> = { avg: 'mean', average: 'mean', maximum: 'max', minimum: 'min' };
@@ -176,19 +178,39 @@ export class OwnWorld implements World {
     return this.#closing;
   }
 
-  /** The natural end of the script: waits for the others without a deadline, and says nothing. @internal */
+  /**
+   * The natural end of the script: waits for the others without a deadline. It says nothing of a broken world, which was said.
+   * @internal
+   */
   async leave(): Promise<void> {
     if (this.#closing !== undefined) return;
     this.#closing = this.#close('leave', { timeout: Number.POSITIVE_INFINITY });
-    await this.#closing.catch(() => {});
+    try {
+      await this.#closing;
+    } catch (error) {
+      if (this.#transport.broken === undefined) throw error;
+    }
   }
 
   async #close(kind: 'close' | 'leave', options: CallOptions): Promise<void> {
     const call = { kind, x: nothing, type: 'Uint8Array', length: 0 } as const;
     const checked = checkCall('World: close', options, ofAll, this.timeout);
     if (this.#transport.broken !== undefined) return;
-    for (const closer of this.#closers) await closer();
+    if (checked.signal !== undefined) checkNotAborted(checked.signal);
+    await this.#runClosers(checked.timeout);
     await this.#run({ ...call, ...checked });
+  }
+
+  /** Ends what talks to other ranks by messages. Past the deadline the world is broken, as in a collective. */
+  async #runClosers(timeout: number): Promise<void> {
+    const { mail } = this.#transport;
+    const giveUp = (): void => mail?.giveUp(`World: close: the servers did not answer within ${timeout} ms`, []);
+    const timer = this.#closers.size > 0 && timeout <= longestTimer ? setTimeout(giveUp, timeout) : undefined;
+    try {
+      for (const closer of this.#closers) await closer();
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   async #run(call: Call): Promise<Outcome> {

@@ -128,6 +128,34 @@ describe('a worker', () => {
     expect(statistics).toMatchObject({ pushes: 1, lost: [] });
   });
 
+  test('closing the world keeps its deadline, and an aborted signal leaves everything as it was', async () => {
+    // The server lets the worker in, and waits for a second worker that does not come.
+    const [server, world] = worldsOf(3) as [World, World];
+    void new ParameterServer(server, f32(0), { optimizer: sgd }).serve().catch(() => {});
+    const worker = new DownpourWorker(world, f32(0), { lr: 1 });
+    const aborted = AbortSignal.abort(new Error('no time'));
+    expect(await errorOf(() => world.close({ signal: aborted }))).toBe('Error: no time');
+    expect(await errorOf(() => world.close({ timeout: 50 }))).toBe(
+      'TimeoutError: World: close: the servers did not answer within 50 ms',
+    );
+    expect(await errorOf(() => worker.step(f32(1)))).toContain('the worker is closed');
+    expect(await errorOf(() => world.barrier())).toContain('TimeoutError: World: close');
+  });
+
+  test('a natural end tells the error of a worker, unless the world is broken', async () => {
+    const [world] = worldsOf(2) as [OwnWorld];
+    OwnWorld.beforeClose(world, async () => {
+      throw new Error('the last push failed');
+    });
+    expect(await errorOf(() => world.leave())).toBe('Error: the last push failed');
+    const [broken] = worldsOf(2) as [OwnWorld];
+    OwnWorld.beforeClose(broken, async () => {
+      OwnWorld.transportOf(broken)!.mail!.giveUp('no answer', []);
+      throw new Error('no answer');
+    });
+    expect(await errorOf(() => broken.leave())).toBe('no error');
+  });
+
   test('null leaves a param and its state on the server', async () => {
     const results = await onRanks(2, async (world) => {
       const params = { a: f32(1, 2), b: f32(3), c: f32(4) };
