@@ -12,6 +12,7 @@ import {
   type DistributionOptions,
   type Made,
 } from './distributed-optimizer.js';
+import type { Ranges } from './divide.js';
 import type { Exchanged } from './exchange.js';
 import { partition } from './partition.js';
 import { compareState, shareState } from './share-state.js';
@@ -78,11 +79,11 @@ export class DataParallel<O extends AnyOptimizer<any, any, any> = AnyOptimizer> 
     options: DistributionOptions = {},
   ): Promise<DataParallel<O>> {
     const base = innerOptimizer(who, optimizer);
-    const { most, bucketBytes, broadcast, facts } = checkDistribution(who, world, options);
+    const { broadcast, facts, ...made } = checkDistribution(who, world, options);
     await checkAlike(who, world, [...classFacts(optimizer), ...optionFacts(base), ...paramFacts(base), ...facts]);
     if (broadcast) await shareState(world, optimizer, base);
     else await compareState(who, world, optimizer, base);
-    return new DataParallel({ who, optimizer, base, world, bucketBytes, most });
+    return new DataParallel({ who, optimizer, base, world, ...made });
   }
 
   /** All ranks have the same state: each saves its part of every array. */
@@ -116,6 +117,12 @@ export class DataParallel<O extends AnyOptimizer<any, any, any> = AnyOptimizer> 
     return Promise.all(this.local.buckets.runs(params).map((run) => world.allReduce(run)));
   }
 
+  protected override readonly needsAllSums = true;
+
+  protected override rangesOf(param: number): Ranges {
+    return partition(this.local.buckets.of(param).length, this.made.world.size);
+  }
+
   protected override async apply({ grads, loss }: Exchanged, gradScale: number): Promise<StepResult> {
     return this.made.optimizer.step(this.assemble(grads), { gradScale, ...(this.needsLoss ? { loss } : {}) });
   }
@@ -127,7 +134,7 @@ export class DataParallel<O extends AnyOptimizer<any, any, any> = AnyOptimizer> 
    */
   override async stateDict(): Promise<ReturnType<O['stateDict']>> {
     return this.exclusively(async () => {
-      const dict = this.made.optimizer.stateDict();
+      const dict = { ...this.made.optimizer.stateDict(), ...(await this.residuals()) };
       await this.#checkDict('stateDict', dict);
       return dict;
     });
@@ -141,7 +148,7 @@ export class DataParallel<O extends AnyOptimizer<any, any, any> = AnyOptimizer> 
   override async loadStateDict(dict: Parameters<O['loadStateDict']>[0], options?: LoadOptions): Promise<void> {
     await this.exclusively(async () => {
       await this.#checkDict('loadStateDict', dict);
-      this.made.optimizer.loadStateDict(dict, options);
+      this.loadWithResiduals(`${who}.loadStateDict`, dict, () => this.made.optimizer.loadStateDict(dict, options));
     });
   }
 

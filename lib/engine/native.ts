@@ -1,4 +1,5 @@
 import { bufferOf, ofThisRealm } from '../check/typed-array.js';
+import { referenceBfloat16 } from './bfloat16.js';
 import { ArrayBlock, type Block, type BlockFunctions, NativeBlock } from './block.js';
 import type { Engine, Isa, Plan, Rows } from './engine.js';
 import type { KernelDeclaration } from './kernel.js';
@@ -270,6 +271,7 @@ export function nativeEngine(addon: Addon, isa: Isa): Engine | undefined {
       orthonormalize: native.orthonormalize,
     },
     sumSquares: native.sumSquares,
+    bfloat16: referenceBfloat16,
     lerp: native.lerp,
     add: native.add,
     scale: native.scale,
