@@ -119,8 +119,8 @@ export class DataParallel<O extends AnyOptimizer<any, any, any> = AnyOptimizer> 
 
   protected override readonly needsAllSums = true;
 
-  protected override rangesOf(param: number): Ranges {
-    return partition(this.local.buckets.of(param).length, this.made.world.size);
+  protected override rangesOf(_param: number, length: number): Ranges {
+    return partition(length, this.made.world.size);
   }
 
   protected override async apply({ grads, loss }: Exchanged, gradScale: number): Promise<StepResult> {

@@ -146,7 +146,7 @@ export abstract class DistributedOptimizer<O extends AnyOptimizer<any, any, any>
   protected abstract sumDense(params: readonly number[]): Promise<unknown>;
 
   /** The elements of a param whose sum each rank computes, where gradients are compressed. */
-  protected abstract rangesOf(param: number): Ranges;
+  protected abstract rangesOf(param: number, length: number): Ranges;
 
   /** Whether every rank needs all sums, or those of its range only. */
   protected abstract readonly needsAllSums: boolean;
@@ -204,7 +204,7 @@ export abstract class DistributedOptimizer<O extends AnyOptimizer<any, any, any>
   }
 
   get #kept(): Kept[] {
-    return this.#params.map(({ key, length }, i) => ({ key: String(key), length, ranges: this.rangesOf(i) }));
+    return this.#params.map(({ key, length }, i) => ({ key: String(key), length, ranges: this.rangesOf(i, length) }));
   }
 
   /** Runs what no other call may interrupt. */

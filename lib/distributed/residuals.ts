@@ -157,14 +157,15 @@ export class Residuals {
     const given = (dict as { readonly [residualsKey]?: unknown } | null | undefined)?.[residualsKey];
     const loaded = new Map<string, Residual>();
     if (given !== undefined) {
+      checkRecord(who, 'residuals', given);
       checkOptions(`${who}: residuals`, given, ['size', 'params']);
       const size = checkInteger(who, 'residuals.size', given['size'], '[1, inf)');
       const states = given['params'];
       const keys = params.map(({ key }) => key);
+      checkRecord(who, 'residuals.params', states);
       checkOptions(`${who}: residuals.params`, states, keys);
       for (const param of params)
-        if (Object.hasOwn(states as object, param.key))
-          loaded.set(param.key, this.#load(who, size, param, (states as Record<string, unknown>)[param.key]));
+        if (Object.hasOwn(states, param.key)) loaded.set(param.key, this.#load(who, size, param, states[param.key]));
     }
     return () => {
       this.#all = loaded;
@@ -173,10 +174,9 @@ export class Residuals {
 
   #load(who: string, savedSize: number, { key, length, ranges }: Kept, given: unknown): Residual {
     const path = `residuals.params[${JSON.stringify(key)}]`;
-    if (typeof given !== 'object' || given === null)
-      throw typeError(who, path, show(given), 'the residuals of that param');
+    checkRecord(who, path, given);
     checkOptions(`${who}: ${path}`, given, ['factor', 'contributions', 'sums']);
-    const { factor, contributions, sums } = given as Readonly<Record<string, unknown>>;
+    const { factor, contributions, sums } = given;
     const checked = checkNumber(who, `${path}.factor`, factor);
     checkLength(
       who,
@@ -196,4 +196,9 @@ export class Residuals {
     else for (let saved = 0; saved < savedSize; saved++) engine().add(residual.sums, of(saved, begin, end));
     return residual;
   }
+}
+
+/** @throws TypeError */
+function checkRecord(who: string, path: string, given: unknown): asserts given is Readonly<Record<string, unknown>> {
+  if (typeof given !== 'object' || given === null) throw typeError(who, path, show(given), 'what stateDict() returned');
 }
