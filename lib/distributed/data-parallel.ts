@@ -34,6 +34,9 @@ const who = 'DataParallel';
  * have the same params to the bit, and so has one process with `new GradAccumulator(params, { order: 'tree' })`,
  * `add(grads, { weight })` for each part, and `step(sum.grads, { gradScale: 1 / sum.weight })`.
  *
+ * **Half the bytes**: with `compression: 'bf16'` dense gradients and their sums travel as bfloat16, and what rounding loses is
+ * added in the next step. The result depends on the number of ranks then.
+ *
  * A param whose gradient is `null` on every rank is left alone; if it is null on some, they count as zeros. Sparse gradients
  * are exchanged as rows.
  *
@@ -68,7 +71,7 @@ export class DataParallel<O extends AnyOptimizer<any, any, any> = AnyOptimizer> 
    *
    * @param optimizer An optimizer of any class, or a `Lookahead`.
    * @param world What `init` returned.
-   * @param options `microBatches`, `bucketBytes` (25e6), `broadcast` (true): {@link DistributionOptions}
+   * @param options `microBatches`, `bucketBytes` (25e6), `broadcast` (true), `compression` ('none'): {@link DistributionOptions}
    * @throws TypeError for a wrong type or an unknown option; RangeError for a value out of range, and where ranks differ in
    *   class, options, names or lengths. Then nothing has changed.
    */

@@ -36,8 +36,9 @@ export interface DistributionOptions {
    */
   readonly broadcast?: boolean | undefined;
   /**
-   * `'bf16'`: dense gradients and their sums travel as bfloat16, half the bytes. Default `'none'`. What rounding loses is added
-   * in the next step. It takes no `microBatches`: the result depends on the number of ranks.
+   * `'bf16'`: dense gradients and their sums travel as bfloat16, half the bytes. What rounding loses is added in the next step;
+   * it is state, and is saved. Sparse gradients travel as they are. Default `'none'`. It takes no `microBatches`: the result
+   * depends on the number of ranks.
    */
   readonly compression?: 'none' | 'bf16' | undefined;
 }

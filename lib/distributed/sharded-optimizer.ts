@@ -91,7 +91,8 @@ export class ShardedOptimizer<O extends AnyOptimizer<any, any, any> = AnyOptimiz
    * @param params The params, or groups of them, as the class takes them.
    * @param options The options of the class.
    * @param world What `init` returned.
-   * @param distribution `microBatches`, `bucketBytes` (25e6), `broadcast` (true): {@link DistributionOptions}
+   * @param distribution `microBatches`, `bucketBytes` (25e6), `broadcast` (true), `compression` ('none'):
+   *   {@link DistributionOptions}
    * @throws TypeError for a wrong type or an unknown option; RangeError for a value out of range, and where ranks differ in
    *   class, options, names or lengths. Then nothing has changed.
    */
