@@ -38,7 +38,10 @@ const residualsKey = 'residuals';
  * it was.
  */
 export class Residual {
+  /** The factor of the gradient in the step that has lost them. */
   factor = 1;
+  /** What they are multiplied by, so that they count in the mean gradient what they counted before. */
+  ratio = 1;
   contributions: Float32Array;
   /** Of this rank's range. */
   sums: Float32Array;
@@ -50,11 +53,11 @@ export class Residual {
     this.next = { factor: 1, contributions: new Float32Array(length), sums: new Float32Array(owned) };
   }
 
-  /** Prepares a step whose gradient has a factor. Returns what the residuals are multiplied by: they keep their share of a step. */
-  begin(factor: number): number {
+  /** Prepares a step that multiplies the gradient by a factor. */
+  begin(factor: number): void {
     const ratio = Math.fround(this.factor / factor);
+    this.ratio = Number.isFinite(ratio) ? ratio : 1;
     this.next.factor = factor === 0 ? this.factor : factor;
-    return Number.isFinite(ratio) ? ratio : 1;
   }
 
   /** What the step has lost counts from now on. */

@@ -125,7 +125,7 @@ describe.each(wrappers)('%s', (_, make) => {
         await saveCheckpoint(folder, { params, optimizer, world });
         return optimizer.stateDict();
       });
-      const { w } = residualsOf(saved).params as { w: { contributions: Float32Array; sums: Float32Array } };
+      const w = residualsOf(saved).params['w']!;
       expect([w.contributions.length, w.sums.length]).toEqual([3 * lengths.w, lengths.w]);
       const total = w.sums.map((sum, i) =>
         [0, 1, 2].reduce((all, rank) => Math.fround(all + w.contributions[rank * lengths.w + i]!), sum),
