@@ -9,7 +9,7 @@ describe.skipIf(mpi === undefined)(`MPI has the bits of worker threads ${without
     ['collectives of all kinds', 2, allKinds],
     ['collectives of all kinds', 4, allKinds],
     ['random sums', 3, randomSums],
-    ['compressed gradients', 3, dataParallel('bf16')],
+    ['compressed gradients', 4, dataParallel('bf16')],
   ])('%s, %i ranks', async (_, size, code) => {
     const [threads, processes] = [await job(size, code), await mpiJob(size, code)];
     expect([processes.status, processes.err]).toEqual([0, '']);
