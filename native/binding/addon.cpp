@@ -102,7 +102,8 @@ Napi::Array describe(Napi::Env env, const KernelSet& set) {
 }
 
 // engine(isa) => { kernels, sumSquares, lerp, add, scale, compress, expand, and the functions of definePlan,
-// defineLinalg, defineMatmul, defineEigen and defineTableRows }; undefined if this build or this CPU lacks the instruction set
+// defineLinalg, defineMatmul, defineEigen and defineTableRows }; undefined if this build or this CPU lacks the
+// instruction set
 napi_value engine(napi_env env, napi_callback_info info) {
   Call call(env, info);
   std::string isa;

@@ -17,8 +17,8 @@ inline float floatOf(uint32_t bits) {
 /// All ones if true. A choice by masks has no branch, which would keep a loop from becoming vectors.
 inline uint32_t maskOf(bool condition) { return 0 - static_cast<uint32_t>(condition); }
 
-/// y = x + factor * residual; rounded = y as bfloat16, to nearest, ties to even; rest = y - rounded, or 0 where rounded is
-/// not finite. NaN has one form. lib/engine/bfloat16.ts has the same in JavaScript.
+/// y = x + factor * residual; rounded = y as bfloat16, to nearest, ties to even; rest = y - rounded, or 0 where rounded
+/// is not finite. NaN has one form. lib/engine/bfloat16.ts has the same in JavaScript.
 inline void compress(const float* x, const float* residual, float factor, uint16_t* rounded, float* rest,
                      size_t length) {
   for (size_t i = 0; i < length; ++i) {
