@@ -269,6 +269,10 @@ struct KernelSet {
   TableKernels tables;
   MatmulKernels matmul;
   EigenKernels eigen;
+  /// rounded = x + factor * residual as bfloat16; rest = what is lost. The arrays do not overlap.
+  void (*compress)(const float* x, const float* residual, float factor, uint16_t* rounded, float* rest, size_t length);
+  /// x = bits, which are bfloat16
+  void (*expand)(const uint16_t* bits, float* x, size_t length);
 };
 
 // A kernel spells its state and its constants. The constructor of an optimizer compares the spelling with the

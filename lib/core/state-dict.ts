@@ -27,6 +27,8 @@ export interface StateDict {
   readonly mode?: 'train' | 'eval';
   readonly paramGroups: readonly GroupState[];
   readonly state: { readonly [param: string]: ParamStateDict };
+  /** What a distributed optimizer with `compression` has lost by rounding. Other optimizers leave it out. */
+  readonly residuals?: unknown;
 }
 
 /** Options of `loadStateDict`. */
@@ -232,6 +234,7 @@ export function checkFrame(
     'mode',
     'paramGroups',
     'state',
+    'residuals', // of compressed gradients: those of a plain run are exact
   ]);
   const { version, optimizer: name, stepCount, skippedSteps, options, mode, paramGroups, state } = dict;
   if (version !== 1) throw rangeError(who, 'version', show(version), '1');

@@ -12,6 +12,7 @@ import {
   type DistributionOptions,
   type Made,
 } from './distributed-optimizer.js';
+import type { Ranges } from './divide.js';
 import type { Exchanged } from './exchange.js';
 import { partition } from './partition.js';
 import { compareState, shareState } from './share-state.js';
@@ -32,6 +33,9 @@ const who = 'DataParallel';
  * **The same bits on any number of ranks**: with the same `microBatches` and the parts of `shardBatches`, 1, 2, 4 and 8 ranks
  * have the same params to the bit, and so has one process with `new GradAccumulator(params, { order: 'tree' })`,
  * `add(grads, { weight })` for each part, and `step(sum.grads, { gradScale: 1 / sum.weight })`.
+ *
+ * **Half the bytes**: with `compression: 'bf16'` dense gradients and their sums travel as bfloat16, and what rounding loses is
+ * added in the next step. The result depends on the number of ranks then.
  *
  * A param whose gradient is `null` on every rank is left alone; if it is null on some, they count as zeros. Sparse gradients
  * are exchanged as rows.
@@ -67,7 +71,7 @@ export class DataParallel<O extends AnyOptimizer<any, any, any> = AnyOptimizer> 
    *
    * @param optimizer An optimizer of any class, or a `Lookahead`.
    * @param world What `init` returned.
-   * @param options `microBatches`, `bucketBytes` (25e6), `broadcast` (true): {@link DistributionOptions}
+   * @param options `microBatches`, `bucketBytes` (25e6), `broadcast` (true), `compression` ('none'): {@link DistributionOptions}
    * @throws TypeError for a wrong type or an unknown option; RangeError for a value out of range, and where ranks differ in
    *   class, options, names or lengths. Then nothing has changed.
    */
@@ -78,11 +82,11 @@ export class DataParallel<O extends AnyOptimizer<any, any, any> = AnyOptimizer> 
     options: DistributionOptions = {},
   ): Promise<DataParallel<O>> {
     const base = innerOptimizer(who, optimizer);
-    const { most, bucketBytes, broadcast, facts } = checkDistribution(who, world, options);
+    const { broadcast, facts, ...made } = checkDistribution(who, world, options);
     await checkAlike(who, world, [...classFacts(optimizer), ...optionFacts(base), ...paramFacts(base), ...facts]);
     if (broadcast) await shareState(world, optimizer, base);
     else await compareState(who, world, optimizer, base);
-    return new DataParallel({ who, optimizer, base, world, bucketBytes, most });
+    return new DataParallel({ who, optimizer, base, world, ...made });
   }
 
   /** All ranks have the same state: each saves its part of every array. */
@@ -116,6 +120,12 @@ export class DataParallel<O extends AnyOptimizer<any, any, any> = AnyOptimizer> 
     return Promise.all(this.local.buckets.runs(params).map((run) => world.allReduce(run)));
   }
 
+  protected override readonly needsAllSums = true;
+
+  protected override rangesOf(_param: number, length: number): Ranges {
+    return partition(length, this.made.world.size);
+  }
+
   protected override async apply({ grads, loss }: Exchanged, gradScale: number): Promise<StepResult> {
     return this.made.optimizer.step(this.assemble(grads), { gradScale, ...(this.needsLoss ? { loss } : {}) });
   }
@@ -127,7 +137,7 @@ export class DataParallel<O extends AnyOptimizer<any, any, any> = AnyOptimizer> 
    */
   override async stateDict(): Promise<ReturnType<O['stateDict']>> {
     return this.exclusively(async () => {
-      const dict = this.made.optimizer.stateDict();
+      const dict = { ...this.made.optimizer.stateDict(), ...(await this.residuals()) };
       await this.#checkDict('stateDict', dict);
       return dict;
     });
@@ -141,7 +151,7 @@ export class DataParallel<O extends AnyOptimizer<any, any, any> = AnyOptimizer> 
   override async loadStateDict(dict: Parameters<O['loadStateDict']>[0], options?: LoadOptions): Promise<void> {
     await this.exclusively(async () => {
       await this.#checkDict('loadStateDict', dict);
-      this.made.optimizer.loadStateDict(dict, options);
+      this.loadWithResiduals(`${who}.loadStateDict`, dict, () => this.made.optimizer.loadStateDict(dict, options));
     });
   }
 

@@ -1,5 +1,5 @@
 import { rangeError, show, typeError } from '../check/errors.js';
-import { checkBoolean, checkFloat, checkNumber, checkOptions } from '../check/options.js';
+import { checkBoolean, checkFloat, checkNumber, checkOneOf, checkOptions } from '../check/options.js';
 import { lengthOf } from '../check/typed-array.js';
 import { type RankPart, rankPart } from '../checkpoint/world.js';
 import type { AnyOptimizer } from '../core/any-optimizer.js';
@@ -10,10 +10,14 @@ import type { Schedule } from '../core/schedule.js';
 import type { LoadOptions } from '../core/state-dict.js';
 import type { StepResult } from '../core/stepper.js';
 import { Structure } from '../core/structure.js';
+import { CompressedSums } from './compressed-sums.js';
 import { type Facts, optionFacts } from './differences.js';
+import type { Ranges } from './divide.js';
 import { type Exchanged, exchange } from './exchange.js';
-import { LocalGradients } from './local-gradients.js';
+import { LocalGradients, type WholeParam } from './local-gradients.js';
 import { microBatchesOfRank } from './micro-batches.js';
+import { OwnWorld } from './own-world.js';
+import type { Kept, ResidualStates } from './residuals.js';
 import type { World } from './world.js';
 
 /** Options of `DataParallel.create` and `ShardedOptimizer.create`. */
@@ -31,6 +35,12 @@ export interface DistributionOptions {
    * compared.
    */
   readonly broadcast?: boolean | undefined;
+  /**
+   * `'bf16'`: dense gradients and their sums travel as bfloat16, half the bytes. What rounding loses is added in the next step;
+   * it is state, and is saved. Sparse gradients travel as they are. Default `'none'`. It takes no `microBatches`: the result
+   * depends on the number of ranks.
+   */
+  readonly compression?: 'none' | 'bf16' | undefined;
 }
 
 /** Options of a micro-batch. */
@@ -60,17 +70,35 @@ export function checkDistribution(
   who: string,
   world: World,
   options: DistributionOptions,
-): { readonly most: number; readonly bucketBytes: number; readonly broadcast: boolean; readonly facts: Facts } {
+): {
+  readonly most: number;
+  readonly bucketBytes: number;
+  readonly broadcast: boolean;
+  readonly compressed: CompressedSums | undefined;
+  readonly facts: Facts;
+} {
   if (typeof (world as World | undefined)?.allGatherObject !== 'function')
     throw typeError(who, 'world', show(world), 'a World', 'await init()');
-  checkOptions(who, options, ['microBatches', 'bucketBytes', 'broadcast']);
-  const { microBatches, bucketBytes = 25e6, broadcast = true } = options as DistributionOptions;
+  checkOptions(who, options, ['microBatches', 'bucketBytes', 'broadcast', 'compression']);
+  const { microBatches, bucketBytes = 25e6, broadcast = true, compression = 'none' } = options as DistributionOptions;
   const most =
     microBatches === undefined ? Number.POSITIVE_INFINITY : microBatchesOfRank(who, microBatches, world.size);
   checkNumber(who, 'bucketBytes', bucketBytes, '[64, inf)');
   checkBoolean(who, 'broadcast', broadcast);
-  const facts = Object.entries({ microBatches, bucketBytes, broadcast });
-  return { most, bucketBytes, broadcast, facts: facts.map(([name, value]) => [name, String(value)]) };
+  const isCompressed = checkOneOf(who, 'compression', compression, ['none', 'bf16']) === 'bf16';
+  if (isCompressed && microBatches !== undefined)
+    throw rangeError(
+      who,
+      'microBatches',
+      `${microBatches} with compression "bf16"`,
+      'undefined',
+      'rounded sums differ from one number of ranks to the next; shardBatches and accumulate need no microBatches here',
+    );
+  if (isCompressed && !(world instanceof OwnWorld))
+    throw typeError(who, 'world', show(world), 'the World that init() returned, with compression "bf16"');
+  const compressed = isCompressed ? new CompressedSums(world as OwnWorld, bucketBytes) : undefined;
+  const facts = Object.entries({ microBatches, bucketBytes, broadcast, compression });
+  return { most, bucketBytes, broadcast, compressed, facts: facts.map(([name, value]) => [name, String(value)]) };
 }
 
 const ofCall = ['an optimizer with a step under way', 'to await the pending step() first'] as const;
@@ -89,6 +117,8 @@ export interface Made<O> {
   readonly bucketBytes: number;
   /** The most micro-batches of a rank in a step. */
   readonly most: number;
+  /** Undefined where gradients travel as they are. */
+  readonly compressed: CompressedSums | undefined;
 }
 
 /**
@@ -102,6 +132,7 @@ export abstract class DistributedOptimizer<O extends AnyOptimizer<any, any, any>
   readonly #made: Made<O>;
   #structure!: Structure;
   #local!: LocalGradients;
+  #params!: readonly WholeParam[];
   /** Why no call is allowed now, and what to do. */
   #busy: readonly [given: string, expected: string] | undefined = undefined;
 
@@ -114,6 +145,12 @@ export abstract class DistributedOptimizer<O extends AnyOptimizer<any, any, any>
 
   /** Sums the dense gradients of these params over the ranks, in their memory. */
   protected abstract sumDense(params: readonly number[]): Promise<unknown>;
+
+  /** The elements of a param whose sum each rank computes, where gradients are compressed. */
+  protected abstract rangesOf(param: number, length: number): Ranges;
+
+  /** Whether every rank needs all sums, or those of its range only. */
+  protected abstract readonly needsAllSums: boolean;
 
   /** Takes the step with the gradients of all ranks, and their mean loss. */
   protected abstract apply(sums: Exchanged, gradScale: number): Promise<StepResult>;
@@ -143,6 +180,34 @@ export abstract class DistributedOptimizer<O extends AnyOptimizer<any, any, any>
     return this.#structure.assemble(grads as Float32Array[]) as Parameters<O['step']>[0];
   }
 
+  /** What rounding has lost on all ranks, as a part of a state. Every rank must call it. */
+  protected async residuals(): Promise<{ readonly residuals?: ResidualStates }> {
+    const { compressed } = this.#made;
+    return compressed === undefined ? {} : { residuals: await compressed.residuals.gather(this.#kept) };
+  }
+
+  /** Loads a state of all ranks, with the residuals in it, all or nothing: `load` loads the rest. @throws TypeError, RangeError */
+  protected loadWithResiduals(who: string, dict: unknown, load: () => void): void {
+    const loadResiduals = this.#made.compressed?.residuals.check(who, dict, this.#kept);
+    load();
+    loadResiduals?.();
+  }
+
+  /** Remembers the state and the residuals. Returns what puts them back. */
+  protected remember(): () => void {
+    const { optimizer, compressed } = this.#made;
+    const before = optimizer.stateDict();
+    const putBackResiduals = compressed?.residuals.remember();
+    return () => {
+      optimizer.loadStateDict(before);
+      putBackResiduals?.();
+    };
+  }
+
+  get #kept(): Kept[] {
+    return this.#params.map(({ key, length }, i) => ({ key: String(key), length, ranges: this.rangesOf(i, length) }));
+  }
+
   /** Runs what no other call may interrupt. */
   protected async exclusively<T>(action: () => Promise<T>): Promise<T> {
     this.checkNotPending();
@@ -160,15 +225,24 @@ export abstract class DistributedOptimizer<O extends AnyOptimizer<any, any, any>
 
   /** For `saveCheckpoint` and `loadCheckpoint` with `world`. @internal */
   get [rankPart](): RankPart {
-    const { optimizer } = this.#made;
+    const { who, optimizer, compressed } = this.#made;
+    const part = this.rankState();
     return {
-      ...this.rankState(),
+      ...part,
       className: optimizer.constructor.name,
       stepCount: this.stepCount,
-      remember: () => {
-        const before = optimizer.stateDict();
-        return () => optimizer.loadStateDict(before);
-      },
+      ...(compressed === undefined
+        ? {}
+        : {
+            stateDict: () => ({ ...(part.stateDict() as object), residuals: compressed.residuals.own() }),
+            loadStateDict: (whole, options) =>
+              this.loadWithResiduals(`${who}.loadStateDict`, whole, () => part.loadStateDict(whole, options)),
+            placeOf: (path, length) =>
+              path[0] === 'residuals' && path.length === 4
+                ? compressed.residuals.placeOf(path, this.#kept)
+                : part.placeOf(path, length),
+          }),
+      remember: () => this.remember(),
       hold: () => {
         this.checkNotPending();
         this.#busy = ofCheckpoint;
@@ -215,11 +289,15 @@ export abstract class DistributedOptimizer<O extends AnyOptimizer<any, any, any>
     return this.#made.optimizer.emaParams;
   }
 
-  /** Bytes of the optimizer's state on this rank: state arrays and moving averages of the params. */
+  /**
+   * Bytes of the optimizer's state on this rank: state arrays, moving averages of the params, and what compression has lost, as
+   * soon as a param has had a dense gradient.
+   */
   get stateBytes(): number {
+    const residuals = this.#made.compressed?.residuals.bytes ?? 0;
     const { params } = Optimizer.internals(this.#made.base).store;
     const blocks = params.flatMap(({ state, ema }) => [...state.values(), ...(ema === null ? [] : [ema])]);
-    return blocks.reduce((sum, { length }) => sum + length * Float32Array.BYTES_PER_ELEMENT, 0);
+    return blocks.reduce((sum, { length }) => sum + length * Float32Array.BYTES_PER_ELEMENT, residuals);
   }
 
   /**
@@ -292,11 +370,26 @@ export abstract class DistributedOptimizer<O extends AnyOptimizer<any, any, any>
     const { stepCount } = this;
     const maySkip = optionsOf(base)['skipNonFinite'] === true;
     const step = { gradScale, stepCount, options, maySkip };
-    const sums = await exchange(who, world, this.#local, step, (params) => this.sumDense(params));
-    if (sums.weight === 0) return { applied: false, finished: true };
-    const mean = { ...sums, loss: sums.loss / sums.weight };
-    const result = await this.apply(mean, gradScale / sums.weight);
-    return result.applied ? result : { ...result, nonFiniteRanks: sums.nonFiniteRanks };
+    try {
+      const sums = await exchange(who, world, this.#local, step, (...given) => this.#sum(...given));
+      if (sums.weight === 0) return { applied: false, finished: true };
+      const mean = { ...sums, loss: sums.loss / sums.weight };
+      const result = await this.apply(mean, gradScale / sums.weight);
+      return result.applied ? result : { ...result, nonFiniteRanks: sums.nonFiniteRanks };
+    } finally {
+      // A hook after the step may throw, but the step was applied then.
+      if (this.stepCount > stepCount) this.#made.compressed?.commit();
+      else this.#made.compressed?.drop();
+    }
+  }
+
+  /** Sums the dense gradients of these params. The step multiplies them by a factor. */
+  #sum(params: readonly number[], factor: number): Promise<unknown> {
+    const { compressed } = this.#made;
+    if (compressed === undefined) return this.sumDense(params);
+    const kept = this.#kept;
+    const all = params.map((param) => ({ ...kept[param]!, array: this.#local.buckets.of(param) }));
+    return compressed.sum(all, factor, this.needsAllSums);
   }
 
   /** The state of the optimizer, in the form of its class. Every rank must call it. */
@@ -334,6 +427,7 @@ export abstract class DistributedOptimizer<O extends AnyOptimizer<any, any, any>
     const params = groups.flatMap(({ tensors }) =>
       tensors.map((tensor) => ({ ...tensor, length: lengthOf(tensor.data) })),
     );
+    this.#params = params;
     this.#structure = new Structure(who, params);
     this.#local = new LocalGradients(who, this.#structure, params, bucketBytes);
   }

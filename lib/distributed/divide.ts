@@ -3,7 +3,8 @@ import type { Tensor } from '../core/params.js';
 import { type Divider, isElementwise, type Shard } from '../core/shard.js';
 import { partition } from './partition.js';
 
-type Ranges = Shard['ranges'];
+/** The elements `[begin, end)` of each rank. */
+export type Ranges = Shard['ranges'];
 
 /** The rank that updates the whole of a dealt param. */
 export const ownerOf = ({ ranges }: Shard): number =>

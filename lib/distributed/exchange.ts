@@ -30,7 +30,7 @@ export async function exchange(
   world: World,
   local: LocalGradients,
   step: { readonly gradScale: number; readonly stepCount: number; readonly options: Facts; readonly maySkip: boolean },
-  sumDense: (params: readonly number[]) => Promise<unknown>,
+  sumDense: (params: readonly number[], factor: number) => Promise<unknown>,
 ): Promise<Exchanged> {
   const { sum, buckets, paths } = local;
   sum.complete();
@@ -59,7 +59,7 @@ export async function exchange(
   for (const param of dense) if (own[param] === null) buckets.of(param).fill(-0);
   const [rows] = await Promise.all([
     sparse.length === 0 ? new Map<number, Sum>() : exchangeRows(world, headers, sparse, own),
-    sumDense(dense),
+    sumDense(dense, gradScale / weight),
   ]);
   for (const param of dense) rows.set(param, sum.params[param]!.arrayOf(0));
   return { weight, loss, grads: paths.map((_, param) => rows.get(param) ?? null), nonFiniteRanks };

@@ -65,6 +65,16 @@ export class OwnWorld implements World {
     return () => world.#closers.delete(close);
   }
 
+  /**
+   * Sends the r-th of `size` equal parts of x to rank r, and puts the part that comes from rank r in its place.
+   *
+   * @param x Its length is a multiple of the number of ranks, and the same on all.
+   * @internal
+   */
+  static async allToAll(world: OwnWorld, x: Uint8Array): Promise<void> {
+    await world.#run(world.#collective('allToAll', x, {}));
+  }
+
   get rank(): number {
     return this.#transport.rank;
   }

@@ -1,11 +1,6 @@
 import { floatsOf } from '../check/typed-array.js';
+import { type Owned, Stream } from './stream.js';
 import type { World } from './world.js';
-
-/** An array and the elements `[begin, end)` that belong to each rank. */
-export interface Owned {
-  readonly array: Float32Array;
-  readonly ranges: readonly (readonly [begin: number, end: number])[];
-}
 
 const line = 16;
 
@@ -31,9 +26,9 @@ export class Owners {
     const { rank } = this.#world;
     await this.#run(arrays, async (streams, begin, staging, each) => {
       for (const [r, stream] of streams.entries())
-        stream.copy(begin, floatsOf(staging, r * each, (r + 1) * each), false);
+        copy(stream, begin, floatsOf(staging, r * each, (r + 1) * each), false);
       const own = await this.#world.reduceScatter(staging);
-      streams[rank]!.copy(begin, own, true);
+      copy(streams[rank]!, begin, own, true);
     });
   }
 
@@ -41,10 +36,10 @@ export class Owners {
   async gather(arrays: readonly Owned[]): Promise<void> {
     const { rank } = this.#world;
     await this.#run(arrays, async (streams, begin, staging, each) => {
-      streams[rank]!.copy(begin, floatsOf(staging, rank * each, (rank + 1) * each), false);
+      copy(streams[rank]!, begin, floatsOf(staging, rank * each, (rank + 1) * each), false);
       await this.#world.allGather(staging);
       for (const [r, stream] of streams.entries())
-        if (r !== rank) stream.copy(begin, floatsOf(staging, r * each, (r + 1) * each), true);
+        if (r !== rank) copy(stream, begin, floatsOf(staging, r * each, (r + 1) * each), true);
     });
   }
 
@@ -66,45 +61,12 @@ export class Owners {
   }
 }
 
-/** What belongs to one rank, in one line. */
-class Stream {
-  readonly length: number;
-  readonly #pieces: readonly { readonly array: Float32Array; readonly at: number }[];
-
-  constructor(arrays: readonly Owned[], rank: number) {
-    let length = 0;
-    this.#pieces = arrays.flatMap(({ array, ranges }) => {
-      const [begin, end] = ranges[rank]!;
-      if (begin === end) return [];
-      const at = length;
-      length += end - begin;
-      return [{ array: floatsOf(array, begin, end), at }];
-    });
-    this.length = length;
-  }
-
-  /** Copies what stands from `begin` on into a buffer, or back from it. */
-  copy(begin: number, buffer: Float32Array, isBack: boolean): void {
-    const end = Math.min(this.length, begin + buffer.length);
-    for (let p = this.#pieceAt(begin); p < this.#pieces.length && this.#pieces[p]!.at < end; p++) {
-      const { array, at } = this.#pieces[p]!;
-      const [from, to] = [Math.max(begin, at), Math.min(end, at + array.length)];
-      const here = floatsOf(array, from - at, to - at);
-      const there = floatsOf(buffer, from - begin, to - begin);
-      if (isBack) here.set(there);
-      else there.set(here);
-    }
-  }
-
-  /** The piece that holds an element. */
-  #pieceAt(element: number): number {
-    let [low, high] = [0, this.#pieces.length];
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      const { array, at } = this.#pieces[middle]!;
-      if (at + array.length <= element) low = middle + 1;
-      else high = middle;
-    }
-    return low;
-  }
+/** Copies what stands in a stream from `begin` on into a buffer, or back from it. */
+function copy(stream: Stream, begin: number, buffer: Float32Array, isBack: boolean): void {
+  stream.visit(begin, buffer.length, ({ array }, from, to, at) => {
+    const here = floatsOf(array, from, to);
+    const there = floatsOf(buffer, at, at + to - from);
+    if (isBack) here.set(there);
+    else there.set(here);
+  });
 }

@@ -18,7 +18,7 @@ import {
   type DistributionOptions,
   type Made,
 } from './distributed-optimizer.js';
-import { dividerFor, ownerOf } from './divide.js';
+import { dividerFor, ownerOf, type Ranges } from './divide.js';
 import type { Exchanged } from './exchange.js';
 import { measure, type NormOptions } from './measure.js';
 import { Owners } from './owners.js';
@@ -91,7 +91,8 @@ export class ShardedOptimizer<O extends AnyOptimizer<any, any, any> = AnyOptimiz
    * @param params The params, or groups of them, as the class takes them.
    * @param options The options of the class.
    * @param world What `init` returned.
-   * @param distribution `microBatches`, `bucketBytes` (25e6), `broadcast` (true): {@link DistributionOptions}
+   * @param distribution `microBatches`, `bucketBytes` (25e6), `broadcast` (true), `compression` ('none'):
+   *   {@link DistributionOptions}
    * @throws TypeError for a wrong type or an unknown option; RangeError for a value out of range, and where ranks differ in
    *   class, options, names or lengths. Then nothing has changed.
    */
@@ -105,14 +106,14 @@ export class ShardedOptimizer<O extends AnyOptimizer<any, any, any> = AnyOptimiz
   ): Promise<ShardedOptimizer<O>> {
     if (!(Class?.prototype instanceof Optimizer))
       throw notAnOptimizer(who, Class, 'Class', 'a class of optimizers, such as AdamW');
-    const { most, bucketBytes, broadcast, facts } = checkDistribution(who, world, distribution);
+    const { broadcast, facts, ...parts } = checkDistribution(who, world, distribution);
     const given: unknown = options;
     const divided = { [divider]: dividerFor(world.rank, world.size) };
     const isRecord = given === undefined || (typeof given === 'object' && given !== null && !Array.isArray(given));
     const optimizer = new Class(...([params, isRecord ? { ...given, ...divided } : given] as unknown as A));
     const base = optimizer as unknown as Optimizer;
     await checkAlike(who, world, [...classFacts(optimizer), ...optionFacts(base), ...paramFacts(base), ...facts]);
-    const made = new ShardedOptimizer<O>({ who, optimizer, base, world, bucketBytes, most });
+    const made = new ShardedOptimizer<O>({ who, optimizer, base, world, ...parts });
     if (broadcast) await made.#shareParams();
     else await made.#compareParams();
     return made;
@@ -146,6 +147,12 @@ export class ShardedOptimizer<O extends AnyOptimizer<any, any, any> = AnyOptimiz
     return this.#owners.reduce(
       params.map((param) => ({ array: this.local.buckets.of(param), ranges: all[param]!.shard.ranges })),
     );
+  }
+
+  protected override readonly needsAllSums = false;
+
+  protected override rangesOf(param: number): Ranges {
+    return this.#params[param]!.shard.ranges;
   }
 
   protected override async apply({ grads, loss }: Exchanged, given: number): Promise<StepResult> {
@@ -285,7 +292,7 @@ export class ShardedOptimizer<O extends AnyOptimizer<any, any, any> = AnyOptimiz
       const states: (readonly [key: string | number, state: unknown])[] = [];
       for (const { key, shard } of this.#params)
         states.push([key, await this.#wholeOf(shard, dict.state[key] as Readonly<Record<string, unknown>>)]);
-      const whole = { ...dict, state: Object.fromEntries(states) };
+      const whole = { ...dict, state: Object.fromEntries(states), ...(await this.residuals()) };
       return world.rank === 0 ? (whole as ReturnType<O['stateDict']>) : undefined;
     });
   }
@@ -337,11 +344,14 @@ export class ShardedOptimizer<O extends AnyOptimizer<any, any, any> = AnyOptimiz
     await this.exclusively(async () => {
       const { world, optimizer } = this.made;
       const whole = await agreeOnDict(`${who}.loadStateDict`, world, dict);
-      const before = optimizer.stateDict();
+      const undo = this.remember();
       await together(
         world,
-        () => optimizer.loadStateDict(this.#partOfDict(whole), options),
-        () => optimizer.loadStateDict(before),
+        () =>
+          this.loadWithResiduals(`${who}.loadStateDict`, whole, () =>
+            optimizer.loadStateDict(this.#partOfDict(whole), options),
+          ),
+        undo,
       );
     });
   }

@@ -17,6 +17,7 @@ export const kinds = [
   'allGatherObject',
   'close',
   'leave', // the natural end of a script that has not called close()
+  'allToAll', // for the library's own use
 ] as const;
 export const types = ['Float32Array', 'Float64Array', 'Int32Array', 'Uint8Array'] as const;
 export const ops = ['sum', 'mean', 'max', 'min'] as const;

@@ -1,3 +1,4 @@
+import type { Bfloat16 } from './bfloat16.js';
 import type { Block } from './block.js';
 import type { Eigen } from './eigen.js';
 import type { KernelDeclaration } from './kernel.js';
@@ -138,6 +139,8 @@ export interface Engine {
   add(target: Float32Array, source: Float32Array): void;
   /** x ← factor·x, in float32. */
   scale(x: Float32Array, factor: number): void;
+  /** Conversions between float32 and bfloat16. */
+  readonly bfloat16: Bfloat16;
   /** Vector operations in float64, on float32 or float64 arrays. */
   readonly linalg: Linalg;
   /** Reads of rows of tables. */

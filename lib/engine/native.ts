@@ -54,6 +54,8 @@ interface AddonEngine extends Linalg, TableRows {
   lerp(target: Float32Array, source: Float32Array, rate: number): void;
   add(target: Float32Array, source: Float32Array): void;
   scale(x: Float32Array, factor: number): void;
+  compress(x: Float32Array, residual: Float32Array, factor: number, rounded: Uint16Array, rest: Float32Array): void;
+  expand(bits: Uint16Array, x: Float32Array): void;
 }
 
 interface Addon extends BlockFunctions {
@@ -108,6 +110,8 @@ const functionsOfEngine = Object.keys({
   lerp: true,
   add: true,
   scale: true,
+  compress: true,
+  expand: true,
   dot: true,
   axpby: true,
   multiply: true,
@@ -270,6 +274,7 @@ export function nativeEngine(addon: Addon, isa: Isa): Engine | undefined {
       orthonormalize: native.orthonormalize,
     },
     sumSquares: native.sumSquares,
+    bfloat16: { compress: native.compress, expand: native.expand },
     lerp: native.lerp,
     add: native.add,
     scale: native.scale,

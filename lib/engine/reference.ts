@@ -1,4 +1,5 @@
 import { bufferOf, byteOffsetOf, firstBadRow, floatsOf, isFloat32, lengthOf } from '../check/typed-array.js';
+import { referenceBfloat16 } from './bfloat16.js';
 import { ArrayBlock, type Block } from './block.js';
 import {
   Control,
@@ -303,6 +304,7 @@ export const referenceEngine: Engine = {
   isa: 'scalar',
   confirm: () => {},
   createPlan: (_count, constants) => new ReferencePlan(constants),
+  bfloat16: referenceBfloat16,
   linalg: referenceLinalg,
   tables: referenceTableRows,
   multiply,

@@ -33,6 +33,8 @@ export interface LookaheadState {
   readonly alpha: number;
   readonly inner: StateDict;
   readonly slow: { readonly [param: string]: Float32Array };
+  /** What a distributed optimizer with `compression` has lost by rounding. Other optimizers leave it out. */
+  readonly residuals?: unknown;
 }
 
 /**
@@ -197,7 +199,7 @@ export class Lookahead<O extends AnyOptimizer<any, any, any> = AnyOptimizer> imp
    */
   loadStateDict(dict: LookaheadState, options?: LoadOptions): void {
     const method = `${who}.loadStateDict`;
-    checkOptions(method, dict, ['version', 'optimizer', 'k', 'alpha', 'inner', 'slow']);
+    checkOptions(method, dict, ['version', 'optimizer', 'k', 'alpha', 'inner', 'slow', 'residuals']);
     const { version, optimizer, k, alpha, inner, slow } = dict as unknown as LookaheadState;
     if (version !== 1) throw rangeError(method, 'version', show(version), '1');
     if (optimizer !== who) throw typeError(method, 'optimizer', show(optimizer), `"${who}"`);

@@ -2,6 +2,7 @@
 // and memory. The addon has no global JavaScript state, so several worker threads may load it.
 #include <napi.h>
 
+#include <algorithm>
 #include <string>
 
 #include "../engine/dispatch.h"
@@ -57,6 +58,30 @@ napi_value scale(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
+// compress(x, residual, factor, rounded, rest): rounded = x + factor * residual as bfloat16; rest = what is lost
+napi_value compress(napi_env env, napi_callback_info info) {
+  Call call(env, info);
+  Floats x, residual, rest;
+  Halves rounded;
+  double factor;
+  if (!call.number(2, "factor", &factor) || !call.floats(0, "x", &x) || !call.floats(1, "residual", &residual) ||
+      !call.halves(3, "rounded", &rounded) || !call.floats(4, "rest", &rest))
+    return nullptr;
+  const size_t length = std::min({x.length, residual.length, rounded.length, rest.length});
+  call.set().compress(x.data, residual.data, static_cast<float>(factor), rounded.data, rest.data, length);
+  return nullptr;
+}
+
+// expand(bits, x): x = bits, which are bfloat16
+napi_value expand(napi_env env, napi_callback_info info) {
+  Call call(env, info);
+  Halves bits;
+  Floats x;
+  if (!call.halves(0, "bits", &bits) || !call.floats(1, "x", &x)) return nullptr;
+  call.set().expand(bits.data, x.data, std::min(bits.length, x.length));
+  return nullptr;
+}
+
 Napi::Array describe(Napi::Env env, const KernelSet& set) {
   Napi::Array kernels = Napi::Array::New(env, set.count);
   for (size_t i = 0; i < set.count; ++i) {
@@ -76,8 +101,9 @@ Napi::Array describe(Napi::Env env, const KernelSet& set) {
   return kernels;
 }
 
-// engine(isa) => { kernels, sumSquares, lerp, add, scale, and the functions of definePlan, defineLinalg,
-// defineMatmul, defineEigen and defineTableRows }; undefined if this build or this CPU lacks the instruction set
+// engine(isa) => { kernels, sumSquares, lerp, add, scale, compress, expand, and the functions of definePlan,
+// defineLinalg, defineMatmul, defineEigen and defineTableRows }; undefined if this build or this CPU lacks the
+// instruction set
 napi_value engine(napi_env env, napi_callback_info info) {
   Call call(env, info);
   std::string isa;
@@ -91,6 +117,8 @@ napi_value engine(napi_env env, napi_callback_info info) {
         {"lerp", guarded<lerp>},
         {"add", guarded<add>},
         {"scale", guarded<scale>},
+        {"compress", guarded<compress>},
+        {"expand", guarded<expand>},
     };
     Napi::Object result = Napi::Object::New(env);
     result.Set("kernels", describe(env, *sets[i]));

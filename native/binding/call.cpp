@@ -87,6 +87,17 @@ bool Call::floats(size_t i, const char* name, Floats* out) {
   return true;
 }
 
+bool Call::halves(size_t i, const char* name, Halves* out) {
+  napi_typedarray_type type = napi_int8_array;
+  void* data = nullptr;
+  if (!readTypedArray(env_, values_[i], &type, &data, &out->length) || type != napi_uint16_array) {
+    throwTypeError(env_, wrong(name, "a Uint16Array"));
+    return false;
+  }
+  out->data = static_cast<uint16_t*>(data);
+  return true;
+}
+
 bool Call::rows(size_t i, const char* name, const uint32_t** out, size_t* length) {
   napi_typedarray_type type = napi_int8_array;
   void* data = nullptr;

@@ -16,6 +16,12 @@ struct Floats {
   size_t length;
 };
 
+/// The memory of a Uint16Array. The pointer may be null if it is empty.
+struct Halves {
+  uint16_t* data;
+  size_t length;
+};
+
 // A second exception while one is pending would end the process, so these do nothing then.
 void throwTypeError(napi_env env, const std::string& message);
 void throwRangeError(napi_env env, const std::string& message);
@@ -44,6 +50,7 @@ class Call {
   bool integer(size_t i, const char* name, size_t max, size_t* out);
   bool text(size_t i, const char* name, std::string* out);
   bool floats(size_t i, const char* name, Floats* out);
+  bool halves(size_t i, const char* name, Halves* out);
   /// Row numbers: an Int32Array or a Uint32Array. A negative number becomes one that is out of range for every param.
   bool rows(size_t i, const char* name, const uint32_t** out, size_t* length);
   /// The elements of a list. Runs getters among them: call it before any memory is read.

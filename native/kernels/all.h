@@ -1,9 +1,11 @@
 // THE TABLE of kernels, compiled once per instruction set. A new optimizer adds one #include and its table rows.
 #include <float.h>
 #include <math.h>
+#include <string.h>
 
 #include "../kernel.h"
 #include "reduce.h"
+#include "bfloat16.h"
 #include "linalg.h"
 #include "loop.h"
 #include "prefetch.h"
@@ -152,5 +154,6 @@ extern const KernelSet kernelSet;
 const KernelSet kernelSet = {STRING(ISA), kKernels, sizeof kKernels / sizeof *kKernels,
                              &sumSquares, &lerp,    &add,
                              &scale,      kFloat64, {&gatherRows, &scaleRows, &dotRows, &meanRow, &sumRuns},
-                             kMatmul,     kEigen};
+                             kMatmul,     kEigen,   &compress,
+                             &expand};
 }  // namespace ISA

@@ -41,6 +41,24 @@ describe.each(nativeEngines.map((engine) => [engine.isa, engine] as const))('%s'
     expect(firstDifference(target, expected)).toBe(-1);
   });
 
+  test.each(lengths)('compress and expand of %i', (length) => {
+    for (const factor of [1, 0.3]) {
+      // Ties, NaN with a payload, and what rounds to infinity, too.
+      const x = floats(length, random(3), true);
+      const bits = new Uint32Array(x.buffer);
+      for (const [i, special] of [0x3f808000, 0x3f818000, 0x7f7fffff, 0xff7f8000, 0x7f7f7fff, 0x7f800001].entries())
+        for (let at = i + 5; at < length; at += 97) bits[at] = special;
+      const residual = floats(length, random(4));
+      const given = [engine, reference].map(({ bfloat16 }) => {
+        const [rounded, rest, back] = [new Uint16Array(length), new Float32Array(length), new Float32Array(length)];
+        bfloat16.compress(x, residual, factor, rounded, rest);
+        bfloat16.expand(rounded, back);
+        return [rounded, rest, back].map(({ buffer }) => Buffer.from(buffer).toString('hex'));
+      });
+      expect(given[0]).toEqual(given[1]);
+    }
+  });
+
   test('allocate is zeroed and aligned to 64 bytes', () => {
     for (const length of [0, 1, 1000, 1_000_000]) {
       const x = engine.allocate(length);

@@ -172,6 +172,10 @@ export class AddonProgram extends Program {
         return { args: [this.floats(n), this.floats(n)] };
       case 'scale':
         return { args: [this.floats(n), 0.5] };
+      case 'compress':
+        return { args: [this.floats(n), this.floats(n), 0.5, new Uint16Array(n), this.floats(n)] };
+      case 'expand':
+        return { args: [new Uint16Array(n).fill(0x3f80), this.floats(n)] };
       case 'dot':
       case 'maxAbsDifference':
         return { args: [this.#vector(n), this.#vector(n)] };

@@ -98,6 +98,8 @@ export class Collectives {
         return call.kind === 'allReduce' ? this.#allReduce(call, number) : this.#reduceScatter(call, number);
       case 'allGather':
         return isShort ? this.#allGatherShort(call, number) : this.#allGather(call, number);
+      case 'allToAll':
+        return isShort ? this.#allToAllShort(call, number) : this.#allToAll(call, number);
       case 'broadcast':
         return isShort ? this.#broadcastShort(call, number) : this.#broadcast(call, number);
       case 'broadcastObject':
@@ -140,6 +142,15 @@ export class Collectives {
       const [from, to] = parts[rank]!;
       this.#take(call, from, this.#payload(rank, type, 0, to - from));
     }
+    return none;
+  }
+
+  *#allToAllShort(call: Call, number: number): Steps {
+    const { type, length } = call;
+    const each = length / this.#size;
+    yield* this.#agree(call, number, 0, length);
+    for (const rank of this.#others)
+      this.#take(call, rank * each, this.#payload(rank, type, this.#rank * each, (this.#rank + 1) * each));
     return none;
   }
 
@@ -206,6 +217,26 @@ export class Collectives {
     return none;
   }
 
+  /** The parts are equally long. Those that come lie where those that went lay. */
+  *#allToAll(call: Call, number: number): Steps {
+    const { type, length } = call;
+    const each = length / this.#size;
+    const room = this.#roomOfRank(type);
+    for (let done = 0; done < each; done += room) {
+      const count = Math.min(each - done, room);
+      const pieces = Array.from({ length: this.#size }, (_, rank): [number, number] => [
+        rank * room,
+        rank * room + count,
+      ]);
+      for (const rank of this.#others) this.#put(call, rank * each + done, rank * room, count);
+      yield* this.#agree(call, number);
+      yield* this.#deal(type, pieces);
+      for (const rank of this.#others)
+        this.#take(call, rank * each + done, numbersAt(type, this.#memory, this.#inbox(type, rank, count), count));
+    }
+    return none;
+  }
+
   /** The root deals a bucket out, then all give their part to all: it sends no more than twice the bucket. */
   *#broadcast(call: Call, number: number): Steps {
     const { type, length, root = 0 } = call;
@@ -258,20 +289,30 @@ export class Collectives {
     parts: readonly [number, number][],
     op: NonNullable<Call['op']>,
   ): Generator<number, Numbers, void> {
+    yield* this.#deal(type, parts);
     const [from, to] = parts[this.#rank]!;
-    const stride = lines((to - from) * bytesOf(type));
-    const inbox = (rank: number): number => this.#at.inbox + rank * stride;
-    yield* this.#exchange([
-      ...this.#others.map((rank) => this.#message(false, rank, type, inbox(rank), [0, to - from])),
-      ...this.#others.map((rank) => this.#message(true, rank, type, this.#at.bucket, parts[rank]!)),
-    ]);
     const own = this.#bucket(type, from, to);
     if (to === from) return own;
     const all = Array.from({ length: this.#size }, (_, rank) =>
-      rank === this.#rank ? own : numbersAt(type, this.#memory, inbox(rank), to - from),
+      rank === this.#rank ? own : numbersAt(type, this.#memory, this.#inbox(type, rank, to - from), to - from),
     );
     reduceInOrder(all, op);
     return all[0]!;
+  }
+
+  /** Gives each rank its part of the bucket. What comes lies in the inbox. */
+  *#deal(type: Type, parts: readonly [number, number][]): Generator<number, void, void> {
+    const [from, to] = parts[this.#rank]!;
+    const count = to - from;
+    yield* this.#exchange([
+      ...this.#others.map((rank) => this.#message(false, rank, type, this.#inbox(type, rank, count), [0, count])),
+      ...this.#others.map((rank) => this.#message(true, rank, type, this.#at.bucket, parts[rank]!)),
+    ]);
+  }
+
+  /** Where what a rank sends lies, if each sends so many elements. */
+  #inbox(type: Type, rank: number, count: number): number {
+    return this.#at.inbox + rank * lines(count * bytesOf(type));
   }
 
   /** Sends this rank's part of the bucket to others, and gets theirs. */

@@ -42,6 +42,8 @@ export class Collectives {
         return this.#reduceScatter(call, number);
       case 'allGather':
         return this.#allGather(call, number);
+      case 'allToAll':
+        return this.#allToAll(call, number);
       case 'broadcast':
         return this.#broadcast(call, number);
       case 'broadcastObject':
@@ -103,6 +105,20 @@ export class Collectives {
       yield* this.#agree(call, number);
       for (const [rank, [begin]] of parts.entries())
         if (rank !== this.#rank) this.#take(call, begin + done, rank, 0, count(rank, done));
+    }
+    return none;
+  }
+
+  /** The parts are equally long. Those that a rank takes lie where those that it has put lay. */
+  *#allToAll(call: Call, number: number): Steps {
+    const each = call.length / this.#size;
+    const room = Math.floor(boxBytes / bytesOf(call.type) / this.#size);
+    for (let done = 0; done === 0 || done < each; done += room) {
+      const count = Math.min(each - done, room);
+      for (let rank = 0; rank < this.#size; rank++) this.#put(call, rank * each + done, rank * room, count);
+      yield* this.#agree(call, number);
+      for (let rank = 0; rank < this.#size; rank++)
+        if (rank !== this.#rank) this.#take(call, rank * each + done, rank, this.#rank * room, count);
     }
     return none;
   }

@@ -216,7 +216,7 @@ describe('wrong arguments are refused, and nothing changes', () => {
       [[adam, one, { broadcast: 1 }], 'TypeError: DataParallel: broadcast: 1, expected true or false'],
       [
         [adam, one, { bucket_bytes: 100 }],
-        'TypeError: DataParallel: bucket_bytes: unknown option, expected bucketBytes (it has microBatches, bucketBytes, broadcast)',
+        'TypeError: DataParallel: bucket_bytes: unknown option, expected bucketBytes (it has microBatches, bucketBytes, broadcast, compression)',
       ],
     ] as const)
       expect(await fails(() => DataParallel.create(...args))).toBe(message);

@@ -152,11 +152,13 @@ describe.each([2, 3, 5, 8, 13])('%i ranks', (size) => {
           const [begin, end] = parts(length, size)[rank]!;
           return i >= begin && i < end ? v : 0;
         }),
+        dealtToAll: Uint8Array.from({ length: size * length }, (_, i) => value(rank, i)),
         bytes: new Uint8Array(rank === 1 ? length : 3 * rank).fill(rank + 1),
       }));
       const results = run(size, sizes, (rank) => {
-        const { sum, part, dealt, gathered, bytes } = own[rank]!;
+        const { sum, part, dealt, dealtToAll, gathered, bytes } = own[rank]!;
         return [
+          { kind: 'allToAll', x: dealtToAll },
           { kind: 'allReduce', x: sum, op: 'sum' },
           { kind: 'reduceScatter', x: part, op: 'sum' },
           { kind: 'broadcast', x: dealt, root },
@@ -166,13 +168,18 @@ describe.each([2, 3, 5, 8, 13])('%i ranks', (size) => {
         ];
       });
       const sums = tree(size, length);
-      for (const [rank, { sum, part, dealt, gathered }] of own.entries()) {
+      for (const [rank, { sum, part, dealt, dealtToAll, gathered }] of own.entries()) {
         const [begin, end] = parts(length, size)[rank]!;
         expect(bitsOf(sum)).toBe(bitsOf(sums));
         expect(bitsOf(part.slice(begin, end))).toBe(bitsOf(sums.slice(begin, end)));
+        // Part r comes from rank r, which had it as the part of this rank.
+        const fromAll = Uint8Array.from({ length: size * length }, (_, i) =>
+          value(Math.floor(i / length), rank * length + (i % length)),
+        );
+        expect(Buffer.compare(dealtToAll, fromAll)).toBe(0);
         expect(bitsOf(dealt)).toBe(bitsOf(floats(root, length)));
         expect(bitsOf(gathered)).toBe(bitsOf(floats(99, length)));
-        expect(results[rank]![4]).toEqual(own.map(({ bytes }) => bytes));
+        expect(results[rank]![5]).toEqual(own.map(({ bytes }) => bytes));
       }
     }
   });

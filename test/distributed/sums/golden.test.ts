@@ -1,6 +1,8 @@
 // Reductions over worker threads against sums that are written anew here, in the order of the contract.
 import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
+import { OwnWorld } from '../../../lib/distributed/own-world.js';
+import { onRanks } from '../../support/distributed/worlds.js';
 import { job, joined } from '../../support/job.js';
 import { all, sample } from '../../support/sample.js';
 
@@ -155,4 +157,18 @@ test('max and min let NaN through from any rank, and integer sums wrap', async (
   const { said } = await job(3, code);
   const want = ['NaN', '2', '0', 'NaN', '0', '-2', 2 ** 31 - 3, 600 % 256];
   expect(said).toEqual([[want], [want], [want]]);
+});
+
+test('all to all: each part goes to its rank, also where it takes several turns', async () => {
+  const mark = (from: number, to: number): number => 16 * from + to + 1;
+  for (const each of [16, 1_600_000])
+    await onRanks(3, async (world) => {
+      const x = new Uint8Array(3 * each);
+      for (let to = 0; to < 3; to++) x.fill(mark(world.rank, to), to * each, (to + 1) * each);
+      await OwnWorld.allToAll(world as OwnWorld, x);
+      for (let from = 0; from < 3; from++) {
+        const expected = new Uint8Array(each).fill(mark(from, world.rank));
+        expect(Buffer.compare(x.subarray(from * each, (from + 1) * each), expected)).toBe(0);
+      }
+    });
 });

@@ -66,7 +66,8 @@ export const allKinds = `${joined}
 /** DataParallel with several classes: the digest of the params of each. */
 const entry = (...path: string[]): string => pathToFileURL(join(root, 'dist', ...path)).href;
 
-export const dataParallel = `
+export const dataParallel = (compression: 'none' | 'bf16' = 'none'): string => `
+const compression = '${compression}';
 import { Adagrad, Adam, LAMB, SGD } from '${entry('index.mjs')}';
 import { DataParallel, shardBatches } from '${entry('distributed', 'index.mjs')}';
 
@@ -84,7 +85,8 @@ const digests = {};
 for (const [name, make] of Object.entries(classes)) {
   state = 5;
   const params = { table: { data: fill(new Float32Array(400)), shape: [100, 4] }, w: fill(new Float32Array(20000)) };
-  const optimizer = await DataParallel.create(make(params), world, { microBatches: 8, bucketBytes: 65536 });
+  const more = compression === 'none' ? { microBatches: 8 } : { compression };
+  const optimizer = await DataParallel.create(make(params), world, { bucketBytes: 65536, ...more });
   for (let epoch = 0; epoch < 2; epoch++)
     for (const parts of shardBatches(60, world, { batch: 32, microBatches: 8, seed: 1, epoch })) {
       for (const rows of parts) {

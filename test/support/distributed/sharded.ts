@@ -1,6 +1,7 @@
 // Trains with DataParallel and with ShardedOptimizer: both must have the same bits.
 import { DataParallel } from '../../../lib/distributed/data-parallel.js';
 import { hashOf } from '../../../lib/distributed/differences.js';
+import type { DistributionOptions } from '../../../lib/distributed/distributed-optimizer.js';
 import { ShardedOptimizer } from '../../../lib/distributed/sharded-optimizer.js';
 import type { World } from '../../../lib/distributed/world.js';
 import { classes, type OptimizerClass } from '../../../lib/optimizers/index.js';
@@ -147,17 +148,24 @@ export async function create(
   params: Params,
   { Class, options, groups }: Case,
   isSharded: boolean,
+  distribution: DistributionOptions = {},
 ): Promise<Any> {
   const given = groups?.(params) ?? params;
-  if (isSharded) return ShardedOptimizer.create(Class, given as never, options, world, { bucketBytes: 50_000 });
-  return DataParallel.create(new Class(given as never, options), world, { bucketBytes: 50_000 });
+  const all = { bucketBytes: 50_000, ...distribution };
+  if (isSharded) return ShardedOptimizer.create(Class, given as never, options, world, all);
+  return DataParallel.create(new Class(given as never, options), world, all);
 }
 
 /** What a rank has after some steps. */
-export async function run(world: World, given: Case, isSharded: boolean): Promise<Outcome> {
+export async function run(
+  world: World,
+  given: Case,
+  isSharded: boolean,
+  distribution: DistributionOptions = {},
+): Promise<Outcome> {
   const params = newParams();
   if (world.rank > 0) params.alone[0] = 9; // overwritten by that of rank 0
-  const optimizer = await create(world, params, given, isSharded);
+  const optimizer = await create(world, params, given, isSharded, distribution);
   const results = await train(world, optimizer, params, given);
   const dict = await optimizer.stateDict();
   return {
