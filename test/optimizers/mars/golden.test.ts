@@ -61,7 +61,6 @@ const defaults = { lr: 3e-3, beta1: 0.95, beta2: 0.99, eps: 1e-8, gamma: 0.025, 
 const decaying = (step: number): number => 0.1 / Math.sqrt(step);
 const mistakes = {
   'no correction': mars({ difference: 'none' }),
-  'a correction from the second step on': mars({ difference: 'from the second step' }),
   'a correction without β₁/(1−β₁)': mars({ difference: 'without β₁/(1−β₁)' }),
   'a correction of the other sign': mars({ difference: 'the other sign' }),
   'not normalized': mars({ norm: 'none' }),
@@ -94,6 +93,8 @@ describe('MARS', () => {
     wrong: {
       ...mistakes,
       'always normalized': mars({ norm: 'always' }),
+      // Where ‖x‖ > 1, the first correction cancels.
+      'a correction from the second step on': mars({ difference: 'from the second step' }),
       'no bias correction': mars({ moments: 'no bias correction' }),
       'no decay': mars({ decay: 'none' }),
       'L2 decay': mars({ decay: 'L2' }),
