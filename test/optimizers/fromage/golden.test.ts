@@ -1,4 +1,4 @@
-import { describe } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { Fromage } from '../../../lib/index.js';
 import { type OneStep, oneStep, type StepOf } from '../../support/golden/one-step.js';
 
@@ -79,4 +79,19 @@ describe('Fromage', () => {
       'pBound alone': fromage({ bound: 'pBound alone' }),
     },
   });
+});
+
+test('the first norm is a number of the state, and a resumed run keeps to its bound', () => {
+  const w = Float32Array.of(3, 4);
+  const optimizer = new Fromage({ w }, { lr: 0.5, pBound: 1 });
+  optimizer.step({ w: Float32Array.of(1, 0) });
+  expect(optimizer.stateDict().state['w']).toEqual({ step: 1, initialNorm: 5 });
+  const again = w.slice();
+  const resumed = new Fromage({ w: again }, { lr: 0.5, pBound: 1 });
+  resumed.loadStateDict(optimizer.stateDict());
+  // Away from 0, so that the norm would grow by a tenth.
+  for (const [o, params] of [[optimizer, w] as const, [resumed, again] as const])
+    for (let step = 0; step < 20; step++) o.step({ w: params.map((x) => -x) });
+  expect(again).toEqual(w);
+  expect(Math.hypot(...w)).toBeCloseTo(5, 5);
 });
