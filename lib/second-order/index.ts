@@ -11,6 +11,7 @@ export {
   checkGradient,
   type GradientReport,
 } from './minimize/check-gradient.js';
+export type { MinimizeTolerances } from './minimize/descent.js';
 export type { StepsMethodOptions } from './minimize/first-order.js';
 export type { HessianFreeMethodOptions, HessianFreeProgress } from './minimize/hessian-free.js';
 export type { LBFGSMethodOptions } from './minimize/lbfgs.js';
