@@ -1,3 +1,4 @@
+export type { ClosureStepLimits } from './closure-limits.js';
 export { HessianFree, type HessianFreeResult } from './hessian-free/hessian-free.js';
 export type { HessianFreeFunctions, HessianFreeOptions } from './hessian-free/options.js';
 export { type GaussNewtonParts, gaussNewtonProduct } from './hessian-free/product.js';
