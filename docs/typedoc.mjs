@@ -77,6 +77,8 @@ export default {
     'dadaptAdamw',
     'dog',
     'dowg',
+    'fromage',
+    'mars',
     'radam',
     'rmsprop',
     'rprop',

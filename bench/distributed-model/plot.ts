@@ -1,4 +1,5 @@
-import { config, type Spec, schema } from '../report/charts.js';
+import type { Spec } from '../report/charts.js';
+import { look } from '../report/look.js';
 import { dataParallel, downpour, efficiency, type Network, type Work, zero1 } from './model.js';
 
 export interface NamedNetwork extends Network {
@@ -66,8 +67,14 @@ export function modelSpec(networks: readonly NamedNetwork[]): Spec {
   const domain = methods.map(({ name }) => name);
   const ink = { labelColor: 'var(--ink)', titleColor: 'var(--ink)', labelFontSize: 13, titleFontSize: 13 };
   const header = { ...ink, title: null, labelFontWeight: 'bold', labelLimit: 0 };
+  const title = 'The α-β model: the share of a step in which a rank computes';
+  const subtitle = [
+    'A prediction, not a measurement of a cluster. Columns: parameters, and',
+    'the assumed time of a forward and backward pass. Downpour with one server',
+    'exchanges in every step, with p/8 servers in every tenth.',
+  ];
   return {
-    $schema: schema,
+    ...look(title, subtitle),
     background: 'var(--paper)',
     padding: 10,
     data: { values },
@@ -112,32 +119,6 @@ export function modelSpec(networks: readonly NamedNetwork[]): Spec {
           scale: { domain, range: methods.map(({ dash }) => dash) },
         },
       },
-    },
-    title: {
-      text: 'The α-β model: the share of a step in which a rank computes',
-      subtitle: [
-        'A prediction, not a measurement of a cluster. Columns: parameters, and',
-        'the assumed time of a forward and backward pass. Downpour with one server',
-        'exchanges in every step, with p/8 servers in every tenth.',
-      ],
-      anchor: 'start',
-      color: 'var(--ink)',
-      fontSize: 17,
-      subtitleFontSize: 13,
-      subtitleColor: 'var(--soft)',
-      offset: 12,
-    },
-    config: {
-      ...config,
-      axis: {
-        ...config.axis,
-        ...ink,
-        gridColor: 'var(--grid)',
-        domainColor: 'var(--axis)',
-        tickColor: 'var(--axis)',
-        labelColor: 'var(--soft)',
-      },
-      legend: ink,
     },
   };
 }

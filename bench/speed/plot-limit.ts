@@ -1,6 +1,6 @@
 import type { Spec } from '../report/charts.js';
+import { look } from '../report/look.js';
 import { size } from './format.js';
-import { look } from './plot.js';
 import type { Results } from './results.js';
 
 /** The time of every class relative to the limit at each size, one thread. */
@@ -39,6 +39,7 @@ export function limitSpec({ classes }: Results): Spec | undefined {
   };
   return {
     ...look('schuss against the memory’s limit', ['The dashed line is the limit. Left is better. One thread.']),
+    width: 235,
     height: { step: 24 },
     layer: [
       {

@@ -1,5 +1,5 @@
 import { decades, logTicks, type Spec } from '../report/charts.js';
-import { look } from './plot.js';
+import { look } from '../report/look.js';
 
 /** A line of a plot, with its name at its end. */
 export interface Line {
@@ -93,6 +93,7 @@ export function linesSpec({ title, subtitle, y: yTitle, lines, rule }: LinePlot)
   });
   return {
     ...look(title, subtitle),
+    width: 235,
     height,
     layer: [
       {

@@ -74,6 +74,8 @@ const named: { readonly [M in Named]?: readonly [Hue, keyof typeof dashes] } = {
   dadaptadamw: ['blue', 'dashDashDot'],
   dog: ['green', 'dashDashDot'],
   dowg: ['amber', 'dashDashDot'],
+  fromage: ['black', 'dashDashDot'],
+  mars: ['vermilion', 'dashDashDot'],
   sfo: ['purple', 'solid'],
   lbfgs: ['pink', 'solid'],
 };

@@ -84,14 +84,14 @@ const named: readonly Family[] = [
     id: 'adam-momentum',
     title: 'Adam with another momentum',
     about: 'They mix the gradients of several steps in other ways, or divide before they average.',
-    methods: ['adopt', 'adan', 'simplifiedademamix', 'optimisticadam', 'sophia'],
+    methods: ['adopt', 'adan', 'simplifiedademamix', 'optimisticadam', 'sophia', 'mars'],
   },
   {
     id: 'scale-free',
     title: 'Scale-free steps: layers, signs and matrices',
     about:
-      'The size of the gradient does not matter. LARS and LAMB scale the step of each layer, Lion, Rprop, SignSGD and Signum use signs, and Muon makes the update of a matrix orthogonal.',
-    methods: ['lars', 'lamb', 'lion', 'rprop', 'signsgd', 'signum', 'muon'],
+      'The size of the gradient does not matter. LARS, LAMB and Fromage scale the step of each layer, Lion, Rprop, SignSGD and Signum use signs, and Muon makes the update of a matrix orthogonal.',
+    methods: ['lars', 'lamb', 'lion', 'rprop', 'signsgd', 'signum', 'muon', 'fromage'],
   },
   {
     id: 'preconditioned',

@@ -1,6 +1,7 @@
 import { rangeError, show, typeError } from '../check/errors.js';
 import { checkInteger, checkNumber, checkOneOf, checkOptions } from '../check/options.js';
 import { checkFloat32, checkLength } from '../check/typed-array.js';
+import { warnOnce } from '../check/warn-once.js';
 import { engine } from '../engine/backend.js';
 import { copyFloats } from '../engine/memory.js';
 import type { Group } from './param-group.js';
@@ -120,8 +121,6 @@ export function checkMode(who: string, live: string | undefined, saved: unknown)
   return checkOneOf<'train' | 'eval'>(who, 'mode', saved, ['train', 'eval']);
 }
 
-const warned = new Set<string>();
-
 /**
  * Warns once of options that the live optimizer had and the saved run had not. A new program that asks for clipping would
  * lose it in silence.
@@ -129,10 +128,8 @@ const warned = new Set<string>();
 export function warnOfOptionsOff(who: string, before: Settings, after: Settings): void {
   const isOff = (value: unknown): boolean => value === undefined || value === false;
   const off = Object.keys(before.set).filter((name) => !isOff(before.set[name]) && isOff(after.set[name]));
-  const message = `${who}: switches off ${off.join(', ')}, which the saved run did not have`;
-  if (off.length === 0 || warned.has(message)) return;
-  warned.add(message);
-  process.emitWarning(message, { type: 'SchussWarning', code: 'SCHUSS_OPTION_OFF' });
+  if (off.length === 0) return;
+  warnOnce('SCHUSS_OPTION_OFF', `${who}: switches off ${off.join(', ')}, which the saved run did not have`);
 }
 
 /** A group as plain data. */

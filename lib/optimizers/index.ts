@@ -18,11 +18,13 @@ import { COCOB, cocob } from './cocob.js';
 import { DAdaptAdamW, dadaptAdamw } from './dadapt-adamw.js';
 import { DoG, dog } from './dog.js';
 import { DoWG, dowg } from './dowg.js';
+import { Fromage, fromage } from './fromage.js';
 import { FTRL, ftrl } from './ftrl.js';
 import { LAMB, lamb } from './lamb.js';
 import { LARS, lars } from './lars.js';
 import { Lion, lion } from './lion.js';
 import { MADGRAD, madgrad } from './madgrad.js';
+import { MARS, mars } from './mars.js';
 import { Momo, MomoAdam, momo, momoAdam } from './momo.js';
 import { Muon, muon } from './muon.js';
 import { NAdam, nadam } from './nadam.js';
@@ -90,6 +92,8 @@ const table = [
   [DAdaptAdamW, dadaptAdamw],
   [DoG, dog],
   [DoWG, dowg],
+  [Fromage, fromage],
+  [MARS, mars],
   [Muon, muon],
   [PolyakSGD, polyakSgd],
   [Momo, momo],
@@ -186,12 +190,14 @@ export { COCOB, type COCOBOptions } from './cocob.js';
 export { DAdaptAdamW, type DAdaptAdamWOptions } from './dadapt-adamw.js';
 export { DoG, type DoGOptions } from './dog.js';
 export { DoWG, type DoWGOptions } from './dowg.js';
+export { Fromage, type FromageOptions } from './fromage.js';
 export { FTRL, type FTRLOptions } from './ftrl.js';
 export { LAMB, type LAMBOptions } from './lamb.js';
 export { LARS, type LARSOptions } from './lars.js';
 export { Lion, type LionOptions } from './lion.js';
 export { Lookahead, type LookaheadOptions, type LookaheadState } from './lookahead.js';
 export { MADGRAD, type MADGRADOptions } from './madgrad.js';
+export { MARS, type MARSOptions } from './mars.js';
 export { Momo, MomoAdam, type MomoAdamOptions, type MomoOptions } from './momo.js';
 export { Muon, type MuonOptions } from './muon.js';
 export { NAdam, type NAdamOptions } from './nadam.js';

@@ -100,7 +100,7 @@ export const prodigy = {
             counts,
             rate * counts,
             1 - rate * f(weightDecay * counts),
-            d * eps,
+            rate * counts === 0 ? 1 : d * eps, // where nothing moves, expAvgSq and eps may both be 0
           ];
         },
       },

@@ -1,3 +1,4 @@
+export type { ClosureStepLimits } from './closure-limits.js';
 export { HessianFree, type HessianFreeResult } from './hessian-free/hessian-free.js';
 export type { HessianFreeFunctions, HessianFreeOptions } from './hessian-free/options.js';
 export { type GaussNewtonParts, gaussNewtonProduct } from './hessian-free/product.js';
@@ -11,6 +12,7 @@ export {
   checkGradient,
   type GradientReport,
 } from './minimize/check-gradient.js';
+export type { MinimizeTolerances } from './minimize/descent.js';
 export type { StepsMethodOptions } from './minimize/first-order.js';
 export type { HessianFreeMethodOptions, HessianFreeProgress } from './minimize/hessian-free.js';
 export type { LBFGSMethodOptions } from './minimize/lbfgs.js';

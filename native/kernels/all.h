@@ -29,10 +29,12 @@
 #include "dadapt_adamw.h"
 #include "dog.h"
 #include "dowg.h"
+#include "fromage.h"
 #include "ftrl.h"
 #include "lamb.h"
 #include "lars.h"
 #include "lion.h"
+#include "mars.h"
 #include "muon.h"
 #include "nadam.h"
 #include "novograd.h"
@@ -97,6 +99,9 @@ static constexpr Kernel kKernels[] = {
     entryWithNumbers<NovoGrad>("novograd"),
     entryWithNumbers<Prodigy>("prodigy"),
     entryWithNumbers<DAdaptAdamW>("dadapt-adamw"),
+    entryWithNumbers<Fromage>("fromage"),
+    entryWithNorms<MarsAdamW>("mars-adamw"),
+    entryWithNorms<MarsLion>("mars-lion"),
     entryWithNumbers<Dog>("dog"),
     entryWithNumbers<Dowg>("dowg"),
     entry<RAdam>("radam"),

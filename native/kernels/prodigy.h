@@ -32,9 +32,11 @@ struct Prodigy {
     sum(1, abs(s), V(counts));
   }
   void resolve(const Numbers& numbers) {
+    const double rateOfParam = numbers.rate * static_cast<double>(counts);
     decayFactor = static_cast<float>(1 - numbers.rate * static_cast<double>(weightDecay * counts));
-    rate = static_cast<float>(numbers.rate * static_cast<double>(counts));
-    scaledEps = static_cast<float>(numbers.d * static_cast<double>(eps));
+    rate = static_cast<float>(rateOfParam);
+    // Where nothing moves, expAvgSq and eps may both be 0.
+    scaledEps = rateOfParam == 0 ? 1 : static_cast<float>(numbers.d * static_cast<double>(eps));
   }
   template <class V>
   void update(V& param, V, V& expAvg, V& expAvgSq, V&, V&) const {

@@ -57,7 +57,9 @@ describe('weights do not drift', () => {
   const more = (c: Case) => ({ ...decay(c, 0), ...(c.declaration.name === 'ASGD' ? { lambd: 0 } : {}) });
   const weights = () => Float32Array.of(3, 1 / 3, 0.7, 123.456, -1e-30, 1e30, 0, 5);
 
-  test.each(titled(cases))('%s: with gradients of 0 they keep their bits', (_, c) => {
+  // Fromage divides them by √(1 + lr²) in each step, whatever the gradient.
+  const still = cases.filter(({ declaration: { name } }) => name !== 'Fromage');
+  test.each(titled(still))('%s: with gradients of 0 they keep their bits', (_, c) => {
     onEach(() => {
       const w = weights();
       const optimizer = c.make(w, { lr: 0.1, ...more(c) });

@@ -147,6 +147,12 @@ const variants: Readonly<Record<string, readonly Options[]>> = {
   ],
   DoG: [{ repsRel: 0.1 }, { lr: halving, initEta: 0.1, eps: 0 }, { layerWise: true, weightDecay: 0.1 }],
   DoWG: [{}, { lr: halving, initEstimSqDist: 10, eps: 0.1, weightDecay: 0.1 }],
+  Fromage: [{ lr: halving }, { lr: 0.5, pBound: 0.9 }],
+  MARS: [
+    { lr: halving, weightDecay: 0.1 },
+    { betas: [0.5, 0], gamma: 1, eps: 0.1 },
+    { lr: halving, marsType: 'lion' },
+  ],
   SGDOptimizer: [{ lr: halving }],
   MomentumOptimizer: [
     { lr: halving, momentum: 0.9 },

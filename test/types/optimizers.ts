@@ -16,11 +16,13 @@ import {
   COCOB,
   cosine,
   createOptimizer,
+  Fromage,
   FTRL,
   type Grads,
   Lion,
   Lookahead,
   MADGRAD,
+  MARS,
   Momo,
   MomoAdam,
   Muon,
@@ -140,6 +142,12 @@ createOptimizer('sophia', { w }).step({ w }, { hessian: { w } });
 sophia.step({ w }, { hessian: {} });
 // @ts-expect-error only Sophia has it
 new Adam(w).step(w, { hessian: w });
+new Fromage(w, { lr: schedule, pBound: schedule });
+// @ts-expect-error it has no decay
+new Fromage(w, { weightDecay: 0.1 });
+new MARS(w, { betas: [0.95, schedule], gamma: schedule, marsType: 'lion', weightDecay: schedule });
+// @ts-expect-error 'adamw' or 'lion'
+new MARS(w, { marsType: 'shampoo' });
 const polyak = new PolyakSGD(
   { w },
   { lr: schedule, maxLr: schedule, fMin: schedule, variant: 'sps+', weightDecay: 0.1 },

@@ -2,11 +2,11 @@ import { rangeError, show, typeError } from '../../check/errors.js';
 import { checkInteger, checkNumber, checkOneOf } from '../../check/options.js';
 import type { Scalar } from '../../core/declaration.js';
 import type { AnyParams, FilledGrads } from '../../core/params-of.js';
-import { checkLimit } from '../evaluation.js';
+import { type ClosureStepLimits, checkLimits, limitNames } from '../closure-limits.js';
 import type { LineSearchName } from './solver.js';
 
 /** Options of {@link LBFGS}. */
-export interface LBFGSOptions<P = AnyParams> {
+export interface LBFGSOptions<P = AnyParams> extends ClosureStepLimits {
   /** The arrays that the closure fills, in the structure of the params. Required. */
   readonly grads: FilledGrads<P>;
   /**
@@ -21,60 +21,25 @@ export interface LBFGSOptions<P = AnyParams> {
    * 'strong-wolfe'.
    */
   readonly lineSearch?: LineSearchName | undefined;
-  /** Largest number of iterations of one `step`. An integer in [1, inf), default 20. */
-  readonly maxIterations?: number | undefined;
-  /**
-   * Largest number of calls of the closure in one `step`. An integer in [1, inf], default max(21, ⌊1.25 ·
-   * maxIterations⌋). 21 is enough for one line search.
-   */
-  readonly maxEvaluations?: number | undefined;
-  /** A `step` ends when max |gᵢ| is at most this. [0, inf), default 1e-7. */
-  readonly gradTol?: number | undefined;
-  /** A `step` ends after an iteration that changes the loss by less than this. [0, inf), default 1e-9. */
-  readonly funTol?: number | undefined;
-  /**
-   * A `step` ends after an iteration that changes no element of the params by more than this. [0, inf), default 1e-9.
-   */
-  readonly stepTol?: number | undefined;
 }
 
 /** The options that a state dict holds: all but `grads`. */
-export const optionNames = [
-  'lr',
-  'historySize',
-  'lineSearch',
-  'maxIterations',
-  'maxEvaluations',
-  'gradTol',
-  'funTol',
-  'stepTol',
-] as const;
+export const optionNames = ['lr', 'historySize', 'lineSearch', ...limitNames] as const;
 
 /** The options with their defaults filled in. */
 export type ResolvedOptions = { readonly [K in (typeof optionNames)[number]]-?: NonNullable<LBFGSOptions[K]> };
 
 /** Checks the options and fills in their defaults. @throws TypeError, RangeError */
 export function resolveOptions(who: string, options: Partial<ResolvedOptions>): ResolvedOptions {
-  const {
-    lr = 1,
-    historySize = 10,
-    lineSearch = 'strong-wolfe',
-    maxIterations = 20,
-    gradTol = 1e-7,
-    funTol = 1e-9,
-    stepTol = 1e-9,
-  } = options;
-  checkInteger(who, 'maxIterations', maxIterations, '[1, inf)');
-  const { maxEvaluations = Math.max(21, Math.floor(1.25 * maxIterations)) } = options;
+  const { lr = 1, historySize = 10, lineSearch = 'strong-wolfe' } = options;
   return {
     lr: typeof lr === 'function' ? lr : checkNumber(who, 'lr', lr, '(0, inf)'),
     historySize: checkInteger(who, 'historySize', historySize, '[1, inf)'),
     lineSearch: checkOneOf(who, 'lineSearch', lineSearch, ['strong-wolfe', 'none']),
-    maxIterations,
-    maxEvaluations: checkLimit(who, 'maxEvaluations', maxEvaluations),
-    gradTol: checkNumber(who, 'gradTol', gradTol, '[0, inf)'),
-    funTol: checkNumber(who, 'funTol', funTol, '[0, inf)'),
-    stepTol: checkNumber(who, 'stepTol', stepTol, '[0, inf)'),
+    ...checkLimits(who, options, {
+      maxIterations: 20,
+      maxEvaluations: (maxIterations) => Math.max(21, Math.floor(1.25 * maxIterations)),
+    }),
   };
 }
 

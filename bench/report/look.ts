@@ -1,10 +1,9 @@
-import { config, type Spec, schema } from '../report/charts.js';
+import { config, type Spec, schema } from './charts.js';
 
-/** What all plots of the benchmark share. Colours are those of the page; text is large enough for a telephone. */
+/** What the plots with a title share. Colours are those of the page; text is large enough for a telephone. */
 export function look(title: string, subtitle: readonly string[]): Spec {
   return {
     $schema: schema,
-    width: 235,
     background: 'transparent',
     padding: 8,
     title: {
