@@ -73,6 +73,7 @@ export default {
     'muon',
     'nadam',
     'novograd',
+    'adamMini',
     'prodigy',
     'dadaptAdamw',
     'dog',

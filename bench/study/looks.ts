@@ -56,6 +56,7 @@ const named: { readonly [M in Named]?: readonly [Hue, keyof typeof dashes] } = {
   adamaxw: ['green', 'dashed'],
   stableadamw: ['vermilion', 'dashDot'],
   novograd: ['black', 'long'],
+  adammini: ['blue', 'dashed'],
   adopt: ['purple', 'dashDots'],
   adan: ['amber', 'dotted'],
   simplifiedademamix: ['cyan', 'dashDot'],

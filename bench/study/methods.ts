@@ -78,7 +78,7 @@ const named: readonly Family[] = [
     id: 'adam-moments',
     title: 'Adam with another second moment',
     about: 'They measure the size of the gradients in other ways, or bound the step by it.',
-    methods: ['adabelief', 'yogi', 'adamaxw', 'stableadamw', 'novograd'],
+    methods: ['adabelief', 'yogi', 'adamaxw', 'stableadamw', 'novograd', 'adammini'],
   },
   {
     id: 'adam-momentum',

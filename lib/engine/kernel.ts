@@ -12,9 +12,10 @@ export interface KernelDeclaration {
   readonly reference: (constants: readonly number[], state: readonly Float32Array[]) => Update;
   /**
    * State arrays with one number a matrix row or column, or with as many as `matrix.ownLength` says. All others have one
-   * number an element, and stand before those with `'own'`.
+   * number an element, and stand before those with `'own'`. `'block'` is a row as an option defines it: the kernel sees
+   * the param as a matrix whose rows are the blocks.
    */
-  readonly layout?: Readonly<Record<string, 'row' | 'column' | 'own'>>;
+  readonly layout?: Readonly<Record<string, 'row' | 'column' | 'block' | 'own'>>;
   /**
    * Only for kernels with state numbers per matrix row, which stand behind the other state: updates them before
    * `reference` sees the row. Each array holds the one number of the row.

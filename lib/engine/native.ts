@@ -134,6 +134,11 @@ function checkFunctions(holder: object, names: readonly string[]): void {
     throw new Error(`schuss: the addon lacks "${lacking}": it is of another version, build it again`);
 }
 
+/** A layout as the addon spells it: to a kernel, blocks are rows. */
+function layoutOf(layout = 'element'): string {
+  return layout === 'block' ? 'row' : layout;
+}
+
 function differs(spelled: string, declared: readonly string[]): boolean {
   return spelled !== declared.join(', ');
 }
@@ -223,7 +228,7 @@ export function nativeEngine(addon: Addon, isa: Isa): Engine | undefined {
         spelled === undefined ||
         differs(spelled.state, state) ||
         differs(spelled.constants, constants) ||
-        state.some((name, s) => spelled.layout?.[s] !== (layout?.[name] ?? 'element')) ||
+        state.some((name, s) => spelled.layout?.[s] !== layoutOf(layout?.[name])) ||
         spelled.perRow !== (updateRow !== undefined) ||
         spelled.norms !== (norms !== undefined) ||
         differs(spelled.numbers, numbers?.names ?? [])

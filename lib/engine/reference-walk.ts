@@ -188,7 +188,7 @@ export function rowOf({ kernel, param, state, ema, columns, side }: Tensor, row:
     state: state.map((array, s) => {
       const layout = kernel.layout?.[kernel.state[s]!];
       if (layout === undefined) return part(array);
-      return layout === 'row' ? floatsOf(array, row, row + 1) : array;
+      return layout === 'row' || layout === 'block' ? floatsOf(array, row, row + 1) : array;
     }),
     ema: ema === null ? null : part(ema),
     columns,

@@ -9,6 +9,7 @@ import { Adafactor, adafactor } from './adafactor.js';
 import { Adagrad, adagrad } from './adagrad.js';
 import { AdagradDA, adagradDa } from './adagrad-da.js';
 import { Adam, AdamW, adam, adamw } from './adam.js';
+import { AdamMini, adamMini } from './adam-mini.js';
 import { Adamax, AdamaxW, adamax, adamaxw } from './adamax.js';
 import { Adan, adan } from './adan.js';
 import { AdEMAMix, ademamix } from './ademamix.js';
@@ -86,6 +87,7 @@ const table = [
   [SOAP, soap],
   [StableAdamW, stableAdamw],
   [NovoGrad, novograd],
+  [AdamMini, adamMini],
   [Prodigy, prodigy],
   [DAdaptAdamW, dadaptAdamw],
   [DoG, dog],
@@ -177,6 +179,7 @@ export { Adafactor, type AdafactorOptions } from './adafactor.js';
 export { Adagrad, type AdagradOptions } from './adagrad.js';
 export { AdagradDA, type AdagradDAOptions } from './adagrad-da.js';
 export { Adam, type AdamOptions, AdamW, type AdamWOptions } from './adam.js';
+export { AdamMini, type AdamMiniOptions } from './adam-mini.js';
 export { Adamax, type AdamaxOptions, AdamaxW, type AdamaxWOptions } from './adamax.js';
 export { Adan, type AdanOptions } from './adan.js';
 export { AdEMAMix, type AdEMAMixOptions } from './ademamix.js';
