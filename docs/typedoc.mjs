@@ -74,6 +74,7 @@ export default {
     'nadam',
     'novograd',
     'adamMini',
+    'sm3',
     'prodigy',
     'dadaptAdamw',
     'dog',

@@ -57,6 +57,7 @@ const named: { readonly [M in Named]?: readonly [Hue, keyof typeof dashes] } = {
   stableadamw: ['vermilion', 'dashDot'],
   novograd: ['black', 'long'],
   adammini: ['blue', 'dashed'],
+  sm3: ['green', 'dashDashDot'],
   adopt: ['purple', 'dashDots'],
   adan: ['amber', 'dotted'],
   simplifiedademamix: ['cyan', 'dashDot'],

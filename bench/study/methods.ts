@@ -66,7 +66,7 @@ const named: readonly Family[] = [
     id: 'adagrad',
     title: 'Adagrad and its relatives',
     about: 'Each parameter has its own learning rate, derived from the size of its past gradients.',
-    methods: ['adagrad', 'rmsprop', 'adadelta', 'adafactor', 'ftrl', 'proximaladagrad', 'adagradda', 'madgrad'],
+    methods: ['adagrad', 'rmsprop', 'adadelta', 'adafactor', 'ftrl', 'proximaladagrad', 'adagradda', 'madgrad', 'sm3'],
   },
   {
     id: 'adam',

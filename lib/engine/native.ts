@@ -222,14 +222,17 @@ export function nativeEngine(addon: Addon, isa: Isa): Engine | undefined {
   return {
     name: 'native',
     isa,
-    confirm(name: string, { state, constants, layout, updateRow, norms, numbers }: KernelDeclaration): void {
+    confirm(
+      name: string,
+      { state, constants, layout, updateRow, accumulated, norms, numbers }: KernelDeclaration,
+    ): void {
       const spelled = kernels.get(name);
       if (
         spelled === undefined ||
         differs(spelled.state, state) ||
         differs(spelled.constants, constants) ||
         state.some((name, s) => spelled.layout?.[s] !== layoutOf(layout?.[name])) ||
-        spelled.perRow !== (updateRow !== undefined) ||
+        spelled.perRow !== ((updateRow ?? accumulated) !== undefined) ||
         spelled.norms !== (norms !== undefined) ||
         differs(spelled.numbers, numbers?.names ?? [])
       ) {

@@ -41,6 +41,7 @@ import { SGD, sgd } from './sgd.js';
 import { Shampoo, shampoo } from './shampoo.js';
 import { SignSGD, Signum, signSgd, signum } from './sign-sgd.js';
 import { SimplifiedAdEMAMix, simplifiedAdemamix } from './simplified-ademamix.js';
+import { SM3, sm3 } from './sm3.js';
 import { SOAP, soap } from './soap.js';
 import { Sophia, sophia } from './sophia.js';
 import { StableAdamW, stableAdamw } from './stable-adamw.js';
@@ -88,6 +89,7 @@ const table = [
   [StableAdamW, stableAdamw],
   [NovoGrad, novograd],
   [AdamMini, adamMini],
+  [SM3, sm3],
   [Prodigy, prodigy],
   [DAdaptAdamW, dadaptAdamw],
   [DoG, dog],
@@ -218,6 +220,7 @@ export { SGD, type SGDOptions } from './sgd.js';
 export { Shampoo, type ShampooOptions } from './shampoo.js';
 export { SignSGD, type SignSGDOptions, Signum, type SignumOptions } from './sign-sgd.js';
 export { SimplifiedAdEMAMix, type SimplifiedAdEMAMixOptions } from './simplified-ademamix.js';
+export { SM3, type SM3Options } from './sm3.js';
 export { SOAP, type SOAPOptions } from './soap.js';
 export { Sophia, type SophiaOptions, type SophiaStepOptions } from './sophia.js';
 export { StableAdamW, type StableAdamWOptions } from './stable-adamw.js';
