@@ -66,7 +66,7 @@ const named: readonly Family[] = [
     id: 'adagrad',
     title: 'Adagrad and its relatives',
     about: 'Each parameter has its own learning rate, derived from the size of its past gradients.',
-    methods: ['adagrad', 'rmsprop', 'adadelta', 'adafactor', 'ftrl', 'proximaladagrad', 'adagradda', 'madgrad', 'sm3'],
+    methods: ['adagrad', 'rmsprop', 'adadelta', 'adafactor', 'ftrl', 'proximaladagrad', 'adagradda', 'madgrad'],
   },
   {
     id: 'adam',
@@ -78,7 +78,7 @@ const named: readonly Family[] = [
     id: 'adam-moments',
     title: 'Adam with another second moment',
     about: 'They measure the size of the gradients in other ways, or bound the step by it.',
-    methods: ['adabelief', 'yogi', 'adamaxw', 'stableadamw', 'novograd', 'adammini'],
+    methods: ['adabelief', 'yogi', 'adamaxw', 'stableadamw', 'novograd'],
   },
   {
     id: 'adam-momentum',
@@ -99,6 +99,12 @@ const named: readonly Family[] = [
     about:
       'They keep averages of g·gᵀ and gᵀ·g for each matrix. Shampoo multiplies the gradient by their roots, SOAP is Adam in the basis of their eigenvectors.',
     methods: ['shampoo', 'soap'],
+  },
+  {
+    id: 'less-state',
+    title: 'One number for many weights',
+    about: 'AdamMini keeps one second moment a row or block, SM3 one accumulator a row and one a column.',
+    methods: ['adammini', 'sm3'],
   },
   {
     id: 'rate-free',
