@@ -4,8 +4,13 @@ import type { Block } from '../engine/block.js';
 import type { KernelDeclaration } from '../engine/kernel.js';
 import type { Declaration, PlainOptions } from './declaration.js';
 import { columnsOf, type Dimensions, type Tensor } from './params.js';
+import type { Shard } from './shard.js';
 
 type Layouts = KernelDeclaration['layout'];
+
+interface Part extends Dimensions {
+  readonly shard: Shard | undefined;
+}
 
 /** Whether a kernel has state of other lengths than the param. */
 function hasOwnState(layout: Layouts): boolean {
@@ -18,7 +23,7 @@ export function needsShape(layout: Layouts): boolean {
 }
 
 /** Whether a kernel keeps numbers per block. */
-export function hasBlocks(layout: Layouts): boolean {
+function hasBlocks(layout: Layouts): boolean {
   return layout !== undefined && Object.values(layout).includes('block');
 }
 
@@ -29,12 +34,26 @@ export function checkBlocks(
   tensors: readonly Tensor[],
 ): void {
   if (blockLength === undefined) return;
-  for (const { path, data, shape } of tensors) {
-    const length = lengthOf(data);
-    const block = blockLength(options, { shape, columns: shape === undefined ? 0 : columnsOf(shape), length });
+  for (const tensor of tensors) {
+    const length = lengthOf(tensor.data);
+    const block = blockLength(options, sized(tensor, length));
     if (length % block !== 0)
-      throw rangeError(name, 'block', String(block), `a divisor of ${length}, the length of ${path}`);
+      throw rangeError(name, 'block', String(block), `a divisor of ${length}, the length of ${tensor.path}`);
   }
+}
+
+function sized({ shape }: Tensor, length: number): Dimensions {
+  return { shape, columns: shape === undefined ? 0 : columnsOf(shape), length };
+}
+
+/** The dimensions of the whole param of which an optimizer has a part. */
+function wholeOf({ shard, shape, columns, length }: Part): Dimensions {
+  return shard === undefined ? { shape, columns, length } : sized(shard.whole, shard.length);
+}
+
+/** Whether the blocks of a param are its rows. */
+export function hasRowsAsBlocks({ layout }: KernelDeclaration, param: Part & { readonly side: number }): boolean {
+  return hasBlocks(layout) && param.side === wholeOf(param).columns;
 }
 
 /** `ParamState.side`: the most rows or columns that a kernel decomposes, as far as the param has so many; or its block. */
@@ -42,10 +61,10 @@ export function sideOf(
   { kernels, side, blockLength }: Declaration,
   kernel: string,
   options: PlainOptions,
-  param: Dimensions,
+  param: Part,
 ): number {
   const { layout } = kernels[kernel]!;
-  if (hasBlocks(layout)) return blockLength!(options, param);
+  if (hasBlocks(layout)) return blockLength!(options, wholeOf(param));
   if (!hasOwnState(layout)) return 0;
   const { rows, columns } = dimensionsOf(param);
   return Math.max(1, Math.min(side!(options), Math.max(rows, columns)));

@@ -6,7 +6,7 @@ import { allocateStepConstants, type Engine, Pass, type Plan, type StepConstants
 import type { KernelDeclaration } from '../engine/kernel.js';
 import { type Declaration, type Formula, optimizerHyperParameters } from './declaration.js';
 import { disjoint, type Extent, extentOf } from './extents.js';
-import { checkBlocks, hasBlocks, inLayout, needsShape, planned, sideOf, stateLength } from './layouts.js';
+import { checkBlocks, hasRowsAsBlocks, inLayout, needsShape, planned, sideOf, stateLength } from './layouts.js';
 import { Group } from './param-group.js';
 import { hasArray, ParamState } from './param-state.js';
 import type { FoundGroup, Tensor } from './params.js';
@@ -245,9 +245,10 @@ export class ParamStore {
   }
 
   /** Why a param takes no sparse gradients: its class takes none, or an option selects a kernel that measures first. */
-  denseOnlyBecause({ kernel, side, columns }: ParamState): string | undefined {
-    const { norms, numbers, layout } = this.#declaration.kernels[kernel]!;
-    if (hasBlocks(layout) && side === columns) return undefined;
+  denseOnlyBecause(param: ParamState): string | undefined {
+    const { kernel } = param;
+    const { norms, numbers } = this.#declaration.kernels[kernel]!;
+    if (hasRowsAsBlocks(this.#declaration.kernels[kernel]!, param)) return undefined;
     if (this.#declaration.denseOnly !== undefined) return this.#declaration.denseOnly;
     return norms === undefined && numbers === undefined ? undefined : `${kernel} needs the whole gradient`;
   }
