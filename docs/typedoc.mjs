@@ -73,6 +73,8 @@ export default {
     'muon',
     'nadam',
     'novograd',
+    'adamMini',
+    'sm3',
     'prodigy',
     'dadaptAdamw',
     'dog',

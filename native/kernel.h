@@ -147,6 +147,14 @@ struct Kernel {
   /// Computes constants from the mean of the state of all matrix rows.
   void (*resolveMean)(float* constants, double mean);
 
+  // Kernels whose state per matrix row and column are maxima only; null for all other kernels. `run` updates that of
+  // its row.
+
+  /// Before any row is updated: writes the new state of at most kColumnGroup columns to `out`. The span is their part
+  /// of the first matrix row.
+  void (*maximizeColumns)(const Pass& pass, const float* constants, const Span& span, size_t rows, size_t columns,
+                          float* out);
+
   // Kernels with numbers only; null for all other kernels. Numbers are in float64, and all tensors of a scope share
   // them.
 

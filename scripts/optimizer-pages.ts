@@ -95,13 +95,22 @@ function meaningOf(name: string, option: string): string {
 }
 
 function optionRow(name: string, option: string, h: HyperParameter): string {
-  const range = h.choices?.map((choice) => `\`'${choice}'\``).join(' or ') ?? h.range?.replaceAll('inf', '∞') ?? '';
-  return `| \`${option}\` | ${shown(h)} | ${range} | ${meaningOf(name, option)} |`;
+  const choices = h.choices?.map((choice) => `\`'${choice}'\``) ?? [];
+  const range = h.range?.replaceAll('inf', '∞') ?? '';
+  const allowed = choices.length === 0 ? range : [...choices, ...(range === '' ? [] : [`in ${range}`])].join(' or ');
+  return `| \`${option}\` | ${shown(h)} | ${allowed} | ${meaningOf(name, option)} |`;
+}
+
+/** Whether a class takes sparse gradients. */
+function sparseOf({ denseOnly, blockLength }: Declaration): string {
+  const yes = 'Rows that the gradient does not name keep their weights and state.';
+  if (denseOnly === undefined) return `yes. ${yes}`;
+  return blockLength === undefined ? `no; ${denseOnly}.` : `where rows are blocks. ${yes} Elsewhere ${denseOnly}.`;
 }
 
 /** The page of a class. */
 export function optimizerPage(declaration: Declaration): string {
-  const { name, formula, hyperParameters, reference, denseOnly } = declaration;
+  const { name, formula, hyperParameters, reference } = declaration;
   const { text, example, when, pitfalls } = docstringOf(name);
   const [summary = '', ...rest] = text.split(/^```$/m).map((part) => part.trim());
   // Between the docstring's formula and its options is what one should know about them.
@@ -132,7 +141,7 @@ export function optimizerPage(declaration: Declaration): string {
     ['Pitfalls', pitfalls],
     [
       'State',
-      `Bytes of state per weight: ${stateBytes(declaration)}. ${state}\n\nSparse gradients: ${denseOnly === undefined ? 'yes. Rows that the gradient does not name keep their weights and state.' : `no; ${denseOnly}.`}`,
+      `Bytes of state per weight: ${stateBytes(declaration)}. ${state}\n\nSparse gradients: ${sparseOf(declaration)}`,
     ],
     ['Example', example],
     ['Path', `![Path of ${name} on Rosenbrock's function](${name.toLowerCase()}.svg)\n\n${caption(name, path)}`],

@@ -23,8 +23,9 @@ function paper(reference: string): string {
 /** The table, one row per class. */
 export function optimizerTable(): string {
   const rows = classes.map(([, declaration]) => {
-    const { name, reference, denseOnly } = declaration;
-    return `| [\`${name}\`](docs/optimizers/${pageOf(name)}) | ${stateBytes(declaration)} | ${denseOnly === undefined ? 'yes' : 'no'} | ${decayOf(declaration)} | ${paper(reference)} |`;
+    const { name, reference, denseOnly, blockLength } = declaration;
+    const sparse = denseOnly === undefined ? 'yes' : blockLength === undefined ? 'no' : 'where rows are blocks';
+    return `| [\`${name}\`](docs/optimizers/${pageOf(name)}) | ${stateBytes(declaration)} | ${sparse} | ${decayOf(declaration)} | ${paper(reference)} |`;
   });
   return ['| class | state, bytes per weight | sparse | weight decay | paper |', '|---|--:|---|---|---|', ...rows].join(
     '\n',

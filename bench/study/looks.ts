@@ -56,6 +56,8 @@ const named: { readonly [M in Named]?: readonly [Hue, keyof typeof dashes] } = {
   adamaxw: ['green', 'dashed'],
   stableadamw: ['vermilion', 'dashDot'],
   novograd: ['black', 'long'],
+  adammini: ['vermilion', 'dashDashDot'],
+  sm3: ['black', 'dashDashDot'],
   adopt: ['purple', 'dashDots'],
   adan: ['amber', 'dotted'],
   simplifiedademamix: ['cyan', 'dashDot'],

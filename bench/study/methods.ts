@@ -101,6 +101,12 @@ const named: readonly Family[] = [
     methods: ['shampoo', 'soap'],
   },
   {
+    id: 'less-state',
+    title: 'One number for many weights',
+    about: 'AdamMini keeps one second moment a row or block, SM3 one accumulator a row and one a column.',
+    methods: ['adammini', 'sm3'],
+  },
+  {
     id: 'rate-free',
     title: 'No learning rate to choose',
     about: 'They find the size of a step themselves. Their lr is a factor on it, 1 by default.',

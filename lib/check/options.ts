@@ -69,9 +69,19 @@ export function checkBoolean(who: string, argument: string, value: unknown): boo
   return value;
 }
 
-/** Returns `value` if it is one of `allowed`. @throws TypeError for another type, RangeError for another string */
-export function checkOneOf<T extends string>(who: string, argument: string, value: unknown, allowed: readonly T[]): T {
-  const expected = allowed.map((a) => JSON.stringify(a)).join(' or ');
+/**
+ * Returns `value` if it is one of `allowed`.
+ * @param other What is allowed instead of a string, for the error.
+ * @throws TypeError for another type, RangeError for another string
+ */
+export function checkOneOf<T extends string>(
+  who: string,
+  argument: string,
+  value: unknown,
+  allowed: readonly T[],
+  other?: string,
+): T {
+  const expected = [...allowed.map((a) => JSON.stringify(a)), ...(other === undefined ? [] : [other])].join(' or ');
   if (typeof value !== 'string') throw typeError(who, argument, show(value), expected);
   if (!allowed.includes(value as T)) throw rangeError(who, argument, show(value), expected);
   return value as T;

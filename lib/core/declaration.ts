@@ -1,6 +1,6 @@
 import type { Range } from '../check/options.js';
 import type { KernelDeclaration } from '../engine/kernel.js';
-import type { Shape } from './params.js';
+import type { Dimensions, Shape } from './params.js';
 import type { Schedule } from './schedule.js';
 
 /** A number, or a {@link Schedule} that gives the number for each step. */
@@ -12,7 +12,7 @@ export interface HyperParameter {
   readonly default?: number | boolean | string | readonly number[];
   /** Range of a number, or of each number in a list. */
   readonly range?: Range;
-  /** Allowed strings. */
+  /** Allowed strings. With a `range`, numbers in it are allowed, too. */
   readonly choices?: readonly string[];
   readonly required?: true;
   /** Whether numbers must be integers. */
@@ -43,7 +43,9 @@ export interface Declaration {
   readonly kernels: Readonly<Record<string, KernelDeclaration>>;
   /** For kernels with state of other lengths than the param: the most rows or columns of a matrix that they decompose. */
   readonly side?: (options: PlainOptions) => number;
-  /** Reason why the class takes no sparse gradients. If absent, it takes them. */
+  /** For kernels with state per block: the elements of a block of a param, at least 1. */
+  readonly blockLength?: (options: PlainOptions, param: Dimensions) => number;
+  /** Reason why the class takes no sparse gradients. If absent, it takes them. Params whose blocks are their rows do, too. */
   readonly denseOnly?: string;
   /**
    * Numbers that each param keeps beside its step count, with their initial values. They start anew when the options
@@ -88,7 +90,7 @@ export interface Formula {
 }
 
 type ValueOf<H> = H extends { readonly choices: readonly (infer C)[] }
-  ? C
+  ? C | (H extends { readonly range: Range } ? number : never)
   : H extends { readonly default: boolean }
     ? boolean
     : H extends { readonly default: infer L extends readonly number[] }
@@ -98,7 +100,7 @@ type ValueOf<H> = H extends { readonly choices: readonly (infer C)[] }
         : Scalar;
 
 type ResolvedValueOf<H> = H extends { readonly choices: readonly (infer C)[] }
-  ? C
+  ? C | (H extends { readonly range: Range } ? number : never)
   : H extends { readonly default: boolean }
     ? boolean
     : H extends { readonly default: infer L extends readonly number[] }

@@ -16,8 +16,8 @@ export class Gradients {
   readonly #store: ParamStore;
   readonly #denseOnly: string | undefined;
 
-  /** @param denseOnly The reason why the class takes no sparse gradients, if it takes none. */
-  constructor(store: ParamStore, denseOnly: string | undefined) {
+  /** @param denseOnly The reason why no param takes sparse gradients here, if there is one beside those of the store. */
+  constructor(store: ParamStore, denseOnly?: string) {
     this.#store = store;
     this.#denseOnly = denseOnly;
   }

@@ -28,7 +28,7 @@ export class ParamState implements Tensor {
   kernel: string;
   /** Of what this is a part, in an optimizer that updates parts of the params. */
   readonly shard: Shard | undefined;
-  /** The most rows or columns of a matrix that its kernel decomposes; 0 if it decomposes none. */
+  /** The most rows or columns of a matrix that its kernel decomposes, or the elements of a block; 0 without both. */
   side: number;
   /** The gradient that is registered in the plan. The same arrays are not checked a second time. */
   grad: ReadGrad = null;

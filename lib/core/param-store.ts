@@ -6,7 +6,7 @@ import { allocateStepConstants, type Engine, Pass, type Plan, type StepConstants
 import type { KernelDeclaration } from '../engine/kernel.js';
 import { type Declaration, type Formula, optimizerHyperParameters } from './declaration.js';
 import { disjoint, type Extent, extentOf } from './extents.js';
-import { dimensionsOf, hasOwnState, needsShape, rowMeans, spread, stateLength } from './layouts.js';
+import { checkBlocks, hasRowsAsBlocks, inLayout, needsShape, planned, sideOf, stateLength } from './layouts.js';
 import { Group } from './param-group.js';
 import { hasArray, ParamState } from './param-state.js';
 import type { FoundGroup, Tensor } from './params.js';
@@ -239,18 +239,17 @@ export class ParamStore {
     return this.#declaration.kernels[kernel]!;
   }
 
-  /** The most rows or columns of a matrix that a kernel decomposes with these settings, as far as the param has so many. */
+  /** `ParamState.side` with these settings: the rows or columns that a kernel decomposes are no more than the param has. */
   sideOf(settings: Settings, param: ParamState, kernel = param.kernel): number {
-    const { layout } = this.#declaration.kernels[kernel]!;
-    if (!hasOwnState(layout)) return 0;
-    const { rows, columns } = dimensionsOf(param);
-    return Math.max(1, Math.min(this.#declaration.side!(settings.resolved), Math.max(rows, columns)));
+    return sideOf(this.#declaration, kernel, settings.resolved, param);
   }
 
   /** Why a param takes no sparse gradients: its class takes none, or an option selects a kernel that measures first. */
-  denseOnlyBecause({ kernel }: ParamState): string | undefined {
-    if (this.#declaration.denseOnly !== undefined) return this.#declaration.denseOnly;
+  denseOnlyBecause(param: ParamState): string | undefined {
+    const { kernel } = param;
     const { norms, numbers } = this.#declaration.kernels[kernel]!;
+    if (hasRowsAsBlocks(this.#declaration.kernels[kernel]!, param)) return undefined;
+    if (this.#declaration.denseOnly !== undefined) return this.#declaration.denseOnly;
     return norms === undefined && numbers === undefined ? undefined : `${kernel} needs the whole gradient`;
   }
 
@@ -414,8 +413,9 @@ export class ParamStore {
     if (conflict !== undefined) throw rangeError(this.name, ...conflict);
   }
 
-  /** Refuses a param without a shape if its kernel keeps one number a matrix row or column. */
+  /** Refuses a param without a shape if its kernel keeps one number a matrix row or column, and one that blocks do not divide. */
   #checkShapes(settings: Settings, tensors: readonly Tensor[]): void {
+    checkBlocks(this.#declaration, settings.resolved, tensors);
     const flat = tensors.find(
       (tensor) =>
         tensor.shape === undefined && needsShape(this.#declaration.kernels[this.kernelOf(settings, tensor)]!.layout),
@@ -461,13 +461,12 @@ export class ParamStore {
     return new Map(
       names.map((name, place) => {
         const length = stateLength(this.#declaration.kernels[kernel]!, name, param, side);
-        const isOwn = layout?.[name] === 'own';
-        const old = isOwn && side !== param.side ? undefined : param.state.get(name);
+        const old = layout?.[name] === 'own' && side !== param.side ? undefined : param.state.get(name);
         if (old?.length === length) return [name, old];
         const block = this.engine.createBlock(length, param.data, place);
         const start = this.#formula.initial(name, settings.resolved, param.step);
         if (old !== undefined && param.length > 0)
-          block.write(old.length < length ? spread(old, param.columns) : rowMeans(old, param.columns));
+          block.write(inLayout(old, param.length / old.length, param.length / length));
         else if (start !== 0) block.fill(start);
         return [name, block];
       }),
@@ -491,7 +490,7 @@ export class ParamStore {
     const declaration = this.#declaration.kernels[param.kernel]!;
     const state = declaration.state.map((name) => param.state.get(name) as Block);
     param.grad = null; // setTensor forgets the gradient
-    const columns = declaration.matrix === undefined ? param.columns : dimensionsOf(param).columns;
-    plan.setTensor(index, param.kernel, declaration, param.data, state, param.ema, columns, param.side);
+    const [columns, side] = planned(declaration, param, param.side);
+    plan.setTensor(index, param.kernel, declaration, param.data, state, param.ema, columns, side);
   }
 }

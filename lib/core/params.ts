@@ -40,6 +40,14 @@ export type Arrays = Float32Array | readonly Arrays[] | { readonly [name: string
 /** The shape of a param, if it was given with one. */
 export type Shape = readonly number[] | undefined;
 
+/** The dimensions of a param. */
+export interface Dimensions {
+  readonly shape: Shape;
+  /** Elements of a row; 0 without a shape. */
+  readonly columns: number;
+  readonly length: number;
+}
+
 /** Where a param stands in its tree: indices of lists and keys of records, from the root. */
 export type Place = readonly (string | number)[];
 

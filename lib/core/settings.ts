@@ -19,7 +19,8 @@ function checkSetting(who: string, name: string, parameter: HyperParameter, valu
     if (parameter.default === undefined) return undefined;
     return parameter.default;
   }
-  if (parameter.choices !== undefined) return checkOneOf(who, name, value, parameter.choices);
+  if (parameter.choices !== undefined && (parameter.range === undefined || typeof value !== 'number'))
+    return checkOneOf(who, name, value, parameter.choices, parameter.range && `an integer in ${parameter.range}`);
   if (typeof parameter.default === 'boolean') return checkBoolean(who, name, value);
   const { most } = parameter;
   if (most !== undefined && Array.isArray(value) && Array.isArray(value[0])) {

@@ -120,7 +120,7 @@ export class Stepper {
     this.#store = store;
     this.#global = global;
     this.#start = start;
-    this.#gradients = new Gradients(store, declaration.denseOnly);
+    this.#gradients = new Gradients(store);
   }
 
   step(grads: unknown, options?: StepOptions): StepResult {

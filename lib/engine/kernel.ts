@@ -12,9 +12,10 @@ export interface KernelDeclaration {
   readonly reference: (constants: readonly number[], state: readonly Float32Array[]) => Update;
   /**
    * State arrays with one number a matrix row or column, or with as many as `matrix.ownLength` says. All others have one
-   * number an element, and stand before those with `'own'`.
+   * number an element, and stand before those with `'own'`. `'block'` is a row as an option defines it: the kernel sees
+   * the param as a matrix whose rows are the blocks.
    */
-  readonly layout?: Readonly<Record<string, 'row' | 'column' | 'own'>>;
+  readonly layout?: Readonly<Record<string, 'row' | 'column' | 'block' | 'own'>>;
   /**
    * Only for kernels with state numbers per matrix row, which stand behind the other state: updates them before
    * `reference` sees the row. Each array holds the one number of the row.
@@ -27,6 +28,11 @@ export interface KernelDeclaration {
    * of a row or column from the mean square of its gradient, for all rows and columns before the first walk.
    */
   readonly accumulate?: (constants: readonly number[]) => (meanSquare: number, before: number) => number;
+  /**
+   * Only for kernels whose state numbers of a matrix row and column are maxima, and stand before the other state: the
+   * number of an element that they are the maxima of, from the numbers before the step. `reference` sees those, too.
+   */
+  readonly accumulated?: (constants: readonly number[]) => (grad: number, rowMax: number, colMax: number) => number;
   /** For kernels that need two norms of the whole tensor before the update. */
   readonly norms?: Norms;
   /** For kernels that need numbers, computed from sums over all tensors of a scope, before the update. */
@@ -121,6 +127,11 @@ export function kernel<
       readonly [K in keyof C]: number;
     },
   ) => (meanSquare: number, before: number) => number;
+  readonly accumulated?: (
+    constants: {
+      readonly [K in keyof C]: number;
+    },
+  ) => (grad: number, rowMax: number, colMax: number) => number;
   readonly norms?: {
     readonly measure: (
       constants: { readonly [K in keyof C]: number },

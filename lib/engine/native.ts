@@ -138,6 +138,11 @@ function checkFunctions(holder: object, names: readonly string[]): void {
     throw new Error(`schuss: the addon lacks "${lacking}": it is of another version, build it again`);
 }
 
+/** A layout as the addon spells it: to a kernel, blocks are rows. */
+function layoutOf(layout = 'element'): string {
+  return layout === 'block' ? 'row' : layout;
+}
+
 function differs(spelled: string, declared: readonly string[]): boolean {
   return spelled !== declared.join(', ');
 }
@@ -221,14 +226,17 @@ export function nativeEngine(addon: Addon, isa: Isa): Engine | undefined {
   return {
     name: 'native',
     isa,
-    confirm(name: string, { state, constants, layout, updateRow, norms, numbers }: KernelDeclaration): void {
+    confirm(
+      name: string,
+      { state, constants, layout, updateRow, accumulated, norms, numbers }: KernelDeclaration,
+    ): void {
       const spelled = kernels.get(name);
       if (
         spelled === undefined ||
         differs(spelled.state, state) ||
         differs(spelled.constants, constants) ||
-        state.some((name, s) => spelled.layout?.[s] !== (layout?.[name] ?? 'element')) ||
-        spelled.perRow !== (updateRow !== undefined) ||
+        state.some((name, s) => spelled.layout?.[s] !== layoutOf(layout?.[name])) ||
+        spelled.perRow !== ((updateRow ?? accumulated) !== undefined) ||
         spelled.norms !== (norms !== undefined) ||
         differs(spelled.numbers, numbers?.names ?? [])
       ) {

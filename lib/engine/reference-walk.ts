@@ -179,6 +179,31 @@ export function walkRow(tensor: Tensor, grad: Float32Array, work: Work): void {
   walk(tensor, grad, work);
 }
 
+/** Runs a kernel whose state of rows and columns are maxima: row by row, with those from before the step. */
+export function walkWithMaxima(
+  accumulated: NonNullable<KernelDeclaration['accumulated']>,
+  tensor: Tensor,
+  grad: Float32Array,
+  work: Work,
+): void {
+  const { kernel, param, state, columns } = tensor;
+  const [rowMax, colMax] = state as [Float32Array, Float32Array];
+  const numberOf = accumulated(constantsOf(kernel, work));
+  const [ofRows, ofColumns] = [new Float32Array(rowMax.length), new Float32Array(colMax.length)];
+  for (let i = 0, length = lengthOf(param); i < length; i++) {
+    const [row, column] = [Math.floor(i / columns), i % columns];
+    const number = f(numberOf(prologue(work, param[i]!, grad[i]!), rowMax[row]!, colMax[column]!));
+    // So written, a NaN is no maximum.
+    if (number > ofRows[row]!) ofRows[row] = number;
+    if (number > ofColumns[column]!) ofColumns[column] = number;
+  }
+  if (lengthOf(param) === 0) return;
+  for (let row = 0; row < rowMax.length; row++)
+    walk(rowOf(tensor, row, columns), floatsOf(grad, row * columns, (row + 1) * columns), work);
+  rowMax.set(ofRows);
+  colMax.set(ofColumns);
+}
+
 /** One matrix row of a tensor. */
 export function rowOf({ kernel, param, state, ema, columns, side }: Tensor, row: number, length: number): Tensor {
   const part = (array: Float32Array): Float32Array => floatsOf(array, row * length, (row + 1) * length);
@@ -188,7 +213,7 @@ export function rowOf({ kernel, param, state, ema, columns, side }: Tensor, row:
     state: state.map((array, s) => {
       const layout = kernel.layout?.[kernel.state[s]!];
       if (layout === undefined) return part(array);
-      return layout === 'row' ? floatsOf(array, row, row + 1) : array;
+      return layout === 'row' || layout === 'block' ? floatsOf(array, row, row + 1) : array;
     }),
     ema: ema === null ? null : part(ema),
     columns,

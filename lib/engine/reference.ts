@@ -24,6 +24,7 @@ import {
   type Work,
   walk,
   walkRow,
+  walkWithMaxima,
   walkWithNorms,
   walkWithNumbers,
 } from './reference-walk.js';
@@ -237,7 +238,11 @@ class ReferencePlan implements Plan {
   #update(index: number, gathered: readonly RowGrad[] | undefined, work: Work): void {
     const tensor = this.#tensors[index]!;
     const grad = this.#grads[index]!;
-    const { norms, numbers, matrix, updateRow } = tensor.kernel;
+    const { norms, numbers, matrix, updateRow, accumulated } = tensor.kernel;
+    if (accumulated !== undefined) {
+      walkWithMaxima(accumulated, tensor, grad as Float32Array, work); // no sparse gradients, either
+      return;
+    }
     if (matrix !== undefined) {
       walkMatrix(tensor, grad as Float32Array, work); // no sparse gradients, either
       return;

@@ -9,6 +9,7 @@ import { Adafactor, adafactor } from './adafactor.js';
 import { Adagrad, adagrad } from './adagrad.js';
 import { AdagradDA, adagradDa } from './adagrad-da.js';
 import { Adam, AdamW, adam, adamw } from './adam.js';
+import { AdamMini, adamMini } from './adam-mini.js';
 import { Adamax, AdamaxW, adamax, adamaxw } from './adamax.js';
 import { Adan, adan } from './adan.js';
 import { AdEMAMix, ademamix } from './ademamix.js';
@@ -42,6 +43,7 @@ import { SGD, sgd } from './sgd.js';
 import { Shampoo, shampoo } from './shampoo.js';
 import { SignSGD, Signum, signSgd, signum } from './sign-sgd.js';
 import { SimplifiedAdEMAMix, simplifiedAdemamix } from './simplified-ademamix.js';
+import { SM3, sm3 } from './sm3.js';
 import { SOAP, soap } from './soap.js';
 import { Sophia, sophia } from './sophia.js';
 import { StableAdamW, stableAdamw } from './stable-adamw.js';
@@ -88,6 +90,8 @@ const table = [
   [SOAP, soap],
   [StableAdamW, stableAdamw],
   [NovoGrad, novograd],
+  [AdamMini, adamMini],
+  [SM3, sm3],
   [Prodigy, prodigy],
   [DAdaptAdamW, dadaptAdamw],
   [DoG, dog],
@@ -181,6 +185,7 @@ export { Adafactor, type AdafactorOptions } from './adafactor.js';
 export { Adagrad, type AdagradOptions } from './adagrad.js';
 export { AdagradDA, type AdagradDAOptions } from './adagrad-da.js';
 export { Adam, type AdamOptions, AdamW, type AdamWOptions } from './adam.js';
+export { AdamMini, type AdamMiniOptions } from './adam-mini.js';
 export { Adamax, type AdamaxOptions, AdamaxW, type AdamaxWOptions } from './adamax.js';
 export { Adan, type AdanOptions } from './adan.js';
 export { AdEMAMix, type AdEMAMixOptions } from './ademamix.js';
@@ -221,6 +226,7 @@ export { SGD, type SGDOptions } from './sgd.js';
 export { Shampoo, type ShampooOptions } from './shampoo.js';
 export { SignSGD, type SignSGDOptions, Signum, type SignumOptions } from './sign-sgd.js';
 export { SimplifiedAdEMAMix, type SimplifiedAdEMAMixOptions } from './simplified-ademamix.js';
+export { SM3, type SM3Options } from './sm3.js';
 export { SOAP, type SOAPOptions } from './soap.js';
 export { Sophia, type SophiaOptions, type SophiaStepOptions } from './sophia.js';
 export { StableAdamW, type StableAdamWOptions } from './stable-adamw.js';

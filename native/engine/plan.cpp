@@ -19,6 +19,7 @@ void Plan::setTensor(size_t i, const Kernel* kernel, const Span& span, size_t co
   tensor.span = span;
   tensor.columns = columns;
   tensor.side = side;
+  tensor.columnMaxima.reset(tensor.hasMaxima() ? new float[columns] : nullptr);
   tensor.floats = 2;
   for (size_t s = 0; s < kernel->stateCount; ++s) tensor.floats += kernel->layout[s] == kElement;
   tensor.sparseRows = nullptr;
@@ -118,7 +119,7 @@ bool Plan::gatherSparseRows() {
 
 void Plan::partition() {
   partition_.clear();
-  hasNorms_ = hasNumbers_ = hasMeans_ = hasMatrices_ = hasSparse_ = false;
+  hasNorms_ = hasNumbers_ = hasMeans_ = hasMaxima_ = hasMatrices_ = hasSparse_ = false;
   isPlain_ = true;
   traffic_ = 0;
   for (size_t i = 0; i < tensors_.size(); ++i) {
@@ -127,6 +128,7 @@ void Plan::partition() {
     hasNorms_ = hasNorms_ || tensor.hasNorms();
     hasNumbers_ = hasNumbers_ || tensor.hasNumbers();
     hasMeans_ = hasMeans_ || tensor.hasMeans();
+    hasMaxima_ = hasMaxima_ || tensor.hasMaxima();
     if (tensor.isMatrix()) matrixStep_.reserve(set_, tensor);
     hasMatrices_ = hasMatrices_ || tensor.isMatrix();
     isPlain_ = isPlain_ && tensor.isPlain();
@@ -193,11 +195,23 @@ void Plan::apply(float gradScale) {
   if (hasNorms_) resolveNorms();
   if (hasNumbers_) resolveNumbers();
   const bool flushDenormals = constants_.control->flushDenormals != 0;
+  if (hasMaxima_) {
+    forEachChunk([=](Tensor& tensor, Chunk& chunk) {
+      if (!tensor.hasMaxima()) return;
+      const FlushDenormals flush(flushDenormals);
+      tensor.maximizeColumns(chunk);
+    });
+  }
   forEachChunk([=](Tensor& tensor, Chunk& chunk) {
     if (tensor.isMatrix()) return;
     const FlushDenormals flush(flushDenormals);
     tensor.update(chunk);
   });
+  if (hasMaxima_) {
+    forEachActive([](Tensor& tensor) {
+      if (tensor.hasMaxima()) tensor.adoptMaxima();
+    });
+  }
   if (hasMatrices_) {
     forEachActive([&](Tensor& tensor) {
       if (tensor.isMatrix()) matrixStep_.run(set_, tensor, flushDenormals);

@@ -120,6 +120,7 @@ class Plan {
   bool hasNumbers_ = false;   ///< whether any kernel needs numbers
   bool hasMatrices_ = false;  ///< whether any kernel works on a whole matrix
   bool hasMeans_ = false;     ///< whether any kernel needs means of matrix rows and columns
+  bool hasMaxima_ = false;    ///< whether any kernel needs maxima of matrix columns
   bool hasSparse_ = false;    ///< whether any gradient is sparse
   bool isPlain_ = false;      ///< whether every tensor is plain
   size_t traffic_ = 0;        ///< floats that a step reads

@@ -50,19 +50,36 @@ double Tensor::maxAbsOfGrad(const KernelSet& set, const Chunk& chunk) const {
   return most;
 }
 
-// A matrix row belongs to the chunk in which it starts. For groups of columns the elements are counted column by
-// column; a group also belongs to the chunk in which it starts.
+/// Calls work(group, first column) for the groups of columns that belong to the chunk. Elements are counted column by
+/// column, and a group belongs to the chunk in which it starts. Its span is its part of the first matrix row.
+template <class Work>
+void Tensor::forEachColumnGroup(const Chunk& chunk, Work work) const {
+  const size_t rows = span.length / columns, end = chunk.begin + chunk.length, step = kColumnGroup * rows;
+  for (size_t begin = roundUp(chunk.begin, step); begin < end; begin += step) {
+    const size_t first = begin / rows, rest = columns - first;
+    work(part(first, rest < kColumnGroup ? rest : kColumnGroup), first);
+  }
+}
+
+// A matrix row belongs to the chunk in which it starts.
 void Tensor::accumulateMeans(const Chunk& chunk) const {
   const size_t rows = span.length / columns, end = chunk.begin + chunk.length;
   for (size_t begin = roundUp(chunk.begin, columns); begin < end; begin += columns) {
     kernel->accumulateRow(pass, constants, part(begin, columns));
   }
-  const size_t group = kColumnGroup * rows;
-  for (size_t begin = roundUp(chunk.begin, group); begin < end; begin += group) {
-    const size_t first = begin / rows, rest = columns - first;
-    const Span columnGroup = part(first, rest < kColumnGroup ? rest : kColumnGroup);
-    kernel->accumulateColumns(pass, constants, columnGroup, rows, columns);
-  }
+  forEachColumnGroup(
+      chunk, [&](const Span& group, size_t) { kernel->accumulateColumns(pass, constants, group, rows, columns); });
+}
+
+void Tensor::maximizeColumns(const Chunk& chunk) const {
+  const size_t rows = span.length / columns;
+  forEachColumnGroup(chunk, [&](const Span& group, size_t first) {
+    kernel->maximizeColumns(pass, constants, group, rows, columns, columnMaxima.get() + first);
+  });
+}
+
+void Tensor::adoptMaxima() const {
+  if (span.length > 0) memcpy(span.state[1], columnMaxima.get(), columns * sizeof(float));
 }
 
 void Tensor::measure(Chunk& chunk) const {

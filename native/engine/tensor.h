@@ -14,6 +14,8 @@ struct Tensor {
   size_t floats;                           ///< that a step reads per element
   std::unique_ptr<SparseRows> sparseRows;  ///< or null: then span.grad is the gradient
 
+  std::unique_ptr<float[]> columnMaxima;  ///< the next state of the columns, if it is their maxima; or null
+
   // The current step:
   int32_t row;  ///< the constants row, or negative: the tensor takes no part
   Pass pass;
@@ -27,6 +29,7 @@ struct Tensor {
   bool hasNorms() const { return kernel->measure != nullptr; }
   bool hasNumbers() const { return kernel->sum != nullptr; }
   bool hasMeans() const { return kernel->accumulateRow != nullptr; }
+  bool hasMaxima() const { return kernel->maximizeColumns != nullptr; }
   bool isMatrix() const { return kernel->transform != nullptr; }
   /// Whether one call of the kernel is the whole update.
   bool isPlain() const {
@@ -43,6 +46,10 @@ struct Tensor {
   double maxAbsOfGrad(const KernelSet& set, const Chunk& chunk) const;
   /// Accumulates the means of the matrix rows and columns that belong to the chunk.
   void accumulateMeans(const Chunk& chunk) const;
+  /// Writes the next state of the matrix columns that belong to the chunk to columnMaxima.
+  void maximizeColumns(const Chunk& chunk) const;
+  /// Makes columnMaxima the state of the columns.
+  void adoptMaxima() const;
   /// Writes the sums that the kernel's norms or numbers need to chunk.sums.
   void measure(Chunk& chunk) const;
   void update(const Chunk& chunk) const;
@@ -51,6 +58,8 @@ struct Tensor {
   Span part(size_t begin, size_t length) const;
 
  private:
+  template <class Work>
+  void forEachColumnGroup(const Chunk& chunk, Work work) const;
   template <class Work>
   void forEachPart(const Chunk& chunk, Work work) const;
 };

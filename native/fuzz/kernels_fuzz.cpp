@@ -60,7 +60,8 @@ void check(const KernelSet& set, bool holds, const char* what) {
 /// The arrays of a tensor, each with guards, and how the kernel divides them.
 struct Tensor {
   Tensor(const Kernel& kernel, Input* input)
-      : isFactored(kernel.accumulateRow != nullptr), offset(input->take<uint8_t>() % 16) {
+      : isFactored(kernel.accumulateRow != nullptr || kernel.maximizeColumns != nullptr),
+        offset(input->take<uint8_t>() % 16) {
     // What is left is shared by the arrays.
     columns = 1 + input->take<uint8_t>() % 8;
     length = input->left() / sizeof(float) / (3 + kernel.stateCount);
@@ -68,7 +69,7 @@ struct Tensor {
     if (isFactored) length -= length % columns;
     for (size_t a = 0; a < 3; ++a) arrays.emplace_back(input->numbers<float>(length), offset / (a + 1));
     // Indexed by Layout. Only the first state of a matrix kernel is read.
-    const size_t lengths[] = {length, kernel.perRow ? 1 : length / columns, columns, 0};
+    const size_t lengths[] = {length, kernel.perRow && !isFactored ? 1 : length / columns, columns, 0};
     for (size_t s = 0; s < kernel.stateCount; ++s) {
       arrays.emplace_back(input->numbers<float>(lengths[kernel.layout[s]]), offset / (s + 1));
     }
@@ -113,13 +114,18 @@ Outcome runKernel(const KernelSet& set, size_t index, Input input) {
   const Span span = tensor.whole(flags & 4, flags & 8);
 
   std::vector<Span> parts = {span};
+  std::vector<float> maxima(tensor.columns);
   if (tensor.isFactored) {
     parts.clear();
     const size_t rows = tensor.length / tensor.columns;
     for (size_t row = 0; row < rows; ++row) parts.push_back(rowOf(kernel, span, row, tensor.columns));
-    for (const Span& part : parts) kernel.accumulateRow(pass, constants.data(), part);
-    kernel.accumulateColumns(pass, constants.data(), parts[0], rows, tensor.columns);
-    kernel.resolveMean(constants.data(), static_cast<double>(span.state[0][0]));
+    if (kernel.maximizeColumns != nullptr) {
+      kernel.maximizeColumns(pass, constants.data(), parts[0], rows, tensor.columns, maxima.data());
+    } else {
+      for (const Span& part : parts) kernel.accumulateRow(pass, constants.data(), part);
+      kernel.accumulateColumns(pass, constants.data(), parts[0], rows, tensor.columns);
+      kernel.resolveMean(constants.data(), static_cast<double>(span.state[0][0]));
+    }
   }
   if (kernel.measure != nullptr) {
     double sums[2] = {0, 0};
@@ -129,6 +135,7 @@ Outcome runKernel(const KernelSet& set, size_t index, Input input) {
     outcome.add(constants.data(), constants.size());
   }
   for (const Span& part : parts) kernel.run(pass, constants.data(), part);
+  if (kernel.maximizeColumns != nullptr) outcome.add(maxima.data(), maxima.size());
   for (Guarded<float>& array : tensor.arrays) {
     check(set, array.guarded(), "memory outside of its arrays");
     outcome.add(array.data(), array.length());

@@ -61,6 +61,7 @@
 #include "proximal_adagrad.h"
 #include "sign_sgd.h"
 #include "simplified_ademamix.h"
+#include "sm3.h"
 #include "soap.h"
 #include "yogi.h"
 #include "sophia.h"
@@ -139,6 +140,10 @@ static constexpr Kernel kKernels[] = {
     entry<OptimisticAdam>("optimistic-adam"),
     entry<SignSgd>("sign-sgd"),
     entry<SignSgdMomentum>("sign-sgd-momentum"),
+    entry<Sm3>("sm3"),
+    entry<Sm3Momentum>("sm3-momentum"),
+    entryWithMaxima<Sm3Factored>("sm3-factored"),
+    entryWithMaxima<Sm3FactoredMomentum>("sm3-factored-momentum"),
     entry<SimplifiedAdEMAMix>("simplified-ademamix"),
     entry<Yogi>("yogi"),
     entry<Sophia>("sophia"),

@@ -134,6 +134,22 @@ void resolveMean(float* constants, double mean) {
 }
 
 template <class K>
+void runRowOfMaxima(const Pass& pass, const float* constants, const Span& span) {
+  const K kernel = fromConstants<K>(constants);
+  if (isPlain(pass, span)) {
+    walkRowOfMaxima<false>(pass, kernel, span);
+  } else {
+    walkRowOfMaxima<true>(pass, kernel, span);
+  }
+}
+
+template <class K>
+void maximizeColumns(const Pass& pass, const float* constants, const Span& span, size_t rows, size_t columns,
+                     float* out) {
+  walkColumnMaxima(pass, fromConstants<K>(constants), span, rows, columns, out);
+}
+
+template <class K>
 void sum(const Pass& pass, const float* constants, const Span& span, double* sums) {
   walkSums(pass, fromConstants<K>(constants), span, sums, StateIndices<K>());
 }
@@ -223,6 +239,16 @@ constexpr Kernel entryFactored(const char* name) {
   kernel.accumulateRow = &accumulateRow<K>;
   kernel.accumulateColumns = &accumulateColumns<K>;
   kernel.resolveMean = &resolveMean<K>;
+  return kernel;
+}
+
+/// A walk with state per matrix row and per matrix column that are the maxima of a number of each element.
+template <class K>
+constexpr Kernel entryWithMaxima(const char* name) {
+  static_assert(layoutOf<K>(0, 0) == kRow && layoutOf<K>(1, 0) == kColumn, "the state starts with rows, then columns");
+  Kernel kernel = entryOf<K>(name, &runRowOfMaxima<K>);
+  kernel.maximizeColumns = &maximizeColumns<K>;
+  kernel.perRow = true;
   return kernel;
 }
 

@@ -67,6 +67,60 @@ ALWAYS_INLINE void walkColumns(const Pass& pass, const K& kernel, const Span& sp
   }
 }
 
+/// The number of an element that the state of its row and of its column are the maxima of. No NaN is a maximum.
+template <class M, class K>
+ALWAYS_INLINE Vec accumulated(M memory, const Pass& pass, const K& kernel, const Span& span, Vec rowMax, size_t begin,
+                              size_t column) {
+  const size_t i = begin + column;
+  const Vec grad = prologue<true>(pass, memory.load(span.param + i), memory.load(span.grad + i));
+  return kernel.accumulate(grad, rowMax, memory.load(span.state[1] + column));
+}
+
+/// The maximum over one matrix row.
+template <class K>
+ALWAYS_INLINE float maxOfRow(const Pass& pass, const K& kernel, const Span& span) {
+  const Vec rowMax(*span.state[0]);
+  Vec most(0.0f);
+  size_t i = 0;
+  for (; i + Vec::kLanes <= span.length; i += Vec::kLanes) {
+    most = max(accumulated(Whole(), pass, kernel, span, rowMax, 0, i), most);
+  }
+  float lanes[Vec::kLanes];
+  most.store(lanes);
+  float result = 0;
+  for (const float lane : lanes) result = lane > result ? lane : result;
+  if (i == span.length) return result;
+  const size_t rest = span.length - i;
+  accumulated(Part{rest}, pass, kernel, span, rowMax, 0, i).store(lanes);
+  for (size_t lane = 0; lane < rest; ++lane) result = lanes[lane] > result ? lanes[lane] : result;
+  return result;
+}
+
+/// Updates one matrix row, and then its maximum.
+template <bool kAll, class K>
+ALWAYS_INLINE void walkRowOfMaxima(const Pass& pass, const K& kernel, const Span& span) {
+  const float most = maxOfRow(pass, kernel, span);
+  walk<kAll>(pass, kernel, span);
+  *span.state[0] = most;
+}
+
+/// Writes the maxima over a group of columns to `out`. `span` is their part of the first matrix row.
+template <class K>
+ALWAYS_INLINE void walkColumnMaxima(const Pass& pass, const K& kernel, const Span& span, size_t rows, size_t columns,
+                                    float* out) {
+  for (size_t i = 0; i < span.length; ++i) out[i] = 0;
+  for (size_t row = 0; row < rows; ++row) {
+    const Vec rowMax(span.state[0][row]);
+    const auto maximize = [&](auto memory, size_t i) {
+      memory.store(max(accumulated(memory, pass, kernel, span, rowMax, row * columns, i), memory.load(out + i)),
+                   out + i);
+    };
+    size_t i = 0;
+    for (; i + Vec::kLanes <= span.length; i += Vec::kLanes) maximize(Whole(), i);
+    if (i < span.length) maximize(Part{span.length - i}, i);
+  }
+}
+
 /// Sum of products of two streams of floats, with the bits of dot.
 class ProductSum {
  public:

@@ -88,6 +88,13 @@ std::vector<double> run(const Kernel& kernel, const Use& use, const float* const
     kernel.sum(use.pass, constants, span, norms.data());
     CHECK(tensor->guarded());
   }
+  if (kernel.maximizeColumns != nullptr && span.length > 0) {
+    Span columns = span;
+    columns.length = span.length < kColumnGroup ? span.length : kColumnGroup;
+    std::vector<float> maxima(columns.length);
+    kernel.maximizeColumns(use.pass, constants, columns, 1, span.length, maxima.data());
+    norms.assign(maxima.begin(), maxima.end());
+  }
   kernel.run(use.pass, constants, span);
   return norms;
 }

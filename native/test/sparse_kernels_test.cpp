@@ -110,11 +110,12 @@ TEST("sparse kernels: scale, decay, clipping and the ema work as in one call per
   });
 }
 
-TEST("sparse kernels: only kernels without norms, means, sums and matrices take rows") {
+TEST("sparse kernels: only kernels without norms, means, maxima, sums and matrices take rows") {
   forEachSet([](const KernelSet& set) {
     for (size_t k = 0; k < set.count; ++k) {
       const Kernel& kernel = set.kernels[k];
-      const bool isWhole = kernel.measure != nullptr || kernel.sum != nullptr || kernel.transform != nullptr;
+      const bool isWhole = kernel.measure != nullptr || kernel.maximizeColumns != nullptr || kernel.sum != nullptr ||
+                           kernel.transform != nullptr;
       CHECK((kernel.runSparse == nullptr) == isWhole);
     }
   });

@@ -128,6 +128,8 @@ const variants: Readonly<Record<string, readonly Options[]>> = {
   ],
   StableAdamW: [{ lr: halving }, { betas: [0.5, 0], eps: 0.1, weightDecay: 0.1 }],
   NovoGrad: [{ lr: halving }, { betas: [0.5, 0.5], eps: 0.1, gradAveraging: true, weightDecay: 0.1 }],
+  AdamMini: [{ lr: halving, weightDecay: 0.1 }, { block: 'tensor', betas: [0.5, 0.6], eps: 0.1 }, { block: 1 }],
+  SM3: [{ lr: halving, weightDecay: 0.1 }, { momentum: 0, eps: 0.1 }, { momentum: 0.5 }],
   Prodigy: [
     { d0: 1e-3 },
     { d0: 0.1, biasCorrection: true, safeguardWarmup: true, weightDecay: 0.1, dCoef: 2, growthRate: 1.1 },

@@ -421,14 +421,15 @@ test.each(titled(sampledVariants))(
           expect(error.message, title).toMatch(shape);
           expect(snapshot(optimizer, params), title).toBe(before);
         } else {
-          // A dict that is accepted lacks an option or has a valid one, or has another valid count.
+          // A dict that is accepted lacks an option or has a valid one, or has another valid count. A param that is one block has
+          // one number.
           const [top, , option] = path;
           if (top === 'paramGroups') expect(Object.keys(table), title).toContain(option);
           else if (top === 'options') expect([undefined, ...Object.keys(optimizerHyperParameters)]).toContain(path[1]);
           else if (top === 'mode') expect(title).toMatch(/^mode (deleted|set to undefined)$/);
           else
             expect(title).toMatch(
-              /^state\.\w\.(momentum|muProduct|eta|mu|lrMax|weightSum|interpolation|expAvgSq|d|dMax|numerator|r|G|distance|distanceSq|gradSq|initialNorm|stepSize|lossAvg|gamma|updates) set to (-1|0\.5)$/,
+              /^state\.\w\.(momentum|muProduct|eta|mu|lrMax|weightSum|interpolation|expAvgSq|d|dMax|numerator|r|G|distance|distanceSq|gradSq|initialNorm|stepSize|lossAvg|gamma|updates) set to (-1|0\.5)$|^state\.\w\.expAvgSq set to Float32Array\(1\)$/,
             );
           optimizer.loadStateDict(own);
           expect(snapshot(optimizer, params), title).toBe(before);

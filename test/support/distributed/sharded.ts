@@ -68,6 +68,7 @@ export const special: readonly Case[] = [
   cased(classOf('Prodigy'), ' with correction', { biasCorrection: true, d0: 1e-2, weightDecay: 0.1 }),
   cased(classOf('Momo'), ' with a loss that is not finite', { clipNorm: 1, skipNonFinite: true }),
   cased(classOf('DoG'), ' layer by layer', { layerWise: true, repsRel: 0.1 }),
+  cased(classOf('AdamMini'), ' by rows, sparse', { ema: 0.5 }, true),
   cased(classOf('SGD'), ' by a schedule', { momentum: 0.9, lr: (t: number) => 0.1 / t }),
   {
     ...cased(classOf('AdamW'), ' in groups', { clipNorm: 1 }),

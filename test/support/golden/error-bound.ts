@@ -34,6 +34,7 @@ import {
   U,
   ZERO,
 } from './ball.js';
+import { blockBounds } from './block-bounds.js';
 import { shapeOf } from './data.js';
 import { elementBounds } from './element-bounds.js';
 import { adamaxW } from './element-truth.js';
@@ -557,6 +558,7 @@ const BOUNDS = new Map<Formula, Bound>([
   [truth.lamb, lamb(true)],
   [truth.lambUncorrected, lamb(false)],
   ...elementBounds,
+  ...blockBounds,
   [truth.stableAdamw, stableAdamw],
   [truth.novograd, novograd],
   [truth.cautiousAdam, cautious(adam(false, true))],
