@@ -37,8 +37,8 @@ export interface DistributionOptions {
   readonly broadcast?: boolean | undefined;
   /**
    * `'bf16'`: dense gradients and their sums travel as bfloat16, half the bytes. What rounding loses is added in the next step;
-   * it is state, and is saved. Sparse gradients travel as they are. Default `'none'`. It takes no `microBatches`: the result
-   * depends on the number of ranks.
+   * it is state, and is saved. Sparse gradients travel as they are. Default `'none'`. With it the result
+   * depends on the number of ranks, with `microBatches` too.
    */
   readonly compression?: 'none' | 'bf16' | undefined;
 }
@@ -86,14 +86,6 @@ export function checkDistribution(
   checkNumber(who, 'bucketBytes', bucketBytes, '[64, inf)');
   checkBoolean(who, 'broadcast', broadcast);
   const isCompressed = checkOneOf(who, 'compression', compression, ['none', 'bf16']) === 'bf16';
-  if (isCompressed && microBatches !== undefined)
-    throw rangeError(
-      who,
-      'microBatches',
-      `${microBatches} with compression "bf16"`,
-      'undefined',
-      'rounded sums differ from one number of ranks to the next; shardBatches and accumulate need no microBatches here',
-    );
   if (isCompressed && !(world instanceof OwnWorld))
     throw typeError(who, 'world', show(world), 'the World that init() returned, with compression "bf16"');
   const compressed = isCompressed ? new CompressedSums(world as OwnWorld, bucketBytes) : undefined;
