@@ -14,6 +14,7 @@ struct Pass {
   float decayFactor;  ///< param = decayFactor * param: decoupled weight decay
   float emaRate;      ///< ema = ema + emaRate * (param - ema), after the update
   float emaStart;     ///< not 0: in this step the ema starts as a copy of the param before the update
+  float update = 0;   ///< the number of the param's update, modulo 2^24: the seed of the rounding of bfloat16 state
 };
 constexpr size_t kPassFloats = sizeof(Pass) / sizeof(float);
 
@@ -252,6 +253,14 @@ struct EigenKernels {
                  size_t length);
 };
 
+/// Conversions of state in bfloat16. kernels/bfloat16.h defines them.
+struct Bfloat16Kernels {
+  void (*widen)(const uint16_t* from, float* to, size_t length);
+  /// Rounds up or down by a hash of the index of the element, the first of which is `element`, and of the seed.
+  void (*round)(const float* from, uint16_t* to, size_t length, uint32_t element, uint32_t seed);
+  uint32_t (*hash)(uint32_t x);
+};
+
 /// All code that is compiled for one instruction set.
 struct KernelSet {
   const char* isa;
@@ -269,6 +278,7 @@ struct KernelSet {
   TableKernels tables;
   MatmulKernels matmul;
   EigenKernels eigen;
+  Bfloat16Kernels bfloat16;
 };
 
 // A kernel spells its state and its constants. The constructor of an optimizer compares the spelling with the

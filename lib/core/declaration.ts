@@ -45,6 +45,8 @@ export interface Declaration {
   readonly side?: (options: PlainOptions) => number;
   /** Reason why the class takes no sparse gradients. If absent, it takes them. */
   readonly denseOnly?: string;
+  /** Reason why the class has no state in bfloat16. If absent, its element-wise kernels have it. */
+  readonly float32State?: string;
   /**
    * Numbers that each param keeps beside its step count, with their initial values. They start anew when the options
    * select a kernel with an array that the param did not have.
@@ -153,6 +155,11 @@ export const optimizerHyperParameters = {
   ema: { range: '[0, 1)' },
   /** Return the norm of the gradients from each step. */
   gradNorm: { default: false },
+  /**
+   * Number format of the state arrays: `'float32'`, or `'bfloat16'` in half the memory, rounded stochastically. It is not
+   * part of a saved state: the optimizer keeps its own.
+   */
+  stateDtype: { choices: ['float32', 'bfloat16'] },
   /**
    * Treat denormal numbers as 0 during the update. Faster once state has decayed that far. Results may then differ
    * between machines and backends.

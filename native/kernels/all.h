@@ -10,6 +10,7 @@
 #include "table_rows.h"
 #include "matmul.h"
 #include "eigen.h"
+#include "bfloat16.h"
 #include "measured_loop.h"
 #include "matrix_loop.h"
 #include "sparse_loop.h"
@@ -152,5 +153,5 @@ extern const KernelSet kernelSet;
 const KernelSet kernelSet = {STRING(ISA), kKernels, sizeof kKernels / sizeof *kKernels,
                              &sumSquares, &lerp,    &add,
                              &scale,      kFloat64, {&gatherRows, &scaleRows, &dotRows, &meanRow, &sumRuns},
-                             kMatmul,     kEigen};
+                             kMatmul,     kEigen,   {&widen, &roundStochastic, &hashOf}};
 }  // namespace ISA
