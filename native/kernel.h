@@ -256,8 +256,10 @@ struct EigenKernels {
 /// Conversions of state in bfloat16. kernels/bfloat16.h defines them.
 struct Bfloat16Kernels {
   void (*widen)(const uint16_t* from, float* to, size_t length);
-  /// Rounds up or down by a hash of the index of the element, the first of which is `element`, and of the seed.
-  void (*round)(const float* from, uint16_t* to, size_t length, uint32_t element, uint32_t seed);
+  /// A hash of each of `length` elements, the first of which is `element`.
+  void (*hashes)(uint32_t* to, size_t length, uint32_t element, uint32_t seed);
+  /// Rounds up or down by the upper or the lower 16 bits of the hashes.
+  void (*round)(const float* from, const uint32_t* hashes, bool isUpper, uint16_t* to, size_t length);
   uint32_t (*hash)(uint32_t x);
 };
 

@@ -16,9 +16,9 @@ function hashOf(x: number): number {
   return (x ^ (x >>> 16)) >>> 0;
 }
 
-/** The seed of the rounding of one state array in one update of its param. */
-function seedOf(update: number, place: number): number {
-  return hashOf(8 * update + place);
+/** The seed of the rounding of two state arrays in one update of their param. */
+function seedOf(update: number, pair: number): number {
+  return hashOf(8 * update + pair);
 }
 
 const bitsOf = (x: Float32Array): Uint32Array => new Uint32Array(bufferOf(x), byteOffsetOf(x), lengthOf(x));
@@ -45,13 +45,21 @@ export function roundToNearest(source: Float32Array, halves: Uint16Array): void 
 
 /**
  * Rounds up or down by chance, so that the mean of the results is the number. The chance is a hash of the element's
- * index in the whole param and of the seed, so the result depends neither on threads nor on the division among ranks.
+ * index in the whole param and of the number of the update, so the result depends neither on threads nor on the division among ranks.
  */
-export function roundStochastic(source: Float32Array, halves: Uint16Array, element: number, seed: number): void {
+export function roundStochastic(
+  source: Float32Array,
+  halves: Uint16Array,
+  element: number,
+  update: number,
+  place: number,
+): void {
   const bits = bitsOf(source);
+  const seed = seedOf(update, place >>> 1);
+  const shift = 16 * (place & 1); // two arrays share the hash of an element
   for (let i = 0; i < halves.length; i++) {
-    const noise = hashOf((Math.imul(element + i, 0x9e3779b1) + seed) | 0) >>> 16;
-    halves[i] = rounded(bits[i]!, noise);
+    const hash = hashOf((Math.imul(element + i, 0x9e3779b1) + seed) | 0);
+    halves[i] = rounded(bits[i]!, (hash >>> shift) & 0xffff);
   }
 }
 
@@ -138,7 +146,6 @@ export function walkHalves(
     const parts = arrays.map((halves) => halves.subarray(at, end));
     const state = parts.map(widen);
     walk(at, end, state);
-    for (const [s, part] of parts.entries())
-      roundStochastic(state[s]!, part, firstElement + at, seedOf(update, s));
+    for (const [s, part] of parts.entries()) roundStochastic(state[s]!, part, firstElement + at, update, s);
   }
 }

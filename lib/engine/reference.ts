@@ -295,7 +295,12 @@ function updateHalves(tensor: Tensor, halves: Halves, rows: readonly RowGrad[], 
   for (const { row, grad } of rows) {
     const begin = row * grad.length;
     walkHalves(halves, { begin, length: grad.length, update }, (at, end, state) => {
-      const part = { ...tensor, param: floatsOf(param, at, end), ema: ema === null ? null : floatsOf(ema, at, end), state };
+      const part = {
+        ...tensor,
+        param: floatsOf(param, at, end),
+        ema: ema === null ? null : floatsOf(ema, at, end),
+        state,
+      };
       walk(part, floatsOf(grad, at - begin, end - begin), work);
     });
   }

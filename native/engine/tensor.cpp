@@ -90,8 +90,8 @@ void Tensor::update(const KernelSet& set, const Chunk& chunk) const {
 
 void Tensor::updateHalves(const KernelSet& set, const Chunk& chunk) const {
   uint32_t seeds[kMaxState];
-  for (size_t s = 0; s < kernel->stateCount; ++s) {
-    seeds[s] = set.bfloat16.hash(static_cast<uint32_t>(8 * static_cast<size_t>(pass.update) + s));
+  for (size_t pair = 0; 2 * pair < kernel->stateCount; ++pair) {
+    seeds[pair] = set.bfloat16.hash(static_cast<uint32_t>(8 * static_cast<size_t>(pass.update) + pair));
   }
   if (sparseRows == nullptr) {
     updateHalves(set, seeds, chunk.begin, chunk.length, span.grad + chunk.begin);
@@ -109,6 +109,7 @@ void Tensor::updateHalves(const KernelSet& set, const uint32_t* seeds, size_t be
   // The copies begin at the same place in a cache line as the param, and each at another place in a page.
   constexpr size_t kLine = 16, kPiecesApart = kPiece + 160;
   alignas(64) float copies[kMaxState * kPiecesApart + kLine];
+  alignas(64) uint32_t hashes[kPiece];
   for (size_t end = begin + length; begin < end;) {
     const size_t count = end - begin < kPiece ? end - begin : kPiece;
     Span piece = {};
@@ -124,8 +125,9 @@ void Tensor::updateHalves(const KernelSet& set, const uint32_t* seeds, size_t be
     }
     kernel->run(pass, constants, piece);
     for (size_t s = 0; s < kernel->stateCount; ++s) {
-      set.bfloat16.round(piece.state[s], reinterpret_cast<uint16_t*>(span.state[s]) + begin, count,
-                         static_cast<uint32_t>(firstElement + begin), seeds[s]);
+      // Two arrays share the hashes.
+      if (s % 2 == 0) set.bfloat16.hashes(hashes, count, static_cast<uint32_t>(firstElement + begin), seeds[s / 2]);
+      set.bfloat16.round(piece.state[s], hashes, s % 2 == 1, reinterpret_cast<uint16_t*>(span.state[s]) + begin, count);
     }
     begin += count;
     grad += count;

@@ -153,5 +153,5 @@ extern const KernelSet kernelSet;
 const KernelSet kernelSet = {STRING(ISA), kKernels, sizeof kKernels / sizeof *kKernels,
                              &sumSquares, &lerp,    &add,
                              &scale,      kFloat64, {&gatherRows, &scaleRows, &dotRows, &meanRow, &sumRuns},
-                             kMatmul,     kEigen,   {&widen, &roundStochastic, &hashOf}};
+                             kMatmul,     kEigen,   {&widen, &hashElements, &roundStochastic, &hashOf}};
 }  // namespace ISA
