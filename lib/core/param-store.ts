@@ -14,7 +14,7 @@ import { printedParams } from './print.js';
 import { Scopes, sameNumbers } from './scopes.js';
 import { type HyperParameterTable, optionsIn, Settings } from './settings.js';
 import { checkDivided, type Divider, type Shard } from './shard.js';
-import { createStateBlock } from './state-block.js';
+import { blockMaker } from './state-block.js';
 import { Structure } from './structure.js';
 
 /** The place of the moving average among the blocks of a param: behind all but the fifth of COCOB, Shampoo and SOAP. */
@@ -460,14 +460,14 @@ export class ParamStore {
    */
   #createState(param: ParamState, kernel: string, settings: Settings, side: number): Map<string, Block> {
     const { state: names, layout } = this.#declaration.kernels[kernel]!;
-    const maker = { engine: this.engine, declaration: this.#declaration, dtype: this.#global.set['stateDtype'] };
+    const create = blockMaker(this.engine, this.#declaration, this.#global.set['stateDtype'], param, kernel);
     return new Map(
       names.map((name, place) => {
         const length = stateLength(this.#declaration.kernels[kernel]!, name, param, side);
         const isOwn = layout?.[name] === 'own';
         const old = isOwn && side !== param.side ? undefined : param.state.get(name);
         if (old?.length === length) return [name, old];
-        const block = createStateBlock(maker, param, kernel, length, place);
+        const block = create(length, place);
         const start = this.#formula.initial(name, settings.resolved, param.step);
         if (old !== undefined && param.length > 0)
           block.write(old.length < length ? spread(old, param.columns) : rowMeans(old, param.columns));

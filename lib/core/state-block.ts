@@ -14,31 +14,25 @@ export function float32Because({ float32State }: Declaration, kernel: KernelDecl
   return isElementwise(kernel) ? undefined : 'it updates more than one element at a time';
 }
 
-/** How new blocks are made. */
-export interface BlockMaker {
-  readonly engine: Engine;
-  readonly declaration: Declaration;
-  /** The option `stateDtype`. */
-  readonly dtype: unknown;
-}
-
 /**
- * A new block of zeros.
- * @param place Its place among the blocks of the param.
+ * Returns what creates the blocks of a param, of zeros.
+ * @param dtype The option `stateDtype`.
  * @throws TypeError for a kernel that has no state of the dtype
  */
-export function createStateBlock(
-  { engine, declaration, dtype }: BlockMaker,
+export function blockMaker(
+  engine: Engine,
+  declaration: Declaration,
+  dtype: unknown,
   { data, shard, path }: ParamState,
   kernel: string,
-  length: number,
-  place: number,
-): Block {
-  if (dtype !== 'bfloat16') return engine.createBlock(length, data, place);
-  const reason = float32Because(declaration, declaration.kernels[kernel]!);
+): (length: number, place: number) => Block {
+  if (dtype !== 'bfloat16') return (length, place) => engine.createBlock(length, data, place);
+  const { name, kernels } = declaration;
+  const reason = float32Because(declaration, kernels[kernel]!);
   if (reason !== undefined)
-    throw typeError(declaration.name, 'stateDtype', `"bfloat16" for ${path}`, `"float32" for ${kernel}: ${reason}`);
-  const { data: whole } = shard?.whole ?? { data };
+    throw typeError(name, 'stateDtype', `"bfloat16" for ${path}`, `"float32" for ${kernel}`, reason);
+  const whole = shard === undefined ? data : shard.whole.data;
   const firstElement = (byteOffsetOf(data) - byteOffsetOf(whole)) / Float32Array.BYTES_PER_ELEMENT;
-  return new Bfloat16Block(engine.createBlock(Math.ceil(length / 2), data, place), length, firstElement);
+  return (length, place) =>
+    new Bfloat16Block(engine.createBlock(Math.ceil(length / 2), data, place), length, firstElement);
 }
