@@ -38,31 +38,34 @@ function run(engine: Engine, Class: OptimizerClass, options: object, lengths: re
   });
 }
 
-describe.each(sample(classes, 8).map(([Class, declaration]) => [declaration.name, Class] as const))('%s', (_, Class) => {
-  test('every instruction set has the bits of the reference', () => {
-    for (const wild of [false, true]) {
-      const options = { ema: 0.9, zeroGrads: true, clipValue: 5, clipNorm: 100 };
-      const expected = run(reference, Class, options, [0, 1, 17, 1025], wild);
-      for (const engine of nativeEngines)
-        expectEqual(run(engine, Class, options, [0, 1, 17, 1025], wild), expected, `${engine.isa} wild ${wild}`);
-    }
-  });
-
-  test('the number of threads changes no bit', () => {
-    const engine = nativeEngines[0]!;
-    const before = engine.threads();
-    try {
-      engine.setThreads(1);
-      const expected = run(engine, Class, {}, [longest, 3], false);
-      for (const threads of [2, 3, 7]) {
-        engine.setThreads(threads, true);
-        expectEqual(run(engine, Class, {}, [longest, 3], false), expected, `${threads} threads`);
+describe.each(sample(classes, 8).map(([Class, declaration]) => [declaration.name, Class] as const))(
+  '%s',
+  (_, Class) => {
+    test('every instruction set has the bits of the reference', () => {
+      for (const wild of [false, true]) {
+        const options = { ema: 0.9, zeroGrads: true, clipValue: 5, clipNorm: 100 };
+        const expected = run(reference, Class, options, [0, 1, 17, 1025], wild);
+        for (const engine of nativeEngines)
+          expectEqual(run(engine, Class, options, [0, 1, 17, 1025], wild), expected, `${engine.isa} wild ${wild}`);
       }
-    } finally {
-      engine.setThreads(before);
-    }
-  });
-});
+    });
+
+    test('the number of threads changes no bit', () => {
+      const engine = nativeEngines[0]!;
+      const before = engine.threads();
+      try {
+        engine.setThreads(1);
+        const expected = run(engine, Class, {}, [longest, 3], false);
+        for (const threads of [2, 3, 7]) {
+          engine.setThreads(threads, true);
+          expectEqual(run(engine, Class, {}, [longest, 3], false), expected, `${threads} threads`);
+        }
+      } finally {
+        engine.setThreads(before);
+      }
+    });
+  },
+);
 
 test('a param of several chunks has the bits of the reference', () => {
   const [Class] = classes.find(([, { name }]) => name === 'Adam')!;
