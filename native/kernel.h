@@ -14,6 +14,7 @@ struct Pass {
   float decayFactor;  ///< param = decayFactor * param: decoupled weight decay
   float emaRate;      ///< ema = ema + emaRate * (param - ema), after the update
   float emaStart;     ///< not 0: in this step the ema starts as a copy of the param before the update
+  float update = 0;   ///< the number of the param's update, modulo 2^24: the seed of the rounding of bfloat16 state
 };
 constexpr size_t kPassFloats = sizeof(Pass) / sizeof(float);
 
@@ -260,6 +261,19 @@ struct EigenKernels {
                  size_t length);
 };
 
+/// Conversions of state in bfloat16. kernels/bfloat16.h defines them.
+struct Bfloat16Kernels {
+  /// rounded = x + factor * residual, to nearest; rest = what is lost. The arrays do not overlap.
+  void (*compress)(const float* x, const float* residual, float factor, uint16_t* rounded, float* rest, size_t length);
+  /// Exact.
+  void (*widen)(const uint16_t* from, float* to, size_t length);
+  /// A hash of each of `length` elements, the first of which is `element`.
+  void (*hashes)(uint32_t* to, size_t length, uint32_t element, uint32_t seed);
+  /// Rounds up or down by the upper or the lower 16 bits of the hashes.
+  void (*round)(const float* from, const uint32_t* hashes, bool isUpper, uint16_t* to, size_t length);
+  uint32_t (*hash)(uint32_t x);
+};
+
 /// All code that is compiled for one instruction set.
 struct KernelSet {
   const char* isa;
@@ -277,10 +291,7 @@ struct KernelSet {
   TableKernels tables;
   MatmulKernels matmul;
   EigenKernels eigen;
-  /// rounded = x + factor * residual as bfloat16; rest = what is lost. The arrays do not overlap.
-  void (*compress)(const float* x, const float* residual, float factor, uint16_t* rounded, float* rest, size_t length);
-  /// x = bits, which are bfloat16
-  void (*expand)(const uint16_t* bits, float* x, size_t length);
+  Bfloat16Kernels bfloat16;
 };
 
 // A kernel spells its state and its constants. The constructor of an optimizer compares the spelling with the

@@ -126,6 +126,18 @@ export function toFloat32(dtype: string, bytes: Uint8Array): Float32Array {
   return new Float32Array(bits.buffer);
 }
 
+/** Float32 numbers as BF16, or undefined if it does not have all of them. */
+export function asBfloat16(bytes: Uint8Array): Uint8Array | undefined {
+  const { buffer, byteOffset, byteLength } = bytes as Uint8Array<ArrayBuffer>;
+  const bits = new Uint32Array(buffer, byteOffset, byteLength / 4);
+  const halves = new Uint16Array(bits.length);
+  for (let i = 0; i < bits.length; i++) {
+    if ((bits[i]! & 0xffff) !== 0) return undefined;
+    halves[i] = bits[i]! >>> 16;
+  }
+  return new Uint8Array(halves.buffer);
+}
+
 let halfTable: Uint32Array | undefined;
 
 /** The float32 bits of every float16: sign, 5 bits of exponent with bias 15, 10 bits of fraction. */

@@ -1,7 +1,7 @@
 import { show, typeError } from '../check/errors.js';
 import { checkLength, floatsOf } from '../check/typed-array.js';
 import type { Tensor } from '../core/params.js';
-import { arrayTypes, type TypedArray } from './dtypes.js';
+import { arrayTypes, type TypedArray, toFloat32 } from './dtypes.js';
 import { CheckpointError, type FileContext, type FileFault, fileError } from './errors.js';
 import { damaged, type Header } from './header.js';
 import { type OpenFile, readVerified } from './read-file.js';
@@ -168,7 +168,9 @@ function decodeState(context: FileContext, { header, bytes }: SavedRun, state: E
     return decode(state, (name, type) => {
       const known = arrayTypes.get(type);
       const data = bytes.get(name) as Uint8Array<ArrayBuffer> | undefined;
-      if (known === undefined || data === undefined || dtypes.get(name) !== known.dtype)
+      const dtype = dtypes.get(name);
+      if (type === 'Float32Array' && data !== undefined && dtype === 'BF16') return toFloat32(dtype, data);
+      if (known === undefined || data === undefined || dtype !== known.dtype)
         throw damaged(context, `state in a ${type} ${show(name)}`, 'a tensor of that type');
       return new known.create(data.buffer);
     });

@@ -11,7 +11,7 @@ import { Lookahead, optimizers } from '../optimizers/index.js';
 import { HessianFree, LBFGS, SFO } from '../second-order/index.js';
 import { GradAccumulator, ReduceOnPlateau } from '../training/index.js';
 import type { Contents } from './background.js';
-import { arrayTypes, lengthOf } from './dtypes.js';
+import { arrayTypes, asBfloat16, bitsOf, lengthOf } from './dtypes.js';
 import { createHeader, digestOffset, type NamedBytes } from './header.js';
 import { copyTensor } from './safetensors.js';
 import { type Encoded, encode, type FoundArray } from './tree.js';
@@ -213,9 +213,9 @@ export function take(
   for (const { key, path } of tensors) names.reserve(who, String(key), path);
   const shapes = new Map(tensors.map((tensor) => [String(tensor.key), tensor]));
   const found: NamedBytes[] = [];
-  const place = (prefix: string, { path, type, bytes }: FoundArray): string => {
+  const place = (prefix: string, { path, type, bytes, dtype: own }: FoundArray): string => {
     const name = names.unique([prefix, ...path].join('.'));
-    const { dtype } = arrayTypes.get(type) as { dtype: string };
+    const { dtype } = own === undefined ? (arrayTypes.get(type) as { dtype: string }) : { dtype: own };
     found.push({ name, dtype, shape: stateShape(shapes, path, dtype, bytes), bytes });
     seen(name, { path, type, bytes });
     return name;
@@ -267,7 +267,7 @@ function encodeOptimizer(
     path: 'optimizer',
     owned,
     // The dict of an optimizer keeps its arrays under state.<name>; a Lookahead's under inner.state.<name>.
-    place: (array) => place({ ...array, path: array.path.slice(statePrefix(array.path)) }),
+    place: (array) => place({ ...narrowed(dict, array), path: array.path.slice(statePrefix(array.path)) }),
   });
   const { optimizer: given } = (dict ?? {}) as { optimizer?: unknown };
   const own = (optimizer as { className?: unknown }).className; // of a part of a rank
@@ -275,6 +275,16 @@ function encodeOptimizer(
   const name = typeof given === 'string' ? given : (className ?? 'Object');
   const { stepCount } = optimizer as { stepCount?: unknown };
   return { name, ...(typeof stepCount === 'number' ? { stepCount } : {}), state };
+}
+
+/** An array of a state in bfloat16 in the dtype of its own, which has all its numbers. The dict has it as float32. */
+function narrowed(dict: unknown, array: FoundArray): FoundArray {
+  const { path, type, bytes } = array;
+  const optimizer = path[0] === 'inner' ? (dict as { inner?: unknown }).inner : dict;
+  const { options } = (optimizer ?? {}) as { options?: { stateDtype?: unknown } };
+  const isNarrow = options?.stateDtype === 'bfloat16' && statePrefix(path) > 0 && path.at(-1) !== 'ema';
+  const halves = isNarrow && type === 'Float32Array' ? asBfloat16(bytes) : undefined;
+  return halves === undefined ? array : { ...array, bytes: halves, dtype: 'BF16' };
 }
 
 function statePrefix(path: readonly string[]): number {
@@ -289,14 +299,7 @@ function stateShape(
   dtype: string,
   bytes: Uint8Array,
 ): readonly number[] {
-  const length = bytes.length / (arrayBytes.get(dtype) as number);
+  const length = (8 * bytes.length) / (bitsOf.get(dtype) as number);
   const param = params.get(path[0] ?? '');
   return param !== undefined && lengthOf(param.data) === length ? shapeOf(param) : [length];
 }
-
-const arrayBytes = new Map(
-  [...arrayTypes.values()].map(({ dtype, create }) => [
-    dtype,
-    (create as unknown as { BYTES_PER_ELEMENT: number }).BYTES_PER_ELEMENT,
-  ]),
-);

@@ -7,6 +7,8 @@ export interface FoundArray {
   /** Name of its class. */
   readonly type: string;
   readonly bytes: Uint8Array;
+  /** Dtype of the bytes, if it is not that of the class. */
+  readonly dtype?: string;
 }
 
 /** Plain data as JSON, in which `{ "$": … }` stands for what JSON lacks. */

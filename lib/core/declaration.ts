@@ -47,6 +47,8 @@ export interface Declaration {
   readonly blockLength?: (options: PlainOptions, param: Dimensions) => number;
   /** Reason why the class takes no sparse gradients. If absent, it takes them. Params whose blocks are their rows do, too. */
   readonly denseOnly?: string;
+  /** Reason why the class has no state in bfloat16. If absent, its element-wise kernels have it. */
+  readonly float32State?: string;
   /**
    * Numbers that each param keeps beside its step count, with their initial values. They start anew when the options
    * select a kernel with an array that the param did not have.
@@ -155,6 +157,11 @@ export const optimizerHyperParameters = {
   ema: { range: '[0, 1)' },
   /** Return the norm of the gradients from each step. */
   gradNorm: { default: false },
+  /**
+   * Number format of the state arrays: `'float32'`, or `'bfloat16'` in half the memory, rounded stochastically. It is not
+   * part of a saved state: the optimizer keeps its own.
+   */
+  stateDtype: { choices: ['float32', 'bfloat16'] },
   /**
    * Treat denormal numbers as 0 during the update. Faster once state has decayed that far. Results may then differ
    * between machines and backends.

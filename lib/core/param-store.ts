@@ -14,6 +14,7 @@ import { printedParams } from './print.js';
 import { Scopes, sameNumbers } from './scopes.js';
 import { type HyperParameterTable, optionsIn, Settings } from './settings.js';
 import { checkDivided, type Divider, type Shard } from './shard.js';
+import { blockMaker } from './state-block.js';
 import { Structure } from './structure.js';
 
 /** The place of the moving average among the blocks of a param: behind all but the fifth of COCOB, Shampoo and SOAP. */
@@ -353,6 +354,7 @@ export class ParamStore {
     rows[at + Pass.decayFactor] = this.#declaration.decayFactor?.(resolved, param.kernel) ?? group.decayFactor;
     rows[at + Pass.emaRate] = ema === undefined ? 0 : 1 - ema;
     rows[at + Pass.emaStart] = param.step === 0 ? 1 : 0;
+    rows[at + Pass.update] = (param.step + 1) % 2 ** 24; // float32 has all of these
     const constants = this.#formula.constants(resolved, t, scalars, param.kernel);
     for (let c = 0; c < constants.length; c++) rows[at + Pass.length + c] = constants[c]!;
     param.nextScalars = scalars.length > 0 ? this.#formula.scalarsAfter(resolved, t, scalars) : scalars;
@@ -458,12 +460,13 @@ export class ParamStore {
    */
   #createState(param: ParamState, kernel: string, settings: Settings, side: number): Map<string, Block> {
     const { state: names, layout } = this.#declaration.kernels[kernel]!;
+    const create = blockMaker(this.engine, this.#declaration, this.#global.set['stateDtype'], param, kernel);
     return new Map(
       names.map((name, place) => {
         const length = stateLength(this.#declaration.kernels[kernel]!, name, param, side);
         const old = layout?.[name] === 'own' && side !== param.side ? undefined : param.state.get(name);
         if (old?.length === length) return [name, old];
-        const block = this.engine.createBlock(length, param.data, place);
+        const block = create(length, place);
         const start = this.#formula.initial(name, settings.resolved, param.step);
         if (old !== undefined && param.length > 0)
           block.write(inLayout(old, param.length / old.length, param.length / length));

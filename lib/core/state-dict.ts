@@ -111,7 +111,8 @@ export function loadSettings(
 export function loadOptions(who: string, live: Settings, saved: unknown, keep: boolean): Settings {
   if (saved === undefined) return live;
   checkOptions(`${who}: options`, saved, Object.keys(live.set));
-  return loadSettings(who, 'options', live, saved, keep);
+  // The number format of the state is this optimizer's own: a dict has the same arrays either way.
+  return loadSettings(who, 'options', live, { ...saved, stateDtype: live.set['stateDtype'] }, keep);
 }
 
 /** A saved mode, for a class that has one. @throws TypeError, RangeError */

@@ -10,6 +10,7 @@ import type { Schedule } from '../core/schedule.js';
 import type { LoadOptions } from '../core/state-dict.js';
 import type { StepResult } from '../core/stepper.js';
 import { Structure } from '../core/structure.js';
+import { bytesOf } from '../engine/bfloat16-state.js';
 import { CompressedSums } from './compressed-sums.js';
 import { type Facts, optionFacts } from './differences.js';
 import type { Ranges } from './divide.js';
@@ -289,7 +290,7 @@ export abstract class DistributedOptimizer<O extends AnyOptimizer<any, any, any>
     const residuals = this.#made.compressed?.residuals.bytes ?? 0;
     const { params } = Optimizer.internals(this.#made.base).store;
     const blocks = params.flatMap(({ state, ema }) => [...state.values(), ...(ema === null ? [] : [ema])]);
-    return blocks.reduce((sum, { length }) => sum + length * Float32Array.BYTES_PER_ELEMENT, residuals);
+    return blocks.reduce((sum, block) => sum + bytesOf(block), residuals);
   }
 
   /**

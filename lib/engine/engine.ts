@@ -42,7 +42,16 @@ export const Fault = {
 } as const;
 
 /** Index of each number at the start of a constants row: the order of `struct Pass` in native/kernel.h. */
-export const Pass = { gradScale: 0, clipValue: 1, l2: 2, decayFactor: 3, emaRate: 4, emaStart: 5, length: 6 } as const;
+export const Pass = {
+  gradScale: 0,
+  clipValue: 1,
+  l2: 2,
+  decayFactor: 3,
+  emaRate: 4,
+  emaStart: 5,
+  update: 6,
+  length: 7,
+} as const;
 
 /**
  * Number of elements in one partial sum. It determines the bits of a sum, so native/kernel.h has the same number.

@@ -1,4 +1,5 @@
 import { bufferOf, ofThisRealm } from '../check/typed-array.js';
+import { Bfloat16Block } from './bfloat16-state.js';
 import { ArrayBlock, type Block, type BlockFunctions, NativeBlock } from './block.js';
 import type { Engine, Isa, Plan, Rows } from './engine.js';
 import type { KernelDeclaration } from './kernel.js';
@@ -34,6 +35,7 @@ interface AddonEngine extends Linalg, TableRows {
     ema: object | null,
     columns: number,
     side?: number,
+    firstElement?: number,
   ): void;
   setRowGrad(plan: AddonPlan, index: number, rows: Rows, values: Float32Array): number;
   /** `layout`: row and column strides of a and of b, rows, columns, depth, and 1 if the product is symmetric. */
@@ -171,6 +173,7 @@ function hasExternalMemory(addon: Addon): boolean {
 }
 
 function memoryOf(block: Block): object {
+  if (block instanceof Bfloat16Block) return memoryOf(block.memory);
   return block instanceof NativeBlock ? block.handle : block.view();
 }
 
@@ -261,6 +264,7 @@ export function nativeEngine(addon: Addon, isa: Isa): Engine | undefined {
             ema === null ? null : memoryOf(ema),
             columns,
             side,
+            state[0] instanceof Bfloat16Block ? state[0].firstElement : undefined,
           ),
         setGrad: step,
         setRowGrad: (index, rows, values) => native.setRowGrad(step, index, rows, values),

@@ -1,5 +1,6 @@
 import { bufferOf, byteOffsetOf, firstBadRow, floatsOf, isFloat32, lengthOf } from '../check/typed-array.js';
 import { referenceBfloat16 } from './bfloat16.js';
+import { Bfloat16Block, type Halves, halvesOf, walkHalves } from './bfloat16-state.js';
 import { ArrayBlock, type Block } from './block.js';
 import {
   Control,
@@ -116,6 +117,7 @@ function staysFinite(sumSquares: number, gradScale: number, grads: () => readonl
 class ReferencePlan implements Plan {
   readonly #tensors: Tensor[] = [];
   readonly #grads: Grad[] = [];
+  readonly #halves: (Halves | undefined)[] = [];
   readonly #watches: Watches[] = [];
   readonly #constants: StepConstants;
 
@@ -133,22 +135,25 @@ class ReferencePlan implements Plan {
     columns: number,
     side: number,
   ): void {
+    const halves = halvesOf(state);
+    const arrays = state.map((block) => (block instanceof Bfloat16Block ? block.memory : block).view());
+    this.#halves[index] = halves;
     this.#tensors[index] = {
       kernel,
       param,
-      state: state.map((block) => block.view()),
+      state: halves === undefined ? arrays : [],
       ema: ema === null ? null : ema.view(),
       columns,
       side,
     };
     this.#watches[index] = {
-      param: [param, ...state.map((block) => block.view()), ...(ema === null ? [] : [ema.view()])].map(watch),
+      param: [param, ...arrays, ...(ema === null ? [] : [ema.view()])].map(watch),
       grad: [],
     };
   }
 
   free(): void {
-    this.#tensors.length = this.#grads.length = this.#watches.length = 0;
+    this.#tensors.length = this.#halves.length = this.#grads.length = this.#watches.length = 0;
   }
 
   setGrad(index: number, grad: Float32Array): number {
@@ -238,6 +243,11 @@ class ReferencePlan implements Plan {
   #update(index: number, gathered: readonly RowGrad[] | undefined, work: Work): void {
     const tensor = this.#tensors[index]!;
     const grad = this.#grads[index]!;
+    const halves = this.#halves[index];
+    if (halves !== undefined) {
+      updateHalves(tensor, halves, gathered ?? [{ row: 0, grad: grad as Float32Array }], work);
+      return;
+    }
     const { norms, numbers, matrix, updateRow, accumulated } = tensor.kernel;
     if (accumulated !== undefined) {
       walkWithMaxima(accumulated, tensor, grad as Float32Array, work); // no sparse gradients, either
@@ -258,8 +268,7 @@ class ReferencePlan implements Plan {
     }
     const perRow = updateRow === undefined ? walk : walkRow;
     if (gathered !== undefined) {
-      // The average starts for every row, also for those without a gradient.
-      if (work.row[Pass.emaStart] !== 0) tensor.ema?.set(tensor.param);
+      startEma(tensor, work);
       for (const { row, grad } of gathered) perRow(rowOf(tensor, row, grad.length), grad, work);
     } else if (updateRow === undefined) {
       walk(tensor, grad as Float32Array, work);
@@ -276,6 +285,30 @@ class ReferencePlan implements Plan {
   stepAsync(done: () => void): void {
     this.step();
     setImmediate(done);
+  }
+}
+
+/** Starts the moving average of every row, also of those without a gradient. */
+function startEma({ param, ema }: Tensor, { row }: Work): void {
+  if (row[Pass.emaStart] !== 0) ema?.set(param);
+}
+
+/** Updates rows of a tensor whose state is in bfloat16. A dense gradient is one row. */
+function updateHalves(tensor: Tensor, halves: Halves, rows: readonly RowGrad[], work: Work): void {
+  const { param, ema } = tensor;
+  startEma(tensor, work);
+  const update = work.row[Pass.update]!;
+  for (const { row, grad } of rows) {
+    const begin = row * grad.length;
+    walkHalves(halves, { begin, length: grad.length, update }, (at, end, state) => {
+      const part = {
+        ...tensor,
+        param: floatsOf(param, at, end),
+        ema: ema === null ? null : floatsOf(ema, at, end),
+        state,
+      };
+      walk(part, floatsOf(grad, at - begin, end - begin), work);
+    });
   }
 }
 

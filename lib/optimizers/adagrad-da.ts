@@ -12,6 +12,7 @@ export const adagradDa = {
     'Duchi, Hazan & Singer, "Adaptive Subgradient Methods for Online Learning and Stochastic Optimization", JMLR 2011, regularized dual averaging, section 5.1, https://jmlr.org/papers/v12/duchi11a.html',
   formula: ['s ← s + g²;  a ← a + g;  H = ε + √s', 'w ← −sign(a)·(η·t/H)·max(|a|/t − l1, 0)', 'w is 0 where H is 0'],
   decay: 'none',
+  float32State: 'it computes the weights from its state',
   hyperParameters: {
     /** Learning rate. */
     lr: { default: 0.1, range: '[0, inf)' },

@@ -14,6 +14,7 @@ export const asgd = {
     'after it: η̃ ← η/(1 + λₐ·η·t)^α;  μ ← 1/max(1, t − t0);  first η̃ = η, μ = 1',
   ],
   decay: 'l2',
+  float32State: 'its state has the averages of the weights',
   hyperParameters: {
     /** Learning rate: the initial step size. */
     lr: { default: 1e-2, range: '[0, inf)' },

@@ -16,6 +16,7 @@ export const cocob = {
     'w ← w₀ + θ/(L·max(G + L, α·L))·(L + R)',
   ],
   decay: 'l2',
+  float32State: 'it computes the weights from its state',
   hyperParameters: {
     /** Factor of the gradient. It matters little: the method has no learning rate. */
     lr: { default: 1, range: '[0, inf)' },

@@ -16,6 +16,7 @@ export const ftrl = {
     "w ← |z| ≤ l1 ? 0 : −(z − sign(z)·l1) / ((β + √n')/η + l2)",
   ],
   decay: 'none',
+  float32State: 'it computes the weights from its state',
   hyperParameters: {
     /** Learning rate. Must be above 0, because the formula divides by it. */
     lr: { default: 0.05, range: '(0, inf)' },

@@ -37,6 +37,7 @@ export const madgrad = {
   ],
   // Decoupled decay comes after the update and has the rate e, so the formula applies it.
   decay: ({ decoupledWeightDecay }) => (decoupledWeightDecay ? 'none' : 'l2'),
+  float32State: 'it computes the weights from its state',
   hyperParameters: {
     /** Learning rate. */
     lr: { default: 1e-2, range: '[0, inf)' },

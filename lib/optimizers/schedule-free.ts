@@ -43,6 +43,7 @@ export const scheduleFreeSgd = {
   reference,
   formula: ['z ← z − η·(g + λ·y)', ...averagingFormula],
   decay: 'l2',
+  float32State: 'its state has weights',
   hyperParameters: {
     /** Learning rate. Use a larger one than for SGD. */
     lr: { default: 1, range: '[0, inf)' },
@@ -74,6 +75,7 @@ export const scheduleFreeAdamw = {
   formula: ['s ← β₂·s + (1−β₂)·g²;  z ← z − η·(g/(√(s/(1−β₂ᵗ)) + ε) + λ·y)', ...averagingFormula],
   // The formula applies weightDecay itself, at y.
   decay: 'none',
+  float32State: 'its state has weights',
   hyperParameters: {
     /** Learning rate. */
     lr: { default: 2.5e-3, range: '[0, inf)' },

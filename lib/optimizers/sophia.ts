@@ -18,6 +18,7 @@ export const sophia = {
     'm ← β₁·m + (1−β₁)·g;  w ← w − η·clip(m/max(γ·H, ε), ±1)',
   ],
   decay: 'decoupled',
+  float32State: 'updateHessian changes its state between the steps',
   hyperParameters: {
     /** Learning rate: how far an element moves at most in a step. */
     lr: { default: 1e-4, range: '[0, inf)' },

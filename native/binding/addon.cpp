@@ -68,7 +68,7 @@ napi_value compress(napi_env env, napi_callback_info info) {
       !call.halves(3, "rounded", &rounded) || !call.floats(4, "rest", &rest))
     return nullptr;
   const size_t length = std::min({x.length, residual.length, rounded.length, rest.length});
-  call.set().compress(x.data, residual.data, static_cast<float>(factor), rounded.data, rest.data, length);
+  call.set().bfloat16.compress(x.data, residual.data, static_cast<float>(factor), rounded.data, rest.data, length);
   return nullptr;
 }
 
@@ -78,7 +78,7 @@ napi_value expand(napi_env env, napi_callback_info info) {
   Halves bits;
   Floats x;
   if (!call.halves(0, "bits", &bits) || !call.floats(1, "x", &x)) return nullptr;
-  call.set().expand(bits.data, x.data, std::min(bits.length, x.length));
+  call.set().bfloat16.widen(bits.data, x.data, std::min(bits.length, x.length));
   return nullptr;
 }
 

@@ -57,7 +57,7 @@ class Call {
   bool list(size_t i, const char* name, std::vector<napi_value>* out);
 
  protected:
-  static constexpr size_t kMost = 8;
+  static constexpr size_t kMost = 9;
   napi_env env_;
   napi_value values_[kMost];
   const KernelSet* set_;

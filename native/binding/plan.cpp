@@ -133,17 +133,20 @@ bool readState(napi_env env, napi_value value, State* out) {
   return true;
 }
 
-// setTensor(plan, index, kernel, param, state, ema, columns, side). `state` is a list of blocks or Float32Arrays, `ema`
-// one or null. `columns` is the length of a matrix row of the param, if the kernel sees rows or columns; `side` is that
-// of MatrixShape, if it has state of other lengths
+// setTensor(plan, index, kernel, param, state, ema, columns, side, firstElement?). `state` is a list of blocks or
+// Float32Arrays, `ema` one or null. `columns` is the length of a matrix row of the param, if the kernel sees rows or
+// columns; `side` is that of MatrixShape, if it has state of other lengths. With `firstElement`, the state is in
+// bfloat16: two numbers in each float. Then it is the index of the first element in the whole param
 napi_value setTensor(napi_env env, napi_callback_info info) {
   Call call(env, info);
-  size_t index, columns, side = 0;
+  size_t index, columns, side = 0, firstElement = 0;
   std::string name;
   std::vector<napi_value> state;
+  const bool isHalf = !call.isUndefined(8);
   if (!call.text(2, "kernel", &name) || !call.list(4, "state", &state) ||
       !call.integer(6, "columns", SIZE_MAX, &columns) ||
-      (!call.isUndefined(7) && !call.integer(7, "side", kMaxSide, &side)))
+      (!call.isUndefined(7) && !call.integer(7, "side", kMaxSide, &side)) ||
+      (isHalf && !call.integer(8, "firstElement", SIZE_MAX, &firstElement)))
     return nullptr;
   // No JavaScript runs from here on.
   const std::shared_ptr<BoundPlan> plan = planOf(call, &index);
@@ -175,6 +178,10 @@ napi_value setTensor(napi_env env, napi_callback_info info) {
     fail(env, name + ": needs a side");
     return nullptr;
   }
+  if (isHalf && (needsRows || kernel->measure != nullptr || kernel->sum != nullptr)) {
+    fail(env, name + ": takes no state in bfloat16");
+    return nullptr;
+  }
   Span span = {};
   span.param = param.data;
   span.length = param.length;
@@ -184,7 +191,9 @@ napi_value setTensor(napi_env env, napi_callback_info info) {
   for (size_t s = 0; s < state.size(); ++s) {
     if (!readState(env, state[s], &memory[s])) return nullptr;
     const bool isOwn = kernel->layout[s] == kOwn;
-    if (memory[s].length < (isOwn ? kernel->ownLength(s, {rows, columns, side}) : lengths[kernel->layout[s]])) {
+    if (isHalf
+            ? memory[s].length < (param.length + 1) / 2
+            : memory[s].length < (isOwn ? kernel->ownLength(s, {rows, columns, side}) : lengths[kernel->layout[s]])) {
       fail(env, name + ": state too short for its param");
       return nullptr;
     }
@@ -211,6 +220,7 @@ napi_value setTensor(napi_env env, napi_callback_info info) {
     }
   }
   plan->plan().setTensor(index, kernel, span, columns, side);
+  if (isHalf) plan->plan().setHalves(index, firstElement);
   return nullptr;
 }
 

@@ -18,12 +18,20 @@ void Plan::setTensor(size_t i, const Kernel* kernel, const Span& span, size_t co
   tensor.kernel = kernel;
   tensor.span = span;
   tensor.columns = columns;
+  tensor.isHalf = false;
   tensor.side = side;
   tensor.columnMaxima.reset(tensor.hasMaxima() ? new float[columns] : nullptr);
   tensor.floats = 2;
   for (size_t s = 0; s < kernel->stateCount; ++s) tensor.floats += kernel->layout[s] == kElement;
   tensor.sparseRows = nullptr;
   isPartitioned_ = false;
+}
+
+void Plan::setHalves(size_t i, size_t firstElement) {
+  Tensor& tensor = tensors_[i];
+  tensor.isHalf = true;
+  tensor.firstElement = firstElement;
+  tensor.floats = 2 + (tensor.kernel->stateCount + 1) / 2;
 }
 
 void Plan::setGrad(size_t i, float* grad) {
@@ -202,10 +210,10 @@ void Plan::apply(float gradScale) {
       tensor.maximizeColumns(chunk);
     });
   }
-  forEachChunk([=](Tensor& tensor, Chunk& chunk) {
+  forEachChunk([this, flushDenormals](Tensor& tensor, Chunk& chunk) {
     if (tensor.isMatrix()) return;
     const FlushDenormals flush(flushDenormals);
-    tensor.update(chunk);
+    tensor.update(set_, chunk);
   });
   if (hasMaxima_) {
     forEachActive([](Tensor& tensor) {

@@ -73,6 +73,8 @@ class Plan {
   /// `columns` is the length of a matrix row of the param, for kernels with state of rows or columns; `side` is that of
   /// MatrixShape.
   void setTensor(size_t i, const Kernel* kernel, const Span& span, size_t columns, size_t side = 0);
+  /// After `setTensor`, for an element-wise kernel: the state is in bfloat16.
+  void setHalves(size_t i, size_t firstElement);
   void setGrad(size_t i, float* grad);
   void setSparseGrad(size_t i, const SparseGrad& grad);
   /// Reads `rowOf`, each number once. JavaScript may change them while the step runs on another thread.

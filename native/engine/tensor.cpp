@@ -1,5 +1,6 @@
 #include "tensor.h"
 
+#include <stdint.h>
 #include <string.h>
 
 namespace {
@@ -16,7 +17,7 @@ double sumSquares(const KernelSet& set, const float* x, size_t length) {
 }
 
 void Tensor::prepare(const float* constantsRow, size_t stride, float gradScale, bool zeroGrad) {
-  memcpy(&pass, constantsRow, sizeof pass);
+  memcpy(static_cast<void*>(&pass), constantsRow, sizeof pass);
   pass.gradScale = gradScale * pass.gradScale;
   constants = constantsRow + kPassFloats;
   if (hasNorms() || hasNumbers() || isMatrix()) {
@@ -88,8 +89,10 @@ void Tensor::measure(Chunk& chunk) const {
   forEachPart(chunk, [&](const Span& part) { walk(pass, constants, part, chunk.sums); });
 }
 
-void Tensor::update(const Chunk& chunk) const {
-  if (sparseRows != nullptr) {
+void Tensor::update(const KernelSet& set, const Chunk& chunk) const {
+  if (isHalf) {
+    updateHalves(set, chunk);
+  } else if (sparseRows != nullptr) {
     kernel->runSparse(pass, constants, span, sparseRows->list(chunk.begin, chunk.length));
   } else if (kernel->perRow) {
     // The matrix rows that start in the chunk, each as a whole.
@@ -99,6 +102,52 @@ void Tensor::update(const Chunk& chunk) const {
     }
   } else {
     forEachPart(chunk, [&](const Span& part) { kernel->run(pass, constants, part); });
+  }
+}
+
+void Tensor::updateHalves(const KernelSet& set, const Chunk& chunk) const {
+  uint32_t seeds[kMaxState];
+  for (size_t pair = 0; 2 * pair < kernel->stateCount; ++pair) {
+    seeds[pair] = set.bfloat16.hash(static_cast<uint32_t>(8 * static_cast<size_t>(pass.update) + pair));
+  }
+  if (sparseRows == nullptr) {
+    updateHalves(set, seeds, chunk.begin, chunk.length, span.grad + chunk.begin);
+    return;
+  }
+  const RowList list = sparseRows->list(chunk.begin, chunk.length);
+  for (size_t n = 0; n < list.count; ++n) {
+    updateHalves(set, seeds, list.rows[n].row * list.length, list.length, list.rows[n].grad);
+  }
+}
+
+/// Updates elements whose state is in bfloat16: widens the state piece by piece, so that a piece stays in the nearest
+/// cache, runs the kernel on it, and rounds it.
+void Tensor::updateHalves(const KernelSet& set, const uint32_t* seeds, size_t begin, size_t length, float* grad) const {
+  // The copies begin at the same place in a cache line as the param, and each at another place in a page.
+  constexpr size_t kLine = 16, kPiecesApart = kPiece + 160;
+  alignas(64) float copies[kMaxState * kPiecesApart + kLine];
+  alignas(64) uint32_t hashes[kPiece];
+  for (size_t end = begin + length; begin < end;) {
+    const size_t count = end - begin < kPiece ? end - begin : kPiece;
+    Span piece = {};
+    piece.param = span.param + begin;
+    piece.grad = grad;
+    piece.ema = span.ema == nullptr ? nullptr : span.ema + begin;
+    piece.length = count;
+    piece.zeroGrad = span.zeroGrad;
+    float* const first = copies + reinterpret_cast<uintptr_t>(piece.param) / sizeof(float) % kLine;
+    for (size_t s = 0; s < kernel->stateCount; ++s) {
+      piece.state[s] = first + s * kPiecesApart;
+      set.bfloat16.widen(reinterpret_cast<const uint16_t*>(span.state[s]) + begin, piece.state[s], count);
+    }
+    kernel->run(pass, constants, piece);
+    for (size_t s = 0; s < kernel->stateCount; ++s) {
+      // Two arrays share the hashes.
+      if (s % 2 == 0) set.bfloat16.hashes(hashes, count, static_cast<uint32_t>(firstElement + begin), seeds[s / 2]);
+      set.bfloat16.round(piece.state[s], hashes, s % 2 == 1, reinterpret_cast<uint16_t*>(span.state[s]) + begin, count);
+    }
+    begin += count;
+    grad += count;
   }
 }
 

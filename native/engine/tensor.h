@@ -9,9 +9,11 @@
 struct Tensor {
   const Kernel* kernel;
   Span span;
-  size_t columns;                          ///< length of a matrix row of the param
-  size_t side;                             ///< for matrix kernels: see MatrixShape
-  size_t floats;                           ///< that a step reads per element
+  size_t columns;       ///< length of a matrix row of the param
+  size_t side;          ///< for matrix kernels: see MatrixShape
+  bool isHalf;          ///< whether the state is in bfloat16: uint16_t behind the pointers of the span
+  size_t firstElement;  ///< index of the first element in the whole param, if the state is in bfloat16
+  size_t floats;        ///< that a step reads per element
   std::unique_ptr<SparseRows> sparseRows;  ///< or null: then span.grad is the gradient
 
   std::unique_ptr<float[]> columnMaxima;  ///< the next state of the columns, if it is their maxima; or null
@@ -34,7 +36,7 @@ struct Tensor {
   /// Whether one call of the kernel is the whole update.
   bool isPlain() const {
     return sparseRows == nullptr && !hasNorms() && !hasNumbers() && !hasMeans() && !isMatrix() && !kernel->perRow &&
-           span.length <= kChunk;
+           !isHalf && span.length <= kChunk;
   }
 
   /// Reads the constants row of this step.
@@ -52,12 +54,14 @@ struct Tensor {
   void adoptMaxima() const;
   /// Writes the sums that the kernel's norms or numbers need to chunk.sums.
   void measure(Chunk& chunk) const;
-  void update(const Chunk& chunk) const;
+  void update(const KernelSet& set, const Chunk& chunk) const;
   void zeroGrad();
   /// The memory of `length` elements from `begin` on, with their state.
   Span part(size_t begin, size_t length) const;
 
  private:
+  void updateHalves(const KernelSet& set, const Chunk& chunk) const;
+  void updateHalves(const KernelSet& set, const uint32_t* seeds, size_t begin, size_t length, float* grad) const;
   template <class Work>
   void forEachColumnGroup(const Chunk& chunk, Work work) const;
   template <class Work>

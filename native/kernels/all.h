@@ -12,6 +12,7 @@
 #include "table_rows.h"
 #include "matmul.h"
 #include "eigen.h"
+#include "bfloat16_state.h"
 #include "measured_loop.h"
 #include "matrix_loop.h"
 #include "sparse_loop.h"
@@ -164,6 +165,5 @@ extern const KernelSet kernelSet;
 const KernelSet kernelSet = {STRING(ISA), kKernels, sizeof kKernels / sizeof *kKernels,
                              &sumSquares, &lerp,    &add,
                              &scale,      kFloat64, {&gatherRows, &scaleRows, &dotRows, &meanRow, &sumRuns},
-                             kMatmul,     kEigen,   &compress,
-                             &expand};
+                             kMatmul,     kEigen,   {&compress, &widen, &hashElements, &roundStochastic, &hashOf}};
 }  // namespace ISA

@@ -32,8 +32,4 @@ inline void compress(const float* x, const float* residual, float factor, uint16
     rest[i] = floatOf(bitsOf(y - floatOf(half << 16)) & isFinite);
   }
 }
-
-inline void expand(const uint16_t* bits, float* x, size_t length) {
-  for (size_t i = 0; i < length; ++i) x[i] = floatOf(static_cast<uint32_t>(bits[i]) << 16);
-}
 }  // namespace ISA

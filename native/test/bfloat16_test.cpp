@@ -29,9 +29,9 @@ TEST("bfloat16: expand is exact, and compress gives the same bits back") {
     std::vector<uint16_t> all = allBits(), rounded(kCount);
     Buffer x(kCount), rest(kCount), zeros(kCount);
     for (size_t i = 0; i < kCount; ++i) zeros.set(i, 0.0f);
-    set.expand(all.data(), x.data(), kCount);
+    set.bfloat16.widen(all.data(), x.data(), kCount);
     for (size_t i = 0; i < kCount; ++i) CHECK_EQUAL(x.bits(i), static_cast<uint32_t>(i) << 16);
-    set.compress(x.data(), zeros.data(), 1.0f, rounded.data(), rest.data(), kCount);
+    set.bfloat16.compress(x.data(), zeros.data(), 1.0f, rounded.data(), rest.data(), kCount);
     for (size_t i = 0; i < kCount; ++i) {
       const bool isNaN = (i & 0x7fff) > 0x7f80;
       CHECK_EQUAL(rounded[i], isNaN ? 0x7fc0 : i == 0x8000 ? 0 : i);  // -0 + 0 is 0
@@ -52,7 +52,7 @@ TEST("bfloat16: the nearest number, ties to even, and what is lost") {
         memcpy(x.data() + i, &bits, sizeof bits);
         zeros.set(i, 0.0f);
       }
-      set.compress(x.data(), zeros.data(), 1.0f, rounded.data(), rest.data(), kCount);
+      set.bfloat16.compress(x.data(), zeros.data(), 1.0f, rounded.data(), rest.data(), kCount);
       for (size_t i = 0; i < kCount; ++i) {
         if ((i & 0x7f80) == 0x7f80) {  // NaN
           CHECK_EQUAL(rounded[i], 0x7fc0);

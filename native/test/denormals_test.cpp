@@ -40,7 +40,7 @@ struct Step {
     Control control = idle();
     control.measureNorm = 1;
     control.flushDenormals = isOn;
-    float row[] = {1, INFINITY, 0, 1, 0, 0, 1, 1};
+    float row[] = {1, INFINITY, 0, 1, 0, 0, 0, 1, 1};
     int32_t rowOf[] = {0};
     Plan plan(spy.set(), 1, {&control, row, kPassFloats + 2, rowOf});
     std::vector<float> param(length, 0.0f), state(length, 0.0f), grad(length, kDenormal);

@@ -38,7 +38,7 @@ struct Fixture {
   static constexpr size_t kStride = kPassFloats + 1;
   const Kernel* sgd;
   Control control = idle();
-  float rows[2 * kStride] = {1, INFINITY, 0, 1, 0, 0, 1, 1, INFINITY, 0, 1, 0, 0, 1};
+  float rows[2 * kStride] = {1, INFINITY, 0, 1, 0, 0, 0, 1, 1, INFINITY, 0, 1, 0, 0, 0, 1};
   int32_t rowOf[2] = {0, 1};
   float table[8] = {}, other[1] = {};
   // Row 2 is repeated; its sum is (4, 4). The sum of all squares is 2 * (16 + 4) + 81 = 121.

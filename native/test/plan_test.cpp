@@ -25,7 +25,7 @@ struct Fixture {
   static constexpr size_t kStride = kPassFloats + 1;
   const Kernel* sgd;
   Control control = idle();
-  float rows[2 * kStride] = {1, INFINITY, 0, 1, 0, 0, 1, 1, INFINITY, 0, 1, 0, 0, 1};
+  float rows[2 * kStride] = {1, INFINITY, 0, 1, 0, 0, 0, 1, 1, INFINITY, 0, 1, 0, 0, 0, 1};
   int32_t rowOf[2] = {0, 1};
   float first[2] = {}, second[1] = {};
   float firstGrad[2] = {3, 0}, secondGrad[1] = {4};
@@ -214,7 +214,7 @@ TEST("plan: a per-row kernel runs once on each whole matrix row, however the ten
       std::vector<float> param(length), grad(length), sum(count, 1.0f);
       for (size_t i = 0; i < length; ++i) param[i] = sinf(static_cast<float>(i)), grad[i] = cosf(static_cast<float>(i));
       std::vector<float> expected = param, expectedSum = sum;
-      float row[] = {1, INFINITY, 0, 1, 0, 0, 0.5f, 0.25f};
+      float row[] = {1, INFINITY, 0, 1, 0, 0, 0, 0.5f, 0.25f};
       const Pass pass = {1, INFINITY, 0, 1, 0, 0};
       for (size_t r = 0; r < count; ++r) {
         float* const at = &expected[r * columns];

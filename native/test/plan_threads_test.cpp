@@ -22,7 +22,7 @@ TEST("plan threads: many chunks give the same bits with any number of threads, w
     Control control = idle();
     control.gradScale = 0.5;
     control.maxNorm = control.measureNorm = control.skipNonFinite = control.zeroGrads = 1;
-    float row[kPassFloats + 7] = {1, INFINITY, 0.01f, 1, 0.1f, 0, 0.9f, 0.1f, 0.999f, 0.001f, 0.01f, 1, 1e-8f};
+    float row[kPassFloats + 7] = {1, INFINITY, 0.01f, 1, 0.1f, 0, 0, 0.9f, 0.1f, 0.999f, 0.001f, 0.01f, 1, 1e-8f};
     int32_t rowOf[kTensors] = {};
     Plan plan(spy.set(), kTensors, {&control, row, kPassFloats + 7, rowOf});
     for (size_t t = 0; t < kTensors; ++t) {
@@ -75,7 +75,7 @@ Outcome stepsOf(const char* kernel, size_t constants, size_t threads) {
   control.measureNorm = control.zeroGrads = 1;
   control.maxNorm = 10;
   const size_t stride = kPassFloats + constants;
-  std::vector<float> row = {1, INFINITY, 0.01f, 1, 0.1f, 0};
+  std::vector<float> row = {1, INFINITY, 0.01f, 1, 0.1f, 0, 0};
   row.insert(row.end(), {0.9f, 0.1f, 0.999f, 0.001f, 0.01f, 1, 1e-8f});
   int32_t rowOf[3] = {};
   Plan plan(spy.set(), 3, {&control, row.data(), stride, rowOf});

@@ -111,7 +111,7 @@ export class AddonProgram extends Program {
     const index = plan === undefined ? 0 : dice.int(plan.count);
     switch (name) {
       case 'createPlan': {
-        const [count, stride] = [dice.int(4), 6 + dice.int(17)];
+        const [count, stride] = [dice.int(4), 7 + dice.int(17)];
         const length = 2 * Control.length + count * (stride + 1);
         const memory: Float32Array = dice.chance(0.5) ? addon.allocate(length) : new Float32Array(length);
         const { buffer, byteOffset } = memory;

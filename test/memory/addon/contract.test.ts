@@ -6,7 +6,7 @@ import { sample } from '../../support/sample.js';
 
 const addon = findAddon().addon as Any;
 const native = addon.engine(addon.isas[0]);
-const stride = 6 + 1; // of SGD: the constants that all kernels share, and lr
+const stride = 7 + 1; // of SGD: the constants that all kernels share, and lr
 
 const detach = (array: Float32Array) => void structuredClone(array.buffer, { transfer: [array.buffer as ArrayBuffer] });
 
@@ -22,7 +22,7 @@ function plan({
   const control = new Float64Array(memory.buffer, memory.byteOffset, 11);
   control[0] = 1;
   control[1] = Number.POSITIVE_INFINITY;
-  memory.set([1, Number.POSITIVE_INFINITY, 0, 1, 0, 0, 0.5], 22);
+  memory.set([1, Number.POSITIVE_INFINITY, 0, 1, 0, 0, 0, 0.5], 22);
   const rowOf = new Int32Array(memory.buffer, memory.byteOffset + 4 * (22 + stride), 1);
   return { step, control, rowOf, memory, param, grad };
 }
@@ -156,6 +156,20 @@ describe('a plan', () => {
     const { step, memory } = plan();
     detach(memory);
     expect(step).toThrow('the memory of the plan was detached');
+  });
+
+  test('state in bfloat16 has two numbers in each float, and is for element-wise kernels only', () => {
+    const step = native.createPlan(1, 47, new Float32Array(22 + 48));
+    const param = new Float32Array(5);
+    const set = (kernel: string, length: number, first: unknown) => (): unknown =>
+      native.setTensor(step, 0, kernel, param, [new Float32Array(length), new Float32Array(length)], null, 0, 0, first);
+    set('adam', 3, 0)();
+    set('adam', 5, undefined)();
+    expect(set('adam', 2, 0)).toThrow('state too short');
+    expect(set('adam', 4, undefined)).toThrow('state too short');
+    expect(set('adam-cautious', 5, 0)).toThrow('takes no state in bfloat16');
+    expect(set('adam', 3, -1)).toThrow('firstElement');
+    expect(set('adam', 3, 'x')).toThrow('firstElement');
   });
 
   test('a plan that was freed is refused', () => {

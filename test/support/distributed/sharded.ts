@@ -70,6 +70,8 @@ export const special: readonly Case[] = [
   cased(classOf('DoG'), ' layer by layer', { layerWise: true, repsRel: 0.1 }),
   cased(classOf('AdamMini'), ' by rows, sparse', { ema: 0.5 }, true),
   cased(classOf('SGD'), ' by a schedule', { momentum: 0.9, lr: (t: number) => 0.1 / t }),
+  cased(classOf('Adam'), ' in bfloat16', { stateDtype: 'bfloat16', ema: 0.9 }),
+  cased(classOf('Adagrad'), ' in bfloat16, sparse', { stateDtype: 'bfloat16' }, true),
   {
     ...cased(classOf('AdamW'), ' in groups', { clipNorm: 1 }),
     groups: ({ long, table, layer, alone }) => [
