@@ -21,8 +21,9 @@ constexpr int kCauseTag = 1000;
 constexpr microseconds kSpin(50);
 /// Who waits so long gives way to what else may run.
 constexpr microseconds kHold(10);
-/// Whoever orders an exchange waits for it as long itself: to hand it to the thread and back takes longer than a short one. Messages
-/// that take longer than this by kPerByte go to the thread at once, because nobody else may hold the event loop so long.
+/// Whoever orders an exchange waits for it as long itself: to hand it to the thread and back takes longer than a short
+/// one. Messages that take longer than this by kPerByte go to the thread at once, because nobody else may hold the
+/// event loop so long.
 constexpr microseconds kInPerson(200);
 /// Long messages go in pieces, each of which needs a call of MPI: so nobody sleeps while they may be under way.
 constexpr std::chrono::nanoseconds kPerByte(2);

@@ -67,11 +67,15 @@ export async function mpiJob(size: number, code: string, given: MpiJobOptions = 
   const mpirun = given.mpirun ?? [mpi!.mpirun];
   // Time enough for a loaded machine; a job that hangs is a failure. In the foreground a signal goes on to mpirun alone, and once:
   // a second one would end the job at once.
-  const child = spawn('timeout', ['--foreground', '-k', '5', '50', ...mpirun, '-np', `${size}`, process.execPath, file], {
-    cwd: dirname(file),
-    env: { ...process.env, NODE_OPTIONS: '', ...mpiEnvironment, ...given.env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+  const child = spawn(
+    'timeout',
+    ['--foreground', '-k', '5', '50', ...mpirun, '-np', `${size}`, process.execPath, file],
+    {
+      cwd: dirname(file),
+      env: { ...process.env, NODE_OPTIONS: '', ...mpiEnvironment, ...given.env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    },
+  );
   const read = (rank: number): string => (existsSync(said(rank)) ? readFileSync(said(rank), 'utf8') : '');
   const watching = setInterval(() => given.watch?.(child.pid as number, read(0)), 50);
   const text = { out: '', err: '' };

@@ -10,7 +10,10 @@ const addresses = ['10.77.0.1', '10.77.0.2'];
 
 /** Words before a command on the first of two hosts, or why there are none. Without root there may be namespaces of a user. */
 function findHosts(): readonly string[] | string {
-  const reasons = [['-m', '-n', '-u'], ['-r', '-m', '-n', '-u']].map((options) => {
+  const reasons = [
+    ['-m', '-n', '-u'],
+    ['-r', '-m', '-n', '-u'],
+  ].map((options) => {
     const words = ['unshare', ...options, script, 'up'];
     const { status, stderr, error } = spawnSync(words[0]!, [...words.slice(1), 'true'], { encoding: 'utf8' });
     return status === 0 ? words : (error?.message ?? stderr.trim().split('\n').join('; '));
@@ -31,7 +34,18 @@ export function twoHosts({ name, mpirun }: Mpi): readonly string[] {
     return [
       ...found,
       ...[mpirun, '-hosts', addresses.join(), '-localhost', addresses[0]!],
-      ...['-launcher', 'rsh', '-launcher-exec', script, '-genv', 'UCX_TLS', 'tcp,self', '-genv', 'UCX_NET_DEVICES', 'hosts'],
+      ...[
+        '-launcher',
+        'rsh',
+        '-launcher-exec',
+        script,
+        '-genv',
+        'UCX_TLS',
+        'tcp,self',
+        '-genv',
+        'UCX_NET_DEVICES',
+        'hosts',
+      ],
     ];
   return [
     ...found,
