@@ -19,6 +19,12 @@ constexpr int kCauseTag = 1000;
 
 /// MPI would spin for ever. Most messages in shared memory come within this time.
 constexpr microseconds kSpin(50);
+/// Who waits so long gives way to what else may run.
+constexpr microseconds kHold(10);
+/// Whoever orders an exchange waits for it as long itself: to hand it to the thread and back takes longer than a short
+/// one. Messages that take longer than this by kPerByte go to the thread at once, because nobody else may hold the
+/// event loop so long.
+constexpr microseconds kInPerson(200);
 /// Long messages go in pieces, each of which needs a call of MPI: so nobody sleeps while they may be under way.
 constexpr std::chrono::nanoseconds kPerByte(2);
 /// Ranks that wait longer must not hold a core that others compute on.
@@ -49,7 +55,19 @@ void Communicator::exchange(const std::vector<Message>& messages, int tag) {
     slots_[i].message = messages[i];
     slots_[i].isDone.store(false, std::memory_order_relaxed);
   }
-  give(Order::kExchange);
+  busy_ = {};
+  for (const Message& message : messages) busy_ += kPerByte * message.bytes;
+  if (!isShared_ || !isSpinning_ || busy_ > kInPerson) return give(Order::kExchange);
+  // The thread is idle, and calls nothing of MPI until it gets an order.
+  state_.store(State::kPending, std::memory_order_release);
+  begin();
+  const auto began = Clock::now();
+  while (!look()) {
+    const auto waited = Clock::now() - began;
+    if (waited > kSpin + busy_) return give(Order::kGoOn);
+    // On a busy machine a core that was given away comes back late.
+    if (waited > kHold) std::this_thread::yield();
+  }
 }
 
 void Communicator::leave() { give(Order::kLeave); }
@@ -155,6 +173,8 @@ void Communicator::run() {
         break;
       case Order::kExchange:
         begin();
+        [[fallthrough]];
+      case Order::kGoOn:
         isExchanging_ = true;
         began = Clock::now();
         break;
@@ -175,17 +195,7 @@ void Communicator::run() {
         isParked_.store(true, std::memory_order_release);
         return;
     }
-    if (isExchanging_) {
-      if (hasCause() || !error_.empty()) {
-        isExchanging_ = false;
-        finish(State::kBroken);
-      } else if (progress()) {
-        isExchanging_ = false;
-        // What another rank told before may lie behind the last message.
-        const bool isBroken = hasCause() || hasCause() || !error_.empty();
-        finish(isBroken ? State::kBroken : State::kDone);
-      }
-    }
+    if (isExchanging_ && look()) isExchanging_ = false;
     if (isExchanging_)
       pause(Clock::now() - began);
     else if (isTelling())
@@ -195,7 +205,8 @@ void Communicator::run() {
 
 void Communicator::initialize() {
   int provided = 0;
-  MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided);
+  MPI_Init_thread(nullptr, nullptr, MPI_THREAD_SERIALIZED, &provided);
+  isShared_ = provided >= MPI_THREAD_SERIALIZED;
   MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
   // Now: it is a collective, and would later wait for a rank that does not come.
   MPI_Comm_dup(MPI_COMM_WORLD, &comm_);
@@ -215,16 +226,27 @@ void Communicator::initialize() {
 }
 
 void Communicator::begin() {
-  busy_ = {};
   for (size_t i = 0; i < count_; i++) {
     Slot& slot = slots_[i];
     const Message& m = slot.message;
-    busy_ += kPerByte * m.bytes;
     uint8_t* const at = memory_ + m.offset;
     if (!check(m.isSend ? MPI_Isend(at, m.bytes, MPI_BYTE, m.rank, tag_, comm_, &slot.request)
                         : MPI_Irecv(at, m.bytes, MPI_BYTE, m.rank, tag_, comm_, &slot.request)))
       return;
   }
+}
+
+/// Looks at the exchange. Returns whether it is over.
+bool Communicator::look() {
+  if (hasCause() || !error_.empty()) {
+    finish(State::kBroken);
+    return true;
+  }
+  if (!progress()) return false;
+  // What another rank told before may lie behind the last message.
+  const bool isBroken = hasCause() || hasCause() || !error_.empty();
+  finish(isBroken ? State::kBroken : State::kDone);
+  return true;
 }
 
 /// Whether all messages have come and gone. It tests one by one: an MPI_Testall that says no leaves finished requests

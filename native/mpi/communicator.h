@@ -31,8 +31,9 @@ struct Place {
 
 enum class State : int { kIdle, kPending, kDone, kBroken };
 
-/// The ranks of the job. A thread of its own makes all calls of MPI: so MPI need not be safe for threads, and nobody
-/// who waits holds the event loop. Other threads give it one order at a time and see the state of the order.
+/// The ranks of the job. A thread of its own calls MPI, so nobody who waits holds the event loop. Another thread gives
+/// it one order at a time and sees the state of the order. That thread calls MPI itself for an exchange that is over at
+/// once, while the thread has nothing to do: so MPI need not be safe for two threads at a time.
 ///
 /// Everything is nonblocking, because MPI has no deadlines. A request of MPI cannot be taken back: so messages lie in
 /// memory that is never freed, and an exchange that is given up ends the communication for good.
@@ -70,7 +71,7 @@ class Communicator {
 
  private:
   using Clock = std::chrono::steady_clock;
-  enum class Order : int { kNone, kExchange, kTell, kLeave, kPark };
+  enum class Order : int { kNone, kExchange, kGoOn, kTell, kLeave, kPark };
   struct Slot {
     Message message;
     MPI_Request request = MPI_REQUEST_NULL;
@@ -83,6 +84,7 @@ class Communicator {
   Order take();
   void finish(State state);
   void begin();
+  bool look();
   bool progress();
   bool hasCause();
   void sendCause();
@@ -97,6 +99,7 @@ class Communicator {
   size_t count_ = 0;
   int tag_ = 0;
   bool isSpinning_ = true;
+  bool isShared_ = false;   // whether another thread may call MPI while this one does not
   Clock::duration busy_{};  // how long the messages under way keep MPI busy
   std::string error_;
 

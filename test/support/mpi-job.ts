@@ -47,7 +47,8 @@ export const mpiEnvironment = {
 
 export interface MpiJobOptions {
   readonly env?: NodeJS.ProcessEnv;
-  readonly mpirun?: string;
+  /** The launcher, with its first options. */
+  readonly mpirun?: readonly string[];
   /** Called with the pid of mpirun and what rank 0 has said so far. */
   readonly watch?: (pid: number, said: string) => void;
 }
@@ -63,14 +64,18 @@ export async function mpiJob(size: number, code: string, given: MpiJobOptions = 
     const say = (value) => appendFileSync(${JSON.stringify(join(folder, 'said.'))} + ownRank, JSON.stringify(value) + '\\n');`;
   writeFileSync(file, prelude.replace(/^const say = .*$/m, say) + code);
   const begun = performance.now();
-  const mpirun = given.mpirun ?? mpi!.mpirun;
+  const mpirun = given.mpirun ?? [mpi!.mpirun];
   // Time enough for a loaded machine; a job that hangs is a failure. In the foreground a signal goes on to mpirun alone, and once:
   // a second one would end the job at once.
-  const child = spawn('timeout', ['--foreground', '-k', '5', '50', mpirun, '-np', `${size}`, process.execPath, file], {
-    cwd: dirname(file),
-    env: { ...process.env, NODE_OPTIONS: '', ...mpiEnvironment, ...given.env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+  const child = spawn(
+    'timeout',
+    ['--foreground', '-k', '5', '50', ...mpirun, '-np', `${size}`, process.execPath, file],
+    {
+      cwd: dirname(file),
+      env: { ...process.env, NODE_OPTIONS: '', ...mpiEnvironment, ...given.env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    },
+  );
   const read = (rank: number): string => (existsSync(said(rank)) ? readFileSync(said(rank), 'utf8') : '');
   const watching = setInterval(() => given.watch?.(child.pid as number, read(0)), 50);
   const text = { out: '', err: '' };

@@ -66,6 +66,8 @@ export class Collectives {
   readonly #at: { readonly headers: number; readonly bucket: number; readonly inbox: number };
   /** The other ranks, each rank beginning with the one after it. */
   readonly #others: readonly number[];
+  /** The header of each rank in the memory. */
+  readonly #headers: readonly Float64Array[];
 
   constructor(carrier: Carrier, sizes: Sizes = usual) {
     const { rank, size } = carrier;
@@ -80,6 +82,10 @@ export class Collectives {
     // Parts are rounded up to lines, and the first ones are longer by 16 elements.
     this.#memory = carrier.memory(inbox + sizes.bucket + 4 * line * size);
     this.#others = Array.from({ length: size - 1 }, (_, i) => (rank + 1 + i) % size);
+    this.#headers = Array.from(
+      { length: size },
+      (_, each) => new Float64Array(this.#memory, this.#headerAt(each), headerBytes / 8),
+    );
   }
 
   /** Runs a call, the `number`-th of this rank. */
@@ -419,7 +425,7 @@ export class Collectives {
   }
 
   #post({ kind, type, length, op, root, isGone }: Posted): void {
-    const header = new Float64Array(this.#memory, this.#headerAt(this.#rank), headerBytes / 8);
+    const header = this.#headers[this.#rank]!;
     header[0] = kinds.indexOf(kind);
     header[1] = types.indexOf(type);
     header[2] = length;
@@ -429,15 +435,15 @@ export class Collectives {
   }
 
   #read(rank: number): Posted {
-    const header = new Float64Array(this.#memory, this.#headerAt(rank), headerBytes / 8);
-    const [kind, type, length, op, root, gone] = header as unknown as number[];
+    const header = this.#headers[rank]!;
+    const root = header[4]!;
     return {
-      kind: kinds[kind as number]!,
-      type: types[type as number]!,
-      length: length as number,
-      op: ops[op as number],
+      kind: kinds[header[0]!]!,
+      type: types[header[1]!]!,
+      length: header[2]!,
+      op: ops[header[3]!],
       root: root === -1 ? undefined : root,
-      isGone: gone === 1,
+      isGone: header[5] === 1,
     };
   }
 

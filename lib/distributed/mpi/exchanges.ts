@@ -71,9 +71,15 @@ export class Exchanges implements Meetings {
   begin(messages: readonly Message[], knowsWho: boolean): number {
     if (this.broken !== undefined) throw this.broken;
     this.#knowsWho = knowsWho;
-    for (const [i, { isSend, rank, offset, bytes }] of messages.entries())
-      this.#table.set([isSend ? 1 : 0, rank, offset, bytes], 4 * i);
-    this.#addon.exchange(this.#table, messages.length, tag);
+    const table = this.#table;
+    let at = 0;
+    for (const { isSend, rank, offset, bytes } of messages) {
+      table[at++] = isSend ? 1 : 0;
+      table[at++] = rank;
+      table[at++] = offset;
+      table[at++] = bytes;
+    }
+    this.#addon.exchange(table, messages.length, tag);
     return ++this.#turn;
   }
 

@@ -52,6 +52,7 @@ describe.skipIf(mpi === undefined)(`under MPI ${withoutMpi}`, () => {
       await Promise.all(all);
       const blocking = world.allReduceSync(Float32Array.of(10))[0];
       const x = new Float32Array(4);
+      if (rank === 0) await sleep(500); // the array moves before they have met
       const moving = attempt(() => world.allReduce(x));
       if (rank === 1) structuredClone(x, { transfer: [x.buffer] });
       say([settled, blocking, ticks >= 5, rank === 1 || (await waiting), (await moving).split(':')[0]]);`;
@@ -154,7 +155,7 @@ test.skipIf(!hasOther)(
   `the launcher of another MPI is an error, never n worlds of one ${hasOther ? '' : `SKIPPED: no ${other}`}`,
   async () => {
     const code = `say(await attempt(() => init()));`;
-    const { said } = await mpiJob(2, code, { mpirun: other });
+    const { said } = await mpiJob(2, code, { mpirun: [other] });
     for (const rank of [0, 1]) {
       expect(said[rank]?.[0]).toMatch(
         new RegExp(
