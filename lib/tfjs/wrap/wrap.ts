@@ -1,6 +1,7 @@
 import { serialization } from '@tensorflow/tfjs-core';
 import { notAnOptimizer } from '../../core/internals.js';
 import { Optimizer } from '../../core/optimizer.js';
+import type { NoneRequired } from '../../core/params-of.js';
 import { optimizers } from '../../optimizers/index.js';
 import { decodeExtras, extrasKey, withSchedules } from './extras.js';
 import { type OptimizerClass, type WrapOptions, WrappedOptimizer } from './wrapped-optimizer.js';
@@ -65,6 +66,8 @@ for (const Class of Object.values(optimizers)) classOf(Class);
  * console.log(optimizer.optimizer.stepCount, optimizer.learningRate);
  * ```
  */
+export function wrap<C extends OptimizerClass>(Class: C & NoneRequired<WrapOptions<C>>): WrappedOptimizer<C>;
+export function wrap<C extends OptimizerClass>(Class: C, options: WrapOptions<C>): WrappedOptimizer<C>;
 export function wrap<C extends OptimizerClass>(
   Class: C,
   options: WrapOptions<C> = {} as WrapOptions<C>,
