@@ -141,6 +141,16 @@ type KnownName<N extends string> = string extends N ? N : Lowercase<N> extends O
 type OptionsArgument<O> = Record<never, never> extends O ? [options?: O] : [options: O];
 
 /**
+ * Creates an optimizer from the name of its class, with default options. Not for a class that needs one, such as `lr`.
+ *
+ * @param name A key of {@link optimizers} in upper or lower case.
+ * @param params The params, as the class takes them.
+ */
+export function createOptimizer<const N extends string, const P extends object>(
+  name: KnownName<N>,
+  params: GivenAny<P> & NoneRequired<OptionsByName<N>>,
+): Created<N>;
+/**
  * Creates an optimizer from the name of its class, for example from a configuration file.
  *
  * @param name A key of {@link optimizers} in upper or lower case: `'sgd'`, `'Adam'`, ….
@@ -153,10 +163,6 @@ type OptionsArgument<O> = Record<never, never> extends O ? [options?: O] : [opti
  * const optimizer = createOptimizer('adam', new Float32Array(10), { lr: 1e-3 });
  * ```
  */
-export function createOptimizer<const N extends string, const P extends object>(
-  name: KnownName<N>,
-  params: GivenAny<P> & NoneRequired<OptionsByName<N>>,
-): Created<N>;
 export function createOptimizer<const N extends string, const P extends object>(
   name: KnownName<N>,
   params: GivenAny<P>,

@@ -40,6 +40,12 @@ function classOf(Class: OptimizerClass): new (options: object) => WrappedOptimiz
 for (const Class of Object.values(optimizers)) classOf(Class);
 
 /**
+ * Returns an optimizer of TensorFlow.js with default options. Not for a class that needs one, such as `lr`.
+ *
+ * @param Class A class of optimizers of schuss, such as `Adam`.
+ */
+export function wrap<C extends OptimizerClass>(Class: C & NoneRequired<WrapOptions<C>>): WrappedOptimizer<C>;
+/**
  * Makes a `tf.Optimizer` that trains variables and models of TensorFlow.js with an optimizer class of schuss: its
  * formula, options and schedules, and its native kernels.
  *
@@ -66,7 +72,6 @@ for (const Class of Object.values(optimizers)) classOf(Class);
  * console.log(optimizer.optimizer.stepCount, optimizer.learningRate);
  * ```
  */
-export function wrap<C extends OptimizerClass>(Class: C & NoneRequired<WrapOptions<C>>): WrappedOptimizer<C>;
 export function wrap<C extends OptimizerClass>(Class: C, options: WrapOptions<C>): WrappedOptimizer<C>;
 export function wrap<C extends OptimizerClass>(
   Class: C,
