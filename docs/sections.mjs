@@ -4,6 +4,7 @@ import { join, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Comment, CommentTag, Converter, PageEvent, ReflectionKind, RendererEvent } from 'typedoc';
 import ts from 'typescript';
+import { linkExamples, writeExamples } from './example-pages.mjs';
 
 const lib = fileURLToPath(new URL('../lib', import.meta.url));
 
@@ -98,10 +99,16 @@ export function load(app) {
   // A script puts the icons into each page. From a file: URL, a browser refuses to load them from another file.
   app.renderer.on(PageEvent.END, (page) => {
     page.contents = page.contents?.replace(/href="[^"]*\/icons\.svg#/g, 'href="#');
+    page.contents &&= linkExamples(page.contents, page.project.files);
   });
-  app.renderer.on(RendererEvent.END, ({ outputDirectory }) => {
-    copyFileSync(new URL('404.html', import.meta.url), join(outputDirectory, '404.html'));
-  });
+  app.renderer.on(
+    RendererEvent.END,
+    ({ outputDirectory, project }) => {
+      copyFileSync(new URL('404.html', import.meta.url), join(outputDirectory, '404.html'));
+      writeExamples(outputDirectory, project.files);
+    },
+    -1000,
+  ); // after TypeDoc has made the folder of files that pages link
 }
 
 /** The title of a page is its first heading. */

@@ -1,6 +1,7 @@
 import { mkdir, readdir, unlink } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { rangeError, show, typeError } from '../check/errors.js';
+import { refuseFixed } from '../check/members.js';
 import { checkInteger, checkOptions } from '../check/options.js';
 import { inspect, print } from '../core/print.js';
 import { replaceFile } from './background.js';
@@ -85,6 +86,7 @@ export class CheckpointManager {
   constructor(directory: string, options: CheckpointManagerOptions = {}) {
     this.#directory = checkPath(who, 'directory', directory);
     checkOptions(who, options, ['keep', 'every']);
+    refuseFixed(this, who, ['keep', 'every']);
     const { keep = 3, every = 1 } = options as CheckpointManagerOptions;
     this.#keep = keep === Number.POSITIVE_INFINITY ? keep : checkInteger(who, 'keep', keep, '[1, inf)');
     this.#every = checkInteger(who, 'every', every, '[1, inf)');

@@ -1,6 +1,7 @@
 import { show, typeError } from '../check/errors.js';
 import { otherCopyHint, thisCopy } from '../engine/copies.js';
 import { Optimizer } from './optimizer.js';
+import { refuseOptions } from './option-members.js';
 import type { ParamState } from './param-state.js';
 import type { Watcher } from './stepper.js';
 
@@ -51,6 +52,13 @@ export function rebind(optimizer: Optimizer, key: string | number, array: Float3
 /** The options of an optimizer as a whole, such as `clipNorm`, as they are now. */
 export function optionsOf(optimizer: Optimizer): Readonly<Record<string, unknown>> {
   return Optimizer.internals(optimizer).options.set;
+}
+
+/** Makes the options of an optimizer throw where they are read or assigned as members of a wrapper around it. */
+export function refuseOptionsOf(wrapper: object, who: string, optimizer: Optimizer): void {
+  const { store, options } = Optimizer.internals(optimizer);
+  const group = store.groups[0]?.settings.set ?? {};
+  refuseOptions(wrapper, who, store.name, [...Object.keys(group), ...Object.keys(options.set)]);
 }
 
 /** Makes the state of each param and the counts those of a new optimizer. Params and options stay. */

@@ -1,5 +1,4 @@
 import { show, typeError } from '../check/errors.js';
-import { checkOptions } from '../check/options.js';
 import { floatsOf, lengthOf } from '../check/typed-array.js';
 import { engine } from '../engine/backend.js';
 import type { Block } from '../engine/block.js';
@@ -13,11 +12,11 @@ import {
   type HyperParameter,
   type Numbers,
   optimizerHyperParameters,
-  optionNamesOf,
   type ResolvedOf,
   type SettingsFrom,
 } from './declaration.js';
 import { checkHook } from './hooks.js';
+import { checkOptionsOf } from './option-members.js';
 import type { Group, ParamGroup } from './param-group.js';
 import type { ParamState } from './param-state.js';
 import { ParamStore } from './param-store.js';
@@ -66,7 +65,7 @@ export abstract class Optimizer<D extends Declaration = Declaration, P = AnyPara
     const { name } = declaration;
     this.#declaration = declaration;
     this.#table = { ...declaration.hyperParameters, ...commonHyperParameters };
-    checkOptions(name, options, optionNamesOf(declaration));
+    checkOptionsOf(this, declaration, options);
     const defaults = optionsIn(options, this.#table);
     this.#global = new Settings(name, optimizerHyperParameters, optionsIn(options, optimizerHyperParameters));
     const formula = this.#formula();

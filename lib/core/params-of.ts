@@ -78,10 +78,20 @@ export type IsOpen<P> = ParamTree extends P
 
 type Groups = readonly { readonly params: unknown }[];
 
-/** Never, unless each group of `P` has the option. */
+/** Anything if each group of `P` has the option. Else {@link Lacking}, which nothing is. */
 export type EachHas<P, Option extends string> = P extends readonly { readonly [O in Option]: unknown }[]
   ? unknown
-  : never;
+  : Lacking<Option>;
+
+/** What TypeScript says to be missing where a required option is: a sentence that names it. */
+export type Lacking<Option extends string> = {
+  readonly [O in Option as `${O} has no default: give it in the options, or in each group`]: never;
+};
+
+/** Anything if all of these options are optional. Else {@link Lacking}. */
+export type NoneRequired<Options> =
+  Record<never, never> extends Options ? unknown : Lacking<RequiredKey<Options> & string>;
+type RequiredKey<O> = { [K in keyof O]-?: Record<never, never> extends Pick<O, K> ? never : K }[keyof O];
 
 /**
  * `Leaf`s in the structure of params or groups.

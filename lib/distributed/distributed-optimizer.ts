@@ -3,7 +3,7 @@ import { checkBoolean, checkFloat, checkNumber, checkOneOf, checkOptions } from 
 import { lengthOf } from '../check/typed-array.js';
 import { type RankPart, rankPart } from '../checkpoint/world.js';
 import type { AnyOptimizer } from '../core/any-optimizer.js';
-import { optionsOf } from '../core/internals.js';
+import { optionsOf, refuseOptionsOf } from '../core/internals.js';
 import { Optimizer } from '../core/optimizer.js';
 import { inspect, print } from '../core/print.js';
 import type { Schedule } from '../core/schedule.js';
@@ -131,6 +131,7 @@ export abstract class DistributedOptimizer<O extends AnyOptimizer<any, any, any>
 
   protected constructor(made: Made<O>) {
     this.#made = made;
+    refuseOptionsOf(this, made.who, made.base);
     this.#layOut();
   }
 

@@ -1,3 +1,4 @@
+import { refuseFixed } from '../check/members.js';
 import { checkBoolean, checkFunction, checkOptions } from '../check/options.js';
 import { checkFloat32, checkLength, isFloat32, lengthOf } from '../check/typed-array.js';
 import { inspect, print } from '../core/print.js';
@@ -52,6 +53,7 @@ export class Ensemble<X = Float32Array, Vote extends boolean = false> {
   constructor(members: readonly EnsembleMember<X>[], options: EnsembleOptions<Vote> = {}) {
     const who = 'Ensemble';
     checkOptions(who, options, ['from', 'classes', 'weights', 'vote'] satisfies (keyof EnsembleOptions)[]);
+    refuseFixed(this, who, ['from', 'classes', 'weights', 'vote']);
     const { from, classes, weights, vote = false } = options as EnsembleOptions;
     checkList(who, 'members', members, 'function');
     this.#members = Array.from(members, (member, i) =>

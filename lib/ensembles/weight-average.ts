@@ -1,10 +1,11 @@
 import { rangeError, show, typeError } from '../check/errors.js';
+import { refuseFixed } from '../check/members.js';
 import { checkBoolean, checkInteger, checkNumber, checkOneOf, checkOptions } from '../check/options.js';
 import { checkFloat32, checkLength, copyInto, floatsOf, lengthOf } from '../check/typed-array.js';
 import { collect } from '../core/collect.js';
 import { disjoint, extentOf } from '../core/extents.js';
 import type { Tensor } from '../core/params.js';
-import type { AnyParams, GivenAny } from '../core/params-of.js';
+import type { AnyParams, ArraysOf, GivenAny } from '../core/params-of.js';
 import { power } from '../core/power.js';
 import { inspect, print, printedParams } from '../core/print.js';
 import { checkNotInFlight } from '../core/step-queue.js';
@@ -87,6 +88,7 @@ export class WeightAverage<const P extends object = AnyParams> {
   readonly #debias: boolean;
   readonly #averaged: readonly AveragedParam[];
   readonly #params: readonly Float32Array[];
+  readonly #averagedParams: ArraysOf<P>;
   #decay: number;
   #count = 0;
   /** The count at the last bias correction. */
@@ -95,6 +97,7 @@ export class WeightAverage<const P extends object = AnyParams> {
 
   constructor(params: GivenAny<P>, options: EmaOptions | SwaOptions) {
     checkOptions(who, options, ['decay', 'debias', 'mode'] satisfies (keyof EmaOptions)[]);
+    refuseFixed(this, who, ['decay', 'debias', 'mode']);
     const { mode = 'ema', decay, debias } = options as { mode?: unknown; decay?: unknown; debias?: unknown };
     this.#mode = checkOneOf(who, 'mode', mode, ['ema', 'swa']);
     if (this.#mode === 'swa') {
@@ -106,7 +109,7 @@ export class WeightAverage<const P extends object = AnyParams> {
     this.#debias = checkBoolean(who, 'debias', debias ?? false);
 
     const tensors = collect(who, params).flatMap((group) => group.tensors);
-    new Structure(who, tensors); // checks the names
+    const structure = new Structure(who, tensors);
     disjoint(
       who,
       tensors.map(({ data, path }) => extentOf(this.#engine, data, path)),
@@ -118,6 +121,7 @@ export class WeightAverage<const P extends object = AnyParams> {
       return { ...tensor, length, corrected, average: this.#debias ? this.#engine.zeros(length) : corrected };
     });
     this.#params = Object.freeze(this.#averaged.map(({ corrected }) => corrected));
+    this.#averagedParams = structure.assemble(this.#params) as ArraysOf<P>;
   }
 
   /** Number of updates so far. */
@@ -133,6 +137,12 @@ export class WeightAverage<const P extends object = AnyParams> {
   get params(): readonly Float32Array[] {
     this.#correctBias();
     return this.#params;
+  }
+
+  /** The arrays of {@link params} in the structure of the params. They are the same arrays, and the same rules hold. */
+  get averagedParams(): ArraysOf<P> {
+    this.#correctBias();
+    return this.#averagedParams;
   }
 
   /**

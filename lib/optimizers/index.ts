@@ -2,7 +2,7 @@ import { show, typeError } from '../check/errors.js';
 import { nearest } from '../check/options.js';
 import type { Declaration, OptionsOf } from '../core/declaration.js';
 import type { Optimizer } from '../core/optimizer.js';
-import type { AnyParams, GivenAny } from '../core/params-of.js';
+import type { AnyParams, GivenAny, NoneRequired } from '../core/params-of.js';
 import { AdaBelief, adabelief } from './adabelief.js';
 import { Adadelta, adadelta } from './adadelta.js';
 import { Adafactor, adafactor } from './adafactor.js';
@@ -143,9 +143,21 @@ export type OptionsByName<N extends string> =
   Lowercase<N> extends OptimizerName
     ? { [R in Row as NameOf<R>]: OptionsOf<R[1]> }[Lowercase<N> & OptimizerName]
     : Readonly<Record<string, unknown>>;
+/** A name as given, if it is one that is known or any string. */
+type KnownName<N extends string> = string extends N ? N : Lowercase<N> extends OptimizerName ? N : OptimizerName;
 /** Arguments for options: optional if none is required. */
 type OptionsArgument<O> = Record<never, never> extends O ? [options?: O] : [options: O];
 
+/**
+ * Creates an optimizer from the name of its class, with default options. Not for a class that needs one, such as `lr`.
+ *
+ * @param name A key of {@link optimizers} in upper or lower case.
+ * @param params The params, as the class takes them.
+ */
+export function createOptimizer<const N extends string, const P extends object>(
+  name: KnownName<N>,
+  params: GivenAny<P> & NoneRequired<OptionsByName<N>>,
+): Created<N>;
 /**
  * Creates an optimizer from the name of its class, for example from a configuration file.
  *
@@ -160,10 +172,11 @@ type OptionsArgument<O> = Record<never, never> extends O ? [options?: O] : [opti
  * ```
  */
 export function createOptimizer<const N extends string, const P extends object>(
-  name: string extends N ? N : Lowercase<N> extends OptimizerName ? N : OptimizerName,
+  name: KnownName<N>,
   params: GivenAny<P>,
-  ...[options = {} as OptionsByName<N>]: OptionsArgument<OptionsByName<N>>
-): Created<N> {
+  ...options: OptionsArgument<OptionsByName<N>>
+): Created<N>;
+export function createOptimizer<N extends string>(name: N, params: object, options: object = {}): Created<N> {
   const names = Object.keys(optimizers);
   const key = typeof name === 'string' ? name.toLowerCase() : undefined;
   if (key === undefined || !names.includes(key)) {

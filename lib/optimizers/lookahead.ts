@@ -1,9 +1,10 @@
 import { rangeError, show, typeError } from '../check/errors.js';
+import { refuseFixed } from '../check/members.js';
 import { checkInteger, checkNumber, checkOptions } from '../check/options.js';
 import { checkFloat32, checkLength, copyInto, floatsOf, lengthOf } from '../check/typed-array.js';
 import type { AnyOptimizer } from '../core/any-optimizer.js';
 import { checkHook } from '../core/hooks.js';
-import { notAnOptimizer, watch } from '../core/internals.js';
+import { notAnOptimizer, refuseOptionsOf, watch } from '../core/internals.js';
 import { Optimizer } from '../core/optimizer.js';
 import type { ParamState } from '../core/param-state.js';
 import { inspect, print } from '../core/print.js';
@@ -88,6 +89,8 @@ export class Lookahead<O extends AnyOptimizer<any, any, any> = AnyOptimizer> imp
         'an optimizer that does not rewrite its params from its own state',
       );
     checkOptions(who, options, ['k', 'alpha']);
+    refuseFixed(this, who, ['k', 'alpha']);
+    refuseOptionsOf(this, who, optimizer as unknown as Optimizer);
     const { k = 5, alpha = 0.5 } = options as LookaheadOptions;
     this.#inner = optimizer;
     this.#base = optimizer as unknown as Optimizer;

@@ -1,10 +1,11 @@
 import { show, typeError } from '../check/errors.js';
+import { refuseFixed } from '../check/members.js';
 import { checkBoolean, checkFloat, checkFunction, checkNumber, checkOptions } from '../check/options.js';
 import { copyInto, floatsOf } from '../check/typed-array.js';
 import type { AnyOptimizer } from '../core/any-optimizer.js';
 import { checkApart, extentOf } from '../core/extents.js';
 import { Gradients } from '../core/gradients.js';
-import { notAnOptimizer, partsOf } from '../core/internals.js';
+import { notAnOptimizer, partsOf, refuseOptionsOf } from '../core/internals.js';
 import { Optimizer } from '../core/optimizer.js';
 import type { ParamState } from '../core/param-state.js';
 import { inspect, print } from '../core/print.js';
@@ -101,6 +102,8 @@ export class SAM<O extends AnyOptimizer<any, any, any> = AnyOptimizer> {
   constructor(optimizer: O, options: SAMOptions<Parameters<O['step']>[0]> = {}) {
     if (!((optimizer as unknown) instanceof Optimizer)) throw notAnOptimizer(who, optimizer);
     checkOptions(who, options, ['rho', 'adaptive', 'grads']);
+    refuseFixed(this, who, ['rho', 'adaptive', 'grads']);
+    refuseOptionsOf(this, who, optimizer as unknown as Optimizer);
     const { rho = 0.05, adaptive = false, grads } = options as SAMOptions<Parameters<O['step']>[0]>;
     this.#rho = checkNumber(who, 'rho', rho, '[0, inf)');
     this.#adaptive = checkBoolean(who, 'adaptive', adaptive);

@@ -1,4 +1,5 @@
 import { rangeError } from '../check/errors.js';
+import { refuseFixed } from '../check/members.js';
 import { checkFloat, checkOneOf, checkOptions } from '../check/options.js';
 import { checkLength, firstBadRow, isFloat32, lengthOf } from '../check/typed-array.js';
 import { collect } from '../core/collect.js';
@@ -81,6 +82,7 @@ export class GradAccumulator<const P extends object = AnyParams, Order extends '
   constructor(params: GivenAny<P>, options: GradAccumulatorOptions<Order> = {}) {
     const tensors = collect(who, params).flatMap((group) => group.tensors);
     checkOptions(who, options, ['order']);
+    refuseFixed(this, who, ['order']);
     const { order = 'sequential' } = options as GradAccumulatorOptions;
     checkOneOf<SumOrder>(who, 'order', order, ['sequential', 'tree']);
     this.#structure = new Structure(who, tensors);

@@ -1,4 +1,5 @@
 import { show, typeError } from '../check/errors.js';
+import { refuseFixed } from '../check/members.js';
 import { checkFloat, checkInteger, checkNumber, checkOptions } from '../check/options.js';
 import type { Grads } from '../core/params.js';
 import { inspect, print } from '../core/print.js';
@@ -88,12 +89,9 @@ export class LossScale {
   #hasSkipped = false;
 
   constructor(options: LossScaleOptions = {}) {
-    checkOptions(who, options, [
-      'initScale',
-      'growthFactor',
-      'backoffFactor',
-      'growthInterval',
-    ] satisfies (keyof LossScaleOptions)[]);
+    const names = ['initScale', 'growthFactor', 'backoffFactor', 'growthInterval'] satisfies (keyof LossScaleOptions)[];
+    checkOptions(who, options, names);
+    refuseFixed(this, who, names);
     const {
       initScale = 65536,
       growthFactor = 2,

@@ -1,4 +1,5 @@
 import { rangeError, show, typeError } from '../check/errors.js';
+import { refuseFixed } from '../check/members.js';
 import { checkInteger, checkNumber, checkOneOf, checkOptions } from '../check/options.js';
 import type { Scalar } from '../core/declaration.js';
 import { inspect, print } from '../core/print.js';
@@ -86,6 +87,7 @@ export class ReduceOnPlateau {
     this.#optimizer = optimizer;
     const lrs = this.#lrs(name);
     checkOptions(name, options, optionNames);
+    refuseFixed(this, name, optionNames);
     this.#options = resolveOptions(name, options, lrs.length);
   }
 

@@ -45,6 +45,21 @@ describe('the site', () => {
     }
   });
 
+  test('an example is a page that shows the files that it imports', () => {
+    const list = readFileSync(join(site, 'documents', 'Examples.html'), 'utf8');
+    expect(list).toMatch(/href="\.\.\/media\/ensemble\.mts\.html"/);
+    expect(list).not.toMatch(/href="[^"]*\.m[tj]s"/);
+    const pages = filesIn(join(site, 'media'), 's.html').map((page) => readFileSync(page, 'utf8'));
+    expect(pages.length).toBeGreaterThan(10);
+    let imports = 0;
+    for (const page of pages)
+      for (const [, name] of page.matchAll(/from '\.\/([\w-]+)\.m[tj]s'/g)) {
+        imports++;
+        expect(page).toMatch(new RegExp(`<h2>examples/(?:[\\w-]+/)?${name}\\.m[tj]s</h2>`));
+      }
+    expect(imports).toBeGreaterThan(1); // network.mts, and recommender.mts of the server
+  });
+
   test('shows defaults and ranges of options', () => {
     const text = readFileSync(join(site, 'interfaces', 'schuss.AdamOptions.html'), 'utf8').replace(/<[^>]*>/g, '');
     expect(text).toContain('Decay rates of the moving averages of g and g². In [0, 1).');
@@ -118,7 +133,14 @@ describe.skipIf(executablePath === undefined)('in a browser, without network', {
 
     test.each(['light', 'dark'] as const)('fits a phone of 390 px, %s', async (colorScheme) => {
       const phone = await browser.newContext({ viewport: { width: 390, height: 844 }, colorScheme, offline: true });
-      for (const path of ['index', 'documents/Adam', 'documents/FAQ', 'documents/From_Keras', 'classes/schuss.Adam']) {
+      for (const path of [
+        'index',
+        'documents/Adam',
+        'documents/FAQ',
+        'documents/From_Keras',
+        'classes/schuss.Adam',
+        'media/ensemble.mts',
+      ]) {
         const page = await phone.newPage();
         await page.goto(pathToFileURL(join(site, `${path}.html`)).href, { waitUntil: 'load' });
         const width = await page

@@ -1,10 +1,10 @@
 // The tarball as users get it: what is in it, and that it loads as CommonJS and as an ES module.
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { publint } from 'publint';
 import { describe, expect, test } from 'vitest';
 import manifest from '../../package.json';
-import { read } from '../support/root.js';
+import { read, root } from '../support/root.js';
 import { all } from '../support/sample.js';
 import { packed } from '../support/tarball.js';
 
@@ -90,6 +90,23 @@ describe('loading', () => {
     expect(cjs.length).toBeGreaterThan(0);
     expect(esm).toEqual(cjs);
     expect(different, 'names that differ between require and import').toEqual([]);
+  });
+
+  // tsc leaves an @internal export out of the types, and in the compiled file.
+  test('no entry point has an internal name', () => {
+    const sources = readdirSync(join(root, 'lib'), { recursive: true, encoding: 'utf8' }).filter((file) =>
+      file.endsWith('.ts'),
+    );
+    const internal = sources.flatMap((file) =>
+      [...read('lib', file).matchAll(/@internal \*\/\s+export (?:abstract )?\w+ (\w+)/g)].map(([, name]) => name),
+    );
+    expect(internal).toContain('classes');
+    const names = run(
+      '-e',
+      `for (const entry of ${JSON.stringify(entries)}) console.log(Object.keys(require(entry.replace('.', 'schuss'))).join('\\n'))`,
+    ).split('\n');
+    expect(names).toEqual(expect.arrayContaining(['Adam', 'wrap', 'gather', 'DataParallel']));
+    expect(names.filter((name) => [...internal, 'useStandardNames'].includes(name))).toEqual([]);
   });
 
   test('require loads a file when one of its names is first used', () => {

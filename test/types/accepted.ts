@@ -119,7 +119,11 @@ new Adam(groups).step({ layers: [layer], head: g });
 const sum = new GradAccumulator(model);
 sum.add({ layers: [layer], head: g });
 adam.step(sum.grads);
-new WeightAverage(model, { decay: 0.9 }).update();
+const average = new WeightAverage(model, { decay: 0.9 });
+average.update();
+const headOfAverage: Float32Array = average.averagedParams.head;
+const inOrder: readonly Float32Array[] = average.params;
+headOfAverage.set(inOrder[0] as Float32Array);
 
 // Second order.
 new LBFGS(model, { grads: { layers: [{ weight: g, bias: g }], head: g } });

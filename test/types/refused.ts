@@ -97,6 +97,12 @@ new Adam([{ params: w, clipNorm: 1 }]);
 new Adam({ w }).addParamGroup({ params: { b: w }, momentum: 0.9 });
 // @ts-expect-error a Float64Array in an added group
 new Adam({ w }).addParamGroup({ params: { b: f64 } });
+// @ts-expect-error weightDecay is an option of the param groups
+new Adam(w).weightDecay = 0.1;
+// @ts-expect-error clipNorm is an option of the constructor
+new Adam(w).clipNorm = 1;
+// @ts-expect-error momentum is an option of the inner optimizer's param groups
+new Lookahead(new SGD(w, { lr: 1 })).momentum = 0.9;
 // @ts-expect-error no such class
 createOptimizer('adamm', w);
 // @ts-expect-error an option of another class

@@ -1,4 +1,5 @@
 import { show, typeError } from '../../check/errors.js';
+import { refuseFixed } from '../../check/members.js';
 import { checkFloat, checkInteger, checkOptions } from '../../check/options.js';
 import { checkFloat32, checkLength, lengthOf } from '../../check/typed-array.js';
 import { extentOf } from '../../core/extents.js';
@@ -103,6 +104,7 @@ export class DownpourWorker<const P extends object = AnyParams> {
   constructor(world: World, params: GivenTree<P>, options: DownpourWorkerOptions) {
     const mail = mailOf(who, world);
     checkOptions(who, options, known);
+    refuseFixed(this, who, known);
     const { lr, servers = 1, fetchEvery = 1, pushEvery = 1 } = options as DownpourWorkerOptions;
     if (typeof lr !== 'function' && typeof lr !== 'number')
       throw typeError(who, 'lr', show(lr), 'a number in [0, inf) or a Schedule');

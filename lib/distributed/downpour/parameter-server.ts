@@ -1,4 +1,5 @@
 import { show, typeError } from '../../check/errors.js';
+import { refuseFixed } from '../../check/members.js';
 import { checkFunction, checkInteger, checkOneOf, checkOptions } from '../../check/options.js';
 import { bufferOf, byteOffsetOf, lengthOf } from '../../check/typed-array.js';
 import type { AnyOptimizer } from '../../core/any-optimizer.js';
@@ -134,6 +135,7 @@ export class ParameterServer<const P extends object = AnyParams> {
   constructor(world: World, params: GivenTree<P>, options: ParameterServerOptions<P>) {
     const mail = mailOf(who, world);
     checkOptions(who, options, known);
+    refuseFixed(this, who, known);
     const {
       optimizer,
       servers = 1,

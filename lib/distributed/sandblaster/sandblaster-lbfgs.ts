@@ -1,4 +1,5 @@
 import { typeError } from '../../check/errors.js';
+import { refuseMembers } from '../../check/members.js';
 import { checkFunction, checkInteger, checkOptions } from '../../check/options.js';
 import { floatsOf, lengthOf } from '../../check/typed-array.js';
 import type { Scalar } from '../../core/declaration.js';
@@ -110,6 +111,12 @@ export class SandblasterLBFGS<const P extends object = AnyParams> {
     this.#grads = parts.grads;
     this.#gradArrays = parts.gradArrays;
     this.#lbfgs = new LBFGS(parts.params as AnyParams, { ...parts.options, grads: parts.grads });
+    refuseMembers(
+      this,
+      who,
+      ['portions', 'f', ...optionNames],
+      (option) => `${who}.create(…, { ${option} }), which alone sets it`,
+    );
   }
 
   /**

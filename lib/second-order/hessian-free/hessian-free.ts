@@ -1,4 +1,5 @@
 import { rangeError, show, typeError } from '../../check/errors.js';
+import { refuseFixed } from '../../check/members.js';
 import { checkFunction, checkNumber, checkOptions } from '../../check/options.js';
 import type { AnyParams, GivenTree, Known } from '../../core/params-of.js';
 import { inspect, print, printedParams } from '../../core/print.js';
@@ -137,6 +138,7 @@ export class HessianFree<const P extends object = AnyParams> {
     this.#params = new FlatParams(name, params, grads);
     this.#curvature = new UserCurvature(name, params, this.#params, functions);
     this.#solver = this.#newSolver(this.#options);
+    refuseFixed(this, name, ['grads', 'gaussNewton', 'squaredGradients', ...optionNames]);
   }
 
   /**

@@ -1,4 +1,5 @@
 import { rangeError, show, typeError } from '../../check/errors.js';
+import { refuseFixed } from '../../check/members.js';
 import { checkFunction, checkOptions } from '../../check/options.js';
 import type { Scalar } from '../../core/declaration.js';
 import type { AnyParams, GivenTree, Known } from '../../core/params-of.js';
@@ -113,6 +114,7 @@ export class LBFGS<const P extends object = AnyParams> {
     this.#options = resolveOptions(name, others as Partial<ResolvedOptions>);
     this.#params = new FlatParams(name, params, grads);
     this.#solver = this.#newSolver(this.#options);
+    refuseFixed(this, name, ['grads', ...optionNames]);
   }
 
   /**

@@ -1,6 +1,7 @@
 import { serialization } from '@tensorflow/tfjs-core';
 import { notAnOptimizer } from '../../core/internals.js';
 import { Optimizer } from '../../core/optimizer.js';
+import type { NoneRequired } from '../../core/params-of.js';
 import { optimizers } from '../../optimizers/index.js';
 import { decodeExtras, extrasKey, withSchedules } from './extras.js';
 import { type OptimizerClass, type WrapOptions, WrappedOptimizer } from './wrapped-optimizer.js';
@@ -39,6 +40,12 @@ function classOf(Class: OptimizerClass): new (options: object) => WrappedOptimiz
 for (const Class of Object.values(optimizers)) classOf(Class);
 
 /**
+ * Returns an optimizer of TensorFlow.js with default options. Not for a class that needs one, such as `lr`.
+ *
+ * @param Class A class of optimizers of schuss, such as `Adam`.
+ */
+export function wrap<C extends OptimizerClass>(Class: C & NoneRequired<WrapOptions<C>>): WrappedOptimizer<C>;
+/**
  * Makes a `tf.Optimizer` that trains variables and models of TensorFlow.js with an optimizer class of schuss: its
  * formula, options and schedules, and its native kernels.
  *
@@ -65,6 +72,7 @@ for (const Class of Object.values(optimizers)) classOf(Class);
  * console.log(optimizer.optimizer.stepCount, optimizer.learningRate);
  * ```
  */
+export function wrap<C extends OptimizerClass>(Class: C, options: WrapOptions<C>): WrappedOptimizer<C>;
 export function wrap<C extends OptimizerClass>(
   Class: C,
   options: WrapOptions<C> = {} as WrapOptions<C>,

@@ -47,6 +47,30 @@ describe('averageWeights', () => {
 });
 
 describe('WeightAverage', () => {
+  test.each([{ decay: 0.5 }, { decay: 0.5, debias: true }, { mode: 'swa' }])(
+    '%j: averagedParams has the structure of the params, params their order',
+    (options) => {
+      const tree = () => ({ layers: [{ weight: f32(1, 2) }, { weight: f32(3) }], head: { data: f32(4), shape: [1] } });
+      const model = tree();
+      const average = new e.WeightAverage(model, options);
+      expect(average.averagedParams).toEqual({ layers: [{ weight: f32(1, 2) }, { weight: f32(3) }], head: f32(4) });
+      average.update();
+      model.layers[1]!.weight.fill(5);
+      average.update();
+      const { averagedParams, params } = average;
+      expect(averagedParams.layers[1].weight[0]).toBeCloseTo(options.debias ? 13 / 3 : 4, 5);
+      const { layers, head } = averagedParams;
+      [layers[0].weight, layers[1].weight, head].forEach((array, i) => {
+        expect(array).toBe(params[i]);
+      });
+      expect(average.averagedParams).toBe(averagedParams);
+      expect(new e.WeightAverage(f32(1), options).averagedParams).toEqual(f32(1));
+      expect(new e.WeightAverage([f32(1), f32(2)], options).averagedParams).toEqual([f32(1), f32(2)]);
+      const groups = [{ params: { a: f32(1) } }, { params: { b: f32(2) } }];
+      expect(new e.WeightAverage(groups, options).averagedParams).toEqual({ a: f32(1), b: f32(2) });
+    },
+  );
+
   const { WeightAverage } = ensembles;
 
   test('stateDict names an average whose memory was taken', () => {

@@ -19,7 +19,7 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
     expect(() => wrap(Adam, { lr: -1 })).toThrow(RangeError('Adam: lr: -1, expected [0, inf)'));
     expect(() => wrap(Adam, { learningRate: 1 } as object)).toThrow(/^Adam: learningRate: unknown option/);
     expect(() => wrap(Adam, null as never)).toThrow(TypeError);
-    expect(() => wrap(SGD)).toThrow(/^SGD: lr: undefined/);
+    expect(() => wrap(SGD as never)).toThrow(/^SGD: lr: undefined/);
     expect(() => wrap(tf.AdamOptimizer as never)).toThrow(
       /^wrap: Class: .*, expected a first-order optimizer class of schuss/,
     );

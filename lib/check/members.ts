@@ -1,0 +1,27 @@
+import { typeError } from './errors.js';
+
+/**
+ * Makes options throw where they are read or assigned as members of an object. Otherwise `adam.weightDecay = 0.1` would
+ * make a new property and change nothing. Members that the class has stay as they are.
+ *
+ * @param expected Where the option is, in the words of an error.
+ */
+export function refuseMembers(
+  object: object,
+  who: string,
+  options: readonly string[],
+  expected: (option: string) => string,
+): void {
+  for (const option of options) {
+    if (option in object) continue;
+    const refuse = (): never => {
+      throw typeError(who, option, 'an option, not a member', expected(option));
+    };
+    Object.defineProperty(Object.getPrototypeOf(object), option, { get: refuse, set: refuse, configurable: true });
+  }
+}
+
+/** The same for options that only the constructor takes. */
+export function refuseFixed(object: object, who: string, options: readonly string[]): void {
+  refuseMembers(object, who, options, (option) => `new ${who}(…, { ${option} }), which alone sets it`);
+}

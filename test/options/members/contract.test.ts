@@ -1,0 +1,95 @@
+// An option that is read or assigned as a member of its object: an error that says where it is, instead of no effect.
+import { expect, test } from 'vitest';
+import { optimizerHyperParameters, optionNamesOf } from '../../../lib/core/declaration.js';
+import { DataParallel } from '../../../lib/distributed/index.js';
+import { OwnWorld } from '../../../lib/distributed/own-world.js';
+import { SingleTransport } from '../../../lib/distributed/single.js';
+import * as s from '../../../lib/index.js';
+import { f32 } from '../../support/arrays.js';
+import { type Any, classes, titled } from '../../support/rig.js';
+
+const refusals = (object: Any, option: string): string[] =>
+  [() => object[option], () => (object[option] = 0.1)].map((act) => {
+    try {
+      act();
+      return 'no error';
+    } catch (error) {
+      return `${(error as Error).name}: ${(error as Error).message}`;
+    }
+  });
+const twice = (text: string): string[] => [text, text];
+
+test.each(titled(classes))('%s: every option', (_, { declaration, make }) => {
+  const { name } = declaration;
+  const optimizer = make(f32(1));
+  for (const option of optionNamesOf(declaration)) {
+    if (option === 'lr') continue;
+    const place = Object.hasOwn(optimizerHyperParameters, option)
+      ? `new ${name}(params, { ${option} }), which alone sets it`
+      : `paramGroups[0].${option}`;
+    expect(refusals(optimizer, option)).toEqual(
+      twice(`TypeError: ${name}: ${option}: an option, not a member, expected ${place}`),
+    );
+  }
+  expect(optimizer.stateDict()).toEqual(make(f32(1)).stateDict());
+});
+
+test('lr, members of the class, and members of the user stay', () => {
+  const adam: Any = new s.Adam(f32(1));
+  adam.lr = 0.5;
+  adam.tag = 'mine';
+  adam.paramGroups[0].weightDecay = 0.25;
+  expect([adam.lr, adam.tag, adam.paramGroups[0].weightDecay]).toEqual([0.5, 'mine', 0.25]);
+  // A subclass may have a member of this name.
+  class Named extends s.AdamW {
+    readonly eps = 'its own';
+    get amsgrad(): string {
+      return 'its own';
+    }
+  }
+  const named: Any = new Named(f32(1));
+  expect([named.eps, named.amsgrad]).toEqual(['its own', 'its own']);
+  expect(Object.keys(new s.SGD(f32(1), { lr: 1 }))).toEqual([]);
+});
+
+test('wrappers: the options of the inner optimizer, and their own', () => {
+  const inner = (): s.SGD => new s.SGD(f32(1), { lr: 0.1 });
+  const world = new OwnWorld(new SingleTransport(), 1);
+  const wrappers: [string, Any][] = [
+    ['Lookahead', new s.Lookahead(inner())],
+    ['SAM', new s.SAM(inner())],
+    ['DataParallel', new (DataParallel as Any)({ who: 'DataParallel', optimizer: inner(), base: inner(), world })],
+  ];
+  for (const [who, wrapper] of wrappers) {
+    expect(refusals(wrapper, 'weightDecay')).toEqual(
+      twice(`TypeError: ${who}: weightDecay: an option, not a member, expected paramGroups[0].weightDecay`),
+    );
+    expect(refusals(wrapper, 'clipNorm')[1]).toContain('new SGD(params, { clipNorm })');
+  }
+  expect(refusals(wrappers[0]![1], 'k')[1]).toBe(
+    'TypeError: Lookahead: k: an option, not a member, expected new Lookahead(…, { k }), which alone sets it',
+  );
+});
+
+test('everything else that takes options', () => {
+  const fn = (): number => 1;
+  const others: [Any, string][] = [
+    [new s.LBFGS(f32(1), { grads: f32(1) }), 'maxIterations'],
+    [new s.HessianFree(f32(1), { grads: f32(1), gaussNewton() {} } as Any), 'gaussNewton'],
+    [new s.SFO(f32(1), { N: 1, f: fn }), 'N'],
+    [new s.Ensemble([async () => f32(1)]), 'vote'],
+    [new s.WeightAverage(f32(1), { decay: 0.9 }), 'decay'],
+    [new s.GradAccumulator(f32(1)), 'order'],
+    [new s.LossScale(), 'growthFactor'],
+    [new s.ReduceOnPlateau(new s.Adam(f32(1))), 'factor'],
+    [new s.CheckpointManager('nowhere'), 'keep'],
+  ];
+  for (const [object, option] of others) {
+    const { name } = object.constructor;
+    expect(refusals(object, option)).toEqual(
+      twice(
+        `TypeError: ${name}: ${option}: an option, not a member, expected new ${name}(…, { ${option} }), which alone sets it`,
+      ),
+    );
+  }
+});
