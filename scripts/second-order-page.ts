@@ -3,8 +3,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { draw } from '../bench/report/draw.js';
+import { look } from '../bench/report/look.js';
 import { inMode } from '../bench/report/theme.js';
-import { look } from '../bench/speed/plot.js';
 import { evaluations, recorded, rowOf } from '../test/support/second-order/evaluations.js';
 import { problems } from '../test/support/second-order/problems.js';
 
@@ -87,7 +87,7 @@ async function main(): Promise<void> {
   if (before < 0 || after < before) throw new Error(`${page}: no ${start} … ${end}`);
   writeFileSync(page, `${text.slice(0, before + start.length)}\n${table()}\n${text.slice(after)}`);
 
-  const { width: _, ...shared } = look('SFO and L-BFGS against first-order methods', [
+  const shared = look('SFO and L-BFGS against first-order methods', [
     'Sums of 30 minibatches of digits. Each first-order method has the best of eight step sizes.',
   ]);
   const both = {

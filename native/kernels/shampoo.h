@@ -165,66 +165,43 @@ struct ShampooFormula {
   }
 };
 
-struct Shampoo : ShampooFormula {
+/// The forms differ in whether they keep squares for the grafting, and whether there are columns: a vector is a column
+/// itself, and has only a factor on the left.
+template <bool isGrafted, bool isMatrix>
+struct ShampooForm : ShampooFormula {
+  /// The number of the first state buffer behind those of elements.
+  static constexpr size_t kFactors = isGrafted ? 2 : 1;
+
+  template <class V, class... Squares>
+  V fill(V grad, V& expAvg, Squares&... squareAvg) const {
+    static_assert(sizeof...(squareAvg) == kFactors - 1, "");
+    average(grad, expAvg);
+    (averageSquare(grad, squareAvg), ...);
+    return grad;
+  }
+  float* transform(const float*, const Matrix& matrix, const MatrixOps& ops) {
+    return transformBlocks(matrix, ops, kFactors, isMatrix);
+  }
+  /// Factors and roots of a matrix alternate between left and right.
+  static size_t ownLength(size_t s, const MatrixShape& shape) {
+    return isMatrix && (s - kFactors) % 2 == 1 ? rightLength(shape) : leftLength(shape);
+  }
+};
+
+struct Shampoo : ShampooForm<false, true> {
   STATE(expAvg, leftFactor, rightFactor, leftRoot, rightRoot)
   LAYOUT(kElement, kOwn, kOwn, kOwn, kOwn)
-  template <class V>
-  V fill(V grad, V& expAvg) const {
-    average(grad, expAvg);
-    return grad;
-  }
-  float* transform(const float*, const Matrix& matrix, const MatrixOps& ops) {
-    return transformBlocks(matrix, ops, 1, true);
-  }
-  static size_t ownLength(size_t s, const MatrixShape& shape) {
-    return s % 2 == 1 ? leftLength(shape) : rightLength(shape);
-  }
 };
-
-struct ShampooGrafted : ShampooFormula {
+struct ShampooGrafted : ShampooForm<true, true> {
   STATE(expAvg, squareAvg, leftFactor, rightFactor, leftRoot, rightRoot)
   LAYOUT(kElement, kElement, kOwn, kOwn, kOwn, kOwn)
-  template <class V>
-  V fill(V grad, V& expAvg, V& squareAvg) const {
-    average(grad, expAvg);
-    averageSquare(grad, squareAvg);
-    return grad;
-  }
-  float* transform(const float*, const Matrix& matrix, const MatrixOps& ops) {
-    return transformBlocks(matrix, ops, 2, true);
-  }
-  static size_t ownLength(size_t s, const MatrixShape& shape) {
-    return s % 2 == 0 ? leftLength(shape) : rightLength(shape);
-  }
 };
-
-/// A vector is a column: it has only a factor on the left.
-struct ShampooVector : ShampooFormula {
+struct ShampooVector : ShampooForm<false, false> {
   STATE(expAvg, leftFactor, leftRoot)
   LAYOUT(kElement, kOwn, kOwn)
-  template <class V>
-  V fill(V grad, V& expAvg) const {
-    average(grad, expAvg);
-    return grad;
-  }
-  float* transform(const float*, const Matrix& matrix, const MatrixOps& ops) {
-    return transformBlocks(matrix, ops, 1, false);
-  }
-  static size_t ownLength(size_t, const MatrixShape& shape) { return leftLength(shape); }
 };
-
-struct ShampooVectorGrafted : ShampooFormula {
+struct ShampooVectorGrafted : ShampooForm<true, false> {
   STATE(expAvg, squareAvg, leftFactor, leftRoot)
   LAYOUT(kElement, kElement, kOwn, kOwn)
-  template <class V>
-  V fill(V grad, V& expAvg, V& squareAvg) const {
-    average(grad, expAvg);
-    averageSquare(grad, squareAvg);
-    return grad;
-  }
-  float* transform(const float*, const Matrix& matrix, const MatrixOps& ops) {
-    return transformBlocks(matrix, ops, 2, false);
-  }
-  static size_t ownLength(size_t, const MatrixShape& shape) { return leftLength(shape); }
 };
 }  // namespace ISA
