@@ -157,7 +157,7 @@ describe('an optimizer is two files and two lines', () => {
   const table = read('native/kernels/all.h');
   const rows = [
     ...table.matchAll(
-      /entry(?:PerRow|WithNorms|WithNumbers|Factored|OfMatrix|WithFactors)?<(?:Cautious<)?(\w+)>+\("(.+)"\)/g,
+      /entry(?:PerRow|WithNorms|WithNumbers|Factored|OfMatrix|WithFactors|WithMaxima)?<(?:Cautious<)?(\w+)>+\("(.+)"\)/g,
     ),
   ].map(([, struct, name]) => [name, struct] as [name: string, struct: string]);
   const structs = new Map(rows);
@@ -177,8 +177,13 @@ describe('an optimizer is two files and two lines', () => {
       const file = lib.find((path) => new RegExp(`^export class ${Class.name}\\b`, 'm').test(read(path))) as string;
       expect(file, `the file of class ${Class.name}`).toMatch(/^lib\/(optimizers|tfjs\/formulas)\//);
       const name = posix.basename(file, '.ts').replaceAll('-', '_');
-      // A class may update some params by the method of another one, which has its own files.
-      const own = Object.keys(kernels).filter((kernel) => methods === undefined || methods[kernel] === name);
+      // A class may update some params by the method of another one, which has its own files. Blocks are rows to a kernel:
+      // that of another class.
+      const own = Object.keys(kernels).filter(
+        (kernel) =>
+          (methods === undefined || methods[kernel] === name) &&
+          !Object.values(kernels[kernel]?.layout ?? {}).includes('block'),
+      );
       for (const kernel of own) {
         const headers = files('native/kernels', /\.h$/).filter((path) =>
           new RegExp(`^struct ${structs.get(kernel)}\\b`, 'm').test(read(path)),

@@ -22,9 +22,9 @@ describe('the guide', () => {
       const row = rows.find((cells) => cells[1] === `\`${name}\`` && cells.length === 7);
       expect(row, name).toBeDefined();
       const plain = Object.values(kernels)[0]!;
-      // Factors of a matrix are not per weight.
+      // Factors of a matrix and numbers of its rows, columns and blocks are not per weight.
       const { state, layout } = plain as { state: readonly string[]; layout?: Readonly<Record<string, string>> };
-      const perWeight = state.filter((array) => layout?.[array] !== 'own');
+      const perWeight = state.filter((array) => layout?.[array] === undefined);
       expect(Number(/\d+/.exec(row![3]!)?.[0]), name).toBe(4 * perWeight.length);
     }
   });
