@@ -35,9 +35,12 @@ export interface Sweep {
   readonly family: Family;
   readonly jobs: readonly TrainJob[];
 }
-/** `ranking` compares all methods. `sweep` shows one family, with the curves of each method at its best learning rate. */
+/**
+ * `worth` and `ranking` compare all methods: `worth` with as many learning rates for each, chosen by one rule. `sweep` shows
+ * one family, with the curves of each method at its best learning rate.
+ */
 export interface SweepFigure extends Common {
-  readonly kind: 'ranking' | 'sweep';
+  readonly kind: 'worth' | 'ranking' | 'sweep';
   readonly sweeps: readonly Sweep[];
 }
 /** Minimization of sums of functions: each method with every one of its learning rates. */
@@ -113,6 +116,16 @@ function familyFigures(settings: Settings): SweepFigure[] {
   });
   const without = all.flatMap(({ method }) => (defaultLr(method) === undefined ? [methods[method].name] : []));
   return [
+    {
+      id: 'worth',
+      kind: 'worth',
+      title: 'Which of these is worth it',
+      about: `Every class of the library, and SGD with momentum and Nesterov momentum, with an equal budget: ${settings.rates} learning rates each, half a decade apart, with the default of the class in the middle (0.01 if it has none), and ${settings.seeds === 1 ? 'one seed' : `${settings.seeds} seeds`} at each rate. The rate taken is the one with the lowest median of the final training loss, so that the validation images choose nothing and their accuracy is a fair test. All other options are the defaults, except that ASGD averages over the second half of its run. ${batches.join(' ')} L-BFGS, SFO and Hessian-free are not here: they need the same functions at each call, and this network gives them other images in each step. The figure of the second order compares L-BFGS and SFO with first-order methods at an equal number of gradients.`,
+      sweeps: all.map((sweep) => ({
+        ...sweep,
+        jobs: spread(defaultLr(sweep.method) ?? 1e-2, settings.rates).map((lr) => train(sweep.method, lr)),
+      })),
+    },
     {
       id: 'ranking',
       kind: 'ranking',
@@ -280,6 +293,7 @@ export const figureIds: readonly string[] = figures(settingsOf({ seed: 0 })).map
 
 export function jobsOf(figure: Figure): readonly Job[] {
   switch (figure.kind) {
+    case 'worth':
     case 'ranking':
     case 'sweep':
       return figure.sweeps.flatMap((sweep) => sweep.jobs);

@@ -1,11 +1,13 @@
 import { optimizers } from '../common/schuss.js';
+import type { Cost } from './cost.js';
 import type { Bar } from './ensemble.js';
 import type { Figure } from './figures.js';
-import { keyOf, repeatsOf, type Settings, type TrainJob, type TrainResult } from './job.js';
+import { keyOf, type Method, repeatsOf, type Settings, type TrainJob, type TrainResult } from './job.js';
 import { methods } from './methods.js';
 import { bestOf, lowestOf, lowestValue, nameOf, ranked, type Scored, trainJobs } from './outcomes.js';
 import type { Results } from './pool.js';
 import { stepsPerEpoch } from './settings.js';
+import { worthNumbers, worthOf } from './worth.js';
 
 /** A training run with its name, which is unique in the study. */
 export interface Run {
@@ -40,6 +42,7 @@ export function toJson(
   settings: Settings,
   dataName: string,
   bars: readonly Bar[],
+  costs: ReadonlyMap<Method, Cost> = new Map(),
 ): string {
   const runs = runsOf(figures, results, settings).map(
     ({ name, result: { losses, lrs, updates, scores, divergedAt, averages } }) => ({
@@ -63,7 +66,7 @@ export function toJson(
     ...(figure.kind === 'curves' && {
       runs: figure.lines.map((line) => ({ label: line.label, run: nameOf(line.job) })),
     }),
-    ...((figure.kind === 'ranking' || figure.kind === 'sweep') && {
+    ...((figure.kind === 'worth' || figure.kind === 'ranking' || figure.kind === 'sweep') && {
       classes: figure.sweeps.map((sweep) => ({
         name: methods[sweep.method].name,
         class: optimizers[methods[sweep.method].key]?.optimizerName,
@@ -71,6 +74,7 @@ export function toJson(
         runs: sweep.jobs.map(nameOf),
       })),
     }),
+    ...(figure.kind === 'worth' && { worth: worthOf(figure, results).map((row) => worthNumbers(row, costs)) }),
     ...(figure.kind === 'ranking' && { ranking: ranked(figure, results).map(placeOf) }),
   }));
   const descents = figures.flatMap((figure) =>

@@ -121,7 +121,8 @@ export function ranked({ sweeps }: SweepFigure, results: Results): Ranked[] {
 
 /** A sweep as curves, each method at its best learning rate. Any other figure is returned as it is. */
 export function atBest<F extends Figure>(figure: F, results: Results): Exclude<F, SweepFigure> | CurvesFigure {
-  if (figure.kind !== 'ranking' && figure.kind !== 'sweep') return figure as Exclude<F, SweepFigure>;
+  if (figure.kind !== 'worth' && figure.kind !== 'ranking' && figure.kind !== 'sweep')
+    return figure as Exclude<F, SweepFigure>;
   const lines = figure.sweeps.map((sweep) => {
     const job = bestOf(sweep, results);
     return { label: `${methods[job.method].name} ${rate(job.lr)}`, look: lookOf(job.method), job };

@@ -15,16 +15,18 @@ import {
   short,
 } from './captions.js';
 import { descentLegend, descentPanels, ensemblePanels, rangePanels } from './charts.js';
+import type { Cost } from './cost.js';
 import { curveLegend, curvePanels, sweepPanels } from './curves.js';
 import type { Data } from './data.js';
 import type { Bar } from './ensemble.js';
 import type { Figure } from './figures.js';
-import type { Settings } from './job.js';
+import type { Method, Settings } from './job.js';
 import { atBest, bestAccuracy, type Summary, summaries } from './outcomes.js';
 import { script } from './page-script.js';
 import type { LegendEntry, Panel } from './panel.js';
 import type { Results } from './pool.js';
 import { familyTitles, rankingPanels } from './ranking.js';
+import { describeWorth, worthPanels, worthTable } from './worth.js';
 
 /** The plotting libraries that the page contains. */
 const plotting = {
@@ -40,12 +42,14 @@ export interface Report {
   readonly data: Data;
   /** Empty without the figure of the ensemble. */
   readonly bars: readonly Bar[];
+  /** What a step of each method costs, for the figure `worth`. */
+  readonly costs?: ReadonlyMap<Method, Cost>;
   /** How the page was made, as pairs of name and value. */
   readonly made: readonly (readonly [string, string])[];
 }
 
 /** The study as one self-contained HTML page. */
-export function reportHtml({ figures, results, settings, data, bars, made }: Report): string {
+export function reportHtml({ figures, results, settings, data, bars, made, costs = new Map() }: Report): string {
   const specs: Panel['spec'][] = [];
   const sections = figures.map((figure, i) => {
     const { panels, legend, caption } = contentOf(figure, results, settings, data, bars);
@@ -59,6 +63,7 @@ export function reportHtml({ figures, results, settings, data, bars, made }: Rep
 ${legend.length === 0 ? '' : `<div class="legend" role="group" aria-label="Legend">${legend.map(legendButton).join('')}</div>`}
 <div class="panels of-${panels.length}">${cells.join('')}</div>
 <p class="seen">${prose(caption)}</p>
+${figure.kind === 'worth' ? worthTable(figure, results, costs) : ''}
 </section>`;
   });
   const { train, validation, epochs, batch, hidden } = settings;
@@ -112,6 +117,12 @@ function contentOf(
         panels: curvePanels(figure, results, settings),
         legend: curveLegend(figure, results),
         caption: describeCurves(figure, results, data.classes),
+      };
+    case 'worth':
+      return {
+        panels: worthPanels(figure, results),
+        legend: familyTitles(figure).map((label) => ({ label })),
+        caption: describeWorth(figure, results, settings.seeds),
       };
     case 'ranking':
       return {

@@ -25,6 +25,7 @@ export function selectFigures(settings: Settings, { only, methods }: Selection):
  */
 function withMethods(figure: Figure, methods: ReadonlySet<Method>): Figure | undefined {
   switch (figure.kind) {
+    case 'worth':
     case 'ranking':
     case 'sweep': {
       const sweeps = figure.sweeps.filter(({ method }) => methods.has(method));

@@ -6,12 +6,14 @@ import { backend } from '../common/schuss.js';
 import { processorName } from '../report/machine.js';
 import { makeFolder, newTable } from '../report/output.js';
 import { divergenceOf, percent, percentOver, short } from './captions.js';
+import { costsOf } from './cost.js';
 import { loadDigits, loadFolder, split } from './data.js';
 import { ensembleBars } from './ensemble.js';
-import { type Figure, jobsOf } from './figures.js';
+import { type Figure, jobsOf, type SweepFigure } from './figures.js';
 import type { Settings } from './job.js';
 import { toCsv, toJson } from './numbers.js';
 import { atBest, bestAccuracy, type Summary, summaries } from './outcomes.js';
+import { pictures } from './picture.js';
 import { performAll, plan } from './pool.js';
 import { duration, estimateSeconds, progressBar, totalSteps } from './progress.js';
 import { reportHtml } from './report.js';
@@ -51,6 +53,9 @@ export async function study(options: StudyOptions): Promise<void> {
 
   const ensemble = chosen.find((figure): figure is Extract<Figure, { kind: 'ensemble' }> => figure.kind === 'ensemble');
   const bars = ensemble === undefined ? [] : ensembleBars(ensemble, results, data);
+  const worth = chosen.find((figure): figure is SweepFigure => figure.kind === 'worth');
+  // After the runs, when no worker takes the processor from a step that is timed.
+  const costs = costsOf(worth?.sweeps.map(({ method }) => method) ?? [], data, settings);
   const seconds = (performance.now() - started) / 1000;
   const html = reportHtml({
     figures: chosen,
@@ -58,12 +63,14 @@ export async function study(options: StudyOptions): Promise<void> {
     settings,
     data,
     bars,
+    costs,
     made: madeOf(options, settings, data.name, jobs.length, seconds),
   });
   const files = {
     'report.html': html,
-    'numbers.json': toJson(chosen, results, settings, data.name, bars),
+    'numbers.json': toJson(chosen, results, settings, data.name, bars, costs),
     'curves.csv': toCsv(chosen, results, settings),
+    ...(worth && (await pictures(worth, results))),
   };
   for (const [name, text] of Object.entries(files)) writeFileSync(join(out, name), text);
 

@@ -71,6 +71,17 @@ describe('figures', () => {
     expect(spread(5e-2, 3)).toEqual([1.6e-2, 5e-2, 1.6e-1]);
   });
 
+  test('an equal budget is the same number of learning rates around each default, whatever the class', () => {
+    const { sweeps } = all.find((figure) => figure.id === 'worth') as SweepFigure;
+    expect(sweeps.map(({ method }) => method)).toEqual(
+      (all.find((figure) => figure.id === 'ranking') as SweepFigure).sweeps.map(({ method }) => method),
+    );
+    for (const { method, jobs } of sweeps) {
+      expect(jobs.length, method).toBe(settings.rates);
+      expect(jobs[settings.rates >> 1]!.lr, method).toBe(defaultLr(method) ?? 1e-2);
+    }
+  });
+
   test('tell the default of a class that is tried elsewhere', () => {
     const { about } = all.find((figure) => figure.id === 'ranking')!;
     expect(about).toContain('ScheduleFreeSGD around 1e-1 and at its default of 1');
@@ -109,7 +120,7 @@ describe('--methods', () => {
       for (const method of methodsOf(figure)) expect(['adam', 'sgd'], figure.id).toContain(method);
     }
     const ids = chosen('adam').map(({ id }) => id);
-    expect(ids).toEqual(['ranking', 'family-adam', 'lr-adam', 'range-test', 'ensemble', 'second-order']);
+    expect(ids).toEqual(['worth', 'ranking', 'family-adam', 'lr-adam', 'range-test', 'ensemble', 'second-order']);
     expect(chosen('sgd', 'momentum').map(({ id }) => id)).toContain('momentum');
     expect(chosen(...Object.keys(methods))).toEqual(figures(settings));
   });

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Spec } from '../../../bench/report/charts.js';
 import { compile } from '../../../bench/report/draw.js';
 import { describeRanking } from '../../../bench/study/captions.js';
+import { costsOf } from '../../../bench/study/cost.js';
 import { curveLegend, curvePanels, sweepPanels } from '../../../bench/study/curves.js';
 import { loadFolder, split } from '../../../bench/study/data.js';
 import { ensembleBars } from '../../../bench/study/ensemble.js';
@@ -21,11 +22,12 @@ import {
 import type { Scores, Settings, TrainJob } from '../../../bench/study/job.js';
 import { hueLook } from '../../../bench/study/looks.js';
 import { toCsv, toJson } from '../../../bench/study/numbers.js';
-import { bestOf, outcomeOf, ranked } from '../../../bench/study/outcomes.js';
+import { bestOf, nameOf, outcomeOf, ranked } from '../../../bench/study/outcomes.js';
 import { performAll, plan, Results } from '../../../bench/study/pool.js';
 import { rankingPanels } from '../../../bench/study/ranking.js';
 import { reportHtml } from '../../../bench/study/report.js';
 import { settingsOf } from '../../../bench/study/settings.js';
+import { describeWorth, worthOf, worthTable } from '../../../bench/study/worth.js';
 import { imageFolder } from './images.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'schuss-study-'));
@@ -131,6 +133,58 @@ describe('a small study', () => {
       expect(tried).toContain(best);
       expect(accuracy(best)).toBe(Math.max(...tried.map(accuracy)));
     }
+  });
+
+  test('what is worth it: each class at the rate of the lowest median loss, in a place that the ranges allow', () => {
+    const costs = new Map([['adam', { micros: 1234, stateBytes: 8 }]] as const);
+    const json = toJson(all, results, settings, data.name, [], costs);
+    expect(json).not.toContain('micros');
+    const { figures: contents, runs } = JSON.parse(json);
+    const { worth, classes } = contents.find(({ id }: { id: string }) => id === 'worth');
+    const ends = (name: string): Scores[] =>
+      runs
+        .filter((run: { name: string }) => [name, `${name}, repeat 2`].includes(run.name))
+        .map((run: { scores: Scores[] }) => run.scores.at(-1));
+    const loss = (name: string): number => ends(name).reduce((sum, { train }) => sum + train.loss / 2, 0);
+    expect(worth.length).toBe(classes.length);
+    for (const row of worth) {
+      const { runs: tried } = classes.find(({ name }: { name: string }) => name === row.name);
+      expect(tried.length).toBe(row.tried);
+      if (row.diverged) continue;
+      const taken = tried.find((name: string) => loss(name) === row.loss.median);
+      expect(taken, row.name).toMatch(/lr/);
+      const accuracies = ends(taken).map(({ validation }) => validation.accuracy);
+      expect([row.accuracy.low, row.accuracy.high]).toEqual([Math.min(...accuracies), Math.max(...accuracies)]);
+      // No rate that all seeds finished has a lower loss.
+      const finished = tried.filter((name: string) => outcomeOfName(name));
+      for (const name of finished) expect(loss(name)).toBeGreaterThanOrEqual(row.loss.median);
+      const better = worth.filter((other: Row) => !other.diverged && other.accuracy.low > row.accuracy.high);
+      expect(row.places[0]).toBe(better.length + 1);
+      expect(row.places[1]).toBeGreaterThanOrEqual(row.places[0]);
+    }
+    const medians = worth.filter((row: Row) => !row.diverged).map((row: Row) => row.accuracy.median);
+    expect(medians).toEqual([...medians].sort((a, b) => b - a));
+    expect(worth.find(({ name }: Row) => name === 'Adam').stateBytes).toBe(8);
+    type Row = { name: string; diverged?: true; accuracy: { low: number; high: number; median: number } };
+    function outcomeOfName(name: string): boolean {
+      const job = all.flatMap(jobsOf).find((each) => each.kind === 'train' && nameOf(each) === name) as TrainJob;
+      return outcomeOf(job, results).final !== undefined;
+    }
+  });
+
+  test('ties are told: a row of the table reaches into the range of the first, or is not marked', () => {
+    const figure = all.find(({ id }) => id === 'worth') as SweepFigure;
+    const rows = worthOf(figure, results);
+    const marked = worthTable(figure, results, new Map()).match(/<tr class="best">/g)!.length;
+    const low = rows[0]!.accuracy!.low;
+    expect(marked).toBe(rows.filter(({ accuracy }) => accuracy !== undefined && accuracy.high >= low).length);
+    expect(describeWorth(figure, results, settings.seeds)).toContain(`The highest median is that of ${rows[0]!.name}`);
+    expect(describeWorth(figure, results, 1)).toContain('the order is no result');
+  });
+
+  test('the state of a class is counted over the whole network', () => {
+    const costs = costsOf(['sgd', 'adam', 'ademamix'], data, settings);
+    expect([...costs.values()].map(({ stateBytes }) => stateBytes)).toEqual([0, 8, 12]);
   });
 
   describe('a run that diverged', () => {
@@ -249,8 +303,8 @@ describe('a small study', () => {
     }
     for (const spec of specs()) compile(spec as never, { logger });
     // Three for each figure; one more for decay's rates, the steps of bias correction and the ensemble's errors, one less
-    // for the ranking and the two sums.
-    expect(specs().length).toBe(3 * all.length + 1);
+    // for the worth, the ranking and the two sums.
+    expect(specs().length).toBe(3 * all.length);
     expect(html.match(/data-spec=/g)!.length).toBe(specs().length);
     expect(warnings).toEqual([]);
   });
