@@ -21,7 +21,7 @@ function data(random: Random): { readonly x: Float32Array; readonly labels: Int3
 test('the loss after training is that of float32, within the spread over seeds', async () => {
   const tf = await loadTensorFlow();
   const run = (seed: number, stateDtype: 'float32' | 'bfloat16'): number => {
-    const random = new Random(seed);
+    const random = new Random(seed, 'bfloat16');
     const { x, labels } = data(random);
     const network = new Network(tf, [inputs, 32, classes], random);
     const adamw = new AdamW(network.params, { lr: 3e-3, weightDecay: 0.01, stateDtype });

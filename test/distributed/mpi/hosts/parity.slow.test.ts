@@ -8,7 +8,7 @@ import { twoHosts, withoutHosts } from '../../../support/two-hosts.js';
 describe.skipIf(withoutHosts !== '')(`two hosts ${withoutHosts}`, () => {
   test('DataParallel has the bits of worker threads, and its sums went over the wire', async () => {
     // One epoch: over TCP a message takes long on a busy machine.
-    const program = dataParallel.replace('epoch < 2', 'epoch < 1');
+    const program = dataParallel().replace('epoch < 2', 'epoch < 1');
     const code = `
       import { readFileSync } from 'node:fs';
       import { hostname } from 'node:os';
