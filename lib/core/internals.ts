@@ -58,7 +58,8 @@ export function optionsOf(optimizer: Optimizer): Readonly<Record<string, unknown
 export function refuseOptionsOf(wrapper: object, who: string, optimizer: Optimizer): void {
   const { store, options } = Optimizer.internals(optimizer);
   const group = store.groups[0]?.settings.set ?? {};
-  refuseOptions(wrapper, who, store.name, [...Object.keys(group), ...Object.keys(options.set)]);
+  // Another wrapper of the class may have an optimizer of another class inside.
+  refuseOptions(wrapper, who, 'new Optimizer', [...Object.keys(group), ...Object.keys(options.set)]);
 }
 
 /** Makes the state of each param and the counts those of a new optimizer. Params and options stay. */

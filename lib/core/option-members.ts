@@ -10,14 +10,17 @@ export function checkOptionsOf(
 ): asserts options is Readonly<Record<string, unknown>> {
   const { name } = declaration;
   checkOptions(name, options, optionNamesOf(declaration));
-  refuseOptions(optimizer, name, name, optionNamesOf(declaration));
+  refuseOptions(optimizer, name, `new ${name}`, optionNamesOf(declaration));
 }
 
-/** Makes options of a class throw as members of `object`: of its optimizer, or of a wrapper around one. */
-export function refuseOptions(object: object, who: string, className: string, options: readonly string[]): void {
+/**
+ * Makes options of a class throw as members of `object`: of its optimizer, or of a wrapper around one.
+ * @param create What takes the options, in the words of an error. It is the same for all objects of the class.
+ */
+export function refuseOptions(object: object, who: string, create: string, options: readonly string[]): void {
   refuseMembers(object, who, options, (option) =>
     Object.hasOwn(optimizerHyperParameters, option)
-      ? `new ${className}(params, { ${option} }), which alone sets it`
+      ? `${create}(params, { ${option} }), which alone sets it`
       : `paramGroups[0].${option}`,
   );
 }

@@ -97,7 +97,8 @@ test('every class whose state has an average of g² is among them', () => {
   const second = ['Adan', 'OptimisticAdam', 'SimplifiedAdEMAMix', 'Yogi'];
   // Adafactor averages g² + eps1, and its first average is g² itself. So are ADOPT's and StableAdamW's. Prodigy averages
   // (d·g)², Muon has AdamW's kernel, and the squares of Shampoo and SOAP belong to matrices. MomoAdam's test is in its own
-  // folder, and DAdaptAdamW has the case among its golden tests. MARS averages x² of an x with a norm of at most 1.
+  // folder, and DAdaptAdamW has the case among its golden tests. MARS averages x² of an x with a norm of at most 1, and
+  // AdamMini a mean of g² that is made in float64.
   const others = [
     'Adafactor',
     'ADOPT',
@@ -109,6 +110,7 @@ test('every class whose state has an average of g² is among them', () => {
     'MomoAdam',
     'DAdaptAdamW',
     'MARS',
+    'AdamMini',
   ];
   expect(named.map(({ name }) => name).sort()).toEqual([...names, ...second, ...others].sort());
 });

@@ -64,7 +64,9 @@ test('wrappers: the options of the inner optimizer, and their own', () => {
     expect(refusals(wrapper, 'weightDecay')).toEqual(
       twice(`TypeError: ${who}: weightDecay: an option, not a member, expected paramGroups[0].weightDecay`),
     );
-    expect(refusals(wrapper, 'clipNorm')[1]).toContain('new SGD(params, { clipNorm })');
+    expect(refusals(wrapper, 'clipNorm')[1]).toContain(
+      'expected new Optimizer(params, { clipNorm }), which alone sets it',
+    );
   }
   expect(refusals(wrappers[0]![1], 'k')[1]).toBe(
     'TypeError: Lookahead: k: an option, not a member, expected new Lookahead(…, { k }), which alone sets it',
