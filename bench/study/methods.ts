@@ -33,6 +33,9 @@ const variants: { readonly [M in Method]?: Partial<MethodSpec> } = {
   rmsprop: { middle: 3e-4 },
   rprop: { batches: 5 },
   schedulefreesgd: { middle: 0.1 },
+  // A root for the 784 inputs takes a second.
+  shampoo: { options: () => ({ maxPreconditionerDim: 128 }) },
+  soap: { options: () => ({ maxPreconditionerDim: 128 }) },
 };
 
 /** Every class of the library in the order of `optimizers`, each followed by its variants. */
@@ -97,7 +100,7 @@ const named: readonly Family[] = [
     id: 'preconditioned',
     title: 'Preconditioned matrices',
     about:
-      'They keep averages of g·gᵀ and gᵀ·g for each matrix. Shampoo multiplies the gradient by their roots, SOAP is Adam in the basis of their eigenvectors.',
+      'They keep averages of g·gᵀ and gᵀ·g for each matrix. Shampoo multiplies the gradient by their roots, SOAP is Adam in the basis of their eigenvectors. Here in blocks of at most 128 rows and columns.',
     methods: ['shampoo', 'soap'],
   },
   {

@@ -4,7 +4,7 @@ import type { Bar } from './ensemble.js';
 import type { Figure } from './figures.js';
 import { keyOf, type Method, repeatsOf, type Settings, type TrainJob, type TrainResult } from './job.js';
 import { methods } from './methods.js';
-import { bestOf, lowestOf, lowestValue, nameOf, ranked, type Scored, trainJobs } from './outcomes.js';
+import { chosenOf, lowestOf, lowestValue, nameOf, ranked, type Scored, trainJobs } from './outcomes.js';
 import type { Results } from './pool.js';
 import { stepsPerEpoch } from './settings.js';
 import { worthNumbers, worthOf } from './worth.js';
@@ -70,7 +70,7 @@ export function toJson(
       classes: figure.sweeps.map((sweep) => ({
         name: methods[sweep.method].name,
         class: optimizers[methods[sweep.method].key]?.optimizerName,
-        best: nameOf(bestOf(sweep, results)),
+        best: nameOf(chosenOf(figure, sweep, results)),
         runs: sweep.jobs.map(nameOf),
       })),
     }),

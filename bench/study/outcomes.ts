@@ -77,6 +77,24 @@ export function bestOf({ jobs }: Sweep, results: Results): TrainJob {
   )[0] as TrainJob;
 }
 
+export function medianOf(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const half = (sorted.length - 1) / 2;
+  return ((sorted[Math.floor(half)] as number) + (sorted[Math.ceil(half)] as number)) / 2;
+}
+
+/** The run with the lowest median of the final training loss, over those that finished; undefined if none did. */
+export function leastLossOf({ jobs }: Sweep, results: Results): TrainJob | undefined {
+  const loss = (job: TrainJob): number =>
+    medianOf(results.repeats(job).map(({ scores }) => (scores.at(-1) as Scores).train.loss));
+  const finished = jobs.filter((job) => outcomeOf(job, results).final !== undefined);
+  return [...finished].sort((a, b) => loss(a) - loss(b))[0];
+}
+
+/** The run of a sweep that stands for its method, by the rule of the figure. */
+export const chosenOf = ({ kind }: SweepFigure, sweep: Sweep, results: Results): TrainJob =>
+  (kind === 'worth' ? leastLossOf(sweep, results) : undefined) ?? bestOf(sweep, results);
+
 /** The accuracy at a learning rate; null if the run diverged. */
 export interface Scored {
   readonly lr: number;
@@ -124,7 +142,7 @@ export function atBest<F extends Figure>(figure: F, results: Results): Exclude<F
   if (figure.kind !== 'worth' && figure.kind !== 'ranking' && figure.kind !== 'sweep')
     return figure as Exclude<F, SweepFigure>;
   const lines = figure.sweeps.map((sweep) => {
-    const job = bestOf(sweep, results);
+    const job = chosenOf(figure, sweep, results);
     return { label: `${methods[job.method].name} ${rate(job.lr)}`, look: lookOf(job.method), job };
   });
   const { id, title, about } = figure;

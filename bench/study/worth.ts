@@ -5,7 +5,7 @@ import type { Cost } from './cost.js';
 import { rate, type SweepFigure } from './figures.js';
 import type { Method, Scores, TrainJob } from './job.js';
 import { type Family, methods } from './methods.js';
-import { outcomeOf } from './outcomes.js';
+import { leastLossOf, medianOf } from './outcomes.js';
 import { accuracyFrom, base, floorBelow, focus, type Panel, round, unlessFocused } from './panel.js';
 import type { Results } from './pool.js';
 
@@ -41,10 +41,7 @@ type Finished = Worth & { readonly lr: number; readonly loss: Middle; readonly a
 const isFinished = (row: Worth): row is Finished => row.accuracy !== undefined;
 
 export function middleOfSeeds(values: readonly number[]): Middle {
-  const sorted = [...values].sort((a, b) => a - b);
-  const at = (i: number): number => sorted[i] as number;
-  const half = (sorted.length - 1) / 2;
-  return { median: (at(Math.floor(half)) + at(Math.ceil(half))) / 2, low: at(0), high: at(sorted.length - 1) };
+  return { median: medianOf(values), low: Math.min(...values), high: Math.max(...values) };
 }
 
 const over = (job: TrainJob, results: Results, value: (scores: Scores) => number): Middle =>
@@ -52,14 +49,12 @@ const over = (job: TrainJob, results: Results, value: (scores: Scores) => number
 
 /** All methods, the highest median accuracy first. Those that diverged at every learning rate are last. */
 export function worthOf({ sweeps }: SweepFigure, results: Results): Worth[] {
-  const rows = sweeps.map(({ method, family, jobs }): Omit<Worth, 'places'> => {
-    const [best] = jobs
-      .filter((job) => outcomeOf(job, results).final !== undefined)
-      .map((job) => ({ job, loss: over(job, results, ({ train }) => train.loss) }))
-      .sort((a, b) => a.loss.median - b.loss.median);
+  const rows = sweeps.map((sweep): Omit<Worth, 'places'> => {
+    const { method, family, jobs } = sweep;
+    const job = leastLossOf(sweep, results);
     const common = { method, name: methods[method].name, family, tried: jobs.length };
-    if (best === undefined) return { ...common, lr: undefined, atEdge: false };
-    const { job, loss } = best;
+    if (job === undefined) return { ...common, lr: undefined, atEdge: false };
+    const loss = over(job, results, ({ train }) => train.loss);
     const atEdge = jobs.length > 1 && [jobs[0], jobs.at(-1)].includes(job);
     return { ...common, lr: job.lr, atEdge, loss, accuracy: over(job, results, (s) => s.validation.accuracy) };
   });

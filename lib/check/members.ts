@@ -17,7 +17,8 @@ export function refuseMembers(
     const refuse = (): never => {
       throw typeError(who, option, 'an option, not a member', expected(option));
     };
-    Object.defineProperty(Object.getPrototypeOf(object), option, { get: refuse, set: refuse, configurable: true });
+    // A frozen prototype refuses it, and the class still works.
+    Reflect.defineProperty(Object.getPrototypeOf(object), option, { get: refuse, set: refuse, configurable: true });
   }
 }
 

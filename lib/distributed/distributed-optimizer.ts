@@ -1,4 +1,5 @@
 import { rangeError, show, typeError } from '../check/errors.js';
+import { refuseMembers } from '../check/members.js';
 import { checkBoolean, checkFloat, checkNumber, checkOneOf, checkOptions } from '../check/options.js';
 import { lengthOf } from '../check/typed-array.js';
 import { type RankPart, rankPart } from '../checkpoint/world.js';
@@ -66,6 +67,8 @@ export interface DistributedResult extends StepResult {
   readonly nonFiniteRanks?: readonly number[];
 }
 
+const ownOptions = ['microBatches', 'bucketBytes', 'broadcast', 'compression'];
+
 /** Checks the options of a distributed optimizer. Returns them as facts, too. @throws TypeError, RangeError */
 export function checkDistribution(
   who: string,
@@ -80,7 +83,7 @@ export function checkDistribution(
 } {
   if (typeof (world as World | undefined)?.allGatherObject !== 'function')
     throw typeError(who, 'world', show(world), 'a World', 'await init()');
-  checkOptions(who, options, ['microBatches', 'bucketBytes', 'broadcast', 'compression']);
+  checkOptions(who, options, ownOptions);
   const { microBatches, bucketBytes = 25e6, broadcast = true, compression = 'none' } = options as DistributionOptions;
   const most =
     microBatches === undefined ? Number.POSITIVE_INFINITY : microBatchesOfRank(who, microBatches, world.size);
@@ -132,6 +135,7 @@ export abstract class DistributedOptimizer<O extends AnyOptimizer<any, any, any>
   protected constructor(made: Made<O>) {
     this.#made = made;
     refuseOptionsOf(this, made.who, made.base);
+    refuseMembers(this, made.who, ownOptions, (option) => `${made.who}.create(…, { ${option} }), which alone sets it`);
     this.#layOut();
   }
 

@@ -63,6 +63,11 @@ export function roundStochastic(
   }
 }
 
+/** Numbers on their way into a block: as many as the longest one has. */
+let scratch = new Float32Array(0);
+const one = new Float32Array(1);
+const oneBits = bitsOf(one);
+
 /** A state array in bfloat16, in the memory of a block of half as many floats. It is read and written as float32. */
 export class Bfloat16Block implements Block {
   readonly length: number;
@@ -73,6 +78,7 @@ export class Bfloat16Block implements Block {
 
   constructor(memory: Block, length: number, firstElement: number) {
     this.memory = memory;
+    if (scratch.length < memory.length) scratch = new Float32Array(memory.length);
     this.length = length;
     this.firstElement = firstElement;
   }
@@ -81,15 +87,18 @@ export class Bfloat16Block implements Block {
     return widen(this.#halvesIn(this.memory.read()));
   }
 
-  /** Rounds to the nearest numbers: what `read` returned comes back exactly. */
+  /** Rounds to the nearest numbers: what `read` returned comes back exactly. It allocates nothing, so it cannot fail. */
   write(source: Float32Array): void {
-    const pairs = new Float32Array(this.memory.length);
+    const pairs = scratch.subarray(0, this.memory.length);
     roundToNearest(source, this.#halvesIn(pairs));
     this.memory.write(pairs);
   }
 
   fill(value: number): void {
-    this.write(new Float32Array(this.length).fill(value));
+    const pairs = scratch.subarray(0, this.memory.length);
+    one[0] = value;
+    this.#halvesIn(pairs).fill(rounded(oneBits[0]!, 0x7fff + ((oneBits[0]! >>> 16) & 1)));
+    this.memory.write(pairs);
   }
 
   view(): Float32Array {

@@ -189,7 +189,8 @@ export function walkWithMaxima(
   const { kernel, param, state, columns } = tensor;
   const [rowMax, colMax] = state as [Float32Array, Float32Array];
   const numberOf = accumulated(constantsOf(kernel, work));
-  const [ofRows, ofColumns] = [new Float32Array(rowMax.length), new Float32Array(colMax.length)];
+  // They begin with the old ones, so that a NaN gradient does not lower them.
+  const [ofRows, ofColumns] = [rowMax.map((x) => (x > 0 ? x : 0)), colMax.map((x) => (x > 0 ? x : 0))];
   for (let i = 0, length = lengthOf(param); i < length; i++) {
     const [row, column] = [Math.floor(i / columns), i % columns];
     const number = f(numberOf(prologue(work, param[i]!, grad[i]!), rowMax[row]!, colMax[column]!));

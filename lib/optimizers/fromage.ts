@@ -1,6 +1,7 @@
 import { type Declaration, type DefaultsOf, defaultsOf, type OptionsOf, type ResolvedOf } from '../core/declaration.js';
 import { Optimizer } from '../core/optimizer.js';
 import type { AnyParams, Given, ParamsOf } from '../core/params-of.js';
+import { largest } from '../engine/finite.js';
 import { kernel } from '../engine/kernel.js';
 
 const f = Math.fround;
@@ -39,7 +40,8 @@ export const fromage = {
           const norm = Math.sqrt(params);
           const gradNorm = Math.sqrt(grads);
           const initialNorm = isFirst !== 0 ? norm : before;
-          const rate = norm > 0 && gradNorm > 0 ? lr * (norm / gradNorm) : lr;
+          const wanted = norm > 0 && gradNorm > 0 ? lr * (norm / gradNorm) : lr;
+          const rate = wanted > largest ? largest : wanted; // gradients may be denormal
           let shrink = 1 / Math.sqrt(1 + lr * lr);
           if (pBound !== 0) {
             const square = params - 2 * rate * products + rate * rate * grads;

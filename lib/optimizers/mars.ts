@@ -2,7 +2,7 @@ import { type Declaration, type DefaultsOf, defaultsOf, type OptionsOf, type Res
 import { Optimizer } from '../core/optimizer.js';
 import type { AnyParams, Given, ParamsOf } from '../core/params-of.js';
 import { power } from '../core/power.js';
-import { finite } from '../engine/finite.js';
+import { finite, largest } from '../engine/finite.js';
 import { kernel } from '../engine/kernel.js';
 
 const f = Math.fround;
@@ -59,7 +59,11 @@ export const mars = {
             out[0] = param;
             out[1] = corrected(correction, grad, previousGrad[i]!);
           },
-        resolve: ([correction, , ...others], _, norm) => [correction, norm > 1 ? norm : 1, ...others],
+        resolve: ([correction, , ...others], _, norm) => [
+          correction,
+          norm > 1 ? Math.min(norm, largest) : 1,
+          ...others,
+        ],
       },
       reference:
         (
@@ -85,7 +89,11 @@ export const mars = {
             out[0] = param;
             out[1] = corrected(correction, grad, previousGrad[i]!);
           },
-        resolve: ([correction, , ...others], _, norm) => [correction, norm > 1 ? norm : 1, ...others],
+        resolve: ([correction, , ...others], _, norm) => [
+          correction,
+          norm > 1 ? Math.min(norm, largest) : 1,
+          ...others,
+        ],
       },
       reference:
         ([correction, divisor, beta1, oneMinusBeta1, lr], [expAvg, previousGrad]) =>

@@ -10,6 +10,7 @@ struct Fromage {
       const double norm = ::sqrt(sums[0]), gradNorm = ::sqrt(sums[1]);
       if (isFirst != 0) initialNorm = norm;
       rate = norm > 0 && gradNorm > 0 ? lr * (norm / gradNorm) : lr;
+      if (rate > FLT_MAX) rate = FLT_MAX;  // gradients may be denormal
       shrink = 1 / ::sqrt(1 + lr * lr);
       if (pBound == 0) return;
       const double square = sums[0] - 2 * rate * sums[2] + rate * rate * sums[1];

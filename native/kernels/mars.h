@@ -6,6 +6,9 @@ inline V marsGrad(V correction, V grad, V previousGrad) {
   return finite(grad + correction * finite(grad - previousGrad));
 }
 
+/// What divides the gradient: its norm, if that is above 1. The norm may be beyond float32.
+inline float marsDivisor(double norm) { return norm > 1 ? static_cast<float>(norm < FLT_MAX ? norm : FLT_MAX) : 1; }
+
 struct MarsAdamW {
   STATE(expAvg, expAvgSq, previousGrad)
   CONSTANTS(correction, divisor, beta1, oneMinusBeta1, beta2, oneMinusBeta2, stepSize, inverseBiasCorrection2Sqrt, eps)
@@ -13,7 +16,7 @@ struct MarsAdamW {
   void measure(V, V grad, V&, V&, V& previousGrad, V&, V& second) const {
     second = marsGrad(V(correction), grad, previousGrad);
   }
-  void resolve(double, double norm, double) { divisor = norm > 1 ? static_cast<float>(norm) : 1; }
+  void resolve(double, double norm, double) { divisor = marsDivisor(norm); }
   template <class V>
   void update(V& param, V grad, V& expAvg, V& expAvgSq, V& previousGrad) const {
     const V corrected = marsGrad(V(correction), grad, previousGrad) / V(divisor);
@@ -31,7 +34,7 @@ struct MarsLion {
   void measure(V, V grad, V&, V& previousGrad, V&, V& second) const {
     second = marsGrad(V(correction), grad, previousGrad);
   }
-  void resolve(double, double norm, double) { divisor = norm > 1 ? static_cast<float>(norm) : 1; }
+  void resolve(double, double norm, double) { divisor = marsDivisor(norm); }
   template <class V>
   void update(V& param, V grad, V& expAvg, V& previousGrad) const {
     const V corrected = marsGrad(V(correction), grad, previousGrad) / V(divisor);

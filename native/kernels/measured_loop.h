@@ -80,14 +80,14 @@ ALWAYS_INLINE Vec accumulated(M memory, const Pass& pass, const K& kernel, const
 template <class K>
 ALWAYS_INLINE float maxOfRow(const Pass& pass, const K& kernel, const Span& span) {
   const Vec rowMax(*span.state[0]);
-  Vec most(0.0f);
+  Vec most = max(rowMax, Vec(0.0f));  // a NaN gradient must not lower it
   size_t i = 0;
   for (; i + Vec::kLanes <= span.length; i += Vec::kLanes) {
     most = max(accumulated(Whole(), pass, kernel, span, rowMax, 0, i), most);
   }
   float lanes[Vec::kLanes];
   most.store(lanes);
-  float result = 0;
+  float result = lanes[0];
   for (const float lane : lanes) result = lane > result ? lane : result;
   if (i == span.length) return result;
   const size_t rest = span.length - i;
@@ -108,7 +108,7 @@ ALWAYS_INLINE void walkRowOfMaxima(const Pass& pass, const K& kernel, const Span
 template <class K>
 ALWAYS_INLINE void walkColumnMaxima(const Pass& pass, const K& kernel, const Span& span, size_t rows, size_t columns,
                                     float* out) {
-  for (size_t i = 0; i < span.length; ++i) out[i] = 0;
+  for (size_t i = 0; i < span.length; ++i) out[i] = span.state[1][i] > 0 ? span.state[1][i] : 0;
   for (size_t row = 0; row < rows; ++row) {
     const Vec rowMax(span.state[0][row]);
     const auto maximize = [&](auto memory, size_t i) {

@@ -8,6 +8,7 @@ import {
   inspectCheckpoint,
   Lookahead,
   loadCheckpoint,
+  RMSprop,
   SGD,
   saveCheckpoint,
 } from '../../lib/index.js';
@@ -55,6 +56,23 @@ describe('the option', () => {
     train(new Adam(b), 0, 3);
     expect(a).toEqual(b);
   });
+});
+
+test('a variance that is the difference of two arrays is refused', () => {
+  const create = (): RMSprop => new RMSprop(start(4), { ...half, centered: true });
+  expect(create).toThrow(
+    'RMSprop: stateDtype: "bfloat16" for params, expected "float32" for rmsprop-centered (it takes the difference of two of its arrays)',
+  );
+});
+
+test('a loaded state replaces that of a step, at odd lengths, too', () => {
+  const adam = new Adam({ a: start(7), b: start(8) }, half);
+  const { blocks, dict } = { blocks: [] as number[], dict: adam.stateDict() };
+  adam.step({ a: grad(0, 7), b: grad(0, 8) });
+  adam.loadStateDict(dict);
+  for (const { expAvg, expAvgSq } of Object.values(adam.stateDict().state))
+    blocks.push(...(expAvg as Float32Array), ...(expAvgSq as Float32Array));
+  expect(blocks).toEqual(new Array(30).fill(0));
 });
 
 test('classes without it are refused with the reason, before anything else', () => {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { Fromage } from '../../../lib/index.js';
 import { type OneStep, oneStep, type StepOf } from '../../support/golden/one-step.js';
+import { onEach } from '../../support/sparse.js';
 
 const U = 2 ** -24;
 
@@ -94,4 +95,15 @@ test('the first norm is a number of the state, and a resumed run keeps to its bo
     for (let step = 0; step < 20; step++) o.step({ w: params.map((x) => -x) });
   expect(again).toEqual(w);
   expect(Math.hypot(...w)).toBeCloseTo(5, 5);
+});
+
+test('a denormal gradient moves no weight to infinity', () => {
+  onEach(() => {
+    const w = Float32Array.of(1, 2);
+    new Fromage(w, { lr: 0.01 }).step(Float32Array.of(1e-42, 0));
+    // The direction is kept, and r is the largest float32.
+    expect(Array.from(w).every(Number.isFinite)).toBe(true);
+    expect(w[0]).toBeLessThan(1);
+    expect(w[1]).toBeCloseTo(2, 3);
+  });
 });

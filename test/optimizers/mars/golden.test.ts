@@ -1,6 +1,7 @@
-import { describe } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { MARS } from '../../../lib/index.js';
 import { type OneStep, oneStep, type StepOf } from '../../support/golden/one-step.js';
+import { onEach } from '../../support/sparse.js';
 
 interface Variant {
   difference?: 'none' | 'from the second step' | 'without β₁/(1−β₁)' | 'the other sign';
@@ -106,5 +107,15 @@ describe('MARS', () => {
     h: { ...defaults, lr: decaying, weightDecay: 0.1, lion: 1 },
     options: { lr: decaying, weightDecay: 0.1, marsType: 'lion' } as never,
     wrong: { ...mistakes, 'the sign of x': mars({ sign: 'of x' }), 'no decay': mars({ decay: 'none' }) },
+  });
+});
+
+test('a norm beyond float32 still divides', () => {
+  onEach(() => {
+    for (const marsType of ['adamw', 'lion'] as const) {
+      const w = new Float32Array(4);
+      new MARS(w, { lr: 0.1, marsType }).step(new Float32Array(4).fill(3e38));
+      for (const x of w) expect(x).toBeCloseTo(-0.1, 3);
+    }
   });
 });

@@ -47,6 +47,15 @@ test('a NaN reaches its weight, but no other accumulator', () => {
   });
 });
 
+test('a NaN lowers no accumulator', () => {
+  onEach(() => {
+    const sm3 = new SM3([{ data: new Float32Array(6), shape: [2, 3] }], { momentum: 0 });
+    sm3.step([Float32Array.of(3, 4, 0, 0, 0, 5)]);
+    sm3.step([Float32Array.of(Number.NaN, Number.NaN, Number.NaN, 0, Number.NaN, Number.NaN)]);
+    expect(stateOf(sm3)).toMatchObject({ rowMax: Float32Array.of(16, 25), colMax: Float32Array.of(9, 16, 25) });
+  });
+});
+
 test('momentum that is assigned later starts at 0 and keeps the accumulators', () => {
   onEach(() => {
     const w = { data: numbers(6, 1), shape: [2, 3] as const };

@@ -52,6 +52,15 @@ test('lr, members of the class, and members of the user stay', () => {
   expect(Object.keys(new s.SGD(f32(1), { lr: 1 }))).toEqual([]);
 });
 
+test('a class whose prototype is frozen works', () => {
+  class Frozen extends s.AdamW {
+    static {
+      Object.freeze(Frozen.prototype);
+    }
+  }
+  expect(new Frozen(f32(1)).lr).toBe(1e-3);
+});
+
 test('wrappers: the options of the inner optimizer, and their own', () => {
   const inner = (): s.SGD => new s.SGD(f32(1), { lr: 0.1 });
   const world = new OwnWorld(new SingleTransport(), 1);
@@ -68,6 +77,11 @@ test('wrappers: the options of the inner optimizer, and their own', () => {
       'expected new Optimizer(params, { clipNorm }), which alone sets it',
     );
   }
+  expect(refusals(wrappers[2]![1], 'compression')).toEqual(
+    twice(
+      'TypeError: DataParallel: compression: an option, not a member, expected DataParallel.create(…, { compression }), which alone sets it',
+    ),
+  );
   expect(refusals(wrappers[0]![1], 'k')[1]).toBe(
     'TypeError: Lookahead: k: an option, not a member, expected new Lookahead(…, { k }), which alone sets it',
   );

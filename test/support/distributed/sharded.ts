@@ -14,11 +14,18 @@ export type Params = ReturnType<typeof newParams>;
 
 /** A param over three chunks of a sum, two with rows, and two that are shorter than the parts of all ranks. */
 export function newParams() {
+  // Params are often parts of one buffer.
+  const heap = new Float32Array(lengths.bias + lengths.alone + 1);
+  const at = (begin: number, length: number, seed: number): Float32Array => {
+    const part = heap.subarray(begin, begin + length);
+    part.set(numbers(length, seed));
+    return part;
+  };
   return {
     long: numbers(lengths.long, 1),
     table: { data: numbers(lengths.table, 2), shape: shapes.table },
-    layer: { matrix: { data: numbers(lengths.matrix, 3), shape: shapes.matrix }, bias: numbers(lengths.bias, 4) },
-    alone: numbers(lengths.alone, 5),
+    layer: { matrix: { data: numbers(lengths.matrix, 3), shape: shapes.matrix }, bias: at(1, lengths.bias, 4) },
+    alone: at(1 + lengths.bias, lengths.alone, 5),
   };
 }
 
