@@ -26,7 +26,7 @@ import type { World } from './world.js';
 export interface DistributionOptions {
   /**
    * The micro-batches of a step over all ranks: the number of ranks times a power of two; in a world of one any number.
-   * Each rank brings up to `microBatches / size`. Then every number of ranks that divides it gives the same bits. Default:
+   * Each rank brings up to `microBatches / size`. Then every number of ranks that divides it gives the same bits, unless `compression` rounds. Default:
    * any number a rank.
    */
   readonly microBatches?: number | undefined;
@@ -225,6 +225,7 @@ export abstract class DistributedOptimizer<O extends AnyOptimizer<any, any, any>
   get [rankPart](): RankPart {
     const { who, optimizer, compressed } = this.#made;
     const part = this.rankState();
+    const kept = compressed === undefined ? [] : this.#kept;
     return {
       ...part,
       className: optimizer.constructor.name,
@@ -237,7 +238,7 @@ export abstract class DistributedOptimizer<O extends AnyOptimizer<any, any, any>
               this.loadWithResiduals(`${who}.loadStateDict`, whole, () => part.loadStateDict(whole, options)),
             placeOf: (path, length) =>
               path[0] === 'residuals' && path.length === 4
-                ? compressed.residuals.placeOf(path, this.#kept)
+                ? compressed.residuals.placeOf(path, kept)
                 : part.placeOf(path, length),
           }),
       remember: () => this.remember(),

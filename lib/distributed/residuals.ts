@@ -1,4 +1,4 @@
-import { show, typeError } from '../check/errors.js';
+import { rangeError, show, typeError } from '../check/errors.js';
 import { checkInteger, checkNumber, checkOptions } from '../check/options.js';
 import { checkFloat32, checkLength, floatsOf } from '../check/typed-array.js';
 import { engine } from '../engine/backend.js';
@@ -29,6 +29,9 @@ export interface ResidualStates {
   readonly size: number;
   readonly params: { readonly [param: string]: ResidualState };
 }
+
+/** The most elements of one array that Node 20 can hold: 2^32 bytes. */
+const mostElements = 2 ** 30;
 
 /** Key of the {@link ResidualStates} in the state of an optimizer. */
 const residualsKey = 'residuals';
@@ -110,9 +113,20 @@ export class Residuals {
   /** Where an array of {@link own} lies in that of all ranks. `path` ends with the param and the name. */
   placeOf(path: readonly string[], params: readonly Kept[]): { readonly begin: number; readonly whole: number } {
     const { rank, size } = this.#world;
-    const [key, name] = path.slice(-2);
+    const [key = '', name] = path.slice(-2);
     const { length, ranges } = params.find((param) => param.key === key) as Kept;
-    if (name === 'contributions') return { begin: rank * length, whole: size * length };
+    if (name === 'contributions') {
+      const whole = size * length;
+      if (whole > mostElements)
+        throw rangeError(
+          'saveCheckpoint',
+          key,
+          `residuals of ${whole} elements`,
+          `at most ${mostElements}: ranks times elements`,
+          'they are loaded as one array',
+        );
+      return { begin: rank * length, whole };
+    }
     return { begin: ranges[rank]![0], whole: length };
   }
 
@@ -189,6 +203,10 @@ export class Residuals {
     );
     checkLength(who, `${path}.sums`, checkFloat32(who, `${path}.sums`, sums), length);
     const { rank, size } = this.#world;
+    // It would make every gradient not finite, and a step that is skipped keeps it.
+    for (const [name, array] of Object.entries({ contributions, sums }))
+      if (!Number.isFinite(engine().sumSquares(array as Float32Array)))
+        throw rangeError(who, `${path}.${name}`, 'a number that is not finite', 'finite numbers');
     const [begin, end] = ranges[rank]!;
     const residual = new Residual(length, end - begin);
     residual.factor = checked;

@@ -175,6 +175,7 @@ describe.each(wrappers)('%s', (_, make) => {
         { size: 2, params: { w: { ...w, sums: new Float32Array(3) } } },
         { size: 3, params: { w } },
         { size: 2, params: { w: { ...w, factor: Number.NaN } } },
+        { size: 2, params: { w: { ...w, sums: new Float32Array(100).fill(Number.NaN) } } },
       ];
       const messages: string[] = [];
       for (const residuals of bad) {
@@ -197,6 +198,7 @@ describe.each(wrappers)('%s', (_, make) => {
       'RangeError.loadStateDict: residuals.params["w"].sums: length 3, expected 100',
       'RangeError.loadStateDict: residuals.params["w"].contributions: length 200, expected 300',
       'RangeError.loadStateDict: residuals.params["w"].factor: NaN, expected a finite number',
+      'RangeError.loadStateDict: residuals.params["w"].sums: a number that is not finite, expected finite numbers',
     ]);
   });
 });

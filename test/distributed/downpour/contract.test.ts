@@ -136,7 +136,7 @@ describe('a worker', () => {
     const aborted = AbortSignal.abort(new Error('no time'));
     expect(await errorOf(() => world.close({ signal: aborted }))).toBe('Error: no time');
     expect(await errorOf(() => world.close({ timeout: 50 }))).toBe(
-      'TimeoutError: World: close: the servers did not answer within 50 ms',
+      'TimeoutError: World: close: servers and workers were not done within 50 ms',
     );
     expect(await errorOf(() => worker.step(f32(1)))).toContain('the worker is closed');
     expect(await errorOf(() => world.barrier())).toContain('TimeoutError: World: close');

@@ -10,6 +10,15 @@ const fresh = (): World => new OwnWorld(new SingleTransport(), 600_000);
 
 afterEach(() => vi.unstubAllEnvs());
 
+test('calls that are over at once leave the event loop its turns', async () => {
+  const world = fresh();
+  let ticks = 0;
+  const timer = setInterval(() => ticks++, 1);
+  for (const begin = performance.now(); performance.now() - begin < 200; ) await world.barrier();
+  clearInterval(timer);
+  expect(ticks).toBeGreaterThan(0);
+});
+
 describe('init', () => {
   test('alone it gives a world of one, and the same one again', async () => {
     const world = await init();
