@@ -34,6 +34,13 @@ up)
   $on_other ip addr add 10.77.0.2/24 dev hosts
   $on_other ip link set lo up
   $on_other ip link set hosts up
+  # UCX passes over a device whose link is not up yet.
+  tries=0
+  until [ "$(cat /sys/class/net/hosts/operstate)" = up ] && [ "$($on_other cat /sys/class/net/hosts/operstate)" = up ]; do
+    tries=$((tries + 1))
+    [ $tries -lt 500 ] || exit 1
+    sleep 0.01
+  done
   set +e
   "$@"
   exit $?
