@@ -57,7 +57,7 @@ const named: { readonly [M in Named]?: readonly [Hue, keyof typeof dashes] } = {
   stableadamw: ['vermilion', 'dashDot'],
   novograd: ['black', 'long'],
   adammini: ['vermilion', 'dashDashDot'],
-  sm3: ['black', 'dashDashDot'],
+  sm3: ['pink', 'dashDot'],
   adopt: ['purple', 'dashDots'],
   adan: ['amber', 'dotted'],
   simplifiedademamix: ['cyan', 'dashDot'],
@@ -77,7 +77,7 @@ const named: { readonly [M in Named]?: readonly [Hue, keyof typeof dashes] } = {
   dog: ['green', 'dashDashDot'],
   dowg: ['amber', 'dashDashDot'],
   fromage: ['black', 'dashDashDot'],
-  mars: ['vermilion', 'dashDashDot'],
+  mars: ['black', 'dashDot'],
   sfo: ['purple', 'solid'],
   lbfgs: ['pink', 'solid'],
 };
