@@ -48,7 +48,7 @@ function badValues(h: HyperParameter): Bad[] {
     return [
       [RangeError, 'velocitee'],
       [RangeError, ''],
-      [TypeError, 1],
+      ...(h.range === undefined ? [[TypeError, 1] as Bad] : badNumbers(h)), // with a range, it may be a number, too
       [TypeError, null],
       [TypeError, () => h.choices?.[0]],
     ];
