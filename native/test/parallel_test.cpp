@@ -34,6 +34,14 @@ size_t threadsOf(size_t threads) {
       &ids);
   return std::set<std::thread::id>(ids.begin(), ids.end()).size();
 }
+
+/// Whether more than one thread takes part. On a busy machine the others may come too late in one round.
+bool takesSeveral(size_t threads) {
+  for (int round = 0; round < 100; ++round) {
+    if (threadsOf(threads) > 1) return true;
+  }
+  return false;
+}
 }  // namespace
 
 TEST("parallel: each task runs once, for any count and number of threads") {
@@ -47,15 +55,12 @@ TEST("parallel: each task runs once, for any count and number of threads") {
 
 TEST("parallel: no more threads take part than requested, even if the pool has more") {
   const Environment environment(8);
-  CHECK_EQUAL(threadsOf(1), 1);
-  CHECK(threadsOf(4) > 1);
+  CHECK(takesSeveral(4));
   for (size_t threads : {2, 1, 3}) {
-    for (int round = 0; round < 3; ++round) {
-      const size_t count = threadsOf(threads);
-      CHECK(count <= threads);
-      CHECK_EQUAL(count > 1, threads > 1);
-    }
+    for (int round = 0; round < 3; ++round) CHECK(threadsOf(threads) <= threads);
+    if (threads > 1) CHECK(takesSeveral(threads));
   }
+  CHECK_EQUAL(threadsOf(1), 1);
   CHECK_EQUAL(threadsOf(0), 1);
 }
 
