@@ -12,6 +12,9 @@ function corrected(correction: number, grad: number, previousGrad: number): numb
   return f(finite(f(grad + f(correction * f(finite(f(grad - previousGrad)))))));
 }
 
+/** What divides the gradient: its norm, if that is above 1. The norm may be beyond float32. */
+const divisorOf = (norm: number): number => (norm > 1 ? Math.min(norm, largest) : 1);
+
 export const mars = {
   name: 'MARS',
   reference:
@@ -59,11 +62,7 @@ export const mars = {
             out[0] = param;
             out[1] = corrected(correction, grad, previousGrad[i]!);
           },
-        resolve: ([correction, , ...others], _, norm) => [
-          correction,
-          norm > 1 ? Math.min(norm, largest) : 1,
-          ...others,
-        ],
+        resolve: ([correction, , ...others], _, norm) => [correction, divisorOf(norm), ...others],
       },
       reference:
         (
@@ -89,11 +88,7 @@ export const mars = {
             out[0] = param;
             out[1] = corrected(correction, grad, previousGrad[i]!);
           },
-        resolve: ([correction, , ...others], _, norm) => [
-          correction,
-          norm > 1 ? Math.min(norm, largest) : 1,
-          ...others,
-        ],
+        resolve: ([correction, , ...others], _, norm) => [correction, divisorOf(norm), ...others],
       },
       reference:
         ([correction, divisor, beta1, oneMinusBeta1, lr], [expAvg, previousGrad]) =>
