@@ -13,7 +13,7 @@ const nothing = new Uint8Array(0);
 /** Milliseconds after which the event loop gets a turn, if calls follow each other without a wait. */
 const longestTurn = 10;
 /** The longest time that a timer takes, in ms. */
-const longestTimer = 2 ** 31 - 1;
+export const longestTimer: number = 2 ** 31 - 1;
 
 /** Names that other libraries give to the operations. */
 const opsOfOthers: Readonly<Record<string, Op>> = { avg: 'mean', average: 'mean', maximum: 'max', minimum: 'min' };

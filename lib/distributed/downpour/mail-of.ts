@@ -1,14 +1,12 @@
 import { rangeError, show, typeError } from '../../check/errors.js';
 import { checkInteger } from '../../check/options.js';
 import { warn } from '../exit.js';
-import { OwnWorld } from '../own-world.js';
+import { longestTimer, OwnWorld } from '../own-world.js';
 import type { Mail } from '../transport.js';
 import type { World } from '../world.js';
 
 /** Milliseconds after which a rank that waits says for whom. */
 const patience = 60_000;
-/** The longest time that a timer takes. */
-const longestTimer = 2 ** 31 - 1;
 
 /**
  * The messages of a world, for a class of Downpour SGD.
