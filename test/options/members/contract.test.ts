@@ -5,6 +5,7 @@ import { DataParallel } from '../../../lib/distributed/index.js';
 import { OwnWorld } from '../../../lib/distributed/own-world.js';
 import { SingleTransport } from '../../../lib/distributed/single.js';
 import * as s from '../../../lib/index.js';
+import * as tfjs from '../../../lib/tfjs/index.js';
 import { f32 } from '../../support/arrays.js';
 import { type Any, classes, titled } from '../../support/rig.js';
 
@@ -85,6 +86,24 @@ test('wrappers: the options of the inner optimizer, and their own', () => {
   expect(refusals(wrappers[0]![1], 'k')[1]).toBe(
     'TypeError: Lookahead: k: an option, not a member, expected new Lookahead(…, { k }), which alone sets it',
   );
+});
+
+test('optimizers of TensorFlow.js: members that they have by its names stay', () => {
+  const made: [string, Any][] = [
+    ['Adam', tfjs.wrap(s.Adam, { clipNorm: 1 })],
+    ['AdamW', tfjs.adamW(0.1) as Any],
+    ['AdamOptimizer', tfjs.adam(0.1)],
+  ];
+  for (const [who, optimizer] of made) {
+    const place = 'optimizer.paramGroups[0].weightDecay, after the first step';
+    expect(refusals(optimizer, 'weightDecay')).toEqual(
+      twice(`TypeError: ${who}: weightDecay: an option, not a member, expected ${place}`),
+    );
+    expect(refusals(optimizer, 'clipNorm')[1]).toContain('expected an option { clipNorm } where it is made');
+    expect(optimizer.lr).toBeGreaterThan(0);
+    optimizer.learningRate = 0.5;
+    expect(optimizer.lr).toBe(0.5);
+  }
 });
 
 test('everything else that takes options', () => {
