@@ -15,6 +15,12 @@ const variants: Readonly<Record<string, readonly { label: string; options: Reado
 /** Their work depends on the shape: a vector as long as those of the benchmark has hundreds of blocks to decompose. */
 export const ofMatrices: readonly string[] = ['shampoo', 'soap'];
 
+/** They measure params, gradients or state before they update, so they read memory twice; Adafactor does four times. */
+export const measuring: readonly string[] = [
+  ...['LARS', 'LAMB', 'StableAdamW', 'NovoGrad', 'AdamMini', 'SM3', 'Prodigy', 'DAdaptAdamW', 'DoG', 'DoWG', 'Fromage'],
+  ...['MARS', 'Muon', 'PolyakSGD', 'Momo', 'MomoAdam'],
+];
+
 /** Every class with its default options, and the variants. Those of matrices are left out. */
 export function casesOf(classes: readonly string[]): Case[] {
   return classes

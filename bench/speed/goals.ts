@@ -1,3 +1,4 @@
+import { measuring } from './cases.js';
 import { number, size, times } from './format.js';
 import {
   type Found,
@@ -49,8 +50,8 @@ export function goalsOf(results: Results): Goal[] {
     judged(what, `≤ ${show(bound)}`, found, show, (value) => value <= bound);
   const atLeast = (what: string, bound: number, found: Found): Goal =>
     judged(what, `≥ ${times(bound)}`, found, times, (value) => value >= bound);
-  const twoPasses = (row: ClassRow): boolean => ['LARS', 'LAMB'].includes(row.optimizer);
-  const onePass = (row: ClassRow): boolean => !twoPasses(row) && row.optimizer !== 'Adafactor';
+  const lars = ['LARS', 'LAMB'];
+  const onePass = ({ optimizer }: ClassRow): boolean => !measuring.includes(optimizer) && optimizer !== 'Adafactor';
   const several = (found: () => Found): Found => (most === 1 ? 'only one thread was asked for' : found());
   const on = (threads: number): string => (threads === 1 ? 'one thread' : `${threads} threads`);
 
@@ -130,7 +131,17 @@ export function goalsOf(results: Results): Goal[] {
     atMost(
       'LARS, LAMB against the limit loop, n ≥ 1e7',
       2,
-      ofLimit(results, 2, (row) => row.threads === 1 && outOfCache(row.n) && twoPasses(row)),
+      ofLimit(results, 2, (row) => row.threads === 1 && outOfCache(row.n) && lars.includes(row.optimizer)),
+    ),
+    atMost(
+      'the other classes that measure before they update',
+      2,
+      ofLimit(
+        results,
+        2,
+        ({ threads, n, optimizer }) =>
+          threads === 1 && outOfCache(n) && measuring.includes(optimizer) && !lars.includes(optimizer),
+      ),
     ),
     atMost(
       'Adafactor against the limit loop, n ≥ 1e7',

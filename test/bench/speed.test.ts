@@ -7,7 +7,7 @@ import { optimizers } from 'schuss';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { withoutBroken } from '../../bench/speed/against.js';
 import { alternate, type Contender } from '../../bench/speed/alternate.js';
-import { ofMatrices } from '../../bench/speed/cases.js';
+import { measuring, ofMatrices } from '../../bench/speed/cases.js';
 import { goalsOf } from '../../bench/speed/goals.js';
 import { bytesPerParam } from '../../bench/speed/limit.js';
 import { isSkipped, type PeerRow, type Results } from '../../bench/speed/results.js';
@@ -56,6 +56,21 @@ test('medians, quartiles, and ratios within rounds', () => {
   expect(summaryOf([5, 1, 3, 2, 4])).toEqual({ low: 2, median: 3, high: 4 });
   expect(ratioOf([2, 40, 6], [1, 10])).toEqual({ low: 2.5, median: 3, high: 3.5 });
   expect([0, 1, 2].map(bytesPerParam)).toEqual([12, 20, 28]);
+});
+
+test('the classes of one walk are those that take rows of any param', () => {
+  const sparse = { rows: new Int32Array(1), values: new Float32Array(1) };
+  const refusing = Object.entries(optimizers).filter(([, Class]) => {
+    const optimizer = new Class(new Float32Array(4), { lr: 0.1 }) as unknown as { step(grads: object): unknown };
+    try {
+      optimizer.step(sparse);
+      return false;
+    } catch {
+      return true;
+    }
+  });
+  const expected = ['adafactor', ...ofMatrices, ...measuring.map((name) => name.toLowerCase())];
+  expect(refusing.map(([name]) => name).sort()).toEqual(expected.sort());
 });
 
 describe('a quick run of small sizes', () => {
