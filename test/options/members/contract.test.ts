@@ -106,7 +106,7 @@ test('optimizers of TensorFlow.js: members that they have by its names stay', ()
   const made: [string, Any][] = [
     ['Adam', tfjs.wrap(s.Adam, { clipNorm: 1 })],
     ['AdamW', tfjs.adamW(0.1) as Any],
-    ['AdamOptimizer', tfjs.adam(0.1)],
+    ['SGDOptimizer', tfjs.sgd(0.1)],
   ];
   for (const [who, optimizer] of made) {
     const place = 'optimizer.paramGroups[0].weightDecay, after the first step';
