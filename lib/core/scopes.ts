@@ -43,8 +43,13 @@ export class Scopes {
   }
 
   /** t of a param's update: by its own count, unless it shares numbers with others. */
-  timeOf(group: Group, param: ParamState, next: number): number {
-    return this.#scopeOf(group) === 'param' ? param.step + 1 : next;
+  #timeOf(group: Group, param: ParamState, next: number): number {
+    return this.countsAlone(group) ? param.step + 1 : next;
+  }
+
+  /** Whether t is the count of a param's own updates. */
+  countsAlone(group: Group): boolean {
+    return this.#scopeOf(group) === 'param';
   }
 
   /** The scalars of a param in the current step: those of the first param of its scope. */
@@ -73,7 +78,7 @@ export class Scopes {
         this.#active.push([first, end]);
         const { scalars } = this.#params[first]!;
         const options = scope === 'optimizer' ? this.#all : this.#alone[g]!;
-        const inputs = this.#formula.inputs(options, this.timeOf(group, this.#params[i]!, next), scalars, loss);
+        const inputs = this.#formula.inputs(options, this.#timeOf(group, this.#params[i]!, next), scalars, loss);
         if (this.#kept > 0) numbers[first]!.set(scalars);
         numbers[first]!.set(inputs, this.#kept);
       }

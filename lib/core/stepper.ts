@@ -286,7 +286,7 @@ export class Stepper {
    */
   #prepare(grads: readonly ReadGrad[], { gradScale, mustBeFinite, loss }: Inputs, isMeasured = false): void {
     const store = this.#store;
-    const { control, rowOf } = store.stepConstants;
+    const { control } = store.stepConstants;
     const {
       clipNorm,
       skipNonFinite: isSet,
@@ -301,7 +301,7 @@ export class Stepper {
       flushDenormals: boolean;
     };
     const skipNonFinite = mustBeFinite || (isSet && !isMeasured);
-    this.#gradients.register(grads, store.plan, rowOf, zeroGrads);
+    this.#gradients.register(grads, zeroGrads);
     checkSettled(this.#name, store.extents, this.#queue.params);
     control[Control.gradScale] = gradScale;
     const needsNorm = !isMeasured && (clipNorm !== undefined || skipNonFinite || gradNorm);
@@ -311,7 +311,7 @@ export class Stepper {
     control[Control.skipNonFinite] = isLost ? Skip.always : skipNonFinite ? Skip.nonFinite : Skip.never;
     control[Control.zeroGrads] = zeroGrads ? 1 : 0;
     control[Control.flushDenormals] = flushDenormals ? 1 : 0;
-    store.writeConstants(this.stepCount + 1, loss);
+    store.constantsRows.write(this.stepCount + 1, loss);
     this.#startParams(grads, skipNonFinite);
   }
 
@@ -324,7 +324,7 @@ export class Stepper {
     if (fault !== Fault.none) this.#refuse(grads);
     if (applied) {
       this.stepCount++;
-      this.#store.advance();
+      this.#store.constantsRows.advance();
       this.watcher?.applied(this.stepCount, this.#store.params);
     } else {
       this.skippedSteps++;
@@ -347,7 +347,7 @@ export class Stepper {
   /** Prepares the state of params before their first update. */
   #startParams(grads: readonly ReadGrad[], maySkip: boolean): void {
     const start = this.#start;
-    if ((start === undefined && this.watcher === undefined) || !this.#store.hasNewParams) return;
+    if ((start === undefined && this.watcher === undefined) || !this.#store.constantsRows.hasNewParams) return;
     this.#store.checkParams();
     this.#gradients.checkAgain(grads);
     this.#started.length = 0;

@@ -1,0 +1,168 @@
+import { Pass, type StepConstants } from '../engine/engine.js';
+import type { Declaration, Formula } from './declaration.js';
+import type { Group } from './param-group.js';
+import type { ParamState } from './param-state.js';
+import { Scopes, sameNumbers } from './scopes.js';
+import type { Settings } from './settings.js';
+
+/** Params of a group that share t, scalars and kernel, and so one constants row. Params without a gradient may lie between. */
+interface Run {
+  readonly group: Group;
+  readonly kernel: string;
+  /** Index of the first param. */
+  readonly begin: number;
+  /** Index after the last param. */
+  end: number;
+  /** Where its constants row begins. */
+  readonly at: number;
+  /** Whether t is the params' own count of updates. */
+  readonly countsAlone: boolean;
+  /** What the scalars become if the current step is applied. */
+  nextScalars: readonly number[];
+}
+
+/**
+ * Writes the constants rows of the steps. Which params share a row is found out once, because params that were updated
+ * together stay alike: until one of them takes no part in a step, or something else changes the params.
+ */
+export class ConstantsRows {
+  readonly #declaration: Declaration;
+  readonly #formula: Formula;
+  readonly #global: Settings;
+  readonly #groups: readonly Group[];
+  readonly #params: readonly ParamState[];
+  readonly #rowOf: Int32Array;
+  readonly #rows: Float32Array;
+  readonly #stride: number;
+  readonly #scopes: Scopes;
+  #runs: Run[] = [];
+  #areFound = false;
+
+  constructor(
+    declaration: Declaration,
+    formula: Formula,
+    global: Settings,
+    { groups, params }: { readonly groups: readonly Group[]; readonly params: readonly ParamState[] },
+    constants: StepConstants,
+  ) {
+    this.#declaration = declaration;
+    this.#formula = formula;
+    this.#global = global;
+    this.#groups = groups;
+    this.#params = params;
+    this.#rowOf = constants.rowOf;
+    this.#rows = constants.rows;
+    this.#stride = constants.stride;
+    this.#scopes = new Scopes(declaration, formula, groups, params, constants);
+  }
+
+  /** Must be called when anything but a step changed the kernel, the step count, the scalars or the options of params. */
+  forget(): void {
+    this.#areFound = false;
+  }
+
+  /** Sets whether a param takes part in the next step. */
+  setActive(index: number, isActive: boolean): void {
+    if (this.#rowOf[index]! >= 0 === isActive) return;
+    this.#rowOf[index] = isActive ? 0 : -1;
+    this.#areFound = false;
+  }
+
+  /**
+   * Writes the rows of a step.
+   * @param next The number of the step.
+   * @param loss NaN in a class that takes none.
+   */
+  write(next: number, loss: number): void {
+    const areNew = !this.#areFound;
+    if (areNew) this.#find();
+    this.#scopes.write(next, loss);
+    const ema = this.#global.resolved['ema'] as number | undefined;
+    const emaRate = ema === undefined ? 0 : 1 - ema;
+    const runs = this.#runs;
+    let group: Group | undefined;
+    let hasChanged = areNew;
+    for (let r = 0; r < runs.length; r++) {
+      const run = runs[r]!;
+      if (run.group !== group) {
+        group = run.group;
+        hasChanged = group.resolveShared(this.#declaration.decay) || areNew;
+      }
+      if (hasChanged) this.#writeShared(run);
+      this.#writeRow(run, next, emaRate);
+    }
+    this.#areFound = true;
+  }
+
+  /** Counts the update of each param that took part in an applied step. */
+  advance(): void {
+    const rowOf = this.#rowOf;
+    const params = this.#params;
+    const runs = this.#runs;
+    for (let r = 0; r < runs.length; r++) {
+      const { begin, end, nextScalars } = runs[r]!;
+      for (let i = begin; i < end; i++) {
+        if (rowOf[i]! < 0) continue;
+        const param = params[i]!;
+        param.step++;
+        if (param.scalars !== nextScalars) param.scalars = nextScalars;
+      }
+    }
+    this.#scopes.read();
+  }
+
+  /** Whether a param takes its first update in the current step. */
+  get hasNewParams(): boolean {
+    return this.#params.some(({ step }, i) => step === 0 && this.#rowOf[i]! >= 0);
+  }
+
+  /** Finds the runs, and gives each a row. */
+  #find(): void {
+    this.#runs = [];
+    for (const group of this.#groups) {
+      const countsAlone = this.#scopes.countsAlone(group);
+      let run: Run | undefined;
+      for (let i = group.begin; i < group.end; i++) {
+        if (this.#rowOf[i]! < 0) continue;
+        if (run === undefined || !this.#areAlike(run.begin, i)) {
+          const at = this.#runs.length * this.#stride;
+          run = { group, kernel: this.#params[i]!.kernel, begin: i, end: i, at, countsAlone, nextScalars: [] };
+          this.#runs.push(run);
+        }
+        run.end = i + 1;
+        this.#rowOf[i] = this.#runs.length - 1;
+      }
+    }
+  }
+
+  #areAlike(i: number, j: number): boolean {
+    const [a, b] = [this.#params[i]!, this.#params[j]!];
+    if (a.step !== b.step || a.kernel !== b.kernel) return false;
+    return sameNumbers(this.#scopes.scalarsOf(i), this.#scopes.scalarsOf(j));
+  }
+
+  /** Writes what only the options change. */
+  #writeShared({ group, kernel, at }: Run): void {
+    const rows = this.#rows;
+    rows[at + Pass.gradScale] = group.gradScale;
+    rows[at + Pass.clipValue] = group.clipValue;
+    rows[at + Pass.l2] = group.l2;
+    rows[at + Pass.decayFactor] =
+      this.#declaration.decayFactor?.(group.settings.resolved, kernel) ?? group.decayFactor;
+  }
+
+  #writeRow(run: Run, next: number, emaRate: number): void {
+    const { at, begin } = run;
+    const { resolved } = run.group.settings;
+    const { step } = this.#params[begin]!;
+    const rows = this.#rows;
+    rows[at + Pass.emaRate] = emaRate;
+    rows[at + Pass.emaStart] = step === 0 ? 1 : 0;
+    rows[at + Pass.update] = (step + 1) % 2 ** 24; // float32 has all of these
+    const t = run.countsAlone ? step + 1 : next;
+    const scalars = this.#scopes.scalarsOf(begin);
+    const constants = this.#formula.constants(resolved, t, scalars, run.kernel);
+    for (let c = 0; c < constants.length; c++) rows[at + Pass.length + c] = constants[c]!;
+    run.nextScalars = scalars.length > 0 ? this.#formula.scalarsAfter(resolved, t, scalars) : scalars;
+  }
+}
