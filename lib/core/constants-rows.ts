@@ -5,6 +5,8 @@ import type { ParamState } from './param-state.js';
 import { Scopes, sameNumbers } from './scopes.js';
 import type { Settings } from './settings.js';
 
+const { update } = Pass;
+
 /** Params of a group that share t, scalars and kernel, and so one constants row. Params without a gradient may lie between. */
 interface Run {
   readonly group: Group;
@@ -13,8 +15,9 @@ interface Run {
   readonly begin: number;
   /** Index after the last param. */
   end: number;
-  /** Where its constants row begins. */
-  readonly at: number;
+  /** Its constants row: what all kernels share, and the kernel's constants. */
+  readonly pass: Float32Array;
+  readonly constants: Float32Array;
   /** Whether t is the params' own count of updates. */
   readonly countsAlone: boolean;
   /** What the scalars become if the current step is applied. */
@@ -77,19 +80,19 @@ export class ConstantsRows {
     const areNew = !this.#areFound;
     if (areNew) this.#find();
     this.#scopes.write(next, loss);
-    const ema = this.#global.resolved['ema'] as number | undefined;
-    const emaRate = ema === undefined ? 0 : 1 - ema;
     const runs = this.#runs;
+    const mustWrite = areNew || this.#global.hasChanged;
     let group: Group | undefined;
-    let hasChanged = areNew;
+    let hasChanged = mustWrite;
     for (let r = 0; r < runs.length; r++) {
       const run = runs[r]!;
       if (run.group !== group) {
         group = run.group;
-        hasChanged = group.resolveShared(this.#declaration.decay) || areNew;
+        hasChanged = group.resolveShared(this.#declaration.decay) || mustWrite;
       }
-      if (hasChanged) this.#writeShared(run);
-      this.#writeRow(run, next, emaRate);
+      const { step } = this.#params[run.begin]!;
+      if (hasChanged || step < 2) this.#writePass(run, step);
+      this.#writeRow(run, step, next);
     }
     this.#areFound = true;
   }
@@ -125,8 +128,10 @@ export class ConstantsRows {
       for (let i = group.begin; i < group.end; i++) {
         if (this.#rowOf[i]! < 0) continue;
         if (run === undefined || !this.#areAlike(run.begin, i)) {
-          const at = this.#runs.length * this.#stride;
-          run = { group, kernel: this.#params[i]!.kernel, begin: i, end: i, at, countsAlone, nextScalars: [] };
+          const row = this.#rows.subarray(this.#runs.length * this.#stride, (this.#runs.length + 1) * this.#stride);
+          const [pass, constants] = [row.subarray(0, Pass.length), row.subarray(Pass.length)];
+          const { kernel } = this.#params[i]!;
+          run = { group, kernel, begin: i, end: i, pass, constants, countsAlone, nextScalars: [] };
           this.#runs.push(run);
         }
         run.end = i + 1;
@@ -141,28 +146,25 @@ export class ConstantsRows {
     return sameNumbers(this.#scopes.scalarsOf(i), this.#scopes.scalarsOf(j));
   }
 
-  /** Writes what only the options change. */
-  #writeShared({ group, kernel, at }: Run): void {
-    const rows = this.#rows;
-    rows[at + Pass.gradScale] = group.gradScale;
-    rows[at + Pass.clipValue] = group.clipValue;
-    rows[at + Pass.l2] = group.l2;
-    rows[at + Pass.decayFactor] =
-      this.#declaration.decayFactor?.(group.settings.resolved, kernel) ?? group.decayFactor;
+  /** Writes what changes only with the options, and after the first update. */
+  #writePass({ group, kernel, pass }: Run, step: number): void {
+    const ema = this.#global.resolved['ema'] as number | undefined;
+    pass[Pass.gradScale] = group.gradScale;
+    pass[Pass.clipValue] = group.clipValue;
+    pass[Pass.l2] = group.l2;
+    pass[Pass.decayFactor] = this.#declaration.decayFactor?.(group.settings.resolved, kernel) ?? group.decayFactor;
+    pass[Pass.emaRate] = ema === undefined ? 0 : 1 - ema;
+    pass[Pass.emaStart] = step === 0 ? 1 : 0;
   }
 
-  #writeRow(run: Run, next: number, emaRate: number): void {
-    const { at, begin } = run;
+  #writeRow(run: Run, step: number, next: number): void {
     const { resolved } = run.group.settings;
-    const { step } = this.#params[begin]!;
-    const rows = this.#rows;
-    rows[at + Pass.emaRate] = emaRate;
-    rows[at + Pass.emaStart] = step === 0 ? 1 : 0;
-    rows[at + Pass.update] = (step + 1) % 2 ** 24; // float32 has all of these
     const t = run.countsAlone ? step + 1 : next;
-    const scalars = this.#scopes.scalarsOf(begin);
+    const scalars = this.#scopes.scalarsOf(run.begin);
     const constants = this.#formula.constants(resolved, t, scalars, run.kernel);
-    for (let c = 0; c < constants.length; c++) rows[at + Pass.length + c] = constants[c]!;
+    const target = run.constants;
+    for (let c = 0; c < constants.length; c++) target[c] = constants[c]!;
+    run.pass[update] = (step + 1) % 2 ** 24; // float32 has all of these
     run.nextScalars = scalars.length > 0 ? this.#formula.scalarsAfter(resolved, t, scalars) : scalars;
   }
 }

@@ -108,6 +108,7 @@ export class ParamStore {
     this.stepConstants = stepConstants;
     this.plan = plan;
     const all = { groups, params };
+    this.#global.hasChanged = true; // nothing is written to the new constants
     this.constantsRows = new ConstantsRows(this.#declaration, this.#formula, this.#global, all, stepConstants);
     return added;
   }

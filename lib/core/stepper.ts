@@ -54,6 +54,10 @@ interface Inputs {
   readonly loss: number;
 }
 
+// Constants of this module, whose values V8 compiles into the code of a step.
+const { fault: faultAt, applied: appliedAt, measureNorm: measureNormAt } = Control;
+const { none: noFault } = Fault;
+
 const noInputs: Inputs = { gradScale: 1, mustBeFinite: false, loss: Number.NaN };
 
 /** The options of each method, and those of a class that needs the loss. */
@@ -102,6 +106,8 @@ export class Stepper {
   readonly #start: Formula['start'];
   readonly #gradients: Gradients;
   readonly #queue = new StepQueue();
+  /** What the control block was written for, if the options are the same since. */
+  #written: Inputs | undefined = undefined;
   /** The gradients of the current synchronous step, as read. Kept, so that a step allocates no list. */
   readonly #grads: ReadGrad[] = [];
   /** State that `start` filled in the current step, with its old contents, for a step that is not applied. */
@@ -237,7 +243,7 @@ export class Stepper {
     this.#gradients.checkAhead(read);
     this.#store.checkParams();
     for (const { path, data } of params) if (!isPinned(engine, data)) throw notPinned(this.#name, path, data);
-    checkSettled(this.#name, extents, this.#queue.params);
+    this.#queue.checkOthersSettled(this.#name, extents);
     if (signal !== undefined) checkNotAborted(signal);
     return { inputs, signal, read };
   }
@@ -284,9 +290,19 @@ export class Stepper {
    * Checks all memory that the step touches, then writes the control block and the constants rows.
    * @param isMeasured Whether the norm is known, and the factor includes clipping.
    */
-  #prepare(grads: readonly ReadGrad[], { gradScale, mustBeFinite, loss }: Inputs, isMeasured = false): void {
+  #prepare(grads: readonly ReadGrad[], inputs: Inputs, isMeasured = false): void {
     const store = this.#store;
-    const { control } = store.stepConstants;
+    this.#gradients.register(grads, this.#global.resolved['zeroGrads'] as boolean);
+    this.#queue.checkOthersSettled(this.#name, store.extents);
+    if (inputs !== this.#written || this.#global.hasChanged) this.#writeControl(inputs, isMeasured);
+    store.constantsRows.write(this.stepCount + 1, inputs.loss);
+    this.#global.hasChanged = false;
+    if (this.#start !== undefined || this.watcher !== undefined) this.#startParams(grads);
+  }
+
+  #writeControl(inputs: Inputs, isMeasured: boolean): void {
+    const { gradScale, mustBeFinite, loss } = inputs;
+    const { control } = this.#store.stepConstants;
     const {
       clipNorm,
       skipNonFinite: isSet,
@@ -301,8 +317,6 @@ export class Stepper {
       flushDenormals: boolean;
     };
     const skipNonFinite = mustBeFinite || (isSet && !isMeasured);
-    this.#gradients.register(grads, zeroGrads);
-    checkSettled(this.#name, store.extents, this.#queue.params);
     control[Control.gradScale] = gradScale;
     const needsNorm = !isMeasured && (clipNorm !== undefined || skipNonFinite || gradNorm);
     control[Control.maxNorm] = isMeasured ? Number.POSITIVE_INFINITY : (clipNorm ?? Number.POSITIVE_INFINITY);
@@ -311,17 +325,16 @@ export class Stepper {
     control[Control.skipNonFinite] = isLost ? Skip.always : skipNonFinite ? Skip.nonFinite : Skip.never;
     control[Control.zeroGrads] = zeroGrads ? 1 : 0;
     control[Control.flushDenormals] = flushDenormals ? 1 : 0;
-    store.constantsRows.write(this.stepCount + 1, loss);
-    this.#startParams(grads, skipNonFinite);
+    this.#written = inputs;
   }
 
   /** Counts the step that the plan has run, and returns its result. @throws RangeError if the plan refused it */
   #finish(grads: readonly ReadGrad[]): StepResult {
     const { control } = this.#store.stepConstants;
-    const fault = control[Control.fault];
-    const applied = fault === Fault.none && control[Control.applied] !== 0;
+    const fault = control[faultAt];
+    const applied = fault === noFault && control[appliedAt] !== 0;
     if (this.#started.length > 0) this.#settleStarted(applied);
-    if (fault !== Fault.none) this.#refuse(grads);
+    if (fault !== noFault) this.#refuse(grads);
     if (applied) {
       this.stepCount++;
       this.#store.constantsRows.advance();
@@ -329,7 +342,7 @@ export class Stepper {
     } else {
       this.skippedSteps++;
     }
-    return control[Control.measureNorm] === 0 ? { applied } : { applied, gradNorm: control[Control.gradNorm]! };
+    return control[measureNormAt] === 0 ? { applied } : { applied, gradNorm: control[Control.gradNorm]! };
   }
 
   /** Throws the error for the fault that the plan has found. */
@@ -345,9 +358,9 @@ export class Stepper {
   }
 
   /** Prepares the state of params before their first update. */
-  #startParams(grads: readonly ReadGrad[], maySkip: boolean): void {
+  #startParams(grads: readonly ReadGrad[]): void {
     const start = this.#start;
-    if ((start === undefined && this.watcher === undefined) || !this.#store.constantsRows.hasNewParams) return;
+    if (!this.#store.constantsRows.hasNewParams) return;
     this.#store.checkParams();
     this.#gradients.checkAgain(grads);
     this.#started.length = 0;
@@ -364,6 +377,7 @@ export class Stepper {
         for (const [name, block] of param.state) started.push([block, copies[name]!]);
       }
     }
+    const maySkip = stepConstants.control[Control.skipNonFinite] !== Skip.never;
     const mayRefuse = maySkip || grads.some((grad) => grad !== null && !isFloat32(grad));
     for (const [block, value] of started) {
       if (mayRefuse) this.#started.push([block, block.read()]);
