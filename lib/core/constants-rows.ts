@@ -79,7 +79,7 @@ export class ConstantsRows {
   write(next: number, loss: number): void {
     const areNew = !this.#areFound;
     if (areNew) this.#find();
-    this.#scopes.write(next, loss);
+    if (this.#scopes.hasNumbers) this.#scopes.write(next, loss);
     const runs = this.#runs;
     const mustWrite = areNew || this.#global.hasChanged;
     let group: Group | undefined;
@@ -111,7 +111,7 @@ export class ConstantsRows {
         if (param.scalars !== nextScalars) param.scalars = nextScalars;
       }
     }
-    this.#scopes.read();
+    if (this.#scopes.hasNumbers) this.#scopes.read();
   }
 
   /** Whether a param takes its first update in the current step. */

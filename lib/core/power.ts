@@ -54,20 +54,20 @@ function complete(place: number, exponent: number): void {
  * cache does not change the result.
  */
 export function rememberedPow(base: number, exponent: number): number {
-  for (let i = 0; i < results.length; i++) {
-    const known = results[i]!;
-    if (known.base === base && known.exponent === exponent) return known.result;
-  }
-  const oldest = results[next]!;
-  next = (next + 1) % results.length;
-  oldest.base = base;
-  oldest.exponent = exponent;
-  oldest.result = base ** exponent;
-  return oldest.result;
+  for (let i = 0; i < remembered; i++) if (powBases[i] === base && powExponents[i] === exponent) return powResults[i]!;
+  const place = nextPow;
+  nextPow = (nextPow + 1) % remembered;
+  powBases[place] = base;
+  powExponents[place] = exponent;
+  powResults[place] = base ** exponent;
+  return powResults[place]!;
 }
 
-const results = Array.from({ length: 4 }, () => ({ base: Number.NaN, exponent: Number.NaN, result: Number.NaN }));
-let next = 0;
+const remembered = 4;
+const powBases = new Float64Array(remembered).fill(Number.NaN);
+const powExponents = new Float64Array(remembered);
+const powResults = new Float64Array(remembered);
+let nextPow = 0;
 
 /**
  * base^exponent for a base in [0, 1] and an integer exponent ≥ 0. It is computed by multiplication alone, so that every

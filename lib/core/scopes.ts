@@ -52,6 +52,11 @@ export class Scopes {
     return this.#scopeOf(group) === 'param';
   }
 
+  /** Whether there are numbers. */
+  get hasNumbers(): boolean {
+    return this.#constants.numberCount > 0;
+  }
+
   /** The scalars of a param in the current step: those of the first param of its scope. */
   scalarsOf(index: number): readonly number[] {
     return this.#params[this.#kept > 0 ? this.#constants.scopeOf[index]! : index]!.scalars;
@@ -63,7 +68,6 @@ export class Scopes {
    * @param loss NaN in a class that takes none.
    */
   write(next: number, loss: number): void {
-    if (this.#constants.numberCount === 0) return;
     const { rowOf, scopeOf, numbers } = this.#constants;
     this.#active.length = 0;
     this.#call++;

@@ -95,7 +95,6 @@ export class Stepper {
   stepCount = 0;
   skippedSteps = 0;
   watcher: Watcher | undefined = undefined;
-  isDisposed = false;
   readonly preHooks = new Hooks<unknown>();
   readonly postHooks = new Hooks<StepResult>();
   readonly #name: string;
@@ -113,12 +112,11 @@ export class Stepper {
   /** State that `start` filled in the current step, with its old contents, for a step that is not applied. */
   readonly #started: (readonly [block: Block, before: Float32Array])[] = [];
   /**
-   * True during a call that runs user code (a schedule, a getter) or changes params. Nothing else may change meanwhile. It
-   * stays true if vm's timeout ends the call, because `finally` does not run then.
+   * Busy: during a call that runs user code (a schedule, a getter) or changes params. Nothing else may change meanwhile. It
+   * stays so if vm's timeout ends the call, because `finally` does not run then. In a hook: it may assign options, and
+   * nothing else.
    */
-  #isBusy = false;
-  /** True while a hook runs. It may assign options, and nothing else. */
-  #isInHook = false;
+  #phase: 'idle' | 'busy' | 'in a hook' | 'disposed' = 'idle';
 
   constructor(declaration: Declaration, store: ParamStore, global: Settings, start: Formula['start']) {
     this.#name = declaration.name;
@@ -134,14 +132,14 @@ export class Stepper {
     if (whole !== undefined) return this.#stepPart(grads, whole);
     this.checkNotBusy();
     this.checkNoPendingStep();
-    this.#runHooks(this.preHooks, grads);
+    if (!this.preHooks.isEmpty) this.#runHooks(this.preHooks, grads);
     const result = this.#step(grads, options);
-    this.#runHooks(this.postHooks, result);
+    if (!this.postHooks.isEmpty) this.#runHooks(this.postHooks, result);
     return result;
   }
 
   #step(grads: unknown, options: StepOptions | undefined): StepResult {
-    this.#isBusy = true;
+    this.#phase = 'busy';
     try {
       // User code runs first, so that it cannot change what was checked.
       const inputs = options === undefined && !this.needsLoss ? noInputs : this.#inputsOf('step', options);
@@ -151,7 +149,7 @@ export class Stepper {
       this.#store.plan.step();
       return this.#finish(this.#grads);
     } finally {
-      this.#isBusy = false;
+      this.#phase = 'idle';
     }
   }
 
@@ -216,12 +214,12 @@ export class Stepper {
   }
 
   #runHooks<T>(hooks: Hooks<T>, value: T): void {
-    if (hooks.isEmpty) return;
-    this.#isInHook = true;
+    const before = this.#phase;
+    if (before === 'idle') this.#phase = 'in a hook';
     try {
       hooks.run(value);
     } finally {
-      this.#isInHook = false;
+      this.#phase = before;
     }
   }
 
@@ -392,25 +390,32 @@ export class Stepper {
 
   // ---- When a call is allowed ----
 
+  get isDisposed(): boolean {
+    return this.#phase === 'disposed';
+  }
+
   checkNotDisposed(): void {
     if (this.isDisposed) throw typeError(this.#name, 'this', 'a disposed optimizer', 'one that is not disposed');
   }
 
   checkNotBusy(): void {
+    if (this.#phase !== 'idle') this.#refuseCall();
+  }
+
+  #refuseCall(): never {
     this.#checkMayAssign();
-    if (this.#isInHook)
-      throw typeError(
-        this.#name,
-        'this',
-        'an optimizer in the middle of a hook',
-        'to wait until that hook has returned',
-        'a hook may assign options and change gradients, but not step',
-      );
+    throw typeError(
+      this.#name,
+      'this',
+      'an optimizer in the middle of a hook',
+      'to wait until that hook has returned',
+      'a hook may assign options and change gradients, but not step',
+    );
   }
 
   #checkMayAssign(): void {
     this.checkNotDisposed();
-    if (this.#isBusy)
+    if (this.#phase === 'busy')
       throw typeError(
         this.#name,
         'this',
@@ -452,17 +457,18 @@ export class Stepper {
   }
 
   #whileBusy<T>(action: () => T): T {
-    this.#isBusy = true;
+    const before = this.#phase;
+    this.#phase = 'busy';
     try {
       return action();
     } finally {
-      this.#isBusy = false;
+      this.#phase = before;
     }
   }
 
   /** Releases all memory. */
   dispose(): void {
-    this.isDisposed = true;
+    this.#phase = 'disposed';
     this.#grads.length = 0;
     this.#store.release();
   }
