@@ -1,27 +1,33 @@
 import { Pass, type StepConstants } from '../engine/engine.js';
-import type { Declaration, Formula } from './declaration.js';
+import type { Declaration, Formula, PlainOptions } from './declaration.js';
 import type { Group } from './param-group.js';
 import type { ParamState } from './param-state.js';
 import { Scopes, sameNumbers } from './scopes.js';
 import type { Settings } from './settings.js';
 
-const { update } = Pass;
+// Constants of this module, whose values V8 compiles into the code of a step.
+const { emaStart, update } = Pass;
 
 /** Params of a group that share t, scalars and kernel, and so one constants row. Params without a gradient may lie between. */
 interface Run {
   readonly group: Group;
+  readonly options: PlainOptions;
   readonly kernel: string;
   /** Index of the first param. */
   readonly begin: number;
   /** Index after the last param. */
   end: number;
-  /** Its constants row: what all kernels share, and the kernel's constants. */
-  readonly pass: Float32Array;
-  readonly constants: Float32Array;
-  /** Whether t is the params' own count of updates. */
+  /** The param whose updates count. */
+  readonly first: ParamState;
+  /** Whether t is the count of its updates, and not that of the optimizer's steps. */
   readonly countsAlone: boolean;
+  /** The param whose scalars count. */
+  readonly source: ParamState;
   /** What the scalars become if the current step is applied. */
   nextScalars: readonly number[];
+  /** The constants row: what all kernels share, and the kernel's constants. */
+  readonly pass: Float32Array;
+  readonly constants: Float32Array;
 }
 
 /**
@@ -34,9 +40,7 @@ export class ConstantsRows {
   readonly #global: Settings;
   readonly #groups: readonly Group[];
   readonly #params: readonly ParamState[];
-  readonly #rowOf: Int32Array;
-  readonly #rows: Float32Array;
-  readonly #stride: number;
+  readonly #constants: StepConstants;
   readonly #scopes: Scopes;
   #runs: Run[] = [];
   #areFound = false;
@@ -53,9 +57,7 @@ export class ConstantsRows {
     this.#global = global;
     this.#groups = groups;
     this.#params = params;
-    this.#rowOf = constants.rowOf;
-    this.#rows = constants.rows;
-    this.#stride = constants.stride;
+    this.#constants = constants;
     this.#scopes = new Scopes(declaration, formula, groups, params, constants);
   }
 
@@ -66,8 +68,9 @@ export class ConstantsRows {
 
   /** Sets whether a param takes part in the next step. */
   setActive(index: number, isActive: boolean): void {
-    if (this.#rowOf[index]! >= 0 === isActive) return;
-    this.#rowOf[index] = isActive ? 0 : -1;
+    const { rowOf } = this.#constants;
+    if (rowOf[index]! >= 0 === isActive) return;
+    rowOf[index] = isActive ? 0 : -1;
     this.#areFound = false;
   }
 
@@ -77,29 +80,16 @@ export class ConstantsRows {
    * @param loss NaN in a class that takes none.
    */
   write(next: number, loss: number): void {
-    const areNew = !this.#areFound;
-    if (areNew) this.#find();
     if (this.#scopes.hasNumbers) this.#scopes.write(next, loss);
+    if (!this.#areFound) this.#find();
+    if (this.#haveOptionsChanged) this.#writePasses();
     const runs = this.#runs;
-    const mustWrite = areNew || this.#global.hasChanged;
-    let group: Group | undefined;
-    let hasChanged = mustWrite;
-    for (let r = 0; r < runs.length; r++) {
-      const run = runs[r]!;
-      if (run.group !== group) {
-        group = run.group;
-        hasChanged = group.resolveShared(this.#declaration.decay) || mustWrite;
-      }
-      const { step } = this.#params[run.begin]!;
-      if (hasChanged || step < 2) this.#writePass(run, step);
-      this.#writeRow(run, step, next);
-    }
-    this.#areFound = true;
+    for (let r = 0; r < runs.length; r++) this.#writeRow(runs[r]!, next);
   }
 
   /** Counts the update of each param that took part in an applied step. */
   advance(): void {
-    const rowOf = this.#rowOf;
+    const { rowOf } = this.#constants;
     const params = this.#params;
     const runs = this.#runs;
     for (let r = 0; r < runs.length; r++) {
@@ -116,55 +106,86 @@ export class ConstantsRows {
 
   /** Whether a param takes its first update in the current step. */
   get hasNewParams(): boolean {
-    return this.#params.some(({ step }, i) => step === 0 && this.#rowOf[i]! >= 0);
+    return this.#params.some(({ step }, i) => step === 0 && this.#constants.rowOf[i]! >= 0);
   }
 
   /** Finds the runs, and gives each a row. */
   #find(): void {
+    const { rowOf } = this.#constants;
     this.#runs = [];
     for (const group of this.#groups) {
-      const countsAlone = this.#scopes.countsAlone(group);
       let run: Run | undefined;
       for (let i = group.begin; i < group.end; i++) {
-        if (this.#rowOf[i]! < 0) continue;
-        if (run === undefined || !this.#areAlike(run.begin, i)) {
-          const row = this.#rows.subarray(this.#runs.length * this.#stride, (this.#runs.length + 1) * this.#stride);
-          const [pass, constants] = [row.subarray(0, Pass.length), row.subarray(Pass.length)];
-          const { kernel } = this.#params[i]!;
-          run = { group, kernel, begin: i, end: i, pass, constants, countsAlone, nextScalars: [] };
+        if (rowOf[i]! < 0) continue;
+        if (run === undefined || !this.#areAlike(run, i)) {
+          run = this.#runFrom(i, group);
           this.#runs.push(run);
         }
         run.end = i + 1;
-        this.#rowOf[i] = this.#runs.length - 1;
+        rowOf[i] = this.#runs.length - 1;
       }
+    }
+    this.#areFound = true;
+    this.#writePasses();
+  }
+
+  #runFrom(begin: number, group: Group): Run {
+    const { rows, stride } = this.#constants;
+    const first = this.#params[begin]!;
+    const at = this.#runs.length * stride;
+    return {
+      group,
+      options: group.settings.resolved,
+      kernel: first.kernel,
+      begin,
+      end: begin,
+      first,
+      countsAlone: this.#scopes.countsAlone(group),
+      source: this.#scopes.sourceOf(begin),
+      nextScalars: [],
+      pass: rows.subarray(at, at + Pass.length),
+      constants: rows.subarray(at + Pass.length, at + stride),
+    };
+  }
+
+  #areAlike({ first, source }: Run, index: number): boolean {
+    const param = this.#params[index]!;
+    if (param.step !== first.step || param.kernel !== first.kernel) return false;
+    const other = this.#scopes.sourceOf(index);
+    return this.#scopes.keepsScalars ? other === source : sameNumbers(other.scalars, source.scalars);
+  }
+
+  get #haveOptionsChanged(): boolean {
+    if (this.#global.hasChanged) return true;
+    const groups = this.#groups;
+    for (let g = 0; g < groups.length; g++) if (groups[g]!.settings.hasChanged) return true;
+    return false;
+  }
+
+  /** Writes what only the options change. */
+  #writePasses(): void {
+    const { decay, decayFactor } = this.#declaration;
+    const ema = this.#global.resolved['ema'] as number | undefined;
+    for (const group of this.#groups) group.resolveShared(decay);
+    for (const { group, options, kernel, pass } of this.#runs) {
+      pass[Pass.gradScale] = group.gradScale;
+      pass[Pass.clipValue] = group.clipValue;
+      pass[Pass.l2] = group.l2;
+      pass[Pass.decayFactor] = decayFactor?.(options, kernel) ?? group.decayFactor;
+      pass[Pass.emaRate] = ema === undefined ? 0 : 1 - ema;
     }
   }
 
-  #areAlike(i: number, j: number): boolean {
-    const [a, b] = [this.#params[i]!, this.#params[j]!];
-    if (a.step !== b.step || a.kernel !== b.kernel) return false;
-    return sameNumbers(this.#scopes.scalarsOf(i), this.#scopes.scalarsOf(j));
-  }
-
-  /** Writes what changes only with the options, and after the first update. */
-  #writePass({ group, kernel, pass }: Run, step: number): void {
-    const ema = this.#global.resolved['ema'] as number | undefined;
-    pass[Pass.gradScale] = group.gradScale;
-    pass[Pass.clipValue] = group.clipValue;
-    pass[Pass.l2] = group.l2;
-    pass[Pass.decayFactor] = this.#declaration.decayFactor?.(group.settings.resolved, kernel) ?? group.decayFactor;
-    pass[Pass.emaRate] = ema === undefined ? 0 : 1 - ema;
-    pass[Pass.emaStart] = step === 0 ? 1 : 0;
-  }
-
-  #writeRow(run: Run, step: number, next: number): void {
-    const { resolved } = run.group.settings;
+  #writeRow(run: Run, next: number): void {
+    const { options, pass } = run;
+    const { step } = run.first;
     const t = run.countsAlone ? step + 1 : next;
-    const scalars = this.#scopes.scalarsOf(run.begin);
-    const constants = this.#formula.constants(resolved, t, scalars, run.kernel);
+    const { scalars } = run.source;
+    const constants = this.#formula.constants(options, t, scalars, run.kernel);
     const target = run.constants;
     for (let c = 0; c < constants.length; c++) target[c] = constants[c]!;
-    run.pass[update] = (step + 1) % 2 ** 24; // float32 has all of these
-    run.nextScalars = scalars.length > 0 ? this.#formula.scalarsAfter(resolved, t, scalars) : scalars;
+    pass[emaStart] = step === 0 ? 1 : 0;
+    pass[update] = (step + 1) % 2 ** 24; // float32 has all of these
+    run.nextScalars = scalars.length > 0 ? this.#formula.scalarsAfter(options, t, scalars) : scalars;
   }
 }

@@ -29,9 +29,9 @@ export class Group {
     this.settings = settings;
   }
 
-  /** Computes the values that all kernels share. Returns false, and does nothing, while the settings are those of the last step. */
-  resolveShared(decay: Declaration['decay']): boolean {
-    if (!this.settings.hasChanged) return false;
+  /** Computes the values that all kernels share. Does nothing while the settings are those of the last step. */
+  resolveShared(decay: Declaration['decay']): void {
+    if (!this.settings.hasChanged) return;
     const { resolved } = this.settings;
     const weightDecay = (resolved['weightDecay'] as number | undefined) ?? 0;
     const kind = typeof decay === 'function' ? decay(resolved) : decay;
@@ -40,7 +40,6 @@ export class Group {
     this.l2 = kind === 'l2' ? weightDecay : 0;
     this.decayFactor = kind === 'decoupled' ? 1 - (resolved['lr'] as number) * weightDecay : 1;
     this.settings.hasChanged = false;
-    return true;
   }
 
   /** The sealed object that users see. Assigning a hyper-parameter calls `assign`. */

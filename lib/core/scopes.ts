@@ -57,9 +57,14 @@ export class Scopes {
     return this.#constants.numberCount > 0;
   }
 
-  /** The scalars of a param in the current step: those of the first param of its scope. */
-  scalarsOf(index: number): readonly number[] {
-    return this.#params[this.#kept > 0 ? this.#constants.scopeOf[index]! : index]!.scalars;
+  /** Whether the scalars of the params are numbers of their scopes. */
+  get keepsScalars(): boolean {
+    return this.#kept > 0;
+  }
+
+  /** The param whose scalars count for a param in the current step: the first of its scope. */
+  sourceOf(index: number): ParamState {
+    return this.#params[this.keepsScalars ? this.#constants.scopeOf[index]! : index]!;
   }
 
   /**
