@@ -31,29 +31,28 @@ export class Gradients {
       if (grad === null || grad === params[i]!.grad) continue;
       if (isFloat32(grad) || !isSparseGrad(grad)) continue;
       const { rows, values } = grad as { readonly rows: unknown; readonly values?: unknown };
-      const last = params[i]!.grad;
-      const isSame = last instanceof ReadSparseGrad && last.rows === rows && last.values === values;
-      out[i] = isSame ? last : new ReadSparseGrad(rows, values);
+      const last = params[i]!.sparseGrad;
+      out[i] = last !== null && last.rows === rows && last.values === values ? last : new ReadSparseGrad(rows, values);
     }
   }
 
   /**
-   * Registers the gradients of a step in the plan. In `rowOf` it marks the params without a gradient by −1.
+   * Registers the gradients of a step in the plan. The params without a gradient take no part in the step.
    * @param isWritten Whether the step writes to the gradients (`zeroGrads`): then they may not overlap each other.
    * @throws TypeError, RangeError for a gradient that does not fit its param, overlaps a param, or, if it is written
    *   to, overlaps another gradient
    */
-  register(grads: readonly ReadGrad[], plan: Plan, rowOf: Int32Array, isWritten: boolean): void {
-    const { params } = this.#store;
+  register(grads: readonly ReadGrad[], isWritten: boolean): void {
+    const { params, plan, constantsRows } = this.#store;
     let isNew = false;
     for (let i = 0; i < params.length; i++) {
       const param = params[i]!;
       const grad = grads[i]!;
-      rowOf[i] = grad === null ? -1 : 0;
       if (isKnown(param, grad)) continue; // the plan checks its length at every step
+      constantsRows.setActive(i, grad !== null);
       // If a step has no gradient for a param, the param's next gradient is checked again, because it may overlap the
       // others.
-      param.grad = null;
+      param.setGrad(null);
       if (grad === null) continue;
       this.#check(param, grad);
       isNew = true;
@@ -63,7 +62,7 @@ export class Gradients {
       this.#registerNew(grads, plan, isWritten);
     } catch (error) {
       // A refused gradient must be checked again if it is given again.
-      for (const param of params) param.grad = null;
+      for (const param of params) param.setGrad(null);
       throw error;
     }
   }
@@ -179,7 +178,7 @@ export class Gradients {
 
   /** Registers a dense gradient. Returns whether it is apart from all params: then no error needs its extent. */
   #setApart(plan: Plan, index: number, param: ParamState, grad: Float32Array): boolean {
-    param.grad = grad;
+    param.setGrad(grad);
     const start = plan.setGrad(index, grad);
     const end = start + param.length * Float32Array.BYTES_PER_ELEMENT;
     return overlapping(start, end, this.#store.extents) === undefined;
@@ -192,15 +191,16 @@ export class Gradients {
       const { rows, values } = grad;
       const address = plan.setRowGrad(index, rows, values);
       grad.setRegistered();
-      param.grad = grad;
+      param.setGrad(grad);
       return extentOf(engine, values, `${path}.values`, address);
     }
-    param.grad = grad;
+    param.setGrad(grad);
     return extentOf(engine, grad, path, plan.setGrad(index, grad));
   }
 }
 
 /** Whether the plan has this gradient already. */
 function isKnown(param: ParamState, grad: ReadGrad): boolean {
-  return grad !== null && grad === param.grad && (!(grad instanceof ReadSparseGrad) || grad.isRegistered);
+  if (grad === null) return false;
+  return grad === param.grad || (grad === param.sparseGrad && grad.isRegistered);
 }

@@ -1,7 +1,7 @@
 import { lengthOf } from '../check/typed-array.js';
 import type { Block } from '../engine/block.js';
 import { columnsOf, type Place, type Shape, type Tensor } from './params.js';
-import type { ReadGrad } from './read-grad.js';
+import { type ReadGrad, ReadSparseGrad } from './read-grad.js';
 import type { Shard } from './shard.js';
 
 /** One param inside an optimizer: its memory, its state, and the number of updates it has taken. */
@@ -18,8 +18,6 @@ export class ParamState implements Tensor {
   step = 0;
   /** The values of the declaration's `scalars`, in their order. */
   scalars: readonly number[];
-  /** What `scalars` become if the current step is applied. */
-  nextScalars: readonly number[];
   /** The state of its kernel, by name. */
   state: ReadonlyMap<string, Block> = new Map();
   /** The moving average of the param; null without the option `ema`. */
@@ -30,8 +28,10 @@ export class ParamState implements Tensor {
   readonly shard: Shard | undefined;
   /** The most rows or columns of a matrix that its kernel decomposes, or the elements of a block; 0 without both. */
   side: number;
-  /** The gradient that is registered in the plan. The same arrays are not checked a second time. */
-  grad: ReadGrad = null;
+  /** The dense gradient that is registered in the plan. The same array is not checked a second time. */
+  grad: Float32Array | null = null;
+  /** The sparse gradient that is registered in the plan. */
+  sparseGrad: ReadSparseGrad | null = null;
 
   constructor(
     { key, place, path, data, shape }: Tensor,
@@ -49,11 +49,17 @@ export class ParamState implements Tensor {
     this.columns = shape === undefined ? 0 : columnsOf(shape);
     this.length = lengthOf(data);
     this.scalars = scalars;
-    this.nextScalars = scalars;
     this.ema = ema;
     this.kernel = kernel;
     this.side = side;
     this.shard = shard;
+  }
+
+  /** Remembers the gradient that the plan has. */
+  setGrad(grad: ReadGrad): void {
+    const isSparse = grad instanceof ReadSparseGrad;
+    this.grad = isSparse ? null : grad;
+    this.sparseGrad = isSparse ? grad : null;
   }
 }
 

@@ -4,6 +4,7 @@ import { checkFloat32, checkLength, lengthOf } from '../check/typed-array.js';
 import type { Block } from '../engine/block.js';
 import { allocateStepConstants, type Engine, Pass, type Plan, type StepConstants } from '../engine/engine.js';
 import type { KernelDeclaration } from '../engine/kernel.js';
+import { ConstantsRows } from './constants-rows.js';
 import { type Declaration, type Formula, optimizerHyperParameters } from './declaration.js';
 import { disjoint, type Extent, extentOf } from './extents.js';
 import { checkBlocks, hasRowsAsBlocks, inLayout, needsShape, planned, sideOf, stateLength } from './layouts.js';
@@ -11,7 +12,6 @@ import { Group } from './param-group.js';
 import { hasArray, ParamState } from './param-state.js';
 import type { FoundGroup, Tensor } from './params.js';
 import { printedParams } from './print.js';
-import { Scopes, sameNumbers } from './scopes.js';
 import { type HyperParameterTable, optionsIn, Settings } from './settings.js';
 import { checkDivided, type Divider, type Shard } from './shard.js';
 import { blockMaker } from './state-block.js';
@@ -37,7 +37,7 @@ export class ParamStore {
   plan!: Plan;
   /** The memory that the plan reads in each step. */
   stepConstants!: StepConstants;
-  #scopes!: Scopes;
+  constantsRows!: ConstantsRows;
   readonly #declaration: Declaration;
   readonly #formula: Formula;
   readonly #global: Settings;
@@ -107,7 +107,9 @@ export class ParamStore {
     this.extents = extents;
     this.stepConstants = stepConstants;
     this.plan = plan;
-    this.#scopes = new Scopes(this.#declaration, this.#formula, groups, params, stepConstants);
+    const all = { groups, params };
+    this.#global.hasChanged = true; // nothing is written to the new constants
+    this.constantsRows = new ConstantsRows(this.#declaration, this.#formula, this.#global, all, stepConstants);
     return added;
   }
 
@@ -141,6 +143,7 @@ export class ParamStore {
         for (const [name, block] of param.state) block.fill(this.#formula.initial(name, group.settings.resolved, 0));
       }
     }
+    this.constantsRows.forget();
   }
 
   /** Releases all memory. */
@@ -153,7 +156,7 @@ export class ParamStore {
     this.structure = undefined as unknown as Structure; // it holds the gradients of the last step
     this.plan = undefined as unknown as Plan;
     this.stepConstants = undefined as unknown as StepConstants;
-    this.#scopes = undefined as unknown as Scopes;
+    this.constantsRows = undefined as unknown as ConstantsRows;
   }
 
   // ---- Settings of a group ----
@@ -207,6 +210,7 @@ export class ParamStore {
     });
     return () => {
       for (const [group, settings] of changes) group.settings.adopt(settings);
+      this.constantsRows.forget();
       for (const { index, param, kernel, side, state, ema, scalars } of updates) {
         const old = [...param.state.values(), param.ema];
         param.kernel = kernel;
@@ -303,82 +307,6 @@ export class ParamStore {
   checkState({ state, ema, path }: ParamState): void {
     for (const block of state.values()) block.check(this.name, `averagedParams of ${path}`);
     ema?.check(this.name, `emaParams of ${path}`);
-  }
-
-  /**
-   * Writes the constants rows of a step: one for each run of params in a group that share t, scalars and kernel. Params that
-   * have no gradient in this step are marked in `rowOf` and skipped.
-   * @param next The number of the step.
-   * @param loss NaN in a class that takes none.
-   */
-  writeConstants(next: number, loss: number): void {
-    const { groups, params } = this;
-    const { rowOf } = this.stepConstants;
-    this.#scopes.write(next, loss);
-    let row = -1;
-    for (let g = 0; g < groups.length; g++) {
-      const group = groups[g]!;
-      group.resolveShared(this.#declaration.decay);
-      let last: ParamState | undefined;
-      let lastScalars: readonly number[] = [];
-      for (let i = group.begin; i < group.end; i++) {
-        if (rowOf[i]! < 0) continue;
-        const param = params[i]!;
-        const scalars = this.#scopes.scalarsOf(i);
-        if (
-          last === undefined ||
-          last.step !== param.step ||
-          last.kernel !== param.kernel ||
-          !sameNumbers(lastScalars, scalars)
-        ) {
-          row++;
-          this.#writeRow(row, group, param, scalars, next);
-          last = param;
-          lastScalars = scalars;
-        }
-        rowOf[i] = row;
-        if (param.nextScalars !== last.nextScalars) param.nextScalars = last.nextScalars;
-      }
-    }
-  }
-
-  #writeRow(row: number, group: Group, param: ParamState, scalars: readonly number[], next: number): void {
-    const { rows, stride } = this.stepConstants;
-    const { resolved } = group.settings;
-    const ema = this.#global.resolved['ema'] as number | undefined;
-    const t = this.#scopes.timeOf(group, param, next);
-    const at = row * stride;
-    rows[at + Pass.gradScale] = group.gradScale;
-    rows[at + Pass.clipValue] = group.clipValue;
-    rows[at + Pass.l2] = group.l2;
-    rows[at + Pass.decayFactor] = this.#declaration.decayFactor?.(resolved, param.kernel) ?? group.decayFactor;
-    rows[at + Pass.emaRate] = ema === undefined ? 0 : 1 - ema;
-    rows[at + Pass.emaStart] = param.step === 0 ? 1 : 0;
-    rows[at + Pass.update] = (param.step + 1) % 2 ** 24; // float32 has all of these
-    const constants = this.#formula.constants(resolved, t, scalars, param.kernel);
-    for (let c = 0; c < constants.length; c++) rows[at + Pass.length + c] = constants[c]!;
-    param.nextScalars = scalars.length > 0 ? this.#formula.scalarsAfter(resolved, t, scalars) : scalars;
-  }
-
-  /** Whether a param takes its first update in the current step. */
-  get hasNewParams(): boolean {
-    const { params } = this;
-    const { rowOf } = this.stepConstants;
-    for (let i = 0; i < params.length; i++) if (params[i]!.step === 0 && rowOf[i]! >= 0) return true;
-    return false;
-  }
-
-  /** Counts the update of each param that took part in an applied step. */
-  advance(): void {
-    const { rowOf } = this.stepConstants;
-    const { params } = this;
-    for (let i = 0; i < params.length; i++) {
-      if (rowOf[i]! < 0) continue;
-      const param = params[i]!;
-      param.step++;
-      if (param.scalars !== param.nextScalars) param.scalars = param.nextScalars;
-    }
-    this.#scopes.read();
   }
 
   // ---- Inside ----
@@ -492,7 +420,7 @@ export class ParamStore {
   #register(plan: Plan, index: number, param: ParamState): void {
     const declaration = this.#declaration.kernels[param.kernel]!;
     const state = declaration.state.map((name) => param.state.get(name) as Block);
-    param.grad = null; // setTensor forgets the gradient
+    param.setGrad(null); // setTensor forgets the gradient
     const [columns, side] = planned(declaration, param, param.side);
     plan.setTensor(index, param.kernel, declaration, param.data, state, param.ema, columns, side);
   }

@@ -43,13 +43,28 @@ export class Scopes {
   }
 
   /** t of a param's update: by its own count, unless it shares numbers with others. */
-  timeOf(group: Group, param: ParamState, next: number): number {
-    return this.#scopeOf(group) === 'param' ? param.step + 1 : next;
+  #timeOf(group: Group, param: ParamState, next: number): number {
+    return this.countsAlone(group) ? param.step + 1 : next;
   }
 
-  /** The scalars of a param in the current step: those of the first param of its scope. */
-  scalarsOf(index: number): readonly number[] {
-    return this.#params[this.#kept > 0 ? this.#constants.scopeOf[index]! : index]!.scalars;
+  /** Whether t is the count of a param's own updates. */
+  countsAlone(group: Group): boolean {
+    return this.#scopeOf(group) === 'param';
+  }
+
+  /** Whether there are numbers. */
+  get hasNumbers(): boolean {
+    return this.#constants.numberCount > 0;
+  }
+
+  /** Whether the scalars of the params are numbers of their scopes. */
+  get keepsScalars(): boolean {
+    return this.#kept > 0;
+  }
+
+  /** The param whose scalars count for a param in the current step: the first of its scope. */
+  sourceOf(index: number): ParamState {
+    return this.#params[this.keepsScalars ? this.#constants.scopeOf[index]! : index]!;
   }
 
   /**
@@ -58,7 +73,6 @@ export class Scopes {
    * @param loss NaN in a class that takes none.
    */
   write(next: number, loss: number): void {
-    if (this.#constants.numberCount === 0) return;
     const { rowOf, scopeOf, numbers } = this.#constants;
     this.#active.length = 0;
     this.#call++;
@@ -73,7 +87,7 @@ export class Scopes {
         this.#active.push([first, end]);
         const { scalars } = this.#params[first]!;
         const options = scope === 'optimizer' ? this.#all : this.#alone[g]!;
-        const inputs = this.#formula.inputs(options, this.timeOf(group, this.#params[i]!, next), scalars, loss);
+        const inputs = this.#formula.inputs(options, this.#timeOf(group, this.#params[i]!, next), scalars, loss);
         if (this.#kept > 0) numbers[first]!.set(scalars);
         numbers[first]!.set(inputs, this.#kept);
       }

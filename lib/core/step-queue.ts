@@ -118,6 +118,11 @@ export class StepQueue {
     return this.isEmpty ? undefined : this.#params;
   }
 
+  /** Refuses params that a pending step of another optimizer changes. @throws TypeError */
+  checkOthersSettled(who: string, params: readonly Extent[]): void {
+    if (isAnyPending) checkSettled(who, params, this.params);
+  }
+
   /** Starts a step when all earlier ones have ended. Aborting `signal` cancels it until then. */
   add(params: readonly Extent[], job: Job, signal: AbortSignal | undefined): void {
     let waiting = job;

@@ -54,6 +54,10 @@ interface Inputs {
   readonly loss: number;
 }
 
+// Constants of this module, whose values V8 compiles into the code of a step.
+const { fault: faultAt, applied: appliedAt, measureNorm: measureNormAt } = Control;
+const { none: noFault } = Fault;
+
 const noInputs: Inputs = { gradScale: 1, mustBeFinite: false, loss: Number.NaN };
 
 /** The options of each method, and those of a class that needs the loss. */
@@ -91,7 +95,6 @@ export class Stepper {
   stepCount = 0;
   skippedSteps = 0;
   watcher: Watcher | undefined = undefined;
-  isDisposed = false;
   readonly preHooks = new Hooks<unknown>();
   readonly postHooks = new Hooks<StepResult>();
   readonly #name: string;
@@ -102,17 +105,18 @@ export class Stepper {
   readonly #start: Formula['start'];
   readonly #gradients: Gradients;
   readonly #queue = new StepQueue();
+  /** What the control block was written for, if the options are the same since. */
+  #written: Inputs | undefined = undefined;
   /** The gradients of the current synchronous step, as read. Kept, so that a step allocates no list. */
   readonly #grads: ReadGrad[] = [];
   /** State that `start` filled in the current step, with its old contents, for a step that is not applied. */
   readonly #started: (readonly [block: Block, before: Float32Array])[] = [];
   /**
-   * True during a call that runs user code (a schedule, a getter) or changes params. Nothing else may change meanwhile. It
-   * stays true if vm's timeout ends the call, because `finally` does not run then.
+   * Busy: during a call that runs user code (a schedule, a getter) or changes params. Nothing else may change meanwhile. It
+   * stays so if vm's timeout ends the call, because `finally` does not run then. In a hook: it may assign options, and
+   * nothing else.
    */
-  #isBusy = false;
-  /** True while a hook runs. It may assign options, and nothing else. */
-  #isInHook = false;
+  #phase: 'idle' | 'busy' | 'in a hook' | 'disposed' = 'idle';
 
   constructor(declaration: Declaration, store: ParamStore, global: Settings, start: Formula['start']) {
     this.#name = declaration.name;
@@ -128,14 +132,14 @@ export class Stepper {
     if (whole !== undefined) return this.#stepPart(grads, whole);
     this.checkNotBusy();
     this.checkNoPendingStep();
-    this.#runHooks(this.preHooks, grads);
+    if (!this.preHooks.isEmpty) this.#runHooks(this.preHooks, grads);
     const result = this.#step(grads, options);
-    this.#runHooks(this.postHooks, result);
+    if (!this.postHooks.isEmpty) this.#runHooks(this.postHooks, result);
     return result;
   }
 
   #step(grads: unknown, options: StepOptions | undefined): StepResult {
-    this.#isBusy = true;
+    this.#phase = 'busy';
     try {
       // User code runs first, so that it cannot change what was checked.
       const inputs = options === undefined && !this.needsLoss ? noInputs : this.#inputsOf('step', options);
@@ -145,7 +149,7 @@ export class Stepper {
       this.#store.plan.step();
       return this.#finish(this.#grads);
     } finally {
-      this.#isBusy = false;
+      this.#phase = 'idle';
     }
   }
 
@@ -210,12 +214,12 @@ export class Stepper {
   }
 
   #runHooks<T>(hooks: Hooks<T>, value: T): void {
-    if (hooks.isEmpty) return;
-    this.#isInHook = true;
+    const before = this.#phase;
+    if (before === 'idle') this.#phase = 'in a hook';
     try {
       hooks.run(value);
     } finally {
-      this.#isInHook = false;
+      this.#phase = before;
     }
   }
 
@@ -237,7 +241,7 @@ export class Stepper {
     this.#gradients.checkAhead(read);
     this.#store.checkParams();
     for (const { path, data } of params) if (!isPinned(engine, data)) throw notPinned(this.#name, path, data);
-    checkSettled(this.#name, extents, this.#queue.params);
+    this.#queue.checkOthersSettled(this.#name, extents);
     if (signal !== undefined) checkNotAborted(signal);
     return { inputs, signal, read };
   }
@@ -284,9 +288,19 @@ export class Stepper {
    * Checks all memory that the step touches, then writes the control block and the constants rows.
    * @param isMeasured Whether the norm is known, and the factor includes clipping.
    */
-  #prepare(grads: readonly ReadGrad[], { gradScale, mustBeFinite, loss }: Inputs, isMeasured = false): void {
+  #prepare(grads: readonly ReadGrad[], inputs: Inputs, isMeasured = false): void {
     const store = this.#store;
-    const { control, rowOf } = store.stepConstants;
+    this.#gradients.register(grads, this.#global.resolved['zeroGrads'] as boolean);
+    this.#queue.checkOthersSettled(this.#name, store.extents);
+    if (inputs !== this.#written || this.#global.hasChanged) this.#writeControl(inputs, isMeasured);
+    store.constantsRows.write(this.stepCount + 1, inputs.loss);
+    this.#global.hasChanged = false;
+    if (this.#start !== undefined || this.watcher !== undefined) this.#startParams(grads);
+  }
+
+  #writeControl(inputs: Inputs, isMeasured: boolean): void {
+    const { gradScale, mustBeFinite, loss } = inputs;
+    const { control } = this.#store.stepConstants;
     const {
       clipNorm,
       skipNonFinite: isSet,
@@ -301,8 +315,6 @@ export class Stepper {
       flushDenormals: boolean;
     };
     const skipNonFinite = mustBeFinite || (isSet && !isMeasured);
-    this.#gradients.register(grads, store.plan, rowOf, zeroGrads);
-    checkSettled(this.#name, store.extents, this.#queue.params);
     control[Control.gradScale] = gradScale;
     const needsNorm = !isMeasured && (clipNorm !== undefined || skipNonFinite || gradNorm);
     control[Control.maxNorm] = isMeasured ? Number.POSITIVE_INFINITY : (clipNorm ?? Number.POSITIVE_INFINITY);
@@ -311,25 +323,24 @@ export class Stepper {
     control[Control.skipNonFinite] = isLost ? Skip.always : skipNonFinite ? Skip.nonFinite : Skip.never;
     control[Control.zeroGrads] = zeroGrads ? 1 : 0;
     control[Control.flushDenormals] = flushDenormals ? 1 : 0;
-    store.writeConstants(this.stepCount + 1, loss);
-    this.#startParams(grads, skipNonFinite);
+    this.#written = inputs;
   }
 
   /** Counts the step that the plan has run, and returns its result. @throws RangeError if the plan refused it */
   #finish(grads: readonly ReadGrad[]): StepResult {
     const { control } = this.#store.stepConstants;
-    const fault = control[Control.fault];
-    const applied = fault === Fault.none && control[Control.applied] !== 0;
+    const fault = control[faultAt];
+    const applied = fault === noFault && control[appliedAt] !== 0;
     if (this.#started.length > 0) this.#settleStarted(applied);
-    if (fault !== Fault.none) this.#refuse(grads);
+    if (fault !== noFault) this.#refuse(grads);
     if (applied) {
       this.stepCount++;
-      this.#store.advance();
+      this.#store.constantsRows.advance();
       this.watcher?.applied(this.stepCount, this.#store.params);
     } else {
       this.skippedSteps++;
     }
-    return control[Control.measureNorm] === 0 ? { applied } : { applied, gradNorm: control[Control.gradNorm]! };
+    return control[measureNormAt] === 0 ? { applied } : { applied, gradNorm: control[Control.gradNorm]! };
   }
 
   /** Throws the error for the fault that the plan has found. */
@@ -345,9 +356,9 @@ export class Stepper {
   }
 
   /** Prepares the state of params before their first update. */
-  #startParams(grads: readonly ReadGrad[], maySkip: boolean): void {
+  #startParams(grads: readonly ReadGrad[]): void {
     const start = this.#start;
-    if ((start === undefined && this.watcher === undefined) || !this.#store.hasNewParams) return;
+    if (!this.#store.constantsRows.hasNewParams) return;
     this.#store.checkParams();
     this.#gradients.checkAgain(grads);
     this.#started.length = 0;
@@ -364,6 +375,7 @@ export class Stepper {
         for (const [name, block] of param.state) started.push([block, copies[name]!]);
       }
     }
+    const maySkip = stepConstants.control[Control.skipNonFinite] !== Skip.never;
     const mayRefuse = maySkip || grads.some((grad) => grad !== null && !isFloat32(grad));
     for (const [block, value] of started) {
       if (mayRefuse) this.#started.push([block, block.read()]);
@@ -378,25 +390,32 @@ export class Stepper {
 
   // ---- When a call is allowed ----
 
+  get isDisposed(): boolean {
+    return this.#phase === 'disposed';
+  }
+
   checkNotDisposed(): void {
     if (this.isDisposed) throw typeError(this.#name, 'this', 'a disposed optimizer', 'one that is not disposed');
   }
 
   checkNotBusy(): void {
+    if (this.#phase !== 'idle') this.#refuseCall();
+  }
+
+  #refuseCall(): never {
     this.#checkMayAssign();
-    if (this.#isInHook)
-      throw typeError(
-        this.#name,
-        'this',
-        'an optimizer in the middle of a hook',
-        'to wait until that hook has returned',
-        'a hook may assign options and change gradients, but not step',
-      );
+    throw typeError(
+      this.#name,
+      'this',
+      'an optimizer in the middle of a hook',
+      'to wait until that hook has returned',
+      'a hook may assign options and change gradients, but not step',
+    );
   }
 
   #checkMayAssign(): void {
     this.checkNotDisposed();
-    if (this.#isBusy)
+    if (this.#phase === 'busy')
       throw typeError(
         this.#name,
         'this',
@@ -438,17 +457,18 @@ export class Stepper {
   }
 
   #whileBusy<T>(action: () => T): T {
-    this.#isBusy = true;
+    const before = this.#phase;
+    this.#phase = 'busy';
     try {
       return action();
     } finally {
-      this.#isBusy = false;
+      this.#phase = before;
     }
   }
 
   /** Releases all memory. */
   dispose(): void {
-    this.isDisposed = true;
+    this.#phase = 'disposed';
     this.#grads.length = 0;
     this.#store.release();
   }
