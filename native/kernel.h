@@ -44,6 +44,9 @@ struct Span {
   bool zeroGrad;  ///< set the gradient to 0 in the same walk
 };
 
+/// State in bfloat16 is updated in groups of so many elements: a multiple of the lanes of every vector.
+constexpr size_t kHalfGroup = 16;
+
 /// A row of a table that a step updates, and its gradient.
 struct SparseRow {
   float* grad;
@@ -131,6 +134,11 @@ struct Kernel {
 
   /// Updates rows of a table. The span is the whole table, without a gradient. Null for kernels that take no rows.
   void (*runSparse)(const Pass& pass, const float* constants, const Span& table, const RowList& list);
+
+  /// The same as `run` with state in bfloat16: uint16_t behind the pointers of the span. The length is a multiple of
+  /// kHalfGroup, and `element` the index of the first element in the whole param. Null for kernels that have no such
+  /// state.
+  void (*runHalves)(const Pass& pass, const float* constants, const Span& span, size_t element);
 
   // Measured walks only; null for all other kernels.
 
@@ -261,17 +269,12 @@ struct EigenKernels {
                  size_t length);
 };
 
-/// Conversions of state in bfloat16. kernels/bfloat16.h defines them.
+/// Conversions of bfloat16. kernels/bfloat16.h defines them.
 struct Bfloat16Kernels {
   /// rounded = x + factor * residual, to nearest; rest = what is lost. The arrays do not overlap.
   void (*compress)(const float* x, const float* residual, float factor, uint16_t* rounded, float* rest, size_t length);
   /// Exact.
   void (*widen)(const uint16_t* from, float* to, size_t length);
-  /// A hash of each of `length` elements, the first of which is `element`.
-  void (*hashes)(uint32_t* to, size_t length, uint32_t element, uint32_t seed);
-  /// Rounds up or down by the upper or the lower 16 bits of the hashes.
-  void (*round)(const float* from, const uint32_t* hashes, bool isUpper, uint16_t* to, size_t length);
-  uint32_t (*hash)(uint32_t x);
 };
 
 /// All code that is compiled for one instruction set.

@@ -178,7 +178,7 @@ napi_value setTensor(napi_env env, napi_callback_info info) {
     fail(env, name + ": needs a side");
     return nullptr;
   }
-  if (isHalf && (needsRows || kernel->measure != nullptr || kernel->sum != nullptr)) {
+  if (isHalf && kernel->runHalves == nullptr) {
     fail(env, name + ": takes no state in bfloat16");
     return nullptr;
   }

@@ -210,10 +210,10 @@ void Plan::apply(float gradScale) {
       tensor.maximizeColumns(chunk);
     });
   }
-  forEachChunk([this, flushDenormals](Tensor& tensor, Chunk& chunk) {
+  forEachChunk([flushDenormals](Tensor& tensor, Chunk& chunk) {
     if (tensor.isMatrix()) return;
     const FlushDenormals flush(flushDenormals);
-    tensor.update(set_, chunk);
+    tensor.update(chunk);
   });
   if (hasMaxima_) {
     forEachActive([](Tensor& tensor) {

@@ -89,9 +89,9 @@ void Tensor::measure(Chunk& chunk) const {
   forEachPart(chunk, [&](const Span& part) { walk(pass, constants, part, chunk.sums); });
 }
 
-void Tensor::update(const KernelSet& set, const Chunk& chunk) const {
+void Tensor::update(const Chunk& chunk) const {
   if (isHalf) {
-    updateHalves(set, chunk);
+    updateHalves(chunk);
   } else if (sparseRows != nullptr) {
     kernel->runSparse(pass, constants, span, sparseRows->list(chunk.begin, chunk.length));
   } else if (kernel->perRow) {
@@ -105,50 +105,63 @@ void Tensor::update(const KernelSet& set, const Chunk& chunk) const {
   }
 }
 
-void Tensor::updateHalves(const KernelSet& set, const Chunk& chunk) const {
-  uint32_t seeds[kMaxState];
-  for (size_t pair = 0; 2 * pair < kernel->stateCount; ++pair) {
-    seeds[pair] = set.bfloat16.hash(static_cast<uint32_t>(8 * static_cast<size_t>(pass.update) + pair));
-  }
+void Tensor::updateHalves(const Chunk& chunk) const {
   if (sparseRows == nullptr) {
-    updateHalves(set, seeds, chunk.begin, chunk.length, span.grad + chunk.begin);
+    updateHalves(chunk.begin, chunk.length, span.grad + chunk.begin);
     return;
   }
   const RowList list = sparseRows->list(chunk.begin, chunk.length);
   for (size_t n = 0; n < list.count; ++n) {
-    updateHalves(set, seeds, list.rows[n].row * list.length, list.length, list.rows[n].grad);
+    updateHalves(list.rows[n].row * list.length, list.length, list.rows[n].grad);
   }
 }
 
-/// Updates elements whose state is in bfloat16: widens the state piece by piece, so that a piece stays in the nearest
-/// cache, runs the kernel on it, and rounds it.
-void Tensor::updateHalves(const KernelSet& set, const uint32_t* seeds, size_t begin, size_t length, float* grad) const {
-  // The copies begin at the same place in a cache line as the param, and each at another place in a page.
-  constexpr size_t kLine = 16, kPiecesApart = kPiece + 160;
-  alignas(64) float copies[kMaxState * kPiecesApart + kLine];
-  alignas(64) uint32_t hashes[kPiece];
-  for (size_t end = begin + length; begin < end;) {
-    const size_t count = end - begin < kPiece ? end - begin : kPiece;
-    Span piece = {};
-    piece.param = span.param + begin;
-    piece.grad = grad;
-    piece.ema = span.ema == nullptr ? nullptr : span.ema + begin;
-    piece.length = count;
-    piece.zeroGrad = span.zeroGrad;
-    float* const first = copies + reinterpret_cast<uintptr_t>(piece.param) / sizeof(float) % kLine;
-    for (size_t s = 0; s < kernel->stateCount; ++s) {
-      piece.state[s] = first + s * kPiecesApart;
-      set.bfloat16.widen(reinterpret_cast<const uint16_t*>(span.state[s]) + begin, piece.state[s], count);
-    }
-    kernel->run(pass, constants, piece);
-    for (size_t s = 0; s < kernel->stateCount; ++s) {
-      // Two arrays share the hashes.
-      if (s % 2 == 0) set.bfloat16.hashes(hashes, count, static_cast<uint32_t>(firstElement + begin), seeds[s / 2]);
-      set.bfloat16.round(piece.state[s], hashes, s % 2 == 1, reinterpret_cast<uint16_t*>(span.state[s]) + begin, count);
-    }
-    begin += count;
-    grad += count;
+/// Updates elements whose state is in bfloat16. The kernel takes whole groups of them.
+void Tensor::updateHalves(size_t begin, size_t length, float* grad) const {
+  // As in walk() of kernels/loop.h: from the first line of the cache on.
+  constexpr size_t kMinAligned = 1024;
+  const size_t skipped = reinterpret_cast<uintptr_t>(span.param + begin) / sizeof(float) % kHalfGroup;
+  const size_t ahead = length < kMinAligned || skipped == 0 ? 0 : kHalfGroup - skipped;
+  const size_t behind = (length - ahead) % kHalfGroup, whole = length - ahead - behind;
+  if (ahead > 0) updateGroup(begin, ahead, grad);
+  if (whole > 0) {
+    const size_t from = begin + ahead;
+    kernel->runHalves(pass, constants, halves(from, whole, grad + ahead), firstElement + from);
   }
+  if (behind > 0) updateGroup(begin + length - behind, behind, grad + length - behind);
+}
+
+Span Tensor::halves(size_t begin, size_t length, float* grad) const {
+  Span result = span;
+  result.param += begin;
+  result.grad = grad;
+  if (result.ema != nullptr) result.ema += begin;
+  for (size_t s = 0; s < kernel->stateCount; ++s) {
+    result.state[s] = reinterpret_cast<float*>(reinterpret_cast<uint16_t*>(span.state[s]) + begin);
+  }
+  result.length = length;
+  return result;
+}
+
+/// Updates the first elements of a group in a copy of them.
+void Tensor::updateGroup(size_t begin, size_t length, float* grad) const {
+  alignas(64) float floats[3][kHalfGroup] = {};
+  alignas(64) uint16_t states[kMaxState][kHalfGroup] = {};
+  const Span from = halves(begin, length, grad);
+  Span group = {floats[0], floats[1], from.ema == nullptr ? nullptr : floats[2], {}, kHalfGroup, span.zeroGrad};
+  const size_t bytes = length * sizeof(float), stateBytes = length * sizeof(uint16_t);
+  memcpy(group.param, from.param, bytes);
+  memcpy(group.grad, from.grad, bytes);
+  if (group.ema != nullptr) memcpy(group.ema, from.ema, bytes);
+  for (size_t s = 0; s < kernel->stateCount; ++s) {
+    group.state[s] = reinterpret_cast<float*>(states[s]);
+    memcpy(states[s], static_cast<void*>(from.state[s]), stateBytes);
+  }
+  kernel->runHalves(pass, constants, group, firstElement + begin);
+  memcpy(from.param, group.param, bytes);
+  if (span.zeroGrad) memcpy(from.grad, group.grad, bytes);
+  if (group.ema != nullptr) memcpy(from.ema, group.ema, bytes);
+  for (size_t s = 0; s < kernel->stateCount; ++s) memcpy(static_cast<void*>(from.state[s]), states[s], stateBytes);
 }
 
 void Tensor::zeroGrad() {

@@ -54,14 +54,16 @@ struct Tensor {
   void adoptMaxima() const;
   /// Writes the sums that the kernel's norms or numbers need to chunk.sums.
   void measure(Chunk& chunk) const;
-  void update(const KernelSet& set, const Chunk& chunk) const;
+  void update(const Chunk& chunk) const;
   void zeroGrad();
   /// The memory of `length` elements from `begin` on, with their state.
   Span part(size_t begin, size_t length) const;
 
  private:
-  void updateHalves(const KernelSet& set, const Chunk& chunk) const;
-  void updateHalves(const KernelSet& set, const uint32_t* seeds, size_t begin, size_t length, float* grad) const;
+  void updateHalves(const Chunk& chunk) const;
+  void updateHalves(size_t begin, size_t length, float* grad) const;
+  Span halves(size_t begin, size_t length, float* grad) const;
+  void updateGroup(size_t begin, size_t length, float* grad) const;
   template <class Work>
   void forEachColumnGroup(const Chunk& chunk, Work work) const;
   template <class Work>

@@ -2,6 +2,7 @@
 #include "../simd/scalar.h"
 namespace ISA {
 using Vec = Vec1;
+using Bits = Bits1;
 using Double = Double1;
 }  // namespace ISA
 #include "../kernels/all.h"

@@ -32,4 +32,8 @@ inline void compress(const float* x, const float* residual, float factor, uint16
     rest[i] = floatOf(bitsOf(y - floatOf(half << 16)) & isFinite);
   }
 }
+
+inline void widen(const uint16_t* __restrict from, float* __restrict to, size_t length) {
+  for (size_t i = 0; i < length; ++i) to[i] = floatOf(static_cast<uint32_t>(from[i]) << 16);
+}
 }  // namespace ISA

@@ -1,72 +1,113 @@
 #pragma once
-// State in bfloat16: the upper half of a float32. The loops are in plain C++, which the compiler turns into vectors:
-// they are operations on integers, so every instruction set has the same bits. Pointers are `__restrict`, and no loop
-// does two things, because GCC 12 leaves it scalar otherwise.
+// The walk over state in bfloat16, the upper half of a float32. It widens the state, and rounds it, in registers.
 namespace ISA {
-inline void widen(const uint16_t* __restrict from, float* __restrict to, size_t length) {
-  for (size_t i = 0; i < length; ++i) {
-    const uint32_t bits = static_cast<uint32_t>(from[i]) << 16;
-    memcpy(to + i, &bits, sizeof bits);
-  }
+template <int n>
+ALWAYS_INLINE uint32_t shiftRight(uint32_t x) {
+  return x >> n;
+}
+
+/// All but the last line of the finisher of MurmurHash3.
+template <class T>
+ALWAYS_INLINE T mixed(T x) {
+  x = (x ^ shiftRight<16>(x)) * T(0x85ebca6bu);
+  return (x ^ shiftRight<13>(x)) * T(0xc2b2ae35u);
 }
 
 /// The finisher of MurmurHash3: each bit of the result depends on all bits of x.
 ALWAYS_INLINE uint32_t hashOf(uint32_t x) {
-  x = (x ^ (x >> 16)) * 0x85ebca6bu;
-  x = (x ^ (x >> 13)) * 0xc2b2ae35u;
-  return x ^ (x >> 16);
+  x = mixed(x);
+  return x ^ shiftRight<16>(x);
 }
 
-inline void hashElements(uint32_t* __restrict to, size_t length, uint32_t element, uint32_t seed) {
-  for (size_t i = 0; i < length; ++i) to[i] = hashOf((element + static_cast<uint32_t>(i)) * 0x9e3779b1u + seed);
+/// The upper or the lower 16 bits of the hash.
+template <bool kUpper>
+ALWAYS_INLINE Bits noiseOf(Bits x) {
+  x = mixed(x);
+  return kUpper ? shiftRight<16>(x) : (x ^ shiftRight<16>(x)) & Bits(0xffffu);
 }
 
-/// The bits of a float without its sign.
-ALWAYS_INLINE int32_t magnitudeOf(const float* x) {
-  int32_t bits;
-  memcpy(&bits, x, sizeof bits);
-  return bits & 0x7fffffff;
+/// The seed of the rounding of two state arrays in one update of their param.
+ALWAYS_INLINE uint32_t seedOf(const Pass& pass, size_t pair) {
+  return hashOf(static_cast<uint32_t>(8 * static_cast<size_t>(pass.update) + pair));
 }
 
-/// Whether the carry of no number reaches infinity or the sign.
-inline bool isBelowLargest(const float* x, size_t length) {
-  int32_t most = 0;
-  for (size_t i = 0; i < length; ++i) {
-    const int32_t magnitude = magnitudeOf(x + i);
-    most = most > magnitude ? most : magnitude;
-  }
-  return most < 0x7f7f0000;
-}
-
-/// A finite number stays finite. NaN becomes the one quiet NaN.
-inline uint16_t roundAny(const float* from, uint32_t noise) {
-  constexpr int32_t kInfinity = 0x7f800000, kLargest = 0x7f7fffff;
-  const int32_t magnitude = magnitudeOf(from);
+/// Rounds any number. A finite one stays finite. NaN becomes the one quiet NaN.
+inline uint16_t roundAny(uint32_t bits, uint32_t noise) {
+  constexpr uint32_t kInfinity = 0x7f800000, kLargest = 0x7f7fffff;
+  const uint32_t magnitude = bits & 0x7fffffffu, sum = magnitude + noise;
   if (magnitude > kInfinity) return 0x7fc0;
-  const int32_t sum = magnitude + static_cast<int32_t>(noise);
-  const int32_t rounded = magnitude == kInfinity ? kInfinity : sum < kLargest ? sum : kLargest;
-  uint32_t bits;
-  memcpy(&bits, from, sizeof bits);
-  return static_cast<uint16_t>((static_cast<uint32_t>(rounded) | (bits & 0x80000000u)) >> 16);
+  const uint32_t rounded = magnitude == kInfinity ? kInfinity : sum < kLargest ? sum : kLargest;
+  return static_cast<uint16_t>((rounded | (bits & 0x80000000u)) >> 16);
 }
 
-template <int kShift>
-inline void roundBy(const float* __restrict from, const uint32_t* __restrict hashes, uint16_t* __restrict to,
-                    size_t length) {
-  for (size_t i = 0; i < length; ++i) {
-    uint32_t bits;
-    memcpy(&bits, from + i, sizeof bits);
-    to[i] = static_cast<uint16_t>((bits + (hashes[i] >> kShift & 0xffffu)) >> 16);
+NEVER_INLINE inline void roundVector(const Bits& values, const Bits& noise, uint16_t* to) {
+  uint32_t bits[Vec::kLanes], noises[Vec::kLanes];
+  memcpy(bits, &values, sizeof bits);
+  memcpy(noises, &noise, sizeof noises);
+  for (size_t i = 0; i < Vec::kLanes; ++i) to[i] = roundAny(bits[i], noises[i]);
+}
+
+/// A state array in bfloat16, from element `i` on.
+ALWAYS_INLINE uint16_t* halvesOf(const Span& span, size_t s, size_t i) {
+  return reinterpret_cast<uint16_t*>(span.state[s]) + i;
+}
+
+/// Updates whole vectors, with a prologue that only scales. `element` is the index of the first element in the whole
+/// param. The magnitude of a state is rounded up if the 16 bits that are cut off and 16 bits of a hash add to 2^16 or
+/// more: with the probability that makes the mean exact. Two arrays share the hashes.
+template <class K, size_t... S>
+ALWAYS_INLINE void walkHalves(const Pass pass, const K kernel, const Span span, uint32_t element, Indices<S...>) {
+  constexpr uint32_t kStride = 0x9e3779b1u;
+  // From here on the carry of a number reaches infinity.
+  const Vec limit = static_cast<Vec>(Bits(0x7f7f0000u));
+  // Volatile, because GCC 12 would make the vector anew in each turn of the loop.
+  const volatile uint32_t stepOfAll = kStride * static_cast<uint32_t>(Vec::kLanes);
+  const Bits step(stepOfAll);
+  const Bits first = (Bits::lanes() + Bits(element)) * Bits(kStride);
+  // What is hashed for each pair of arrays.
+  Bits places[] = {first + Bits(seedOf(pass, S / 2))...};
+  for (size_t i = 0; i < span.length; i += Vec::kLanes) {
+    const Vec before = Vec::load(span.param + i);
+    const Vec grad = prologue<false>(pass, before, Vec::load(span.grad + i));
+    Vec values[] = {static_cast<Vec>(Bits::loadUpper(halvesOf(span, S, i)))...};
+    Vec param = Vec(pass.decayFactor) * before;
+    kernel.update(param, grad, values[S]...);
+    param.store(span.param + i);
+    const Bits noise[] = {noiseOf<S % 2 == 1>(places[S])...};
+    if (isBelow((abs(values[S]) + ...), limit)) {
+      ((Bits(values[S]) + noise[S]).storeUpper(halvesOf(span, S, i)), ...);
+    } else {
+      const Bits bits[] = {Bits(values[S])...}, noises[] = {noise[S]...};
+      (roundVector(bits[S], noises[S], halvesOf(span, S, i)), ...);
+    }
+    ((places[S] = places[S] + step), ...);
   }
 }
 
-/// The magnitude is rounded up if the 16 bits that are cut off and 16 bits of the hash add to 2^16 or more: with the
-/// probability that makes the mean exact.
-inline void roundStochastic(const float* from, const uint32_t* hashes, bool isUpper, uint16_t* to, size_t length) {
-  if (isBelowLargest(from, length)) {
-    isUpper ? roundBy<16>(from, hashes, to, length) : roundBy<0>(from, hashes, to, length);
-  } else {
-    for (size_t i = 0; i < length; ++i) to[i] = roundAny(from + i, isUpper ? hashes[i] >> 16 : hashes[i] & 0xffff);
+/// The whole prologue and epilogue around `run`, which only scales: from copies in the nearest cache, so that a kernel
+/// needs one loop.
+inline void runPieces(decltype(Kernel::runHalves) run, const Pass& pass, const float* constants, const Span& span,
+                      size_t element) {
+  alignas(64) float params[kPiece], grads[kPiece];
+  Pass rest = pass;
+  rest.gradScale = 1;
+  rest.clipValue = INFINITY;
+  rest.l2 = 0;
+  for (size_t begin = 0; begin < span.length; begin += kPiece) {
+    Span piece = {span.param + begin, grads, nullptr, {}, span.length - begin, false};
+    if (piece.length > kPiece) piece.length = kPiece;
+    for (size_t s = 0; s < kMaxState; ++s) {
+      if (span.state[s] != nullptr) piece.state[s] = reinterpret_cast<float*>(halvesOf(span, s, begin));
+    }
+    for (size_t i = 0; i < piece.length; i += Vec::kLanes) {
+      const Vec param = Vec::load(piece.param + i);
+      param.store(params + i);
+      prologue<true>(pass, param, Vec::load(span.grad + begin + i)).store(grads + i);
+    }
+    run(rest, constants, piece, element + begin);
+    for (size_t i = 0; i < piece.length; i += Vec::kLanes) {
+      epilogue<true>(Whole(), pass, span, begin + i, Vec::load(params + i), Vec::load(piece.param + i));
+    }
   }
 }
 }  // namespace ISA

@@ -104,6 +104,12 @@ void runSparsePerRow(const Pass& pass, const float* constants, const Span& table
 }
 
 template <class K>
+void runHalves(const Pass& pass, const float* constants, const Span& span, size_t element) {
+  if (!isPlain(pass, span)) return runPieces(&runHalves<K>, pass, constants, span, element);
+  walkHalves(pass, fromConstants<K>(constants), span, static_cast<uint32_t>(element), StateIndices<K>());
+}
+
+template <class K>
 void measure(const Pass& pass, const float* constants, const Span& span, double* sums) {
   walkNorms(pass, fromConstants<K>(constants), span, sums, StateIndices<K>());
 }
@@ -188,11 +194,19 @@ constexpr Kernel entryOf(const char* name, decltype(Kernel::run) run) {
   return kernel;
 }
 
+/// An element-wise walk whose class refuses state in bfloat16: see `float32Because` in lib/core/state-block.ts.
+template <class K>
+constexpr Kernel entryInFloat32(const char* name) {
+  Kernel kernel = entryOf<K>(name, &run<K>);
+  kernel.runSparse = &runSparse<K>;
+  return kernel;
+}
+
 /// A walk: element-wise.
 template <class K>
 constexpr Kernel entry(const char* name) {
-  Kernel kernel = entryOf<K>(name, &run<K>);
-  kernel.runSparse = &runSparse<K>;
+  Kernel kernel = entryInFloat32<K>(name);
+  if constexpr (countNames(K::kState) > 0) kernel.runHalves = &runHalves<K>;
   return kernel;
 }
 

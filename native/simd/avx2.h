@@ -1,6 +1,7 @@
 #pragma once
 #include <immintrin.h>
 #include <stddef.h>
+#include <stdint.h>
 namespace ISA {
 struct Vec {
   static constexpr size_t kLanes = 8;
@@ -28,6 +29,38 @@ inline Vec select(Vec a, Vec b, Vec yes, Vec no) {
 inline Vec max(Vec a, Vec b) { return _mm256_max_ps(a.x, b.x); }
 inline Vec min(Vec a, Vec b) { return _mm256_min_ps(a.x, b.x); }
 inline Vec sign(Vec a) { return select(a, 0.0f, 1.0f, select(0.0f, a, -1.0f, a)); }
+
+/// The bits of the lanes of a Vec.
+struct Bits {
+  __m256i x;
+  Bits(__m256i v) : x(v) {}
+  Bits(uint32_t s) : x(_mm256_set1_epi32(static_cast<int>(s))) {}
+  explicit Bits(Vec v) : x(_mm256_castps_si256(v.x)) {}
+  explicit operator Vec() const { return _mm256_castsi256_ps(x); }
+  /// The number of each lane: 0, 1, ...
+  static Bits lanes() { return _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7); }
+  static Bits loadUpper(const uint16_t* p) {
+    const __m256i twice = _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+    return _mm256_shuffle_epi8(twice, _mm256_setr_epi8(-1, -1, 0, 1, -1, -1, 2, 3, -1, -1, 4, 5, -1, -1, 6, 7,  //
+                                                       -1, -1, 8, 9, -1, -1, 10, 11, -1, -1, 12, 13, -1, -1, 14, 15));
+  }
+  void storeUpper(uint16_t* p) const {
+    const __m256i halves =
+        _mm256_shuffle_epi8(x, _mm256_setr_epi8(2, 3, 6, 7, 10, 11, 14, 15, -1, -1, -1, -1, -1, -1, -1, -1,  //
+                                                2, 3, 6, 7, 10, 11, 14, 15, -1, -1, -1, -1, -1, -1, -1, -1));
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm256_castsi256_si128(halves));
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(p + 4), _mm256_extracti128_si256(halves, 1));
+  }
+};
+inline Bits operator+(Bits a, Bits b) { return _mm256_add_epi32(a.x, b.x); }
+inline Bits operator*(Bits a, Bits b) { return _mm256_mullo_epi32(a.x, b.x); }
+inline Bits operator&(Bits a, Bits b) { return _mm256_and_si256(a.x, b.x); }
+inline Bits operator^(Bits a, Bits b) { return _mm256_xor_si256(a.x, b.x); }
+template <int n>
+Bits shiftRight(Bits a) {
+  return _mm256_srli_epi32(a.x, n);
+}
+inline bool isBelow(Vec a, Vec b) { return _mm256_movemask_ps(_mm256_cmp_ps(a.x, b.x, _CMP_LT_OQ)) == 0xff; }
 
 struct Double {
   static constexpr size_t kLanes = 4;

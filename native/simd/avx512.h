@@ -1,6 +1,7 @@
 #pragma once
 #include <immintrin.h>
 #include <stddef.h>
+#include <stdint.h>
 namespace ISA {
 struct Vec {
   static constexpr size_t kLanes = 16;
@@ -25,6 +26,32 @@ inline Vec select(Vec a, Vec b, Vec yes, Vec no) {
 inline Vec max(Vec a, Vec b) { return _mm512_max_ps(a.x, b.x); }
 inline Vec min(Vec a, Vec b) { return _mm512_min_ps(a.x, b.x); }
 inline Vec sign(Vec a) { return select(a, 0.0f, 1.0f, select(0.0f, a, -1.0f, a)); }
+
+/// The bits of the lanes of a Vec.
+struct Bits {
+  __m512i x;
+  Bits(__m512i v) : x(v) {}
+  Bits(uint32_t s) : x(_mm512_set1_epi32(static_cast<int>(s))) {}
+  explicit Bits(Vec v) : x(_mm512_castps_si512(v.x)) {}
+  explicit operator Vec() const { return _mm512_castsi512_ps(x); }
+  /// The number of each lane: 0, 1, ...
+  static Bits lanes() { return _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15); }
+  static Bits loadUpper(const uint16_t* p) {
+    return _mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))), 16);
+  }
+  void storeUpper(uint16_t* p) const {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi32_epi16(_mm512_srli_epi32(x, 16)));
+  }
+};
+inline Bits operator+(Bits a, Bits b) { return _mm512_add_epi32(a.x, b.x); }
+inline Bits operator*(Bits a, Bits b) { return _mm512_mullo_epi32(a.x, b.x); }
+inline Bits operator&(Bits a, Bits b) { return _mm512_and_si512(a.x, b.x); }
+inline Bits operator^(Bits a, Bits b) { return _mm512_xor_si512(a.x, b.x); }
+template <int n>
+Bits shiftRight(Bits a) {
+  return _mm512_srli_epi32(a.x, n);
+}
+inline bool isBelow(Vec a, Vec b) { return _mm512_cmp_ps_mask(a.x, b.x, _CMP_LT_OQ) == 0xffff; }
 
 struct Double {
   static constexpr size_t kLanes = 8;

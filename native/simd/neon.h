@@ -1,6 +1,7 @@
 #pragma once
 #include <arm_neon.h>
 #include <stddef.h>
+#include <stdint.h>
 namespace ISA {
 struct Vec {
   static constexpr size_t kLanes = 4;
@@ -32,6 +33,31 @@ inline Vec select(Vec a, Vec b, Vec yes, Vec no) { return vbslq_f32(vcgtq_f32(a.
 inline Vec max(Vec a, Vec b) { return select(a, b, a, b); }
 inline Vec min(Vec a, Vec b) { return select(b, a, a, b); }
 inline Vec sign(Vec a) { return select(a, 0.0f, 1.0f, select(0.0f, a, -1.0f, a)); }
+
+/// The bits of the lanes of a Vec.
+struct Bits {
+  uint32x4_t x;
+  Bits(uint32x4_t v) : x(v) {}
+  Bits(uint32_t s) : x(vdupq_n_u32(s)) {}
+  explicit Bits(Vec v) : x(vreinterpretq_u32_f32(v.x)) {}
+  explicit operator Vec() const { return vreinterpretq_f32_u32(x); }
+  /// The number of each lane: 0, 1, ...
+  static Bits lanes() {
+    const uint32_t numbers[] = {0, 1, 2, 3};
+    return vld1q_u32(numbers);
+  }
+  static Bits loadUpper(const uint16_t* p) { return vshll_n_u16(vld1_u16(p), 16); }
+  void storeUpper(uint16_t* p) const { vst1_u16(p, vshrn_n_u32(x, 16)); }
+};
+inline Bits operator+(Bits a, Bits b) { return vaddq_u32(a.x, b.x); }
+inline Bits operator*(Bits a, Bits b) { return vmulq_u32(a.x, b.x); }
+inline Bits operator&(Bits a, Bits b) { return vandq_u32(a.x, b.x); }
+inline Bits operator^(Bits a, Bits b) { return veorq_u32(a.x, b.x); }
+template <int n>
+Bits shiftRight(Bits a) {
+  return vshrq_n_u32(a.x, n);
+}
+inline bool isBelow(Vec a, Vec b) { return vminvq_u32(vcltq_f32(a.x, b.x)) != 0; }
 
 struct Double {
   static constexpr size_t kLanes = 2;

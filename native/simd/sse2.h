@@ -1,6 +1,7 @@
 #pragma once
 #include <emmintrin.h>
 #include <stddef.h>
+#include <stdint.h>
 namespace ISA {
 struct Vec {
   static constexpr size_t kLanes = 4;
@@ -34,6 +35,37 @@ inline Vec select(Vec a, Vec b, Vec yes, Vec no) {
 inline Vec max(Vec a, Vec b) { return _mm_max_ps(a.x, b.x); }
 inline Vec min(Vec a, Vec b) { return _mm_min_ps(a.x, b.x); }
 inline Vec sign(Vec a) { return select(a, 0.0f, 1.0f, select(0.0f, a, -1.0f, a)); }
+
+/// The bits of the lanes of a Vec.
+struct Bits {
+  __m128i x;
+  Bits(__m128i v) : x(v) {}
+  Bits(uint32_t s) : x(_mm_set1_epi32(static_cast<int>(s))) {}
+  explicit Bits(Vec v) : x(_mm_castps_si128(v.x)) {}
+  explicit operator Vec() const { return _mm_castsi128_ps(x); }
+  /// The number of each lane: 0, 1, ...
+  static Bits lanes() { return _mm_setr_epi32(0, 1, 2, 3); }
+  static Bits loadUpper(const uint16_t* p) {
+    return _mm_unpacklo_epi16(_mm_setzero_si128(), _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
+  }
+  void storeUpper(uint16_t* p) const {
+    const __m128i upper = _mm_srai_epi32(x, 16);
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packs_epi32(upper, upper));
+  }
+};
+inline Bits operator+(Bits a, Bits b) { return _mm_add_epi32(a.x, b.x); }
+inline Bits operator*(Bits a, Bits b) {
+  const __m128i even = _mm_mul_epu32(a.x, b.x);
+  const __m128i odd = _mm_mul_epu32(_mm_srli_epi64(a.x, 32), _mm_srli_epi64(b.x, 32));
+  return _mm_unpacklo_epi32(_mm_shuffle_epi32(even, 0x08), _mm_shuffle_epi32(odd, 0x08));
+}
+inline Bits operator&(Bits a, Bits b) { return _mm_and_si128(a.x, b.x); }
+inline Bits operator^(Bits a, Bits b) { return _mm_xor_si128(a.x, b.x); }
+template <int n>
+Bits shiftRight(Bits a) {
+  return _mm_srli_epi32(a.x, n);
+}
+inline bool isBelow(Vec a, Vec b) { return _mm_movemask_ps(_mm_cmplt_ps(a.x, b.x)) == 0xf; }
 
 struct Double {
   static constexpr size_t kLanes = 2;
