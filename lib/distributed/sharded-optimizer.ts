@@ -53,8 +53,7 @@ export type ShardableClass<O, A extends readonly [params: any, options?: any]> =
  * @remarks
  * **When:** The state of the optimizer does not fit beside the params on each rank: {@link Adam}'s is twice their size.
  *
- * **Pitfalls:** Classes whose params share numbers, such as `Prodigy`, `DoG` and `Momo`, need sums over many params amid their step.
- * They take this step in JavaScript here, which is slow.
+ * **Pitfalls:** Where a class needs whole params, one very large param limits what the other ranks save.
  *
  * @example
  * ```ts
@@ -192,8 +191,7 @@ export class ShardedOptimizer<O extends AnyOptimizer<any, any, any> = AnyOptimiz
       attempt(() => {
         end = stepper.beginPart(structured, whole);
       });
-      const active = failure === undefined ? own : [];
-      if (whole.applied) await stepWithSharedNumbers(world, store, active as readonly (Float32Array | null)[]);
+      if (whole.applied) await stepWithSharedNumbers(world, store, failure === undefined);
       attempt(() => {
         result = end();
       });
