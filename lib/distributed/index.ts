@@ -1,4 +1,5 @@
 export { DataParallel } from './data-parallel.js';
+export type { ClosureOptions, DataParallelSAM, FirstStepOptions, FirstStepResult } from './data-parallel-sam.js';
 export type {
   DistributedOptimizer,
   DistributedResult,
