@@ -9,7 +9,7 @@ import { damaged, type Header, type NamedBytes, type PlacedTensor } from './head
 import { type OpenFile, readVerified, withFile } from './read-file.js';
 import { readManifest, type SavedRun } from './restore.js';
 import { checkParts, contentsOf, type Manifest, type Parts, reservedPrefix, shapeOf, take } from './snapshot.js';
-import { syncDirectory } from './temp-files.js';
+import { sweep, syncDirectory } from './temp-files.js';
 import type { Encoded } from './tree.js';
 import { type CheckpointWorld, onEveryRank, type RankPart, rankPartOf } from './world.js';
 
@@ -165,6 +165,7 @@ async function removeOthers(folder: string, set: string): Promise<void> {
 export async function removeSet(folder: string): Promise<void> {
   await unlink(join(folder, latestName)).catch(() => {}); // first: a set without a file is none
   await removeOthers(folder, '');
+  await sweep(folder); // of a save that was killed
   await rmdir(folder);
 }
 
