@@ -129,6 +129,8 @@ export abstract class DistributedOptimizer<O extends AnyOptimizer<any, any, any>
   #structure!: Structure;
   #local!: LocalGradients;
   #params!: readonly WholeParam[];
+  /** Made when it is first needed. */
+  #keptParams: readonly Kept[] | undefined;
   /** Why no call is allowed now, and what to do. */
   #busy: readonly [given: string, expected: string] | undefined = undefined;
 
@@ -202,8 +204,13 @@ export abstract class DistributedOptimizer<O extends AnyOptimizer<any, any, any>
     };
   }
 
-  get #kept(): Kept[] {
-    return this.#params.map(({ key, length }, i) => ({ key: String(key), length, ranges: this.rangesOf(i, length) }));
+  get #kept(): readonly Kept[] {
+    this.#keptParams ??= this.#params.map(({ key, length }, i) => ({
+      key: String(key),
+      length,
+      ranges: this.rangesOf(i, length),
+    }));
+    return this.#keptParams;
   }
 
   /** Runs what no other call may interrupt. */
@@ -427,6 +434,7 @@ export abstract class DistributedOptimizer<O extends AnyOptimizer<any, any, any>
       tensors.map((tensor) => ({ ...tensor, length: lengthOf(tensor.data) })),
     );
     this.#params = params;
+    this.#keptParams = undefined;
     this.#structure = new Structure(who, params);
     this.#local = new LocalGradients(who, this.#structure, params, bucketBytes);
   }
