@@ -19,7 +19,7 @@ import { type Exchanged, exchange } from './exchange.js';
 import { LocalGradients, type WholeParam } from './local-gradients.js';
 import { microBatchesOfRank } from './micro-batches.js';
 import { OwnWorld } from './own-world.js';
-import type { Kept, ResidualStates } from './residuals.js';
+import { isContributions, type Kept, type ResidualStates } from './residuals.js';
 import type { World } from './world.js';
 
 /** Options of `DataParallel.create` and `ShardedOptimizer.create`. */
@@ -248,6 +248,7 @@ export abstract class DistributedOptimizer<O extends AnyOptimizer<any, any, any>
                 ? compressed.residuals.placeOf(path, kept)
                 : part.placeOf(path, length),
           }),
+      skips: (name, rank, size) => this.#skips(name, rank, size),
       remember: () => this.remember(),
       hold: () => {
         this.checkNotPending();
@@ -257,6 +258,12 @@ export abstract class DistributedOptimizer<O extends AnyOptimizer<any, any, any>
         };
       },
     };
+  }
+
+  /** What other ranks have lost is of no use here, unless they were not as many. */
+  #skips(name: string, rank: number, size: number): boolean {
+    const { world, compressed } = this.#made;
+    return isContributions(name) && (compressed === undefined || (size === world.size && rank !== world.rank));
   }
 
   // ---- Members of the optimizer ----
