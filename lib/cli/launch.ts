@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { checkInteger, checkNumber } from '../check/options.js';
 import { type Running, startCommand, startThreads } from '../distributed/launch/running.js';
@@ -79,6 +79,7 @@ function starter(
   }
   if (size === undefined) throw new CliError('schuss launch: -n is missing: the number of ranks, as in -n 4 train.mjs');
   const script = resolve(first);
-  if (!existsSync(script)) throw new CliError(`schuss launch: ${script}: no such file`);
+  if (statSync(script, { throwIfNoEntry: false })?.isFile() !== true)
+    throw new CliError(`schuss launch: ${script}: no such file`);
   return (restart) => startThreads({ script, argv: rest, size, env: environment({}, restart, timeout) });
 }
