@@ -6,7 +6,7 @@ import type { AnyOptimizer } from '../core/any-optimizer.js';
 import { checkApart, extentOf } from '../core/extents.js';
 import { Gradients } from '../core/gradients.js';
 import { checkHook } from '../core/hooks.js';
-import { notAnOptimizer, partsOf, refuseOptionsOf } from '../core/internals.js';
+import { notAnOptimizer, optionsOf, partsOf, refuseOptionsOf } from '../core/internals.js';
 import { Optimizer } from '../core/optimizer.js';
 import { OptimizerWrapper } from '../core/optimizer-wrapper.js';
 import type { ParamState } from '../core/param-state.js';
@@ -82,7 +82,8 @@ interface Pair {
  * the optimizer.
  *
  * The copy of the params costs one array per param, two with `adaptive`. A `null` gradient leaves its param where it is, and sparse gradients are
- * rejected by `firstStep`. Options such as `clipNorm` act in the second step only; `maximize` climbs downhill. An optimizer
+ * rejected by `firstStep`. Options such as `clipNorm` act in the second step only; `maximize` climbs downhill, and
+ * `zeroGrads` zeroes the gradients of both steps. An optimizer
  * that needs the loss gets the one of the point where the params have climbed to.
  *
  * Options: `rho` (ρ, 0.05, [0, ∞)), `adaptive` (false), `grads` (for `step`).
@@ -217,6 +218,7 @@ export class SAM<O extends AnyOptimizer<any, any, any> = AnyOptimizer> extends O
       this.#engine.linalg.axpby(1, before, sign * k, this.#adaptive ? direction : grad, floatsOf(param.data));
     }
     this.#climbed = pairs.map(({ param }) => param);
+    if (optionsOf(this.#base)['zeroGrads'] === true) for (const { grad } of pairs) grad.fill(0);
     return { gradNorm };
   }
 

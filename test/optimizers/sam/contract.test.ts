@@ -52,6 +52,29 @@ test('a null gradient leaves its param, and gradScale and maximize turn the clim
   expect([Array.from(a), Array.from(b)]).toEqual([[1, 2], [2]]);
 });
 
+test('zeroGrads: gradients that a backward pass adds to are 0 before each of the two', () => {
+  const [w, g] = [Float32Array.of(3, 4), new Float32Array(2)];
+  const adding = new SAM(new SGD(w, { lr: 0.1, zeroGrads: true }), { grads: g });
+  const found: number[] = [];
+  const { gradNorm } = adding.firstStep(g.map((_, i) => w[i]!));
+  expect(gradNorm).toBe(5);
+  adding.secondStep(g);
+  w.set([3, 4]);
+  adding.step(() => {
+    found.push(...g);
+    for (let i = 0; i < 2; i++) g[i]! += w[i]!;
+    return 1;
+  });
+  expect([...found, ...g]).toEqual([0, 0, 0, 0, 0, 0]);
+  const other = Float32Array.of(3, 4);
+  const setting = new SAM(new SGD(other, { lr: 0.1 }), { grads: g });
+  setting.step(() => {
+    g.set(other);
+    return 1;
+  });
+  expect(w).toEqual(other);
+});
+
 test('between the two steps, everything else is an error, and the params climb once', () => {
   const { w, sam, base } = rig();
   const g = Float32Array.of(1, 1, 1);
