@@ -2,7 +2,7 @@ import type { Decay, DescentJob, Job, Method, RangeJob, Settings, TrainJob } fro
 import { hueLook, type Look, lookOf, orderedLook } from './looks.js';
 import { defaultLr, type Family, families, methods, middleOf, ratesOf, spread } from './methods.js';
 import { batchOf, emaDecay, settingsOf } from './settings.js';
-import { hidden, imagesOfTerm, terms } from './sums.js';
+import { curvatureTerms, hidden, imagesOfTerm, terms } from './sums.js';
 
 /** A line of a figure: its label in the legend, its look, and its run, which is repeated for each seed. */
 export interface Line {
@@ -158,8 +158,8 @@ function descentFigure(settings: Settings): DescentFigure {
   return {
     id: 'second-order',
     kind: 'descent',
-    title: 'Second order: SFO and L-BFGS against first-order methods',
-    about: `Two sums of ${terms} functions, each the mean loss over a mini-batch of ${size} images at half their width: softmax regression with an L2 penalty, which is convex, and a sigmoid autoencoder with tied weights and ${hidden} hidden units, which is not. An effective pass is ${terms} evaluations of a function and its gradient. SFO evaluates one function at a time and models the curvature of each. L-BFGS evaluates the whole sum. The first-order methods step after each function. SFO and L-BFGS run with their defaults. Each first-order method is drawn at the best of ${rates} learning rates half a decade apart, with the others as faint lines. The gap is the distance to the lowest value that any run found, including L-BFGS over ${10 * passes} passes, which is not drawn.`,
+    title: 'Second order: SFO, L-BFGS and Hessian-free against first-order methods',
+    about: `Two sums of ${terms} functions, each the mean loss over a mini-batch of ${size} images at half their width: softmax regression with an L2 penalty, which is convex, and a sigmoid autoencoder with tied weights and ${hidden} hidden units, which is not. A pass is the work of ${terms} evaluations of a function and its gradient. SFO evaluates one function at a time and models the curvature of each. L-BFGS evaluates the whole sum. Hessian-free evaluates the whole sum, too, and multiplies vectors by the Gauss-Newton matrix of ${curvatureTerms} of the functions, others in each iteration. These products are work as well. They count by their multiplications, 1.5 times those of a gradient for softmax regression and 1.4 times for the autoencoder. An iteration takes dozens of them and has no new point before its end: hence the steps of its line. The first-order methods step after each function. SFO, L-BFGS and Hessian-free run with their defaults. Each first-order method is drawn at the best of ${rates} learning rates half a decade apart, with the others as faint lines. The gap is the distance to the lowest value that any run found, including L-BFGS over ${10 * passes} passes, which is not drawn.`,
     problems: [
       { title: 'Softmax regression', problem: 'softmax' as const },
       { title: 'Autoencoder', problem: 'autoencoder' as const },
@@ -170,6 +170,7 @@ function descentFigure(settings: Settings): DescentFigure {
         lines: [
           { label: 'SFO', look: lookOf('sfo'), jobs: [{ ...job, method: 'sfo' as const }] },
           { label: 'L-BFGS', look: lookOf('lbfgs'), jobs: [{ ...job, method: 'lbfgs' as const }] },
+          { label: 'Hessian-free', look: lookOf('hessianFree'), jobs: [{ ...job, method: 'hessianFree' as const }] },
           ...firstOrder.map(([method, middle]) => ({
             label: methods[method].name,
             look: lookOf(method),

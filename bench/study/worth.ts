@@ -37,8 +37,11 @@ export interface Worth {
   readonly places: readonly [number, number];
 }
 
-type Finished = Worth & { readonly lr: number; readonly loss: Middle; readonly accuracy: Middle };
-const isFinished = (row: Worth): row is Finished => row.accuracy !== undefined;
+/** What a picture shows of a class, the best first: a row above, or one that was recorded. */
+export type Drawn = Pick<Worth, 'name' | 'accuracy' | 'loss'> & { readonly family?: Family };
+
+type Finished<R extends Drawn> = R & { readonly lr: number; readonly loss: Middle; readonly accuracy: Middle };
+const isFinished = <R extends Drawn>(row: R): row is Finished<R> => row.accuracy !== undefined;
 
 export function middleOfSeeds(values: readonly number[]): Middle {
   return { median: medianOf(values), low: Math.min(...values), high: Math.max(...values) };
@@ -73,19 +76,23 @@ export function worthOf({ sweeps }: SweepFigure, results: Results): Worth[] {
 }
 
 /** Those whose seeds reach into the range of the first one, which is among them. */
-export const tiedWithFirst = (rows: readonly Worth[]): Finished[] =>
+export const tiedWithFirst = <R extends Drawn>(rows: readonly R[]): Finished<R>[] =>
   rows.filter(isFinished).filter(({ accuracy }) => accuracy.high >= (rows[0]?.accuracy?.low ?? Infinity));
 
-export function worthPanels(figure: SweepFigure, results: Results): Panel[] {
-  const rows = worthOf(figure, results);
+export function worthPanels(rows: readonly Drawn[]): Panel[] {
   const finished = rows.filter(isFinished);
   const tied = new Set(tiedWithFirst(rows).map(({ name }) => name));
-  const panel = (title: string, x: object, of: (row: Finished) => Middle, text: (value: number) => string): Panel => {
+  const panel = (
+    title: string,
+    x: object,
+    of: (row: Finished<Drawn>) => Middle,
+    text: (value: number) => string,
+  ): Panel => {
     const values = finished.map((row) => {
       const { median, low, high } = of(row);
       return {
         name: row.name,
-        line: row.family.title,
+        line: row.family?.title,
         median: round(median),
         low: round(low),
         high: round(high),
@@ -93,7 +100,7 @@ export function worthPanels(figure: SweepFigure, results: Results): Panel[] {
         color: tied.has(row.name) ? 'var(--green)' : 'var(--blue)',
       };
     });
-    const failed = rows.filter((row) => !isFinished(row)).map(({ name, family }) => ({ name, line: family.title }));
+    const failed = rows.filter((row) => !isFinished(row)).map(({ name, family }) => ({ name, line: family?.title }));
     const y = {
       field: 'name',
       type: 'nominal',

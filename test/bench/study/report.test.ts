@@ -268,13 +268,18 @@ describe('a small study', () => {
     expect(curveLegend(figure, results).map(({ diverged }) => diverged)).toEqual(figure.lines.map(() => undefined));
   });
 
-  test('SFO ends below L-BFGS, and below every first-order method at its best', () => {
+  test('SFO ends below L-BFGS and Hessian-free, and below every first-order method at its best', () => {
     const { descents } = JSON.parse(toJson(all, results, settings, data.name, []));
     expect(descents.map(({ problem }: { problem: string }) => problem)).toEqual(['Softmax regression', 'Autoencoder']);
     for (const { methods: rows, lowest } of descents) {
       const ends = rows.map(({ runs }: { runs: { values: number[] }[] }) =>
         Math.min(...runs.map(({ values }) => values.at(-1)!)),
       );
+      expect(rows.slice(0, 3).map(({ method }: { method: string }) => method)).toEqual([
+        'SFO',
+        'L-BFGS',
+        'Hessian-free',
+      ]);
       expect(rows[0]).toMatchObject({ method: 'SFO', runs: [{ values: { length: settings.passes + 1 } }] });
       expect(ends[0]).toBeGreaterThanOrEqual(lowest);
       for (const other of ends.slice(1)) expect(ends[0]).toBeLessThan(other);
