@@ -27,7 +27,7 @@ import { performAll, plan, Results } from '../../../bench/study/pool.js';
 import { rankingPanels } from '../../../bench/study/ranking.js';
 import { reportHtml } from '../../../bench/study/report.js';
 import { settingsOf } from '../../../bench/study/settings.js';
-import { describeWorth, worthOf, worthTable } from '../../../bench/study/worth.js';
+import { describeWorth, worthOf, worthPanels, worthTable } from '../../../bench/study/worth.js';
 import { imageFolder } from './images.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'schuss-study-'));
@@ -180,6 +180,34 @@ describe('a small study', () => {
     expect(marked).toBe(rows.filter(({ accuracy }) => accuracy !== undefined && accuracy.high >= low).length);
     expect(describeWorth(figure, results, settings.seeds)).toContain(`The highest median is that of ${rows[0]!.name}`);
     expect(describeWorth(figure, results, 1)).toContain('the order is no result');
+  });
+
+  describe('the picture of what is worth it', () => {
+    const row = (name: string, median: number, reach: number) => {
+      const middle = { median, low: median - reach, high: median + reach };
+      return { name, accuracy: middle, loss: middle };
+    };
+    const drawn = (reach: number) => {
+      const good = Array.from({ length: 8 }, (_, i) => row(`good ${i}`, 0.88 - 0.01 * i, reach));
+      const [accuracy] = worthPanels([...good, row('far below', 0.111, reach), { name: 'wild' }]);
+      return { title: accuracy!.title, spec: JSON.stringify(accuracy!.spec) };
+    };
+
+    test('one class far below does not press the others together: it is a number at the edge', () => {
+      const { title, spec } = drawn(0.01);
+      expect(spec).toContain('"domain":[70,');
+      expect(spec).toContain('◂ 11.1');
+      expect(spec).toContain('Accuracy (%), from 70; lower ones are numbers');
+      expect(spec).toContain('✕ diverged');
+      expect(title).toContain('range over the seeds');
+      expect(spec.match(/"color":"var\(--green\)"/g)!.length).toBe(3);
+    });
+
+    test('one seed has no range, and marks none as the best', () => {
+      const { title, spec } = drawn(0);
+      expect(title).toBe('Final validation accuracy');
+      expect(spec).not.toContain('--green');
+    });
   });
 
   test('the state of a class is counted over the whole network', () => {
