@@ -125,7 +125,7 @@ export function worthPanels(rows: readonly Drawn[]): Panel[] {
       type: 'nominal',
       sort: rows.map(({ name }) => name),
       title: null,
-      axis: { labelLimit: 190, ticks: false, domain: false, labelPadding: 6, grid: true },
+      axis: { labelLimit: 240, ticks: false, domain: false, labelPadding: 6, grid: true },
     };
     const at = (field: string): object => ({ field, type: 'quantitative', ...x });
     const color = { field: 'color', type: 'nominal', legend: null, scale: null };

@@ -4,7 +4,9 @@ import { dirname, join, relative } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { headlineFiles } from '../../bench/speed/headline.js';
 import type { Results } from '../../bench/speed/results.js';
+import { pictures } from '../../bench/study/picture.js';
 import * as schedules from '../../lib/schedules/index.js';
+import { accuracyPhrases, guideFigures, readmeStudyFigures, type WorthRecord } from '../../scripts/guide-figures.js';
 import { optimizerPages, pagesPath } from '../../scripts/optimizer-pages.js';
 import { readmeFigures } from '../../scripts/readme-figures.js';
 import { plotsPath, schedulePlots } from '../../scripts/schedule-plots.js';
@@ -27,6 +29,38 @@ describe('the guide', () => {
       const perWeight = state.filter((array) => layout?.[array] === undefined);
       expect(Number(/\d+/.exec(row![3]!)?.[0]), name).toBe(4 * perWeight.length);
     }
+  });
+
+  describe('choosing-an-optimizer', () => {
+    const recorded = JSON.parse(read('bench', 'results', 'worth.json')) as WorthRecord;
+    const text = read('docs', 'guide', 'choosing-an-optimizer.md').replace(/\s+/g, ' ');
+
+    test('says what the recorded study measured, and quotes no other accuracy', () => {
+      for (const phrase of guideFigures(recorded)) expect(text.includes(phrase), phrase).toBe(true);
+      const phrases = accuracyPhrases(recorded);
+      expect(phrases.filter((phrase) => text.includes(phrase)).length).toBeGreaterThan(10);
+      const rest = phrases.reduce((left, phrase) => left.replaceAll(phrase, ''), text);
+      expect(rest.match(/.{0,40}\d%.{0,20}/g), 'accuracies that are not in bench/results/worth.json').toBeNull();
+    });
+
+    test('README.md and bench/README.md say how the record was made', () => {
+      const readme = read('README.md').replace(/\s+/g, ' ');
+      for (const phrase of readmeStudyFigures(recorded)) expect(readme.includes(phrase), phrase).toBe(true);
+      expect(read('bench', 'README.md')).toContain(recorded.command);
+    });
+
+    test('speaks of a record of every class', () => {
+      const names = recorded.worth.map(({ name }) => name);
+      expect(names).toEqual(expect.arrayContaining(declarations.map(({ name }) => name)));
+    });
+
+    test('shows the picture that npm run docs:readme draws of it', async () => {
+      const files = await pictures(recorded.worth);
+      // Compared here, because a difference of two such files fills the screen.
+      for (const [name, drawn] of Object.entries(files))
+        expect(read('bench', 'results', name) === drawn, `${name}: npm run docs:readme`).toBe(true);
+      expect(text).toContain('../../bench/results/worth-light.svg');
+    });
   });
 
   test('schedules lists every schedule with its formula and its plot', () => {
