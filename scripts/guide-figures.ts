@@ -41,6 +41,7 @@ export function guideFigures({ command, settings, worth }: WorthRecord): string[
   const edge = worth.filter(({ atEdge }) => atEdge);
   const list = (rows: WorthRecord['worth']): string => rows.map(({ name }) => named(name)).join(', ');
   return [
+    `${worth.length} classes and variants trained the same network`,
     `${rates} learning rates, half a decade apart, and ${seeds} seeds at each`,
     `${train.toLocaleString('en')} images, mini-batches of ${batch}, ${steps(batch)} steps (\`Rprop\`: of ${5 * batch}, ${steps(5 * batch)} steps)`,
     `on ${validation.toLocaleString('en')} images that chose nothing`,

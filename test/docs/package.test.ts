@@ -4,7 +4,6 @@ import { dirname, join, relative } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { headlineFiles } from '../../bench/speed/headline.js';
 import type { Results } from '../../bench/speed/results.js';
-import { pictures } from '../../bench/study/picture.js';
 import * as schedules from '../../lib/schedules/index.js';
 import { accuracyPhrases, guideFigures, readmeStudyFigures, type WorthRecord } from '../../scripts/guide-figures.js';
 import { optimizerPages, pagesPath } from '../../scripts/optimizer-pages.js';
@@ -47,19 +46,6 @@ describe('the guide', () => {
       const readme = read('README.md').replace(/\s+/g, ' ');
       for (const phrase of readmeStudyFigures(recorded)) expect(readme.includes(phrase), phrase).toBe(true);
       expect(read('bench', 'README.md')).toContain(recorded.command);
-    });
-
-    test('speaks of a record of every class', () => {
-      const names = recorded.worth.map(({ name }) => name);
-      expect(names).toEqual(expect.arrayContaining(declarations.map(({ name }) => name)));
-    });
-
-    test('shows the picture that npm run docs:readme draws of it', async () => {
-      const files = await pictures(recorded.worth);
-      // Compared here, because a difference of two such files fills the screen.
-      for (const [name, drawn] of Object.entries(files))
-        expect(read('bench', 'results', name) === drawn, `${name}: npm run docs:readme`).toBe(true);
-      expect(text).toContain('../../bench/results/worth-light.svg');
     });
   });
 

@@ -23,11 +23,14 @@ import type { Scores, Settings, TrainJob } from '../../../bench/study/job.js';
 import { hueLook } from '../../../bench/study/looks.js';
 import { toCsv, toJson } from '../../../bench/study/numbers.js';
 import { bestOf, nameOf, outcomeOf, ranked } from '../../../bench/study/outcomes.js';
+import { pictures } from '../../../bench/study/picture.js';
 import { performAll, plan, Results } from '../../../bench/study/pool.js';
 import { rankingPanels } from '../../../bench/study/ranking.js';
 import { reportHtml } from '../../../bench/study/report.js';
 import { settingsOf } from '../../../bench/study/settings.js';
 import { describeWorth, worthOf, worthPanels, worthTable } from '../../../bench/study/worth.js';
+import type { WorthRecord } from '../../../scripts/guide-figures.js';
+import { read } from '../../support/root.js';
 import { imageFolder } from './images.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'schuss-study-'));
@@ -201,6 +204,14 @@ describe('a small study', () => {
       expect(spec).toContain('✕ diverged');
       expect(title).toContain('range over the seeds');
       expect(spec.match(/"color":"var\(--green\)"/g)!.length).toBe(3);
+    });
+
+    test('of the guide is drawn from the recorded numbers', async () => {
+      const { worth } = JSON.parse(read('bench', 'results', 'worth.json')) as WorthRecord;
+      // Compared here, because a difference of two such files fills the screen.
+      for (const [name, text] of Object.entries(await pictures(worth)))
+        expect(read('bench', 'results', name) === text, `${name}: npm run docs:readme`).toBe(true);
+      expect(read('docs', 'guide', 'choosing-an-optimizer.md')).toContain('../../bench/results/worth-light.svg');
     });
 
     test('one seed has no range, and marks none as the best', () => {
