@@ -63,6 +63,16 @@ function addStudy(program: Command): void {
       'repeats of each training run, from other initial weights and in another order of batches; curves show their mean and their range (default: 3, or 1 with --quick)',
       integer(1, 100),
     )
+    .option(
+      '--rates <count>',
+      'learning rates tried for each optimizer, half a decade apart; an odd number has the default in the middle (default: 5, or 3 with --quick)',
+      integer(1, 15),
+    )
+    .option(
+      '--epochs <count>',
+      'how often each training run goes over the images (default: 5, or 2 with --quick)',
+      integer(1, 1000),
+    )
     .addOption(new Option('--only <figures...>', 'these figures only').choices(figureIds))
     .addOption(
       new Option(

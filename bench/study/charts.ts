@@ -80,7 +80,7 @@ export function descentPanels(figure: DescentFigure, results: Results): Panel[] 
     return linePanel({
       title: problem.title,
       legend,
-      x: { title: 'Effective passes', field: 'pass', scale: { domain: [0, passes] } },
+      x: { title: 'Passes over the data, or as much work', field: 'pass', scale: { domain: [0, passes] } },
       y: {
         title: 'Gap to the lowest value, log scale',
         scale: { type: 'log', nice: false, domain: [low / 1.3, high * 1.5] },

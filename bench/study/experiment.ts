@@ -6,18 +6,16 @@ import {
   exponentialDecay,
   inverseTimeDecay,
   lrRangeTest,
-  type MinimizeOptions,
-  minimize,
   type Optimizer,
   type Schedule,
   stepDecay,
   WeightAverage,
 } from '../common/schuss.js';
 import type { Data, Examples } from './data.js';
+import { descend } from './descend.js';
 import type {
   Decay,
   DescentJob,
-  DescentResult,
   Job,
   RangeJob,
   RangeResult,
@@ -28,11 +26,10 @@ import type {
   TrainJob,
   TrainResult,
 } from './job.js';
-import { methods, newOptimizer, stepOf } from './methods.js';
+import { newOptimizer, stepOf } from './methods.js';
 import { crossEntropy, externalLoss, Network } from './network.js';
 import { Random } from './random.js';
 import { batchOf, distillation, emaDecay, stepsOf, stepsPerEpoch } from './settings.js';
-import { meanOf, sums, type Vector } from './sums.js';
 
 /** Everything that a job needs besides its own description. */
 export interface Context {
@@ -58,7 +55,7 @@ export function perform<J extends Job>(job: J, context: Context): ResultOf<J> {
   const kinds = {
     train: () => train(job as TrainJob, context),
     range: () => rangeTest(job as RangeJob, context),
-    descent: () => descend(job as DescentJob, context),
+    descent: () => descend(job as DescentJob, context.data, context.settings, () => context.onSteps?.(1)),
   };
   return kinds[job.kind]() as ResultOf<J>;
 }
@@ -149,24 +146,6 @@ function averageOf(optimizer: Optimizer): readonly Float32Array[] | undefined {
   return optimizer.stepCount > 0 && 'averagedParams' in optimizer
     ? (optimizer.averagedParams as Float32Array[])
     : undefined;
-}
-
-function descend({ problem, method, lr, passes }: DescentJob, { data, settings, onSteps }: Context): DescentResult {
-  const { start, ...terms } = sums[problem](data, settings);
-  const values = [meanOf(terms, start)];
-  const onPass = (x: Vector): void => {
-    values.push(meanOf(terms, x));
-    onSteps?.(1);
-  };
-  const options =
-    method === 'sfo' || method === 'lbfgs'
-      ? { method, ...(method === 'sfo' && { seed: settings.seed }) }
-      : { method: methods[method].key, ...methods[method].options?.(settings), lr, seed: settings.seed };
-  // First-order optimizers update float32 params.
-  const x0 = lr === undefined ? start : Float32Array.from(start);
-  minimize<Vector>(terms, x0, { ...options, passes, onPass } as MinimizeOptions<Vector>);
-  onSteps?.(passes + 1 - values.length);
-  return { kind: 'descent', values: values.filter(Number.isFinite) };
 }
 
 function newNetwork(repeat: number, { tf, data, settings }: Context): Network {

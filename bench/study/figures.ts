@@ -2,7 +2,7 @@ import type { Decay, DescentJob, Job, Method, RangeJob, Settings, TrainJob } fro
 import { hueLook, type Look, lookOf, orderedLook } from './looks.js';
 import { defaultLr, type Family, families, methods, middleOf, ratesOf, spread } from './methods.js';
 import { batchOf, emaDecay, settingsOf } from './settings.js';
-import { hidden, imagesOfTerm, terms } from './sums.js';
+import { curvatureTerms, hidden, imagesOfTerm, terms } from './sums.js';
 
 /** A line of a figure: its label in the legend, its look, and its run, which is repeated for each seed. */
 export interface Line {
@@ -120,7 +120,7 @@ function familyFigures(settings: Settings): SweepFigure[] {
       id: 'worth',
       kind: 'worth',
       title: 'Which of these is worth it',
-      about: `Every class of the library, and SGD with momentum and Nesterov momentum, with an equal budget: ${settings.rates} learning rates each, half a decade apart, with the default of the class in the middle (0.01 if it has none), and ${settings.seeds === 1 ? 'one seed' : `${settings.seeds} seeds`} at each rate. The rate taken is the one with the lowest median of the final training loss, so that the validation images choose nothing and their accuracy is a fair test. All other options are the defaults, except that ASGD averages over the second half of its run, and Shampoo and SOAP have blocks of at most 128. ${batches.join(' ')} L-BFGS, SFO and Hessian-free are not here: they need the same functions at each call, and this network gives them other images in each step. The figure of the second order compares L-BFGS and SFO with first-order methods at an equal number of gradients.`,
+      about: `Every class of the library, and SGD with momentum and Nesterov momentum, with an equal budget: ${settings.rates} learning rates each, half a decade apart, with the default of the class in the middle (0.01 if it has none), and ${settings.seeds === 1 ? 'one seed' : `${settings.seeds} seeds`} at each rate. The rate taken is the one with the lowest median of the final training loss, so that the validation images choose nothing and their accuracy is a fair test. All other options are the defaults, except that ASGD averages over the second half of its run, and Shampoo and SOAP have blocks of at most 128. ${batches.join(' ')} L-BFGS, SFO and Hessian-free are not here: they need the same functions at each call, and this network gives them other images in each step. The figure of the second order compares them with first-order methods at equal work.`,
       sweeps: all.map((sweep) => ({
         ...sweep,
         jobs: spread(defaultLr(sweep.method) ?? 1e-2, settings.rates).map((lr) => train(sweep.method, lr)),
@@ -158,8 +158,8 @@ function descentFigure(settings: Settings): DescentFigure {
   return {
     id: 'second-order',
     kind: 'descent',
-    title: 'Second order: SFO and L-BFGS against first-order methods',
-    about: `Two sums of ${terms} functions, each the mean loss over a mini-batch of ${size} images at half their width: softmax regression with an L2 penalty, which is convex, and a sigmoid autoencoder with tied weights and ${hidden} hidden units, which is not. An effective pass is ${terms} evaluations of a function and its gradient. SFO evaluates one function at a time and models the curvature of each. L-BFGS evaluates the whole sum. The first-order methods step after each function. SFO and L-BFGS run with their defaults. Each first-order method is drawn at the best of ${rates} learning rates half a decade apart, with the others as faint lines. The gap is the distance to the lowest value that any run found, including L-BFGS over ${10 * passes} passes, which is not drawn.`,
+    title: 'Second order: SFO, L-BFGS and Hessian-free against first-order methods',
+    about: `Two sums of ${terms} functions, each the mean loss over a mini-batch of ${size} images at half their width: softmax regression with an L2 penalty, which is convex, and a sigmoid autoencoder with tied weights and ${hidden} hidden units, which is not. A pass is the work of ${terms} evaluations of a function and its gradient. SFO evaluates one function at a time and models the curvature of each. L-BFGS evaluates the whole sum. Hessian-free evaluates the whole sum, too, and multiplies vectors by the Gauss-Newton matrix of ${curvatureTerms} of the functions, others in each iteration. These products are work as well. They count by their multiplications, 1.5 times those of a gradient for softmax regression and 1.4 times for the autoencoder. An iteration takes dozens of them and has no new point before its end: hence the steps of its line. The first-order methods step after each function. SFO, L-BFGS and Hessian-free run with their defaults. Each first-order method is drawn at the best of ${rates} learning rates half a decade apart, with the others as faint lines. The gap is the distance to the lowest value that any run found, including L-BFGS over ${10 * passes} passes, which is not drawn.`,
     problems: [
       { title: 'Softmax regression', problem: 'softmax' as const },
       { title: 'Autoencoder', problem: 'autoencoder' as const },
@@ -170,6 +170,7 @@ function descentFigure(settings: Settings): DescentFigure {
         lines: [
           { label: 'SFO', look: lookOf('sfo'), jobs: [{ ...job, method: 'sfo' as const }] },
           { label: 'L-BFGS', look: lookOf('lbfgs'), jobs: [{ ...job, method: 'lbfgs' as const }] },
+          { label: 'Hessian-free', look: lookOf('hessianFree'), jobs: [{ ...job, method: 'hessianFree' as const }] },
           ...firstOrder.map(([method, middle]) => ({
             label: methods[method].name,
             look: lookOf(method),

@@ -35,10 +35,10 @@ export interface RangeJob {
 export interface DescentJob {
   readonly kind: 'descent';
   readonly problem: Problem;
-  readonly method: 'sfo' | 'lbfgs' | Method;
+  readonly method: 'sfo' | 'lbfgs' | 'hessianFree' | Method;
   /** Learning rate of a first-order method. */
   readonly lr?: number;
-  /** How many times each term of the sum is evaluated. */
+  /** The work allowed: as many gradients of the whole sum. */
   readonly passes: number;
 }
 
@@ -106,7 +106,7 @@ export interface RangeResult {
 
 export interface DescentResult {
   readonly kind: 'descent';
-  /** Mean of the terms at the start and after each pass. A run that overflows or converges early has fewer. */
+  /** Mean of the terms at the start and after each pass of work. A run that overflows or converges early has fewer. */
   readonly values: readonly number[];
 }
 

@@ -80,6 +80,7 @@ const named: { readonly [M in Named]?: readonly [Hue, keyof typeof dashes] } = {
   mars: ['black', 'dashDot'],
   sfo: ['purple', 'solid'],
   lbfgs: ['pink', 'solid'],
+  hessianFree: ['amber', 'dashDots'],
 };
 
 const unnamed = (Object.keys(methods) as Method[]).filter((method) => named[method] === undefined);

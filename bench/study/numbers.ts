@@ -1,7 +1,7 @@
 import { optimizers } from '../common/schuss.js';
 import type { Cost } from './cost.js';
 import type { Bar } from './ensemble.js';
-import type { Figure } from './figures.js';
+import type { Figure, SweepFigure } from './figures.js';
 import { keyOf, type Method, repeatsOf, type Settings, type TrainJob, type TrainResult } from './job.js';
 import { methods } from './methods.js';
 import { chosenOf, lowestOf, lowestValue, nameOf, ranked, type Scored, trainJobs } from './outcomes.js';
@@ -91,6 +91,19 @@ export function toJson(
         })),
   );
   return `${JSON.stringify({ data: dataName, settings, figures: contents, runs, rangeTests, descents, ensemble: bars }, undefined, 1)}\n`;
+}
+
+/** The figure `worth` alone, with the command that makes it again: short enough to be kept. */
+export function worthJson(
+  figure: SweepFigure,
+  results: Results,
+  settings: Settings,
+  dataName: string,
+  costs: ReadonlyMap<Method, Cost>,
+  command: string,
+): string {
+  const worth = worthOf(figure, results).map((row) => worthNumbers(row, costs));
+  return `${JSON.stringify({ command, data: dataName, settings, worth }, undefined, 1)}\n`;
 }
 
 /** All training runs as CSV in long form: one value in each line. */

@@ -1,13 +1,11 @@
 import type { Spec } from '../report/charts.js';
 import { draw } from '../report/draw.js';
 import { hues, surfaces } from '../report/theme.js';
-import type { SweepFigure } from './figures.js';
-import type { Results } from './pool.js';
-import { worthPanels } from './worth.js';
+import { type Drawn, worthPanels } from './worth.js';
 
 /** The first plot of the figure `worth` as pictures for a page without scripts, by file name. */
-export async function pictures(figure: SweepFigure, results: Results): Promise<Record<string, string>> {
-  const spec = worthPanels(figure, results)[0]?.spec as Spec;
+export async function pictures(rows: readonly Drawn[]): Promise<Record<string, string>> {
+  const spec = worthPanels(rows)[0]?.spec as Spec;
   const files = (['light', 'dark'] as const).map(async (mode) => {
     const colors = new Map([...surfaces, ...hues].map((shade) => [shade.name, shade[mode]]));
     const text = JSON.stringify({ ...spec, width: 640, background: 'var(--paper)' });

@@ -26,7 +26,7 @@ import { script } from './page-script.js';
 import type { LegendEntry, Panel } from './panel.js';
 import type { Results } from './pool.js';
 import { familyTitles, rankingPanels } from './ranking.js';
-import { describeWorth, worthPanels, worthTable } from './worth.js';
+import { describeWorth, worthOf, worthPanels, worthTable } from './worth.js';
 
 /** The plotting libraries that the page contains. */
 const plotting = {
@@ -120,7 +120,7 @@ function contentOf(
       };
     case 'worth':
       return {
-        panels: worthPanels(figure, results),
+        panels: worthPanels(worthOf(figure, results)),
         legend: familyTitles(figure).map((label) => ({ label })),
         caption: describeWorth(figure, results, settings.seeds),
       };

@@ -21,7 +21,7 @@ export function selectFigures(settings: Settings, { only, methods }: Selection):
 
 /**
  * A figure with some of the methods. A figure whose title compares methods is kept only if it has all of them.
- * SFO and L-BFGS stay beside any first-order method.
+ * SFO, L-BFGS and Hessian-free stay beside any first-order method.
  */
 function withMethods(figure: Figure, methods: ReadonlySet<Method>): Figure | undefined {
   switch (figure.kind) {

@@ -5,14 +5,17 @@ export interface Wanted {
   readonly quick?: boolean | undefined;
   readonly seed: number;
   readonly seeds?: number | undefined;
+  readonly epochs?: number | undefined;
+  readonly rates?: number | undefined;
 }
 
 /** The settings of the full study, or of the quick one. */
-export function settingsOf({ quick = false, seed, seeds = quick ? 1 : 3 }: Wanted): Settings {
+export function settingsOf({ quick = false, seed, seeds = quick ? 1 : 3, epochs, rates }: Wanted): Settings {
   const sizes = quick
     ? { train: 1000, validation: 500, batch: 50, epochs: 2, members: 3, rates: 3, passes: 10, scoresPerEpoch: 2 }
     : { train: 4000, validation: 1000, batch: 100, epochs: 5, members: 5, rates: 5, passes: 30, scoresPerEpoch: 4 };
-  return { seed, quick, seeds, ...sizes, hidden: [100, 100, 100, 100, 100] };
+  const chosen = { epochs: epochs ?? sizes.epochs, rates: rates ?? sizes.rates };
+  return { seed, quick, seeds, ...sizes, ...chosen, hidden: [100, 100, 100, 100, 100] };
 }
 
 /** Hinton's temperature for the teachers' predictions, and the weight of the distillation loss beside that of the labels. */

@@ -11,7 +11,7 @@ import { loadDigits, loadFolder, split } from './data.js';
 import { ensembleBars } from './ensemble.js';
 import { type Figure, jobsOf, type SweepFigure } from './figures.js';
 import type { Settings } from './job.js';
-import { toCsv, toJson } from './numbers.js';
+import { toCsv, toJson, worthJson } from './numbers.js';
 import { atBest, bestAccuracy, type Summary, summaries } from './outcomes.js';
 import { pictures } from './picture.js';
 import { performAll, plan } from './pool.js';
@@ -19,12 +19,15 @@ import { duration, estimateSeconds, progressBar, totalSteps } from './progress.j
 import { reportHtml } from './report.js';
 import { type Selection, selectFigures } from './select.js';
 import { settingsOf } from './settings.js';
+import { worthOf } from './worth.js';
 
 export interface StudyOptions extends Selection {
   readonly data?: string;
   readonly out: string;
   readonly seed: number;
   readonly seeds?: number;
+  readonly epochs?: number;
+  readonly rates?: number;
   readonly quick?: boolean;
   readonly workers?: number;
   /** The command line, for the report. */
@@ -70,7 +73,10 @@ export async function study(options: StudyOptions): Promise<void> {
     'report.html': html,
     'numbers.json': toJson(chosen, results, settings, data.name, bars, costs),
     'curves.csv': toCsv(chosen, results, settings),
-    ...(worth && (await pictures(worth, results))),
+    ...(worth && {
+      'worth.json': worthJson(worth, results, settings, data.name, costs, options.command),
+      ...(await pictures(worthOf(worth, results))),
+    }),
   };
   for (const [name, text] of Object.entries(files)) writeFileSync(join(out, name), text);
 

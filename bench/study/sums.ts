@@ -9,6 +9,10 @@ export interface Sum {
   readonly N: number;
   readonly f: (i: number, x: Vector, grad: Vector) => number;
   readonly start: Float64Array;
+  /** Adds to `out` the product of a term's Gauss-Newton matrix at x with v, times `factor`. */
+  readonly addProduct: (i: number, x: Vector, v: Vector, out: Vector, factor: number) => void;
+  /** The multiplications of such a product over those of the term's gradient. */
+  readonly productCost: number;
 }
 
 /** Number of functions in a sum. */
@@ -16,6 +20,8 @@ export const terms = 30;
 /** Number of images in a term: 20, or 10 in a quick study, or fewer if there are fewer training images. */
 export const imagesOfTerm = (settings: Settings): number =>
   Math.floor(Math.min(settings.train, settings.quick ? 300 : 600) / terms);
+/** Number of functions over which Hessian-free optimization takes its products. */
+export const curvatureTerms = 5;
 /** L2 penalty of softmax regression, which makes its minimum unique. */
 const decay = 1e-3;
 /** Number of hidden units of the autoencoder. */
@@ -78,7 +84,34 @@ function softmax(data: Data, settings: Settings): Sum {
     }
     return value;
   };
-  return { N: terms, f, start: new Float64Array(biases + classes) };
+  // Jᵀ·H·J·v: J has the derivatives of the z, H is the Hessian of the cross-entropy for them, diag(p) − p·pᵀ.
+  const change = new Float64Array(classes);
+  const addProduct: Sum['addProduct'] = (i, x, v, out, factor) => {
+    for (let k = 0; k < x.length; k++) out[k]! += factor * decay * v[k]!;
+    for (const image of images.slice(i * size, (i + 1) * size)) {
+      for (let c = 0; c < classes; c++) {
+        let sum = x[biases + c]!;
+        let moved = v[biases + c]!;
+        for (let j = 0; j < width; j++) {
+          sum += x[c * width + j]! * image[j]!;
+          moved += v[c * width + j]! * image[j]!;
+        }
+        z[c] = sum;
+        change[c] = moved;
+      }
+      const most = z.reduce((a, b) => Math.max(a, b));
+      const total = z.reduce((sum, each) => sum + Math.exp(each - most), 0);
+      const p = z.map((each) => Math.exp(each - most) / total);
+      const mean = p.reduce((sum, each, c) => sum + each * change[c]!, 0);
+      for (let c = 0; c < classes; c++) {
+        const u = (factor * p[c]! * (change[c]! - mean)) / size;
+        for (let j = 0; j < width; j++) out[c * width + j]! += u * image[j]!;
+        out[biases + c]! += u;
+      }
+    }
+  };
+  // For each weight and image, a gradient multiplies twice: z and the derivative. A product does so three times.
+  return { N: terms, f, start: new Float64Array(biases + classes), addProduct, productCost: 3 / 2 };
 }
 
 /**
@@ -128,5 +161,37 @@ function autoencoder(data: Data, settings: Settings): Sum {
     }
     return value;
   };
-  return { N: terms, f, start };
+  // Jᵀ·H·J·v: J has the derivatives of the outputs, H is the Hessian of the mean of squares for them, 2/size.
+  const change = new Float64Array(visible);
+  const addProduct: Sum['addProduct'] = (i, x, v, out, factor) => {
+    for (const image of images.slice(i * size, (i + 1) * size)) {
+      for (let k = 0; k < visible; k++) change[k] = v[outputs + k]!;
+      for (let j = 0; j < hidden; j++) {
+        let sum = x[weights + j]!;
+        let moved = v[weights + j]!;
+        for (let k = 0; k < visible; k++) {
+          sum += x[j * visible + k]! * image[k]!;
+          moved += v[j * visible + k]! * image[k]!;
+        }
+        const active = 1 / (1 + Math.exp(-sum));
+        moved *= active * (1 - active);
+        h[j] = active;
+        for (let k = 0; k < visible; k++) change[k]! += v[j * visible + k]! * active + x[j * visible + k]! * moved;
+      }
+      for (let k = 0; k < visible; k++) {
+        change[k]! *= (2 * factor) / size;
+        out[outputs + k]! += change[k]!;
+      }
+      for (let j = 0; j < hidden; j++) {
+        const active = h[j]!;
+        let sum = 0;
+        for (let k = 0; k < visible; k++) sum += x[j * visible + k]! * change[k]!;
+        const b = sum * active * (1 - active);
+        for (let k = 0; k < visible; k++) out[j * visible + k]! += change[k]! * active + b * image[k]!;
+        out[weights + j]! += b;
+      }
+    }
+  };
+  // For each weight and image, a gradient multiplies five times, a product seven times.
+  return { N: terms, f, start, addProduct, productCost: 7 / 5 };
 }

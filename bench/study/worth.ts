@@ -37,8 +37,11 @@ export interface Worth {
   readonly places: readonly [number, number];
 }
 
-type Finished = Worth & { readonly lr: number; readonly loss: Middle; readonly accuracy: Middle };
-const isFinished = (row: Worth): row is Finished => row.accuracy !== undefined;
+/** What a picture shows of a class, the best first: a row above, or one that was recorded. */
+export type Drawn = Pick<Worth, 'name' | 'accuracy' | 'loss'> & { readonly family?: Family };
+
+type Finished<R extends Drawn> = R & { readonly lr: number; readonly loss: Middle; readonly accuracy: Middle };
+const isFinished = <R extends Drawn>(row: R): row is Finished<R> => row.accuracy !== undefined;
 
 export function middleOfSeeds(values: readonly number[]): Middle {
   return { median: medianOf(values), low: Math.min(...values), high: Math.max(...values) };
@@ -73,33 +76,56 @@ export function worthOf({ sweeps }: SweepFigure, results: Results): Worth[] {
 }
 
 /** Those whose seeds reach into the range of the first one, which is among them. */
-export const tiedWithFirst = (rows: readonly Worth[]): Finished[] =>
+export const tiedWithFirst = <R extends Drawn>(rows: readonly R[]): Finished<R>[] =>
   rows.filter(isFinished).filter(({ accuracy }) => accuracy.high >= (rows[0]?.accuracy?.low ?? Infinity));
 
-export function worthPanels(figure: SweepFigure, results: Results): Panel[] {
-  const rows = worthOf(figure, results);
+/** Whether the seeds differ. One seed tells no difference from chance, so nothing is marked as the best then. */
+const isRepeated = (rows: readonly Drawn[]): boolean =>
+  rows.some(({ accuracy }) => accuracy !== undefined && accuracy.low < accuracy.high);
+
+const namesOfTied = (rows: readonly Drawn[]): Set<string> =>
+  new Set(isRepeated(rows) ? tiedWithFirst(rows).map(({ name }) => name) : []);
+
+interface WorthPanel {
+  readonly title: string;
+  readonly x: object;
+  /** Where the axis starts. A class whose median is lower has no dot there, only its number. */
+  readonly from: number;
+  readonly of: (row: Finished<Drawn>) => Middle;
+  readonly text: (value: number) => string;
+}
+
+export function worthPanels(rows: readonly Drawn[]): Panel[] {
   const finished = rows.filter(isFinished);
-  const tied = new Set(tiedWithFirst(rows).map(({ name }) => name));
-  const panel = (title: string, x: object, of: (row: Finished) => Middle, text: (value: number) => string): Panel => {
-    const values = finished.map((row) => {
+  const tied = namesOfTied(rows);
+  const panel = ({ title, x, from, of, text }: WorthPanel): Panel => {
+    const isDrawn = (row: Finished<Drawn>): boolean => of(row).median >= from;
+    const values = finished.filter(isDrawn).map((row) => {
       const { median, low, high } = of(row);
       return {
         name: row.name,
-        line: row.family.title,
+        line: row.family?.title,
         median: round(median),
         low: round(low),
         high: round(high),
+        start: round(Math.max(low, from)),
         text: text(median),
         color: tied.has(row.name) ? 'var(--green)' : 'var(--blue)',
       };
     });
-    const failed = rows.filter((row) => !isFinished(row)).map(({ name, family }) => ({ name, line: family.title }));
+    const told = rows.flatMap((row) => {
+      if (isFinished(row) && isDrawn(row)) return [];
+      const words = isFinished(row)
+        ? { text: `◂ ${text(of(row).median)}`, color: 'var(--ink)' }
+        : { text: '✕ diverged', color: 'var(--warn)' };
+      return [{ name: row.name, line: row.family?.title, ...words }];
+    });
     const y = {
       field: 'name',
       type: 'nominal',
       sort: rows.map(({ name }) => name),
       title: null,
-      axis: { labelLimit: 170, ticks: false, domain: false, labelPadding: 6, grid: true },
+      axis: { labelLimit: 240, ticks: false, domain: false, labelPadding: 6, grid: true },
     };
     const at = (field: string): object => ({ field, type: 'quantitative', ...x });
     const color = { field: 'color', type: 'nominal', legend: null, scale: null };
@@ -120,7 +146,7 @@ export function worthPanels(figure: SweepFigure, results: Results): Panel[] {
         layer: [
           {
             mark: { type: 'rule', strokeWidth: 4 },
-            encoding: { y, x: at('low'), x2: { field: 'high' }, color, opacity: unlessFocused(0.45, 0.1) },
+            encoding: { y, x: at('start'), x2: { field: 'high' }, color, opacity: unlessFocused(0.45, 0.1) },
           },
           {
             mark: { type: 'point', filled: true, size: 60 },
@@ -130,25 +156,25 @@ export function worthPanels(figure: SweepFigure, results: Results): Panel[] {
             mark: { type: 'text', align: 'left', dx: 8, fontSize: 11, color: 'var(--ink)' },
             encoding: { y, x: at('high'), text: { field: 'text' }, opacity },
           },
-          ...(failed.length === 0
+          ...(told.length === 0
             ? []
             : [
                 {
-                  data: { values: failed },
-                  mark: { type: 'text', text: '✕ diverged', align: 'left', x: 4, fontSize: 11, color: 'var(--warn)' },
-                  encoding: { y, opacity },
+                  data: { values: told },
+                  mark: { type: 'text', align: 'left', x: 4, fontSize: 11 },
+                  encoding: { y, text: { field: 'text' }, color, opacity },
                 },
               ]),
         ],
       },
     };
   };
-  const low = floorBelow(
-    finished.map(({ accuracy }) => 100 * accuracy.low),
-    0,
-  );
+  // Few classes far below the others must not press those together.
+  const lows = finished.map(({ accuracy }) => 100 * accuracy.low).sort((a, b) => a - b);
+  const low = floorBelow(lows.slice(lows.length >> 2), 10);
+  const lower = finished.some(({ accuracy }) => 100 * accuracy.median < low) ? '; lower ones are numbers' : '';
+  const title = `${accuracyFrom(low).title}${lower}`;
   // Room for the number beside the best ones.
-  const { title } = accuracyFrom(low);
   const accuracyX = { title, scale: { domain: [low, 100 + 0.16 * (100 - low)], nice: false }, axis: { tickCount: 5 } };
   const losses = finished.flatMap(({ loss }) => [loss.low, loss.high]);
   const [least, most] = [Math.min(...losses) / 1.2, Math.max(...losses)];
@@ -163,13 +189,14 @@ export function worthPanels(figure: SweepFigure, results: Results): Panel[] {
     },
   };
   return [
-    panel(
-      'Final validation accuracy: median and range over the seeds',
-      accuracyX,
-      ({ accuracy: { median, low, high } }) => ({ median: 100 * median, low: 100 * low, high: 100 * high }),
-      (value) => value.toFixed(1),
-    ),
-    panel('Final training loss, in the same order', lossX, ({ loss }) => loss, short),
+    panel({
+      title: `Final validation accuracy${isRepeated(rows) ? ': median and range over the seeds' : ''}`,
+      x: accuracyX,
+      from: low,
+      of: ({ accuracy: { median, low, high } }) => ({ median: 100 * median, low: 100 * low, high: 100 * high }),
+      text: (value) => value.toFixed(1),
+    }),
+    panel({ title: 'Final training loss, in the same order', x: lossX, from: 0, of: ({ loss }) => loss, text: short }),
   ];
 }
 
@@ -205,7 +232,8 @@ const time = (micros: number): string => (micros < 9950 ? short(micros) : `${(mi
 /** The table below the plots. */
 export function worthTable(figure: SweepFigure, results: Results, costs: ReadonlyMap<Method, Cost>): string {
   const rows = worthOf(figure, results);
-  const tied = new Set(tiedWithFirst(rows).map(({ name }) => name));
+  const tied = namesOfTied(rows);
+  const repeated = isRepeated(rows);
   const spread = ({ median, low, high }: Middle, text: (value: number) => string): string =>
     `<td>${text(median)}${low === high ? '' : `<br><small>${text(low)}–${text(high)}</small>`}</td>`;
   const body = rows.map((row) => {
@@ -214,13 +242,13 @@ export function worthTable(figure: SweepFigure, results: Results, costs: Readonl
     const ends = isFinished(row)
       ? `<td>${prose(rate(row.lr))}</td>${spread(row.accuracy, percent)}${spread(row.loss, short)}`
       : '<td colspan="3" class="diverged">diverged</td>';
-    return `<tr${tied.has(row.name) ? ' class="best"' : ''}><th scope="row">${escapeHtml(row.name)}</th><td>${from === to ? from : `${from}–${to}`}</td>${ends}<td>${cost === undefined ? '–' : time(cost.micros)}</td><td>${cost === undefined ? '–' : short(cost.stateBytes)}</td></tr>`;
+    return `<tr${tied.has(row.name) ? ' class="best"' : ''}><th scope="row">${escapeHtml(row.name)}</th>${repeated ? `<td>${from === to ? from : `${from}–${to}`}</td>` : ''}${ends}<td>${cost === undefined ? '–' : time(cost.micros)}</td><td>${cost === undefined ? '–' : short(cost.stateBytes)}</td></tr>`;
   });
   return `<div class="wide"><table>
-<thead><tr><th scope="col">Class</th><th scope="col">Place</th><th scope="col">lr</th><th scope="col">Accuracy</th><th scope="col">Loss</th><th scope="col">µs a step</th><th scope="col">State, bytes a weight</th></tr></thead>
+<thead><tr><th scope="col">Class</th>${repeated ? '<th scope="col">Place</th>' : ''}<th scope="col">lr</th><th scope="col">Accuracy</th><th scope="col">Loss</th><th scope="col">µs a step</th><th scope="col">State, bytes a weight</th></tr></thead>
 <tbody>${body.join('\n')}</tbody>
 </table></div>
-<p class="seen">Place: the best and the worst one that the ranges over the seeds allow. Marked rows reach into the range of the first one. Accuracy is on the validation images, loss on the training images; both are medians over the seeds, above the range. The time is that of the update alone, the median of some steps on this machine, and the only number that differs between two runs of the command.</p>`;
+<p class="seen">${repeated ? 'Place: the best and the worst one that the ranges over the seeds allow. Marked rows reach into the range of the first one. ' : ''}Accuracy is on the validation images, loss on the training images${repeated ? '; both are medians over the seeds, above the range' : ''}. The time is that of the update alone, the median of some steps on this machine, and the only number that differs between two runs of the command.</p>`;
 }
 
 /** A row without what differs between two runs of the same command. */

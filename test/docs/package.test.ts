@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { headlineFiles } from '../../bench/speed/headline.js';
 import type { Results } from '../../bench/speed/results.js';
 import * as schedules from '../../lib/schedules/index.js';
+import { accuracyPhrases, guideFigures, readmeStudyFigures, type WorthRecord } from '../../scripts/guide-figures.js';
 import { optimizerPages, pagesPath } from '../../scripts/optimizer-pages.js';
 import { readmeFigures } from '../../scripts/readme-figures.js';
 import { plotsPath, schedulePlots } from '../../scripts/schedule-plots.js';
@@ -27,6 +28,25 @@ describe('the guide', () => {
       const perWeight = state.filter((array) => layout?.[array] === undefined);
       expect(Number(/\d+/.exec(row![3]!)?.[0]), name).toBe(4 * perWeight.length);
     }
+  });
+
+  describe('choosing-an-optimizer', () => {
+    const recorded = JSON.parse(read('bench', 'results', 'worth.json')) as WorthRecord;
+    const text = read('docs', 'guide', 'choosing-an-optimizer.md').replace(/\s+/g, ' ');
+
+    test('says what the recorded study measured, and quotes no other accuracy', () => {
+      for (const phrase of guideFigures(recorded)) expect(text.includes(phrase), phrase).toBe(true);
+      const phrases = accuracyPhrases(recorded);
+      expect(phrases.filter((phrase) => text.includes(phrase)).length).toBeGreaterThan(10);
+      const rest = phrases.reduce((left, phrase) => left.replaceAll(phrase, ''), text);
+      expect(rest.match(/.{0,40}\d%.{0,20}/g), 'accuracies that are not in bench/results/worth.json').toBeNull();
+    });
+
+    test('README.md and bench/README.md say how the record was made', () => {
+      const readme = read('README.md').replace(/\s+/g, ' ');
+      for (const phrase of readmeStudyFigures(recorded)) expect(readme.includes(phrase), phrase).toBe(true);
+      expect(read('bench', 'README.md')).toContain(recorded.command);
+    });
   });
 
   test('schedules lists every schedule with its formula and its plot', () => {

@@ -4,12 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { loadFolder, split } from '../../../bench/study/data.js';
+import { descend } from '../../../bench/study/descend.js';
 import { score } from '../../../bench/study/experiment.js';
-import type { Settings } from '../../../bench/study/job.js';
+import type { Problem, Settings } from '../../../bench/study/job.js';
 import { crossEntropy, loadTensorFlow, Network } from '../../../bench/study/network.js';
 import { Random } from '../../../bench/study/random.js';
 import { settingsOf } from '../../../bench/study/settings.js';
-import { sums } from '../../../bench/study/sums.js';
+import { hidden, imagesOfTerm, sums } from '../../../bench/study/sums.js';
 import { imageFolder } from './images.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'schuss-study-'));
@@ -70,5 +71,76 @@ describe('sums', () => {
         expect(grad[k]).toBeCloseTo((at(1e-5) - at(-1e-5)) / 2e-5, 6);
       }
     }
+  });
+
+  const at = (problem: Problem) => {
+    const sum = sums[problem](data, settings);
+    const random = new Random(2, problem);
+    const near = (size: number): Float64Array => sum.start.map((value) => value + size * random.normal());
+    const [x, u, v] = [near(0.3), near(1), near(1)];
+    const product = (i: number, factor: number): Float64Array => {
+      const out = new Float64Array(x.length);
+      sum.addProduct(i, x, v, out, factor);
+      return out;
+    };
+    return { ...sum, x, u, v, product };
+  };
+  const moved = (x: Float64Array, v: Float64Array, by: number): Float64Array => x.map((xk, k) => xk + by * v[k]!);
+
+  test('the products of softmax regression are those of its Hessian, because its outputs are linear', () => {
+    const { N, f, x, v, product } = at('softmax');
+    const [above, below] = [new Float64Array(x.length), new Float64Array(x.length)];
+    for (const i of [0, N - 1]) {
+      f(i, moved(x, v, 1e-5), above);
+      f(i, moved(x, v, -1e-5), below);
+      for (const [k, value] of product(i, 3).entries())
+        expect(value / 3).toBeCloseTo((above[k]! - below[k]!) / 2e-5, 6);
+    }
+  });
+
+  test('the products of the autoencoder are Jᵀ·H·J·v, with slopes of its outputs', () => {
+    const { N, x, u, v, product } = at('autoencoder');
+    const size = imagesOfTerm(settings);
+    // The images of 4 × 4 are halved.
+    const pixelsOf = (image: number): number[] =>
+      [0, 2, 8, 10].map((first) => {
+        const block = [0, 1, 4, 5].map((more) => data.train.inputs[16 * image + first + more]!);
+        return block.reduce((sum, each) => sum + each / 4 / 255, 0);
+      });
+    const outputsAt = (x: Float64Array, image: number): number[] => {
+      const pixels = pixelsOf(image);
+      const weight = (j: number, k: number): number => x[4 * j + k]!;
+      const h = Array.from({ length: hidden }, (_, j) => {
+        const sum = pixels.reduce((sum, pixel, k) => sum + weight(j, k) * pixel, x[4 * hidden + j]!);
+        return 1 / (1 + Math.exp(-sum));
+      });
+      return pixels.map((_, k) => h.reduce((sum, hj, j) => sum + weight(j, k) * hj, x[5 * hidden + k]!));
+    };
+    const slopes = (direction: Float64Array, image: number): number[] => {
+      const below = outputsAt(moved(x, direction, -1e-5), image);
+      return outputsAt(moved(x, direction, 1e-5), image).map((above, k) => (above - below[k]!) / 2e-5);
+    };
+    for (const i of [0, N - 1]) {
+      let truth = 0;
+      for (let image = i * size; image < (i + 1) * size; image++) {
+        const along = slopes(v, image);
+        slopes(u, image).forEach((slope, k) => {
+          truth += (2 / size) * slope * along[k]!;
+        });
+      }
+      expect(product(i, 3).reduce((sum, each, k) => sum + each * u[k]!, 0) / 3 / truth).toBeCloseTo(1, 6);
+    }
+  });
+
+  test('the products of Hessian-free optimization are work: its first iteration takes more than four passes', () => {
+    let passes = 0;
+    const job = { kind: 'descent', problem: 'autoencoder', method: 'hessianFree', passes: 12 } as const;
+    const { values } = descend(job, data, settings, () => passes++);
+    expect(passes).toBe(12);
+    expect(values.length).toBe(13);
+    // The gradient at the start, at least ten products over a sixth of the functions, and one evaluation.
+    expect(new Set(values.slice(0, 1 + Math.floor(1 + (10 * 7) / 5 / 6 + 1))).size).toBe(1);
+    expect(values.at(-1)).toBeLessThan(values[0]!);
+    for (const [pass, value] of values.entries()) expect(value).toBeLessThanOrEqual(values[pass - 1] ?? value);
   });
 });

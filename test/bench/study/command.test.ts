@@ -32,6 +32,19 @@ describe('the command', () => {
     expect(JSON.parse(other.json).runs[0].losses).not.toEqual(JSON.parse(first.json).runs[0].losses);
   }, 180_000);
 
+  test('--rates and --epochs set the budget; the figure worth has files of its own', () => {
+    const { json } = study('worth', '--only', 'worth', '--methods', 'adam', 'sgd', '--rates', '2', '--epochs', '1');
+    const { figures, settings, runs } = JSON.parse(json);
+    const record = JSON.parse(readFileSync(join(folder, 'worth', 'worth.json'), 'utf8'));
+    expect(settings).toMatchObject({ rates: 2, epochs: 1 });
+    expect(runs.length).toBe(4);
+    for (const { losses } of runs) expect(losses.length).toBe(20);
+    expect(record).toMatchObject({ settings, worth: figures[0].worth });
+    expect(record.command).toMatch(/^npm run study -- --quick .*--rates 2 --epochs 1$/);
+    for (const mode of ['light', 'dark'])
+      expect(readFileSync(join(folder, 'worth', `worth-${mode}.svg`), 'utf8')).toContain('>Adam</text>');
+  }, 60_000);
+
   test('tells how long it will take, and without a terminal how far it is', () => {
     const { err } = study('told', '--workers', '1', '--only', 'momentum');
     const [estimate, ...lines] = err.trimEnd().split('\n');
@@ -63,6 +76,11 @@ describe('the command', () => {
       "option '--methods <names...>' argument 'adaam' is invalid. Allowed choices are sgd",
     ],
     [['study', '--seeds', '0'], "option '--seeds <count>' argument '0' is invalid. expected an integer from 1 to 100"],
+    [['study', '--rates', '0'], "option '--rates <count>' argument '0' is invalid. expected an integer from 1 to 15"],
+    [
+      ['study', '--epochs', '0'],
+      "option '--epochs <count>' argument '0' is invalid. expected an integer from 1 to 1000",
+    ],
     [['stduy'], '(Did you mean study?)'],
   ])('refuses %j', async (args, message) => {
     expect(await refusal(args)).toContain(message);
@@ -72,7 +90,17 @@ describe('the command', () => {
     const { out } = runBench(['study', '--help'], folder);
     const options = [...new Set(out.match(/--[a-z]+/g))];
     expect(options).toEqual(
-      expect.arrayContaining(['--data', '--methods', '--only', '--out', '--quick', '--seed', '--seeds']),
+      expect.arrayContaining([
+        '--data',
+        '--epochs',
+        '--methods',
+        '--only',
+        '--out',
+        '--quick',
+        '--rates',
+        '--seed',
+        '--seeds',
+      ]),
     );
     const readme = readFileSync(join(__dirname, '..', '..', '..', 'bench', 'README.md'), 'utf8');
     for (const option of options) if (option !== '--help') expect(readme, option).toContain(`\`${option}`);

@@ -82,6 +82,14 @@ describe('figures', () => {
     }
   });
 
+  test('the number of learning rates can be chosen', () => {
+    const wide = figures(settingsOf({ seed: 1, rates: 7, epochs: 3 }));
+    const { sweeps, about } = wide.find((figure) => figure.id === 'worth') as SweepFigure;
+    const { jobs } = sweeps.find(({ method }) => method === 'adam')!;
+    expect(jobs.map(({ lr }) => lr)).toEqual([3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2]);
+    expect(about).toContain('7 learning rates each');
+  });
+
   test('tell the default of a class that is tried elsewhere', () => {
     const { about } = all.find((figure) => figure.id === 'ranking')!;
     expect(about).toContain('ScheduleFreeSGD around 1e-1 and at its default of 1');
@@ -133,7 +141,7 @@ describe('--methods', () => {
 });
 
 describe('looks', () => {
-  const names = [...Object.keys(methods), 'sfo', 'lbfgs'] as Parameters<typeof lookOf>[0][];
+  const names = [...Object.keys(methods), 'sfo', 'lbfgs', 'hessianFree'] as Parameters<typeof lookOf>[0][];
 
   test('no two methods share colour and dashes, and none share a colour within a figure', () => {
     expect(new Set(names.map((name) => JSON.stringify(lookOf(name)))).size).toBe(names.length);

@@ -23,11 +23,14 @@ import type { Scores, Settings, TrainJob } from '../../../bench/study/job.js';
 import { hueLook } from '../../../bench/study/looks.js';
 import { toCsv, toJson } from '../../../bench/study/numbers.js';
 import { bestOf, nameOf, outcomeOf, ranked } from '../../../bench/study/outcomes.js';
+import { pictures } from '../../../bench/study/picture.js';
 import { performAll, plan, Results } from '../../../bench/study/pool.js';
 import { rankingPanels } from '../../../bench/study/ranking.js';
 import { reportHtml } from '../../../bench/study/report.js';
 import { settingsOf } from '../../../bench/study/settings.js';
-import { describeWorth, worthOf, worthTable } from '../../../bench/study/worth.js';
+import { describeWorth, worthOf, worthPanels, worthTable } from '../../../bench/study/worth.js';
+import type { WorthRecord } from '../../../scripts/guide-figures.js';
+import { read } from '../../support/root.js';
 import { imageFolder } from './images.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'schuss-study-'));
@@ -182,6 +185,42 @@ describe('a small study', () => {
     expect(describeWorth(figure, results, 1)).toContain('the order is no result');
   });
 
+  describe('the picture of what is worth it', () => {
+    const row = (name: string, median: number, reach: number) => {
+      const middle = { median, low: median - reach, high: median + reach };
+      return { name, accuracy: middle, loss: middle };
+    };
+    const drawn = (reach: number) => {
+      const good = Array.from({ length: 8 }, (_, i) => row(`good ${i}`, 0.88 - 0.01 * i, reach));
+      const [accuracy] = worthPanels([...good, row('far below', 0.111, reach), { name: 'wild' }]);
+      return { title: accuracy!.title, spec: JSON.stringify(accuracy!.spec) };
+    };
+
+    test('one class far below does not press the others together: it is a number at the edge', () => {
+      const { title, spec } = drawn(0.01);
+      expect(spec).toContain('"domain":[70,');
+      expect(spec).toContain('◂ 11.1');
+      expect(spec).toContain('Accuracy (%), from 70; lower ones are numbers');
+      expect(spec).toContain('✕ diverged');
+      expect(title).toContain('range over the seeds');
+      expect(spec.match(/"color":"var\(--green\)"/g)!.length).toBe(3);
+    });
+
+    test('of the guide is drawn from the recorded numbers', async () => {
+      const { worth } = JSON.parse(read('bench', 'results', 'worth.json')) as WorthRecord;
+      // Compared here, because a difference of two such files fills the screen.
+      for (const [name, text] of Object.entries(await pictures(worth)))
+        expect(read('bench', 'results', name) === text, `${name}: npm run docs:readme`).toBe(true);
+      expect(read('docs', 'guide', 'choosing-an-optimizer.md')).toContain('../../bench/results/worth-light.svg');
+    });
+
+    test('one seed has no range, and marks none as the best', () => {
+      const { title, spec } = drawn(0);
+      expect(title).toBe('Final validation accuracy');
+      expect(spec).not.toContain('--green');
+    });
+  });
+
   test('the state of a class is counted over the whole network', () => {
     const costs = costsOf(['sgd', 'adam', 'ademamix'], data, settings);
     expect([...costs.values()].map(({ stateBytes }) => stateBytes)).toEqual([0, 8, 12]);
@@ -268,13 +307,18 @@ describe('a small study', () => {
     expect(curveLegend(figure, results).map(({ diverged }) => diverged)).toEqual(figure.lines.map(() => undefined));
   });
 
-  test('SFO ends below L-BFGS, and below every first-order method at its best', () => {
+  test('SFO ends below L-BFGS and Hessian-free, and below every first-order method at its best', () => {
     const { descents } = JSON.parse(toJson(all, results, settings, data.name, []));
     expect(descents.map(({ problem }: { problem: string }) => problem)).toEqual(['Softmax regression', 'Autoencoder']);
     for (const { methods: rows, lowest } of descents) {
       const ends = rows.map(({ runs }: { runs: { values: number[] }[] }) =>
         Math.min(...runs.map(({ values }) => values.at(-1)!)),
       );
+      expect(rows.slice(0, 3).map(({ method }: { method: string }) => method)).toEqual([
+        'SFO',
+        'L-BFGS',
+        'Hessian-free',
+      ]);
       expect(rows[0]).toMatchObject({ method: 'SFO', runs: [{ values: { length: settings.passes + 1 } }] });
       expect(ends[0]).toBeGreaterThanOrEqual(lowest);
       for (const other of ends.slice(1)) expect(ends[0]).toBeLessThan(other);
