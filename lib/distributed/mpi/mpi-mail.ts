@@ -65,6 +65,13 @@ export class MpiMail implements Mail {
     this.#look();
   }
 
+  /** Forgets who waits: the world is closed, and no message comes any more. */
+  end(): void {
+    this.#receiving.clear();
+    this.#sending.clear();
+    this.#look();
+  }
+
   /** Settles the waits that are over. */
   #look(): void {
     const { broken } = this.#exchanges;

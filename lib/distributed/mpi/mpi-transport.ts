@@ -53,7 +53,10 @@ export class MpiTransport implements Transport {
 
   async run(call: Call): Promise<Outcome> {
     const outcome = await this.#queue.run(call);
-    if (call.kind === 'close' || call.kind === 'leave') this.#isClosed = true;
+    if (call.kind === 'close' || call.kind === 'leave') {
+      this.#isClosed = true;
+      this.mail.end();
+    }
     return outcome;
   }
 

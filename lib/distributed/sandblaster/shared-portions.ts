@@ -1,17 +1,11 @@
 import type { OwnWorld } from '../own-world.js';
 import { shareFromRoot } from '../shared-memory.js';
 import type { World } from '../world.js';
-import { Board, createBoard, keptEvaluations, type Sheet } from './board.js';
+import { Board, createBoard, type Sheet } from './board.js';
+import { keptEvaluations, lateness, longestSleep, rollCall } from './patience.js';
 import type { EvaluatePortion, PortionSum } from './portion.js';
 import { addTo, levelsOf, treeSumOf } from './tree.js';
 import type { Turns } from './turns.js';
-
-/** A portion is dealt again after this many times the mean duration of a portion on the rank that is free. */
-const lateness = 2;
-/** The longest sleep in milliseconds without a look at the world, which may be broken. */
-const longestSleep = 100;
-/** Milliseconds in which the ranks that wait for others meet, to find out who is missing. */
-const rollCall = 1000;
 
 /** Milliseconds, on one clock for all threads. */
 const now = (): number => performance.timeOrigin + performance.now();
