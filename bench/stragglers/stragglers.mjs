@@ -1,7 +1,8 @@
 // What a slow rank costs: one of four ranks takes ten times as long for everything. Sandblaster's portions against fixed equal
-// parts, which everyone waits for. The computing is simulated: a portion sleeps. Threads, memory, sums and waits are real.
+// parts, which everyone waits for. The computing is simulated: a portion sleeps. Ranks, memory, sums and waits are real.
 //
 // npx schuss launch -n 4 bench/stragglers/stragglers.mjs [evaluations]
+// mpirun -np 4 node bench/stragglers/stragglers.mjs [evaluations]
 import { init, SandblasterLBFGS } from '../../dist/distributed/index.mjs';
 
 const [portions, milliseconds, slowness, length] = [64, 4, 10, 10_000];

@@ -1,10 +1,10 @@
 // Downpour SGD: one rank is the server, and three workers push gradients at their own pace. One of them is slow, and another one
-// dies on the way. The others go on without it.
+// dies on the way. The others go on without it. Under MPI all of them live, because the death of a process ends an MPI job.
 //
 // node examples/distributed/downpour.mjs
+// mpirun -np 4 node examples/distributed/downpour.mjs
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { isMainThread } from 'node:worker_threads';
 import { Adagrad } from 'schuss';
 import { DownpourWorker, init, ParameterServer, runWorkers } from 'schuss/distributed';
 
@@ -35,7 +35,9 @@ async function serve(world, w) {
   });
   const { pushes, staleness, lost } = await server.serve();
   const mean = staleness.reduce((sum, count, age) => sum + count * age, 0) / pushes;
-  console.log(`${pushes} pushes, overtaken by ${mean.toFixed(1)} others on average; lost workers: ${lost}`);
+  console.log(
+    `${pushes} pushes, overtaken by ${mean.toFixed(1)} others on average; lost workers: ${lost.join(', ') || 'none'}`,
+  );
   const right = Array.from({ length: 2000 }, example).filter(
     ({ x, y }) => probability(w, x) > 0.5 === (y === 1),
   ).length;
@@ -43,7 +45,7 @@ async function serve(world, w) {
 }
 
 async function work(world, w) {
-  const [isSlow, isDoomed] = [world.rank === 2, world.rank === 3];
+  const [isSlow, isDoomed] = [world.rank === 2, world.rank === 3 && world.transport === 'workers'];
   const worker = new DownpourWorker(world, w, { lr: 1, fetchEvery: 2 });
   await worker.fetch();
   for (let step = 1; step <= (isSlow ? steps / 10 : steps); step++) {
@@ -54,11 +56,11 @@ async function work(world, w) {
   await worker.close();
 }
 
-if (isMainThread) {
+const world = await init();
+if (world.size === 1) {
   const { exitCode } = await runWorkers(fileURLToPath(import.meta.url), { size: 4 });
   process.exitCode = exitCode; // that of the ranks that are left
 } else {
-  const world = await init();
   const w = new Float32Array(features);
   await (world.rank === 0 ? serve(world, w) : work(world, w));
   await world.close();

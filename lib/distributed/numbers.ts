@@ -20,6 +20,19 @@ export function slice(type: Type, x: Numbers, begin: number, end: number): Numbe
   return numbersAt(type, bufferOf(x), byteOffsetOf(x) + begin * bytesOf(type), end - begin);
 }
 
+const nothing = new Uint8Array(0);
+
+/** The bytes of an array. */
+export function bytesIn(x: Numbers): Uint8Array {
+  if (lengthOf(x) === 0) return nothing; // the buffer may be detached
+  return new Uint8Array(bufferOf(x), byteOffsetOf(x), lengthOf(x) * x.BYTES_PER_ELEMENT);
+}
+
+/** The floats of a message. */
+export function floatsIn(bytes: Uint8Array): Float32Array {
+  return new Float32Array(bufferOf(bytes), byteOffsetOf(bytes), lengthOf(bytes) / Float32Array.BYTES_PER_ELEMENT);
+}
+
 /** The type of an attached array that collectives can move. @throws TypeError */
 export function checkNumbers(who: string, x: unknown): Type {
   const type = tagOfAny.call(x) as Type;

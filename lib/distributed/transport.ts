@@ -55,12 +55,12 @@ export interface Letter {
 
 /**
  * Messages between ranks, beside the collectives. Those from one rank to another arrive in order. Every call throws (or
- * rejects with) the error of a broken world.
+ * rejects with) the error of a broken world. Under MPI a rank is never lost: the launcher ends the job with it.
  */
 export interface Mail {
   /** Sends a message. Its arrays may be changed at once. A message to a lost rank is dropped. */
   send(to: number, kind: number, numbers: readonly number[], data: readonly (Float32Array | Uint8Array)[]): void;
-  /** Waits until the receiver's memory has all messages to it, or it is lost. */
+  /** Waits until the receiver has taken all messages to it, or has room for them; or until it is lost. */
   handedOver(to: number): Promise<void>;
   /** The next message of a rank; undefined if it was lost and has sent no other. One call at a time for each rank. */
   receive(from: number): Promise<Letter | undefined>;
@@ -98,7 +98,7 @@ export interface Transport {
   readonly broken: Error | undefined;
   /** Ends the job, all ranks, from any state. */
   abort(code: number, reason: string | undefined): never;
-  /** Absent where ranks have collectives only. */
+  /** Absent in a world of one. */
   readonly mail?: Mail;
 }
 

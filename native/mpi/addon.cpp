@@ -1,6 +1,7 @@
 // What lib/distributed/mpi calls. There is one communicator a process, because MPI can be initialized once.
 #include <napi.h>
 #include <signal.h>
+#include <string.h>
 
 #include <atomic>
 
@@ -8,11 +9,19 @@
 
 namespace {
 /// Raised when what JavaScript calls changes, so that an old build is not used with a new package.
-constexpr int kVersion = 1;
+constexpr int kVersion = 2;
 
 /// Never destroyed: process.exit() runs destructors of static objects while the thread still uses them.
 Communicator& communicator = *new Communicator;
 Napi::ThreadSafeFunction& waker = *new Napi::ThreadSafeFunction;
+Napi::ThreadSafeFunction& mailWaker = *new Napi::ThreadSafeFunction;
+
+/// What JavaScript sees of a rank's letters.
+struct Inbox {
+  const uint8_t* data = nullptr;
+  Napi::Reference<Napi::ArrayBuffer> buffer;
+};
+std::vector<Inbox>& inboxes = *new std::vector<Inbox>;
 
 std::atomic<int> lastSignal{0};
 struct sigaction nodesInterrupt, nodesTerminate;
@@ -31,6 +40,13 @@ Napi::Value undefined(const Napi::CallbackInfo& info) { return info.Env().Undefi
 
 int integer(const Napi::CallbackInfo& info, size_t i) { return info[i].As<Napi::Number>().Int32Value(); }
 
+/// Who waits holds the event loop.
+Napi::ThreadSafeFunction wakerOf(const Napi::Value& wake) {
+  auto waker = Napi::ThreadSafeFunction::New(wake.Env(), wake.As<Napi::Function>(), "schuss MPI", 0, 1);
+  waker.Unref(wake.Env());
+  return waker;
+}
+
 // library() => 'Open MPI v4.1.4, …'. May be called before join().
 Napi::Value library(const Napi::CallbackInfo& info) {
   char text[MPI_MAX_LIBRARY_VERSION_STRING];
@@ -41,8 +57,7 @@ Napi::Value library(const Napi::CallbackInfo& info) {
 
 // join(wake): wake() is called when an order is over that arm() was called for
 Napi::Value join(const Napi::CallbackInfo& info) {
-  waker = Napi::ThreadSafeFunction::New(info.Env(), info[0].As<Napi::Function>(), "schuss MPI", 0, 1);
-  waker.Unref(info.Env());  // who waits holds the event loop
+  waker = wakerOf(info[0]);
   communicator.join([] { waker.NonBlockingCall(); });
   return undefined(info);
 }
@@ -82,6 +97,65 @@ Napi::Value exchange(const Napi::CallbackInfo& info) {
 Napi::Value leave(const Napi::CallbackInfo& info) {
   communicator.leave();
   return undefined(info);
+}
+
+// watchMail(wake): wake() is called when letters have come or are over, and when the world breaks
+Napi::Value watchMail(const Napi::CallbackInfo& info) {
+  inboxes.resize(static_cast<size_t>(communicator.place().size));
+  mailWaker = wakerOf(info[0]);
+  communicator.watchMail([] { mailWaker.NonBlockingCall(); });
+  return undefined(info);
+}
+
+// send(to, parts): the bytes of a letter as Uint8Arrays, which may be changed at once
+Napi::Value send(const Napi::CallbackInfo& info) {
+  const auto parts = info[1].As<Napi::Array>();
+  std::vector<Napi::Uint8Array> list;
+  size_t size = 0;
+  for (uint32_t i = 0; i < parts.Length(); i++) {
+    list.push_back(parts.Get(i).As<Napi::Uint8Array>());
+    size += list.back().ByteLength();
+  }
+  Block letter = Block::of(size);
+  if (letter.data == nullptr) {
+    Napi::Error::New(info.Env(), "World: not enough memory for a message").ThrowAsJavaScriptException();
+    return Napi::Value();
+  }
+  uint8_t* at = letter.data.get();
+  for (const Napi::Uint8Array& part : list) {
+    if (part.ByteLength() > 0) memcpy(at, part.Data(), part.ByteLength());
+    at += part.ByteLength();
+  }
+  communicator.send(integer(info, 0), std::move(letter));
+  return undefined(info);
+}
+
+// isSent(to) => whether no letter to a rank is under way
+Napi::Value isSent(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), communicator.mail().isSent(integer(info, 0)));
+}
+
+// expect(from): lets the next letter of a rank come
+Napi::Value expect(const Napi::CallbackInfo& info) {
+  communicator.expect(integer(info, 0));
+  return undefined(info);
+}
+
+// take(from) => ArrayBuffer that begins with the letter of a rank, valid until the next expect(from); undefined if it
+// has not come
+Napi::Value take(const Napi::CallbackInfo& info) {
+  const Block* const letter = communicator.mail().take(integer(info, 0));
+  if (letter == nullptr) return undefined(info);
+  // The same object while the memory is the same: V8 allows one.
+  Inbox& inbox = inboxes[static_cast<size_t>(integer(info, 0))];
+  if (inbox.data != letter->data.get()) {
+    auto* const owner = new std::shared_ptr<uint8_t[]>(letter->data);
+    const auto release = [](Napi::Env, void*, std::shared_ptr<uint8_t[]>* owner) { delete owner; };
+    const auto buffer = Napi::ArrayBuffer::New(info.Env(), owner->get(), letter->size, release, owner);
+    inbox.data = letter->data.get();
+    inbox.buffer = Napi::Persistent(buffer);
+  }
+  return inbox.buffer.Value();
 }
 
 // state() => 0 idle, 1 pending, 2 done, 3 broken
@@ -147,6 +221,11 @@ Napi::Object load(Napi::Env env, Napi::Object exports) {
   add("memory", memory);
   add("exchange", exchange);
   add("leave", leave);
+  add("watchMail", watchMail);
+  add("send", send);
+  add("isSent", isSent);
+  add("expect", expect);
+  add("take", take);
   add("state", state);
   add("arm", arm);
   add("block", block);

@@ -57,7 +57,7 @@ void Communicator::exchange(const std::vector<Message>& messages, int tag) {
   }
   busy_ = {};
   for (const Message& message : messages) busy_ += kPerByte * message.bytes;
-  if (!isShared_ || !isSpinning_ || busy_ > kInPerson) return give(Order::kExchange);
+  if (!isShared_ || !isSpinning_ || busy_ > kInPerson || mail_.isBusy()) return give(Order::kExchange);
   // The thread is idle, and calls nothing of MPI until it gets an order.
   state_.store(State::kPending, std::memory_order_release);
   begin();
@@ -71,6 +71,30 @@ void Communicator::exchange(const std::vector<Message>& messages, int tag) {
 }
 
 void Communicator::leave() { give(Order::kLeave); }
+
+void Communicator::watchMail(std::function<void()> wake) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  wakeMail_ = std::move(wake);
+}
+
+void Communicator::send(int to, Block letter) {
+  mail_.send(to, std::move(letter));
+  stir();
+}
+
+void Communicator::expect(int from) {
+  mail_.expect(from);
+  stir();
+}
+
+/// Lets the thread look at the mail at once.
+void Communicator::stir() {
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    isStirred_ = true;
+  }
+  ordered_.notify_one();
+}
 
 bool Communicator::arm() {
   std::lock_guard<std::mutex> lock(mutex_);
@@ -127,7 +151,8 @@ void Communicator::abort(int code) {
 void Communicator::give(Order order) {
   {
     std::lock_guard<std::mutex> lock(mutex_);
-    state_.store(order == Order::kTell || order == Order::kPark ? State::kBroken : State::kPending,
+    if (order == Order::kTell || order == Order::kPark) isBroken_.store(true, std::memory_order_relaxed);
+    state_.store(isBroken_.load(std::memory_order_relaxed) ? State::kBroken : State::kPending,
                  std::memory_order_release);
     order_.store(order, std::memory_order_release);
   }
@@ -136,13 +161,13 @@ void Communicator::give(Order order) {
 
 /// The next order. Does not wait for one while there is something to do.
 Communicator::Order Communicator::take() {
-  if (!isExchanging_ && !isTelling()) {
+  if (!isExchanging_ && !isTelling() && !hasMail()) {
     // Exchanges come in bursts, and to wake a thread takes as long as an exchange.
     const auto began = Clock::now();
-    while (isSpinning_ && order_.load(std::memory_order_acquire) == Order::kNone && Clock::now() - began < kSpin)
-      std::this_thread::yield();
+    const auto hasWork = [this] { return order_.load(std::memory_order_acquire) != Order::kNone || hasMail(); };
+    while (isSpinning_ && !hasWork() && Clock::now() - began < kSpin) std::this_thread::yield();
     std::unique_lock<std::mutex> lock(mutex_);
-    ordered_.wait(lock, [this] { return order_.load(std::memory_order_relaxed) != Order::kNone; });
+    ordered_.wait(lock, hasWork);
   }
   return order_.exchange(Order::kNone, std::memory_order_acq_rel);
 }
@@ -151,13 +176,16 @@ void Communicator::finish(State state) {
   bool isArmed;
   {
     std::lock_guard<std::mutex> lock(mutex_);
+    if (state == State::kBroken) isBroken_.store(true, std::memory_order_relaxed);
     // An exchange that was given up meanwhile stays so.
-    if (state_.load(std::memory_order_relaxed) == State::kPending) state_.store(state, std::memory_order_release);
+    if (state == State::kBroken || state_.load(std::memory_order_relaxed) == State::kPending)
+      state_.store(state, std::memory_order_release);
     isArmed = isArmed_;
     isArmed_ = false;
   }
   over_.notify_all();
   if (isArmed) wake_();
+  if (state == State::kBroken) wakeMail_();
 }
 
 void Communicator::run() {
@@ -166,23 +194,27 @@ void Communicator::run() {
   prctl(PR_SET_TIMERSLACK, 1000);
 #endif
   initialize();
-  Clock::time_point began;
   for (;;) {
-    switch (take()) {
+    const Order order = take();
+    if (order != Order::kNone) moved_ = Clock::now();
+    switch (order) {
       case Order::kNone:
         break;
       case Order::kExchange:
-        begin();
-        [[fallthrough]];
       case Order::kGoOn:
-        isExchanging_ = true;
-        began = Clock::now();
+        isExchanging_ = !isBroken_.load(std::memory_order_relaxed);
+        if (!isExchanging_)
+          finish(State::kBroken);
+        else if (order == Order::kExchange)
+          begin();
         break;
       case Order::kTell:
         isExchanging_ = false;
         sendCause();
+        wakeMail_();
         break;
       case Order::kLeave:
+        if (!closeMail()) break;
         if (causeRequest_ != MPI_REQUEST_NULL) {
           MPI_Cancel(&causeRequest_);
           MPI_Wait(&causeRequest_, MPI_STATUS_IGNORE);
@@ -196,10 +228,8 @@ void Communicator::run() {
         return;
     }
     if (isExchanging_ && look()) isExchanging_ = false;
-    if (isExchanging_)
-      pause(Clock::now() - began);
-    else if (isTelling())
-      pause(Clock::now() - toldAt_);
+    if (hasMail()) carryMail();
+    if (isExchanging_ || isTelling() || hasMail()) pause();
   }
 }
 
@@ -211,6 +241,7 @@ void Communicator::initialize() {
   // Now: it is a collective, and would later wait for a rank that does not come.
   MPI_Comm_dup(MPI_COMM_WORLD, &comm_);
   MPI_Comm_set_errhandler(comm_, MPI_ERRORS_RETURN);
+  mail_.open(MPI_COMM_WORLD);
   MPI_Comm_rank(comm_, &place_.rank);
   MPI_Comm_size(comm_, &place_.size);
   MPI_Comm local;
@@ -246,6 +277,28 @@ bool Communicator::look() {
   // What another rank told before may lie behind the last message.
   const bool isBroken = hasCause() || hasCause() || !error_.empty();
   finish(isBroken ? State::kBroken : State::kDone);
+  return true;
+}
+
+void Communicator::carryMail() {
+  Mail::Progress progress;
+  if (hasCause() || !check(mail_.advance(progress))) {
+    isExchanging_ = false;
+    return finish(State::kBroken);
+  }
+  if (progress.hasMoved) moved_ = Clock::now();
+  if (progress.over > 0) wakeMail_();
+}
+
+/// Waits until no rank has letters under way. Returns false if the world breaks meanwhile.
+bool Communicator::closeMail() {
+  for (bool isOver = false; !isOver; pause()) {
+    if (order_.load(std::memory_order_acquire) != Order::kNone) return false;
+    if (hasCause() || !check(mail_.close(isOver))) {
+      finish(State::kBroken);
+      return false;
+    }
+  }
   return true;
 }
 
@@ -294,13 +347,16 @@ bool Communicator::isTelling() {
   return !telling_.empty();
 }
 
-void Communicator::pause(Clock::duration waited) const {
-  if ((isSpinning_ && waited < kSpin) || waited < busy_)
-    std::this_thread::yield();
-  else
-    std::this_thread::sleep_for(waited < kShort  ? microseconds(20)
-                                : waited < kLong ? microseconds(200)
-                                                 : milliseconds(1));
+/// Waits a little before the next look: the longer, the longer nothing has moved.
+void Communicator::pause() {
+  const auto waited = Clock::now() - moved_;
+  if ((isSpinning_ && waited < kSpin) || waited < busy_) return std::this_thread::yield();
+  const microseconds most = waited < kShort ? microseconds(20) : waited < kLong ? microseconds(200) : milliseconds(1);
+  std::unique_lock<std::mutex> lock(mutex_);
+  const auto hasWork = [this] { return isStirred_ || order_.load(std::memory_order_relaxed) != Order::kNone; };
+  if (!ordered_.wait_for(lock, most, hasWork)) return;
+  isStirred_ = false;
+  moved_ = Clock::now();
 }
 
 bool Communicator::check(int code) {

@@ -13,6 +13,8 @@
 #include <string>
 #include <vector>
 
+#include "mail.h"
+
 /// Bytes that go to a rank or come from one.
 struct Message {
   bool isSend;
@@ -32,8 +34,9 @@ struct Place {
 enum class State : int { kIdle, kPending, kDone, kBroken };
 
 /// The ranks of the job. A thread of its own calls MPI, so nobody who waits holds the event loop. Another thread gives
-/// it one order at a time and sees the state of the order. That thread calls MPI itself for an exchange that is over at
-/// once, while the thread has nothing to do: so MPI need not be safe for two threads at a time.
+/// it one order at a time and sees the state of the order. Beside that the thread carries letters. The other thread
+/// calls MPI itself for an exchange that is over at once, while this one has nothing to do: so MPI need not be safe for
+/// two threads at a time.
 ///
 /// Everything is nonblocking, because MPI has no deadlines. A request of MPI cannot be taken back: so messages lie in
 /// memory that is never freed, and an exchange that is given up ends the communication for good.
@@ -52,6 +55,12 @@ class Communicator {
   void exchange(const std::vector<Message>& messages, int tag);
   /// Orders MPI_Finalize.
   void leave();
+
+  /// Calls `wake` on the thread when letters have come or are over, and when the world breaks.
+  void watchMail(std::function<void()> wake);
+  void send(int to, Block letter);
+  void expect(int from);
+  Mail& mail() { return mail_; }
 
   State state() const { return state_.load(std::memory_order_acquire); }
   /// Asks for `wake`. Returns false if the order is over already.
@@ -85,11 +94,15 @@ class Communicator {
   void finish(State state);
   void begin();
   bool look();
+  bool hasMail() const { return !isBroken_.load(std::memory_order_relaxed) && mail_.isBusy(); }
+  void carryMail();
+  bool closeMail();
+  void stir();
   bool progress();
   bool hasCause();
   void sendCause();
   bool isTelling();
-  void pause(Clock::duration waited) const;
+  void pause();
   bool check(int code);
 
   Place place_;
@@ -99,8 +112,10 @@ class Communicator {
   size_t count_ = 0;
   int tag_ = 0;
   bool isSpinning_ = true;
-  bool isShared_ = false;   // whether another thread may call MPI while this one does not
-  Clock::duration busy_{};  // how long the messages under way keep MPI busy
+  bool isShared_ = false;    // whether another thread may call MPI while this one does not
+  Clock::duration busy_{};   // how long the messages under way keep MPI busy
+  Clock::time_point moved_;  // when something was ordered, came or went
+  Mail mail_;
   std::string error_;
 
   std::vector<char> causeIn_ = std::vector<char>(kCauseBytes);
@@ -115,7 +130,10 @@ class Communicator {
   std::atomic<Order> order_{Order::kNone};
   std::atomic<State> state_{State::kIdle};
   std::atomic<bool> isParked_{false};
+  std::atomic<bool> isBroken_{false};
   bool isExchanging_ = false;
+  bool isStirred_ = false;
   bool isArmed_ = false;
   std::function<void()> wake_;
+  std::function<void()> wakeMail_ = [] {};
 };

@@ -6,7 +6,7 @@
       'targets': [
         {
           'target_name': 'schuss_mpi',
-          'sources': ['addon.cpp', 'communicator.cpp'],
+          'sources': ['addon.cpp', 'communicator.cpp', 'mail.cpp'],
           'include_dirs': ["<!(node -p \"require('node-addon-api').include_dir\")"],
           # MPI's own C++ classes, which the standard has removed, would need a library more.
           'defines': ['NAPI_VERSION=8', 'NAPI_DISABLE_CPP_EXCEPTIONS', 'OMPI_SKIP_MPICXX=1', 'MPICH_SKIP_MPICXX=1'],

@@ -47,6 +47,8 @@ export const mpiEnvironment = {
 
 export interface MpiJobOptions {
   readonly env?: NodeJS.ProcessEnv;
+  /** A script to run instead of the code. */
+  readonly file?: string;
   /** The launcher, with its first options. */
   readonly mpirun?: readonly string[];
   /** Called with the pid of mpirun and what rank 0 has said so far. */
@@ -69,7 +71,7 @@ export async function mpiJob(size: number, code: string, given: MpiJobOptions = 
   // a second one would end the job at once.
   const child = spawn(
     'timeout',
-    ['--foreground', '-k', '5', '50', ...mpirun, '-np', `${size}`, process.execPath, file],
+    ['--foreground', '-k', '5', '50', ...mpirun, '-np', `${size}`, process.execPath, given.file ?? file],
     {
       cwd: dirname(file),
       env: { ...process.env, NODE_OPTIONS: '', ...mpiEnvironment, ...given.env },

@@ -53,15 +53,16 @@ const known = ['lr', 'servers', 'fetchEvery', 'pushEvery'] satisfies (keyof Down
  * have the same first params; otherwise the first `step` fetches them, then subtracts the gradient.
  *
  * **Its rank is expendable** until `close()` has settled: when it throws, exits or is ended, the servers and the other workers
- * go on, and the exit code of the job is theirs. The launcher says on stderr which rank was lost, and why.
+ * go on, and the exit code of the job is theirs. The launcher says on stderr which rank was lost, and why. Under MPI no rank is
+ * expendable: a process that dies ends the job.
  *
  * One call at a time: await each before the next. The natural end of the script calls `close()`.
  *
- * @param world What `init` returned, on worker threads.
+ * @param world What `init` returned, on worker threads or under MPI.
  * @param params The params of the model, with the same names and lengths on all ranks. They are changed in place.
  * @param options `lr`, `servers` (1), `fetchEvery` (1), `pushEvery` (1): {@link DownpourWorkerOptions}
  * @throws TypeError for a wrong type or an unknown option; RangeError for a value out of range, and on a rank below `servers`;
- *   Error where the world has no messages between ranks
+ *   Error in a world of one
  * @see Dean et al. 2012, "Large Scale Distributed Deep Networks", section 4.1,
  *   https://papers.nips.cc/paper/4687-large-scale-distributed-deep-networks
  * @example

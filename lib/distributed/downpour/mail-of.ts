@@ -17,8 +17,8 @@ export function mailOf(who: string, world: World): Mail {
     throw typeError(who, 'world', show(world), 'a World', 'await init()');
   const mail = OwnWorld.transportOf(world)?.mail;
   if (mail !== undefined) return mail;
-  const what = world.size === 1 ? 'a world of one' : `a world over transport "${world.transport}"`;
-  throw new Error(`${who}: world: ${what}, expected worker threads (run npx schuss launch -n 4 script.mjs)`);
+  const what = world.size === 1 ? 'a world of one' : 'a world without messages between ranks';
+  throw new Error(`${who}: world: ${what}, expected worker threads or MPI (run npx schuss launch -n 4 script.mjs)`);
 }
 
 /** The number of servers, and whether the rank is where it should be. @throws TypeError, RangeError */

@@ -8,10 +8,11 @@ import type { AnyParams, GivenTree } from '../../core/params-of.js';
 import { inspect, print } from '../../core/print.js';
 import { innerOptimizer } from '../../training/param-groups.js';
 import { differ, type Facts } from '../differences.js';
+import { floatsIn } from '../numbers.js';
 import type { Letter, Mail } from '../transport.js';
 import type { World } from '../world.js';
 import { checkServers, Deadline, mailOf } from './mail-of.js';
-import { floatsIn, Parts } from './parts.js';
+import { Parts } from './parts.js';
 import { decode, encode, Flag, Kind } from './protocol.js';
 
 const who = 'ParameterServer';
@@ -53,7 +54,7 @@ export interface ParameterServerStatistics {
   readonly stale: number;
   /** Pushes that were dropped because of a value that is not finite. */
   readonly nonFinite: number;
-  /** The ranks of the workers that were lost. */
+  /** The ranks of the workers that were lost; under MPI those that were refused. */
   readonly lost: readonly number[];
 }
 
@@ -82,16 +83,16 @@ interface Push {
  * With `order: 'arrival'` a run is not reproducible. With `'roundRobin'` it is, to the bit: rank by rank, one push each, with the
  * fetches before it and the one of the same step. A worker that is lost or closed leaves the round.
  *
- * A worker may die: see {@link DownpourWorker}. A server that dies ends the job.
+ * A worker that is a thread may die: see {@link DownpourWorker}. A server that dies ends the job.
  *
  * @typeParam P The type of the params.
- * @param world What `init` returned, on worker threads.
+ * @param world What `init` returned, on worker threads or under MPI.
  * @param params The params of the model, with the same names and lengths on all ranks. Training begins from those of the
  *   servers. They are changed in place while it serves, and are the final ones of all servers afterwards.
  * @param options `optimizer`, `servers` (1), `warmStart` (0), `maxStaleness`, `order` ('arrival'):
  *   {@link ParameterServerOptions}
  * @throws TypeError for a wrong type, an unknown option, or an optimizer of other params; RangeError for a value out of range,
- *   and on a rank from `servers` on; Error where the world has no messages between ranks
+ *   and on a rank from `servers` on; Error in a world of one
  * @see Dean et al. 2012, "Large Scale Distributed Deep Networks", section 4.1,
  *   https://papers.nips.cc/paper/4687-large-scale-distributed-deep-networks
  * @example

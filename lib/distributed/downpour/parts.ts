@@ -1,9 +1,10 @@
-import { bufferOf, byteOffsetOf, checkLength, copyInto, floatsOf, lengthOf } from '../../check/typed-array.js';
+import { checkLength, copyInto, floatsOf, lengthOf } from '../../check/typed-array.js';
 import { tensorsOf } from '../../core/collect.js';
 import type { Tensor } from '../../core/params.js';
 import { printed } from '../../core/print.js';
 import { Structure } from '../../core/structure.js';
 import type { Facts } from '../differences.js';
+import { floatsIn } from '../numbers.js';
 import { partition } from '../partition.js';
 
 interface Piece {
@@ -73,9 +74,4 @@ export class Parts {
       ),
     ];
   }
-}
-
-/** The floats of a message. */
-export function floatsIn(bytes: Uint8Array): Float32Array {
-  return new Float32Array(bufferOf(bytes), byteOffsetOf(bytes), lengthOf(bytes) / Float32Array.BYTES_PER_ELEMENT);
 }

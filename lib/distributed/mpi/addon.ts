@@ -4,7 +4,7 @@ import { dirname, join, resolve } from 'node:path';
 import { isMainThread } from 'node:worker_threads';
 import { currentTarget, ownBuild, prebuildPath, root } from '../../engine/prebuilds.js';
 
-/** What the MPI addon exports; native/mpi/addon.cpp describes each. It carries out one order at a time. */
+/** What the MPI addon exports; native/mpi/addon.cpp describes each. It carries out one order at a time, and letters beside it. */
 export interface MpiAddon {
   readonly version: number;
   readonly causeBytes: number;
@@ -14,6 +14,11 @@ export interface MpiAddon {
   memory(bytes: number): ArrayBuffer;
   exchange(table: Int32Array, count: number, tag: number): void;
   leave(): void;
+  watchMail(wake: () => void): void;
+  send(to: number, parts: readonly Uint8Array[]): void;
+  isSent(to: number): boolean;
+  expect(from: number): void;
+  take(from: number): ArrayBuffer | undefined;
   state(): number;
   arm(): boolean;
   block(ms: number): void;
@@ -29,7 +34,7 @@ export interface MpiAddon {
 export const State = { idle: 0, pending: 1, done: 2, broken: 3 } as const;
 
 /** What an addon must have been built for. */
-const version = 1;
+const version = 2;
 
 /** Where the addon lies: beside that of the core. */
 export function mpiAddonPath(): string {

@@ -1,6 +1,7 @@
 import type { MpiLauncher } from '../mpi-launcher.js';
 import { findMpiAddon, libraryName, type MpiAddon } from './addon.js';
 import { Exchanges } from './exchanges.js';
+import { MpiMail } from './mpi-mail.js';
 import { MpiTransport } from './mpi-transport.js';
 
 /**
@@ -19,7 +20,7 @@ export async function connectMpi(launcher: MpiLauncher | undefined): Promise<Mpi
     exchanges.block(exchanges.leave(), 1000);
     throw foreign(launcher, addon, exchanges.size);
   }
-  return new MpiTransport(exchanges);
+  return new MpiTransport(exchanges, new MpiMail(addon, exchanges));
 }
 
 function foreign({ text, size }: MpiLauncher, addon: MpiAddon, found = 1): Error {

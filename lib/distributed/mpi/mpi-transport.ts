@@ -6,6 +6,7 @@ import { leaveEndingNote } from '../launch/ending-note.js';
 import type { Call, Outcome, Transport } from '../transport.js';
 import { Collectives } from './collectives.js';
 import type { Cause, Exchanges } from './exchanges.js';
+import type { MpiMail } from './mpi-mail.js';
 
 /** A rank that is a process of an MPI job. */
 export class MpiTransport implements Transport {
@@ -14,16 +15,18 @@ export class MpiTransport implements Transport {
   readonly size: number;
   readonly localRank: number;
   readonly localSize: number;
+  readonly mail: MpiMail;
   readonly #exchanges: Exchanges;
   readonly #queue: CallQueue;
   readonly #interruption = new AbortController();
   #isClosed = false;
 
-  constructor(exchanges: Exchanges) {
+  constructor(exchanges: Exchanges, mail: MpiMail) {
     this.rank = exchanges.rank;
     this.size = exchanges.size;
     this.localRank = exchanges.localRank;
     this.localSize = exchanges.localSize;
+    this.mail = mail;
     this.#exchanges = exchanges;
     this.#queue = new CallQueue(this.rank, exchanges, new Collectives(exchanges));
   }
@@ -51,7 +54,10 @@ export class MpiTransport implements Transport {
 
   async run(call: Call): Promise<Outcome> {
     const outcome = await this.#queue.run(call);
-    if (call.kind === 'close' || call.kind === 'leave') this.#isClosed = true;
+    if (call.kind === 'close' || call.kind === 'leave') {
+      this.#isClosed = true;
+      this.mail.end();
+    }
     return outcome;
   }
 

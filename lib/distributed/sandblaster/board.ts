@@ -1,12 +1,8 @@
 // The memory in which the threads of a job evaluate portions together: who has which portion, losses, and sums of branches.
 import { sleepUntil } from '../threads/rendezvous.js';
+import { keptEvaluations } from './patience.js';
 import { levelsOf } from './tree.js';
 
-/**
- * Evaluations whose sums are kept. A rank that is late by less than this takes sums from here, instead of computing
- * portions that the others have. After as many evaluations all ranks meet.
- */
-export const keptEvaluations = 8;
 /** The words of an evaluation are cleared a round before they are used again. */
 const sheets = 2 * keptEvaluations;
 

@@ -21,8 +21,10 @@ import type { Task } from '../../second-order/task.js';
 import { Waits } from '../../second-order/waits.js';
 import { checkWorld } from '../check-world.js';
 import { checkAlike, hashOf, tensorFacts } from '../differences.js';
+import { OwnWorld } from '../own-world.js';
 import type { World } from '../world.js';
-import { FixedPortions } from './fixed-portions.js';
+import { MailedPortions } from './mailed-portions.js';
+import { OwnPortions } from './own-portions.js';
 import { checkLoss, type PortionSum } from './portion.js';
 import { SharedPortions } from './shared-portions.js';
 import { Turns } from './turns.js';
@@ -54,12 +56,12 @@ export interface SandblasterOptions<P = AnyParams> extends Omit<LBFGSOptions, 'g
  * Losses are added in float64 and gradients in float32, in the order of {@link World} with portions instead of ranks. So
  * **the iterates are the same bits on any number of ranks**, and those of a plain `LBFGS` over the same sum.
  *
- * On worker threads portions go to whoever is free, and late ones are given to a second rank that has nothing else to do;
- * each counts once. So a slow rank holds up the others by little, if portions are many: about ten times as many as ranks.
- * Over MPI each rank has the same portions every time.
+ * Portions go to whoever is free, and late ones are given to a second rank that has nothing else to do; each counts once. So
+ * a slow rank holds up the others by little, if portions are many: about ten times as many as ranks.
  *
  * Each rank keeps the state of an LBFGS. The threads also share 8 gradients, and one for each branch of the sum that waits
- * for its neighbour: at most one for each portion, usually a few for each rank.
+ * for its neighbour: at most one for each portion, usually a few for each rank. Under MPI rank 0 has those; it deals the
+ * portions, gets gradients from the others, and gives them the sum.
  *
  * {@link create} makes one.
  *
@@ -148,11 +150,7 @@ export class SandblasterLBFGS<const P extends object = AnyParams> {
     if (world.rank === 0 && portions < fewPortions * world.size) warnOfFew(portions, world.size);
     for (const { data } of flat.tensors) await world.broadcast(floatsOf(data));
     const turns = new Turns();
-    const sum =
-      world.transport === 'workers'
-        ? await SharedPortions.create(world, portions, flat.length, turns)
-        : new FixedPortions(world, portions, flat.length, turns);
-    return new SandblasterLBFGS<P>(parts, world, sum);
+    return new SandblasterLBFGS<P>(parts, world, await sumOf(world, portions, flat.length, turns));
   }
 
   /**
@@ -310,6 +308,14 @@ function checkParts<P extends object>(params: P, given: SandblasterOptions<P>): 
   const gradArrays = tensors.map(({ data }) => new Float32Array(lengthOf(data)));
   const grads = new Structure(who, tensors).assemble(gradArrays) as ArraysOf<P>;
   return { params, portions, f, options, flat: new FlatParams(who, params, grads), grads, gradArrays };
+}
+
+/** How the ranks share the portions: in shared memory, by messages, or not at all. */
+async function sumOf(world: World, portions: number, length: number, turns: Turns): Promise<PortionSum> {
+  if (world.transport === 'workers') return SharedPortions.create(world, portions, length, turns);
+  const mail = world.size === 1 ? undefined : OwnWorld.transportOf(world)?.mail;
+  if (mail === undefined) return new OwnPortions(portions, length, turns);
+  return new MailedPortions(world, mail, portions, length, turns);
 }
 
 const hashed = (value: unknown): string => `with SHA-256 ${hashOf(value).slice(0, 16)}…`;

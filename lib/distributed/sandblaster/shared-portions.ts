@@ -4,15 +4,12 @@ import { OwnWorld } from '../own-world.js';
 import { shareFromRoot } from '../shared-memory.js';
 import type { Mail } from '../transport.js';
 import type { World } from '../world.js';
-import { Board, createBoard, keptEvaluations, type Sheet } from './board.js';
+import { Board, createBoard, type Sheet } from './board.js';
+import { keptEvaluations, lateness, longestSleep } from './patience.js';
 import type { EvaluatePortion, PortionSum } from './portion.js';
 import { addTo, levelsOf, treeSumOf } from './tree.js';
 import type { Turns } from './turns.js';
 
-/** A portion is dealt again after this many times the mean duration of a portion on the rank that is free. */
-const lateness = 2;
-/** The longest sleep in milliseconds without a look at the world, which may be broken. */
-const longestSleep = 100;
 /** Milliseconds that a rank on which f threw has to end. */
 const lastWords = 2000;
 /** Milliseconds between two looks for its end. */

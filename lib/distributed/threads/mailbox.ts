@@ -1,4 +1,4 @@
-import { bufferOf, byteOffsetOf, lengthOf } from '../../check/typed-array.js';
+import { bytesIn } from '../numbers.js';
 import type { Letter, Mail } from '../transport.js';
 import type { Ring } from './post.js';
 import { type Rendezvous, sleepUntil } from './rendezvous.js';
@@ -8,13 +8,6 @@ import { type Shared, Status } from './shared.js';
 const longestSleep = 1000;
 /** Numbers before each message: its kind, the count of its numbers, and the bytes of its data. */
 const headNumbers = 3;
-
-const none = new Uint8Array(0);
-
-const bytesOf = (array: Float32Array | Float64Array | Uint8Array): Uint8Array => {
-  if (lengthOf(array) === 0) return none; // the buffer may be detached
-  return new Uint8Array(bufferOf(array), byteOffsetOf(array), lengthOf(array) * array.BYTES_PER_ELEMENT);
-};
 
 /** Puts the bytes of a ring together to messages. */
 class Inbox {
@@ -29,7 +22,7 @@ class Inbox {
 
   constructor(ring: Ring) {
     this.#ring = ring;
-    this.#parts = [bytesOf(this.#head)];
+    this.#parts = [bytesIn(this.#head)];
   }
 
   /** The next message if all of it has come, and whether any bytes have. */
@@ -47,7 +40,7 @@ class Inbox {
       if (part.buffer === this.#head.buffer) this.#expectBody();
     }
     const [kind, , bytes] = this.#head as unknown as [number, number, number];
-    this.#parts = [bytesOf(this.#head)];
+    this.#parts = [bytesIn(this.#head)];
     return { letter: { kind, numbers: [...this.#numbers], data: this.#memory.subarray(0, bytes) }, hasRead };
   }
 
@@ -55,7 +48,7 @@ class Inbox {
     const [, count, bytes] = this.#head as unknown as [number, number, number];
     this.#numbers = new Float64Array(count);
     if (this.#memory.length < bytes) this.#memory = new Uint8Array(bytes);
-    this.#parts = [bytesOf(this.#numbers), this.#memory.subarray(0, bytes)];
+    this.#parts = [bytesIn(this.#numbers), this.#memory.subarray(0, bytes)];
   }
 }
 
@@ -132,10 +125,10 @@ export class Mailbox implements Mail {
   send(to: number, kind: number, numbers: readonly number[], data: readonly (Float32Array | Uint8Array)[]): void {
     this.#checkNotBroken();
     if (this.isLost(to)) return;
-    const arrays = data.map(bytesOf);
+    const arrays = data.map(bytesIn);
     const bytes = arrays.reduce((sum, { length }) => sum + length, 0);
     const outbox = this.#outboxTo(to);
-    outbox.put([bytesOf(Float64Array.of(kind, numbers.length, bytes, ...numbers)), ...arrays]);
+    outbox.put([bytesIn(Float64Array.of(kind, numbers.length, bytes, ...numbers)), ...arrays]);
     this.#shared.letters.ringBell(to);
     if (!outbox.isEmpty) this.#pump();
   }

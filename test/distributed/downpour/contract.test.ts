@@ -464,12 +464,12 @@ describe('refuses', () => {
     [
       'a world of one',
       () => serve({}, one),
-      'Error: ParameterServer: world: a world of one, expected worker threads (run npx schuss launch -n 4 script.mjs)',
+      'Error: ParameterServer: world: a world of one, expected worker threads or MPI (run npx schuss launch -n 4 script.mjs)',
     ],
     [
       'a world of one, for a worker',
       () => work({}, one),
-      'Error: DownpourWorker: world: a world of one, expected worker threads (run npx schuss launch -n 4 script.mjs)',
+      'Error: DownpourWorker: world: a world of one, expected worker threads or MPI (run npx schuss launch -n 4 script.mjs)',
     ],
     [
       'a server on another rank',

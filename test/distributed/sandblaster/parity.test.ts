@@ -1,6 +1,9 @@
 // SandblasterLBFGS: the same bits on any number of ranks, and those of a plain LBFGS over the tree sum in one process.
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { FixedPortions } from '../../../lib/distributed/sandblaster/fixed-portions.js';
+import { OwnWorld } from '../../../lib/distributed/own-world.js';
+import { MailedPortions } from '../../../lib/distributed/sandblaster/mailed-portions.js';
+import { OwnPortions } from '../../../lib/distributed/sandblaster/own-portions.js';
+import type { PortionSum } from '../../../lib/distributed/sandblaster/portion.js';
 import { SandblasterLBFGS } from '../../../lib/distributed/sandblaster/sandblaster-lbfgs.js';
 import { SharedPortions } from '../../../lib/distributed/sandblaster/shared-portions.js';
 import { Turns } from '../../../lib/distributed/sandblaster/turns.js';
@@ -125,8 +128,16 @@ test('another order of the sum has other bits', () => {
   expect(inTurn).not.toEqual(treeSum(grads));
 });
 
-describe('the sum of portions that are dealt out once and for all', () => {
-  test.each([1, 2, 3, 4, 5])('has the bits of the tree on %i ranks, with signs of zeros', async (size) => {
+/** How ranks share portions: in shared memory, or by messages. */
+const sharers = {
+  'in shared memory': (world: World, portions: number, length: number): Promise<PortionSum> =>
+    SharedPortions.create(world, portions, length, new Turns()),
+  'by messages': async (world: World, portions: number, length: number): Promise<PortionSum> =>
+    new MailedPortions(world, OwnWorld.transportOf(world)!.mail!, portions, length, new Turns()),
+};
+
+describe('the sum of the portions', () => {
+  test.each([1, 2, 3, 4, 5])('has the bits of the tree on %i ranks, by messages, with signs of zeros', async (size) => {
     for (const portions of [1, 2, 3, 5, 8, 11]) {
       const gradOf = (portion: number): number[] => [
         -0,
@@ -137,7 +148,8 @@ describe('the sum of portions that are dealt out once and for all', () => {
       const lossAt = (portion: number): number => 0.1 + portion / 3;
       const all = Array.from({ length: portions }, (_, portion) => portion);
       const sums = await onRanks(size, async (world) => {
-        const sum = new FixedPortions(world, portions, 4, new Turns());
+        const sum =
+          size === 1 ? new OwnPortions(portions, 4, new Turns()) : await sharers['by messages'](world, portions, 4);
         const grad = new Float32Array(4);
         const evaluate = (): Promise<number> =>
           sum.evaluate((portion, out) => {
@@ -159,7 +171,7 @@ describe('the sum of portions that are dealt out once and for all', () => {
   });
 });
 
-describe('portions that are dealt to whoever is free', () => {
+describe.each(Object.entries(sharers))('portions that are dealt to whoever is free, %s', (_, create) => {
   const gradOf = (portion: number, evaluation: number): number[] => [
     1 / (portion + 1),
     -(portion ** 3),
@@ -171,7 +183,7 @@ describe('portions that are dealt to whoever is free', () => {
     const [portions, evaluations] = [13, 40];
     const all = Array.from({ length: portions }, (_, portion) => portion);
     const runs = await onRanks(size, async (world) => {
-      const sum = await SharedPortions.create(world, portions, 4, new Turns());
+      const sum = await create(world, portions, 4);
       const grad = new Float32Array(4);
       const seen: unknown[] = [];
       let computed = 0;
@@ -205,7 +217,7 @@ describe('portions that are dealt to whoever is free', () => {
   test('a rank that is late costs the others nothing, and takes the sums that it has missed', async () => {
     const [fast, late] = await Promise.all(
       worldsOf(2).map(async (world) => {
-        const sum = await SharedPortions.create(world, 6, 1, new Turns());
+        const sum = await create(world, 6, 1);
         let computed = 0;
         const grad = new Float32Array(1);
         const evaluate = (): Promise<number> =>

@@ -63,9 +63,9 @@ export const allKinds = `${joined}
   world.barrierSync();
   await world.close();`;
 
-/** DataParallel with several classes: the digest of the params of each. */
 const entry = (...path: string[]): string => pathToFileURL(join(root, 'dist', ...path)).href;
 
+/** DataParallel with several classes: the digest of the params of each. */
 export const dataParallel = (compression: 'none' | 'bf16' = 'none'): string => `
 const compression = '${compression}';
 import { Adagrad, Adam, LAMB, SAM, SGD, Sophia } from '${entry('index.mjs')}';
@@ -107,3 +107,46 @@ for (const [name, make] of Object.entries(classes)) {
 say(digests);
 await world.close();
 `;
+
+/** What a program of Downpour SGD begins with. */
+export const downpour = `
+import { Adagrad } from '${entry('index.mjs')}';
+import { DownpourWorker, ParameterServer } from '${entry('distributed', 'index.mjs')}';
+${joined}`;
+
+/** Settings of {@link roundRobins}. */
+export interface DownpourSettings {
+  readonly servers?: number;
+  readonly warmStart?: number;
+  readonly maxStaleness?: number;
+  readonly fetchEvery?: number;
+  readonly pushEvery?: number;
+  /** Elements of the largest param. */
+  readonly length?: number;
+}
+
+/** Downpour SGD in round-robin order: what each server counts, and the params on every rank. Worker 2 has a NaN now and then. */
+export const roundRobins = (all: readonly DownpourSettings[]): string => `${downpour}
+for (const settings of ${JSON.stringify(all)}) {
+  const { servers = 1, warmStart, maxStaleness, fetchEvery, pushEvery, length = 1000 } = settings;
+  if (servers >= world.size) continue;
+  const { rank } = world;
+  const params = { large: new Float32Array(length), empty: new Float32Array(0), small: Float32Array.of(rank, 1, 2) };
+  if (rank < servers) {
+    const optimizer = (part) => new Adagrad(part, { lr: 0.1 });
+    const options = { servers, optimizer, order: 'roundRobin', warmStart, maxStaleness };
+    say(await new ParameterServer(world, params, options).serve());
+  } else {
+    const worker = new DownpourWorker(world, params, { lr: 0.03, servers, fetchEvery, pushEvery });
+    await worker.fetch();
+    for (let step = 1; step <= 9 - rank; step++) {
+      if (Math.random() < 0.3) await sleep(3 * Math.random());
+      const large = params.large.map((w, i) => w - Math.sin(rank * i + step));
+      if (rank === 2 && step % 3 === 0) large[5] = NaN;
+      await worker.step({ large, empty: null, small: step % 2 === 0 ? null : params.small.map((w) => w / rank) });
+    }
+    await worker.close();
+  }
+  say([digest(params.large), ...params.small]);
+}
+await world.close();`;

@@ -1,0 +1,112 @@
+import { bytesIn } from '../numbers.js';
+import type { Letter, Mail } from '../transport.js';
+import type { MpiAddon } from './addon.js';
+import type { Exchanges } from './exchanges.js';
+
+/** Milliseconds between looks at the world, which may be broken without a word of the addon. */
+const interval = 1000;
+/** Numbers at the beginning of a letter: its length in bytes, its kind, and the count of the numbers that follow. */
+const headNumbers = 3;
+
+interface Waiter {
+  readonly resolve: (letter: Letter | undefined) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** The messages of a rank that is a process of an MPI job. No rank is ever lost: MPI ends the job with it. */
+export class MpiMail implements Mail {
+  readonly #addon: MpiAddon;
+  readonly #exchanges: Exchanges;
+  readonly #receiving = new Map<number, Waiter>();
+  readonly #sending = new Map<number, Waiter[]>();
+  /** Holds the event loop while somebody waits. */
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(addon: MpiAddon, exchanges: Exchanges) {
+    this.#addon = addon;
+    this.#exchanges = exchanges;
+    addon.watchMail(() => this.#look());
+  }
+
+  send(to: number, kind: number, numbers: readonly number[], data: readonly (Float32Array | Uint8Array)[]): void {
+    const { broken } = this.#exchanges;
+    if (broken !== undefined) throw broken;
+    const arrays = data.map(bytesIn);
+    const headBytes = Float64Array.BYTES_PER_ELEMENT * (headNumbers + numbers.length);
+    const bytes = arrays.reduce((sum, { length }) => sum + length, headBytes);
+    this.#addon.send(to, [bytesIn(Float64Array.of(bytes, kind, numbers.length, ...numbers)), ...arrays]);
+  }
+
+  handedOver(to: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const list = this.#sending.get(to) ?? [];
+      list.push({ resolve: () => resolve(), reject });
+      this.#sending.set(to, list);
+      this.#look();
+    });
+  }
+
+  receive(from: number): Promise<Letter | undefined> {
+    return new Promise((resolve, reject) => {
+      this.#receiving.set(from, { resolve, reject });
+      if (this.#exchanges.broken === undefined) this.#addon.expect(from);
+      this.#look();
+    });
+  }
+
+  isLost(): boolean {
+    return false;
+  }
+
+  setExpendable(): void {}
+
+  giveUp(message: string, ranks: readonly number[]): void {
+    this.#exchanges.tell({ message, ranks });
+    this.#look();
+  }
+
+  /** Forgets who waits: the world is closed, and no message comes any more. */
+  end(): void {
+    this.#receiving.clear();
+    this.#sending.clear();
+    this.#look();
+  }
+
+  /** Settles the waits that are over. */
+  #look(): void {
+    const { broken } = this.#exchanges;
+    if (broken !== undefined) this.#rejectAll(broken);
+    for (const [from, { resolve }] of this.#receiving) {
+      const buffer = this.#addon.take(from);
+      if (buffer === undefined) continue;
+      this.#receiving.delete(from);
+      resolve(letterIn(buffer));
+    }
+    for (const [to, waiters] of this.#sending) {
+      if (!this.#addon.isSent(to)) continue;
+      this.#sending.delete(to);
+      for (const { resolve } of waiters) resolve(undefined);
+    }
+    const isWaiting = this.#receiving.size + this.#sending.size > 0;
+    if (isWaiting) this.#timer ??= setInterval(() => this.#look(), interval);
+    else {
+      clearInterval(this.#timer);
+      this.#timer = undefined;
+    }
+  }
+
+  #rejectAll(error: unknown): void {
+    const waiters = [...this.#receiving.values(), ...[...this.#sending.values()].flat()];
+    this.#receiving.clear();
+    this.#sending.clear();
+    for (const { reject } of waiters) reject(error);
+  }
+}
+
+function letterIn(buffer: ArrayBuffer): Letter {
+  const [length, kind, count] = new Float64Array(buffer, 0, headNumbers) as unknown as [number, number, number];
+  const begin = Float64Array.BYTES_PER_ELEMENT * headNumbers;
+  const numbers = [...new Float64Array(buffer, begin, count)];
+  const headBytes = begin + Float64Array.BYTES_PER_ELEMENT * count;
+  return { kind, numbers, data: new Uint8Array(buffer, headBytes, length - headBytes) };
+}

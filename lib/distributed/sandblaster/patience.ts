@@ -1,0 +1,13 @@
+// How long ranks that evaluate portions together wait for each other.
+
+/** A portion is dealt again after this many times the usual duration of a portion. */
+export const lateness = 2;
+/** The longest sleep in milliseconds without a look at the world, which may be broken. */
+export const longestSleep = 100;
+/** Milliseconds in which the ranks that wait for others meet, to find out who is missing. */
+export const rollCall = 1000;
+/**
+ * Evaluations whose sums are kept. A rank that is late by less than this takes these sums, instead of computing portions that
+ * the others have. After as many evaluations all ranks meet.
+ */
+export const keptEvaluations = 8;
