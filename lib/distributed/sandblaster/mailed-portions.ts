@@ -1,13 +1,16 @@
-import { setImmediate } from 'node:timers/promises';
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
+import { Deadline } from '../downpour/mail-of.js';
 import { floatsIn } from '../numbers.js';
 import type { OwnWorld } from '../own-world.js';
 import type { Letter, Mail } from '../transport.js';
 import type { World } from '../world.js';
 import { type Branch, beginOf, Dealing, sizeOf } from './dealing.js';
-import { keptEvaluations, lateness, longestSleep, rollCall } from './patience.js';
+import { keptEvaluations, lastWords, lateness, longestSleep, lookEvery } from './patience.js';
 import type { EvaluatePortion, PortionSum } from './portion.js';
 import { TreeSum, treeSumOf } from './tree.js';
 import type { Turns } from './turns.js';
+
+const who = 'SandblasterLBFGS';
 
 /** The meaning of a message. The first of its numbers is the evaluation. */
 const Kind = {
@@ -108,6 +111,8 @@ export class MailedPortions implements PortionSum {
   #failedRank: number | undefined;
   /** When rank 0 got a message, or had computed a portion. */
   #movedAt = 0;
+  /** Runs while this rank waits for others. */
+  #deadline: Deadline | undefined;
   /** What ended the messages. */
   #error: { readonly error: unknown } | undefined;
 
@@ -124,7 +129,11 @@ export class MailedPortions implements PortionSum {
   async evaluate(portion: EvaluatePortion, grad: Float32Array): Promise<number> {
     const evaluation = ++this.#evaluation;
     if (evaluation > 0 && evaluation % keptEvaluations === 0) await this.#world.barrier();
-    return this.#world.rank === 0 ? this.#deal(portion, grad) : this.#work(evaluation, portion, grad);
+    try {
+      return await (this.#world.rank === 0 ? this.#deal(portion, grad) : this.#work(evaluation, portion, grad));
+    } finally {
+      this.#moved();
+    }
   }
 
   // Ranks from 1 on.
@@ -148,16 +157,15 @@ export class MailedPortions implements PortionSum {
     this.#mail.send(0, Kind.here, [evaluation], []);
     const isRead = this.#guard(read);
     const isOver = (): boolean => total !== undefined || this.#failedRank !== undefined;
-    let idleSince = performance.now();
     while (!isOver()) {
       this.#check();
       const branch = branches.shift();
       if (branch === undefined) {
-        await this.#wait(longestSleep, idleSince);
+        await this.#wait(longestSleep, [0]);
         continue;
       }
+      this.#moved();
       await this.#compute(branch, portion, isOver);
-      idleSince = performance.now();
     }
     await this.#checkFailed();
     await isRead;
@@ -210,7 +218,7 @@ export class MailedPortions implements PortionSum {
       other.branches.length = 0;
       if (!other.isReading) void this.#guard(() => this.#read(rank, other));
     }
-    this.#movedAt = performance.now();
+    this.#moved();
     while (dealing.total === undefined) {
       this.#check();
       await this.#checkFailed();
@@ -222,11 +230,12 @@ export class MailedPortions implements PortionSum {
         });
         this.#pace.own.add(spent, 1);
         dealing.accept(own, loss, this.#own);
-        this.#movedAt = performance.now();
+        this.#moved();
         await setImmediate(); // for the messages of others
       } else {
         const ms = Math.ceil(dealing.nextDealAgain(this.#patience) - performance.now());
-        await this.#wait(Math.min(longestSleep, Math.max(1, ms)), this.#movedAt);
+        const holders = this.#others.flatMap(({ branches }, rank) => (branches.length > 0 ? [rank] : []));
+        await this.#wait(Math.min(longestSleep, Math.max(1, ms)), holders);
       }
       this.#dealToOthers();
     }
@@ -277,7 +286,7 @@ export class MailedPortions implements PortionSum {
 
   #take(rank: number, other: Other, { kind, numbers, data }: Letter): void {
     const [evaluation, level, index, loss, ms] = numbers as [number, number, number, number, number];
-    this.#movedAt = performance.now();
+    this.#moved();
     if (kind === Kind.bye) other.ended = evaluation;
     if (kind === Kind.failed) this.#fail(rank);
     if (evaluation !== this.#evaluation || this.#dealing === undefined) return;
@@ -321,13 +330,20 @@ export class MailedPortions implements PortionSum {
   /** @throws (rejects) Error if a portion has failed on another rank */
   async #checkFailed(): Promise<void> {
     if (this.#failedRank === undefined || this.#failedRank === this.#world.rank) return;
-    await this.#world.barrier(); // the end of that rank says more
-    throw new Error(`SandblasterLBFGS: f threw on rank ${this.#failedRank}`);
+    // The end of that rank says more.
+    for (const end = performance.now() + lastWords; performance.now() < end; this.#check()) await sleep(lookEvery);
+    throw new Error(`${who}: f threw on rank ${this.#failedRank}`);
   }
 
-  /** Waits for other ranks. @throws (rejects) the errors of the world */
-  async #wait(ms: number, idleSince: number): Promise<void> {
-    if (performance.now() - idleSince > this.#world.timeout) await this.#world.barrier({ timeout: rollCall });
+  /** Waits for other ranks, until the deadline of the world. */
+  async #wait(ms: number, missing: readonly number[]): Promise<void> {
+    this.#deadline ??= new Deadline(who, this.#world, this.#mail, () => missing);
     await this.#bell.wait(ms);
+  }
+
+  #moved(): void {
+    this.#movedAt = performance.now();
+    this.#deadline?.clear();
+    this.#deadline = undefined;
   }
 }

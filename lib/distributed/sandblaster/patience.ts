@@ -4,8 +4,10 @@
 export const lateness = 2;
 /** The longest sleep in milliseconds without a look at the world, which may be broken. */
 export const longestSleep = 100;
-/** Milliseconds in which the ranks that wait for others meet, to find out who is missing. */
-export const rollCall = 1000;
+/** Milliseconds that a rank on which f threw has to end. */
+export const lastWords = 2000;
+/** Milliseconds between two looks for its end. */
+export const lookEvery = 20;
 /**
  * Evaluations whose sums are kept. A rank that is late by less than this takes these sums, instead of computing portions that
  * the others have. After as many evaluations all ranks meet.

@@ -5,15 +5,10 @@ import { shareFromRoot } from '../shared-memory.js';
 import type { Mail } from '../transport.js';
 import type { World } from '../world.js';
 import { Board, createBoard, type Sheet } from './board.js';
-import { keptEvaluations, lateness, longestSleep } from './patience.js';
+import { keptEvaluations, lastWords, lateness, longestSleep, lookEvery } from './patience.js';
 import type { EvaluatePortion, PortionSum } from './portion.js';
 import { addTo, levelsOf, treeSumOf } from './tree.js';
 import type { Turns } from './turns.js';
-
-/** Milliseconds that a rank on which f threw has to end. */
-const lastWords = 2000;
-/** Milliseconds between two looks for its end. */
-const lookEvery = 20;
 
 const who = 'SandblasterLBFGS';
 
