@@ -65,6 +65,11 @@ export interface DistributedResult extends StepResult {
   readonly finished?: true;
   /** Of a skipped step: the ranks whose own gradients or loss are not finite. None, if only their sum is not. */
   readonly nonFiniteRanks?: readonly number[];
+  /**
+   * True once the launcher has told any rank to end, as `world.interrupted` does. Ranks see that signal at different steps;
+   * this is the same on all, so all can save a checkpoint and return.
+   */
+  readonly interrupted?: true;
 }
 
 const ownOptions = ['microBatches', 'bucketBytes', 'broadcast', 'compression'];
@@ -343,7 +348,7 @@ export abstract class DistributedOptimizer<O extends AnyOptimizer<any, any, any>
    *   that has no examples left, adds nothing.
    * @param options `weight` (1, [0, ∞)), `gradScale` (1), `loss`: {@link DistributedStepOptions}
    * @returns Whether the step was applied, and the norm of the global gradient if it was measured. `finished` if every weight
-   *   was 0.
+   *   was 0. `interrupted` once the launcher wants the job to end.
    * @throws (rejects) TypeError, RangeError as {@link accumulate}; RangeError, the same on every rank, where options,
    *   `gradScale` or the kinds of gradients differ; and the errors of the world. Params and state have not changed then. Once
    *   ranks have begun to talk, a step that rejects drops the micro-batches.
@@ -371,10 +376,11 @@ export abstract class DistributedOptimizer<O extends AnyOptimizer<any, any, any>
     const step = { gradScale, stepCount, options, maySkip };
     try {
       const sums = await exchange(who, world, this.#local, step, (...given) => this.#sum(...given));
-      if (sums.weight === 0) return { applied: false, finished: true };
+      const end = sums.interrupted ? ({ interrupted: true } as const) : {};
+      if (sums.weight === 0) return { applied: false, finished: true, ...end };
       const mean = { ...sums, loss: sums.loss / sums.weight };
       const result = await this.apply(mean, gradScale / sums.weight);
-      return result.applied ? result : { ...result, nonFiniteRanks: sums.nonFiniteRanks };
+      return { ...result, ...(result.applied ? {} : { nonFiniteRanks: sums.nonFiniteRanks }), ...end };
     } finally {
       // A hook after the step may throw, but the step was applied then.
       if (this.stepCount > stepCount) this.#made.compressed?.commit();

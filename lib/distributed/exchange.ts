@@ -17,6 +17,8 @@ export interface Exchanged {
   readonly grads: readonly Sum[];
   /** The ranks whose own sum or loss is not finite, where that was asked for. */
   readonly nonFiniteRanks: readonly number[];
+  /** Whether the launcher has told any rank to end. */
+  readonly interrupted: boolean;
 }
 
 /**
@@ -43,6 +45,7 @@ export async function exchange(
     stepCount,
     options: digestOf(options),
     finite: !maySkip || (Number.isFinite(sum.loss) && own.every(hasFiniteSum)),
+    interrupted: world.interrupted.aborted,
     grads: own.map(headerOf),
   });
   await checkOptionsAlike(who, world, headers, options);
@@ -50,7 +53,8 @@ export async function exchange(
   const weight = treeSum(headers.map((header) => header.weight));
   const loss = treeSum(headers.map((header) => header.loss));
   const nonFiniteRanks = headers.flatMap((header, rank) => (header.finite ? [] : [rank]));
-  if (weight === 0) return { weight, loss, grads: [], nonFiniteRanks };
+  const interrupted = headers.some((header) => header.interrupted);
+  if (weight === 0) return { weight, loss, grads: [], nonFiniteRanks, interrupted };
   const having = (kind: 'dense' | 'sparse'): number[] =>
     paths.flatMap((_, param) => (headers.some(({ grads }) => grads[param]!.kind === kind) ? [param] : []));
   const dense = having('dense');
@@ -62,7 +66,7 @@ export async function exchange(
     sumDense(dense, gradScale / weight),
   ]);
   for (const param of dense) rows.set(param, sum.params[param]!.arrayOf(0));
-  return { weight, loss, grads: paths.map((_, param) => rows.get(param) ?? null), nonFiniteRanks };
+  return { weight, loss, grads: paths.map((_, param) => rows.get(param) ?? null), nonFiniteRanks, interrupted };
 }
 
 function hasFiniteSum(sum: Sum): boolean {

@@ -21,6 +21,8 @@ export interface StepHeader {
   /** Digest of the options. */
   readonly options: number;
   readonly finite: boolean;
+  /** Whether the launcher has told the rank to end. */
+  readonly interrupted: boolean;
   readonly grads: readonly GradHeader[];
 }
 
@@ -40,13 +42,13 @@ export async function gatherHeaders(world: World, own: StepHeader): Promise<Step
   );
 }
 
-function encode({ weight, gradScale, stepCount, options, finite, loss, grads }: StepHeader): number[] {
+function encode({ weight, gradScale, stepCount, options, finite, interrupted, loss, grads }: StepHeader): number[] {
   const each = grads.flatMap(({ kind, rows, columns }) => [kind === 'sparse' ? rows : kinds[kind], columns]);
-  return [weight, gradScale, stepCount, options, finite ? 1 : 0, loss, ...each];
+  return [weight, gradScale, stepCount, options, (finite ? 1 : 0) + (interrupted ? 2 : 0), loss, ...each];
 }
 
 function decode(numbers: Float64Array, params: number): StepHeader {
-  const [weight, gradScale, stepCount, options, finite, loss] = numbers as unknown as [
+  const [weight, gradScale, stepCount, options, flags, loss] = numbers as unknown as [
     number,
     number,
     number,
@@ -60,7 +62,7 @@ function decode(numbers: Float64Array, params: number): StepHeader {
     const kind = rows === kinds.null ? 'null' : rows === kinds.dense ? 'dense' : 'sparse';
     return { kind, rows: Math.max(0, rows), columns };
   });
-  return { weight, gradScale, stepCount, options, finite: finite === 1, loss, grads };
+  return { weight, gradScale, stepCount, options, finite: flags % 2 === 1, interrupted: flags >= 2, loss, grads };
 }
 
 /** The header of one gradient. */
