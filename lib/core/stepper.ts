@@ -91,6 +91,8 @@ export class Stepper {
   stepCount = 0;
   skippedSteps = 0;
   watcher: Watcher | undefined = undefined;
+  /** The name of a wrapper that alone may step, such as `DataParallel`. */
+  holder: string | undefined = undefined;
   isDisposed = false;
   readonly preHooks = new Hooks<unknown>();
   readonly postHooks = new Hooks<StepResult>();
@@ -128,6 +130,7 @@ export class Stepper {
     if (whole !== undefined) return this.#stepPart(grads, whole);
     this.checkNotBusy();
     this.checkNoPendingStep();
+    this.#checkNotHeld();
     this.#runHooks(this.preHooks, grads);
     const result = this.#step(grads, options);
     this.#runHooks(this.postHooks, result);
@@ -186,6 +189,7 @@ export class Stepper {
   stepAsync(grads: unknown, options?: StepAsyncOptions): Promise<StepResult> {
     return new Promise((resolve, reject) => {
       this.checkNotBusy();
+      this.#checkNotHeld();
       const { inputs, signal, read } = this.exclusively(() => this.#readAhead(grads, options));
       const start = (done: () => void): void => {
         this.#runHooks(this.preHooks, grads);
@@ -391,6 +395,17 @@ export class Stepper {
         'an optimizer in the middle of a hook',
         'to wait until that hook has returned',
         'a hook may assign options and change gradients, but not step',
+      );
+  }
+
+  #checkNotHeld(): void {
+    if (this.holder !== undefined)
+      throw typeError(
+        this.#name,
+        'this',
+        `an optimizer inside a ${this.holder}`,
+        `the step() of the ${this.holder}, which create() returned`,
+        'unwrap() gives the optimizer back',
       );
   }
 

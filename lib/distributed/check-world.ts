@@ -6,3 +6,13 @@ export function checkWorld(who: string, world: unknown): void {
   if (typeof (world as World | null | undefined)?.allGatherObject !== 'function')
     throw typeError(who, 'world', show(world), 'a World', 'await init()');
 }
+
+/**
+ * Returns what `create` hands to its constructor, which has the member `key`. JavaScript lets anybody call the constructor.
+ * @throws TypeError
+ */
+export function checkMade<M extends object>(who: string, made: M, key: keyof M, args: string): M {
+  if ((made as M | undefined)?.[key] === undefined)
+    throw typeError(who, 'new', `new ${who}(…)`, `await ${who}.create(${args})`);
+  return made;
+}

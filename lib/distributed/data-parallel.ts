@@ -5,9 +5,11 @@ import type { AnyOptimizer } from '../core/any-optimizer.js';
 import type { LoadOptions } from '../core/state-dict.js';
 import type { StepResult } from '../core/stepper.js';
 import { innerOptimizer } from '../training/param-groups.js';
+import { checkMade } from './check-world.js';
 import { checkAlike, classFacts, hashOf, optionFacts, paramFacts } from './differences.js';
 import {
   checkDistribution,
+  checkFree,
   DistributedOptimizer,
   type DistributionOptions,
   type Made,
@@ -62,7 +64,7 @@ const who = 'DataParallel';
 // biome-ignore lint/suspicious/noExplicitAny: see AnyOptimizer
 export class DataParallel<O extends AnyOptimizer<any, any, any> = AnyOptimizer> extends DistributedOptimizer<O> {
   private constructor(made: Made<O>) {
-    super(made);
+    super(checkMade(who, made, 'who', 'optimizer, world'));
   }
 
   /**
@@ -82,6 +84,7 @@ export class DataParallel<O extends AnyOptimizer<any, any, any> = AnyOptimizer> 
     options: DistributionOptions = {},
   ): Promise<DataParallel<O>> {
     const base = innerOptimizer(who, optimizer);
+    checkFree(who, base);
     const { broadcast, facts, ...made } = checkDistribution(who, world, options);
     await checkAlike(who, world, [...classFacts(optimizer), ...optionFacts(base), ...paramFacts(base), ...facts]);
     if (broadcast) await shareState(world, optimizer, base);

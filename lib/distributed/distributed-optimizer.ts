@@ -102,6 +102,13 @@ export function checkDistribution(
   return { most, bucketBytes, broadcast, compressed, facts: facts.map(([name, value]) => [name, String(value)]) };
 }
 
+/** Refuses an optimizer that another wrapper steps. @throws TypeError */
+export function checkFree(who: string, base: Optimizer): void {
+  const { holder } = Optimizer.internals(base).stepper;
+  if (holder !== undefined)
+    throw typeError(who, 'optimizer', `one inside a ${holder}`, 'one of its own', 'unwrap() gives it back');
+}
+
 const ofCall = ['an optimizer with a step under way', 'to await the pending step() first'] as const;
 const ofCheckpoint = [
   'an optimizer whose checkpoint is being saved or loaded',
@@ -142,6 +149,7 @@ export abstract class DistributedOptimizer<O extends AnyOptimizer<any, any, any>
     refuseOptionsOf(this, made.who, made.base);
     refuseMembers(this, made.who, ownOptions, (option) => `${made.who}.create(…, { ${option} }), which alone sets it`);
     this.#layOut();
+    this.#hold();
   }
 
   // ---- What a subclass defines ----
@@ -259,8 +267,12 @@ export abstract class DistributedOptimizer<O extends AnyOptimizer<any, any, any>
 
   // ---- Members of the optimizer ----
 
-  /** The optimizer inside. */
+  /**
+   * The optimizer inside. Its own `step`, which throws inside the wrapper, works again until the next step of the wrapper: it steps
+   * on this rank alone.
+   */
   unwrap(): O {
+    this.#release();
     return this.#made.optimizer;
   }
 
@@ -379,13 +391,24 @@ export abstract class DistributedOptimizer<O extends AnyOptimizer<any, any, any>
       const end = sums.interrupted ? ({ interrupted: true } as const) : {};
       if (sums.weight === 0) return { applied: false, finished: true, ...end };
       const mean = { ...sums, loss: sums.loss / sums.weight };
+      this.#release();
       const result = await this.apply(mean, gradScale / sums.weight);
       return { ...result, ...(result.applied ? {} : { nonFiniteRanks: sums.nonFiniteRanks }), ...end };
     } finally {
       // A hook after the step may throw, but the step was applied then.
       if (this.stepCount > stepCount) this.#made.compressed?.commit();
       else this.#made.compressed?.drop();
+      this.#hold();
     }
+  }
+
+  /** A step of the optimizer itself throws from now on: each rank would train alone, and nothing would say so. */
+  #hold(): void {
+    Optimizer.internals(this.#made.base).stepper.holder = this.#made.who;
+  }
+
+  #release(): void {
+    Optimizer.internals(this.#made.base).stepper.holder = undefined;
   }
 
   /** Sums the dense gradients of these params. The step multiplies them by a factor. */

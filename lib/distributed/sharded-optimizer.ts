@@ -11,6 +11,7 @@ import type { LoadOptions, StateDict } from '../core/state-dict.js';
 import type { StepOptions, StepResult } from '../core/stepper.js';
 import type { Sum } from '../training/param-sum.js';
 import type { RowSums } from '../training/row-sums.js';
+import { checkMade } from './check-world.js';
 import { checkAlike, classFacts, hashOf, optionFacts, paramFacts } from './differences.js';
 import {
   checkDistribution,
@@ -79,7 +80,7 @@ export class ShardedOptimizer<O extends AnyOptimizer<any, any, any> = AnyOptimiz
   readonly #views = new Map<Sum, Float32Array>();
 
   private constructor(made: Made<O>) {
-    super(made);
+    super(checkMade(who, made, 'who', 'Class, params, options, world'));
     this.#owners = new Owners(made.world, made.bucketBytes);
   }
 

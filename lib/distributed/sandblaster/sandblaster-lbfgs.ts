@@ -19,7 +19,7 @@ import {
 import type { Vector } from '../../second-order/linalg.js';
 import type { Task } from '../../second-order/task.js';
 import { Waits } from '../../second-order/waits.js';
-import { checkWorld } from '../check-world.js';
+import { checkMade, checkWorld } from '../check-world.js';
 import { checkAlike, hashOf, tensorFacts } from '../differences.js';
 import type { World } from '../world.js';
 import { FixedPortions } from './fixed-portions.js';
@@ -102,6 +102,7 @@ export class SandblasterLBFGS<const P extends object = AnyParams> {
   #failure: { readonly error: unknown } | undefined;
 
   private constructor(parts: Parts<P>, world: World, sum: PortionSum) {
+    checkMade(who, parts, 'flat', 'world, params, options');
     this.#world = world;
     this.#sum = sum;
     this.#x = parts.params;
