@@ -5,6 +5,7 @@ import type { AnyOptimizer } from '../core/any-optimizer.js';
 import type { LoadOptions } from '../core/state-dict.js';
 import type { StepResult } from '../core/stepper.js';
 import { innerOptimizer } from '../training/param-groups.js';
+import { actingFor } from './callers.js';
 import { checkMade } from './check-world.js';
 import { checkAlike, classFacts, hashOf, optionFacts, paramFacts } from './differences.js';
 import {
@@ -83,13 +84,14 @@ export class DataParallel<O extends AnyOptimizer<any, any, any> = AnyOptimizer> 
     world: World,
     options: DistributionOptions = {},
   ): Promise<DataParallel<O>> {
+    const acting = actingFor(world, `${who}.create`);
     const base = innerOptimizer(who, optimizer);
     checkFree(who, base);
-    const { broadcast, facts, ...made } = checkDistribution(who, world, options);
-    await checkAlike(who, world, [...classFacts(optimizer), ...optionFacts(base), ...paramFacts(base), ...facts]);
-    if (broadcast) await shareState(world, optimizer, base);
-    else await compareState(who, world, optimizer, base);
-    return new DataParallel({ who, optimizer, base, world, ...made });
+    const { broadcast, facts, ...made } = checkDistribution(who, acting, options);
+    await checkAlike(who, acting, [...classFacts(optimizer), ...optionFacts(base), ...paramFacts(base), ...facts]);
+    if (broadcast) await shareState(acting, optimizer, base);
+    else await compareState(who, acting, optimizer, base);
+    return new DataParallel({ who, optimizer, base, world: acting, ...made });
   }
 
   /** All ranks have the same state: each saves its part of every array. */

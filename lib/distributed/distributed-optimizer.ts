@@ -12,6 +12,7 @@ import type { LoadOptions } from '../core/state-dict.js';
 import type { StepResult } from '../core/stepper.js';
 import { Structure } from '../core/structure.js';
 import { bytesOf } from '../engine/bfloat16-state.js';
+import type { Caller } from './callers.js';
 import { CompressedSums } from './compressed-sums.js';
 import { type Facts, optionFacts } from './differences.js';
 import type { Ranges } from './divide.js';
@@ -222,12 +223,19 @@ export abstract class DistributedOptimizer<O extends AnyOptimizer<any, any, any>
   /** Runs what no other call may interrupt. */
   protected async exclusively<T>(action: () => Promise<T>): Promise<T> {
     this.checkNotPending();
+    this.#actFor('');
     this.#busy = ofCall;
     try {
       return await action();
     } finally {
       this.#busy = undefined;
     }
+  }
+
+  /** Errors of the collectives to come name this method. */
+  #actFor(method: '' | '.step'): void {
+    const { who, world } = this.#made;
+    if (world instanceof OwnWorld) world.caller = `${who}${method}` as Caller;
   }
 
   protected checkNotPending(): void {
@@ -372,6 +380,7 @@ export abstract class DistributedOptimizer<O extends AnyOptimizer<any, any, any>
     checkFloat(this.#made.who, 'gradScale', gradScale);
     const facts = optionFacts(this.#made.base);
     if (grads !== null) this.#add(grads, { weight, loss });
+    this.#actFor('.step');
     this.#busy = ofCall;
     try {
       return await this.#step(gradScale, facts);

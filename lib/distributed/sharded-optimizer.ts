@@ -11,6 +11,7 @@ import type { LoadOptions, StateDict } from '../core/state-dict.js';
 import type { StepOptions, StepResult } from '../core/stepper.js';
 import type { Sum } from '../training/param-sum.js';
 import type { RowSums } from '../training/row-sums.js';
+import { actingFor } from './callers.js';
 import { checkMade } from './check-world.js';
 import { checkAlike, classFacts, hashOf, optionFacts, paramFacts } from './differences.js';
 import {
@@ -105,16 +106,17 @@ export class ShardedOptimizer<O extends AnyOptimizer<any, any, any> = AnyOptimiz
     world: World,
     distribution: DistributionOptions = {},
   ): Promise<ShardedOptimizer<O>> {
+    const acting = actingFor(world, `${who}.create`);
     if (!(Class?.prototype instanceof Optimizer))
       throw notAnOptimizer(who, Class, 'Class', 'a class of optimizers, such as AdamW');
-    const { broadcast, facts, ...parts } = checkDistribution(who, world, distribution);
+    const { broadcast, facts, ...parts } = checkDistribution(who, acting, distribution);
     const given: unknown = options;
-    const divided = { [divider]: dividerFor(world.rank, world.size) };
+    const divided = { [divider]: dividerFor(acting.rank, acting.size) };
     const isRecord = given === undefined || (typeof given === 'object' && given !== null && !Array.isArray(given));
     const optimizer = new Class(...([params, isRecord ? { ...given, ...divided } : given] as unknown as A));
     const base = optimizer as unknown as Optimizer;
-    await checkAlike(who, world, [...classFacts(optimizer), ...optionFacts(base), ...paramFacts(base), ...facts]);
-    const made = new ShardedOptimizer<O>({ who, optimizer, base, world, ...parts });
+    await checkAlike(who, acting, [...classFacts(optimizer), ...optionFacts(base), ...paramFacts(base), ...facts]);
+    const made = new ShardedOptimizer<O>({ who, optimizer, base, world: acting, ...parts });
     if (broadcast) await made.#shareParams();
     else await made.#compareParams();
     return made;
