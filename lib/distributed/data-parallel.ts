@@ -6,11 +6,10 @@ import type { LoadOptions } from '../core/state-dict.js';
 import type { StepResult } from '../core/stepper.js';
 import { innerOptimizer } from '../training/param-groups.js';
 import { actingFor } from './callers.js';
-import { checkMade } from './check-world.js';
+import { checkFree, checkMade } from './check-world.js';
 import { checkAlike, classFacts, hashOf, optionFacts, paramFacts } from './differences.js';
 import {
   checkDistribution,
-  checkFree,
   DistributedOptimizer,
   type DistributionOptions,
   type Made,

@@ -17,6 +17,7 @@ import { CompressedSums } from './compressed-sums.js';
 import { type Facts, optionFacts } from './differences.js';
 import type { Ranges } from './divide.js';
 import { type Exchanged, exchange } from './exchange.js';
+import { methodsOfDdp, refuseMethods, refuseOptions } from './foreign-names.js';
 import { LocalGradients, type WholeParam } from './local-gradients.js';
 import { microBatchesOfRank } from './micro-batches.js';
 import { OwnWorld } from './own-world.js';
@@ -89,6 +90,7 @@ export function checkDistribution(
 } {
   if (typeof (world as World | undefined)?.allGatherObject !== 'function')
     throw typeError(who, 'world', show(world), 'a World', 'await init()');
+  refuseOptions(who, options, { findunusedparameters: 'none: give null for a param without a gradient' });
   checkOptions(who, options, ownOptions);
   const { microBatches, bucketBytes = 25e6, broadcast = true, compression = 'none' } = options as DistributionOptions;
   const most =
@@ -101,13 +103,6 @@ export function checkDistribution(
   const compressed = isCompressed ? new CompressedSums(world as OwnWorld, bucketBytes) : undefined;
   const facts = Object.entries({ microBatches, bucketBytes, broadcast, compression });
   return { most, bucketBytes, broadcast, compressed, facts: facts.map(([name, value]) => [name, String(value)]) };
-}
-
-/** Refuses an optimizer that another wrapper steps. @throws TypeError */
-export function checkFree(who: string, base: Optimizer): void {
-  const { holder } = Optimizer.internals(base).stepper;
-  if (holder !== undefined)
-    throw typeError(who, 'optimizer', `one inside a ${holder}`, 'one of its own', 'unwrap() gives it back');
 }
 
 const ofCall = ['an optimizer with a step under way', 'to await the pending step() first'] as const;
@@ -375,6 +370,13 @@ export abstract class DistributedOptimizer<O extends AnyOptimizer<any, any, any>
    */
   async step(grads: Parameters<O['step']>[0] | null, options: DistributedStepOptions = {}): Promise<DistributedResult> {
     this.checkNotPending();
+    if (grads === undefined)
+      throw typeError(
+        this.#made.who,
+        'grads',
+        'undefined',
+        'gradients, or null to step with what accumulate() has added',
+      );
     checkOptions(this.#made.who, options, this.#known(['weight', 'gradScale']));
     const { weight, gradScale = 1, loss } = options as DistributedStepOptions;
     checkFloat(this.#made.who, 'gradScale', gradScale);
@@ -490,3 +492,5 @@ export abstract class DistributedOptimizer<O extends AnyOptimizer<any, any, any>
     return this.needsLoss ? [...names, 'loss'] : names;
   }
 }
+
+refuseMethods(DistributedOptimizer.prototype, undefined, methodsOfDdp);

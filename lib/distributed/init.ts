@@ -2,6 +2,7 @@ import { workerData } from 'node:worker_threads';
 import { rangeError, show, typeError } from '../check/errors.js';
 import { checkNumber, checkOneOf, checkOptions } from '../check/options.js';
 import { exitedEarly } from './exit.js';
+import { refuseOptions } from './foreign-names.js';
 import { seatOf } from './launch/seat.js';
 import { connectMpi } from './mpi/connect.js';
 import { tieEnds } from './mpi/ending.js';
@@ -58,6 +59,8 @@ export function init(options: InitOptions = {}): Promise<World> {
 }
 
 async function join(options: InitOptions): Promise<World> {
+  const decided = 'none: the launcher decides, as in npx schuss launch -n 4';
+  refuseOptions('init', options, { worldsize: decided, size: decided, rank: decided, localrank: decided });
   checkOptions('init', options, ['transport', 'timeout']);
   const { transport, timeout } = options;
   const name =

@@ -7,6 +7,7 @@ import { inspect, print } from '../core/print.js';
 import { checkNotAborted, checkSignal } from '../core/step-queue.js';
 import type { Caller } from './callers.js';
 import { RankError, TimeoutError } from './errors.js';
+import { refuseMethods, refuseProperties } from './foreign-names.js';
 import { checkNumbers, slice } from './numbers.js';
 import { partition, rankSeed } from './partition.js';
 import { type Call, type Kind, type Numbers, type Op, type Outcome, ops, type Transport } from './transport.js';
@@ -357,6 +358,17 @@ const methodsOfOthers: Readonly<Record<string, string>> = {
   shutdown: 'close',
   finalize: 'close',
   destroy_process_group: 'close',
+  reduce: 'allReduce',
+  Reduce: 'allReduce',
+  gather: 'allGather, or allGatherObject',
+  Gather: 'allGather',
+  scatter: 'broadcast, of which each rank takes its part',
+  Scatter: 'broadcast, of which each rank takes its part',
+  send: 'a collective: ranks send no messages of their own',
+  recv: 'a collective: ranks send no messages of their own',
+  isend: 'a collective: ranks send no messages of their own',
+  irecv: 'a collective: ranks send no messages of their own',
+  new_group: 'one world of all ranks: there are no groups',
   get_rank: 'rank',
   Get_rank: 'rank',
   get_world_size: 'size',
@@ -364,11 +376,5 @@ const methodsOfOthers: Readonly<Record<string, string>> = {
   local_rank: 'localRank',
 };
 
-for (const [name, own] of Object.entries(methodsOfOthers))
-  Object.defineProperty(OwnWorld.prototype, name, {
-    value: (): never => {
-      throw typeError('World', name, 'unknown method', own);
-    },
-    configurable: true,
-    writable: true,
-  });
+refuseMethods(OwnWorld.prototype, 'World', methodsOfOthers);
+refuseProperties(OwnWorld.prototype, 'World', { world_size: 'size', worldSize: 'size' });

@@ -106,6 +106,14 @@ export class ShardedOptimizer<O extends AnyOptimizer<any, any, any> = AnyOptimiz
     world: World,
     distribution: DistributionOptions = {},
   ): Promise<ShardedOptimizer<O>> {
+    if (typeof (options as Partial<World> | undefined)?.allGatherObject === 'function')
+      throw typeError(
+        who,
+        'options',
+        'a World',
+        'the options of the class, then the world',
+        'create(AdamW, params, { lr: 1e-3 }, world)',
+      );
     const acting = actingFor(world, `${who}.create`);
     if (!(Class?.prototype instanceof Optimizer))
       throw notAnOptimizer(who, Class, 'Class', 'a class of optimizers, such as AdamW');

@@ -10,8 +10,8 @@ export const boxBytes = 4 << 20;
 /** Each rank has two boxes and two headers: it fills one while others still read the other. */
 const boxes = 2;
 
-/** Index of each word. Those of the ranks follow: `arrived`, `status`, and of a lost rank `missed` and its exit code. */
-export const Word = { turn: 0, count: 1, lock: 2, causeBytes: 3, interrupted: 4, ranks: 16 } as const;
+/** Index of each word. `finished` counts the ranks that are no longer expendable. Those of the ranks follow: `arrived`, `status`, and of a lost rank `missed` and its exit code. */
+export const Word = { turn: 0, count: 1, lock: 2, causeBytes: 3, interrupted: 4, finished: 5, ranks: 16 } as const;
 
 /** What a rank does in the job. */
 export const Status = { absent: 0, joined: 1, closed: 2, aborted: 3, expendable: 4, lost: 5 } as const;

@@ -82,3 +82,66 @@ test('init() without await: rank and size of the promise throw', async () => {
     expect(() => world[name]).toThrow(`init: ${name}: a member of a promise, expected await init()`);
   expect((await world).size).toBe(1);
 });
+
+describe('names of other libraries', () => {
+  // biome-ignore lint/suspicious/noExplicitAny: names that are not there
+  const world: any = worldsOf(1)[0];
+
+  test.each([
+    ['send', 'World: send: unknown method, expected a collective'],
+    ['reduce', 'World: reduce: unknown method, expected allReduce'],
+    ['gather', 'World: gather: unknown method, expected allGather'],
+    ['scatter', 'World: scatter: unknown method, expected broadcast'],
+    ['new_group', 'World: new_group: unknown method, expected one world of all ranks'],
+  ])('world.%s()', (name, message) => {
+    expect(() => world[name]()).toThrow(message);
+  });
+
+  test('world.world_size', () => {
+    expect(() => world.world_size).toThrow('World: world_size: unknown member, expected size');
+  });
+
+  test.each([
+    ['noSync', 'noSync: unknown method, expected accumulate('],
+    ['zero_grad', 'zero_grad: unknown method, expected nothing: step() copies'],
+    ['consolidate_state_dict', 'consolidate_state_dict: unknown method, expected await stateDict() on every rank'],
+    ['set_epoch', 'set_epoch: unknown method, expected the option epoch of shardBatches'],
+  ])('%s() of a wrapper', async (name, message) => {
+    const data = await DataParallel.create(new Adam(f32(0)), world);
+    expect(() => data[name]()).toThrow(`DataParallel: ${message}`);
+    const sharded = await ShardedOptimizer.create(Adam, f32(0), {}, world);
+    expect(() => sharded[name]()).toThrow(`ShardedOptimizer: ${message}`);
+  });
+
+  test.each([
+    ['bucket_cap_mb', 'unknown option, expected bucketBytes'],
+    ['find_unused_parameters', 'unknown option, expected none: give null for a param without a gradient'],
+  ])('create(…, { %s })', async (name, message) => {
+    const call = DataParallel.create(new Adam(f32(0)), world, { [name]: 1 });
+    await expect(call).rejects.toThrow(`DataParallel: ${name}: ${message}`);
+  });
+
+  test.each(['batch_size', 'batchSize'])('shardBatches(…, { %s })', (name) => {
+    const call = () => distributed.shardBatches(10, world, { [name]: 2, epoch: 0 } as never);
+    expect(call).toThrow(`shardBatches: ${name}: unknown option, expected batch`);
+  });
+
+  test.each(['world_size', 'rank'])('init({ %s })', async (name) => {
+    await expect(init({ [name]: 1 })).rejects.toThrow(
+      `init: ${name}: unknown option, expected none: the launcher decides`,
+    );
+  });
+});
+
+test('step() without an argument says that null will do', async () => {
+  const optimizer = await DataParallel.create(new Adam({ w: f32(0) }), worldsOf(1)[0]);
+  optimizer.accumulate({ w: f32(1) });
+  await expect(optimizer.step()).rejects.toThrow('DataParallel: grads: undefined, expected gradients, or null to step');
+});
+
+test('a world in the place of the options of a class', async () => {
+  const call = ShardedOptimizer.create(Adam, f32(0), worldsOf(1)[0]);
+  await expect(call).rejects.toThrow(
+    'ShardedOptimizer: options: a World, expected the options of the class, then the world',
+  );
+});
