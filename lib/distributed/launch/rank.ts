@@ -25,17 +25,8 @@ async function run({ rank, script, argv }: Seat): Promise<void> {
     process.stderr.write('Warning: Detected unsettled top-level await\n');
     process.exit(unsettled);
   });
-  await import(pathToFileURL(script).href).catch(explain);
+  await import(pathToFileURL(script).href);
   isSettled = true;
-}
-
-/** A thread does not get the loader of a command such as tsx. */
-function explain(error: unknown): never {
-  if ((error as NodeJS.ErrnoException | undefined)?.code !== 'ERR_UNKNOWN_FILE_EXTENSION') throw error;
-  throw new Error(
-    `${(error as Error).message}; for TypeScript launch a file.mjs with: import { register } from 'tsx/esm/api'; register(); await import('./train.ts');`,
-    { cause: error },
-  );
 }
 
 const seat = seatOf(workerData);

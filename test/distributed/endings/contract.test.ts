@@ -62,14 +62,3 @@ test('launch with threads under an MPI launcher is refused: it would run whole j
   expect(err).toContain('mpirun -np 4 node ');
   expect(status).toBe(1);
 });
-
-// A Node that strips types runs it.
-test.skipIf((process.features as { readonly typescript?: unknown }).typescript)(
-  'a script in TypeScript: the error says how to launch it',
-  async () => {
-    const { status, lastLine } = await launch(['-n', '1', __filename]);
-    expect(lastLine).toContain('Unknown file extension ".ts"');
-    expect(lastLine).toContain("launch a file.mjs with: import { register } from 'tsx/esm/api'; register();");
-    expect(status).toBe(1);
-  },
-);
