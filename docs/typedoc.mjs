@@ -65,6 +65,7 @@ export default {
     'Update',
     'Tunable',
     'WithoutTerms',
+    'Wrapped',
     'adadelta',
     'adafactor',
     'adagrad',

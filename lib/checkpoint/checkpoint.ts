@@ -24,7 +24,7 @@ import { type CheckpointWorld, checkWorld, onEveryRank, rankPartOf } from './wor
 export interface SaveCheckpointOptions {
   /** The params, in the form that the optimizer takes. */
   readonly params: CheckpointParams;
-  /** The optimizer: any class, `Lookahead`, `LBFGS`, `SFO` or `HessianFree`. Default: none is saved. */
+  /** The optimizer: any class, `Lookahead`, `SAM`, `LBFGS`, `SFO` or `HessianFree`. Default: none is saved. */
   readonly optimizer?: Stateful | undefined;
   /**
    * Other objects of the run by name, such as `ReduceOnPlateau`, `LossScale`, `WeightAverage`, or your own with

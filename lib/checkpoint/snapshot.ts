@@ -7,7 +7,7 @@ import { checkSettled } from '../core/step-queue.js';
 import { Structure } from '../core/structure.js';
 import { engine } from '../engine/backend.js';
 import { WeightAverage } from '../ensembles/index.js';
-import { Lookahead, optimizers } from '../optimizers/index.js';
+import { Lookahead, optimizers, SAM } from '../optimizers/index.js';
 import { HessianFree, LBFGS, SFO } from '../second-order/index.js';
 import { GradAccumulator, ReduceOnPlateau } from '../training/index.js';
 import type { Contents } from './background.js';
@@ -78,6 +78,7 @@ const copying = new Set<unknown>(
   [
     ...Object.values(optimizers),
     Lookahead,
+    SAM,
     LBFGS,
     SFO,
     HessianFree,
@@ -266,7 +267,7 @@ function encodeOptimizer(
   const state = encode(who, dict, {
     path: 'optimizer',
     owned,
-    // The dict of an optimizer keeps its arrays under state.<name>; a Lookahead's under inner.state.<name>.
+    // The dict of an optimizer keeps its arrays under state.<name>; a wrapper's under inner.state.<name>.
     place: (array) => place({ ...narrowed(dict, array), path: array.path.slice(statePrefix(array.path)) }),
   });
   const { optimizer: given } = (dict ?? {}) as { optimizer?: unknown };

@@ -6,14 +6,14 @@ import type { LoadOptions } from './state-dict.js';
 import type { StepAsyncOptions, StepOptions, StepResult } from './stepper.js';
 
 /**
- * What every first-order optimizer has: the classes, and `Lookahead` around one.
+ * What an optimizer has beside its steps: the classes, and each wrapper around one.
  *
  * @typeParam P The type of the params, which gives that of gradients and averages.
  * @typeParam G The type of the gradients. A constraint says `any`, because TypeScript before 5.5 does not end if it infers
  *   P through G and A.
  * @typeParam A The type of the averages.
  */
-export interface AnyOptimizer<P = AnyParams, G = GradsOf<P>, A = ArraysOf<P> | Arrays> {
+export interface OptimizerMembers<P = AnyParams, G = GradsOf<P>, A = ArraysOf<P> | Arrays> {
   /** Param groups. Reading a hyper-parameter gives what was set; assigning one checks it. */
   // biome-ignore lint/suspicious/noExplicitAny: the options depend on the class
   readonly paramGroups: readonly ({ readonly params: any; lr: Scalar | undefined } & Record<string, any>)[];
@@ -26,10 +26,6 @@ export interface AnyOptimizer<P = AnyParams, G = GradsOf<P>, A = ArraysOf<P> | A
   readonly skippedSteps: number;
   /** Moving averages of the params, in their structure. Undefined without the option `ema`. */
   readonly emaParams: A | undefined;
-  /** Updates the params in place. */
-  step(grads: G, options?: StepOptions): StepResult;
-  /** Updates the params on another thread. */
-  stepAsync(grads: G, options?: StepAsyncOptions): Promise<StepResult>;
   /** Calls a function before each step, until the function that it returns is called. */
   registerStepPreHook(hook: (optimizer: this, grads: G) => void): () => void;
   /** Calls a function after each step, until the function that it returns is called. */
@@ -47,4 +43,20 @@ export interface AnyOptimizer<P = AnyParams, G = GradsOf<P>, A = ArraysOf<P> | A
   dispose(): void;
   [Symbol.dispose](): void;
   toString(): string;
+}
+
+/**
+ * What every first-order optimizer has: the classes, and `Lookahead` around one.
+ *
+ * @typeParam P The type of the params, which gives that of gradients and averages.
+ * @typeParam G The type of the gradients. A constraint says `any`, because TypeScript before 5.5 does not end if it infers
+ *   P through G and A.
+ * @typeParam A The type of the averages.
+ */
+export interface AnyOptimizer<P = AnyParams, G = GradsOf<P>, A = ArraysOf<P> | Arrays>
+  extends OptimizerMembers<P, G, A> {
+  /** Updates the params in place. */
+  step(grads: G, options?: StepOptions): StepResult;
+  /** Updates the params on another thread. */
+  stepAsync(grads: G, options?: StepAsyncOptions): Promise<StepResult>;
 }

@@ -1,22 +1,13 @@
-import { typeError } from '../check/errors.js';
-import { floatsOf, isFloat32, lengthOf } from '../check/typed-array.js';
-import type { RankPart } from '../checkpoint/world.js';
 import type { AnyOptimizer } from '../core/any-optimizer.js';
-import type { LoadOptions } from '../core/state-dict.js';
-import type { StepResult } from '../core/stepper.js';
+import { SAM } from '../optimizers/sam.js';
 import { innerOptimizer } from '../training/param-groups.js';
 import { actingFor } from './callers.js';
 import { checkFree, checkMade } from './check-world.js';
-import { checkAlike, classFacts, hashOf, optionFacts, paramFacts } from './differences.js';
-import {
-  checkDistribution,
-  DistributedOptimizer,
-  type DistributionOptions,
-  type Made,
-} from './distributed-optimizer.js';
-import type { Ranges } from './divide.js';
-import type { Exchanged } from './exchange.js';
-import { partition } from './partition.js';
+import { DataParallelSAM } from './data-parallel-sam.js';
+import { checkAlike, classFacts, optionFacts, paramFacts } from './differences.js';
+import type { DistributedResult, DistributedStepOptions, Made, Wrapped } from './distributed-optimizer.js';
+import { checkDistribution, type DistributionOptions } from './distribution.js';
+import { ReplicatedOptimizer } from './replicated-optimizer.js';
 import { compareState, shareState } from './share-state.js';
 import type { World } from './world.js';
 
@@ -43,7 +34,7 @@ const who = 'DataParallel';
  * are exchanged as rows.
  *
  * It has the members of the optimizer; `step`, `stateDict` and `loadStateDict` are asynchronous, and every rank must call
- * them. {@link create} makes one.
+ * them. {@link create} makes one. Around a `SAM` it is a {@link DataParallelSAM}, with `firstStep` and `secondStep`.
  *
  * @typeParam O The class of the optimizer.
  * @example
@@ -62,7 +53,7 @@ const who = 'DataParallel';
  * @see PyTorch's `DistributedDataParallel`
  */
 // biome-ignore lint/suspicious/noExplicitAny: see AnyOptimizer
-export class DataParallel<O extends AnyOptimizer<any, any, any> = AnyOptimizer> extends DistributedOptimizer<O> {
+export class DataParallel<O extends AnyOptimizer<any, any, any> = AnyOptimizer> extends ReplicatedOptimizer<O> {
   private constructor(made: Made<O>) {
     super(checkMade(who, made, 'who', 'optimizer, world'));
   }
@@ -71,7 +62,7 @@ export class DataParallel<O extends AnyOptimizer<any, any, any> = AnyOptimizer> 
    * Wraps an optimizer. Every rank must call it with the same class, options and params; then rank 0's params and state go
    * to all.
    *
-   * @param optimizer An optimizer of any class, or a `Lookahead`.
+   * @param optimizer An optimizer of any class, a `Lookahead`, or a `SAM`.
    * @param world What `init` returned.
    * @param options `microBatches`, `bucketBytes` (25e6), `broadcast` (true), `compression` ('none'): {@link DistributionOptions}
    * @throws TypeError for a wrong type or an unknown option; RangeError for a value out of range, and where ranks differ in
@@ -81,95 +72,37 @@ export class DataParallel<O extends AnyOptimizer<any, any, any> = AnyOptimizer> 
   static async create<O extends AnyOptimizer<any, any, any>>(
     optimizer: O,
     world: World,
+    options?: DistributionOptions,
+  ): Promise<DataParallel<O>>;
+  // biome-ignore lint/suspicious/noExplicitAny: see AnyOptimizer
+  static async create<S extends SAM<any>>(
+    optimizer: S,
+    world: World,
+    options?: DistributionOptions,
+  ): Promise<DataParallelSAM<S>>;
+  static async create(
+    optimizer: AnyOptimizer | SAM,
+    world: World,
     options: DistributionOptions = {},
-  ): Promise<DataParallel<O>> {
+  ): Promise<DataParallel | DataParallelSAM> {
     const acting = actingFor(world, `${who}.create`);
-    const base = innerOptimizer(who, optimizer);
+    const base = innerOptimizer(who, optimizer instanceof SAM ? optimizer.optimizer : optimizer);
     checkFree(who, base);
     const { broadcast, facts, ...made } = checkDistribution(who, acting, options);
     await checkAlike(who, acting, [...classFacts(optimizer), ...optionFacts(base), ...paramFacts(base), ...facts]);
     if (broadcast) await shareState(acting, optimizer, base);
     else await compareState(who, acting, optimizer, base);
-    return new DataParallel({ who, optimizer, base, world: acting, ...made });
+    const all = <O extends Wrapped>(optimizer: O): Made<O> => ({ who, optimizer, base, world: acting, ...made });
+    return optimizer instanceof SAM ? new DataParallelSAM(all(optimizer)) : new DataParallel(all(optimizer));
   }
 
-  /** All ranks have the same state: each saves its part of every array. */
-  protected override rankState(): Pick<RankPart, 'stateDict' | 'loadStateDict' | 'placeOf' | 'owned'> {
-    const { optimizer, world } = this.made;
-    const wholes = new Map<string, number>();
-    const cut = (value: unknown, path: readonly string[]): unknown => {
-      if (isFloat32(value)) {
-        const [begin, end] = partition(lengthOf(value), world.size)[world.rank]!;
-        wholes.set(path.slice(-2).join('\0'), lengthOf(value));
-        return floatsOf(value, begin, end);
-      }
-      if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return value;
-      if (Array.isArray(value)) return value.map((each, i) => cut(each, [...path, String(i)]));
-      return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, cut(each, [...path, key])]));
-    };
-    return {
-      stateDict: () => cut(optimizer.stateDict(), []),
-      loadStateDict: (whole, options) => optimizer.loadStateDict(whole as Parameters<O['loadStateDict']>[0], options),
-      placeOf: (path, length) => {
-        const whole = wholes.get(path.slice(-2).join('\0'));
-        if (whole === undefined) return world.rank === 0 ? { begin: 0, whole: length } : undefined;
-        return { begin: partition(whole, world.size)[world.rank]![0], whole };
-      },
-      owned: [],
-    };
-  }
-
-  protected override sumDense(params: readonly number[]): Promise<unknown> {
-    const { world } = this.made;
-    return Promise.all(this.local.buckets.runs(params).map((run) => world.allReduce(run)));
-  }
-
-  protected override readonly needsAllSums = true;
-
-  protected override rangesOf(_param: number, length: number): Ranges {
-    return partition(length, this.made.world.size);
-  }
-
-  protected override async apply({ grads, loss }: Exchanged, gradScale: number): Promise<StepResult> {
-    return this.made.optimizer.step(this.assemble(grads), { gradScale, ...(this.needsLoss ? { loss } : {}) });
-  }
-
-  /**
-   * The state of the optimizer, in the form of its class. Every rank must call it.
-   *
-   * @throws (rejects) RangeError, the same on every rank, where the states differ
-   */
-  override async stateDict(): Promise<ReturnType<O['stateDict']>> {
-    return this.exclusively(async () => {
-      const dict = { ...this.made.optimizer.stateDict(), ...(await this.residuals()) };
-      await this.#checkDict('stateDict', dict);
-      return dict;
-    });
-  }
-
-  /**
-   * Loads a state of the optimizer's class, all or nothing. Every rank must call it with the same.
-   *
-   * @throws (rejects) RangeError, the same on every rank, where the states differ; and as the optimizer does
-   */
-  override async loadStateDict(dict: Parameters<O['loadStateDict']>[0], options?: LoadOptions): Promise<void> {
-    await this.exclusively(async () => {
-      await this.#checkDict('loadStateDict', dict);
-      this.loadWithResiduals(`${who}.loadStateDict`, dict, () => this.made.optimizer.loadStateDict(dict, options));
-    });
-  }
-
-  async #checkDict(method: string, dict: unknown): Promise<void> {
-    const hash = `one with SHA-256 ${hashOf(dict).slice(0, 16)}…`;
-    await checkAlike(`${who}.${method}`, this.made.world, [['dict', hash]]);
+  override async step(
+    grads: Parameters<O['step']>[0] | null,
+    options: DistributedStepOptions<Parameters<O['step']>[0]> = {},
+  ): Promise<DistributedResult> {
+    const { optimizer } = this.made;
+    return await this.stepBy(grads, options, (sums, gradScale) =>
+      optimizer.step(this.assemble(sums.grads), { gradScale, ...this.inputsOf(sums) }),
+    );
   }
 }
-
-// The name that PyTorch's users try.
-Object.defineProperty(DataParallel.prototype, 'no_sync', {
-  value: (): never => {
-    throw typeError(who, 'no_sync', 'unknown method', 'accumulate(grads, { weight }), which never communicates');
-  },
-  configurable: true,
-  writable: true,
-});

@@ -1,19 +1,24 @@
 import { createHash } from 'node:crypto';
 import { bufferOf, byteOffsetOf, isFloat32, lengthOf } from '../check/typed-array.js';
-import type { AnyOptimizer } from '../core/any-optimizer.js';
+import type { OptimizerMembers } from '../core/any-optimizer.js';
 import type { Optimizer } from '../core/optimizer.js';
 import { Optimizer as Base } from '../core/optimizer.js';
 import type { Tensor } from '../core/params.js';
 import { printed } from '../core/print.js';
 import { Lookahead } from '../optimizers/lookahead.js';
+import { SAM } from '../optimizers/sam.js';
 import type { World } from './world.js';
 
 /** What ranks must have alike: names, and values as an error prints them. */
 export type Facts = readonly (readonly [name: string, value: string])[];
 
-/** The class, with the options of a Lookahead. */
-export function classFacts(optimizer: AnyOptimizer): Facts {
+/** The class, with the options of a wrapper. */
+export function classFacts(optimizer: OptimizerMembers): Facts {
   const name = (optimizer.constructor as { optimizerName?: string }).optimizerName ?? optimizer.constructor.name;
+  if (optimizer instanceof SAM) {
+    const { rho, adaptive } = SAM.internals(optimizer);
+    return [['class', 'SAM'], ['rho', String(rho)], ['adaptive', String(adaptive)], ...classFacts(optimizer.optimizer)];
+  }
   if (!(optimizer instanceof Lookahead)) return [['class', name]];
   const { k, alpha } = optimizer.stateDict();
   return [['class', 'Lookahead'], ['k', String(k)], ['alpha', String(alpha)], ...classFacts(optimizer.optimizer)];

@@ -1,64 +1,54 @@
 import { rangeError, show, typeError } from '../check/errors.js';
 import { refuseMembers } from '../check/members.js';
-import { checkBoolean, checkFloat, checkNumber, checkOneOf, checkOptions } from '../check/options.js';
+import { checkFloat, checkOptions } from '../check/options.js';
 import { lengthOf } from '../check/typed-array.js';
 import { type RankPart, rankPart } from '../checkpoint/world.js';
-import type { AnyOptimizer } from '../core/any-optimizer.js';
+import type { AnyOptimizer, OptimizerMembers } from '../core/any-optimizer.js';
 import { optionsOf, refuseOptionsOf } from '../core/internals.js';
 import { Optimizer } from '../core/optimizer.js';
+import { OptimizerWrapper } from '../core/optimizer-wrapper.js';
 import { inspect, print } from '../core/print.js';
-import type { Schedule } from '../core/schedule.js';
 import type { LoadOptions } from '../core/state-dict.js';
 import type { StepResult } from '../core/stepper.js';
 import { Structure } from '../core/structure.js';
 import { bytesOf } from '../engine/bfloat16-state.js';
+import { Sophia } from '../optimizers/sophia.js';
 import type { Caller } from './callers.js';
-import { CompressedSums } from './compressed-sums.js';
+import type { CompressedSums } from './compressed-sums.js';
 import { type Facts, optionFacts } from './differences.js';
+import { ownOptions } from './distribution.js';
 import type { Ranges } from './divide.js';
-import { type Exchanged, exchange } from './exchange.js';
-import { methodsOfDdp, refuseMethods, refuseOptions } from './foreign-names.js';
+import { type Exchanged, endOf, exchange } from './exchange.js';
+import { methodsOfDdp, refuseMethods } from './foreign-names.js';
 import { LocalGradients, type WholeParam } from './local-gradients.js';
-import { microBatchesOfRank } from './micro-batches.js';
 import { OwnWorld } from './own-world.js';
 import type { Kept, ResidualStates } from './residuals.js';
 import type { World } from './world.js';
 
-/** Options of `DataParallel.create` and `ShardedOptimizer.create`. */
-export interface DistributionOptions {
-  /**
-   * The micro-batches of a step over all ranks: the number of ranks times a power of two; in a world of one any number.
-   * Each rank brings up to `microBatches / size`. Then every number of ranks that divides it gives the same bits, unless `compression` rounds. Default:
-   * any number a rank.
-   */
-  readonly microBatches?: number | undefined;
-  /** The most bytes that travel at once, in [64, ∞); default 25e6. It does not change the result. */
-  readonly bucketBytes?: number | undefined;
-  /**
-   * Whether all ranks get rank 0's params and state, default true. With false they must be alike, and their hashes are
-   * compared.
-   */
-  readonly broadcast?: boolean | undefined;
-  /**
-   * `'bf16'`: dense gradients and their sums travel as bfloat16, half the bytes. What rounding loses is added in the next step;
-   * it is state, and is saved. Sparse gradients travel as they are. Default `'none'`. With it the result
-   * depends on the number of ranks, with `microBatches` too.
-   */
-  readonly compression?: 'none' | 'bf16' | undefined;
-}
-
-/** Options of a micro-batch. */
-export interface MicroBatchOptions {
+/** Options of a micro-batch. @typeParam G The type of the gradients. */
+export interface MicroBatchOptions<G = unknown> {
   /** The number of examples, where the gradient is a mean over them. [0, ∞), default 1. Gradients of weight 0 add nothing. */
   readonly weight?: number | undefined;
   /** For an optimizer that needs it, and only for one: the loss of the micro-batch, where the gradient is that of a mean. */
   readonly loss?: number | undefined;
+  /**
+   * For `Sophia`, and only for it: an estimate of the Hessian's diagonal over the examples of the micro-batch, in the structure
+   * of the gradients. The step takes the mean over the micro-batches that have one, by their weights.
+   */
+  readonly hessian?: G | undefined;
 }
 
-/** Options of {@link DistributedOptimizer.step}. */
-export interface DistributedStepOptions extends MicroBatchOptions {
+/** Options of {@link DistributedOptimizer.step}. @typeParam G The type of the gradients. */
+export interface DistributedStepOptions<G = unknown> extends MicroBatchOptions<G> {
   /** Multiplies the gradient. The same on every rank. Default 1. */
   readonly gradScale?: number | undefined;
+}
+
+/** The result where every weight was 0: no rank has examples left. Then nothing has changed. */
+export interface Finished {
+  readonly applied: false;
+  readonly finished: true;
+  readonly interrupted?: true;
 }
 
 /** The result of a step: the same on every rank. */
@@ -74,37 +64,6 @@ export interface DistributedResult extends StepResult {
   readonly interrupted?: true;
 }
 
-const ownOptions = ['microBatches', 'bucketBytes', 'broadcast', 'compression'];
-
-/** Checks the options of a distributed optimizer. Returns them as facts, too. @throws TypeError, RangeError */
-export function checkDistribution(
-  who: string,
-  world: World,
-  options: DistributionOptions,
-): {
-  readonly most: number;
-  readonly bucketBytes: number;
-  readonly broadcast: boolean;
-  readonly compressed: CompressedSums | undefined;
-  readonly facts: Facts;
-} {
-  if (typeof (world as World | undefined)?.allGatherObject !== 'function')
-    throw typeError(who, 'world', show(world), 'a World', 'await init()');
-  refuseOptions(who, options, { findunusedparameters: 'none: give null for a param without a gradient' });
-  checkOptions(who, options, ownOptions);
-  const { microBatches, bucketBytes = 25e6, broadcast = true, compression = 'none' } = options as DistributionOptions;
-  const most =
-    microBatches === undefined ? Number.POSITIVE_INFINITY : microBatchesOfRank(who, microBatches, world.size);
-  checkNumber(who, 'bucketBytes', bucketBytes, '[64, inf)');
-  checkBoolean(who, 'broadcast', broadcast);
-  const isCompressed = checkOneOf(who, 'compression', compression, ['none', 'bf16']) === 'bf16';
-  if (isCompressed && !(world instanceof OwnWorld))
-    throw typeError(who, 'world', show(world), 'the World that init() returned, with compression "bf16"');
-  const compressed = isCompressed ? new CompressedSums(world as OwnWorld, bucketBytes) : undefined;
-  const facts = Object.entries({ microBatches, bucketBytes, broadcast, compression });
-  return { most, bucketBytes, broadcast, compressed, facts: facts.map(([name, value]) => [name, String(value)]) };
-}
-
 const ofCall = ['an optimizer with a step under way', 'to await the pending step() first'] as const;
 const ofCheckpoint = [
   'an optimizer whose checkpoint is being saved or loaded',
@@ -115,7 +74,7 @@ const ofCheckpoint = [
 export interface Made<O> {
   readonly who: string;
   readonly optimizer: O;
-  /** The optimizer that has the state: the one inside a Lookahead. */
+  /** The optimizer that has the state: the one inside a wrapper. */
   readonly base: Optimizer;
   readonly world: World;
   readonly bucketBytes: number;
@@ -125,22 +84,36 @@ export interface Made<O> {
   readonly compressed: CompressedSums | undefined;
 }
 
+/** What a distributed optimizer wraps: an optimizer of any class, a `Lookahead`, or a `SAM`. */
+// biome-ignore lint/suspicious/noExplicitAny: see AnyOptimizer
+export interface Wrapped extends OptimizerMembers<any, any, any> {
+  // biome-ignore lint/suspicious/noExplicitAny: a SAM takes a closure
+  step(given: any, options?: any): StepResult;
+}
+
 /**
  * Base class of the optimizers of many ranks. It sums the micro-batches of a rank, and has the members of the optimizer that
- * it wraps; `step`, `stateDict` and `loadStateDict` are asynchronous, and every rank must call them.
+ * it wraps; `step`, `stateDict` and `loadStateDict` are asynchronous, and every rank must call them. Change an option, such as
+ * `lr`, on every rank alike.
  *
  * @typeParam O The class of the optimizer.
+ * @typeParam G The type of the gradients.
  */
-// biome-ignore lint/suspicious/noExplicitAny: see AnyOptimizer
-export abstract class DistributedOptimizer<O extends AnyOptimizer<any, any, any> = AnyOptimizer> {
+export abstract class DistributedOptimizer<
+  O extends Wrapped = AnyOptimizer,
+  G = Parameters<O['step']>[0],
+> extends OptimizerWrapper<O> {
   readonly #made: Made<O>;
   #structure!: Structure;
   #local!: LocalGradients;
+  /** Of a class that takes estimates of the Hessian's diagonal. */
+  #hessian: LocalGradients | undefined;
   #params!: readonly WholeParam[];
   /** Why no call is allowed now, and what to do. */
   #busy: readonly [given: string, expected: string] | undefined = undefined;
 
   protected constructor(made: Made<O>) {
+    super(made.optimizer);
     this.#made = made;
     refuseOptionsOf(this, made.who, made.base);
     refuseMembers(this, made.who, ownOptions, (option) => `${made.who}.create(…, { ${option} }), which alone sets it`);
@@ -150,17 +123,14 @@ export abstract class DistributedOptimizer<O extends AnyOptimizer<any, any, any>
 
   // ---- What a subclass defines ----
 
-  /** Sums the dense gradients of these params over the ranks, in their memory. */
-  protected abstract sumDense(params: readonly number[]): Promise<unknown>;
+  /** Sums the dense gradients, or estimates, of these params over the ranks, in their memory. */
+  protected abstract sumDense(local: LocalGradients, params: readonly number[]): Promise<unknown>;
 
   /** The elements of a param whose sum each rank computes, where gradients are compressed. */
   protected abstract rangesOf(param: number, length: number): Ranges;
 
   /** Whether every rank needs all sums, or those of its range only. */
   protected abstract readonly needsAllSums: boolean;
-
-  /** Takes the step with the gradients of all ranks, and their mean loss. */
-  protected abstract apply(sums: Exchanged, gradScale: number): Promise<StepResult>;
 
   /** What this rank saves of the state, and how it loads its part. */
   protected abstract rankState(): Pick<RankPart, 'stateDict' | 'loadStateDict' | 'placeOf' | 'owned'>;
@@ -177,14 +147,121 @@ export abstract class DistributedOptimizer<O extends AnyOptimizer<any, any, any>
     return this.#local;
   }
 
-  /** Whether each step of the optimizer needs the loss. */
+  /** Whether the next step of the optimizer needs the loss. */
   protected get needsLoss(): boolean {
     return Optimizer.internals(this.#made.base).stepper.needsLoss;
   }
 
+  /** Whether the next step of the optimizer takes an estimate of the Hessian's diagonal. */
+  protected get takesHessian(): boolean {
+    return this.#hessian !== undefined;
+  }
+
   /** Puts one gradient a param into the structure of the params. */
-  protected assemble(grads: readonly unknown[]): Parameters<O['step']>[0] {
-    return this.#structure.assemble(grads as Float32Array[]) as Parameters<O['step']>[0];
+  protected assemble(grads: readonly unknown[]): G {
+    return this.#structure.assemble(grads as Float32Array[]) as G;
+  }
+
+  /** The options of the optimizer's step beside `gradScale`: the mean loss, and the mean of the estimates. */
+  protected inputsOf({ loss, hessian }: Exchanged): { loss?: number; hessian?: G; hessianScale?: number } {
+    return {
+      ...(this.needsLoss ? { loss } : {}),
+      ...(hessian === undefined ? {} : { hessian: this.assemble(hessian.sums), hessianScale: 1 / hessian.weight }),
+    };
+  }
+
+  /** The options that a call knows: some names, and those of the class. */
+  protected known(names: readonly string[]): readonly string[] {
+    return [...names, ...(this.needsLoss ? ['loss'] : []), ...(this.takesHessian ? ['hessian'] : [])];
+  }
+
+  /** Adds a micro-batch. @throws TypeError, RangeError; nothing is added then */
+  protected add(grads: G, { weight = 1, loss, hessian }: MicroBatchOptions<G>): void {
+    const { who, most } = this.#made;
+    const checked = checkFloat(who, 'weight', weight, '[0, inf)');
+    // Whether it is finite is for the mean over all ranks to say, so that all of them get the same error.
+    if (this.needsLoss && typeof loss !== 'number')
+      throw typeError(who, 'loss', show(loss), 'a number: the loss of the micro-batch, whose gradient is grads');
+    if (this.#local.sum.count >= most)
+      throw rangeError(
+        who,
+        'grads',
+        `micro-batch ${most + 1} of a step`,
+        `at most ${most} a rank, as microBatches says`,
+      );
+    const read = this.#local.read(grads);
+    const estimates = hessian === undefined ? [] : this.#hessian!.read(hessian);
+    this.#local.sum.add(read, checked, loss ?? 0);
+    this.#hessian?.sum.add(estimates, hessian === undefined ? 0 : checked);
+  }
+
+  /** A step as {@link step} describes it, which `apply` takes. */
+  protected async stepBy(
+    grads: G | null,
+    given: DistributedStepOptions<G>,
+    apply: (sums: Exchanged, gradScale: number) => Promise<StepResult> | StepResult,
+  ): Promise<DistributedResult> {
+    this.checkNotPending();
+    if (grads === undefined)
+      throw typeError(
+        this.#made.who,
+        'grads',
+        'undefined',
+        'gradients, or null to step with what accumulate() has added',
+      );
+    checkOptions(this.#made.who, given, this.known(['weight', 'gradScale']));
+    const options = { ...given }; // read once
+    const facts = this.addLast(grads, options);
+    // `await` keeps the user's call in the stack of an error.
+    return await this.takeStep(options, facts, async (sums, gradScale) => {
+      const result = await apply(sums, gradScale);
+      return { ...result, ...(result.applied ? {} : { nonFiniteRanks: sums.nonFiniteRanks }), ...endOf(sums) };
+    });
+  }
+
+  /**
+   * Adds the last micro-batch of a step, unless it is null. Returns the options that all ranks must have.
+   * @throws TypeError, RangeError; nothing is added then
+   */
+  protected addLast(grads: G | null, options: DistributedStepOptions<G>): Facts {
+    const { who, base } = this.#made;
+    checkFloat(who, 'gradScale', options.gradScale ?? 1);
+    const facts = optionFacts(base);
+    if (grads !== null) this.add(grads, options);
+    else if (options.hessian !== undefined)
+      throw typeError(who, 'hessian', 'an estimate without gradients', 'the gradients of the same examples beside it');
+    return facts;
+  }
+
+  /**
+   * Runs `apply` with the sums of all ranks, whose gradients are multiplied by `gradScale`.
+   * @param options What {@link addLast} has returned, and what else all ranks must have alike.
+   */
+  protected async takeStep<R>(
+    { gradScale: given = 1 }: DistributedStepOptions<G>,
+    options: Facts,
+    apply: (sums: Exchanged, gradScale: number) => Promise<R> | R,
+  ): Promise<R | Finished> {
+    const { who, world, base, compressed } = this.#made;
+    const { stepCount } = this;
+    this.#actFor('.step');
+    this.#busy = ofCall;
+    try {
+      const maySkip = optionsOf(base)['skipNonFinite'] === true;
+      const brought = { grads: this.#local, hessian: this.#hessian, gradScale: given, stepCount, options, maySkip };
+      const sums = await exchange(who, world, brought, (...dense) => this.#sum(...dense));
+      if (sums.weight === 0) return { applied: false, finished: true, ...endOf(sums) };
+      this.#release();
+      return await apply({ ...sums, loss: sums.loss / sums.weight }, given / sums.weight);
+    } finally {
+      // A hook after the step may throw, but the step was applied then.
+      if (this.stepCount > stepCount) compressed?.commit();
+      else compressed?.drop();
+      this.#local.sum.reset();
+      this.#hessian?.sum.reset();
+      this.#hold();
+      this.#busy = undefined;
+    }
   }
 
   /** What rounding has lost on all ranks, as a part of a state. Every rank must call it. */
@@ -279,35 +356,6 @@ export abstract class DistributedOptimizer<O extends AnyOptimizer<any, any, any>
     return this.#made.optimizer;
   }
 
-  /** Param groups of the optimizer. Change an option on every rank alike. */
-  get paramGroups(): O['paramGroups'] {
-    return this.#made.optimizer.paramGroups;
-  }
-
-  /** Learning rate of the optimizer. */
-  get lr(): number {
-    return this.#made.optimizer.lr;
-  }
-
-  set lr(value: number | Schedule) {
-    this.#made.optimizer.lr = value;
-  }
-
-  /** Applied steps. */
-  get stepCount(): number {
-    return this.#made.optimizer.stepCount;
-  }
-
-  /** Skipped steps. */
-  get skippedSteps(): number {
-    return this.#made.optimizer.skippedSteps;
-  }
-
-  /** Moving averages of the params. */
-  get emaParams(): O['emaParams'] {
-    return this.#made.optimizer.emaParams;
-  }
-
   /**
    * Bytes of the optimizer's state on this rank: state arrays, moving averages of the params, and what compression has lost, as
    * soon as a param has had a dense gradient.
@@ -324,11 +372,11 @@ export abstract class DistributedOptimizer<O extends AnyOptimizer<any, any, any>
    *
    * @throws as the optimizer does; TypeError between `accumulate` and `step`
    */
-  addParamGroup(group: Parameters<O['addParamGroup']>[0]): void {
+  override addParamGroup(group: Parameters<O['addParamGroup']>[0]): void {
     this.checkNotPending();
     if (this.#local.sum.count > 0)
       throw typeError(this.#made.who, 'addParamGroup', 'micro-batches without a step', 'a call of step() first');
-    this.#made.optimizer.addParamGroup(group);
+    super.addParamGroup(group);
     this.#layOut();
   }
 
@@ -346,14 +394,14 @@ export abstract class DistributedOptimizer<O extends AnyOptimizer<any, any, any>
    * Adds a micro-batch to the next step, without communication. The gradients are copied.
    *
    * @param grads As for the optimizer's `step`.
-   * @param options `weight` (1, [0, ∞)), `loss`: {@link MicroBatchOptions}
+   * @param options `weight` (1, [0, ∞)), `loss`, `hessian`: {@link MicroBatchOptions}
    * @throws TypeError, RangeError for gradients that do not fit, a weight out of range, or more micro-batches than
    *   `microBatches / size`. Nothing is added then.
    */
-  accumulate(grads: Parameters<O['step']>[0], options: MicroBatchOptions = {}): void {
+  accumulate(grads: G, options: MicroBatchOptions<G> = {}): void {
     this.checkNotPending();
-    checkOptions(this.#made.who, options, this.#known(['weight']));
-    this.#add(grads, options);
+    checkOptions(this.#made.who, options, this.known(['weight']));
+    this.add(grads, options);
   }
 
   /**
@@ -361,57 +409,17 @@ export abstract class DistributedOptimizer<O extends AnyOptimizer<any, any, any>
    *
    * @param grads The gradients of the last micro-batch, as for the optimizer's `step`. They are copied. `null`, for a rank
    *   that has no examples left, adds nothing.
-   * @param options `weight` (1, [0, ∞)), `gradScale` (1), `loss`: {@link DistributedStepOptions}
+   * @param options `weight` (1, [0, ∞)), `gradScale` (1), `loss`, `hessian`: {@link DistributedStepOptions}
    * @returns Whether the step was applied, and the norm of the global gradient if it was measured. `finished` if every weight
    *   was 0. `interrupted` once the launcher wants the job to end.
    * @throws (rejects) TypeError, RangeError as {@link accumulate}; RangeError, the same on every rank, where options,
    *   `gradScale` or the kinds of gradients differ; and the errors of the world. Params and state have not changed then. Once
    *   ranks have begun to talk, a step that rejects drops the micro-batches.
    */
-  async step(grads: Parameters<O['step']>[0] | null, options: DistributedStepOptions = {}): Promise<DistributedResult> {
-    this.checkNotPending();
-    if (grads === undefined)
-      throw typeError(
-        this.#made.who,
-        'grads',
-        'undefined',
-        'gradients, or null to step with what accumulate() has added',
-      );
-    checkOptions(this.#made.who, options, this.#known(['weight', 'gradScale']));
-    const { weight, gradScale = 1, loss } = options as DistributedStepOptions;
-    checkFloat(this.#made.who, 'gradScale', gradScale);
-    const facts = optionFacts(this.#made.base);
-    if (grads !== null) this.#add(grads, { weight, loss });
-    this.#actFor('.step');
-    this.#busy = ofCall;
-    try {
-      return await this.#step(gradScale, facts);
-    } finally {
-      this.#local.sum.reset();
-      this.#busy = undefined;
-    }
-  }
-
-  async #step(gradScale: number, options: Facts): Promise<DistributedResult> {
-    const { who, world, base } = this.#made;
-    const { stepCount } = this;
-    const maySkip = optionsOf(base)['skipNonFinite'] === true;
-    const step = { gradScale, stepCount, options, maySkip };
-    try {
-      const sums = await exchange(who, world, this.#local, step, (...given) => this.#sum(...given));
-      const end = sums.interrupted ? ({ interrupted: true } as const) : {};
-      if (sums.weight === 0) return { applied: false, finished: true, ...end };
-      const mean = { ...sums, loss: sums.loss / sums.weight };
-      this.#release();
-      const result = await this.apply(mean, gradScale / sums.weight);
-      return { ...result, ...(result.applied ? {} : { nonFiniteRanks: sums.nonFiniteRanks }), ...end };
-    } finally {
-      // A hook after the step may throw, but the step was applied then.
-      if (this.stepCount > stepCount) this.#made.compressed?.commit();
-      else this.#made.compressed?.drop();
-      this.#hold();
-    }
-  }
+  abstract step(
+    grads: Parameters<O['step']>[0] | null,
+    options?: DistributedStepOptions<G>,
+  ): Promise<DistributedResult>;
 
   /** A step of the optimizer itself throws from now on: each rank would train alone, and nothing would say so. */
   #hold(): void {
@@ -422,10 +430,10 @@ export abstract class DistributedOptimizer<O extends AnyOptimizer<any, any, any>
     Optimizer.internals(this.#made.base).stepper.holder = undefined;
   }
 
-  /** Sums the dense gradients of these params. The step multiplies them by a factor. */
-  #sum(params: readonly number[], factor: number): Promise<unknown> {
+  /** Sums the dense gradients, or estimates, of these params. The step multiplies them by a factor. */
+  #sum(local: LocalGradients, params: readonly number[], factor: number): Promise<unknown> {
     const { compressed } = this.#made;
-    if (compressed === undefined) return this.sumDense(params);
+    if (compressed === undefined || local !== this.#local) return this.sumDense(local, params);
     const kept = this.#kept;
     const all = params.map((param) => ({ ...kept[param]!, array: this.#local.buckets.of(param) }));
     return compressed.sum(all, factor, this.needsAllSums);
@@ -437,24 +445,13 @@ export abstract class DistributedOptimizer<O extends AnyOptimizer<any, any, any>
   /** Loads a state of the optimizer's class, all or nothing. Every rank must call it. */
   abstract loadStateDict(dict: Parameters<O['loadStateDict']>[0], options?: LoadOptions): Promise<void>;
 
-  /** Disposes of the optimizer. */
-  dispose(): void {
+  override dispose(): void {
     this.checkNotPending();
-    this.#made.optimizer.dispose();
-  }
-
-  [Symbol.dispose](): void {
-    this.dispose();
-  }
-
-  /** The rank, the size of the world, and the optimizer. */
-  toString(): string {
-    this.#made.optimizer.stepCount; // throws after `dispose`
-    return this[inspect]();
+    super.dispose();
   }
 
   /** What console.log prints. It does not throw after `dispose`. @internal */
-  [inspect](): string {
+  override [inspect](): string {
     const { rank, size } = this.#made.world;
     return print(this.#made.who, { rank, size, optimizer: this.#made.optimizer });
   }
@@ -469,27 +466,9 @@ export abstract class DistributedOptimizer<O extends AnyOptimizer<any, any, any>
     this.#params = params;
     this.#structure = new Structure(who, params);
     this.#local = new LocalGradients(who, this.#structure, params, bucketBytes);
-  }
-
-  #add(grads: unknown, { weight = 1, loss }: { readonly weight?: unknown; readonly loss?: unknown }): void {
-    const { who, most } = this.#made;
-    const checked = checkFloat(who, 'weight', weight, '[0, inf)');
-    // Whether it is finite is for the mean over all ranks to say, so that all of them get the same error.
-    if (this.needsLoss && typeof loss !== 'number')
-      throw typeError(who, 'loss', show(loss), 'a number: the loss of the micro-batch, whose gradient is grads');
-    if (this.#local.sum.count >= most)
-      throw rangeError(
-        who,
-        'grads',
-        `micro-batch ${most + 1} of a step`,
-        `at most ${most} a rank, as microBatches says`,
-      );
-    this.#local.add(grads, checked, this.needsLoss ? (loss as number) : 0);
-  }
-
-  /** The options that a call knows. */
-  #known(names: readonly string[]): readonly string[] {
-    return this.needsLoss ? [...names, 'loss'] : names;
+    const ofHessian = (): Structure => new Structure(who, params, 'hessian');
+    this.#hessian =
+      base instanceof Sophia ? new LocalGradients(who, ofHessian(), params, bucketBytes, true) : undefined;
   }
 }
 

@@ -2,17 +2,17 @@ import { ReadSparseGrad } from '../core/read-grad.js';
 import { GradSum } from '../training/grad-sum.js';
 import type { Sum } from '../training/param-sum.js';
 import type { RowSums } from '../training/row-sums.js';
-import type { StepHeader } from './step-header.js';
+import type { GradHeader } from './step-header.js';
 import type { World } from './world.js';
 
 /** The sums of sparse gradients over all ranks, for the params that have them, by two collectives. */
 export async function exchangeRows(
   world: World,
-  headers: readonly StepHeader[],
+  headers: readonly (readonly GradHeader[])[],
   params: readonly number[],
   own: readonly Sum[],
 ): Promise<Map<number, Sum>> {
-  const sizes = headers.map(({ grads }) => params.map((param) => grads[param]!));
+  const sizes = headers.map((grads) => params.map((param) => grads[param]!));
   const rows = new Int32Array(world.size * most(sizes, (grad) => grad.rows));
   const values = new Float32Array(world.size * most(sizes, (grad) => grad.rows * grad.columns));
   let [row, value] = [at(rows, world), at(values, world)];

@@ -4,8 +4,16 @@ import type { Sum } from '../training/param-sum.js';
 import { checkAlike, differ, digestOf, type Facts } from './differences.js';
 import { exchangeRows } from './exchange-rows.js';
 import type { LocalGradients } from './local-gradients.js';
-import { checkHeaders, gatherHeaders, headerOf, type StepHeader } from './step-header.js';
+import { checkHeaders, type GradHeader, gatherHeaders, headerOf, type StepHeader } from './step-header.js';
 import type { World } from './world.js';
+
+/** What all ranks have together, in the form of the gradients. */
+export interface Sums {
+  /** Σ weight. */
+  readonly weight: number;
+  /** Σ weight·g of each param. */
+  readonly sums: readonly Sum[];
+}
 
 /** The gradients of all ranks together. */
 export interface Exchanged {
@@ -15,11 +23,30 @@ export interface Exchanged {
   readonly loss: number;
   /** Σ weight·g of each param. Not exchanged if the weight is 0. */
   readonly grads: readonly Sum[];
+  /** The estimates of the Hessian's diagonal; undefined if no rank has one. */
+  readonly hessian: Sums | undefined;
   /** The ranks whose own sum or loss is not finite, where that was asked for. */
   readonly nonFiniteRanks: readonly number[];
   /** Whether the launcher has told any rank to end. */
   readonly interrupted: boolean;
 }
+
+/** Whether the launcher wants the job to end, as a part of a result. */
+export const endOf = ({ interrupted }: Exchanged): { interrupted?: true } => (interrupted ? { interrupted } : {});
+
+/** What a rank brings to a step. */
+export interface Brought {
+  readonly grads: LocalGradients;
+  /** Estimates of the Hessian's diagonal; undefined for a class that takes none. */
+  readonly hessian: LocalGradients | undefined;
+  readonly gradScale: number;
+  readonly stepCount: number;
+  readonly options: Facts;
+  readonly maySkip: boolean;
+}
+
+/** Sums dense arrays over the ranks, in their memory. The step multiplies them by a factor. */
+export type SumDense = (local: LocalGradients, params: readonly number[], factor: number) => Promise<unknown>;
 
 /**
  * Sums the gradients of all ranks, in the order of the world. One collective agrees about the step; then dense gradients
@@ -27,46 +54,60 @@ export interface Exchanged {
  *
  * @throws RangeError, the same on every rank, where the steps do not fit together
  */
-export async function exchange(
-  who: string,
-  world: World,
-  local: LocalGradients,
-  step: { readonly gradScale: number; readonly stepCount: number; readonly options: Facts; readonly maySkip: boolean },
-  sumDense: (params: readonly number[], factor: number) => Promise<unknown>,
-): Promise<Exchanged> {
-  const { sum, buckets, paths } = local;
-  sum.complete();
-  const own = sum.totals;
-  const { gradScale, stepCount, options, maySkip } = step;
+export async function exchange(who: string, world: World, brought: Brought, sumDense: SumDense): Promise<Exchanged> {
+  const { grads, hessian, gradScale, stepCount, options, maySkip } = brought;
+  const all = hessian === undefined ? [grads] : [grads, hessian];
+  for (const { sum } of all) sum.complete();
   const headers = await gatherHeaders(world, {
-    weight: sum.weight,
-    loss: sum.loss,
+    weights: all.map(({ sum }) => sum.weight),
+    loss: grads.sum.loss,
     gradScale,
     stepCount,
     options: digestOf(options),
-    finite: !maySkip || (Number.isFinite(sum.loss) && own.every(hasFiniteSum)),
+    finite: !maySkip || (Number.isFinite(grads.sum.loss) && grads.sum.totals.every(hasFiniteSum)),
     interrupted: world.interrupted.aborted,
-    grads: own.map(headerOf),
+    grads: all.flatMap(({ sum }) => sum.totals.map(headerOf)),
   });
   await checkOptionsAlike(who, world, headers, options);
+  const paths = all.flatMap((local) => local.paths);
   checkHeaders(who, headers, paths);
-  const weight = treeSum(headers.map((header) => header.weight));
+  const [weight, hessianWeight = 0] = all.map((_, i) => treeSum(headers.map(({ weights }) => weights[i]!)));
   const loss = treeSum(headers.map((header) => header.loss));
   const nonFiniteRanks = headers.flatMap((header, rank) => (header.finite ? [] : [rank]));
   const interrupted = headers.some((header) => header.interrupted);
-  if (weight === 0) return { weight, loss, grads: [], nonFiniteRanks, interrupted };
+  const found = { weight: weight!, loss, hessian: undefined, nonFiniteRanks, interrupted };
+  if (weight === 0) return { ...found, grads: [] };
+  const count = grads.paths.length;
+  const sumsOf = (local: LocalGradients, begin: number, factor: number): Promise<Sum[]> => {
+    const own = headers.map((header) => header.grads.slice(begin, begin + count));
+    return sumOverRanks(world, local, own, (params) => sumDense(local, params, factor));
+  };
+  const sums = await sumsOf(grads, 0, gradScale / weight!);
+  if (hessian === undefined || hessianWeight === 0) return { ...found, grads: sums };
+  const estimates = await sumsOf(hessian, count, 1 / hessianWeight);
+  return { ...found, grads: sums, hessian: { weight: hessianWeight, sums: estimates } };
+}
+
+/** The sums of what all ranks have. `headers` say what each has. */
+async function sumOverRanks(
+  world: World,
+  { sum, buckets, paths }: LocalGradients,
+  headers: readonly (readonly GradHeader[])[],
+  sumDense: (params: readonly number[]) => Promise<unknown>,
+): Promise<Sum[]> {
+  const own = sum.totals;
   const having = (kind: 'dense' | 'sparse'): number[] =>
-    paths.flatMap((_, param) => (headers.some(({ grads }) => grads[param]!.kind === kind) ? [param] : []));
+    paths.flatMap((_, param) => (headers.some((grads) => grads[param]!.kind === kind) ? [param] : []));
   const dense = having('dense');
   const sparse = having('sparse');
   // A rank without a gradient brings −0, which changes no sum: +0 would change −0.
   for (const param of dense) if (own[param] === null) buckets.of(param).fill(-0);
   const [rows] = await Promise.all([
     sparse.length === 0 ? new Map<number, Sum>() : exchangeRows(world, headers, sparse, own),
-    sumDense(dense, gradScale / weight),
+    sumDense(dense),
   ]);
   for (const param of dense) rows.set(param, sum.params[param]!.arrayOf(0));
-  return { weight, loss, grads: paths.map((_, param) => rows.get(param) ?? null), nonFiniteRanks, interrupted };
+  return paths.map((_, param) => rows.get(param) ?? null);
 }
 
 function hasFiniteSum(sum: Sum): boolean {

@@ -1,11 +1,12 @@
 export { DataParallel } from './data-parallel.js';
+export type { ClosureOptions, DataParallelSAM, FirstStepOptions, FirstStepResult } from './data-parallel-sam.js';
 export type {
   DistributedOptimizer,
   DistributedResult,
   DistributedStepOptions,
-  DistributionOptions,
   MicroBatchOptions,
 } from './distributed-optimizer.js';
+export type { DistributionOptions } from './distribution.js';
 export { DownpourWorker, type DownpourWorkerOptions } from './downpour/downpour-worker.js';
 export {
   ParameterServer,

@@ -13,7 +13,10 @@ import { GradientBuckets } from './gradient-buckets.js';
 /** A param, and its length. */
 export type WholeParam = Tensor & { readonly length: number };
 
-/** The gradients of one rank until a step: the sum of its micro-batches, and the memory that travels. */
+/**
+ * The gradients of one rank until a step, or estimates of the same form: the sum of its micro-batches, and the memory that
+ * travels.
+ */
 export class LocalGradients {
   readonly sum: GradSum;
   readonly buckets: GradientBuckets;
@@ -21,11 +24,14 @@ export class LocalGradients {
   readonly #who: string;
   readonly #structure: Structure;
   readonly #params: readonly WholeParam[];
+  readonly #isDense: boolean;
 
-  constructor(who: string, structure: Structure, params: readonly WholeParam[], bucketBytes: number) {
+  /** @param isDense Whether sparse ones are refused. */
+  constructor(who: string, structure: Structure, params: readonly WholeParam[], bucketBytes: number, isDense = false) {
     this.#who = who;
     this.#structure = structure;
     this.#params = params;
+    this.#isDense = isDense;
     this.paths = params.map((param) => structure.gradPath(param));
     const lengths = params.map(({ length }) => length);
     this.buckets = new GradientBuckets(lengths, bucketBytes);
@@ -37,15 +43,15 @@ export class LocalGradients {
   }
 
   /**
-   * Adds the gradients of a micro-batch and its loss, where there is one. A copy is taken.
-   * @throws TypeError, RangeError; nothing is added then
+   * Reads and checks the gradients of a micro-batch, for `sum.add`, which takes a copy.
+   * @throws TypeError, RangeError
    */
-  add(grads: unknown, weight: number, loss: number): void {
+  read(grads: unknown): ReadGrad[] {
     const given: unknown[] = [];
     this.#structure.read(grads, given);
     const read = this.#params.map((_, i) => this.#read(i, given[i]));
     checkNotInFlight(this.#who, () => read.flatMap((grad, i) => this.#extentsOf(i, grad)));
-    this.sum.add(read, weight, loss);
+    return read;
   }
 
   #extentsOf(index: number, grad: ReadGrad): Extent[] {
@@ -58,7 +64,7 @@ export class LocalGradients {
     const param = this.#params[index]!;
     const path = this.paths[index]!;
     const sums = this.sum.params[index]!.sums;
-    if (!isFloat32(given) && isSparseGrad(given)) {
+    if (!this.#isDense && !isFloat32(given) && isSparseGrad(given)) {
       const grad = new ReadSparseGrad(given.rows, given.values);
       checkSparseGrad(this.#who, path, param, grad);
       const limit = param.length / (lengthOf(grad.values) / lengthOf(grad.rows));
@@ -73,7 +79,8 @@ export class LocalGradients {
       }
       return grad;
     }
-    checkFloat32(this.#who, path, given, 'a Float32Array, { rows, values } or null');
+    const expected = this.#isDense ? 'a Float32Array or null' : 'a Float32Array, { rows, values } or null';
+    checkFloat32(this.#who, path, given, expected);
     checkLength(
       this.#who,
       path,

@@ -15,13 +15,15 @@ import { actingFor } from './callers.js';
 import { checkMade } from './check-world.js';
 import { checkAlike, classFacts, hashOf, optionFacts, paramFacts } from './differences.js';
 import {
-  checkDistribution,
   DistributedOptimizer,
-  type DistributionOptions,
+  type DistributedResult,
+  type DistributedStepOptions,
   type Made,
 } from './distributed-optimizer.js';
+import { checkDistribution, type DistributionOptions } from './distribution.js';
 import { dividerFor, ownerOf, type Ranges } from './divide.js';
 import type { Exchanged } from './exchange.js';
+import type { LocalGradients } from './local-gradients.js';
 import { measure, type NormOptions } from './measure.js';
 import { Owners } from './owners.js';
 import { agreeOnDict, fromOwner, together } from './share-state.js';
@@ -55,8 +57,7 @@ export type ShardableClass<O, A extends readonly [params: any, options?: any]> =
  * @remarks
  * **When:** The state of the optimizer does not fit beside the params on each rank: {@link Adam}'s is twice their size.
  *
- * **Pitfalls:** Classes whose params share numbers, such as `Prodigy`, `DoG` and `Momo`, need sums over many params amid their step.
- * They take this step in JavaScript here, which is slow.
+ * **Pitfalls:** Where a class needs whole params, one very large param limits what the other ranks save.
  *
  * @example
  * ```ts
@@ -153,11 +154,9 @@ export class ShardedOptimizer<O extends AnyOptimizer<any, any, any> = AnyOptimiz
 
   // ---- The step ----
 
-  protected override sumDense(params: readonly number[]): Promise<unknown> {
+  protected override sumDense({ buckets }: LocalGradients, params: readonly number[]): Promise<unknown> {
     const all = this.#params;
-    return this.#owners.reduce(
-      params.map((param) => ({ array: this.local.buckets.of(param), ranges: all[param]!.shard.ranges })),
-    );
+    return this.#owners.reduce(params.map((param) => ({ array: buckets.of(param), ranges: all[param]!.shard.ranges })));
   }
 
   protected override readonly needsAllSums = false;
@@ -166,13 +165,25 @@ export class ShardedOptimizer<O extends AnyOptimizer<any, any, any> = AnyOptimiz
     return this.#params[param]!.shard.ranges;
   }
 
-  protected override async apply({ grads, loss }: Exchanged, given: number): Promise<StepResult> {
+  override async step(
+    grads: Parameters<O['step']>[0] | null,
+    options: DistributedStepOptions<Parameters<O['step']>[0]> = {},
+  ): Promise<DistributedResult> {
+    return await this.stepBy(grads, options, (sums, gradScale) => this.#apply(sums, gradScale));
+  }
+
+  async #apply(all: Exchanged, given: number): Promise<StepResult> {
+    const { grads, loss } = all;
     const { optimizer, base, world } = this.made;
     const { stepper, store, options } = Optimizer.internals(base);
     const gradScale = checkFloat(who, 'gradScale', given);
     if (this.needsLoss) stepper.checkLoss(loss); // the same on every rank
     this.#checkSparse(grads);
-    const own = this.#params.map(({ shard }, i) => this.#partOf(shard, grads[i]!, store.hasSharedNumbers));
+    const partsOf = (sums: readonly Sum[]) =>
+      this.#params.map(({ shard }, i) => this.#partOf(shard, sums[i]!, store.hasSharedNumbers));
+    const own = partsOf(grads);
+    const hessian = all.hessian && { ...all.hessian, sums: partsOf(all.hessian.sums) as Sum[] };
+    const { loss: _, ...inputs } = this.inputsOf({ ...all, hessian }); // the loss is among what was measured
     let failure: { readonly error: unknown } | undefined;
     const attempt = (action: () => void): void => {
       if (failure !== undefined) return;
@@ -203,14 +214,13 @@ export class ShardedOptimizer<O extends AnyOptimizer<any, any, any> = AnyOptimiz
       attempt(() => {
         end = stepper.beginPart(structured, whole);
       });
-      const active = failure === undefined ? own : [];
-      if (whole.applied) await stepWithSharedNumbers(world, store, active as readonly (Float32Array | null)[]);
+      if (whole.applied) await stepWithSharedNumbers(world, store, failure === undefined);
       attempt(() => {
         result = end();
       });
     } else
       attempt(() => {
-        result = optimizer.step(structured, { [measured]: whole } as StepOptions);
+        result = optimizer.step(structured, { ...inputs, [measured]: whole } as StepOptions);
       });
     if (whole.applied) {
       const moved = this.#params.flatMap(({ shard: { ranges } }, i) =>

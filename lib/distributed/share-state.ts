@@ -1,13 +1,13 @@
 import { serialize } from 'node:v8';
 import { typeError } from '../check/errors.js';
 import { floatsOf } from '../check/typed-array.js';
-import type { AnyOptimizer } from '../core/any-optimizer.js';
+import type { OptimizerMembers } from '../core/any-optimizer.js';
 import { Optimizer } from '../core/optimizer.js';
 import { checkAlike, differ, hashOf, putTogether, takeApart } from './differences.js';
 import type { World } from './world.js';
 
 /** Gives rank 0's params and state to all ranks. */
-export async function shareState(world: World, optimizer: AnyOptimizer, base: Optimizer): Promise<void> {
+export async function shareState(world: World, optimizer: OptimizerMembers, base: Optimizer): Promise<void> {
   for (const { data } of Optimizer.internals(base).store.params) await world.broadcast(floatsOf(data));
   const isRoot = world.rank === 0;
   const arrays: Float32Array[] = [];
@@ -18,7 +18,12 @@ export async function shareState(world: World, optimizer: AnyOptimizer, base: Op
 }
 
 /** Compares params and state of all ranks. @throws RangeError, the same on every rank */
-export async function compareState(who: string, world: World, optimizer: AnyOptimizer, base: Optimizer): Promise<void> {
+export async function compareState(
+  who: string,
+  world: World,
+  optimizer: OptimizerMembers,
+  base: Optimizer,
+): Promise<void> {
   const { params } = Optimizer.internals(base).store;
   const short = (value: unknown): string => `with SHA-256 ${hashOf(value).slice(0, 16)}…`;
   const facts = params.map(({ path, data }) => [path, short(floatsOf(data))] as const);

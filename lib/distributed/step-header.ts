@@ -13,7 +13,8 @@ export interface GradHeader {
 
 /** What a rank says of its step before its gradients travel. */
 export interface StepHeader {
-  readonly weight: number;
+  /** Σ weight of the gradients, and of the estimates that come with them: one each, the same number on all ranks. */
+  readonly weights: readonly number[];
   /** Σ weight·loss of the rank; 0 without losses. */
   readonly loss: number;
   readonly gradScale: number;
@@ -23,46 +24,41 @@ export interface StepHeader {
   readonly finite: boolean;
   /** Whether the launcher has told the rank to end. */
   readonly interrupted: boolean;
+  /** Of the gradients, then of the estimates. */
   readonly grads: readonly GradHeader[];
 }
 
-const fixed = 6;
+const fixed = 5;
 const perParam = 2;
 const kinds = { null: -2, dense: -1 } as const;
 
 /** The headers of all ranks, by one collective. */
 export async function gatherHeaders(world: World, own: StepHeader): Promise<StepHeader[]> {
   // A multiple of 16, so that each rank's part is its header.
-  const length = Math.ceil((fixed + perParam * own.grads.length) / 16) * 16;
+  const length = Math.ceil((fixed + own.weights.length + perParam * own.grads.length) / 16) * 16;
   const all = new Float64Array(world.size * length);
   all.set(encode(own), world.rank * length);
   await world.allGather(all);
-  return Array.from({ length: world.size }, (_, rank) =>
-    decode(all.subarray(rank * length, (rank + 1) * length), own.grads.length),
-  );
+  return Array.from({ length: world.size }, (_, rank) => decode(all.subarray(rank * length, (rank + 1) * length), own));
 }
 
-function encode({ weight, gradScale, stepCount, options, finite, interrupted, loss, grads }: StepHeader): number[] {
+function encode({ weights, gradScale, stepCount, options, finite, interrupted, loss, grads }: StepHeader): number[] {
   const each = grads.flatMap(({ kind, rows, columns }) => [kind === 'sparse' ? rows : kinds[kind], columns]);
-  return [weight, gradScale, stepCount, options, (finite ? 1 : 0) + (interrupted ? 2 : 0), loss, ...each];
+  return [gradScale, stepCount, options, (finite ? 1 : 0) + (interrupted ? 2 : 0), loss, ...weights, ...each];
 }
 
-function decode(numbers: Float64Array, params: number): StepHeader {
-  const [weight, gradScale, stepCount, options, flags, loss] = numbers as unknown as [
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-  ];
-  const grads = Array.from({ length: params }, (_, i): GradHeader => {
-    const rows = numbers[fixed + perParam * i]!;
-    const columns = numbers[fixed + perParam * i + 1]!;
+/** @param own A header with as many numbers. */
+function decode(numbers: Float64Array, own: StepHeader): StepHeader {
+  const [gradScale, stepCount, options, flags, loss] = numbers as unknown as [number, number, number, number, number];
+  const begin = fixed + own.weights.length;
+  const weights = Array.from(numbers.subarray(fixed, begin));
+  const grads = own.grads.map((_, i): GradHeader => {
+    const rows = numbers[begin + perParam * i]!;
+    const columns = numbers[begin + perParam * i + 1]!;
     const kind = rows === kinds.null ? 'null' : rows === kinds.dense ? 'dense' : 'sparse';
     return { kind, rows: Math.max(0, rows), columns };
   });
-  return { weight, gradScale, stepCount, options, finite: flags % 2 === 1, interrupted: flags >= 2, loss, grads };
+  return { weights, gradScale, stepCount, options, finite: flags % 2 === 1, interrupted: flags >= 2, loss, grads };
 }
 
 /** The header of one gradient. */

@@ -61,6 +61,9 @@ export const chunkLength = 16384;
 /** The same for sums over one matrix row and for Gram matrices: native/kernel.h has the same number. */
 export const pieceLength = 1024;
 
+/** The most sums that a kernel with numbers measures over a tensor: native/kernel.h has the same number. */
+export const maxSums = 3;
+
 /** Memory shared by a plan and its optimizer. A step reads it, and writes the outputs of `control` and the numbers. */
 export interface StepConstants {
   /** All of it: the control block, the numbers, the constants rows, `rowOf` and `scopeOf`. */
@@ -127,6 +130,13 @@ export interface Plan {
   /** Registers a sparse gradient and returns the address of `values`. */
   setRowGrad(index: number, rows: Rows, values: Float32Array): number;
   step(): void;
+  /**
+   * The first half of a step whose tensors share numbers with those of other plans: writes `maxSums` sums for each tensor. It
+   * does not look at the norm of the gradients.
+   */
+  measureSums(sums: Float64Array): void;
+  /** The second half, with the sums of all plans: decides the numbers and updates. */
+  stepWithSums(sums: Float64Array): void;
   /** Runs the step on another thread if the engine has one. Calls `done` afterwards, never before this call returns. */
   stepAsync(done: () => void): void;
   /** Drops all references to memory. */

@@ -51,6 +51,8 @@ interface AddonEngine extends Linalg, TableRows {
   ): void;
   orthonormalize(matrix: Float32Array, side: number, out: Float32Array): void;
   stepAsync(plan: AddonPlan, done: () => void): void;
+  measureSums(plan: AddonPlan, sums: Float64Array): void;
+  stepWithSums(plan: AddonPlan, sums: Float64Array): void;
   freePlan(plan: () => void): void;
   sumSquares(x: Float32Array): number;
   lerp(target: Float32Array, source: Float32Array, rate: number): void;
@@ -107,6 +109,8 @@ const functionsOfEngine = Object.keys({
   setTensor: true,
   setRowGrad: true,
   stepAsync: true,
+  measureSums: true,
+  stepWithSums: true,
   freePlan: true,
   sumSquares: true,
   lerp: true,
@@ -270,6 +274,8 @@ export function nativeEngine(addon: Addon, isa: Isa): Engine | undefined {
         setRowGrad: (index, rows, values) => native.setRowGrad(step, index, rows, values),
         step,
         stepAsync: (done) => native.stepAsync(step, done),
+        measureSums: (sums) => native.measureSums(step, sums),
+        stepWithSums: (sums) => native.stepWithSums(step, sums),
         free: () => native.freePlan(step),
       };
     },

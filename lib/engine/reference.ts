@@ -7,6 +7,7 @@ import {
   chunkLength,
   type Engine,
   Fault,
+  maxSums,
   Pass,
   type Plan,
   type Rows,
@@ -169,18 +170,10 @@ class ReferencePlan implements Plan {
   }
 
   step(): void {
-    const { control, rows, stride, rowOf } = this.#constants;
+    const { control } = this.#constants;
     const zeroGrads = control[Control.zeroGrads] !== 0;
-    const active = this.#tensors.map((_, i) => i).filter((i) => rowOf[i]! >= 0);
-    control[Control.fault] = Fault.none;
-    const gone = this.#watches.findIndex(
-      ({ param, grad }, i) => param.some(isGone) || (rowOf[i]! >= 0 && grad.some(isGone)),
-    );
-    if (gone >= 0) {
-      control[Control.fault] = Fault.memoryGone;
-      control[Control.faultTensor] = gone;
-      return;
-    }
+    const active = this.#begin();
+    if (active === undefined) return;
     const gathered = new Map<number, RowGrad[]>();
     for (const i of active) {
       const grad = this.#grads[i]!;
@@ -216,28 +209,73 @@ class ReferencePlan implements Plan {
         return;
       }
     }
-    const works = active.map((i): readonly [number, Work] => {
-      const row = rows.subarray(rowOf[i]! * stride, (rowOf[i]! + 1) * stride);
-      return [i, { row, gradScale: f(gradScale * row[Pass.gradScale]!), zeroGrad: zeroGrads }];
-    });
-    this.#decide(works);
+    const works = this.#worksOf(active, gradScale);
+    const sums = new Float64Array(maxSums * this.#tensors.length);
+    this.#measure(works, sums);
+    this.#decide(active, sums);
     for (const [i, work] of works) this.#update(i, gathered.get(i), work);
     if (zeroGrads && gathered.size > 0) zero();
   }
 
-  /** Measures the tensors whose kernels need numbers, adds the sums of each scope in the order of tensors, and decides. */
-  #decide(works: readonly (readonly [index: number, work: Work])[]): void {
-    const { numbers, scopeOf } = this.#constants;
-    const scopes = new Map<number, { decide: Numbers['decide']; sums: number[] }>();
+  measureSums(sums: Float64Array): void {
+    const active = this.#begin();
+    sums.fill(0);
+    if (active !== undefined)
+      this.#measure(this.#worksOf(active, f(this.#constants.control[Control.gradScale]!)), sums);
+  }
+
+  stepWithSums(sums: Float64Array): void {
+    const active = this.#begin();
+    if (active === undefined) return;
+    this.#constants.control[Control.applied] = 1;
+    this.#decide(active, sums);
+    const works = this.#worksOf(active, f(this.#constants.control[Control.gradScale]!));
+    for (const [i, work] of works) this.#update(i, undefined, work);
+  }
+
+  /** The tensors that take part in the step; undefined if the memory of one is gone. */
+  #begin(): number[] | undefined {
+    const { control, rowOf } = this.#constants;
+    control[Control.fault] = Fault.none;
+    const gone = this.#watches.findIndex(
+      ({ param, grad }, i) => param.some(isGone) || (rowOf[i]! >= 0 && grad.some(isGone)),
+    );
+    if (gone < 0) return this.#tensors.map((_, i) => i).filter((i) => rowOf[i]! >= 0);
+    control[Control.fault] = Fault.memoryGone;
+    control[Control.faultTensor] = gone;
+    return undefined;
+  }
+
+  #worksOf(active: readonly number[], gradScale: number): (readonly [index: number, work: Work])[] {
+    const { control, rows, stride, rowOf } = this.#constants;
+    const zeroGrad = control[Control.zeroGrads] !== 0;
+    return active.map((i) => {
+      const row = rows.subarray(rowOf[i]! * stride, (rowOf[i]! + 1) * stride);
+      return [i, { row, gradScale: f(gradScale * row[Pass.gradScale]!), zeroGrad }];
+    });
+  }
+
+  /** Measures the sums of each tensor whose kernel needs numbers. */
+  #measure(works: readonly (readonly [index: number, work: Work])[], sums: Float64Array): void {
     for (const [i, work] of works) {
+      const tensor = this.#tensors[i]!;
+      const own = tensor.kernel.numbers;
+      if (own !== undefined) sums.set(measureSums(own, tensor, this.#grads[i] as Float32Array, work), i * maxSums);
+    }
+  }
+
+  /** Adds the sums of each scope in the order of tensors, and decides its numbers. */
+  #decide(active: readonly number[], sums: Float64Array): void {
+    const { numbers, scopeOf } = this.#constants;
+    const scopes = new Map<number, { readonly decide: Numbers['decide']; readonly total: number[] }>();
+    for (const i of active) {
       const own = this.#tensors[i]!.kernel.numbers;
       if (own === undefined) continue;
-      const sums = measureSums(own, this.#tensors[i]!, this.#grads[i] as Float32Array, work);
-      const scope = scopes.get(scopeOf[i]!) ?? { decide: own.decide, sums: sums.map(() => 0) };
+      const scope = scopes.get(scopeOf[i]!) ?? { decide: own.decide, total: Array<number>(own.sums).fill(0) };
       scopes.set(scopeOf[i]!, scope);
-      for (const [k, sum] of sums.entries()) scope.sums[k]! += sum;
+      for (let k = 0; k < own.sums; k++) scope.total[k]! += sums[i * maxSums + k]!;
     }
-    for (const [scope, { decide, sums }] of scopes) numbers[scope]!.set(decide([...numbers[scope]!], sums));
+    for (const [scope, { decide, total }] of scopes) numbers[scope]!.set(decide([...numbers[scope]!], total));
   }
 
   #update(index: number, gathered: readonly RowGrad[] | undefined, work: Work): void {

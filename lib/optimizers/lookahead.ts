@@ -6,9 +6,9 @@ import type { AnyOptimizer } from '../core/any-optimizer.js';
 import { checkHook } from '../core/hooks.js';
 import { notAnOptimizer, refuseOptionsOf, watch } from '../core/internals.js';
 import { Optimizer } from '../core/optimizer.js';
+import { OptimizerWrapper } from '../core/optimizer-wrapper.js';
 import type { ParamState } from '../core/param-state.js';
 import { inspect, print } from '../core/print.js';
-import type { Schedule } from '../core/schedule.js';
 import type { LoadOptions, StateDict } from '../core/state-dict.js';
 import type { StepResult, Watcher } from '../core/stepper.js';
 import { engine } from '../engine/backend.js';
@@ -67,8 +67,10 @@ export interface LookaheadState {
  * @see Zhang, Lucas, Hinton & Ba 2019, Algorithm 1, https://arxiv.org/abs/1907.08610
  */
 // biome-ignore lint/suspicious/noExplicitAny: see AnyOptimizer
-export class Lookahead<O extends AnyOptimizer<any, any, any> = AnyOptimizer> implements AnyOptimizer {
-  readonly #inner: O;
+export class Lookahead<O extends AnyOptimizer<any, any, any> = AnyOptimizer>
+  extends OptimizerWrapper<O>
+  implements AnyOptimizer
+{
   /** The same object. */
   readonly #base: Optimizer;
   readonly #k: number;
@@ -78,6 +80,7 @@ export class Lookahead<O extends AnyOptimizer<any, any, any> = AnyOptimizer> imp
   readonly #watcher: Watcher;
 
   constructor(optimizer: O, options: LookaheadOptions = {}) {
+    super(optimizer);
     if (!((optimizer as unknown) instanceof Optimizer)) throw notAnOptimizer(who, optimizer);
     // ScheduleFree rewrites the params from z and x in each step, which would discard what the slow weights wrote.
     const scheduleFree = [ScheduleFreeSGD, ScheduleFreeAdamW].find((Class) => (optimizer as unknown) instanceof Class);
@@ -92,7 +95,6 @@ export class Lookahead<O extends AnyOptimizer<any, any, any> = AnyOptimizer> imp
     refuseFixed(this, who, ['k', 'alpha']);
     refuseOptionsOf(this, who, optimizer as unknown as Optimizer);
     const { k = 5, alpha = 0.5 } = options as LookaheadOptions;
-    this.#inner = optimizer;
     this.#base = optimizer as unknown as Optimizer;
     this.#k = checkInteger(who, 'k', k, '[1, inf)');
     this.#alpha = checkNumber(who, 'alpha', alpha, '(0, 1]');
@@ -106,41 +108,7 @@ export class Lookahead<O extends AnyOptimizer<any, any, any> = AnyOptimizer> imp
 
   /** The inner optimizer. */
   get optimizer(): O {
-    return this.#inner;
-  }
-
-  /** Param groups of the inner optimizer. */
-  get paramGroups(): O['paramGroups'] {
-    return this.#inner.paramGroups;
-  }
-
-  /** Learning rate of the inner optimizer. */
-  get lr(): number {
-    return this.#inner.lr;
-  }
-
-  set lr(value: number | Schedule) {
-    this.#inner.lr = value;
-  }
-
-  /** Applied steps of the inner optimizer. */
-  get stepCount(): number {
-    return this.#inner.stepCount;
-  }
-
-  /** Skipped steps of the inner optimizer. */
-  get skippedSteps(): number {
-    return this.#inner.skippedSteps;
-  }
-
-  /** Moving averages of the params, kept by the inner optimizer. @throws as the inner optimizer does */
-  get emaParams(): O['emaParams'] {
-    return this.#inner.emaParams;
-  }
-
-  /** Adds a param group to the inner optimizer. @throws as the inner optimizer does */
-  addParamGroup(group: Parameters<O['addParamGroup']>[0]): void {
-    this.#inner.addParamGroup(group);
+    return this.inner;
   }
 
   /**
@@ -149,7 +117,7 @@ export class Lookahead<O extends AnyOptimizer<any, any, any> = AnyOptimizer> imp
    * @throws as the inner optimizer does
    */
   step(grads: Parameters<O['step']>[0], options?: Parameters<O['step']>[1]): StepResult {
-    return this.#inner.step(grads, options);
+    return this.inner.step(grads, options);
   }
 
   /**
@@ -158,7 +126,7 @@ export class Lookahead<O extends AnyOptimizer<any, any, any> = AnyOptimizer> imp
    * @throws (rejects) as the inner optimizer does
    */
   async stepAsync(grads: Parameters<O['step']>[0], options?: Parameters<O['stepAsync']>[1]): Promise<StepResult> {
-    return this.#inner.stepAsync(grads, options);
+    return this.inner.stepAsync(grads, options);
   }
 
   /**
@@ -191,7 +159,7 @@ export class Lookahead<O extends AnyOptimizer<any, any, any> = AnyOptimizer> imp
       // Before the first applied step, the slow weights are those of a step that was refused.
       return array === undefined || param.step === 0 ? [] : [[param.key, copyFloats(this.#engine, array)]];
     });
-    const inner = this.#inner.stateDict();
+    const inner = this.inner.stateDict();
     return { version: 1, optimizer: who, k: this.#k, alpha: this.#alpha, inner, slow: Object.fromEntries(slow) };
   }
 
@@ -221,19 +189,15 @@ export class Lookahead<O extends AnyOptimizer<any, any, any> = AnyOptimizer> imp
       checkLength(method, path, checkFloat32(method, path, array), param.length);
       return [[param, new Float32Array(array as Float32Array)]];
     });
-    this.#inner.loadStateDict(inner, options);
+    this.inner.loadStateDict(inner, options);
     this.#slow.clear();
     for (const [param, array] of loaded) this.#slow.set(param, array);
   }
 
   /** Disposes of the inner optimizer and drops the slow weights. */
-  dispose(): void {
-    this.#inner.dispose();
+  override dispose(): void {
+    super.dispose();
     this.#slow.clear();
-  }
-
-  [Symbol.dispose](): void {
-    this.dispose();
   }
 
   #slowOf(param: ParamState): Float32Array {
@@ -257,15 +221,9 @@ export class Lookahead<O extends AnyOptimizer<any, any, any> = AnyOptimizer> imp
     }
   }
 
-  /** The class, its options, and the inner optimizer. */
-  toString(): string {
-    this.#inner.stepCount; // throws after `dispose`
-    return this[inspect]();
-  }
-
   /** What console.log prints. It does not throw after `dispose`. @internal */
-  [inspect](): string {
-    return print(who, { k: this.#k, alpha: this.#alpha, optimizer: this.#inner });
+  override [inspect](): string {
+    return print(who, { k: this.#k, alpha: this.#alpha, optimizer: this.inner });
   }
 }
 

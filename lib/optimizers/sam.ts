@@ -1,16 +1,17 @@
 import { show, typeError } from '../check/errors.js';
 import { refuseFixed } from '../check/members.js';
 import { checkBoolean, checkFloat, checkFunction, checkNumber, checkOptions } from '../check/options.js';
-import { copyInto, floatsOf } from '../check/typed-array.js';
+import { checkFloat32, checkLength, copyInto, floatsOf } from '../check/typed-array.js';
 import type { AnyOptimizer } from '../core/any-optimizer.js';
 import { checkApart, extentOf } from '../core/extents.js';
 import { Gradients } from '../core/gradients.js';
+import { checkHook } from '../core/hooks.js';
 import { notAnOptimizer, partsOf, refuseOptionsOf } from '../core/internals.js';
 import { Optimizer } from '../core/optimizer.js';
+import { OptimizerWrapper } from '../core/optimizer-wrapper.js';
 import type { ParamState } from '../core/param-state.js';
 import { inspect, print } from '../core/print.js';
 import type { ReadGrad } from '../core/read-grad.js';
-import type { Schedule } from '../core/schedule.js';
 import type { LoadOptions, StateDict } from '../core/state-dict.js';
 import type { StepOptions, StepResult } from '../core/stepper.js';
 import { engine } from '../engine/backend.js';
@@ -28,11 +29,27 @@ export interface SAMOptions<G = unknown> {
   readonly grads?: G | undefined;
 }
 
-/** State of a {@link SAM}: that of the base optimizer. */
+/** State of a {@link SAM}: that of the base optimizer, and between the two steps the params before the climb. */
 export interface SAMState {
   readonly version: 1;
   readonly optimizer: 'SAM';
   readonly inner: StateDict;
+  /** Between `firstStep` and `secondStep`, and only then: the params that have climbed, as they were before. */
+  readonly before?: { readonly [param: string]: Float32Array };
+  /** What a distributed optimizer with `compression` has lost by rounding. Other optimizers leave it out. */
+  readonly residuals?: unknown;
+}
+
+/** What a distributed optimizer needs of a SAM. */
+interface Internals {
+  readonly rho: number;
+  readonly adaptive: boolean;
+  /** The option `grads`. */
+  readonly grads: unknown;
+  /** Whether the next step must be the second. */
+  readonly hasClimbed: boolean;
+  /** Puts the params back, if they have climbed. */
+  putBack(): void;
 }
 
 /** The arrays that a param needs for the climb. */
@@ -61,13 +78,16 @@ interface Pair {
  * ```
  * Each step takes two gradients. Call `firstStep` with the gradient at w: the params climb. Compute the gradient there,
  * and call `secondStep` with it: the params are put back bit by bit, and the optimizer steps. Or give `grads` and call
- * `step` with a closure that fills them. Between the two, the optimizer's own `step` is an error.
+ * `step` with a closure that fills them. Between the two, the optimizer's own `step` is an error. The other members hand on to
+ * the optimizer.
  *
  * The copy of the params costs one array per param, two with `adaptive`. A `null` gradient leaves its param where it is, and sparse gradients are
  * rejected by `firstStep`. Options such as `clipNorm` act in the second step only; `maximize` climbs downhill. An optimizer
  * that needs the loss gets the one of the point where the params have climbed to.
  *
  * Options: `rho` (ρ, 0.05, [0, ∞)), `adaptive` (false), `grads` (for `step`).
+ *
+ * With many ranks, `DataParallel.create(sam, world)` of `schuss/distributed` climbs by the gradient of all ranks.
  *
  * @typeParam O The class of the optimizer.
  * @throws TypeError if `optimizer` is not an optimizer, for an unknown option or a wrong type; RangeError for rho out of
@@ -87,8 +107,9 @@ interface Pair {
  *   https://arxiv.org/abs/2102.11600
  */
 // biome-ignore lint/suspicious/noExplicitAny: see AnyOptimizer
-export class SAM<O extends AnyOptimizer<any, any, any> = AnyOptimizer> {
-  readonly #inner: O;
+export class SAM<O extends AnyOptimizer<any, any, any> = AnyOptimizer> extends OptimizerWrapper<O> {
+  /** The same object as `inner`. */
+  readonly #base: Optimizer;
   readonly #rho: number;
   readonly #adaptive: boolean;
   readonly #grads: Parameters<O['step']>[0] | undefined;
@@ -100,6 +121,7 @@ export class SAM<O extends AnyOptimizer<any, any, any> = AnyOptimizer> {
   readonly #removeHook: () => void;
 
   constructor(optimizer: O, options: SAMOptions<Parameters<O['step']>[0]> = {}) {
+    super(optimizer);
     if (!((optimizer as unknown) instanceof Optimizer)) throw notAnOptimizer(who, optimizer);
     checkOptions(who, options, ['rho', 'adaptive', 'grads']);
     refuseFixed(this, who, ['rho', 'adaptive', 'grads']);
@@ -108,8 +130,8 @@ export class SAM<O extends AnyOptimizer<any, any, any> = AnyOptimizer> {
     this.#rho = checkNumber(who, 'rho', rho, '[0, inf)');
     this.#adaptive = checkBoolean(who, 'adaptive', adaptive);
     this.#grads = grads;
-    this.#inner = optimizer;
-    this.#removeHook = optimizer.registerStepPreHook(() => {
+    this.#base = optimizer as unknown as Optimizer;
+    this.#removeHook = this.#base.registerStepPreHook(() => {
       if (this.#climbed !== undefined && !this.#isInSecondStep)
         throw typeError(
           who,
@@ -121,44 +143,50 @@ export class SAM<O extends AnyOptimizer<any, any, any> = AnyOptimizer> {
     });
   }
 
+  /** @internal */
+  // biome-ignore lint/suspicious/noExplicitAny: see AnyOptimizer
+  static internals(sam: SAM<any>): Internals {
+    return {
+      rho: sam.#rho,
+      adaptive: sam.#adaptive,
+      grads: sam.#grads,
+      hasClimbed: sam.#climbed !== undefined,
+      putBack: () => sam.#descend(() => undefined),
+    };
+  }
+
   /** The base optimizer. */
   get optimizer(): O {
-    return this.#inner;
-  }
-
-  /** Param groups of the base optimizer. */
-  get paramGroups(): O['paramGroups'] {
-    return this.#inner.paramGroups;
-  }
-
-  /** Learning rate of the base optimizer. */
-  get lr(): number {
-    return this.#inner.lr;
-  }
-
-  set lr(value: number | Schedule) {
-    this.#inner.lr = value;
-  }
-
-  /** Applied steps of the base optimizer. */
-  get stepCount(): number {
-    return this.#inner.stepCount;
-  }
-
-  /** Skipped steps of the base optimizer. */
-  get skippedSteps(): number {
-    return this.#inner.skippedSteps;
-  }
-
-  /** Moving averages of the params, kept by the base optimizer. @throws as the base optimizer does */
-  get emaParams(): O['emaParams'] {
-    return this.#inner.emaParams;
+    return this.inner;
   }
 
   /** Adds a param group to the base optimizer. @throws as the base optimizer does, and between the two steps */
-  addParamGroup(group: Parameters<O['addParamGroup']>[0]): void {
+  override addParamGroup(group: Parameters<O['addParamGroup']>[0]): void {
     this.#checkAtRest();
-    this.#inner.addParamGroup(group);
+    super.addParamGroup(group);
+  }
+
+  /**
+   * Calls a function before each {@link secondStep}, as `registerStepPreHook` of an optimizer does, with this SAM. The params
+   * are back then.
+   *
+   * @returns A function that removes the hook.
+   * @throws TypeError if it is not a function
+   */
+  registerStepPreHook(hook: (optimizer: this, grads: Parameters<O['step']>[0]) => void): () => void {
+    checkHook(`${who}.registerStepPreHook`, hook);
+    return this.#base.registerStepPreHook((_, grads) => hook(this, grads));
+  }
+
+  /**
+   * Calls a function after each {@link secondStep}, as `registerStepPostHook` of an optimizer does, with this SAM.
+   *
+   * @returns A function that removes the hook.
+   * @throws TypeError if it is not a function
+   */
+  registerStepPostHook(hook: (optimizer: this, result: StepResult) => void): () => void {
+    checkHook(`${who}.registerStepPostHook`, hook);
+    return this.#base.registerStepPostHook((_, result) => hook(this, result));
   }
 
   /**
@@ -203,7 +231,7 @@ export class SAM<O extends AnyOptimizer<any, any, any> = AnyOptimizer> {
   secondStep(grads: Parameters<O['step']>[0], options?: Parameters<O['step']>[1]): StepResult {
     if (this.#climbed === undefined)
       throw typeError(`${who}.secondStep`, 'this', 'params that have not climbed', 'firstStep(grads) before');
-    return this.#descend(() => this.#inner.step(grads, options));
+    return this.#descend(() => this.inner.step(grads, options));
   }
 
   /**
@@ -234,48 +262,61 @@ export class SAM<O extends AnyOptimizer<any, any, any> = AnyOptimizer> {
       this.#descend(() => undefined);
       throw error;
     }
-    const { needsLoss } = partsOf(this.#inner as unknown as Optimizer).stepper;
+    const { needsLoss } = partsOf(this.#base).stepper;
     const options = needsLoss ? { loss: worst } : {};
     return { ...this.secondStep(this.#grads, options as Parameters<O['step']>[1]), loss };
   }
 
-  /** A copy of the state of the base optimizer. @throws TypeError between the two steps */
+  /** A copy of the state of the base optimizer. Between the two steps, also one of the params before the climb. */
   stateDict(): SAMState {
-    this.#checkAtRest();
-    return { version: 1, optimizer: who, inner: this.#inner.stateDict() };
+    const inner = this.inner.stateDict();
+    if (this.#climbed === undefined) return { version: 1, optimizer: who, inner };
+    const before = this.#climbed.map((param) => [param.key, floatsOf(this.#memoryOf(param).before).slice()]);
+    return { version: 1, optimizer: who, inner, before: Object.fromEntries(before) };
   }
 
-  /** Loads a state that {@link stateDict} returned. @throws TypeError, RangeError; nothing has changed then */
+  /**
+   * Loads a state that {@link stateDict} returned, all or nothing. The params are not part of it: load those of the saved run,
+   * too. One that was saved between the two steps goes on with {@link secondStep}.
+   *
+   * @throws TypeError, RangeError for a state of another optimizer, or of other params
+   */
   loadStateDict(dict: SAMState, options?: LoadOptions): void {
-    this.#checkAtRest();
-    checkOptions(`${who}.loadStateDict`, dict, ['version', 'optimizer', 'inner']);
-    const { version, optimizer, inner } = dict as unknown as SAMState;
+    const method = `${who}.loadStateDict`;
+    checkOptions(method, dict, ['version', 'optimizer', 'inner', 'before', 'residuals']);
+    const { version, optimizer, inner, before } = dict as unknown as SAMState;
     if (version !== 1 || optimizer !== who)
-      throw typeError(`${who}.loadStateDict`, 'dict', show(optimizer), 'what stateDict() of a SAM returned');
-    this.#inner.loadStateDict(inner, options);
+      throw typeError(method, 'dict', show(optimizer), 'what stateDict() of a SAM returned');
+    const loaded = before === undefined ? undefined : this.#readBefore(method, before);
+    this.inner.loadStateDict(inner, options);
+    for (const [param, array] of loaded ?? []) copyInto(this.#memoryOf(param).before, array);
+    this.#climbed = loaded?.map(([param]) => param);
+  }
+
+  #readBefore(method: string, before: NonNullable<SAMState['before']>): (readonly [ParamState, Float32Array])[] {
+    const { params } = partsOf(this.#base).store;
+    const keys = params.map(({ key }) => String(key));
+    checkOptions(`${method}: before`, before, keys);
+    return params.flatMap((param): [ParamState, Float32Array][] => {
+      const array: unknown = before[param.key];
+      if (array === undefined) return [];
+      const path = `before[${JSON.stringify(param.key)}]`;
+      checkLength(method, path, checkFloat32(method, path, array), param.length);
+      return [[param, floatsOf(array as Float32Array)]];
+    });
   }
 
   /** Puts the params back if they have climbed, drops the copies, and disposes of the base optimizer. */
-  dispose(): void {
+  override dispose(): void {
     if (this.#climbed !== undefined) this.#descend(() => undefined);
     this.#removeHook();
     this.#memory.clear();
-    this.#inner.dispose();
-  }
-
-  [Symbol.dispose](): void {
-    this.dispose();
-  }
-
-  /** The class, its options, and the base optimizer. */
-  toString(): string {
-    this.#inner.stepCount; // throws after `dispose`
-    return this[inspect]();
+    super.dispose();
   }
 
   /** What console.log prints. It does not throw after `dispose`. @internal */
-  [inspect](): string {
-    return print(who, { rho: this.#rho, adaptive: this.#adaptive, optimizer: this.#inner });
+  override [inspect](): string {
+    return print(who, { rho: this.#rho, adaptive: this.#adaptive, optimizer: this.inner });
   }
 
   #checkAtRest(): void {
@@ -285,7 +326,7 @@ export class SAM<O extends AnyOptimizer<any, any, any> = AnyOptimizer> {
 
   /** The gradients that are not null, checked. */
   #read(grads: Parameters<O['step']>[0], reason: string): Pair[] {
-    const { stepper, store } = partsOf(this.#inner as unknown as Optimizer);
+    const { stepper, store } = partsOf(this.#base);
     return stepper.exclusively(() => {
       stepper.checkNoPendingStep();
       const gradients = new Gradients(store, reason);

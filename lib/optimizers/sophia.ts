@@ -1,4 +1,5 @@
-import { checkFloat32, checkLength } from '../check/typed-array.js';
+import { checkFloat } from '../check/options.js';
+import { checkFloat32, checkLength, floatsOf } from '../check/typed-array.js';
 import { type Declaration, type DefaultsOf, defaultsOf, type OptionsOf, type ResolvedOf } from '../core/declaration.js';
 import { Optimizer } from '../core/optimizer.js';
 import type { AnyParams, Given, GradsOf, ParamsOf } from '../core/params-of.js';
@@ -59,6 +60,8 @@ export interface SophiaStepOptions<P = AnyParams> extends StepOptions {
    * param's length, or `null` to keep the average as it is. Left out in most steps.
    */
   readonly hessian?: GradsOf<P> | undefined;
+  /** Multiplies every estimate, as 1 / Σ weight does where it is a sum. Default 1. Only beside `hessian`. */
+  readonly hessianScale?: number | undefined;
 }
 
 /**
@@ -72,8 +75,8 @@ export interface SophiaStepOptions<P = AnyParams> extends StepOptions {
  * ```
  * `step(grads, { hessian })` takes h, in about every tenth step. Two estimates are common. Gauss-Newton (SophiaG): h is
  * the batch size times g_s², where g_s is the mean gradient for labels drawn from the model's own output. Hutchinson
- * (SophiaH): h is u·(Hessian·u), with random signs u. h is used as it is: `gradScale`, clipping and `maximize` do not
- * change it.
+ * (SophiaH): h is u·(Hessian·u), with random signs u. `hessianScale` multiplies h; `gradScale`, clipping and `maximize` do
+ * not change it. With many ranks, `step` of `DataParallel` and `ShardedOptimizer` takes the mean of their estimates.
  *
  * Options: `lr` (η, 1e-4, [0, ∞)), `betas` ([0.965, 0.99], each in [0, 1)), `gamma` (γ, 0.05, [0, ∞)), `eps` (ε, 1e-12,
  * (0, ∞)), `weightDecay` (λ, 0.1, [0, ∞), decoupled).
@@ -115,15 +118,17 @@ export class Sophia<const P extends ParamsOf<typeof sophia> = AnyParams> extends
   /**
    * As the step of every optimizer. Before it, the average H takes up an estimate of the Hessian's diagonal.
    *
-   * @param options `hessian`: the estimate, in the structure of the gradients, or null for params without one.
+   * @param options `hessian`: the estimate, in the structure of the gradients, or null for params without one. `hessianScale`
+   *   (1) multiplies it.
    * @throws as the step of every optimizer; nothing has changed then, H included
    */
   override step(grads: GradsOf<P>, options: SophiaStepOptions<P> = {}): StepResult {
     if (typeof options !== 'object' || options === null || !('hessian' in options)) return super.step(grads, options);
-    const { hessian, ...rest } = options;
+    const { hessian, hessianScale = 1, ...rest } = options;
     if (hessian === undefined) return super.step(grads, rest);
+    checkFloat(sophia.name, 'hessianScale', hessianScale);
     const count = this.stepCount;
-    const undo = this.#takeUp(hessian);
+    const undo = this.#takeUp(hessian, hessianScale);
     try {
       return super.step(grads, rest);
     } finally {
@@ -136,7 +141,7 @@ export class Sophia<const P extends ParamsOf<typeof sophia> = AnyParams> extends
   }
 
   /** Takes an estimate into the averages. Returns a function that undoes it. @throws TypeError, RangeError */
-  #takeUp(hessian: unknown): () => void {
+  #takeUp(hessian: unknown, scale: number): () => void {
     const { stepper, store } = Optimizer.internals(this as unknown as Optimizer);
     stepper.checkNotBusy();
     stepper.checkNoPendingStep();
@@ -158,7 +163,9 @@ export class Sophia<const P extends ParamsOf<typeof sophia> = AnyParams> extends
         const block = param.state.get('hessian')!;
         const before = block.read();
         const after = before.slice();
-        engine.lerp(after, estimate as Float32Array, 1 - betas[1]);
+        const scaled = scale === 1 ? (estimate as Float32Array) : floatsOf(estimate as Float32Array).slice();
+        if (scale !== 1) engine.scale(scaled, scale);
+        engine.lerp(after, scaled, 1 - betas[1]);
         return [{ block, before, after }];
       });
     });

@@ -127,19 +127,36 @@ const char* BoundPlan::check(napi_env env) {
   return nullptr;
 }
 
-void BoundPlan::run() {
+template <class Work>
+void BoundPlan::runUnlessFaulty(Work work) {
   if (control_->fault != kNoFault) return;
   try {
-    plan_.run();
+    work();
   } catch (const std::exception&) {  // bad_alloc or length_error, before the first write
     control_->fault = kNoMemory;
     control_->faultDetail = 0;
   }
 }
 
+void BoundPlan::run() {
+  runUnlessFaulty([this] { plan_.run(); });
+}
+
 const char* BoundPlan::step(napi_env env) {
   const char* const error = check(env);
   if (error == nullptr) run();
+  return error;
+}
+
+const char* BoundPlan::measureSums(napi_env env, double* sums) {
+  const char* const error = check(env);
+  if (error == nullptr) runUnlessFaulty([=] { plan_.measureSums(sums); });
+  return error;
+}
+
+const char* BoundPlan::stepWithSums(napi_env env, const double* sums) {
+  const char* const error = check(env);
+  if (error == nullptr) runUnlessFaulty([=] { plan_.runWithSums(sums); });
   return error;
 }
 

@@ -37,6 +37,9 @@ class BoundPlan {
   /// Runs a step, unless the memory of a tensor is gone: then it writes the fault to the control block. Returns an
   /// error for a plan that is not ready, or null.
   const char* step(napi_env env);
+  /// The same for the two halves of a step: `sums` are kMaxSums doubles a tensor.
+  const char* measureSums(napi_env env, double* sums);
+  const char* stepWithSums(napi_env env, const double* sums);
 
   /// The two halves of a step on another thread. Call `check` first, on JavaScript's thread.
   const char* check(napi_env env);
@@ -69,6 +72,9 @@ class BoundPlan {
     void clear(napi_env env);
     bool isValid(napi_env env, bool isActive) const;
   };
+
+  template <class Work>
+  void runUnlessFaulty(Work work);
 
   Plan plan_;
   Control* control_;

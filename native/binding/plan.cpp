@@ -247,6 +247,39 @@ napi_value setRowGrad(napi_env env, napi_callback_info info) {
   return toNumber(env, static_cast<double>(reinterpret_cast<uintptr_t>(values.data)));
 }
 
+/// The sums of a half of a step: kMaxSums doubles for each tensor.
+bool readSums(const Call& call, const Plan& plan, double** out) {
+  linalg::Vector sums;
+  size_t length = 0;
+  if (!readVector(call.env(), call.value(1), "sums", &sums, &length)) return false;
+  *out = static_cast<double*>(sums.data);
+  if (sums.element == kDouble && length == kMaxSums * plan.size()) return true;
+  fail(call.env(), "sums: not a Float64Array of the length of the plan");
+  return false;
+}
+
+// measureSums(plan, sums: Float64Array): the first half of a step, which fills `sums`
+napi_value measureSums(napi_env env, napi_callback_info info) {
+  Call call(env, info);
+  const std::shared_ptr<BoundPlan> plan = planOf(call);
+  double* sums = nullptr;
+  if (plan == nullptr || !readSums(call, plan->plan(), &sums)) return nullptr;
+  const char* const error = plan->measureSums(env, sums);
+  if (error != nullptr) fail(env, error);
+  return nullptr;
+}
+
+// stepWithSums(plan, sums: Float64Array): the second half, after the sums of other plans were added
+napi_value stepWithSums(napi_env env, napi_callback_info info) {
+  Call call(env, info);
+  const std::shared_ptr<BoundPlan> plan = planOf(call);
+  double* sums = nullptr;
+  if (plan == nullptr || !readSums(call, plan->plan(), &sums)) return nullptr;
+  const char* const error = plan->stepWithSums(env, sums);
+  if (error != nullptr) fail(env, error);
+  return nullptr;
+}
+
 /// A step on a thread of the runtime's pool. The plan keeps the memory alive.
 struct AsyncStep {
   napi_async_work work;
@@ -328,8 +361,9 @@ napi_value freePlan(napi_env env, napi_callback_info info) {
 
 void definePlan(napi_env env, napi_value exports, const KernelSet& set) {
   const NamedFunction functions[] = {
-      {"createPlan", guarded<createPlan>}, {"setTensor", guarded<setTensor>}, {"setRowGrad", guarded<setRowGrad>},
-      {"stepAsync", guarded<stepAsync>},   {"freePlan", guarded<freePlan>},
+      {"createPlan", guarded<createPlan>},     {"setTensor", guarded<setTensor>}, {"setRowGrad", guarded<setRowGrad>},
+      {"stepAsync", guarded<stepAsync>},       {"freePlan", guarded<freePlan>},   {"measureSums", guarded<measureSums>},
+      {"stepWithSums", guarded<stepWithSums>},
   };
   defineFunctions(env, exports, functions, &set);
 }

@@ -68,22 +68,32 @@ bool Plan::isReady(size_t i) const {
   return tensor.span.length == 0 || tensor.sparseRows != nullptr || tensor.span.grad != nullptr;
 }
 
-void Plan::run() {
-  Control& control = *constants_.control;
-  control.fault = kNoFault;
+/// Cuts the tensors into chunks. Returns false if a gradient was refused.
+bool Plan::cutIntoChunks() {
+  constants_.control->fault = kNoFault;
   if (!isPartitioned_) {
-    if (!gatherSparseRows()) return;
+    if (!gatherSparseRows()) return false;
     partition();
   }
-  control.applied = 1;
+  constants_.control->applied = 1;
+  return true;
+}
+
+void Plan::chooseThreads() {
   const size_t maxThreads = parallel::threads();
-  const bool isShared = maxThreads > 1 && traffic_ >= kMinSharedTraffic && partition_.taskCount() > 1;
-  threads_ = !isShared            ? 1
+  isShared_ = maxThreads > 1 && traffic_ >= kMinSharedTraffic && partition_.taskCount() > 1;
+  threads_ = !isShared_           ? 1
              : parallel::always() ? maxThreads
                                   : autoTune_.choose(maxThreads, 2 * traffic_ / kMinSharedTraffic);
-  const double start = isShared ? seconds() : 0;
+}
+
+void Plan::run() {
+  if (!cutIntoChunks()) return;
+  chooseThreads();
+  Control& control = *constants_.control;
+  const double start = isShared_ ? seconds() : 0;
   float gradScale = static_cast<float>(control.gradScale);
-  if (isPlain_ && !isShared && control.measureNorm == 0) {
+  if (isPlain_ && !isShared_ && control.measureNorm == 0) {
     updatePlain(gradScale);
     return;
   }
@@ -98,7 +108,29 @@ void Plan::run() {
     }
   }
   apply(gradScale);
-  if (isShared) autoTune_.record((seconds() - start) / static_cast<double>(traffic_));
+  if (isShared_) autoTune_.record((seconds() - start) / static_cast<double>(traffic_));
+}
+
+void Plan::measureSums(double* sums) {
+  for (size_t i = 0; i < tensors_.size() * kMaxSums; ++i) sums[i] = 0;
+  if (!cutIntoChunks()) return;
+  chooseThreads();
+  const double start = isShared_ ? seconds() : 0;
+  prepare(static_cast<float>(constants_.control->gradScale));
+  if (hasNumbers_) measureNumbers();
+  for (size_t i = 0; i < tensors_.size(); ++i) {
+    if (!isActive(i) || !tensors_[i].hasNumbers()) continue;
+    for (size_t k = 0; k < kMaxSums; ++k) sums[i * kMaxSums + k] = tensors_[i].sums[k];
+  }
+  measured_ = isShared_ ? seconds() - start : 0;
+}
+
+void Plan::runWithSums(const double* sums) {
+  if (!cutIntoChunks()) return;
+  const double start = isShared_ ? seconds() : 0;
+  apply(static_cast<float>(constants_.control->gradScale), sums);
+  // The time between the halves belongs to the other plans.
+  if (isShared_) autoTune_.record((measured_ + seconds() - start) / static_cast<double>(traffic_));
 }
 
 /// Copies the row numbers of all sparse gradients. Returns false if one is out of range.
@@ -196,12 +228,18 @@ float Plan::maxAbsGrad() {
 }
 
 /// Phase 3: updates all tensors. Kernels that need means or norms of a tensor measure them here, after clipping,
-/// because they need those of the clipped gradients.
-void Plan::apply(float gradScale) {
+/// because they need those of the clipped gradients. `sums` are those of `measureSums`, if it has measured the numbers.
+void Plan::apply(float gradScale, const double* sums) {
   prepare(gradScale);
   if (hasMeans_) resolveMeans();
   if (hasNorms_) resolveNorms();
-  if (hasNumbers_) resolveNumbers();
+  if (hasNumbers_) {
+    if (sums == nullptr) measureNumbers();
+    for (size_t i = 0; sums != nullptr && i < tensors_.size(); ++i) {
+      for (size_t k = 0; k < kMaxSums; ++k) tensors_[i].sums[k] = sums[i * kMaxSums + k];
+    }
+    resolveNumbers();
+  }
   const bool flushDenormals = constants_.control->flushDenormals != 0;
   if (hasMaxima_) {
     forEachChunk([=](Tensor& tensor, Chunk& chunk) {
@@ -293,9 +331,8 @@ void Plan::sumOverTensors() {
   }
 }
 
-/// Adds the sums over the tensors of each scope, in their order. Computes its numbers, and the constants that depend on
-/// them.
-void Plan::resolveNumbers() {
+/// Measures the sums of each tensor whose kernel needs numbers.
+void Plan::measureNumbers() {
   const bool flushDenormals = constants_.control->flushDenormals != 0;
   forEachChunk([=](Tensor& tensor, Chunk& chunk) {
     if (!tensor.hasNumbers()) return;
@@ -303,6 +340,11 @@ void Plan::resolveNumbers() {
     tensor.measure(chunk);
   });
   sumOverTensors();
+}
+
+/// Adds the sums over the tensors of each scope, in their order. Computes its numbers, and the constants that depend on
+/// them.
+void Plan::resolveNumbers() {
   for (Tensor& scope : tensors_) {
     scope.isDecided = false;
     for (double& sum : scope.scopeSums) sum = 0;

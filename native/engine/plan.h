@@ -91,18 +91,27 @@ class Plan {
     run();
   }
 
+  /// `run` in two halves, for a plan whose tensors share numbers with those of other plans, which share no memory. The
+  /// first measures: it writes kMaxSums sums for each tensor. The second takes the sums of all plans, and applies the
+  /// gradients. Neither looks at the norm of the gradients.
+  void measureSums(double* sums);
+  void runWithSums(const double* sums);
+
  private:
+  bool cutIntoChunks();
+  void chooseThreads();
   bool gatherSparseRows();
   void partition();
   double measure();
   double clip(double sumSquares);
   bool staysFinite(double sumSquares, float gradScale);
   float maxAbsGrad();
-  void apply(float gradScale);
+  void apply(float gradScale, const double* sums = nullptr);
   void updatePlain(float gradScale);
   void prepare(float gradScale);
   void resolveMeans();
   void resolveNorms();
+  void measureNumbers();
   void resolveNumbers();
   void sumOverTensors();
   void zeroGrads();
@@ -128,6 +137,8 @@ class Plan {
   size_t traffic_ = 0;        ///< floats that a step reads
 
   MatrixStep matrixStep_;
+  bool isShared_ = false;  ///< whether several threads may gain
   size_t threads_ = 1;
+  double measured_ = 0;  ///< seconds of the first half of a step
   AutoTune autoTune_;
 };

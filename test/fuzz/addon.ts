@@ -148,6 +148,9 @@ export class AddonProgram extends Program {
         };
         return { args: [plan?.step, done] };
       }
+      case 'measureSums':
+      case 'stepWithSums':
+        return { args: [plan?.step, this.#double(3 * (plan?.count ?? 1))] };
       case 'engine':
         return { args: [dice.pick(['scalar', 'avx2', 'sse2', 'neon'])] };
       case 'setThreads':

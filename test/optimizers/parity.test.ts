@@ -1,7 +1,7 @@
 // The JavaScript reference and every instruction set of this machine give the same bits.
 import { describe, expect, test } from 'vitest';
 import type { Declaration } from '../../lib/core/declaration.js';
-import type { Engine } from '../../lib/engine/engine.js';
+import { type Engine, maxSums } from '../../lib/engine/engine.js';
 import type { OptimizerClass } from '../../lib/optimizers/index.js';
 import { allClasses } from '../support/classes.js';
 import {
@@ -351,6 +351,42 @@ describe.each(allClasses.map(([optimizer, declaration]) => [declaration.name, op
   },
 );
 
+/** An engine whose plans take each step in two halves, as with the numbers of other plans. */
+const inHalves = (engine: Engine): Engine => ({
+  ...engine,
+  createPlan(count, constants) {
+    const plan = engine.createPlan(count, constants);
+    const sums = new Float64Array(maxSums * count);
+    const step = (): void => {
+      plan.measureSums(sums);
+      plan.stepWithSums(sums);
+    };
+    return {
+      step,
+      setTensor: (...given) => plan.setTensor(...given),
+      setGrad: (i, grad) => plan.setGrad(i, grad),
+      setRowGrad: (i, rows, values) => plan.setRowGrad(i, rows, values),
+      stepAsync: (done) => plan.stepAsync(done),
+      measureSums: (given) => plan.measureSums(given),
+      stepWithSums: (given) => plan.stepWithSums(given),
+      free: () => plan.free(),
+    };
+  },
+});
+
+const withNumbers = allClasses.flatMap(([optimizer, { name, kernels }]) =>
+  Object.values(kernels).some(({ numbers }) => numbers !== undefined) ? [[name, optimizer] as const] : [],
+);
+
+test.each(withNumbers)('%s: a step in two halves gives the bits of one', (name, optimizer) => {
+  for (const own of variants[name] ?? [{}]) {
+    const options = { ...own, ema: 0.9, zeroGrads: true };
+    const expected = run(reference, optimizer, options, [20, 17_000, 1], false, 3);
+    for (const engine of [reference, ...parityEngines])
+      expectEqual(run(inHalves(engine), optimizer, options, [20, 17_000, 1], false, 3), expected, engine.isa);
+  }
+});
+
 test('the variants reach every kernel of the table', () => {
   const reached = new Set<string>();
   const recording: Engine = {
@@ -366,6 +402,8 @@ test('the variants reach every kernel of the table', () => {
         setRowGrad: (i, rows, values) => plan.setRowGrad(i, rows, values),
         step: () => plan.step(),
         stepAsync: (done) => plan.stepAsync(done),
+        measureSums: (sums) => plan.measureSums(sums),
+        stepWithSums: (sums) => plan.stepWithSums(sums),
         free: () => plan.free(),
       };
     },

@@ -63,7 +63,6 @@ test('between the two steps, everything else is an error, and the params climb o
   expect(() => base.step(g)).toThrow(TypeError);
   for (const action of [
     () => sam.firstStep(g),
-    () => sam.stateDict(),
     () => sam.step(() => 1),
     () => sam.addParamGroup({ params: new Float32Array(1) } as never),
   ])
@@ -121,4 +120,34 @@ test('it saves and loads the state of the base, prints both, and disposes of it'
   a.sam.dispose();
   expect(a.w).toEqual(before);
   expect(() => a.sam.stepCount).toThrow(TypeError);
+});
+
+test('a run that was saved between the two steps goes on with the second', () => {
+  const [a, b] = [rig(), rig()];
+  a.sam.step(() => a.g.fill(1).length);
+  a.sam.firstStep(Float32Array.of(1, 2, -3));
+  const dict = structuredClone(a.sam.stateDict());
+  b.w.set(a.w); // the params that have climbed
+  b.sam.loadStateDict(dict);
+  const g = Float32Array.of(0.5, -1, 2);
+  expect(() => b.sam.firstStep(g)).toThrow('params that have climbed');
+  for (const { sam } of [a, b]) sam.secondStep(g);
+  expect(b.w).toEqual(a.w);
+  expect(b.sam.stateDict()).toEqual(a.sam.stateDict());
+  expect(a.sam.stateDict()).not.toHaveProperty('before');
+  for (const before of [{ 0: new Float32Array(2) }, { 1: new Float32Array(3) }, { 0: [1, 2, 3] }])
+    expect(() => b.sam.loadStateDict({ ...dict, before } as never)).toThrow(/SAM\.loadStateDict: before/);
+  expect(b.sam.stateDict()).toEqual(a.sam.stateDict());
+});
+
+test('hooks run around the second step, with this SAM and the params put back', () => {
+  const { w, sam } = rig();
+  const seen: unknown[] = [];
+  const remove = sam.registerStepPreHook((optimizer, grads) => seen.push(optimizer, Array.from(grads), w[0]));
+  sam.registerStepPostHook((optimizer, { applied }) => seen.push(optimizer, applied));
+  sam.firstStep(Float32Array.of(1, 1, 1));
+  sam.secondStep(Float32Array.of(1, 2, 3));
+  expect(seen).toEqual([sam, [1, 2, 3], 3, sam, true]);
+  remove();
+  expect(() => sam.registerStepPreHook(1 as never)).toThrow('SAM.registerStepPreHook: hook');
 });

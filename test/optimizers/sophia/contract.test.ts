@@ -60,3 +60,16 @@ test('stepAsync takes no estimate', async () => {
   expect(() => sophia.step(g, { hessian: of(1) })).toThrow('a step in flight');
   await step;
 });
+
+test('hessianScale multiplies the estimate in float32, and is refused without one', () => {
+  onEach(() => {
+    const [scaled, plain] = [new Sophia(of(1, 2)), new Sophia(of(1, 2))];
+    scaled.step(of(1, 1), { hessian: of(0.3, 7), hessianScale: 0.1 });
+    plain.step(of(1, 1), { hessian: of(0.3, 7).map((x) => Math.fround(0.1) * x) });
+    expect(scaled.stateDict()).toEqual(plain.stateDict());
+    for (const hessianScale of ['1', Number.NaN])
+      expect(() => scaled.step(of(1, 1), { hessian: of(1, 1), hessianScale } as Any)).toThrow('Sophia: hessianScale');
+    expect(() => scaled.step(of(1, 1), { hessianScale: 1 })).toThrow('hessianScale: unknown option');
+    expect(scaled.stateDict()).toEqual(plain.stateDict());
+  });
+});

@@ -68,7 +68,7 @@ const entry = (...path: string[]): string => pathToFileURL(join(root, 'dist', ..
 
 export const dataParallel = (compression: 'none' | 'bf16' = 'none'): string => `
 const compression = '${compression}';
-import { Adagrad, Adam, LAMB, SGD } from '${entry('index.mjs')}';
+import { Adagrad, Adam, LAMB, SAM, SGD, Sophia } from '${entry('index.mjs')}';
 import { DataParallel, shardBatches } from '${entry('distributed', 'index.mjs')}';
 
 const world = await init();
@@ -77,6 +77,8 @@ const classes = {
   adam: (params) => new Adam(params, { lr: 0.01, clipNorm: 1 }),
   adagrad: (params) => new Adagrad(params, { lr: 0.1 }),
   lamb: (params) => new LAMB(params, { lr: 0.01 }),
+  sam: (params) => new SAM(new SGD(params, { lr: 0.1, momentum: 0.9 }), { rho: 0.5 }),
+  sophia: (params) => new Sophia(params, { lr: 0.1 }),
 };
 let state = 1;
 const noise = () => ((state = (Math.imul(state, 1664525) + 1013904223) | 0) / 2 ** 31) * 3;
@@ -88,15 +90,18 @@ for (const [name, make] of Object.entries(classes)) {
   const more = compression === 'none' ? { microBatches: 8 } : { compression };
   const optimizer = await DataParallel.create(make(params), world, { bucketBytes: 65536, ...more });
   for (let epoch = 0; epoch < 2; epoch++)
-    for (const parts of shardBatches(60, world, { batch: 32, microBatches: 8, seed: 1, epoch })) {
-      for (const rows of parts) {
-        state = rows.reduce((sum, row) => Math.imul(sum, 31) + row, 7);
-        const g = fill(new Float32Array(20000)).map((x, i) => x + params.w[i]);
-        const table = name === 'lamb' ? null : { rows, values: fill(new Float32Array(4 * rows.length)) };
-        optimizer.accumulate({ table, w: g }, { weight: rows.length });
+    for (const parts of shardBatches(60, world, { batch: 32, microBatches: 8, seed: 1, epoch }))
+      for (const step of name === 'sam' ? ['firstStep', 'secondStep'] : ['step']) {
+        for (const rows of parts) {
+          state = rows.reduce((sum, row) => Math.imul(sum, 31) + row, 7);
+          const g = fill(new Float32Array(20000)).map((x, i) => x + params.w[i]);
+          const isDense = name === 'lamb' || step === 'firstStep';
+          const table = isDense ? null : { rows, values: fill(new Float32Array(4 * rows.length)) };
+          const hessian = name === 'sophia' ? { hessian: { table: null, w: g.map(Math.abs) } } : {};
+          optimizer.accumulate({ table, w: g }, { weight: rows.length, ...hessian });
+        }
+        await optimizer[step](null);
       }
-      await optimizer.step(null);
-    }
   digests[name] = [digest(params.w), digest(params.table.data), optimizer.stepCount];
 }
 say(digests);
