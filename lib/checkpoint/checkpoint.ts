@@ -18,7 +18,7 @@ import {
   snapshot,
   stepCountOf,
 } from './snapshot.js';
-import { type CheckpointWorld, checkWorld, onEveryRank, rankPartOf } from './world.js';
+import { type CheckpointWorld, checkWorld, onEveryRank, type RankPart, rankPartOf } from './world.js';
 
 /** What {@link saveCheckpoint} saves. */
 export interface SaveCheckpointOptions {
@@ -204,7 +204,7 @@ export async function loadFile(context: FileContext, parts: CheckedLoad): Promis
     const find = async (): Promise<string | undefined> =>
       world.rank === 0 && (await isSet(context.path)) ? latestSet(context) : undefined;
     const set = await world.broadcastObject(await onEveryRank(world, find));
-    const saved = await onEveryRank(world, () => read(context, set));
+    const saved = await onEveryRank(world, () => read(context, set, part));
     await onEveryRank(
       world,
       () => restore(context, { ...parts, optimizer: part ?? parts.optimizer }, saved, true),
@@ -218,8 +218,8 @@ export async function loadFile(context: FileContext, parts: CheckedLoad): Promis
   }
 }
 
-function read(context: FileContext, set: string | undefined): Promise<SavedRun> {
-  return set === undefined ? withFile(context, readRun) : readSet(context, set);
+function read(context: FileContext, set: string | undefined, part?: RankPart): Promise<SavedRun> {
+  return set === undefined ? withFile(context, readRun) : readSet(context, set, part);
 }
 
 /**

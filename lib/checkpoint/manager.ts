@@ -215,17 +215,18 @@ export class CheckpointManager {
     }
   }
 
-  /** The steps with a file, the latest first. */
-  async #steps(name: string): Promise<number[]> {
+  /** The steps with a file or a set, the latest first. A set whose save did not end counts if `all`. */
+  async #steps(name: string, all = false): Promise<number[]> {
     try {
-      const files = await readdir(this.#directory);
-      const steps = files.flatMap((file) => {
+      const steps = new Set<number>();
+      for (const file of await readdir(this.#directory)) {
         const match = filePattern.exec(file);
         const step = Number(match?.[1]);
         const isFolder = match?.[2] === undefined;
-        return Number.isSafeInteger(step) && basename(this.#pathOf(step, isFolder)) === file ? [step] : [];
-      });
-      return [...new Set(steps)].sort((a, b) => b - a);
+        if (!Number.isSafeInteger(step) || basename(this.#pathOf(step, isFolder)) !== file) continue;
+        if (all || !isFolder || (await isSet(join(this.#directory, file)))) steps.add(step);
+      }
+      return [...steps].sort((a, b) => b - a);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
       throw readError({ who: name, path: this.#directory }, error);
@@ -246,7 +247,7 @@ export class CheckpointManager {
 
   /** Removes what `keep` leaves out, after a save of `current`. That file is good, so the last good one always stays. */
   async #removeOld(current: number): Promise<void> {
-    const older = (await this.#steps(`${who}.save`)).filter((step) => step < current);
+    const older = (await this.#steps(`${who}.save`, true)).filter((step) => step < current);
     let kept = 1;
     for (const step of older) {
       if (kept < this.#keep) {

@@ -80,11 +80,17 @@ export async function readTensors(file: OpenFile, tensors: readonly PlacedTensor
   return readInOrder(file, tensors, () => {});
 }
 
-/** Reads all tensors of a file, and compares its SHA-256. @throws CheckpointError if it differs */
-export async function readVerified(file: OpenFile): Promise<Map<string, Uint8Array>> {
+/**
+ * Reads the tensors of a file, and compares its SHA-256. Those that `skips` names are hashed, and not kept.
+ * @throws CheckpointError if it differs
+ */
+export async function readVerified(
+  file: OpenFile,
+  skips?: (name: string) => boolean,
+): Promise<Map<string, Uint8Array>> {
   const { context, header, head, digest } = file;
   const hash = hashOfHead(head);
-  const found = await readInOrder(file, header.tensors, (chunk) => hash.update(chunk));
+  const found = await readInOrder(file, header.tensors, (chunk) => hash.update(chunk), skips);
   const actual = hash.digest('hex');
   if (actual !== digest) throw damaged(context, `SHA-256 ${actual}`, `${digest}, as the header says`);
   return found;
@@ -95,6 +101,7 @@ async function readInOrder(
   { context, handle, head }: OpenFile,
   tensors: readonly PlacedTensor[],
   take: (chunk: Uint8Array) => void,
+  skips: (name: string) => boolean = () => false,
 ): Promise<Map<string, Uint8Array>> {
   const found = new Map<string, Uint8Array>();
   const pending: { readonly chunk: Uint8Array; readonly reading: Promise<void> }[] = [];
@@ -105,10 +112,11 @@ async function readInOrder(
   };
   try {
     for (const { name, begin, end } of tensors) {
-      const bytes = allocateBytes(context, end - begin);
-      found.set(name, bytes);
-      for (let at = 0; at < bytes.length; at += chunkLength) {
-        const chunk = bytes.subarray(at, at + chunkLength);
+      const length = end - begin;
+      const bytes = skips(name) ? undefined : allocateBytes(context, length);
+      if (bytes !== undefined) found.set(name, bytes);
+      for (let at = 0; at < length; at += chunkLength) {
+        const chunk = bytes?.subarray(at, at + chunkLength) ?? new Uint8Array(Math.min(chunkLength, length - at));
         const reading = readFully(context, handle, chunk, head.length + begin + at);
         reading.catch(() => {}); // it is awaited later
         pending.push({ chunk, reading });

@@ -9,7 +9,7 @@ import { damaged, type Header, type NamedBytes, type PlacedTensor } from './head
 import { type OpenFile, readVerified, withFile } from './read-file.js';
 import { readManifest, type SavedRun } from './restore.js';
 import { checkParts, contentsOf, type Manifest, type Parts, reservedPrefix, shapeOf, take } from './snapshot.js';
-import { syncDirectory } from './temp-files.js';
+import { sweep, syncDirectory } from './temp-files.js';
 import type { Encoded } from './tree.js';
 import { type CheckpointWorld, onEveryRank, type RankPart, rankPartOf } from './world.js';
 
@@ -165,6 +165,7 @@ async function removeOthers(folder: string, set: string): Promise<void> {
 export async function removeSet(folder: string): Promise<void> {
   await unlink(join(folder, latestName)).catch(() => {}); // first: a set without a file is none
   await removeOthers(folder, '');
+  await sweep(folder); // of a save that was killed
   await rmdir(folder);
 }
 
@@ -220,9 +221,14 @@ interface Part {
   readonly bytes: ReadonlyMap<string, Uint8Array> | undefined;
 }
 
-/** Reads a whole set, and verifies the digest of each file. @throws CheckpointError */
-export async function readSet(context: FileContext, set: string): Promise<SavedRun> {
-  return merge(context, await readParts(context, set, readVerified));
+/**
+ * Reads a whole set, and verifies the digest of each file. What `part` does without is 0.
+ * @throws CheckpointError
+ */
+export async function readSet(context: FileContext, set: string, part?: RankPart): Promise<SavedRun> {
+  const read = (file: OpenFile, { rank, size }: PartInfo): Promise<ReadonlyMap<string, Uint8Array>> =>
+    readVerified(file, part && ((name) => part.skips(name, rank, size)));
+  return merge(context, await readParts(context, set, read));
 }
 
 /** Reads the headers of a set. @throws CheckpointError */
@@ -233,7 +239,7 @@ export async function readSetHeader(context: FileContext): Promise<Omit<SavedRun
 async function readParts(
   context: FileContext,
   set: string,
-  read: (file: OpenFile) => Promise<ReadonlyMap<string, Uint8Array> | undefined>,
+  read: (file: OpenFile, info: PartInfo) => Promise<ReadonlyMap<string, Uint8Array> | undefined>,
 ): Promise<Part[]> {
   const { who, path: folder } = context;
   const index = { who, path: indexPath(folder, set) };
@@ -255,7 +261,7 @@ async function readParts(
             expected: `part ${rank} of ${size} of set ${set}`,
           });
         if (file.digest === undefined) throw damaged(own, 'no SHA-256', 'one, as saveCheckpoint writes it');
-        return { context: own, header, manifest, info, bytes: await read(file) };
+        return { context: own, header, manifest, info, bytes: await read(file, info) };
       }),
     );
   }
@@ -297,7 +303,8 @@ function merge(context: FileContext, parts: readonly Part[]): SavedRun {
       const count = (tensor.end - tensor.begin) / size;
       if (tensor.dtype !== dtype || (count > 0 && begin !== next) || next + count > length)
         throw damaged(part.context, `${show(name)} from ${begin} on in ${tensor.dtype}`, `${next} in ${dtype}`);
-      whole?.set(part.bytes!.get(name) as Uint8Array, size * next);
+      const piece = part.bytes?.get(name);
+      if (piece !== undefined) whole?.set(piece, size * next); // memory that nobody touches costs nothing
       next += count;
     }
     if (next !== length) throw damaged(context, `${next} elements of ${show(name)}`, String(length));

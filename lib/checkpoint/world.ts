@@ -35,6 +35,8 @@ export interface RankPart {
   remember(): () => void;
   /** The first element and the length of the whole, for an array of the part by its path; undefined if another rank has it. */
   placeOf(path: readonly string[], length: number): { readonly begin: number; readonly whole: number } | undefined;
+  /** Whether loading does without a tensor of the file of a rank of `size`. */
+  skips(name: string, rank: number, size: number): boolean;
   /** The params whose state this rank alone has. */
   readonly owned: readonly (string | number)[];
   /** Refuses steps until the function that it returns is called. */

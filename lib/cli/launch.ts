@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { checkInteger, checkNumber } from '../check/options.js';
 import { type Running, startCommand, startThreads } from '../distributed/launch/running.js';
@@ -87,6 +87,7 @@ function starter(
       `schuss launch: ${launcher.text} starts ${launcher.size} of it, each a job of its own: start the script itself, as in mpirun -np 4 node ${first}`,
     );
   const script = resolve(first);
-  if (!existsSync(script)) throw new CliError(`schuss launch: ${script}: no such file`);
+  if (statSync(script, { throwIfNoEntry: false })?.isFile() !== true)
+    throw new CliError(`schuss launch: ${script}: no such file`);
   return (restart) => startThreads({ script, argv: rest, size, env: environment({}, restart, timeout) });
 }

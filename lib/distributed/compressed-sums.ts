@@ -3,7 +3,7 @@ import { engine } from '../engine/backend.js';
 import { reduceInOrder } from './ordered-sum.js';
 import { OwnWorld } from './own-world.js';
 import { type Kept, type Residual, Residuals } from './residuals.js';
-import { type Owned, Stream } from './stream.js';
+import { type Owned, type Stream, Streams } from './stream.js';
 
 /** A gradient to sum, and the elements that each rank sums. */
 export interface Compressed extends Owned, Kept {
@@ -40,11 +40,13 @@ export class CompressedSums {
   readonly #staging = [new Uint16Array(0), new Uint16Array(0)];
   /** What all ranks have of this rank's elements. */
   #floats = new Float32Array(0);
+  readonly #streams: Streams<Compressed>;
   #changed: readonly Residual[] = [];
 
   constructor(world: OwnWorld, bytes: number) {
     this.#world = world;
     this.residuals = new Residuals(world);
+    this.#streams = new Streams(world.size, (a, b) => a.residual === b.residual);
     this.#most = Math.max(line, Math.floor(bytes / bytesOfHalf / world.size / line) * line);
   }
 
@@ -55,11 +57,11 @@ export class CompressedSums {
    * @param isWhole Whether every rank gets all sums, or its own only.
    */
   async sum(given: readonly (Owned & Kept)[], factor: number, isWhole: boolean): Promise<void> {
-    const { rank, size } = this.#world;
+    const { rank } = this.#world;
     const all = given.map((param): Compressed => ({ ...param, residual: this.residuals.of(param) }));
     this.#changed = all.map(({ residual }) => residual);
     for (const residual of this.#changed) residual.begin(factor);
-    const streams = Array.from({ length: size }, (_, r) => new Stream(all, r));
+    const streams = this.#streams.of(all);
     const buckets = this.#bucketsOf(Math.max(...streams.map(({ length }) => length)));
     const taken = isWhole ? streams : streams.map((stream, r) => (r === rank ? stream : undefined));
     for (const [b, bucket] of buckets.entries()) {

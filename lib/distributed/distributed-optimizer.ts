@@ -22,7 +22,7 @@ import { type Exchanged, endOf, exchange } from './exchange.js';
 import { methodsOfDdp, refuseMethods } from './foreign-names.js';
 import { LocalGradients, type WholeParam } from './local-gradients.js';
 import { OwnWorld } from './own-world.js';
-import type { Kept, ResidualStates } from './residuals.js';
+import { isContributions, type Kept, type ResidualStates } from './residuals.js';
 import type { World } from './world.js';
 
 /** Options of a micro-batch. @typeParam G The type of the gradients. */
@@ -109,6 +109,8 @@ export abstract class DistributedOptimizer<
   /** Of a class that takes estimates of the Hessian's diagonal. */
   #hessian: LocalGradients | undefined;
   #params!: readonly WholeParam[];
+  /** Made when it is first needed. */
+  #keptParams: readonly Kept[] | undefined;
   /** Why no call is allowed now, and what to do. */
   #busy: readonly [given: string, expected: string] | undefined = undefined;
 
@@ -288,8 +290,13 @@ export abstract class DistributedOptimizer<
     };
   }
 
-  get #kept(): Kept[] {
-    return this.#params.map(({ key, length }, i) => ({ key: String(key), length, ranges: this.rangesOf(i, length) }));
+  get #kept(): readonly Kept[] {
+    this.#keptParams ??= this.#params.map(({ key, length }, i) => ({
+      key: String(key),
+      length,
+      ranges: this.rangesOf(i, length),
+    }));
+    return this.#keptParams;
   }
 
   /** Runs what no other call may interrupt. */
@@ -334,6 +341,7 @@ export abstract class DistributedOptimizer<
                 ? compressed.residuals.placeOf(path, kept)
                 : part.placeOf(path, length),
           }),
+      skips: (name, rank, size) => this.#skips(name, rank, size),
       remember: () => this.remember(),
       hold: () => {
         this.checkNotPending();
@@ -343,6 +351,12 @@ export abstract class DistributedOptimizer<
         };
       },
     };
+  }
+
+  /** What other ranks have lost is of no use here, unless they were not as many. */
+  #skips(name: string, rank: number, size: number): boolean {
+    const { world, compressed } = this.#made;
+    return isContributions(name) && (compressed === undefined || (size === world.size && rank !== world.rank));
   }
 
   // ---- Members of the optimizer ----
@@ -464,6 +478,7 @@ export abstract class DistributedOptimizer<
       tensors.map((tensor) => ({ ...tensor, length: lengthOf(tensor.data) })),
     );
     this.#params = params;
+    this.#keptParams = undefined;
     this.#structure = new Structure(who, params);
     this.#local = new LocalGradients(who, this.#structure, params, bucketBytes);
     const ofHessian = (): Structure => new Structure(who, params, 'hessian');

@@ -15,6 +15,8 @@ interface Place {
   readonly bucket: Bucket;
   readonly begin: number;
   readonly end: number;
+  /** Made with the array. */
+  view: Float32Array | undefined;
 }
 
 /** The memory of the dense gradients of a step, in few arrays, so that many small params travel together. */
@@ -30,15 +32,17 @@ export class GradientBuckets {
       if (bucket.length > 0 && bucket.length + length > this.#most) bucket = { array: undefined, length: 0 };
       const begin = bucket.length;
       bucket.length += Math.ceil(length / line) * line;
-      return { bucket, begin, end: begin + length };
+      return { bucket, begin, end: begin + length, view: undefined };
     });
   }
 
   /** The memory of a param's gradient: always the same. */
   of(param: number): Float32Array {
-    const { bucket, begin, end } = this.#places[param]!;
+    const place = this.#places[param]!;
+    const { bucket, begin, end } = place;
     bucket.array ??= new Float32Array(bucket.length);
-    return floatsOf(bucket.array, begin, end);
+    place.view ??= floatsOf(bucket.array, begin, end);
+    return place.view;
   }
 
   /** Arrays over the gradients of these params, in ascending order; neighbours are in one array. */

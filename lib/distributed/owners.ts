@@ -1,5 +1,5 @@
 import { floatsOf } from '../check/typed-array.js';
-import { type Owned, Stream } from './stream.js';
+import { type Owned, type Stream, Streams } from './stream.js';
 import type { World } from './world.js';
 
 const line = 16;
@@ -14,9 +14,13 @@ export class Owners {
   readonly #most: number;
   /** Kept, because new memory is slow to write. */
   #staging = new Float32Array(0);
+  readonly #reduced: Streams;
+  readonly #gathered: Streams;
 
   constructor(world: World, bytes: number) {
     this.#world = world;
+    this.#reduced = new Streams(world.size);
+    this.#gathered = new Streams(world.size);
     const floats = Math.floor(bytes / Float32Array.BYTES_PER_ELEMENT / world.size / line) * line;
     this.#most = Math.max(line, floats);
   }
@@ -24,7 +28,7 @@ export class Owners {
   /** Sums the arrays over all ranks. Each rank gets the sums of its own part; the rest stays. */
   async reduce(arrays: readonly Owned[]): Promise<void> {
     const { rank } = this.#world;
-    await this.#run(arrays, async (streams, begin, staging, each) => {
+    await this.#run(this.#reduced.of(arrays), async (streams, begin, staging, each) => {
       for (const [r, stream] of streams.entries())
         copy(stream, begin, floatsOf(staging, r * each, (r + 1) * each), false);
       const own = await this.#world.reduceScatter(staging);
@@ -32,10 +36,11 @@ export class Owners {
     });
   }
 
-  /** Gives the part of each rank to all. */
-  async gather(arrays: readonly Owned[]): Promise<void> {
-    const { rank } = this.#world;
-    await this.#run(arrays, async (streams, begin, staging, each) => {
+  /** Gives the part of each rank to all. `isUsual`: the same arrays as in most calls. */
+  async gather(arrays: readonly Owned[], isUsual = false): Promise<void> {
+    const { rank, size } = this.#world;
+    const streams = isUsual ? this.#gathered : new Streams(size);
+    await this.#run(streams.of(arrays), async (streams, begin, staging, each) => {
       copy(streams[rank]!, begin, floatsOf(staging, rank * each, (rank + 1) * each), false);
       await this.#world.allGather(staging);
       for (const [r, stream] of streams.entries())
@@ -45,12 +50,11 @@ export class Owners {
 
   /** Runs rounds until all streams have ended. */
   async #run(
-    arrays: readonly Owned[],
+    streams: readonly Stream[],
     round: (streams: readonly Stream[], begin: number, staging: Float32Array, each: number) => Promise<void>,
   ): Promise<void> {
     const { size } = this.#world;
     if (size === 1) return;
-    const streams = Array.from({ length: size }, (_, rank) => new Stream(arrays, rank));
     const longest = Math.max(...streams.map(({ length }) => length));
     const each = Math.min(this.#most, Math.ceil(longest / line) * line);
     if (this.#staging.length < size * each) this.#staging = new Float32Array(size * each);

@@ -36,6 +36,10 @@ const mostElements = 2 ** 30;
 /** Key of the {@link ResidualStates} in the state of an optimizer. */
 const residualsKey = 'residuals';
 
+/** Whether a tensor of a checkpoint has a param's contributions. */
+export const isContributions = (name: string): boolean =>
+  name.startsWith(`optimizer.${residualsKey}.params.`) && name.endsWith('.contributions');
+
 /**
  * The residuals of one param. A step writes `next`, and reads what was lost before: so a step that is not applied leaves it as
  * it was.

@@ -226,7 +226,7 @@ export class ShardedOptimizer<O extends AnyOptimizer<any, any, any> = AnyOptimiz
       const moved = this.#params.flatMap(({ shard: { ranges } }, i) =>
         grads[i] === null ? [] : [{ array: wholes[i]!, ranges }],
       );
-      await this.#owners.gather(moved);
+      await this.#owners.gather(moved, true);
     }
     if (failure !== undefined) throw (failure as { readonly error: unknown }).error;
     return result;

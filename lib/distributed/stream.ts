@@ -1,3 +1,4 @@
+import { bufferOf, byteOffsetOf, lengthOf } from '../check/typed-array.js';
 import type { Ranges } from './divide.js';
 
 /** An array and the elements `[begin, end)` that belong to each rank. */
@@ -53,4 +54,40 @@ export class Stream<T extends Owned = Owned> {
     }
     return low;
   }
+}
+
+/**
+ * The streams of all ranks over a list of arrays. They have as many pieces as ranks times arrays, so they are kept as long as
+ * the list stays the same.
+ */
+export class Streams<T extends Owned = Owned> {
+  readonly #size: number;
+  readonly #isSame: (a: T, b: T) => boolean;
+  #all: readonly T[] = [];
+  #streams: readonly Stream<T>[] = [];
+
+  /** @param isSame Compares what the elements of a list have besides. */
+  constructor(size: number, isSame: (a: T, b: T) => boolean = () => true) {
+    this.#size = size;
+    this.#isSame = isSame;
+  }
+
+  of(all: readonly T[]): readonly Stream<T>[] {
+    const before = this.#all;
+    const isKept =
+      this.#streams.length > 0 &&
+      all.length === before.length &&
+      all.every((owned, i) => lieAlike(owned, before[i]!) && this.#isSame(owned, before[i]!));
+    if (!isKept) {
+      this.#all = all;
+      this.#streams = Array.from({ length: this.#size }, (_, rank) => new Stream(all, rank));
+    }
+    return this.#streams;
+  }
+}
+
+/** Whether two are the same memory, divided alike. The views of it may be others. */
+function lieAlike({ array: a, ranges }: Owned, { array: b, ranges: before }: Owned): boolean {
+  if (ranges !== before) return false;
+  return a === b || (bufferOf(a) === bufferOf(b) && byteOffsetOf(a) === byteOffsetOf(b) && lengthOf(a) === lengthOf(b));
 }

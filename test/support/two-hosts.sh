@@ -1,11 +1,12 @@
 #!/bin/sh
 # Two hosts on one machine: network namespaces, which a veth pair joins.
 #
-# unshare [-r] -m -n -u two-hosts.sh up COMMAND ...   makes the network of this namespace that of host 10.77.0.1, starts 10.77.0.2 beside it,
-#                                                  and runs the command on the first.
-# two-hosts.sh 10.77.0.2 WORD ...                  runs a command on a host: what MPI's launchers call in place of ssh.
+# unshare [-r] -m -n -u -p --mount-proc --kill-child two-hosts.sh up COMMAND ...
+#                                     makes the network of this namespace that of host 10.77.0.1, starts 10.77.0.2 beside it,
+#                                     and runs the command on the first.
+# two-hosts.sh 10.77.0.2 WORD ...     runs a command on a host: what MPI's launchers call in place of ssh.
 #
-# All of it is gone when its processes are.
+# They have process ids of their own, and this script has the first one: when it ends, all that they run ends.
 case $1 in
 up)
   shift

@@ -10,11 +10,9 @@ const addresses = ['10.77.0.1', '10.77.0.2'];
 
 /** Words before a command on the first of two hosts, or why there are none. Without root there may be namespaces of a user. */
 function findHosts(): readonly string[] | string {
-  const reasons = [
-    ['-m', '-n', '-u'],
-    ['-r', '-m', '-n', '-u'],
-  ].map((options) => {
-    const words = ['unshare', ...options, script, 'up'];
+  const options = ['-m', '-n', '-u', '-p', '--mount-proc', '--kill-child'];
+  const reasons = [options, ['-r', ...options]].map((each) => {
+    const words = ['unshare', ...each, script, 'up'];
     const { status, stderr, error } = spawnSync(words[0]!, [...words.slice(1), 'true'], { encoding: 'utf8' });
     return status === 0 ? words : (error?.message ?? stderr.trim().split('\n').join('; '));
   });

@@ -16,6 +16,16 @@ function redirect(rank: number): void {
   });
 }
 
+/** Adds to an error what Node leaves out: in which file a syntax error is, and how TypeScript runs. */
+function explain(error: unknown, script: string): void {
+  if (!(error instanceof Error)) return;
+  const { stack = '', code } = error as NodeJS.ErrnoException;
+  if (error instanceof SyntaxError && !stack.includes(script))
+    error.stack = `In ${script}, or in a module that it imports:\n${stack}`;
+  if (code === 'ERR_UNKNOWN_FILE_EXTENSION' && /\.[cm]?ts"/.test(error.message))
+    error.stack = `${stack}\nCompile it, or launch a module that registers tsx: import { register } from 'tsx/esm/api'; register(); await import('./train.ts');`;
+}
+
 async function run({ rank, script, argv }: Seat): Promise<void> {
   redirect(rank);
   process.argv = [process.execPath, script, ...argv];
@@ -25,7 +35,12 @@ async function run({ rank, script, argv }: Seat): Promise<void> {
     process.stderr.write('Warning: Detected unsettled top-level await\n');
     process.exit(unsettled);
   });
-  await import(pathToFileURL(script).href);
+  try {
+    await import(pathToFileURL(script).href);
+  } catch (error) {
+    explain(error, script);
+    throw error;
+  }
   isSettled = true;
 }
 

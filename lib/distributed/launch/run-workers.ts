@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { rangeError, show, typeError } from '../../check/errors.js';
@@ -62,7 +62,8 @@ export async function runWorkers(file: string | URL, options: RunWorkersOptions)
   if (typeof env !== 'object' || env === null || !Object.values(env).every(isText))
     throw typeError(who, 'env', show(env), 'a record of strings');
   const script = resolve(isText(file) ? file : fileURLToPath(file));
-  if (!existsSync(script)) throw rangeError(who, 'file', show(script), 'a file that exists');
+  if (statSync(script, { throwIfNoEntry: false })?.isFile() !== true)
+    throw rangeError(who, 'file', show(script), 'a file that exists');
   const [ownArgv, ownEnv] = [[...argv], { ...env }];
   return supervise(
     (restart) => startThreads({ script, argv: ownArgv, size, env: environment(ownEnv, restart, timeout) }),

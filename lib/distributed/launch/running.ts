@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { constants } from 'node:os';
 import { extname, join } from 'node:path';
+import { EndingNote } from './ending-note.js';
 import type { Ending, ToHost } from './seat.js';
 
 /** A job that runs. */
@@ -22,6 +23,10 @@ export interface ThreadJob {
 
 /** Milliseconds until a process that has said how it ended must be gone. */
 const lastBreath = 2000;
+/** Milliseconds that a command has to end when a rank has said that it ends the job: the other ranks take up to 6 s. */
+const longestEnd = 10_000;
+/** Milliseconds between two looks for what a rank says. */
+const lookEvery = 500;
 
 /** Options of Node that are for the first script, and would keep the process of the threads from its own. */
 const forOneScript = /^(-[epic]+|--(eval|print|interactive|check|input-type|test|watch|inspect)\b.*)$/;
@@ -70,9 +75,13 @@ export function startThreads({ script, argv, size, env }: ThreadJob): Running {
   };
 }
 
-/** Starts a command, such as mpirun, as a process group, so that nothing of it stays. */
+/**
+ * Starts a command, such as mpirun, as a process group, so that nothing of it stays. When a rank has said that it ends the
+ * job, the command gets a while to end.
+ */
 export function startCommand(command: string, args: readonly string[], env: NodeJS.ProcessEnv): Running {
-  const child = spawn(command, args, { stdio: 'inherit', env, detached: true });
+  const note = new EndingNote();
+  const child = spawn(command, args, { stdio: 'inherit', env: { ...env, ...note.environment }, detached: true });
   const kill = (): void => {
     try {
       if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
@@ -80,7 +89,23 @@ export function startCommand(command: string, args: readonly string[], env: Node
       // None is left.
     }
   };
-  const ended = endOf(child, () => undefined);
-  void ended.then(kill);
-  return { ended, interrupt: (signal) => child.kill(signal), kill };
+  let limit: NodeJS.Timeout | undefined;
+  let isLate = false;
+  const watching = setInterval(() => {
+    if (limit !== undefined || !note.isThere) return;
+    limit = setTimeout(() => {
+      isLate = true;
+      kill();
+    }, longestEnd);
+  }, lookEvery);
+  const end = async (): Promise<Ending> => {
+    const ending = await endOf(child, () => undefined);
+    clearInterval(watching);
+    clearTimeout(limit);
+    kill();
+    const told = note.take();
+    if (told === undefined || ending.exitCode === 0) return ending;
+    return isLate ? told : { ...told, exitCode: ending.exitCode };
+  };
+  return { ended: end(), interrupt: (signal) => child.kill(signal), kill };
 }

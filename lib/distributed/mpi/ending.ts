@@ -3,6 +3,7 @@ import { constants } from 'node:os';
 import { inspect } from 'node:util';
 import { RankError, TimeoutError } from '../errors.js';
 import { exitedEarly, uncaughtText } from '../exit.js';
+import { leaveEndingNote } from '../launch/ending-note.js';
 import type { OwnWorld } from '../own-world.js';
 import type { MpiTransport } from './mpi-transport.js';
 
@@ -45,13 +46,17 @@ function endJob(transport: MpiTransport, code: number, uncaught: unknown): never
   if (broken !== undefined) {
     // A script that left while others waited for it has ended well itself: theirs decide the exit code.
     const hasLeft = broken instanceof RankError && broken.rank === rank;
+    const exitCode = code || (broken instanceof TimeoutError ? late : exitedEarly);
+    if (!hasLeft) leaveEndingNote({ rank, exitCode, reason: firstLine(uncaught ?? broken) });
     sleep(transport.isEnding || hasLeft ? patience : lastWords);
-    return transport.end(code || (broken instanceof TimeoutError ? late : exitedEarly));
+    return transport.end(exitCode);
   }
   const exitCode = code || exitedEarly;
   const how = code === 0 ? 'called process.exit(0) before close()' : `exited with code ${code} before close()`;
   if (uncaught === undefined) writeSync(2, `rank ${rank}: ${how}\n`);
-  transport.tell({ rank, exitCode, reason: uncaught === undefined ? how : firstLine(uncaught), isEnding: true });
+  const ending = { rank, exitCode, reason: uncaught === undefined ? how : firstLine(uncaught) };
+  leaveEndingNote(ending);
+  transport.tell({ ...ending, isEnding: true });
   if (transport.size > 1) sleep(lastWords);
   return transport.end(exitCode);
 }

@@ -2,6 +2,7 @@ import { writeSync } from 'node:fs';
 import { constants } from 'node:os';
 import { CallQueue } from '../call-queue.js';
 import { exitAborted } from '../exit.js';
+import { leaveEndingNote } from '../launch/ending-note.js';
 import type { Call, Outcome, Transport } from '../transport.js';
 import { Collectives } from './collectives.js';
 import type { Cause, Exchanges } from './exchanges.js';
@@ -74,7 +75,9 @@ export class MpiTransport implements Transport {
 
   abort(code: number, reason: string | undefined): never {
     if (this.#isClosed) return exitAborted(this.rank, code, reason);
-    writeSync(2, `rank ${this.rank}: abort(${code})${reason === undefined ? '' : `: ${reason}`}\n`);
+    const text = `abort(${code})${reason === undefined ? '' : `: ${reason}`}`;
+    writeSync(2, `rank ${this.rank}: ${text}\n`);
+    leaveEndingNote({ rank: this.rank, exitCode: code, reason: text });
     return this.end(code);
   }
 

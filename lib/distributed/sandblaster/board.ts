@@ -24,10 +24,10 @@ export interface BoardBuffers {
   readonly vectors: readonly SharedArrayBuffer[];
 }
 
-/** Words of a sheet: two for each portion, and one for each inner node of the tree. */
+/** Words of a sheet: three for each portion, and one for each inner node of the tree. */
 function sheetLength(portions: number): number {
   const inner = levelsOf(portions).slice(1);
-  return WordOfSheet.portions + 2 * portions + inner.reduce((sum, nodes) => sum + nodes, 0);
+  return WordOfSheet.portions + 3 * portions + inner.reduce((sum, nodes) => sum + nodes, 0);
 }
 
 /**
@@ -138,26 +138,37 @@ export class Sheet {
     this.#words.fill(0);
   }
 
-  /** Deals the next portion; undefined if none is left. */
-  deal(now: number): number | undefined {
+  /** Deals the next portion to a rank; undefined if none is left. */
+  deal(rank: number, now: number): number | undefined {
     if (Atomics.load(this.#words, WordOfSheet.next) >= this.#portions) return undefined;
     const portion = Atomics.add(this.#words, WordOfSheet.next, 1);
     if (portion >= this.#portions) return undefined;
     this.#dealtAt[portion] = now;
-    Atomics.store(this.#words, this.#copies(portion), 1);
+    Atomics.store(this.#words, this.#first(portion), rank + 1);
     return portion;
   }
 
   /**
    * Deals a portion a second time, the oldest one, if it was dealt at least `patience` ago; undefined if there is none.
    */
-  dealAgain(now: number, patience: number): number | undefined {
+  dealAgain(rank: number, now: number, patience: number): number | undefined {
     for (let portion = 0; portion < this.#portions; portion++)
       if (this.#isOutstandingOnce(portion) && now - this.#dealtAt[portion]! >= patience) {
         const words = this.#words;
-        if (Atomics.compareExchange(words, this.#copies(portion), 1, 2) === 1) return portion;
+        if (Atomics.compareExchange(words, this.#second(portion), 0, rank + 1) === 0) return portion;
       }
     return undefined;
+  }
+
+  /** The ranks that compute portions which are outstanding. */
+  holders(): number[] {
+    const ranks = new Set<number>();
+    for (let portion = 0; portion < this.#portions; portion++)
+      if (this.#isOpen(portion))
+        for (const word of [this.#first(portion), this.#second(portion)])
+          ranks.add(Atomics.load(this.#words, word) - 1);
+    ranks.delete(-1); // not dealt, or once
+    return [...ranks].sort((a, b) => a - b);
   }
 
   /** When {@link dealAgain} can first give a portion; ∞ if all that are outstanding were dealt twice. */
@@ -179,7 +190,7 @@ export class Sheet {
    * @returns the vector that the neighbour has left, or undefined if it is not there yet
    */
   meet(node: number, vector: number): number | undefined {
-    const other = Atomics.exchange(this.#words, WordOfSheet.portions + 2 * this.#portions + node, vector + 1);
+    const other = Atomics.exchange(this.#words, WordOfSheet.portions + 3 * this.#portions + node, vector + 1);
     return other === 0 ? undefined : other - 1;
   }
 
@@ -193,12 +204,23 @@ export class Sheet {
     await sleepUntil(this.#words, WordOfSheet.isDone, 0, ms);
   }
 
-  #copies(portion: number): number {
+  /** The word of the rank that has a portion, plus 1. */
+  #first(portion: number): number {
     return WordOfSheet.portions + this.#portions + portion;
   }
 
+  /** The same for the second rank. */
+  #second(portion: number): number {
+    return WordOfSheet.portions + 2 * this.#portions + portion;
+  }
+
+  #isOpen(portion: number): boolean {
+    return Atomics.load(this.#words, WordOfSheet.portions + portion) === 0;
+  }
+
   #isOutstandingOnce(portion: number): boolean {
-    const isOpen = Atomics.load(this.#words, WordOfSheet.portions + portion) === 0;
-    return isOpen && Atomics.load(this.#words, this.#copies(portion)) === 1;
+    const words = this.#words;
+    const isDealt = Atomics.load(words, this.#first(portion)) !== 0;
+    return this.#isOpen(portion) && isDealt && Atomics.load(words, this.#second(portion)) === 0;
   }
 }

@@ -186,8 +186,8 @@ export class SandblasterLBFGS<const P extends object = AnyParams> {
    *   rank; `evaluations` are sums over all portions
    * @throws (rejects) RangeError, the same on every rank, where params or lr differ, or if the loss or the gradient is not
    *   finite at the start of the step, or everywhere along a line: the params are then at the last good point; TypeError if
-   *   f does not return a number; whatever f throws, on that rank; and the errors of the world. After an error of f or of
-   *   the world, every later step rejects with it.
+   *   f does not return a number; whatever f throws, on that rank, and on the others an Error that names it; and the errors of
+   *   the world. After an error of f or of the world, every later step rejects with it.
    */
   async step(): Promise<LBFGSResult> {
     this.#checkIdle();

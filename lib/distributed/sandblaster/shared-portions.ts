@@ -1,5 +1,8 @@
-import type { OwnWorld } from '../own-world.js';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Deadline } from '../downpour/mail-of.js';
+import { OwnWorld } from '../own-world.js';
 import { shareFromRoot } from '../shared-memory.js';
+import type { Mail } from '../transport.js';
 import type { World } from '../world.js';
 import { Board, createBoard, keptEvaluations, type Sheet } from './board.js';
 import type { EvaluatePortion, PortionSum } from './portion.js';
@@ -10,8 +13,12 @@ import type { Turns } from './turns.js';
 const lateness = 2;
 /** The longest sleep in milliseconds without a look at the world, which may be broken. */
 const longestSleep = 100;
-/** Milliseconds in which the ranks that wait for others meet, to find out who is missing. */
-const rollCall = 1000;
+/** Milliseconds that a rank on which f threw has to end. */
+const lastWords = 2000;
+/** Milliseconds between two looks for its end. */
+const lookEvery = 20;
+
+const who = 'SandblasterLBFGS';
 
 /** Milliseconds, on one clock for all threads. */
 const now = (): number => performance.timeOrigin + performance.now();
@@ -21,10 +28,12 @@ const now = (): number => performance.timeOrigin + performance.now();
  * second time. The ranks add gradients where two branches of the tree meet, so the order of the sum is fixed.
  *
  * No rank waits for a late one: it computes its portion itself and goes on to the next evaluation. The late rank takes
- * the sums that it has missed, one after the other.
+ * the sums that it has missed, one after the other. So the ranks are at different evaluations, and the only collective is
+ * the meeting after {@link keptEvaluations} of them, to which all come at the same one.
  */
 export class SharedPortions implements PortionSum {
   readonly #world: World;
+  readonly #mail: Mail;
   readonly #board: Board;
   /** The number of nodes of each level of the tree, from the portions to the root. */
   readonly #levels: readonly number[];
@@ -37,6 +46,7 @@ export class SharedPortions implements PortionSum {
 
   private constructor(world: World, board: Board, length: number, turns: Turns) {
     this.#world = world;
+    this.#mail = OwnWorld.transportOf(world)?.mail as Mail; // threads have one
     this.#board = board;
     this.#levels = levelsOf(board.portions);
     this.#own = new Float32Array(length);
@@ -54,20 +64,26 @@ export class SharedPortions implements PortionSum {
   async evaluate(portion: EvaluatePortion, grad: Float32Array): Promise<number> {
     const evaluation = this.#evaluation++;
     if (evaluation > 0 && evaluation % keptEvaluations === 0) await this.#world.barrier();
+    const { rank } = this.#world;
     const sheet = this.#board.sheet(evaluation);
-    let idleSince: number | undefined;
-    while (!sheet.isDone) {
-      await this.#checkOthers();
-      const next = sheet.deal(now()) ?? sheet.dealAgain(now(), this.#patience);
-      if (next === undefined) {
-        idleSince ??= now();
-        await this.#wait(sheet, idleSince);
-        continue;
+    let idle: Deadline | undefined;
+    try {
+      while (!sheet.isDone) {
+        await this.#checkOthers();
+        const next = sheet.deal(rank, now()) ?? sheet.dealAgain(rank, now(), this.#patience);
+        if (next === undefined) {
+          idle ??= new Deadline(who, this.#world, this.#mail, () => sheet.holders());
+          await this.#wait(sheet);
+          continue;
+        }
+        idle?.clear();
+        idle = undefined;
+        const loss = this.#compute(sheet, portion, next);
+        if (sheet.accept(next)) this.#add(evaluation, sheet, next, loss);
+        await this.#turns.give();
       }
-      idleSince = undefined;
-      const loss = this.#compute(sheet, portion, next);
-      if (sheet.accept(next)) this.#add(evaluation, sheet, next, loss);
-      await this.#turns.give();
+    } finally {
+      idle?.clear();
     }
     grad.set(sheet.sum);
     return treeSumOf(sheet.losses);
@@ -119,20 +135,24 @@ export class SharedPortions implements PortionSum {
     sheet.setDone();
   }
 
-  /** Waits for other ranks. @throws the errors of the world */
-  async #wait(sheet: Sheet, idleSince: number): Promise<void> {
-    if (now() - idleSince > this.#world.timeout) await this.#world.barrier({ timeout: rollCall });
+  /** Waits for other ranks. */
+  async #wait(sheet: Sheet): Promise<void> {
     const left = Math.ceil(sheet.nextDealAgain(this.#patience) - now());
     await sheet.wait(Math.min(longestSleep, Math.max(1, left)));
   }
 
   /** @throws (rejects) the error of a broken world, or Error if a portion has failed on another rank */
   async #checkOthers(): Promise<void> {
-    const { broken } = this.#world as OwnWorld;
-    if (broken !== undefined) throw broken;
+    this.#checkNotBroken();
     const { failedRank } = this.#board;
     if (failedRank === undefined) return;
-    await this.#world.barrier(); // the end of that rank says more
-    throw new Error(`SandblasterLBFGS: f threw on rank ${failedRank}`);
+    // The end of that rank says more.
+    for (const end = now() + lastWords; now() < end; this.#checkNotBroken()) await sleep(lookEvery);
+    throw new Error(`${who}: f threw on rank ${failedRank}`);
+  }
+
+  #checkNotBroken(): void {
+    const { broken } = this.#world as OwnWorld;
+    if (broken !== undefined) throw broken;
   }
 }

@@ -1,9 +1,19 @@
 // Checkpoints of many ranks: loaded by any number of ranks and by a plain program, whole at any moment, one error on every rank.
-import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { CheckpointManager, inspectCheckpoint, loadCheckpoint, saveCheckpoint } from '../../../lib/checkpoint/index.js';
+import { tempPath } from '../../../lib/checkpoint/temp-files.js';
 import { hashOf } from '../../../lib/distributed/differences.js';
 import { ShardedOptimizer } from '../../../lib/distributed/sharded-optimizer.js';
 import type { World } from '../../../lib/distributed/world.js';
@@ -77,6 +87,30 @@ test('a later save replaces the set; files of a save that did not end are passed
   const [second] = await save(3, true, folder, 1);
   expect((await onRanks(2, (world) => load(world, true)))[0]).toBe(second);
   expect(readdirSync(folder).length).toBe(5);
+});
+
+test('a set whose save was killed is no checkpoint of a manager, and goes as it becomes old', async () => {
+  const manager = new CheckpointManager(folder, { keep: 1 });
+  const run = <T>(action: (parts: { params: object; optimizer: never; world: World }) => Promise<T>): Promise<T[]> =>
+    onRanks(2, async (world) => {
+      const params = newParams();
+      return action({ params, optimizer: (await create(world, params, muon, true)) as never, world });
+    });
+  await run((parts) => manager.save(1, parts as never));
+  const killed = join(folder, 'step-0000000002');
+  mkdirSync(killed);
+  writeFileSync(join(killed, '0123456789abcdef.0.safetensors'), 'half');
+  writeFileSync(tempPath(killed).replace(/-\d+-\d+-/, '-999999999-1-'), 'half'); // of a process that has ended
+  const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => {});
+  try {
+    expect(await manager.latest()).toBe(1);
+    expect((await run((parts) => manager.load(parts as never))).map(({ step }) => step)).toEqual([1, 1]);
+    expect(warn).not.toHaveBeenCalled();
+  } finally {
+    warn.mockRestore();
+  }
+  await run((parts) => manager.save(3, parts as never));
+  expect(readdirSync(folder)).toEqual(['step-0000000003']);
 });
 
 test('a part that is missing, foreign or damaged is one error on every rank, and nothing has changed', async () => {

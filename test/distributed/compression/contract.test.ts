@@ -3,7 +3,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { loadCheckpoint, saveCheckpoint } from '../../../lib/checkpoint/index.js';
+import { inspectCheckpoint, loadCheckpoint, saveCheckpoint } from '../../../lib/checkpoint/index.js';
+import { rankPartOf } from '../../../lib/checkpoint/world.js';
 import { DataParallel } from '../../../lib/distributed/data-parallel.js';
 import { hashOf } from '../../../lib/distributed/differences.js';
 import type { ResidualStates } from '../../../lib/distributed/residuals.js';
@@ -156,6 +157,30 @@ describe.each(wrappers)('%s', (_, make) => {
         return optimizer.stateDict();
       });
       expect(residualsOf(again)).toEqual({ size: 2, params: {} });
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  test('a rank reads no contributions of others from a checkpoint, unless they were not as many', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'schuss-bf16-'));
+    try {
+      const skipped = await onRanks(3, async (world) => {
+        const params = newParams();
+        const optimizer = await make(world, params);
+        await optimizer.step(gradsOf(world.rank, 0));
+        await saveCheckpoint(folder, { params, optimizer, world });
+        const { tensors } = await inspectCheckpoint(folder);
+        const part = rankPartOf(optimizer)!;
+        const plain = rankPartOf(await DataParallel.create(new SGD(newParams(), { lr: 0.1 }), world))!;
+        const of = (rank: number, size: number, { skips } = part): string[] =>
+          Object.keys(tensors).filter((name) => skips(name, rank, size));
+        return [of(0, 3), of(1, 3), of(2, 3), of(0, 2), of(0, 1, plain)];
+      });
+      const all = ['w', 'b'].map((name) => `optimizer.residuals.params.${name}.contributions`);
+      const sorted = skipped.map((lists) => lists.map((names) => names.toSorted().toReversed()));
+      for (const rank of [0, 1, 2])
+        expect(sorted[rank]).toEqual([...[0, 1, 2].map((other) => (other === rank ? [] : all)), [], all]);
     } finally {
       rmSync(folder, { recursive: true });
     }

@@ -98,6 +98,20 @@ test.each([
   expect(lastOf(result)).toBe(`failed: exit code ${code}: ended by ${signal}`);
 });
 
+test('SIGSTOP stops all ranks: nobody has a deadline, and the grace of the launcher ends them', async () => {
+  let isSent = false;
+  const code = `${joined} say(process.pid); await sleep(100); process.kill(process.pid, 'SIGSTOP'); await sleep(50_000);`;
+  const { said, status, lastLine } = await job(1, code, {
+    options: ['--grace', '300'],
+    watch: (pid) => {
+      if (!isSent) setTimeout(() => process.kill(pid, 'SIGTERM'), 500);
+      isSent = true;
+    },
+  });
+  expect([status, lastLine]).toEqual([143, 'schuss launch: failed: exit code 143: interrupted by SIGTERM']);
+  expect(() => process.kill(said[0]![0] as number, 0)).toThrow('ESRCH');
+});
+
 test('when the launcher is killed, no rank stays', async () => {
   const mark = `mark-${process.pid}-${Math.floor(performance.now())}`;
   const code = `${joined} say(process.pid); for (;;);`;

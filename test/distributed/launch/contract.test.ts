@@ -1,4 +1,7 @@
 // The launcher: output, exit codes, and what it refuses.
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { runWorkers } from '../../../lib/distributed/index.js';
 import { job, joined, launch } from '../../support/job.js';
@@ -59,6 +62,24 @@ describe('exit codes', () => {
   });
 });
 
+test('a syntax error names the script, and a TypeScript file says how to run it', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'schuss-launch-'));
+  try {
+    const [broken, typed] = [join(folder, 'broken.mjs'), join(folder, 'typed.ts')];
+    writeFileSync(broken, 'const x = ;');
+    const { err, lastLine } = await launch(['-n', '1', broken]);
+    expect(err).toMatch(`[0] In ${broken}, or in a module that it imports:\n[0] SyntaxError`);
+    expect(lastLine).toBe("schuss launch: rank 0 failed: exit code 1: SyntaxError: Unexpected token ';'");
+    writeFileSync(typed, 'const x: number = 1; console.log(x);');
+    const ran = await launch(['-n', '1', typed]);
+    if (ran.status === 0)
+      expect(ran.out).toBe('[0] 1\n'); // later Nodes strip types
+    else expect(ran.err).toContain("launch a module that registers tsx: import { register } from 'tsx/esm/api'");
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
 test.each<[string, string[], string]>([
   ['no -n', ['train.mjs'], 'schuss launch: -n is missing'],
   ['-n 0', ['-n', '0', 'train.mjs'], 'schuss launch: -n: 0, expected an integer in [1, inf)'],
@@ -74,6 +95,7 @@ test.each<[string, string[], string]>([
     '--nproc_per_node of torchrun is -n, --max_restarts is --restart',
   ],
   ['a missing file', ['-n', '2', 'nowhere.mjs'], 'nowhere.mjs: no such file'],
+  ['a folder', ['-n', '2', __dirname], 'launch: no such file'],
   ['-n with a command', ['-n', '2', '--', 'node'], 'the command after -- starts its own ranks'],
   ['--restart -1', ['-n', '2', '--restart', '-1', 'x.mjs'], 'schuss launch: --restart: -1, expected an integer'],
   ['--grace', ['-n', '2', '--grace', 'x', 'x.mjs'], 'schuss launch: --grace: "x", expected'],
@@ -91,6 +113,7 @@ describe('runWorkers', () => {
     ['no size', __filename, {}, TypeError, 'runWorkers: size: undefined, expected an integer'],
     ['an unknown option', __filename, { size: 1, ranks: 2 }, TypeError, 'runWorkers: ranks: unknown option'],
     ['a missing file', 'nowhere.mjs', { size: 1 }, RangeError, 'nowhere.mjs", expected a file that exists'],
+    ['a folder', __dirname, { size: 1 }, RangeError, 'launch", expected a file that exists'],
     ['a number for the file', 5, { size: 1 }, TypeError, 'runWorkers: file: 5, expected a path or a file URL'],
     ['argv', __filename, { size: 1, argv: [1] }, TypeError, 'runWorkers: argv: [1], expected a list of strings'],
     [

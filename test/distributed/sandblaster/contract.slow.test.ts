@@ -176,3 +176,62 @@ test('f never ends on one rank: the others go on, until TimeoutError names it', 
   expect(said[0]).toEqual([{ name: 'TimeoutError', ranks: [1] }]);
   expect(status).toBe(3);
 });
+
+test('two ranks have a portion longer than the deadline: TimeoutError names them on all ranks', async () => {
+  // The ranks 1 and 2 are late by little, and then go on to meetings of their own: none of them may be taken for another one.
+  const code = `${imports}
+    const { shareFromRoot } = (await import('${entry('distributed', 'shared-memory.js')}')).default;
+    const [slow, holders] = [0, 1];
+    const words = new Int32Array(await shareFromRoot(world, new SharedArrayBuffer(8)));
+    const lbfgs = await SandblasterLBFGS.create(world, new Float32Array(1), {
+      portions: 9,
+      maxIterations: 50,
+      gradTol: 0, funTol: 0, stepTol: 0,
+      f(portion, x, grad) {
+        if (Atomics.load(words, holders) < 2) {
+          if (world.rank > 0) Atomics.compareExchange(words, slow, 0, portion + 1);
+          else while (Atomics.load(words, holders) < 2);
+          if (world.rank > 0 && Atomics.load(words, slow) === portion + 1) {
+            Atomics.add(words, holders, 1);
+            spin(1500);
+          }
+        }
+        grad[0] = 4 * x[0] ** 3 + portion;
+        return x[0] ** 4 + portion * x[0];
+      },
+    });
+    try {
+      for (;;) await lbfgs.step();
+    } catch ({ name, ranks, message }) {
+      say({ name, ranks, message });
+    }`;
+  const { said } = await job(3, code, { options: ['--timeout', '800'] });
+  const error = {
+    name: 'TimeoutError',
+    ranks: [1, 2],
+    message: 'SandblasterLBFGS: ranks 1, 2 did not come within 800 ms',
+  };
+  expect(said).toEqual([[error], [error], [error]]);
+});
+
+test('f throws on a rank that lives on: the others get an error that names it', async () => {
+  const code = `${imports}
+    const lbfgs = await SandblasterLBFGS.create(world, new Float32Array(1), {
+      portions: 20,
+      f(portion, x, grad) {
+        if (world.rank === 1) throw new Error('on purpose');
+        spin(2);
+        grad[0] = x[0] - portion;
+        return grad[0] ** 2 / 2;
+      },
+    });
+    say(await attempt(() => lbfgs.step()));
+    if (world.rank === 1) await sleep(3000);
+    say(await attempt(() => world.barrier()));`;
+  const { said, status } = await job(2, code);
+  expect(said).toEqual([
+    ['Error: SandblasterLBFGS: f threw on rank 1', 'no error'],
+    ['Error: on purpose', 'no error'],
+  ]);
+  expect(status).toBe(0);
+});
