@@ -85,7 +85,7 @@ test('an optimizer that needs the loss gets that of the second step', async () =
     await sam.firstStep(f32(1));
     const missing = await sam.secondStep(f32(1)).catch(String);
     await sam.secondStep(f32(1), { loss: 2 + world.rank });
-    return [unknown.split(',')[0], missing.split(',')[0], momo.lossAvg];
+    return [String(unknown).split(',')[0], String(missing).split(',')[0], momo.lossAvg];
   });
   const errors = [
     'TypeError: DataParallel.firstStep: loss: unknown option',

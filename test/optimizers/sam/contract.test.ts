@@ -143,7 +143,9 @@ test('a run that was saved between the two steps goes on with the second', () =>
 test('hooks run around the second step, with this SAM and the params put back', () => {
   const { w, sam } = rig();
   const seen: unknown[] = [];
-  const remove = sam.registerStepPreHook((optimizer, grads) => seen.push(optimizer, Array.from(grads), w[0]));
+  const remove = sam.registerStepPreHook((optimizer, grads) =>
+    seen.push(optimizer, [...(grads as Float32Array)], w[0]),
+  );
   sam.registerStepPostHook((optimizer, { applied }) => seen.push(optimizer, applied));
   sam.firstStep(Float32Array.of(1, 1, 1));
   sam.secondStep(Float32Array.of(1, 2, 3));
