@@ -14,9 +14,10 @@ const folder = mkdtempSync(join(tmpdir(), 'schuss-errors-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 const wrap = (world: World) => DataParallel.create(new SGD(f32(0), { lr: 1 }), world);
+type Wrapped = Awaited<ReturnType<typeof wrap>>;
 
 describe('ranks that make different calls', () => {
-  test.each<[string, (world: World, optimizer: DataParallel) => Promise<unknown>, string]>([
+  test.each<[string, (world: World, optimizer: Wrapped) => Promise<unknown>, string]>([
     [
       'a step, and a checkpoint on rank 0 only',
       (world, optimizer) =>
@@ -85,7 +86,7 @@ test.each<[string, (world: World) => Promise<unknown>, string]>([
   expect(first).toBe(message);
 });
 
-test.each<[string, (world: World, optimizer: DataParallel) => Promise<unknown>]>([
+test.each<[string, (world: World, optimizer: Wrapped) => Promise<unknown>]>([
   ['a collective', (world) => world.allReduce(new Float32Array(1 + world.rank))],
   ['a step', async (_, optimizer) => await optimizer.step(f32(1))],
   ['a step beside a collective', (world, optimizer) => (world.rank === 0 ? world.barrier() : optimizer.step(f32(1)))],

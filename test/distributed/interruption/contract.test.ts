@@ -14,7 +14,9 @@ import { onRanks } from '../../support/distributed/worlds.js';
 import { job, started } from '../../support/job.js';
 import { root } from '../../support/root.js';
 
-test.each<[string, (w: Float32Array, world: World) => Promise<DataParallel | ShardedOptimizer>]>([
+type Steps = { step(grads: Float32Array | null): Promise<unknown> };
+
+test.each<[string, (w: Float32Array, world: World) => Promise<Steps>]>([
   ['DataParallel', (w, world) => DataParallel.create(new SGD(w, { lr: 1 }), world)],
   ['ShardedOptimizer', (w, world) => ShardedOptimizer.create(SGD, w, { lr: 1 }, world)],
 ])('%s: a signal that one rank has seen is in the result of all', async (_, create) => {
