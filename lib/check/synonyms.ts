@@ -102,6 +102,8 @@ export const synonyms: Readonly<Record<string, readonly string[]>> = {
   backend: ['transport'],
   reduceop: ['op'],
   src: ['root'],
+  bucketcapmb: ['bucketBytes'],
+  batchsize: ['batch'],
   // Ensembles and checkpoints
   t: ['temperature'],
   numclasses: ['classes'],

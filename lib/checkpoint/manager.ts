@@ -131,7 +131,7 @@ export class CheckpointManager {
   }
 
   /**
-   * The latest step with a checkpoint, or undefined if there is none. Files with a damaged header are passed over; the
+   * The latest step with a checkpoint, a number and not a path, or undefined if there is none. Files with a damaged header are passed over; the
    * data is not read.
    *
    * @throws (rejects) {@link CheckpointError} if the directory cannot be read

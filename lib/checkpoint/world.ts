@@ -11,6 +11,14 @@ export interface CheckpointWorld {
   allGatherObject<T>(value: T): Promise<T[]>;
 }
 
+/** Key under which a world makes one whose errors name what the user called. */
+export const actFor: unique symbol = Symbol('actFor');
+
+/** A world whose errors can do so. */
+export interface ActsFor<W> {
+  readonly [actFor]?: (caller: string) => W;
+}
+
 /** Key under which an optimizer of many ranks has its {@link RankPart}. */
 export const rankPart: unique symbol = Symbol('rankPart');
 
@@ -49,7 +57,7 @@ export function checkWorld(who: string, world: unknown, optimizer: unknown): Che
   }
   if (typeof (world as CheckpointWorld | null)?.allGatherObject !== 'function')
     throw typeError(who, 'world', show(world), 'a World', 'await init() of schuss/distributed');
-  return world as CheckpointWorld;
+  return (world as ActsFor<CheckpointWorld>)[actFor]?.(who) ?? (world as CheckpointWorld);
 }
 
 /** An error as plain data. */

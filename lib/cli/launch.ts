@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { checkInteger, checkNumber } from '../check/options.js';
 import { type Running, startCommand, startThreads } from '../distributed/launch/running.js';
 import { environment, supervise } from '../distributed/launch/supervise.js';
+import { mpiLauncher } from '../distributed/mpi-launcher.js';
 import { CliError } from './cli-error.js';
 
 export interface LaunchOptions {
@@ -30,7 +31,9 @@ function number<T extends string | undefined>(value: T, check: (value: number) =
   try {
     return check(value === '' ? Number.NaN : Number(value));
   } catch (error) {
-    throw new CliError((error as Error).message);
+    const { message } = error as Error;
+    const hint = value === 'p' ? ' (-np of mpirun is -n here)' : '';
+    throw new CliError(`${message.replace('NaN', JSON.stringify(value))}${hint}`);
   }
 }
 
@@ -78,6 +81,11 @@ function starter(
     return (restart) => startCommand(first, rest, environment({}, restart, timeout));
   }
   if (size === undefined) throw new CliError('schuss launch: -n is missing: the number of ranks, as in -n 4 train.mjs');
+  const launcher = mpiLauncher(process.env);
+  if (launcher !== undefined)
+    throw new CliError(
+      `schuss launch: ${launcher.text} starts ${launcher.size} of it, each a job of its own: start the script itself, as in mpirun -np 4 node ${first}`,
+    );
   const script = resolve(first);
   if (statSync(script, { throwIfNoEntry: false })?.isFile() !== true)
     throw new CliError(`schuss launch: ${script}: no such file`);

@@ -57,6 +57,9 @@ program
   .option('--timeout <ms>', 'default deadline of a collective (default: 600000)')
   .option('--grace <ms>', 'time from SIGINT or SIGTERM to the end of the job (default: 3000)')
   .passThroughOptions()
+  .showHelpAfterError(
+    '(schuss launch --help lists the options; --nproc_per_node of torchrun is -n, --max_restarts is --restart)',
+  )
   .addHelpText(
     'after',
     '\nExamples:\n  schuss launch -n 4 train.mjs --epochs 10\n  schuss launch --restart 3 -- mpirun -np 8 node train.mjs',

@@ -95,6 +95,8 @@ export class Stepper {
   stepCount = 0;
   skippedSteps = 0;
   watcher: Watcher | undefined = undefined;
+  /** The name of a wrapper that alone may step, such as `DataParallel`. */
+  holder: string | undefined = undefined;
   readonly preHooks = new Hooks<unknown>();
   readonly postHooks = new Hooks<StepResult>();
   readonly #name: string;
@@ -132,6 +134,7 @@ export class Stepper {
     if (whole !== undefined) return this.#stepPart(grads, whole);
     this.checkNotBusy();
     this.checkNoPendingStep();
+    this.#checkNotHeld();
     if (!this.preHooks.isEmpty) this.#runHooks(this.preHooks, grads);
     const result = this.#step(grads, options);
     if (!this.postHooks.isEmpty) this.#runHooks(this.postHooks, result);
@@ -190,6 +193,7 @@ export class Stepper {
   stepAsync(grads: unknown, options?: StepAsyncOptions): Promise<StepResult> {
     return new Promise((resolve, reject) => {
       this.checkNotBusy();
+      this.#checkNotHeld();
       const { inputs, signal, read } = this.exclusively(() => this.#readAhead(grads, options));
       const start = (done: () => void): void => {
         this.#runHooks(this.preHooks, grads);
@@ -411,6 +415,17 @@ export class Stepper {
       'to wait until that hook has returned',
       'a hook may assign options and change gradients, but not step',
     );
+  }
+
+  #checkNotHeld(): void {
+    if (this.holder !== undefined)
+      throw typeError(
+        this.#name,
+        'this',
+        `an optimizer inside a ${this.holder}`,
+        `the step() of the ${this.holder}, which create() returned`,
+        'unwrap() gives the optimizer back',
+      );
   }
 
   #checkMayAssign(): void {

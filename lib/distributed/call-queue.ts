@@ -1,4 +1,5 @@
 import { onAbort, reasonOf } from '../core/step-queue.js';
+import { hintOf, nameOf } from './callers.js';
 import { warn } from './exit.js';
 import type { Call, Outcome } from './transport.js';
 
@@ -144,12 +145,14 @@ export class CallQueue {
     if (head === undefined || !this.#meetings.isNow(turn)) return;
     const missing = this.#meetings.missing(turn);
     const now = performance.now();
-    const { kind } = head.call;
+    const { kind, caller } = head.call;
     const ranks = namesOf(missing);
-    const where = `${kind === 'leave' ? 'close' : kind} #${head.number}`;
+    const where = nameOf(`${kind === 'leave' ? 'close' : kind} #${head.number}`, caller);
     const late = this.#queue.find(({ deadline }) => now >= deadline);
     if (late !== undefined) {
-      this.#meetings.late(turn, `World: ${where}: ${ranks} did not come within ${late.call.timeout} ms`, missing);
+      const prefix = caller === undefined ? 'World: ' : '';
+      const message = `${prefix}${where}: ${ranks} did not come within ${late.call.timeout} ms${hintOf(caller)}`;
+      this.#meetings.late(turn, message, missing);
     } else if (!head.hasWarned && kind !== 'leave' && now - head.begun >= patience) {
       head.hasWarned = true;
       warn(`World: rank ${this.#rank} has waited ${patience / 1000} s in ${where} for ${ranks}`);

@@ -1,7 +1,9 @@
 import { show, typeError } from '../check/errors.js';
 import { checkFunction, checkOptions } from '../check/options.js';
 import { SAM } from '../optimizers/sam.js';
+import { checkMade } from './check-world.js';
 import type { DistributedResult, DistributedStepOptions, Finished, Made } from './distributed-optimizer.js';
+import { endOf } from './exchange.js';
 import { ReplicatedOptimizer } from './replicated-optimizer.js';
 
 /** Options of {@link DataParallelSAM.firstStep}. */
@@ -68,7 +70,7 @@ export class DataParallelSAM<
 > extends ReplicatedOptimizer<S, Parameters<S['firstStep']>[0]> {
   /** @internal */
   constructor(made: Made<S>) {
-    super(made);
+    super(checkMade(who, made, 'who', 'sam, world'));
   }
 
   get #sam(): ReturnType<typeof SAM.internals> {
@@ -130,7 +132,7 @@ export class DataParallelSAM<
       return await this.takeStep(given, [['step', 'secondStep'], ...facts], (sums, gradScale) => {
         const inputs = { gradScale, ...this.inputsOf(sums) };
         const result = this.made.optimizer.secondStep(this.assemble(sums.grads), inputs);
-        return result.applied ? result : { ...result, nonFiniteRanks: sums.nonFiniteRanks };
+        return { ...result, ...(result.applied ? {} : { nonFiniteRanks: sums.nonFiniteRanks }), ...endOf(sums) };
       });
     } finally {
       this.#sam.putBack();
@@ -176,10 +178,14 @@ export class DataParallelSAM<
     options: FirstStepOptions & { readonly loss?: number },
   ): Promise<Finished | { readonly first: FirstStepResult; readonly loss: number }> {
     const facts = this.addLast(grads, options);
-    return this.takeStep(options, [['step', 'firstStep'], ...facts], ({ grads, loss, nonFiniteRanks }, gradScale) => {
-      const first = this.made.optimizer.firstStep(this.assemble(grads), { gradScale });
-      return { first: Number.isFinite(first.gradNorm) ? first : { ...first, nonFiniteRanks }, loss };
-    });
+    return await this.takeStep(
+      options,
+      [['step', 'firstStep'], ...facts],
+      ({ grads, loss, nonFiniteRanks }, gradScale) => {
+        const first = this.made.optimizer.firstStep(this.assemble(grads), { gradScale });
+        return { first: Number.isFinite(first.gradNorm) ? first : { ...first, nonFiniteRanks }, loss };
+      },
+    );
   }
 
   #checkAtRest(): void {

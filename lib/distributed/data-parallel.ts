@@ -1,16 +1,12 @@
 import type { AnyOptimizer } from '../core/any-optimizer.js';
 import { SAM } from '../optimizers/sam.js';
 import { innerOptimizer } from '../training/param-groups.js';
+import { actingFor } from './callers.js';
+import { checkFree, checkMade } from './check-world.js';
 import { DataParallelSAM } from './data-parallel-sam.js';
 import { checkAlike, classFacts, optionFacts, paramFacts } from './differences.js';
-import {
-  checkDistribution,
-  type DistributedResult,
-  type DistributedStepOptions,
-  type DistributionOptions,
-  type Made,
-  type Wrapped,
-} from './distributed-optimizer.js';
+import type { DistributedResult, DistributedStepOptions, Made, Wrapped } from './distributed-optimizer.js';
+import { checkDistribution, type DistributionOptions } from './distribution.js';
 import { ReplicatedOptimizer } from './replicated-optimizer.js';
 import { compareState, shareState } from './share-state.js';
 import type { World } from './world.js';
@@ -59,7 +55,7 @@ const who = 'DataParallel';
 // biome-ignore lint/suspicious/noExplicitAny: see AnyOptimizer
 export class DataParallel<O extends AnyOptimizer<any, any, any> = AnyOptimizer> extends ReplicatedOptimizer<O> {
   private constructor(made: Made<O>) {
-    super(made);
+    super(checkMade(who, made, 'who', 'optimizer, world'));
   }
 
   /**
@@ -89,12 +85,14 @@ export class DataParallel<O extends AnyOptimizer<any, any, any> = AnyOptimizer> 
     world: World,
     options: DistributionOptions = {},
   ): Promise<DataParallel | DataParallelSAM> {
+    const acting = actingFor(world, `${who}.create`);
     const base = innerOptimizer(who, optimizer instanceof SAM ? optimizer.optimizer : optimizer);
-    const { broadcast, facts, ...made } = checkDistribution(who, world, options);
-    await checkAlike(who, world, [...classFacts(optimizer), ...optionFacts(base), ...paramFacts(base), ...facts]);
-    if (broadcast) await shareState(world, optimizer, base);
-    else await compareState(who, world, optimizer, base);
-    const all = <O extends Wrapped>(optimizer: O): Made<O> => ({ who, optimizer, base, world, ...made });
+    checkFree(who, base);
+    const { broadcast, facts, ...made } = checkDistribution(who, acting, options);
+    await checkAlike(who, acting, [...classFacts(optimizer), ...optionFacts(base), ...paramFacts(base), ...facts]);
+    if (broadcast) await shareState(acting, optimizer, base);
+    else await compareState(who, acting, optimizer, base);
+    const all = <O extends Wrapped>(optimizer: O): Made<O> => ({ who, optimizer, base, world: acting, ...made });
     return optimizer instanceof SAM ? new DataParallelSAM(all(optimizer)) : new DataParallel(all(optimizer));
   }
 
@@ -103,7 +101,7 @@ export class DataParallel<O extends AnyOptimizer<any, any, any> = AnyOptimizer> 
     options: DistributedStepOptions<Parameters<O['step']>[0]> = {},
   ): Promise<DistributedResult> {
     const { optimizer } = this.made;
-    return this.stepBy(grads, options, (sums, gradScale) =>
+    return await this.stepBy(grads, options, (sums, gradScale) =>
       optimizer.step(this.assemble(sums.grads), { gradScale, ...this.inputsOf(sums) }),
     );
   }

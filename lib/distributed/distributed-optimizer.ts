@@ -1,6 +1,6 @@
 import { rangeError, show, typeError } from '../check/errors.js';
 import { refuseMembers } from '../check/members.js';
-import { checkBoolean, checkFloat, checkNumber, checkOneOf, checkOptions } from '../check/options.js';
+import { checkFloat, checkOptions } from '../check/options.js';
 import { lengthOf } from '../check/typed-array.js';
 import { type RankPart, rankPart } from '../checkpoint/world.js';
 import type { AnyOptimizer, OptimizerMembers } from '../core/any-optimizer.js';
@@ -13,38 +13,17 @@ import type { StepResult } from '../core/stepper.js';
 import { Structure } from '../core/structure.js';
 import { bytesOf } from '../engine/bfloat16-state.js';
 import { Sophia } from '../optimizers/sophia.js';
-import { CompressedSums } from './compressed-sums.js';
+import type { Caller } from './callers.js';
+import type { CompressedSums } from './compressed-sums.js';
 import { type Facts, optionFacts } from './differences.js';
+import { ownOptions } from './distribution.js';
 import type { Ranges } from './divide.js';
-import { type Exchanged, exchange } from './exchange.js';
+import { type Exchanged, endOf, exchange } from './exchange.js';
+import { methodsOfDdp, refuseMethods } from './foreign-names.js';
 import { LocalGradients, type WholeParam } from './local-gradients.js';
-import { microBatchesOfRank } from './micro-batches.js';
 import { OwnWorld } from './own-world.js';
 import { isContributions, type Kept, type ResidualStates } from './residuals.js';
 import type { World } from './world.js';
-
-/** Options of `DataParallel.create` and `ShardedOptimizer.create`. */
-export interface DistributionOptions {
-  /**
-   * The micro-batches of a step over all ranks: the number of ranks times a power of two; in a world of one any number.
-   * Each rank brings up to `microBatches / size`. Then every number of ranks that divides it gives the same bits, unless `compression` rounds. Default:
-   * any number a rank.
-   */
-  readonly microBatches?: number | undefined;
-  /** The most bytes that travel at once, in [64, ∞); default 25e6. It does not change the result. */
-  readonly bucketBytes?: number | undefined;
-  /**
-   * Whether all ranks get rank 0's params and state, default true. With false they must be alike, and their hashes are
-   * compared.
-   */
-  readonly broadcast?: boolean | undefined;
-  /**
-   * `'bf16'`: dense gradients and their sums travel as bfloat16, half the bytes. What rounding loses is added in the next step;
-   * it is state, and is saved. Sparse gradients travel as they are. Default `'none'`. With it the result
-   * depends on the number of ranks, with `microBatches` too.
-   */
-  readonly compression?: 'none' | 'bf16' | undefined;
-}
 
 /** Options of a micro-batch. @typeParam G The type of the gradients. */
 export interface MicroBatchOptions<G = unknown> {
@@ -69,6 +48,7 @@ export interface DistributedStepOptions<G = unknown> extends MicroBatchOptions<G
 export interface Finished {
   readonly applied: false;
   readonly finished: true;
+  readonly interrupted?: true;
 }
 
 /** The result of a step: the same on every rank. */
@@ -77,36 +57,11 @@ export interface DistributedResult extends StepResult {
   readonly finished?: true;
   /** Of a skipped step: the ranks whose own gradients or loss are not finite. None, if only their sum is not. */
   readonly nonFiniteRanks?: readonly number[];
-}
-
-const ownOptions = ['microBatches', 'bucketBytes', 'broadcast', 'compression'];
-
-/** Checks the options of a distributed optimizer. Returns them as facts, too. @throws TypeError, RangeError */
-export function checkDistribution(
-  who: string,
-  world: World,
-  options: DistributionOptions,
-): {
-  readonly most: number;
-  readonly bucketBytes: number;
-  readonly broadcast: boolean;
-  readonly compressed: CompressedSums | undefined;
-  readonly facts: Facts;
-} {
-  if (typeof (world as World | undefined)?.allGatherObject !== 'function')
-    throw typeError(who, 'world', show(world), 'a World', 'await init()');
-  checkOptions(who, options, ownOptions);
-  const { microBatches, bucketBytes = 25e6, broadcast = true, compression = 'none' } = options as DistributionOptions;
-  const most =
-    microBatches === undefined ? Number.POSITIVE_INFINITY : microBatchesOfRank(who, microBatches, world.size);
-  checkNumber(who, 'bucketBytes', bucketBytes, '[64, inf)');
-  checkBoolean(who, 'broadcast', broadcast);
-  const isCompressed = checkOneOf(who, 'compression', compression, ['none', 'bf16']) === 'bf16';
-  if (isCompressed && !(world instanceof OwnWorld))
-    throw typeError(who, 'world', show(world), 'the World that init() returned, with compression "bf16"');
-  const compressed = isCompressed ? new CompressedSums(world as OwnWorld, bucketBytes) : undefined;
-  const facts = Object.entries({ microBatches, bucketBytes, broadcast, compression });
-  return { most, bucketBytes, broadcast, compressed, facts: facts.map(([name, value]) => [name, String(value)]) };
+  /**
+   * True once the launcher has told any rank to end, as `world.interrupted` does. Ranks see that signal at different steps;
+   * this is the same on all, so all can save a checkpoint and return.
+   */
+  readonly interrupted?: true;
 }
 
 const ofCall = ['an optimizer with a step under way', 'to await the pending step() first'] as const;
@@ -165,6 +120,7 @@ export abstract class DistributedOptimizer<
     refuseOptionsOf(this, made.who, made.base);
     refuseMembers(this, made.who, ownOptions, (option) => `${made.who}.create(…, { ${option} }), which alone sets it`);
     this.#layOut();
+    this.#hold();
   }
 
   // ---- What a subclass defines ----
@@ -248,12 +204,20 @@ export abstract class DistributedOptimizer<
     apply: (sums: Exchanged, gradScale: number) => Promise<StepResult> | StepResult,
   ): Promise<DistributedResult> {
     this.checkNotPending();
+    if (grads === undefined)
+      throw typeError(
+        this.#made.who,
+        'grads',
+        'undefined',
+        'gradients, or null to step with what accumulate() has added',
+      );
     checkOptions(this.#made.who, given, this.known(['weight', 'gradScale']));
     const options = { ...given }; // read once
     const facts = this.addLast(grads, options);
-    return this.takeStep(options, facts, async (sums, gradScale) => {
+    // `await` keeps the user's call in the stack of an error.
+    return await this.takeStep(options, facts, async (sums, gradScale) => {
       const result = await apply(sums, gradScale);
-      return result.applied ? result : { ...result, nonFiniteRanks: sums.nonFiniteRanks };
+      return { ...result, ...(result.applied ? {} : { nonFiniteRanks: sums.nonFiniteRanks }), ...endOf(sums) };
     });
   }
 
@@ -282,12 +246,14 @@ export abstract class DistributedOptimizer<
   ): Promise<R | Finished> {
     const { who, world, base, compressed } = this.#made;
     const { stepCount } = this;
+    this.#actFor('.step');
     this.#busy = ofCall;
     try {
       const maySkip = optionsOf(base)['skipNonFinite'] === true;
       const brought = { grads: this.#local, hessian: this.#hessian, gradScale: given, stepCount, options, maySkip };
       const sums = await exchange(who, world, brought, (...dense) => this.#sum(...dense));
-      if (sums.weight === 0) return { applied: false, finished: true };
+      if (sums.weight === 0) return { applied: false, finished: true, ...endOf(sums) };
+      this.#release();
       return await apply({ ...sums, loss: sums.loss / sums.weight }, given / sums.weight);
     } finally {
       // A hook after the step may throw, but the step was applied then.
@@ -295,6 +261,7 @@ export abstract class DistributedOptimizer<
       else compressed?.drop();
       this.#local.sum.reset();
       this.#hessian?.sum.reset();
+      this.#hold();
       this.#busy = undefined;
     }
   }
@@ -335,12 +302,19 @@ export abstract class DistributedOptimizer<
   /** Runs what no other call may interrupt. */
   protected async exclusively<T>(action: () => Promise<T>): Promise<T> {
     this.checkNotPending();
+    this.#actFor('');
     this.#busy = ofCall;
     try {
       return await action();
     } finally {
       this.#busy = undefined;
     }
+  }
+
+  /** Errors of the collectives to come name this method. */
+  #actFor(method: '' | '.step'): void {
+    const { who, world } = this.#made;
+    if (world instanceof OwnWorld) world.caller = `${who}${method}` as Caller;
   }
 
   protected checkNotPending(): void {
@@ -387,8 +361,12 @@ export abstract class DistributedOptimizer<
 
   // ---- Members of the optimizer ----
 
-  /** The optimizer inside. */
+  /**
+   * The optimizer inside. Its own `step`, which throws inside the wrapper, works again until the next step of the wrapper: it steps
+   * on this rank alone.
+   */
   unwrap(): O {
+    this.#release();
     return this.#made.optimizer;
   }
 
@@ -447,7 +425,7 @@ export abstract class DistributedOptimizer<
    *   that has no examples left, adds nothing.
    * @param options `weight` (1, [0, ∞)), `gradScale` (1), `loss`, `hessian`: {@link DistributedStepOptions}
    * @returns Whether the step was applied, and the norm of the global gradient if it was measured. `finished` if every weight
-   *   was 0.
+   *   was 0. `interrupted` once the launcher wants the job to end.
    * @throws (rejects) TypeError, RangeError as {@link accumulate}; RangeError, the same on every rank, where options,
    *   `gradScale` or the kinds of gradients differ; and the errors of the world. Params and state have not changed then. Once
    *   ranks have begun to talk, a step that rejects drops the micro-batches.
@@ -456,6 +434,15 @@ export abstract class DistributedOptimizer<
     grads: Parameters<O['step']>[0] | null,
     options?: DistributedStepOptions<G>,
   ): Promise<DistributedResult>;
+
+  /** A step of the optimizer itself throws from now on: each rank would train alone, and nothing would say so. */
+  #hold(): void {
+    Optimizer.internals(this.#made.base).stepper.holder = this.#made.who;
+  }
+
+  #release(): void {
+    Optimizer.internals(this.#made.base).stepper.holder = undefined;
+  }
 
   /** Sums the dense gradients, or estimates, of these params. The step multiplies them by a factor. */
   #sum(local: LocalGradients, params: readonly number[], factor: number): Promise<unknown> {
@@ -499,3 +486,5 @@ export abstract class DistributedOptimizer<
       base instanceof Sophia ? new LocalGradients(who, ofHessian(), params, bucketBytes, true) : undefined;
   }
 }
+
+refuseMethods(DistributedOptimizer.prototype, undefined, methodsOfDdp);

@@ -27,7 +27,12 @@ export interface Exchanged {
   readonly hessian: Sums | undefined;
   /** The ranks whose own sum or loss is not finite, where that was asked for. */
   readonly nonFiniteRanks: readonly number[];
+  /** Whether the launcher has told any rank to end. */
+  readonly interrupted: boolean;
 }
+
+/** Whether the launcher wants the job to end, as a part of a result. */
+export const endOf = ({ interrupted }: Exchanged): { interrupted?: true } => (interrupted ? { interrupted } : {});
 
 /** What a rank brings to a step. */
 export interface Brought {
@@ -60,6 +65,7 @@ export async function exchange(who: string, world: World, brought: Brought, sumD
     stepCount,
     options: digestOf(options),
     finite: !maySkip || (Number.isFinite(grads.sum.loss) && grads.sum.totals.every(hasFiniteSum)),
+    interrupted: world.interrupted.aborted,
     grads: all.flatMap(({ sum }) => sum.totals.map(headerOf)),
   });
   await checkOptionsAlike(who, world, headers, options);
@@ -68,7 +74,8 @@ export async function exchange(who: string, world: World, brought: Brought, sumD
   const [weight, hessianWeight = 0] = all.map((_, i) => treeSum(headers.map(({ weights }) => weights[i]!)));
   const loss = treeSum(headers.map((header) => header.loss));
   const nonFiniteRanks = headers.flatMap((header, rank) => (header.finite ? [] : [rank]));
-  const found = { weight: weight!, loss, hessian: undefined, nonFiniteRanks };
+  const interrupted = headers.some((header) => header.interrupted);
+  const found = { weight: weight!, loss, hessian: undefined, nonFiniteRanks, interrupted };
   if (weight === 0) return { ...found, grads: [] };
   const count = grads.paths.length;
   const sumsOf = (local: LocalGradients, begin: number, factor: number): Promise<Sum[]> => {

@@ -1,3 +1,5 @@
+import { inspect } from 'node:util';
+
 /** Exit code of a rank that exits with 0 before close(). */
 export const exitedEarly = 72;
 
@@ -10,4 +12,19 @@ export function warn(line: string): void {
 export function exitAborted(rank: number, code: number, reason: string | undefined): never {
   warn(`rank ${rank}: abort(${code})${reason === undefined ? '' : `: ${reason}`}`);
   process.exit(code);
+}
+
+/**
+ * An error that nobody caught, as stderr shows it. The loss of another rank is one line: that rank's own error has the rest. It
+ * names the line of the script, if the stack has it.
+ */
+export function uncaughtText(error: unknown): string {
+  const { name, message, stack } = (error ?? {}) as Partial<Error>;
+  if (name !== 'RankError') return inspect(error);
+  const isTheirs = (line: string): boolean => /^ +at .*[/\\]/.test(line) && !line.includes(__dirname);
+  const line = stack
+    ?.split('\n')
+    .find(isTheirs)
+    ?.match(/[^/\\() ]+:\d+:\d+/)?.[0];
+  return `${name}: ${message}${line === undefined ? '' : ` (at ${line})`}`;
 }

@@ -4,9 +4,9 @@ export type {
   DistributedOptimizer,
   DistributedResult,
   DistributedStepOptions,
-  DistributionOptions,
   MicroBatchOptions,
 } from './distributed-optimizer.js';
+export type { DistributionOptions } from './distribution.js';
 export { DownpourWorker, type DownpourWorkerOptions } from './downpour/downpour-worker.js';
 export {
   ParameterServer,

@@ -1,7 +1,8 @@
 import { workerData } from 'node:worker_threads';
-import { rangeError, show } from '../check/errors.js';
+import { rangeError, show, typeError } from '../check/errors.js';
 import { checkNumber, checkOneOf, checkOptions } from '../check/options.js';
 import { exitedEarly } from './exit.js';
+import { refuseOptions } from './foreign-names.js';
 import { seatOf } from './launch/seat.js';
 import { connectMpi } from './mpi/connect.js';
 import { tieEnds } from './mpi/ending.js';
@@ -45,7 +46,21 @@ let current: Promise<World> | undefined;
  * console.log(world.rank, world.size, world.transport); // alone: 0 1 single
  * ```
  */
-export async function init(options: InitOptions = {}): Promise<World> {
+export function init(options: InitOptions = {}): Promise<World> {
+  const world = join(options);
+  // A loop up to the size of a promise would do nothing, and exit with 0.
+  for (const name of ['rank', 'size'])
+    Object.defineProperty(world, name, {
+      get: () => {
+        throw typeError('init', name, 'a member of a promise', 'await init()');
+      },
+    });
+  return world;
+}
+
+async function join(options: InitOptions): Promise<World> {
+  const decided = 'none: the launcher decides, as in npx schuss launch -n 4';
+  refuseOptions('init', options, { worldsize: decided, size: decided, rank: decided, localrank: decided });
   checkOptions('init', options, ['transport', 'timeout']);
   const { transport, timeout } = options;
   const name =

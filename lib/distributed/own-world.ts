@@ -2,8 +2,12 @@ import { deserialize, serialize } from 'node:v8';
 import { rangeError, show, typeError } from '../check/errors.js';
 import { checkInteger, checkNumber, checkOneOf, checkOptions } from '../check/options.js';
 import { lengthOf } from '../check/typed-array.js';
+import { actFor } from '../checkpoint/world.js';
 import { inspect, print } from '../core/print.js';
 import { checkNotAborted, checkSignal } from '../core/step-queue.js';
+import type { Caller } from './callers.js';
+import { RankError, TimeoutError } from './errors.js';
+import { refuseMethods, refuseProperties } from './foreign-names.js';
 import { checkNumbers, slice } from './numbers.js';
 import { partition, rankSeed } from './partition.js';
 import { type Call, type Kind, type Numbers, type Op, type Outcome, ops, type Transport } from './transport.js';
@@ -12,6 +16,8 @@ import type { CallOptions, ReduceOptions, RootOptions, World } from './world.js'
 const nothing = new Uint8Array(0);
 /** Milliseconds after which the event loop gets a turn, if calls follow each other without a wait. */
 const longestTurn = 10;
+/** Frames of a stack from a collective to the user's call, and some of the user's. */
+const framesBetween = 20;
 /** The longest time that a timer takes, in ms. */
 export const longestTimer: number = 2 ** 31 - 1;
 
@@ -46,15 +52,27 @@ const ofSync = ['timeout'];
 /** The world over any transport: checks the arguments of each call and hands it on. */
 export class OwnWorld implements World {
   readonly timeout: number;
+  /** What the user has called, if it is not the collective itself. @internal */
+  caller: Caller | undefined;
   readonly #transport: Transport;
+  /** The world that `init` returned: this one, or the one that it acts for. */
+  readonly #origin: OwnWorld;
   readonly #closers = new Set<() => Promise<void>>();
   #closing: Promise<void> | undefined;
   /** When the event loop had a turn. */
   #turned = performance.now();
 
-  constructor(transport: Transport, timeout: number) {
+  constructor(transport: Transport, timeout: number, origin?: OwnWorld) {
     this.#transport = transport;
+    this.#origin = origin ?? this;
     this.timeout = timeout;
+  }
+
+  /** The same world, for collectives that belong to a larger call. @internal */
+  [actFor](caller: string): OwnWorld {
+    const world = new OwnWorld(this.#transport, this.timeout, this.#origin);
+    world.caller = caller as Caller;
+    return world;
   }
 
   /** What carries a world; undefined for one that is not ours. @internal */
@@ -233,7 +251,7 @@ export class OwnWorld implements World {
 
   async #run(call: Call): Promise<Outcome> {
     if (call.signal !== undefined) checkNotAborted(call.signal);
-    const outcome = await this.#transport.run(call);
+    const outcome = await this.#outcomeOf(call);
     // A short call may be over at once. If many follow each other, no timer and no signal would get a turn.
     if (performance.now() - this.#turned > longestTurn) {
       await new Promise((resolve) => setImmediate(resolve));
@@ -242,18 +260,41 @@ export class OwnWorld implements World {
     return outcome;
   }
 
+  /** An error is made where ranks meet. Its stack is to show who has called. */
+  async #outcomeOf(call: Call): Promise<Outcome> {
+    try {
+      return await this.#transport.run(call);
+    } catch (error) {
+      if (error instanceof RankError || error instanceof TimeoutError || error instanceof RangeError) {
+        const { stackTraceLimit } = Error;
+        Error.stackTraceLimit = Math.max(stackTraceLimit, framesBetween);
+        Error.captureStackTrace(error);
+        Error.stackTraceLimit = stackTraceLimit;
+      }
+      throw error;
+    }
+  }
+
   /** @throws the error that broke the world, or Error if it is closed */
   #check(kind: Kind): string {
     const { broken } = this.#transport;
     if (broken !== undefined) throw broken;
-    if (this.#closing !== undefined) throw new Error(`World: ${kind}: the world is closed`);
+    if (this.#origin.#closing !== undefined) throw new Error(`World: ${kind}: the world is closed`);
     return `World: ${kind}`;
   }
 
   #collective(kind: Kind, x: Numbers, options: CallOptions, common = ofAll, own: readonly string[] = []): Call {
     const who = this.#check(kind);
     const type = checkNumbers(who, x);
-    return { kind, x, type, length: lengthOf(x), ...checkCall(who, options, [...own, ...common], this.timeout) };
+    const { caller } = this;
+    return {
+      kind,
+      x,
+      type,
+      length: lengthOf(x),
+      caller,
+      ...checkCall(who, options, [...own, ...common], this.timeout),
+    };
   }
 
   #reduction(kind: Kind, x: Numbers, options: ReduceOptions, common = ofAll): Call {
@@ -317,6 +358,17 @@ const methodsOfOthers: Readonly<Record<string, string>> = {
   shutdown: 'close',
   finalize: 'close',
   destroy_process_group: 'close',
+  reduce: 'allReduce',
+  Reduce: 'allReduce',
+  gather: 'allGather, or allGatherObject',
+  Gather: 'allGather',
+  scatter: 'broadcast, of which each rank takes its part',
+  Scatter: 'broadcast, of which each rank takes its part',
+  send: 'a collective: ranks send no messages of their own',
+  recv: 'a collective: ranks send no messages of their own',
+  isend: 'a collective: ranks send no messages of their own',
+  irecv: 'a collective: ranks send no messages of their own',
+  new_group: 'one world of all ranks: there are no groups',
   get_rank: 'rank',
   Get_rank: 'rank',
   get_world_size: 'size',
@@ -324,11 +376,5 @@ const methodsOfOthers: Readonly<Record<string, string>> = {
   local_rank: 'localRank',
 };
 
-for (const [name, own] of Object.entries(methodsOfOthers))
-  Object.defineProperty(OwnWorld.prototype, name, {
-    value: (): never => {
-      throw typeError('World', name, 'unknown method', own);
-    },
-    configurable: true,
-    writable: true,
-  });
+refuseMethods(OwnWorld.prototype, 'World', methodsOfOthers);
+refuseProperties(OwnWorld.prototype, 'World', { world_size: 'size', worldSize: 'size' });

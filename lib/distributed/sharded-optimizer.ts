@@ -11,15 +11,16 @@ import type { LoadOptions, StateDict } from '../core/state-dict.js';
 import type { StepOptions, StepResult } from '../core/stepper.js';
 import type { Sum } from '../training/param-sum.js';
 import type { RowSums } from '../training/row-sums.js';
+import { actingFor } from './callers.js';
+import { checkMade } from './check-world.js';
 import { checkAlike, classFacts, hashOf, optionFacts, paramFacts } from './differences.js';
 import {
-  checkDistribution,
   DistributedOptimizer,
   type DistributedResult,
   type DistributedStepOptions,
-  type DistributionOptions,
   type Made,
 } from './distributed-optimizer.js';
+import { checkDistribution, type DistributionOptions } from './distribution.js';
 import { dividerFor, ownerOf, type Ranges } from './divide.js';
 import type { Exchanged } from './exchange.js';
 import type { LocalGradients } from './local-gradients.js';
@@ -81,7 +82,7 @@ export class ShardedOptimizer<O extends AnyOptimizer<any, any, any> = AnyOptimiz
   readonly #views = new Map<Sum, Float32Array>();
 
   private constructor(made: Made<O>) {
-    super(made);
+    super(checkMade(who, made, 'who', 'Class, params, options, world'));
     this.#owners = new Owners(made.world, made.bucketBytes);
   }
 
@@ -106,16 +107,25 @@ export class ShardedOptimizer<O extends AnyOptimizer<any, any, any> = AnyOptimiz
     world: World,
     distribution: DistributionOptions = {},
   ): Promise<ShardedOptimizer<O>> {
+    if (typeof (options as Partial<World> | undefined)?.allGatherObject === 'function')
+      throw typeError(
+        who,
+        'options',
+        'a World',
+        'the options of the class, then the world',
+        'create(AdamW, params, { lr: 1e-3 }, world)',
+      );
+    const acting = actingFor(world, `${who}.create`);
     if (!(Class?.prototype instanceof Optimizer))
       throw notAnOptimizer(who, Class, 'Class', 'a class of optimizers, such as AdamW');
-    const { broadcast, facts, ...parts } = checkDistribution(who, world, distribution);
+    const { broadcast, facts, ...parts } = checkDistribution(who, acting, distribution);
     const given: unknown = options;
-    const divided = { [divider]: dividerFor(world.rank, world.size) };
+    const divided = { [divider]: dividerFor(acting.rank, acting.size) };
     const isRecord = given === undefined || (typeof given === 'object' && given !== null && !Array.isArray(given));
     const optimizer = new Class(...([params, isRecord ? { ...given, ...divided } : given] as unknown as A));
     const base = optimizer as unknown as Optimizer;
-    await checkAlike(who, world, [...classFacts(optimizer), ...optionFacts(base), ...paramFacts(base), ...facts]);
-    const made = new ShardedOptimizer<O>({ who, optimizer, base, world, ...parts });
+    await checkAlike(who, acting, [...classFacts(optimizer), ...optionFacts(base), ...paramFacts(base), ...facts]);
+    const made = new ShardedOptimizer<O>({ who, optimizer, base, world: acting, ...parts });
     if (broadcast) await made.#shareParams();
     else await made.#compareParams();
     return made;
@@ -159,7 +169,7 @@ export class ShardedOptimizer<O extends AnyOptimizer<any, any, any> = AnyOptimiz
     grads: Parameters<O['step']>[0] | null,
     options: DistributedStepOptions<Parameters<O['step']>[0]> = {},
   ): Promise<DistributedResult> {
-    return this.stepBy(grads, options, (sums, gradScale) => this.#apply(sums, gradScale));
+    return await this.stepBy(grads, options, (sums, gradScale) => this.#apply(sums, gradScale));
   }
 
   async #apply(all: Exchanged, given: number): Promise<StepResult> {

@@ -22,6 +22,8 @@ export interface StepHeader {
   /** Digest of the options. */
   readonly options: number;
   readonly finite: boolean;
+  /** Whether the launcher has told the rank to end. */
+  readonly interrupted: boolean;
   /** Of the gradients, then of the estimates. */
   readonly grads: readonly GradHeader[];
 }
@@ -40,14 +42,14 @@ export async function gatherHeaders(world: World, own: StepHeader): Promise<Step
   return Array.from({ length: world.size }, (_, rank) => decode(all.subarray(rank * length, (rank + 1) * length), own));
 }
 
-function encode({ weights, gradScale, stepCount, options, finite, loss, grads }: StepHeader): number[] {
+function encode({ weights, gradScale, stepCount, options, finite, interrupted, loss, grads }: StepHeader): number[] {
   const each = grads.flatMap(({ kind, rows, columns }) => [kind === 'sparse' ? rows : kinds[kind], columns]);
-  return [gradScale, stepCount, options, finite ? 1 : 0, loss, ...weights, ...each];
+  return [gradScale, stepCount, options, (finite ? 1 : 0) + (interrupted ? 2 : 0), loss, ...weights, ...each];
 }
 
 /** @param own A header with as many numbers. */
 function decode(numbers: Float64Array, own: StepHeader): StepHeader {
-  const [gradScale, stepCount, options, finite, loss] = numbers as unknown as [number, number, number, number, number];
+  const [gradScale, stepCount, options, flags, loss] = numbers as unknown as [number, number, number, number, number];
   const begin = fixed + own.weights.length;
   const weights = Array.from(numbers.subarray(fixed, begin));
   const grads = own.grads.map((_, i): GradHeader => {
@@ -56,7 +58,7 @@ function decode(numbers: Float64Array, own: StepHeader): StepHeader {
     const kind = rows === kinds.null ? 'null' : rows === kinds.dense ? 'dense' : 'sparse';
     return { kind, rows: Math.max(0, rows), columns };
   });
-  return { weights, gradScale, stepCount, options, finite: finite === 1, loss, grads };
+  return { weights, gradScale, stepCount, options, finite: flags % 2 === 1, interrupted: flags >= 2, loss, grads };
 }
 
 /** The header of one gradient. */

@@ -1,6 +1,7 @@
 // What carries a world: agreement between the ranks, bytes, and sums in the order of the contract. Worker threads are one
 // transport, MPI is another. `World` checks arguments and knows nothing of how a transport works.
 
+import { hintOf, nameOf } from './callers.js';
 import type { Loss } from './errors.js';
 
 /** Arrays that collectives move. */
@@ -36,6 +37,8 @@ export interface Call {
   readonly length: number;
   readonly op?: Op;
   readonly root?: number;
+  /** What the user called, if it is not the collective itself. */
+  readonly caller?: string | undefined;
   /** Milliseconds from now. */
   readonly timeout: number;
   readonly signal?: AbortSignal | undefined;
@@ -109,6 +112,7 @@ export interface Header {
   readonly length: number;
   readonly op: Op | undefined;
   readonly root: number | undefined;
+  readonly caller?: string | undefined;
 }
 
 /** Whether the ranks bring bytes of any length. */
@@ -119,7 +123,8 @@ const agreed = (kind: Kind): Kind => (kind === 'leave' ? 'close' : kind);
 
 /** The first part in which two headers differ, as an error prints it for each. */
 function difference(a: Header, b: Header): [string, string] | undefined {
-  if (agreed(a.kind) !== agreed(b.kind)) return [agreed(a.kind), agreed(b.kind)];
+  if (a.caller !== b.caller || agreed(a.kind) !== agreed(b.kind))
+    return [nameOf(agreed(a.kind), a.caller), nameOf(agreed(b.kind), b.caller)];
   if (!isObject(a.kind) && a.type !== b.type) return [a.type, b.type];
   if (!isObject(a.kind) && a.length !== b.length) return [`length ${a.length}`, `length ${b.length}`];
   if (a.op !== b.op) return [`op "${a.op}"`, `op "${b.op}"`];
@@ -135,7 +140,9 @@ export function disagreement(number: number, headers: readonly Header[]): RangeE
   for (const [rank, header] of headers.entries()) {
     const [ours, theirs] = difference(first, header) ?? [];
     if (ours !== undefined)
-      return new RangeError(`World: ${agreed(first.kind)} #${number}: rank 0 ${ours}, rank ${rank} ${theirs}`);
+      return new RangeError(
+        `World: ${agreed(first.kind)} #${number}: rank 0 ${ours}, rank ${rank} ${theirs}${first.caller === header.caller ? '' : '; every rank must make the same calls'}`,
+      );
   }
   return undefined;
 }
@@ -145,5 +152,9 @@ export function leaverOf(number: number, headers: readonly Header[]): Loss | und
   const rank = headers.findIndex(({ kind }) => kind === 'leave');
   const other = headers.find(({ kind }) => kind !== 'leave' && kind !== 'close');
   if (rank < 0 || other === undefined) return undefined;
-  return { rank, exitCode: 0, reason: `left the job without taking part in ${other.kind} #${number}` };
+  return {
+    rank,
+    exitCode: 0,
+    reason: `left the job without taking part in ${nameOf(`${other.kind} #${number}`, other.caller)}${hintOf(other.caller)}`,
+  };
 }

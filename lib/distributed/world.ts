@@ -61,8 +61,11 @@ export interface World {
   /** Default deadline of a collective, in milliseconds. */
   readonly timeout: number;
   /**
-   * Aborted when the launcher gets SIGINT or SIGTERM: save a checkpoint and end. A loop that blocks reads
-   * `world.interrupted.aborted`.
+   * Aborted when the launcher gets SIGINT or SIGTERM. A loop that blocks reads `world.interrupted.aborted`.
+   *
+   * Ranks see it at different times, so do not branch to a collective by it: one rank would save a checkpoint while another
+   * steps. `interrupted` in the result of a distributed step is the same on every rank. Elsewhere agree first:
+   * `allReduce(Int32Array.of(Number(world.interrupted.aborted)), { op: 'max' })`.
    */
   readonly interrupted: AbortSignal;
 

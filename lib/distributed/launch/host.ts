@@ -4,7 +4,7 @@ import { extname, join } from 'node:path';
 import { inspect } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import { RankError } from '../errors.js';
-import { exitedEarly, warn } from '../exit.js';
+import { exitedEarly, uncaughtText, warn } from '../exit.js';
 import { Rendezvous } from '../threads/rendezvous.js';
 import { createShared, Shared, type SharedBuffers, Status, Word } from '../threads/shared.js';
 import { RankOutput } from './output.js';
@@ -20,6 +20,9 @@ class Host {
   readonly #uncaught = new Map<number, unknown>();
   #running = 0;
   #failure: Ending | undefined;
+  /** The expendable rank that was lost first. */
+  #loss: Ending | undefined;
+  readonly #codes: number[] = [];
 
   constructor(size: number) {
     this.#buffers = createShared(size);
@@ -56,12 +59,13 @@ class Host {
   #noteError(rank: number, error: unknown): void {
     this.#uncaught.set(rank, error);
     const stderr = new RankOutput(2, rank);
-    stderr.write(Buffer.from(inspect(error)));
+    stderr.write(Buffer.from(uncaughtText(error)));
     stderr.flush();
   }
 
   #ended(rank: number, code: number): void {
     this.#running--;
+    this.#codes[rank] = code;
     const status = this.#shared.status(rank);
     const isClosed = status === Status.closed;
     if (status === Status.expendable && this.#rendezvous.broken === undefined) this.#lose(rank, code);
@@ -77,6 +81,7 @@ class Host {
     const [exitCode, reason] =
       error === undefined ? [code, this.#reasonOf(code, Status.joined)] : [code || 1, firstLine(error)];
     warn(`schuss launch: rank ${rank} was lost: exit code ${exitCode}: ${reason}; the others go on`);
+    this.#loss ??= { rank, exitCode: exitCode || 1, reason };
     this.#shared.setLost(rank, exitCode);
     this.#shared.letters.ringAll();
     void this.#rendezvous.standInFor(rank);
@@ -102,8 +107,21 @@ class Host {
     return { rank: broken.rank, exitCode: broken.exitCode ?? 1, reason: broken.reason };
   }
 
+  /** A rank that ended with a code of its own while others waited for it. They fail because of it, perhaps before it has ended. */
+  #left(): Ending | undefined {
+    const { broken } = this.#rendezvous;
+    const exitCode = broken instanceof RankError ? this.#codes[broken.rank] : undefined;
+    if (!(broken instanceof RankError) || !exitCode || this.#failure?.rank === broken.rank) return undefined;
+    return { rank: broken.rank, exitCode, reason: broken.reason };
+  }
+
+  /** No worker has come to its end: nothing was trained, perhaps. */
+  #lostAll(): Ending | undefined {
+    return Atomics.load(this.#shared.words, Word.finished) === 0 ? this.#loss : undefined;
+  }
+
   #finish(): void {
-    const ending: Ending = this.#failure ?? { exitCode: 0 };
+    const ending: Ending = this.#left() ?? this.#failure ?? this.#lostAll() ?? { exitCode: 0 };
     process.send?.(ending, () => process.exit(ending.exitCode));
   }
 }

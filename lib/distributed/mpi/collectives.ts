@@ -5,6 +5,7 @@
 // MPI may still write after a deadline.
 
 import type { Steps } from '../call-queue.js';
+import { callerOf, numberOf } from '../callers.js';
 import type { Loss } from '../errors.js';
 import { bytesOf, gone, isGone, numbersAt, slice } from '../numbers.js';
 import { reduceInOrder } from '../ordered-sum.js';
@@ -386,9 +387,9 @@ export class Collectives {
    * other data move. Every rank reads the same headers, so all come to the same end.
    */
   *#agree(call: Call, number: number, begin = 0, count = 0): Generator<number, readonly Posted[], void> {
-    const { kind, type, length, op, root, x } = call;
+    const { kind, type, length, op, root, caller, x } = call;
     const missing = isGone(x, length);
-    this.#post({ kind, type, length, op, root, isGone: missing });
+    this.#post({ kind, type, length, op, root, caller, isGone: missing });
     if (count > 0 && !missing) this.#payload(this.#rank, type, 0, count).set(slice(type, x, begin, begin + count));
     yield* this.#size <= this.#sizes.direct ? this.#swap(count * bytesOf(type)) : this.#pass();
     const headers = Array.from({ length: this.#size }, (_, rank) => this.#read(rank));
@@ -424,7 +425,7 @@ export class Collectives {
     }
   }
 
-  #post({ kind, type, length, op, root, isGone }: Posted): void {
+  #post({ kind, type, length, op, root, caller, isGone }: Posted): void {
     const header = this.#headers[this.#rank]!;
     header[0] = kinds.indexOf(kind);
     header[1] = types.indexOf(type);
@@ -432,6 +433,7 @@ export class Collectives {
     header[3] = op === undefined ? -1 : ops.indexOf(op);
     header[4] = root ?? -1;
     header[5] = isGone ? 1 : 0;
+    header[6] = numberOf(caller);
   }
 
   #read(rank: number): Posted {
@@ -443,6 +445,7 @@ export class Collectives {
       length: header[2]!,
       op: ops[header[3]!],
       root: root === -1 ? undefined : root,
+      caller: callerOf(header[6]!),
       isGone: header[5] === 1,
     };
   }

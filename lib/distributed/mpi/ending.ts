@@ -2,7 +2,7 @@ import { writeSync } from 'node:fs';
 import { constants } from 'node:os';
 import { inspect } from 'node:util';
 import { RankError, TimeoutError } from '../errors.js';
-import { exitedEarly } from '../exit.js';
+import { exitedEarly, uncaughtText } from '../exit.js';
 import { leaveEndingNote } from '../launch/ending-note.js';
 import type { OwnWorld } from '../own-world.js';
 import type { MpiTransport } from './mpi-transport.js';
@@ -42,7 +42,7 @@ export function tieEnds(world: OwnWorld, transport: MpiTransport): void {
 function endJob(transport: MpiTransport, code: number, uncaught: unknown): never {
   const { rank, broken } = transport;
   // Node would print it after this event, which nothing comes after.
-  if (uncaught !== undefined) writeSync(2, `rank ${rank}: ${inspect(uncaught)}\n`);
+  if (uncaught !== undefined) writeSync(2, `rank ${rank}: ${uncaughtText(uncaught)}\n`);
   if (broken !== undefined) {
     // A script that left while others waited for it has ended well itself: theirs decide the exit code.
     const hasLeft = broken instanceof RankError && broken.rank === rank;

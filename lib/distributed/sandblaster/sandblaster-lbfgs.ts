@@ -19,7 +19,7 @@ import {
 import type { Vector } from '../../second-order/linalg.js';
 import type { Task } from '../../second-order/task.js';
 import { Waits } from '../../second-order/waits.js';
-import { checkWorld } from '../check-world.js';
+import { checkMade, checkWorld } from '../check-world.js';
 import { checkAlike, hashOf, tensorFacts } from '../differences.js';
 import { OwnWorld } from '../own-world.js';
 import type { World } from '../world.js';
@@ -104,6 +104,7 @@ export class SandblasterLBFGS<const P extends object = AnyParams> {
   #failure: { readonly error: unknown } | undefined;
 
   private constructor(parts: Parts<P>, world: World, sum: PortionSum) {
+    checkMade(who, parts, 'flat', 'world, params, options');
     this.#world = world;
     this.#sum = sum;
     this.#x = parts.params;

@@ -186,8 +186,8 @@ export class Collectives {
    */
   *#agree(call: Call, number: number): Generator<number, readonly Posted[], void> {
     this.#turn++;
-    const { kind, type, length, op, root } = call;
-    this.#shared.post(this.#rank, this.#turn, { kind, type, length, op, root, isGone: isGone(call.x, length) });
+    const { kind, type, length, op, root, caller } = call;
+    this.#shared.post(this.#rank, this.#turn, { kind, type, length, op, root, caller, isGone: isGone(call.x, length) });
     const absent = yield* this.#meet();
     const meets = kind === 'barrier' || kind === 'close' || kind === 'leave';
     if (!meets) this.#checkAllHere(absent);

@@ -2,7 +2,7 @@ import { bytesIn } from '../numbers.js';
 import type { Letter, Mail } from '../transport.js';
 import type { Ring } from './post.js';
 import { type Rendezvous, sleepUntil } from './rendezvous.js';
-import { type Shared, Status } from './shared.js';
+import { type Shared, Status, Word } from './shared.js';
 
 /** The longest sleep without a look around. */
 const longestSleep = 1000;
@@ -155,6 +155,7 @@ export class Mailbox implements Mail {
 
   setExpendable(isExpendable: boolean): void {
     this.#shared.setStatus(this.#rank, isExpendable ? Status.expendable : Status.joined);
+    if (!isExpendable) Atomics.add(this.#shared.words, Word.finished, 1);
   }
 
   giveUp(message: string, ranks: readonly number[]): void {

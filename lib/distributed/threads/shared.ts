@@ -1,4 +1,5 @@
 // The memory that the ranks of a job share: words for the rendezvous, a header of each rank, and mail boxes.
+import { callerOf, numberOf } from '../callers.js';
 import { bytesOf, numbersAt } from '../numbers.js';
 import { type Header, kinds, type Numbers, ops, type Type, types } from '../transport.js';
 import { createPost, Post, type PostBuffers } from './post.js';
@@ -9,8 +10,8 @@ export const boxBytes = 4 << 20;
 /** Each rank has two boxes and two headers: it fills one while others still read the other. */
 const boxes = 2;
 
-/** Index of each word. Those of the ranks follow: `arrived`, `status`, and of a lost rank `missed` and its exit code. */
-export const Word = { turn: 0, count: 1, lock: 2, causeBytes: 3, interrupted: 4, ranks: 16 } as const;
+/** Index of each word. `finished` counts the ranks that are no longer expendable. Those of the ranks follow: `arrived`, `status`, and of a lost rank `missed` and its exit code. */
+export const Word = { turn: 0, count: 1, lock: 2, causeBytes: 3, interrupted: 4, finished: 5, ranks: 16 } as const;
 
 /** What a rank does in the job. */
 export const Status = { absent: 0, joined: 1, closed: 2, aborted: 3, expendable: 4, lost: 5 } as const;
@@ -70,7 +71,7 @@ export class Shared {
     return numbersAt(type, this.#mail[rank]!, (turn % boxes) * boxBytes + begin * bytes, end - begin);
   }
 
-  post(rank: number, turn: number, { kind, type, length, op, root, isGone }: Posted): void {
+  post(rank: number, turn: number, { kind, type, length, op, root, caller, isGone }: Posted): void {
     const at = headerNumbers * (boxes * rank + (turn % boxes));
     const headers = this.#headers;
     headers[at] = kinds.indexOf(kind);
@@ -79,17 +80,22 @@ export class Shared {
     headers[at + 3] = op === undefined ? -1 : ops.indexOf(op);
     headers[at + 4] = root ?? -1;
     headers[at + 5] = isGone ? 1 : 0;
+    headers[at + 6] = numberOf(caller);
   }
 
   read(rank: number, turn: number): Posted {
     const at = headerNumbers * (boxes * rank + (turn % boxes));
-    const [kind, type, length, op, root, gone] = this.#headers.subarray(at, at + headerNumbers) as unknown as number[];
+    const [kind, type, length, op, root, gone, caller] = this.#headers.subarray(
+      at,
+      at + headerNumbers,
+    ) as unknown as number[];
     return {
       kind: kinds[kind as number]!,
       type: types[type as number]!,
       length: length as number,
       op: ops[op as number],
       root: root === -1 ? undefined : root,
+      caller: callerOf(caller as number),
       isGone: gone === 1,
     };
   }

@@ -76,12 +76,13 @@ describe('a worker dies, another one is slow, and the rest reaches the goal', ()
   });
 });
 
-test('all workers die: the server ends, and so does the job', async () => {
-  const { status, said } = await run(
+test('all workers die: the server ends, and so does the job, with the code of the first', async () => {
+  const { status, said, lastLine } = await run(
     3,
-    `if (world.rank === 0) await serve(); else await work(9, () => process.exit(1));`,
+    `if (world.rank === 0) await serve(); else await work(9, () => process.exit(3));`,
   );
-  expect(status).toBe(0);
+  expect(status).toBe(3);
+  expect(lastLine).toMatch(/^schuss launch: rank [12] failed: exit code 3: exited with code 3/);
   expect(said[0]).toEqual([{ pushes: 2, lost: [1, 2], nonFinite: 0 }]);
 });
 

@@ -1,7 +1,7 @@
 // The estimates of Sophia's hessian: the same bits on 1, 2, 4 and 8 ranks, in one process, and in ShardedOptimizer.
 import { expect, test } from 'vitest';
 import { DataParallel } from '../../../lib/distributed/data-parallel.js';
-import type { DistributionOptions } from '../../../lib/distributed/distributed-optimizer.js';
+import type { DistributionOptions } from '../../../lib/distributed/distribution.js';
 import { shardBatches } from '../../../lib/distributed/shard-batches.js';
 import { ShardedOptimizer } from '../../../lib/distributed/sharded-optimizer.js';
 import type { World } from '../../../lib/distributed/world.js';

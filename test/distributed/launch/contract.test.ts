@@ -83,12 +83,22 @@ test('a syntax error names the script, and a TypeScript file says how to run it'
 test.each<[string, string[], string]>([
   ['no -n', ['train.mjs'], 'schuss launch: -n is missing'],
   ['-n 0', ['-n', '0', 'train.mjs'], 'schuss launch: -n: 0, expected an integer in [1, inf)'],
-  ['-n four', ['-n', 'four', 'train.mjs'], 'schuss launch: -n: NaN, expected'],
+  ['-n four', ['-n', 'four', 'train.mjs'], 'schuss launch: -n: "four", expected an integer in [1, inf)'],
+  [
+    '-np 2',
+    ['-np', '2', 'train.mjs'],
+    'schuss launch: -n: "p", expected an integer in [1, inf) (-np of mpirun is -n here)',
+  ],
+  [
+    'an option of torchrun',
+    ['--nproc_per_node', '2', 'x.mjs'],
+    '--nproc_per_node of torchrun is -n, --max_restarts is --restart',
+  ],
   ['a missing file', ['-n', '2', 'nowhere.mjs'], 'nowhere.mjs: no such file'],
   ['a folder', ['-n', '2', __dirname], 'launch: no such file'],
   ['-n with a command', ['-n', '2', '--', 'node'], 'the command after -- starts its own ranks'],
   ['--restart -1', ['-n', '2', '--restart', '-1', 'x.mjs'], 'schuss launch: --restart: -1, expected an integer'],
-  ['--grace', ['-n', '2', '--grace', 'x', 'x.mjs'], 'schuss launch: --grace: NaN, expected'],
+  ['--grace', ['-n', '2', '--grace', 'x', 'x.mjs'], 'schuss launch: --grace: "x", expected'],
   ['no words', ['-n', '2'], 'missing required argument'],
 ])('%s is refused', async (_, words, message) => {
   const { status, err } = await launch(words);

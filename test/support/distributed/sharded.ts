@@ -1,7 +1,7 @@
 // Trains with DataParallel and with ShardedOptimizer: both must have the same bits.
 import { DataParallel } from '../../../lib/distributed/data-parallel.js';
 import { hashOf } from '../../../lib/distributed/differences.js';
-import type { DistributionOptions } from '../../../lib/distributed/distributed-optimizer.js';
+import type { DistributionOptions } from '../../../lib/distributed/distribution.js';
 import { ShardedOptimizer } from '../../../lib/distributed/sharded-optimizer.js';
 import type { World } from '../../../lib/distributed/world.js';
 import { classes, type OptimizerClass } from '../../../lib/optimizers/index.js';

@@ -4,9 +4,9 @@ import { createShared } from '../../../lib/distributed/threads/shared.js';
 import { ThreadTransport } from '../../../lib/distributed/threads/thread-transport.js';
 import type { World } from '../../../lib/distributed/world.js';
 
-export function worldsOf(size: number): World[] {
+export function worldsOf(size: number, timeout = 20_000): World[] {
   const shared = createShared(size);
-  return Array.from({ length: size }, (_, rank) => new OwnWorld(new ThreadTransport(shared, rank), 20_000));
+  return Array.from({ length: size }, (_, rank) => new OwnWorld(new ThreadTransport(shared, rank), timeout));
 }
 
 /** Runs a script on each rank. Returns what they return, by rank. */
