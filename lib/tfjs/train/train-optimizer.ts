@@ -165,7 +165,7 @@ export abstract class TrainOptimizer<C extends OptimizerClass = OptimizerClass> 
   /**
    * Loads what `getWeights` returned, here or in the same optimizer of `tf.train`, also before the first step. State
    * arrays are recognized by the endings of their names, or by position if one ending is unknown, as in TensorFlow.js.
-   * Variables are matched by name, or by position if no name is known.
+   * Variables are matched by name, or by position if some names differ and the counts agree.
    *
    * @throws TypeError, RangeError for a list that does not fit; nothing has changed then
    */

@@ -250,7 +250,7 @@ export class WrappedOptimizer<C extends OptimizerClass = OptimizerClass> extends
       }),
     );
     const names = Object.keys(params);
-    const states = this.#started ? this.#pending : matchStates(this.#name, this.#pending, names);
+    const states = matchStates(this.#name, this.#pending, names, !this.#started);
     const group = { ...this.#optimizer.paramGroups[0], params };
     // An optimizer of the new variables alone: whatever does not fit throws here, before anything has changed.
     const trial = this.#create(group, { ...this.#options, ...optionsOf(this.#optimizer) });
@@ -372,7 +372,7 @@ export class WrappedOptimizer<C extends OptimizerClass = OptimizerClass> extends
 
   /**
    * Loads what {@link getWeights} returned, also before the first step, as {@link loadStateDict} does. State is matched
-   * by variable name, or by position if no name is known. Options do not change.
+   * by variable name, or by position if some names differ and the counts agree. Options do not change.
    *
    * @throws TypeError, RangeError for names or lengths that do not fit
    */
@@ -384,7 +384,7 @@ export class WrappedOptimizer<C extends OptimizerClass = OptimizerClass> extends
   protected restore({ stepCount, states: given }: Restored): void {
     this.#checkAlive();
     const { names } = this.#variables;
-    const states = names.length > 0 ? matchStates(this.#name, given, names) : given;
+    const states = names.length > 0 ? matchStates(this.#name, given, names, true) : given;
     this.#load(this.#optimizer, states, names, stepCount);
     this.#pending = without(states, names);
     this.iterations_ = stepCount;
