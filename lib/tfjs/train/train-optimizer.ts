@@ -87,11 +87,6 @@ export abstract class TrainOptimizer<C extends OptimizerClass = OptimizerClass> 
     super.learningRate = value;
   }
 
-  /** Sets the learning rate, as assigning `learningRate` does. */
-  setLearningRate(learningRate: Rate): void {
-    this.learningRate = learningRate;
-  }
-
   /** Reads a constructor argument under TensorFlow.js's name, such as `beta1`: its value at the next step. @internal */
   static readArgument(optimizer: TrainOptimizer, name: string): unknown {
     return argumentsFrom(optimizer.#signature, optimizer.resolvedOptions())[name];

@@ -32,6 +32,13 @@ export type OptimizerClass = (new (
 /** The options that {@link wrap} takes for a class: all of the class's options except `zeroGrads`. */
 export type WrapOptions<C extends OptimizerClass> = Omit<NonNullable<ConstructorParameters<C>[1]>, 'zeroGrads'>;
 
+/** An inner optimizer, whose params have the names of variables. */
+type Named<I> = I & {
+  readonly [K in keyof I & ('emaParams' | 'averagedParams')]:
+    | Readonly<Record<string, Float32Array>>
+    | Extract<I[K], undefined>;
+};
+
 /** The step of any class. */
 interface Stepping {
   step(grads: object, options?: { readonly loss: number }): StepResult;
@@ -127,7 +134,7 @@ export class WrappedOptimizer<C extends OptimizerClass = OptimizerClass> extends
    *
    * @throws TypeError before the first step
    */
-  get optimizer(): InstanceType<C> {
+  get optimizer(): Named<InstanceType<C>> {
     this.#checkAlive();
     if (!this.#started) {
       throw typeError(
@@ -138,7 +145,7 @@ export class WrappedOptimizer<C extends OptimizerClass = OptimizerClass> extends
         'until then, give options at construction, set learningRate, or call loadStateDict',
       );
     }
-    return this.#optimizer;
+    return this.#optimizer as Named<InstanceType<C>>;
   }
 
   #checkAlive(): void {
@@ -152,7 +159,7 @@ export class WrappedOptimizer<C extends OptimizerClass = OptimizerClass> extends
 
   /** What console.log prints. @internal */
   [inspect](): string {
-    return this.#started || this.#disposed ? this.#optimizer[inspect]() : print(this.#name, { ...this.#options });
+    return this.#started || this.#disposed ? this.#optimizer[inspect]() : print(this.#name, this.currentOptions());
   }
 
   /** The learning rate of the next step, under TensorFlow.js's name. It can be set at any time. */
@@ -162,6 +169,11 @@ export class WrappedOptimizer<C extends OptimizerClass = OptimizerClass> extends
 
   set learningRate(value: number | Schedule) {
     this.#optimizer.lr = value;
+  }
+
+  /** Sets the learning rate, as assigning `learningRate` does. */
+  setLearningRate(learningRate: number | Schedule): void {
+    this.learningRate = learningRate;
   }
 
   /** The same as {@link learningRate}, under schuss's name. */
@@ -346,11 +358,15 @@ export class WrappedOptimizer<C extends OptimizerClass = OptimizerClass> extends
     return weights;
   }
 
-  /** The state by variable name, pending state included. */
+  /**
+   * The state by variable name, pending state included. That of disposed variables is left out: an optimizer that went on
+   * to another model would save it with that model. If all are disposed, the model itself is gone before it was saved.
+   */
   protected states(): [string, ParamStateDict][] {
     this.#checkAlive();
     const states = this.#started ? Object.entries<ParamStateDict>(this.#optimizer.stateDict().state) : [];
-    return [...states, ...this.#pending];
+    const live = states.filter(([name]) => this.#variables.isLive(name));
+    return [...(live.length > 0 ? live : states), ...this.#pending];
   }
 
   /** The weight `iter`. */

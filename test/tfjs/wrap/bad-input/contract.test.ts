@@ -91,7 +91,9 @@ describe.each(['cpu', 'wasm', 'elsewhere'])('on %s', (name) => {
     tf.disposeVariables();
     variable([1, 2, 3], [3], 'w');
     expect(() => sgd.applyGradients({ w: tf.ones([3]) })).toThrow(
-      RangeError('SGD: gradients["w"]: a variable of shape [3], expected [2], that of the state under its name'),
+      RangeError(
+        'SGD: gradients["w"]: a variable of shape [3], expected [2], that of the state under its name (make a new optimizer for each model)',
+      ),
     );
   });
 
