@@ -5,17 +5,19 @@ import { typeError } from './errors.js';
  * make a new property and change nothing. Members that the class has stay as they are.
  *
  * @param expected Where the option is, in the words of an error.
+ * @param given What the name is instead of a member.
  */
 export function refuseMembers(
   object: object,
   who: string,
   options: readonly string[],
   expected: (option: string) => string,
+  given = 'an option, not a member',
 ): void {
   for (const option of options) {
     if (option in object) continue;
     const refuse = (): never => {
-      throw typeError(who, option, 'an option, not a member', expected(option));
+      throw typeError(who, option, given, expected(option));
     };
     // A frozen prototype refuses it, and the class still works.
     Reflect.defineProperty(Object.getPrototypeOf(object), option, { get: refuse, set: refuse, configurable: true });

@@ -15,7 +15,7 @@ import {
   toFloat32,
 } from './dtypes.js';
 import { type FileContext, fileError } from './errors.js';
-import { createHeader, type NamedBytes, type PlacedTensor } from './header.js';
+import { createHeader, type NamedBytes, type PlacedTensor, type TensorInfo } from './header.js';
 import { readTensors, readVerified, withFile } from './read-file.js';
 import { leavesOf } from './tensor-tree.js';
 
@@ -35,8 +35,11 @@ export interface SafetensorsFile {
 
 /** Options of {@link readSafetensors}. */
 export interface ReadSafetensorsOptions {
-  /** Names of the tensors to read; the others stay on the disk. Default: all. */
-  readonly names?: readonly string[] | undefined;
+  /**
+   * The tensors to read: their names, or a function that tells from name, dtype and shape. The others stay on the disk.
+   * Default: all.
+   */
+  readonly names?: readonly string[] | ((name: string, tensor: TensorInfo) => boolean) | undefined;
 }
 
 /** A tensor for {@link writeSafetensors}: a typed array, or one with a shape. */
@@ -81,7 +84,11 @@ export function checkMetadata(who: string, metadata: unknown): Readonly<Record<s
  * The header is checked against every rule of the format before any data is read. A file of {@link saveCheckpoint} names
  * its SHA-256, which is verified unless `names` leaves tensors out.
  *
- * @param options `names`: the tensors to read. Default: all.
+ * A model of PyTorch may hold tensors of integers, such as the `num_batches_tracked` of a batch normalisation. Leave them out:
+ * `readSafetensors(path, { names: (name, { dtype }) => dtype !== 'I64' })`.
+ *
+ * @param options `names`: the tensors to read, as a list of names or as a function `(name, { dtype, shape }) => boolean`.
+ *   Default: all.
  * @returns New arrays by name, with their shapes, and the metadata of the file.
  * @throws (rejects) {@link CheckpointError} for a file that cannot be read, is damaged, lacks one of `names`, or holds a
  *   wanted tensor of another dtype. TypeError for arguments of a wrong type.
@@ -106,15 +113,14 @@ export async function readSafetensors(path: string, options: ReadSafetensorsOpti
   const names = checkNames(who, options['names']);
   return withFile(context, async (file) => {
     const { header, digest } = file;
-    const wanted =
-      names === undefined ? header.tensors : names.map((name) => findTensor(context, header.tensors, name));
+    const wanted = chosen(context, header.tensors, names);
     for (const { name, dtype } of wanted)
       if (!floatDtypes.includes(dtype))
         throw fileError(context, {
           code: 'SCHUSS_FOREIGN',
           given: `tensor ${show(name)}: dtype ${dtype}`,
           expected: floatDtypes.join(', '),
-          hint: 'list the others in names',
+          hint: `leave it out: { names: (name, { dtype }) => dtype !== ${show(dtype)} }`,
         });
     const isVerified = names === undefined && digest !== undefined;
     const bytes = await (isVerified ? readVerified(file) : readTensors(file, [...new Set(wanted)]));
@@ -126,9 +132,31 @@ export async function readSafetensors(path: string, options: ReadSafetensorsOpti
   });
 }
 
-function checkNames(who: string, names: unknown): readonly string[] | undefined {
-  if (names === undefined) return undefined;
-  if (!Array.isArray(names)) throw typeError(who, 'names', show(names), 'a list of names');
+type Names = NonNullable<ReadSafetensorsOptions['names']>;
+
+/** The tensors to read. */
+function chosen(
+  context: FileContext,
+  tensors: readonly PlacedTensor[],
+  names: Names | undefined,
+): readonly PlacedTensor[] {
+  if (names === undefined) return tensors;
+  if (typeof names !== 'function') return names.map((name) => findTensor(context, tensors, name));
+  return tensors.filter(({ name, dtype, shape }) => {
+    const isWanted: unknown = names(name, { dtype, shape });
+    if (typeof isWanted === 'boolean') return isWanted;
+    throw typeError(
+      context.who,
+      'names',
+      `a function that returned ${show(isWanted)}`,
+      'one that returns true or false',
+    );
+  });
+}
+
+function checkNames(who: string, names: unknown): Names | undefined {
+  if (names === undefined || typeof names === 'function') return names as Names | undefined;
+  if (!Array.isArray(names)) throw typeError(who, 'names', show(names), 'a list of names, or a function of a name');
   return names.map((name: unknown, i) => {
     if (typeof name !== 'string') throw typeError(who, `names[${i}]`, show(name), 'a name');
     return name;

@@ -11,6 +11,25 @@ export function checkOptionsOf(
   const { name } = declaration;
   checkOptions(name, options, optionNamesOf(declaration));
   refuseOptions(optimizer, name, `new ${name}`, optionNamesOf(declaration));
+  refuseOtherNames(optimizer, name);
+}
+
+/** Names of PyTorch and Keras that TypeScript would refuse, and what has that meaning here. */
+const otherNames: Readonly<Record<string, string>> = {
+  learningRate: 'lr',
+  learning_rate: 'lr',
+  weight_decay: 'paramGroups[0].weightDecay',
+  param_groups: 'paramGroups',
+  add_param_group: 'addParamGroup(group)',
+  state_dict: 'stateDict()',
+  load_state_dict: 'loadStateDict(dict)',
+  zero_grad: 'the option zeroGrads: true, or grad.fill(0)',
+  zeroGrad: 'the option zeroGrads: true, or grad.fill(0)',
+};
+
+/** Makes names of other libraries throw as members of an optimizer: assigning one would change nothing. */
+function refuseOtherNames(optimizer: object, who: string): void {
+  refuseMembers(optimizer, who, Object.keys(otherNames), (name) => otherNames[name]!, 'no member');
 }
 
 /**

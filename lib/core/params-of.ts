@@ -105,9 +105,12 @@ export type TreeOf<P, Leaf, List extends 'exact' | 'any' = 'exact'> = ParamTree 
       ? Merged<P[number]['params'], Leaf, List>
       : P extends readonly unknown[]
         ? List extends 'exact'
-          ? { readonly [I in keyof P]: TreeOf<P[I], Leaf, List> }
-          : readonly TreeOf<P[number], Leaf, List>[]
-        : { readonly [K in keyof P as ParamKey<P, K>]: TreeOf<P[K], Leaf, List> };
+          ? { readonly [I in keyof P]: EntryIn<P[I], Leaf, List> }
+          : readonly EntryIn<P[number], Leaf, List>[]
+        : { readonly [K in keyof P as ParamKey<P, K>]: EntryIn<P[K], Leaf, List> };
+
+/** What stands in the place of a param or of a branch. Where a leaf may be `null`, a branch may be, too. */
+type EntryIn<P, Leaf, List extends 'exact' | 'any'> = TreeOf<P, Leaf, List> | Extract<Leaf, null>;
 
 type Merged<T, Leaf, List extends 'exact' | 'any'> = [T] extends [Param | readonly unknown[]]
   ? readonly EntryOf<T, Leaf, List>[]
@@ -117,7 +120,7 @@ type Merged<T, Leaf, List extends 'exact' | 'any'> = [T] extends [Param | readon
 type EntryOf<T, Leaf, List extends 'exact' | 'any'> = T extends Param
   ? Leaf
   : T extends readonly (infer E)[]
-    ? TreeOf<E, Leaf, List>
+    ? EntryIn<E, Leaf, List>
     : never;
 
 type Intersection<U> = (U extends unknown ? (u: U) => void : never) extends (i: infer I) => void ? I : never;

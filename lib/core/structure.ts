@@ -61,7 +61,7 @@ export class Structure {
   }
 
   /**
-   * Writes the gradient of each tensor to `out`. It checks only the structure. The caller checks type and length of each
+   * Writes the gradient of each tensor to `out`. `null` for a branch is null for each tensor in it. It checks only the structure. The caller checks type and length of each
    * gradient.
    * @throws TypeError for another structure or a missing or unknown name, RangeError for another count
    */
@@ -92,12 +92,16 @@ export class Structure {
   }
 
   #readBranch(branch: Branch, value: unknown, out: unknown[]): void {
-    const { isList, keys, targets } = branch;
+    const { place, isList, keys, targets } = branch;
     const count = keys.length;
+    if (value === null && place.length > 0) {
+      for (let i = 0; i < count; i++) this.#store(targets[i]!, null, out);
+      return;
+    }
     if (isList) {
       if (!Array.isArray(value)) throw this.#otherForm(branch, value);
       if (value.length !== count)
-        throw rangeError(this.#who, entryPath(this.#root, branch.place), `${value.length} gradient(s)`, String(count));
+        throw rangeError(this.#who, entryPath(this.#root, place), `${value.length} gradient(s)`, String(count));
       for (let i = 0; i < count; i++) this.#store(targets[i]!, value[i], out);
       return;
     }

@@ -165,7 +165,8 @@ export class WeightAverage<const P extends object = AnyParams> {
 
   /**
    * Swaps the contents of the params and of the average, so that the model predicts with the averaged weights. A second
-   * call restores both, bit for bit.
+   * call restores both, bit for bit. Do not step between the two calls: the second would put the stepped weights into the
+   * average. To go on training from the average, make a new WeightAverage.
    *
    * @throws TypeError before the first update, if the buffer of a param is detached, or while a stepAsync changes it;
    *   RangeError if a param has another length

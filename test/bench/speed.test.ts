@@ -60,8 +60,9 @@ test('medians, quartiles, and ratios within rounds', () => {
 
 test('the classes of one walk are those that take rows of any param', () => {
   const sparse = { rows: new Int32Array(1), values: new Float32Array(1) };
-  const refusing = Object.entries(optimizers).filter(([, Class]) => {
-    const optimizer = new Class(new Float32Array(4), { lr: 0.1 }) as unknown as { step(grads: object): unknown };
+  type AnyClass = new (params: Float32Array, options: object) => { step(grads: object): unknown };
+  const refusing = Object.entries(optimizers as unknown as Record<string, AnyClass>).filter(([, Class]) => {
+    const optimizer = new Class(new Float32Array(4), { lr: 0.1 });
     try {
       optimizer.step(sparse);
       return false;

@@ -66,6 +66,8 @@ test('F32, F64, F16 and BF16 become float32; the data may be unaligned', async (
   data.writeDoubleLE(1e300, 47);
   data.writeFloatLE(1e-45, 55);
   writeFileSync(path, fileOf(header, data));
+  const { tensors: floats } = await readSafetensors(path, { names: (_, { dtype }) => dtype === 'F32' });
+  expect(Object.keys(floats)).toEqual(['single']);
   const { tensors } = await readSafetensors(path, { names: ['single', 'double', 'brain', 'half'] });
   expect(Object.keys(tensors)).toEqual(['single', 'double', 'brain', 'half']);
   // IEEE 754 binary16: largest 65504, smallest normal 2^-14, smallest denormal 2^-24.

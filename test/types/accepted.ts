@@ -38,6 +38,8 @@ const layer = { weight: g, bias: null };
 // Gradients and averages have the structure of the params.
 const adam = new Adam(model, { ema: 0.9 });
 adam.step({ layers: [layer, layer], head: { rows: Int32Array.of(0), values: g } });
+adam.step({ layers: [layer, null], head: g });
+adam.step({ layers: null, head: g });
 adam.step({ head: g, 'layers.0.weight': g, 'layers.0.bias': null });
 export const ema: Float32Array | undefined = adam.emaParams?.layers[0]?.weight;
 export const averaged: Float32Array = new ScheduleFreeAdamW({ a: [w, { b: w }] }).averagedParams.a[1].b;

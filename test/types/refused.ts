@@ -121,6 +121,8 @@ groupBy({ w: f64 }, () => undefined);
 // @ts-expect-error gradients of another structure
 new LBFGS({ a: w }, { grads: [g] });
 // @ts-expect-error null is nothing to fill
+new LBFGS({ a: { b: w } }, { grads: { a: null } });
+// @ts-expect-error null is nothing to fill
 new LBFGS({ a: w }, { grads: { a: null } });
 // @ts-expect-error null is nothing to fill
 new HessianFree({ a: w }, { grads: { a: null }, gaussNewton() {} });

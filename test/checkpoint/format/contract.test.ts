@@ -211,8 +211,16 @@ describe('arguments', () => {
     ],
     [
       TypeError,
-      'readSafetensors: names: "a", expected a list of names',
+      'readSafetensors: names: "a", expected a list of names, or a function of a name',
       () => readSafetensors(path, { names: 'a' as Any }),
+    ],
+    [
+      TypeError,
+      'readSafetensors: names: a function that returned undefined, expected one that returns true or false',
+      async () => {
+        await writeSafetensors(path, { a });
+        await readSafetensors(path, { names: (() => {}) as Any });
+      },
     ],
     [TypeError, 'readSafetensors: names[0]: 1, expected a name', () => readSafetensors(path, { names: [1] as Any })],
     [TypeError, 'writeSafetensors: tensors: null', () => writeSafetensors(path, null as Any)],

@@ -83,6 +83,12 @@ describe.each([
         expect.stringContaining(`${name}: d is still d0, 0.00000125, after 100 steps`),
         { type: 'SchussWarning', code: 'SCHUSS_D_STUCK' },
       );
+      warn.mockClear();
+      const slow = new create(new Float32Array(2), { lr: 1e-3, d0: 1.25e-6 });
+      for (let s = 0; s < 100; s++) slow.step(zeros);
+      expect(warn.mock.calls[0]?.[0]).toContain(
+        `The lr is 0.001: ${name} finds the learning rate itself, so leave it at 1`,
+      );
       const w = Float32Array.of(1, 2);
       const [another, fine] = [new create(new Float32Array(2), { d0: 1.25e-6 }), new create(w, { d0: 1.5e-6 })];
       for (let s = 0; s < 101; s++) {

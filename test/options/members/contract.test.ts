@@ -53,6 +53,20 @@ test('lr, members of the class, and members of the user stay', () => {
   expect(Object.keys(new s.SGD(f32(1), { lr: 1 }))).toEqual([]);
 });
 
+test('names of PyTorch and Keras', () => {
+  const adam: Any = new s.Adam(f32(1));
+  const places = {
+    weight_decay: 'paramGroups[0].weightDecay',
+    learning_rate: 'lr',
+    learningRate: 'lr',
+    param_groups: 'paramGroups',
+    state_dict: 'stateDict()',
+    zero_grad: 'the option zeroGrads: true, or grad.fill(0)',
+  };
+  for (const [name, place] of Object.entries(places))
+    expect(refusals(adam, name)).toEqual(twice(`TypeError: Adam: ${name}: no member, expected ${place}`));
+});
+
 test('a class whose prototype is frozen works', () => {
   class Frozen extends s.AdamW {
     static {
@@ -92,7 +106,7 @@ test('optimizers of TensorFlow.js: members that they have by its names stay', ()
   const made: [string, Any][] = [
     ['Adam', tfjs.wrap(s.Adam, { clipNorm: 1 })],
     ['AdamW', tfjs.adamW(0.1) as Any],
-    ['AdamOptimizer', tfjs.adam(0.1)],
+    ['SGDOptimizer', tfjs.sgd(0.1)],
   ];
   for (const [who, optimizer] of made) {
     const place = 'optimizer.paramGroups[0].weightDecay, after the first step';
