@@ -9,7 +9,6 @@ import {
   type Variable,
 } from '@tensorflow/tfjs-core';
 import { typeError } from '../../check/errors.js';
-import { refuseMembers } from '../../check/members.js';
 import { optionsOf } from '../../core/internals.js';
 import type { Optimizer } from '../../core/optimizer.js';
 import { inspect, print } from '../../core/print.js';
@@ -19,6 +18,7 @@ import type { StepResult } from '../../core/stepper.js';
 import { currentMemory } from '../memory.js';
 import { type Extras, encodeExtras, recipesOf } from './extras.js';
 import { matrixShape, optionsFor } from './matrices.js';
+import { refuseOptions } from './members.js';
 import { matchStates, type States, without } from './states.js';
 import { type Binding, Variables } from './variables.js';
 import { int32Halves, type NamedTensor, type Restored, readWeights, Weights } from './weights.js';
@@ -101,18 +101,7 @@ export class WrappedOptimizer<C extends OptimizerClass = OptimizerClass> extends
       );
     this.#options = others;
     this.iterations_ = 0;
-    this.#refuseOptions();
-  }
-
-  /** Makes options throw as members of this object: `optimizer.weightDecay = 0.1` would change nothing. */
-  #refuseOptions(): void {
-    const { params: _, ...ofGroups } = this.#optimizer.paramGroups[0] as object as { params: unknown };
-    const options = [...Object.keys(ofGroups), ...Object.keys(optionsOf(this.#optimizer))];
-    refuseMembers(this, this.#name, options, (option) =>
-      Object.hasOwn(ofGroups, option)
-        ? `optimizer.paramGroups[0].${option}, after the first step`
-        : `an option { ${option} } where it is made, which alone sets it`,
-    );
+    refuseOptions(this, this.#name, this.#optimizer);
   }
 
   get #name(): string {

@@ -77,6 +77,22 @@ test('every optimizer has setLearningRate', () => {
   }
 });
 
+test('names of tf.train that a wrapped optimizer lacks', () => {
+  const one = wrap(AdamW) as unknown as Record<string, unknown>;
+  for (const [name, place] of [
+    ['learningrate', 'learningRate'],
+    ['learning_rate', 'learningRate'],
+    ['beta1', 'optimizer.paramGroups[0].betas, after the first step'],
+    ['beta2', 'optimizer.paramGroups[0].betas, after the first step'],
+    ['epsilon', 'optimizer.paramGroups[0].eps, after the first step'],
+    ['weight_decay', 'optimizer.paramGroups[0].weightDecay, after the first step'],
+  ] as const)
+    expect(() => (one[name] = 0.1)).toThrow(TypeError(`AdamW: ${name}: no member, expected ${place}`));
+  const own = adam(0.1);
+  own.beta1 = own.beta2 = own.epsilon = 0.5;
+  expect([own.beta1, own.beta2, own.epsilon]).toEqual([0.5, 0.5, 0.5]);
+});
+
 test('an optimizer prints its options before the first step', () => {
   expect(String(wrap(AdamW))).toMatch(/lr: 0\.001/);
 });
