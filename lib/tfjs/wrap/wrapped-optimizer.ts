@@ -148,7 +148,9 @@ export class WrappedOptimizer<C extends OptimizerClass = OptimizerClass> extends
 
   /** What console.log prints. @internal */
   [inspect](): string {
-    return this.#started || this.#disposed ? this.#optimizer[inspect]() : print(this.#name, this.currentOptions());
+    if (this.#started || this.#disposed) return this.#optimizer[inspect]();
+    const { params: _, ...ofGroup } = this.#optimizer.paramGroups[0] as object as { params: unknown };
+    return print(this.#name, { ...this.#options, ...ofGroup });
   }
 
   /** The learning rate of the next step, under TensorFlow.js's name. It can be set at any time. */

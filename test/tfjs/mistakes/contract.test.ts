@@ -94,7 +94,7 @@ test('names of tf.train that a wrapped optimizer lacks', () => {
 });
 
 test('an optimizer prints its options before the first step', () => {
-  expect(String(wrap(AdamW))).toMatch(/lr: 0\.001/);
+  expect(String(wrap(AdamW))).toMatch(/lr: 0\.001\n/);
 });
 
 test('an optimizer that goes from model to model saves the state of the present one', async () => {
