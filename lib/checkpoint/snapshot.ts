@@ -96,6 +96,14 @@ export function isOwn({ stateDict }: Stateful): boolean {
 
 /** Checks the parts of a run. @throws TypeError, RangeError */
 export function checkParts(who: string, { params, optimizer, objects }: Parts): CheckedParts {
+  if (params === undefined && typeof (optimizer as { minimize?: unknown } | null | undefined)?.minimize === 'function')
+    throw typeError(
+      who,
+      'optimizer',
+      show(optimizer),
+      'an optimizer of params',
+      'for TensorFlow.js: model.save(…, { includeOptimizer: true })',
+    );
   const tensors = collect(who, params).flatMap((group) => group.tensors);
   new Structure(who, tensors); // checks the names
   if (optimizer !== undefined) checkStateful(who, 'optimizer', optimizer);

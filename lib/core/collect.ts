@@ -39,6 +39,13 @@ function isGroup(value: unknown): value is GroupOf<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !ArrayBuffer.isView(value) && 'params' in value;
 }
 
+/** Whether `value` is a tensor, a weight, a layer or a model of TensorFlow.js, of any copy of that package. */
+export function isOfTensorFlow(value: unknown): boolean {
+  if (isProxy(value) || !isRecord(value)) return false;
+  if ('trainableWeights' in value) return typeof value['getWeights'] === 'function';
+  return typeof value['dataSync'] === 'function' || ('originalName' in value && 'constraint' in value);
+}
+
 function checkShape(who: string, path: string, shape: unknown, length: number): readonly number[] {
   if (!Array.isArray(shape) || shape.length === 0)
     throw typeError(who, `${path}.shape`, show(shape), 'a list of at least one dimension, such as [rows, columns]');
@@ -72,12 +79,22 @@ class TreeReader {
       return;
     }
     const isList = !isProxy(tree) && Array.isArray(tree);
+    const isTensor = isOfTensorFlow(tree);
     if (
       isProxy(tree) ||
+      isTensor ||
       (!isList && !isRecord(tree)) ||
       (isList && place.length > 0 && tree.length > 0 && isNumbers(tree))
     )
-      throw typeError(this.#who, path, show(tree), place.length === 0 ? allowed : allowedLeaf, hintFor(tree));
+      throw typeError(
+        this.#who,
+        path,
+        show(tree),
+        place.length === 0 ? allowed : allowedLeaf,
+        isTensor
+          ? 'for TensorFlow.js: train with wrap(Class, options) of schuss/tfjs, save with model.save'
+          : hintFor(tree),
+      );
     if (isList) {
       this.#enter(path, tree, () => this.#readList(tree, place));
       return;

@@ -19,6 +19,7 @@ import {
   SGD,
   WeightAverage,
 } from '../../lib/index.js';
+import { adamW, adam as tfAdam, wrap } from '../../lib/tfjs/index.js';
 
 declare const w: Float32Array, g: Float32Array, f64: Float64Array;
 declare const name: string, tree: ParamTree, grads: Grads;
@@ -145,3 +146,11 @@ minimize(terms, w, { method: 'sfo', passes: 2, selection: 'cyclic' });
 minimize(terms, w, { method: 'adam', seed: 1, passes: 2 });
 minimize((x, grad) => x[0]! + grad[0]!, f64);
 minimizeAsync(async (x) => x[0] ?? 0, f64, { maxTime: 10 });
+
+// In TensorFlow.js, averages have the names of variables.
+const wrapped = wrap(ScheduleFreeAdamW, { ema: 0.9 }).optimizer;
+export const averageOf: Float32Array | undefined = wrapped.emaParams?.[name];
+export const averages: Readonly<Record<string, Float32Array>> = wrapped.averagedParams;
+export const ofAdam: Float32Array | undefined = tfAdam(0.1, 0.9, 0.999, null, { ema: 0.9 }).optimizer.emaParams?.[name];
+export const ofAdamW: Readonly<Record<string, Float32Array>> | undefined = adamW(0.1).optimizer.emaParams;
+export const inner: Optimizer = wrapped;

@@ -87,11 +87,6 @@ export abstract class TrainOptimizer<C extends OptimizerClass = OptimizerClass> 
     super.learningRate = value;
   }
 
-  /** Sets the learning rate, as assigning `learningRate` does. */
-  setLearningRate(learningRate: Rate): void {
-    this.learningRate = learningRate;
-  }
-
   /** Reads a constructor argument under TensorFlow.js's name, such as `beta1`: its value at the next step. @internal */
   static readArgument(optimizer: TrainOptimizer, name: string): unknown {
     return argumentsFrom(optimizer.#signature, optimizer.resolvedOptions())[name];
@@ -165,7 +160,7 @@ export abstract class TrainOptimizer<C extends OptimizerClass = OptimizerClass> 
   /**
    * Loads what `getWeights` returned, here or in the same optimizer of `tf.train`, also before the first step. State
    * arrays are recognized by the endings of their names, or by position if one ending is unknown, as in TensorFlow.js.
-   * Variables are matched by name, or by position if no name is known.
+   * Variables are matched by name, or by position if some names differ and the counts agree.
    *
    * @throws TypeError, RangeError for a list that does not fit; nothing has changed then
    */

@@ -31,7 +31,10 @@ function wrapped<C extends OptimizerClass>(
 ): WrappedOptimizer<C> {
   const who = Class.optimizerName;
   if (typeof options !== 'object' || options === null) throw typeError(who, 'options', show(options), 'an object');
-  if ('lr' in options) throw typeError(who, 'lr', 'an option', 'the first argument, learningRate');
+  for (const name of ['lr', 'learningRate', 'learning_rate'])
+    if (name in options) throw typeError(who, name, 'an option', 'the first argument, learningRate');
+  if (typeof lr === 'object')
+    throw typeError(who, 'learningRate', show(lr), 'a number or a Schedule', 'options are the last argument, after it');
   return wrap(Class, { ...options, ...(lr === undefined ? {} : { lr }), ...fixed } as WrapOptions<C>);
 }
 

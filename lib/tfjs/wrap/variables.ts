@@ -50,6 +50,11 @@ export class Variables {
     return this.#bindings.get(name)?.shape;
   }
 
+  /** Whether a variable of this name exists now. */
+  isLive(name: string): boolean {
+    return engine().registeredVariables[name] !== undefined;
+  }
+
   arrayOf(name: string): Float32Array {
     return (this.#bindings.get(name) as Binding).array;
   }
@@ -95,6 +100,7 @@ export class Variables {
         path,
         `a variable of shape [${variable.shape}]`,
         `[${known}], that of the state under its name`,
+        'make a new optimizer for each model',
       );
     return { variable, gradient };
   }

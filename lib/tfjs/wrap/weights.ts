@@ -43,6 +43,9 @@ export function int32Halves(value: number): Int32Array {
   return new Int32Array(Float64Array.of(value).buffer);
 }
 
+/** Names of state in `tf.train` that no class of schuss has. */
+const trainStates = new Set(['m', 'v', 'accumulator', 'accum_grad', 'accum_var', 'rms', 'mg']);
+
 /**
  * Reads the weights `iter` and `<variable>/<state>`.
  *
@@ -60,6 +63,14 @@ export async function readWeights(who: string, weights: readonly NamedTensor[]):
     }
     if (slash < 1) throw typeError(who, 'setWeights', JSON.stringify(name), '"iter" or "<variable>/<state>"');
     const variable = name.slice(0, slash);
+    if (trainStates.has(name.slice(slash + 1)))
+      throw typeError(
+        who,
+        'setWeights',
+        JSON.stringify(name),
+        `state of ${who}`,
+        'state of tf.train goes into adam() and the like of schuss/tfjs, not wrap()',
+      );
     if (!states.has(variable)) states.set(variable, {});
     const value =
       tensor.dtype === 'int32'

@@ -1,4 +1,6 @@
 import { serialization } from '@tensorflow/tfjs-core';
+import { show, typeError } from '../../check/errors.js';
+import { isOfTensorFlow } from '../../core/collect.js';
 import { notAnOptimizer } from '../../core/internals.js';
 import { Optimizer } from '../../core/optimizer.js';
 import type { NoneRequired } from '../../core/params-of.js';
@@ -80,5 +82,13 @@ export function wrap<C extends OptimizerClass>(
   if (typeof Class !== 'function' || !(Class.prototype instanceof Optimizer)) {
     throw notAnOptimizer('wrap', Class, 'Class', 'a first-order optimizer class of schuss, such as Adam');
   }
+  if (isOfTensorFlow(options))
+    throw typeError(
+      Class.optimizerName,
+      'options',
+      show(options),
+      'an object of options',
+      'variables come with the steps: model.compile({ optimizer }) or minimize(f)',
+    );
   return new (classOf(Class))(options) as unknown as WrappedOptimizer<C>;
 }

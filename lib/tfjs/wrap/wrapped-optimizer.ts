@@ -9,7 +9,6 @@ import {
   type Variable,
 } from '@tensorflow/tfjs-core';
 import { typeError } from '../../check/errors.js';
-import { refuseMembers } from '../../check/members.js';
 import { optionsOf } from '../../core/internals.js';
 import type { Optimizer } from '../../core/optimizer.js';
 import { inspect, print } from '../../core/print.js';
@@ -19,6 +18,7 @@ import type { StepResult } from '../../core/stepper.js';
 import { currentMemory } from '../memory.js';
 import { type Extras, encodeExtras, recipesOf } from './extras.js';
 import { matrixShape, optionsFor } from './matrices.js';
+import { refuseOptions } from './members.js';
 import { matchStates, type States, without } from './states.js';
 import { type Binding, Variables } from './variables.js';
 import { int32Halves, type NamedTensor, type Restored, readWeights, Weights } from './weights.js';
@@ -31,6 +31,13 @@ export type OptimizerClass = (new (
 
 /** The options that {@link wrap} takes for a class: all of the class's options except `zeroGrads`. */
 export type WrapOptions<C extends OptimizerClass> = Omit<NonNullable<ConstructorParameters<C>[1]>, 'zeroGrads'>;
+
+/** An inner optimizer, whose params have the names of variables. */
+type Named<I> = I & {
+  readonly [K in keyof I & ('emaParams' | 'averagedParams')]:
+    | Readonly<Record<string, Float32Array>>
+    | Extract<I[K], undefined>;
+};
 
 /** The step of any class. */
 interface Stepping {
@@ -94,18 +101,7 @@ export class WrappedOptimizer<C extends OptimizerClass = OptimizerClass> extends
       );
     this.#options = others;
     this.iterations_ = 0;
-    this.#refuseOptions();
-  }
-
-  /** Makes options throw as members of this object: `optimizer.weightDecay = 0.1` would change nothing. */
-  #refuseOptions(): void {
-    const { params: _, ...ofGroups } = this.#optimizer.paramGroups[0] as object as { params: unknown };
-    const options = [...Object.keys(ofGroups), ...Object.keys(optionsOf(this.#optimizer))];
-    refuseMembers(this, this.#name, options, (option) =>
-      Object.hasOwn(ofGroups, option)
-        ? `optimizer.paramGroups[0].${option}, after the first step`
-        : `an option { ${option} } where it is made, which alone sets it`,
-    );
+    refuseOptions(this, this.#name, this.#optimizer);
   }
 
   get #name(): string {
@@ -127,7 +123,7 @@ export class WrappedOptimizer<C extends OptimizerClass = OptimizerClass> extends
    *
    * @throws TypeError before the first step
    */
-  get optimizer(): InstanceType<C> {
+  get optimizer(): Named<InstanceType<C>> {
     this.#checkAlive();
     if (!this.#started) {
       throw typeError(
@@ -138,7 +134,7 @@ export class WrappedOptimizer<C extends OptimizerClass = OptimizerClass> extends
         'until then, give options at construction, set learningRate, or call loadStateDict',
       );
     }
-    return this.#optimizer;
+    return this.#optimizer as Named<InstanceType<C>>;
   }
 
   #checkAlive(): void {
@@ -152,7 +148,9 @@ export class WrappedOptimizer<C extends OptimizerClass = OptimizerClass> extends
 
   /** What console.log prints. @internal */
   [inspect](): string {
-    return this.#started || this.#disposed ? this.#optimizer[inspect]() : print(this.#name, { ...this.#options });
+    if (this.#started || this.#disposed) return this.#optimizer[inspect]();
+    const { params: _, ...ofGroup } = this.#optimizer.paramGroups[0] as object as { params: unknown };
+    return print(this.#name, { ...this.#options, ...ofGroup });
   }
 
   /** The learning rate of the next step, under TensorFlow.js's name. It can be set at any time. */
@@ -162,6 +160,11 @@ export class WrappedOptimizer<C extends OptimizerClass = OptimizerClass> extends
 
   set learningRate(value: number | Schedule) {
     this.#optimizer.lr = value;
+  }
+
+  /** Sets the learning rate, as assigning `learningRate` does. */
+  setLearningRate(learningRate: number | Schedule): void {
+    this.learningRate = learningRate;
   }
 
   /** The same as {@link learningRate}, under schuss's name. */
@@ -250,7 +253,7 @@ export class WrappedOptimizer<C extends OptimizerClass = OptimizerClass> extends
       }),
     );
     const names = Object.keys(params);
-    const states = this.#started ? this.#pending : matchStates(this.#name, this.#pending, names);
+    const states = matchStates(this.#name, this.#pending, names, !this.#started);
     const group = { ...this.#optimizer.paramGroups[0], params };
     // An optimizer of the new variables alone: whatever does not fit throws here, before anything has changed.
     const trial = this.#create(group, { ...this.#options, ...optionsOf(this.#optimizer) });
@@ -346,11 +349,15 @@ export class WrappedOptimizer<C extends OptimizerClass = OptimizerClass> extends
     return weights;
   }
 
-  /** The state by variable name, pending state included. */
+  /**
+   * The state by variable name, pending state included. That of disposed variables is left out: an optimizer that went on
+   * to another model would save it with that model. If all are disposed, the model itself is gone before it was saved.
+   */
   protected states(): [string, ParamStateDict][] {
     this.#checkAlive();
     const states = this.#started ? Object.entries<ParamStateDict>(this.#optimizer.stateDict().state) : [];
-    return [...states, ...this.#pending];
+    const live = states.filter(([name]) => this.#variables.isLive(name));
+    return [...(live.length > 0 ? live : states), ...this.#pending];
   }
 
   /** The weight `iter`. */
@@ -372,7 +379,7 @@ export class WrappedOptimizer<C extends OptimizerClass = OptimizerClass> extends
 
   /**
    * Loads what {@link getWeights} returned, also before the first step, as {@link loadStateDict} does. State is matched
-   * by variable name, or by position if no name is known. Options do not change.
+   * by variable name, or by position if some names differ and the counts agree. Options do not change.
    *
    * @throws TypeError, RangeError for names or lengths that do not fit
    */
@@ -384,7 +391,7 @@ export class WrappedOptimizer<C extends OptimizerClass = OptimizerClass> extends
   protected restore({ stepCount, states: given }: Restored): void {
     this.#checkAlive();
     const { names } = this.#variables;
-    const states = names.length > 0 ? matchStates(this.#name, given, names) : given;
+    const states = names.length > 0 ? matchStates(this.#name, given, names, true) : given;
     this.#load(this.#optimizer, states, names, stepCount);
     this.#pending = without(states, names);
     this.iterations_ = stepCount;
