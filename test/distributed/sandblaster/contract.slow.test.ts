@@ -1,6 +1,6 @@
 // SandblasterLBFGS over real threads: one digest at any number of ranks, slow ranks, and faults.
 import { expect, test } from 'vitest';
-import { hanging, latePortion, regression, throwing } from '../../support/distributed/sandblaster.js';
+import { entry, hanging, imports, latePortion, regression, throwing } from '../../support/distributed/sandblaster.js';
 import { job } from '../../support/job.js';
 
 interface Run {

@@ -4,8 +4,8 @@ import { pathToFileURL } from 'node:url';
 import { joined } from '../job.js';
 import { root } from '../root.js';
 
-const entry = (...path: string[]): string => pathToFileURL(join(root, 'dist', ...path)).href;
-const imports = `
+export const entry = (...path: string[]): string => pathToFileURL(join(root, 'dist', ...path)).href;
+export const imports = `
 import { LBFGS } from '${entry('index.mjs')}';
 import { SandblasterLBFGS } from '${entry('distributed', 'index.mjs')}';
 ${joined}
