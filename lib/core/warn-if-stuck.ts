@@ -8,11 +8,12 @@ const usualRate = 1;
 
 /** Warns, once for each class and d0, that the estimate of a learning-rate-free method has not grown. */
 export function warnIfStuck(
-  { stepCount, lr, d }: { readonly stepCount: number; readonly lr: number; readonly d: number },
+  optimizer: { readonly stepCount: number; readonly lr: number; readonly d: number },
   name: string,
   d0: number | undefined,
 ): void {
-  if (stepCount !== patience || d !== d0) return;
+  if (optimizer.stepCount !== patience || optimizer.d !== d0) return;
+  const { lr } = optimizer; // may call a schedule
   const cure =
     lr < usualRate / 2
       ? `The lr is ${lr}: ${name} finds the learning rate itself, so leave it at ${usualRate}`

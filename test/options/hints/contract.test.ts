@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import { synonyms } from '../../../lib/check/synonyms.js';
 import { optionNamesOf } from '../../../lib/core/declaration.js';
-import { init } from '../../../lib/distributed/index.js';
+import { DataParallel, init, shardBatches } from '../../../lib/distributed/index.js';
 import { OwnWorld } from '../../../lib/distributed/own-world.js';
 import { SingleTransport } from '../../../lib/distributed/single.js';
 import * as s from '../../../lib/index.js';
@@ -239,10 +239,19 @@ test('saveCheckpoint and loadCheckpoint', async () => {
     }
 });
 
-const ofInit = { backend: 'transport' };
-test('init', async () => {
-  const error: Error = (await init({ backend: 'gloo' } as object).catch((e: unknown) => e as Error)) as Error;
-  expect(error.message).toContain('init: backend: unknown option, expected transport');
+const ofDistribution = { backend: 'transport', bucket_cap_mb: 'bucketBytes', batch_size: 'batch' };
+test('init, DataParallel and shardBatches', async () => {
+  const message = (promise: Promise<unknown>): Promise<string> => promise.then(String, ({ message }: Error) => message);
+  expect(await message(init({ backend: 'gloo' } as object))).toContain(
+    'init: backend: unknown option, expected transport',
+  );
+  const optimizer = new s.Adam(w());
+  expect(await message(DataParallel.create(optimizer, world, { bucket_cap_mb: 25 } as Any))).toContain(
+    'DataParallel: bucket_cap_mb: unknown option, expected bucketBytes',
+  );
+  expect(thrown(() => shardBatches(10, world, { batch_size: 2 } as Any))).toContain(
+    'shardBatches: batch_size: unknown option, expected batch',
+  );
 });
 
 test.each(titled(classes))('%s: every name of the table that means one of its options is told', (_, c) => {
@@ -264,7 +273,7 @@ test('the table is in one spelling, and holds no name that another spelling of o
 
 test('every name of the table is meant by a call above, or by a class', () => {
   const told = new Set(
-    [parts, ofInit, ...callees.map(([, , pairs]) => pairs)].flatMap((pairs) =>
+    [parts, ofDistribution, ...callees.map(([, , pairs]) => pairs)].flatMap((pairs) =>
       Object.keys(pairs).map((name) => name.toLowerCase().replaceAll('_', '')),
     ),
   );
