@@ -167,7 +167,7 @@ export class DAdaptAdamW<const P extends ParamsOf<typeof dadaptAdamw> = AnyParam
 
   constructor(params: Given<P, typeof dadaptAdamw>, options: DAdaptAdamWOptions = {}) {
     super(dadaptAdamw, params, options);
-    this.registerStepPostHook(() => warnIfStuck(this, dadaptAdamw.name, this.paramGroups[0]?.d0));
+    this.registerStepPostHook(() => warnIfStuck(this, dadaptAdamw.name));
   }
 
   /** The estimate of the distance from the first params to a solution: the learning rate that the method has found. */

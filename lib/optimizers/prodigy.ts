@@ -170,7 +170,7 @@ export class Prodigy<const P extends ParamsOf<typeof prodigy> = AnyParams> exten
 
   constructor(params: Given<P, typeof prodigy>, options: ProdigyOptions = {}) {
     super(prodigy, params, options);
-    this.registerStepPostHook(() => warnIfStuck(this, prodigy.name, this.paramGroups[0]?.d0));
+    this.registerStepPostHook(() => warnIfStuck(this, prodigy.name));
   }
 
   /** The estimate of the distance from the first params to a solution: the learning rate that the method has found. */

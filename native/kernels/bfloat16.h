@@ -1,6 +1,6 @@
 #pragma once
-// Conversions between float32 and bfloat16: the upper 16 bits of a float32. They work on bits, for which `Vec` has no
-// operations: the compiler makes vectors of the loops.
+// Conversions between float32 and bfloat16: the upper 16 bits of a float32. They work on single numbers; the
+// compiler makes vectors of the loops.
 namespace ISA {
 inline uint32_t bitsOf(float x) {
   uint32_t bits;

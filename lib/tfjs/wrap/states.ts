@@ -6,7 +6,8 @@ export type States = Map<string, ParamStateDict>;
 
 /**
  * States under the names of these variables. They are matched by name if every variable has a state or every state a
- * variable; else by position, as in `tf.train`, because a model that is loaded next to another one gets some new names.
+ * variable; else by position, as in `tf.train`, because a model that is loaded next to another one gets some new names. A
+ * variable unlike all that have a state begins without one.
  *
  * @param isWhole Whether these may be all variables that the states are for, so that positions count.
  * @throws RangeError if neither names nor positions match
@@ -17,7 +18,11 @@ export function matchStates(who: string, states: States, names: readonly string[
   if (found.length === names.length || found.length === known.length) return states;
   // If some names are known, the others differ in numbers alone: `kernel_1` for `kernel`.
   const isRenamed = known.length === names.length && (found.length === 0 || names.every((n, i) => alike(n, known[i]!)));
-  if (!isWhole || !isRenamed) {
+  if (isWhole && isRenamed) return new Map(names.map((name, i) => [name, states.get(known[i]!) as ParamStateDict]));
+  // The others are new, unless the state of one of them may be there under another number.
+  const left = known.filter((name) => !names.includes(name));
+  const fresh = names.filter((name) => !states.has(name));
+  if ((isWhole && found.length === 0) || fresh.some((name) => left.some((other) => alike(name, other)))) {
     throw rangeError(
       who,
       'state',
@@ -26,7 +31,7 @@ export function matchStates(who: string, states: States, names: readonly string[
       'loaded state is matched by name, or by position if the first step has all variables; a new optimizer starts without it',
     );
   }
-  return new Map(names.map((name, i) => [name, states.get(known[i]!) as ParamStateDict]));
+  return states;
 }
 
 function alike(one: string, other: string): boolean {

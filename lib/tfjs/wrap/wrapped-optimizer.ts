@@ -391,7 +391,8 @@ export class WrappedOptimizer<C extends OptimizerClass = OptimizerClass> extends
   protected restore({ stepCount, states: given }: Restored): void {
     this.#checkAlive();
     const { names } = this.#variables;
-    const states = names.length > 0 ? matchStates(this.#name, given, names, true) : given;
+    const live = names.filter((name) => this.#variables.isLive(name));
+    const states = names.length > 0 ? matchStates(this.#name, given, live.length > 0 ? live : names, true) : given;
     this.#load(this.#optimizer, states, names, stepCount);
     this.#pending = without(states, names);
     this.iterations_ = stepCount;
