@@ -3,7 +3,7 @@
 //
 // npx tsx examples/ensemble.mts
 import { Adam, averagePredictions, cosine, distillationLoss, majorityVote } from 'schuss';
-import * as network from './network.mjs';
+import * as network from './network.mts';
 
 const [members, steps, batch] = [5, 400, 50];
 const { classes } = network;

@@ -8,7 +8,7 @@
 import { existsSync } from 'node:fs';
 import fastify from 'fastify';
 import { backend } from 'schuss';
-import { type Event, Recommender } from './recommender.mjs';
+import { type Event, Recommender } from './recommender.mts';
 
 const { PORT = '3000', STATE = 'recommender.state', USERS = '10000', ITEMS = '1000' } = process.env;
 const sizes = { users: Number(USERS), items: Number(ITEMS), width: 16 };

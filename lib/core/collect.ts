@@ -80,12 +80,7 @@ class TreeReader {
     }
     const isList = !isProxy(tree) && Array.isArray(tree);
     const isTensor = isOfTensorFlow(tree);
-    if (
-      isProxy(tree) ||
-      isTensor ||
-      (!isList && !isRecord(tree)) ||
-      (isList && place.length > 0 && tree.length > 0 && isNumbers(tree))
-    )
+    if (isProxy(tree) || isTensor || (!isList && !isRecord(tree)) || (isList && tree.length > 0 && isNumbers(tree)))
       throw typeError(
         this.#who,
         path,

@@ -1,5 +1,5 @@
 import { rangeError, show, typeError } from '../check/errors.js';
-import { hintFor } from '../check/typed-array.js';
+import { hintFor, isNumbers } from '../check/typed-array.js';
 import { type Arrays, entryPath, type Place, type Tensor } from './params.js';
 
 /** A list or a record in the tree. */
@@ -66,9 +66,12 @@ export class Structure {
    * @throws TypeError for another structure or a missing or unknown name, RangeError for another count
    */
   read(grads: unknown, out: unknown[]): void {
-    if (this.#isAlone && !Array.isArray(grads)) {
-      out[0] = grads;
-      return;
+    if (this.#isAlone) {
+      if (!Array.isArray(grads)) {
+        out[0] = grads;
+        return;
+      }
+      if (typeof grads[0] === 'number') throw this.#otherCount(this.#branches[0]!, grads);
     }
     const flat = this.#flat;
     if (flat !== undefined && isRecord(grads) && Object.hasOwn(grads, flat.sign)) {
@@ -100,8 +103,7 @@ export class Structure {
     }
     if (isList) {
       if (!Array.isArray(value)) throw this.#otherForm(branch, value);
-      if (value.length !== count)
-        throw rangeError(this.#who, entryPath(this.#root, place), `${value.length} gradient(s)`, String(count));
+      if (value.length !== count) throw this.#otherCount(branch, value);
       for (let i = 0; i < count; i++) this.#store(targets[i]!, value[i], out);
       return;
     }
@@ -124,8 +126,20 @@ export class Structure {
   #otherForm({ place, isList, keys }: Branch, value: unknown): TypeError {
     const what = place.length === 0 ? 'gradients' : 'entries';
     const record = place.length === 0 ? 'a record of gradients by name' : `an object with ${keys.join(', ')}`;
-    const expected = isList ? `a list of ${keys.length} ${what}` : record;
+    const list = this.#isAlone ? 'a Float32Array or null' : `a list of ${keys.length} ${what}`;
+    const expected = isList ? list : record;
     return typeError(this.#who, entryPath(this.#root, place), show(value), expected, hintFor(value));
+  }
+
+  #otherCount(branch: Branch, list: readonly unknown[]): Error {
+    // A list of numbers is one gradient in a plain array.
+    if (list.length > 0 && isNumbers(list)) return this.#otherForm(branch, list);
+    return rangeError(
+      this.#who,
+      entryPath(this.#root, branch.place),
+      `${list.length} gradient(s)`,
+      String(branch.keys.length),
+    );
   }
 
   #missing(branch: Branch, value: object, i: number): TypeError {

@@ -124,6 +124,27 @@ test('brain: parity is learnt', async () => {
   expect(numberAfter(await run('brain.mts'), 'accuracy')).toBeGreaterThan(0.9);
 });
 
+test('learning-server: a line is learnt from requests, and a bad one changes nothing', async () => {
+  const server = start('learning-server.mjs', { PORT: '0' });
+  const url = await new Promise<string>((resolve, reject) => {
+    server.child.stdout.on('data', () => {
+      const found = /listening on (\S+)/.exec(server.output())?.[1];
+      if (found !== undefined) resolve(found);
+    });
+    void server.ended.then(() => reject(new Error(server.output())));
+  });
+  for (let i = 0; i < 1000; i++) {
+    const x = (i % 5) - 2;
+    await (await fetch(`${url}/learn?x=${x}&y=${2 * x + 1}`)).text();
+  }
+  for (const bad of ['x=1', 'x=a&y=1']) expect((await fetch(`${url}/learn?${bad}`)).status).toBe(400);
+  const { prediction, steps } = (await (await fetch(`${url}/predict?x=3`)).json()) as Record<string, number>;
+  expect(steps).toBe(1000);
+  expect(prediction).toBeCloseTo(7, 1);
+  server.child.kill('SIGKILL');
+  await server.ended;
+}, 60_000);
+
 describe('online-server', () => {
   const state = join(folder, 'recommender.state');
   const sizes = { USERS: '200', ITEMS: '100' };

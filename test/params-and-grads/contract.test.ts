@@ -25,7 +25,7 @@ describe.each(titled(sample(classes, 10)))('%s', (_, c) => {
     ['Int32Array', TypeError, /params: Int32Array\(4\)/, new Int32Array(4)],
     ['DataView', TypeError, /params: DataView/, new DataView(new ArrayBuffer(16))],
     ['ArrayBuffer', TypeError, /params: an ArrayBuffer/, new ArrayBuffer(16)],
-    ['number[]', TypeError, /params\[0\]: 1/, [1, 2, 3]],
+    ['number[]', TypeError, /params: \[1, 2, 3\], expected .*Float32Array\.from/, [1, 2, 3]],
     ['number[] in a record', TypeError, /params\["a"\]: \[1, 2\], expected .*Float32Array\.from/, { a: [1, 2] }],
     ['a hole', TypeError, /params\[1\]: undefined/, [w(), , w()]],
     ['only holes', TypeError, /params\[0\]: undefined/, new Array(2)],
@@ -126,6 +126,7 @@ describe.each(titled(sample(classes, 10)))('%s', (_, c) => {
     ['a record', TypeError, /grads: an object, expected a list of 2/, { 0: null, 1: null }],
     ['one too few', RangeError, /grads: 1 gradient\(s\), expected 2/, [null]],
     ['one too many', RangeError, /grads: 3 gradient\(s\), expected 2/, [null, null, null]],
+    ['numbers', TypeError, /grads: \[1, 2, 3\], expected a list of 2 gradients .*Float32Array\.from/, [1, 2, 3]],
     ['a hole', TypeError, /grads\[0\]: undefined/, [, null]],
     ['too short', RangeError, /grads\[1\]: length 3, expected 4$/, [null, numbers(3, 1)]],
   ])('grads of a list: %s', (_, kind, message, grads) => {
@@ -143,6 +144,10 @@ describe.each(titled(sample(classes, 10)))('%s', (_, c) => {
     refused(TypeError, /grads: undefined/, () => optimizer.step(undefined as Any));
     refused(TypeError, /grads/, () => optimizer.step({ 0: numbers(4, 1) } as Any));
     refused(RangeError, /grads/, () => optimizer.step([null, null]));
+    for (const plain of [[1], [1, 2, 3, 4]] as Any[])
+      refused(TypeError, /grads: .*, expected a Float32Array or null .*Float32Array\.from/, () =>
+        optimizer.step(plain),
+      );
     refused(RangeError, /grads: length 3, expected 4$/, () => optimizer.step(numbers(3, 1)));
     expect(snapshot(optimizer, [param])).toBe(before);
   });
