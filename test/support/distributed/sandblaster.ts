@@ -78,7 +78,7 @@ export const latePortion = `${imports}
       f(portion, x, grad) {
         if (mine.length < 100) mine.push(portion);
         if (isFirst && world.rank === 1) spin(1500);
-        else spin(isFirst ? 20 : 1);
+        else spin(mine.length > 8 ? 1 : 30); // the other rank has time to begin
         isFirst = false;
         grad[0] = x[0] - portion;
         return grad[0] ** 2 / 2;
