@@ -84,7 +84,7 @@ function defaultTimeout(): number {
 }
 
 async function start(name: (typeof transports)[number], timeout: number): Promise<World> {
-  const transport = await connect(name);
+  const transport = await connect(name, timeout);
   const { rank, size, localRank, localSize } = transport;
   Object.assign(process.env, { RANK: rank, WORLD_SIZE: size, LOCAL_RANK: localRank, LOCAL_WORLD_SIZE: localSize });
   const world = new OwnWorld(transport, timeout);
@@ -103,14 +103,14 @@ function closeAtEnd(world: OwnWorld, transport: ThreadTransport): void {
 
 const howToLaunch = 'run npx schuss launch -n 4 script.mjs';
 
-async function connect(name: (typeof transports)[number]): Promise<Transport> {
+async function connect(name: (typeof transports)[number], timeout: number): Promise<Transport> {
   if (name === 'single') return new SingleTransport();
   const seat = seatOf(workerData);
   if (seat !== undefined && name !== 'mpi') return new ThreadTransport(seat.buffers, seat.rank);
   if (name === 'workers')
     throw new Error(`init: transport "workers": the launcher of schuss did not start this process; ${howToLaunch}`);
   const launcher = mpiLauncher(process.env);
-  if (name === 'mpi' || launcher !== undefined) return connectMpi(launcher);
+  if (name === 'mpi' || launcher !== undefined) return connectMpi(launcher, timeout);
   const size = Number(process.env['WORLD_SIZE'] ?? 1);
   if (size > 1)
     throw new Error(`init: WORLD_SIZE is ${size}, but no launcher of schuss or MPI started it; ${howToLaunch}`);

@@ -8,7 +8,7 @@ import type { OwnWorld } from '../own-world.js';
 import type { MpiTransport } from './mpi-transport.js';
 
 /** Exit code of a job in which a rank did not come before a deadline, though nobody says so with another code. */
-const late = 71;
+export const late = 71;
 /** Milliseconds that the other ranks get when one has failed. */
 const lastWords = 1000;
 /** The same for a rank that another one ends. */
