@@ -55,16 +55,17 @@ void Communicator::exchange(const std::vector<Message>& messages, int tag) {
     slots_[i].message = messages[i];
     slots_[i].isDone.store(false, std::memory_order_relaxed);
   }
-  busy_ = {};
-  for (const Message& message : messages) busy_ += kPerByte * message.bytes;
-  if (!isShared_ || !isSpinning_ || busy_ > kInPerson || mail_.isBusy()) return give(Order::kExchange);
+  Clock::duration busy{};
+  for (const Message& message : messages) busy += kPerByte * message.bytes;
+  busy_.store(busy, std::memory_order_relaxed);
+  if (!isShared_ || !isSpinning_ || busy > kInPerson || mail_.isBusy()) return give(Order::kExchange);
   // The thread is idle, and calls nothing of MPI until it gets an order.
   state_.store(State::kPending, std::memory_order_release);
   begin();
   const auto began = Clock::now();
   while (!look()) {
     const auto waited = Clock::now() - began;
-    if (waited > kSpin + busy_) return give(Order::kGoOn);
+    if (waited > kSpin + busy) return give(Order::kGoOn);
     // On a busy machine a core that was given away comes back late.
     if (waited > kHold) std::this_thread::yield();
   }
@@ -185,7 +186,16 @@ void Communicator::finish(State state) {
   }
   over_.notify_all();
   if (isArmed) wake_();
-  if (state == State::kBroken) wakeMail_();
+  if (state == State::kBroken) wakeMail();
+}
+
+void Communicator::wakeMail() {
+  std::function<void()> wake;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    wake = wakeMail_;
+  }
+  wake();
 }
 
 void Communicator::run() {
@@ -211,7 +221,7 @@ void Communicator::run() {
       case Order::kTell:
         isExchanging_ = false;
         sendCause();
-        wakeMail_();
+        wakeMail();
         break;
       case Order::kLeave:
         if (!closeMail()) break;
@@ -238,14 +248,14 @@ void Communicator::initialize() {
   MPI_Init_thread(nullptr, nullptr, MPI_THREAD_SERIALIZED, &provided);
   isShared_ = provided >= MPI_THREAD_SERIALIZED;
   MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
-  // Now: it is a collective, and would later wait for a rank that does not come.
-  MPI_Comm_dup(MPI_COMM_WORLD, &comm_);
-  MPI_Comm_set_errhandler(comm_, MPI_ERRORS_RETURN);
-  mail_.open(MPI_COMM_WORLD);
-  MPI_Comm_rank(comm_, &place_.rank);
-  MPI_Comm_size(comm_, &place_.size);
+  MPI_Comm_rank(MPI_COMM_WORLD, &place_.rank);
+  MPI_Comm_size(MPI_COMM_WORLD, &place_.size);
   MPI_Comm local;
-  MPI_Comm_split_type(comm_, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &local);
+  // Now: these are collectives, and would later wait for a rank that does not come.
+  if (!check(MPI_Comm_dup(MPI_COMM_WORLD, &comm_)) || !check(mail_.open(MPI_COMM_WORLD)) ||
+      !check(MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &local)))
+    return finish(State::kBroken);
+  MPI_Comm_set_errhandler(comm_, MPI_ERRORS_RETURN);
   MPI_Comm_rank(local, &place_.localRank);
   MPI_Comm_size(local, &place_.localSize);
   MPI_Comm_free(&local);
@@ -287,7 +297,7 @@ void Communicator::carryMail() {
     return finish(State::kBroken);
   }
   if (progress.hasMoved) moved_ = Clock::now();
-  if (progress.over > 0) wakeMail_();
+  if (progress.over > 0) wakeMail();
 }
 
 /// Waits until no rank has letters under way. Returns false if the world breaks meanwhile.
@@ -350,7 +360,8 @@ bool Communicator::isTelling() {
 /// Waits a little before the next look: the longer, the longer nothing has moved.
 void Communicator::pause() {
   const auto waited = Clock::now() - moved_;
-  if ((isSpinning_ && waited < kSpin) || waited < busy_) return std::this_thread::yield();
+  const auto busy = busy_.load(std::memory_order_relaxed);
+  if ((isSpinning_ && waited < kSpin) || waited < busy) return std::this_thread::yield();
   const microseconds most = waited < kShort ? microseconds(20) : waited < kLong ? microseconds(200) : milliseconds(1);
   std::unique_lock<std::mutex> lock(mutex_);
   const auto hasWork = [this] { return isStirred_ || order_.load(std::memory_order_relaxed) != Order::kNone; };

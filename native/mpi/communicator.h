@@ -92,6 +92,7 @@ class Communicator {
   void give(Order order);
   Order take();
   void finish(State state);
+  void wakeMail();
   void begin();
   bool look();
   bool hasMail() const { return !isBroken_.load(std::memory_order_relaxed) && mail_.isBusy(); }
@@ -112,8 +113,9 @@ class Communicator {
   size_t count_ = 0;
   int tag_ = 0;
   bool isSpinning_ = true;
-  bool isShared_ = false;    // whether another thread may call MPI while this one does not
-  Clock::duration busy_{};   // how long the messages under way keep MPI busy
+  bool isShared_ = false;  // whether another thread may call MPI while this one does not
+  /// How long the messages under way keep MPI busy. A thread that carries letters reads it at any time.
+  std::atomic<Clock::duration> busy_{Clock::duration::zero()};
   Clock::time_point moved_;  // when something was ordered, came or went
   Mail mail_;
   std::string error_;

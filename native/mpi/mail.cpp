@@ -94,14 +94,16 @@ int Mail::post() {
     std::lock_guard<std::mutex> lock(mutex_);
     given.swap(given_);
   }
-  for (Sending& sending : given) {
+  for (Sending& next : given) {
+    // Before it is sent: after an error MPI still reads the pieces that are under way.
+    sending_.push_back(std::move(next));
+    Sending& sending = sending_.back();
     const size_t length = lengthIn(sending.letter);
     for (size_t begin = 0; begin < length; begin += kPiece) {
       const int code = MPI_Issend(sending.letter.data.get() + begin, static_cast<int>(std::min(kPiece, length - begin)),
                                   MPI_BYTE, sending.to, kTag, comm_, sending.pieces.add());
       if (code != MPI_SUCCESS) return code;
     }
-    sending_.push_back(std::move(sending));
   }
   return MPI_SUCCESS;
 }
@@ -173,10 +175,14 @@ int Mail::close(bool& isOver) {
   int isHere = 0;
   if (code == MPI_SUCCESS && isEnding_) code = MPI_Test(&barrier_, &isHere, MPI_STATUS_IGNORE);
   if (code != MPI_SUCCESS || !isHere) return code;
-  // Pieces that were under way have arrived.
-  for (int from = 0; from < size_ && code == MPI_SUCCESS; from++) code = ranks_[from].pieces.look(ignored.hasMoved);
+  // Pieces may still be arriving: that their sends are over says only that they will.
+  for (int from = 0; from < size_; from++) {
+    Pieces& pieces = ranks_[from].pieces;
+    code = pieces.look(ignored.hasMoved);
+    if (code != MPI_SUCCESS || !pieces.areOver()) return code;
+  }
   isOver = true;
-  return code == MPI_SUCCESS ? MPI_Comm_free(&comm_) : code;
+  return MPI_Comm_free(&comm_);
 }
 
 /// Receives a piece that nobody expects.

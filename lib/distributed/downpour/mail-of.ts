@@ -1,5 +1,6 @@
 import { rangeError, show, typeError } from '../../check/errors.js';
 import { checkInteger } from '../../check/options.js';
+import { Channel } from '../channel.js';
 import { warn } from '../exit.js';
 import { longestTimer, OwnWorld } from '../own-world.js';
 import type { Mail } from '../transport.js';
@@ -16,7 +17,7 @@ export function mailOf(who: string, world: World): Mail {
   if (typeof (world as World | undefined)?.allGatherObject !== 'function')
     throw typeError(who, 'world', show(world), 'a World', 'await init()');
   const mail = OwnWorld.transportOf(world)?.mail;
-  if (mail !== undefined) return mail;
+  if (mail !== undefined) return Channel.first(mail);
   const what = world.size === 1 ? 'a world of one' : 'a world without messages between ranks';
   throw new Error(`${who}: world: ${what}, expected worker threads or MPI (run npx schuss launch -n 4 script.mjs)`);
 }

@@ -47,7 +47,12 @@ function endJob(transport: MpiTransport, code: number, uncaught: unknown): never
     // A script that left while others waited for it has ended well itself: theirs decide the exit code.
     const hasLeft = broken instanceof RankError && broken.rank === rank;
     const exitCode = code || (broken instanceof TimeoutError ? late : exitedEarly);
-    if (!hasLeft) leaveEndingNote({ rank, exitCode, reason: firstLine(uncaught ?? broken) });
+    // A culprit on another host has left no note here.
+    const ending =
+      broken instanceof RankError
+        ? { rank: broken.rank, exitCode: broken.exitCode ?? exitCode, reason: broken.reason }
+        : { rank, exitCode, reason: firstLine(uncaught ?? broken) };
+    if (!hasLeft) leaveEndingNote(ending);
     sleep(transport.isEnding || hasLeft ? patience : lastWords);
     return transport.end(exitCode);
   }

@@ -1,3 +1,4 @@
+import { secondReceive } from '../channel.js';
 import { bytesIn } from '../numbers.js';
 import type { Letter, Mail } from '../transport.js';
 import type { MpiAddon } from './addon.js';
@@ -47,6 +48,7 @@ export class MpiMail implements Mail {
   }
 
   receive(from: number): Promise<Letter | undefined> {
+    if (this.#receiving.has(from)) return Promise.reject(secondReceive(from));
     return new Promise((resolve, reject) => {
       this.#receiving.set(from, { resolve, reject });
       if (this.#exchanges.broken === undefined) this.#addon.expect(from);

@@ -1,4 +1,5 @@
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
+import { Channel } from '../channel.js';
 import { Deadline } from '../downpour/mail-of.js';
 import { floatsIn } from '../numbers.js';
 import type { OwnWorld } from '../own-world.js';
@@ -118,7 +119,7 @@ export class MailedPortions implements PortionSum {
 
   constructor(world: World, mail: Mail, portions: number, length: number, turns: Turns) {
     this.#world = world;
-    this.#mail = mail;
+    this.#mail = Channel.open(mail);
     this.#portions = portions;
     this.#turns = turns;
     this.#own = new Float32Array(length);
@@ -161,7 +162,7 @@ export class MailedPortions implements PortionSum {
       this.#check();
       const branch = branches.shift();
       if (branch === undefined) {
-        await this.#wait(longestSleep, [0]);
+        await this.#wait(longestSleep, () => [0]);
         continue;
       }
       this.#moved();
@@ -234,7 +235,8 @@ export class MailedPortions implements PortionSum {
         await setImmediate(); // for the messages of others
       } else {
         const ms = Math.ceil(dealing.nextDealAgain(this.#patience) - performance.now());
-        const holders = this.#others.flatMap(({ branches }, rank) => (branches.length > 0 ? [rank] : []));
+        // Ranks that it deals to meanwhile count, too.
+        const holders = () => this.#others.flatMap(({ branches }, rank) => (branches.length > 0 ? [rank] : []));
         await this.#wait(Math.min(longestSleep, Math.max(1, ms)), holders);
       }
       this.#dealToOthers();
@@ -287,8 +289,11 @@ export class MailedPortions implements PortionSum {
   #take(rank: number, other: Other, { kind, numbers, data }: Letter): void {
     const [evaluation, level, index, loss, ms] = numbers as [number, number, number, number, number];
     this.#moved();
-    if (kind === Kind.bye) other.ended = evaluation;
-    if (kind === Kind.failed) this.#fail(rank);
+    if (kind === Kind.bye) other.ended = Math.max(other.ended, evaluation);
+    if (kind === Kind.failed) {
+      other.ended = Number.POSITIVE_INFINITY; // it begins no other evaluation
+      this.#fail(rank);
+    }
     if (evaluation !== this.#evaluation || this.#dealing === undefined) return;
     if (kind === Kind.here) other.isHere = true;
     if (kind === Kind.result) {
@@ -336,8 +341,8 @@ export class MailedPortions implements PortionSum {
   }
 
   /** Waits for other ranks, until the deadline of the world. */
-  async #wait(ms: number, missing: readonly number[]): Promise<void> {
-    this.#deadline ??= new Deadline(who, this.#world, this.#mail, () => missing);
+  async #wait(ms: number, missing: () => readonly number[]): Promise<void> {
+    this.#deadline ??= new Deadline(who, this.#world, this.#mail, missing);
     await this.#bell.wait(ms);
   }
 

@@ -1,3 +1,4 @@
+import { secondReceive } from '../channel.js';
 import { bytesIn } from '../numbers.js';
 import type { Letter, Mail } from '../transport.js';
 import type { Ring } from './post.js';
@@ -143,6 +144,7 @@ export class Mailbox implements Mail {
   }
 
   receive(from: number): Promise<Letter | undefined> {
+    if (this.#receiving.has(from)) return Promise.reject(secondReceive(from));
     return new Promise((resolve, reject) => {
       this.#receiving.set(from, { resolve, reject });
       this.#pump();

@@ -1,5 +1,6 @@
 // Messages between ranks: whole, in order, and none between others.
 import { expect, test } from 'vitest';
+import { Channel } from '../../../lib/distributed/channel.js';
 import { RankError } from '../../../lib/distributed/errors.js';
 import { Mailbox } from '../../../lib/distributed/threads/mailbox.js';
 import { ringBytes } from '../../../lib/distributed/threads/post.js';
@@ -74,4 +75,50 @@ test('a broken world rejects whoever waits', async () => {
   await waiting;
   expect(() => boxes[1]!.send(0, 1, [], [])).toThrow('on purpose');
   await expect(boxes[1]!.receive(0)).rejects.toThrow('on purpose');
+});
+
+test('a second receive from a rank rejects, and the first one gets the message', async () => {
+  const { boxes } = mailboxes(2);
+  const first = boxes[0]!.receive(1);
+  await expect(boxes[0]!.receive(1)).rejects.toThrow('World: a second receive from rank 1, expected one at a time');
+  boxes[1]!.send(0, 5, [], []);
+  expect(await first).toMatchObject({ kind: 5 });
+});
+
+test('channels of one mail get their own messages, in order, whoever waits first', async () => {
+  const { boxes } = mailboxes(2);
+  const [mine, theirs] = boxes.map((box) => [Channel.first(box), Channel.open(box), Channel.open(box)]);
+  const next = random(1);
+  const count = 40;
+  const receive = mine!.map(async (channel, c) => {
+    for (let n = 0; n < count; n++) {
+      if (next() < 0.5) await new Promise(setImmediate);
+      const letter = (await channel.receive(1))!;
+      await new Promise(setImmediate); // others receive meanwhile
+      expect([letter.kind, letter.numbers]).toEqual([(n + c) % 16, [c, n]]);
+      expect(letter.data).toEqual(new Uint8Array(n).fill(c));
+    }
+  });
+  const left = [0, 0, 0];
+  while (left.some((n) => n < count)) {
+    const c = Math.floor(next() * 3);
+    const n = left[c]!;
+    if (n === count) continue;
+    theirs![c]!.send(0, (n + c) % 16, [c, n], [new Uint8Array(n).fill(c)]);
+    left[c]!++;
+    if (next() < 0.3) await new Promise(setImmediate);
+  }
+  await Promise.all(receive);
+});
+
+test('a lost rank and a broken world end the waits of all channels', async () => {
+  const { boxes, shared, rendezvous } = mailboxes(3);
+  const channels = [Channel.open(boxes[0]!), Channel.open(boxes[0]!)];
+  const fromLost = channels.map((channel) => channel.receive(1));
+  shared.setLost(1, 3);
+  shared.letters.ringAll();
+  expect(await Promise.all(fromLost)).toEqual([undefined, undefined]);
+  const waits = channels.map((channel) => expect(channel.receive(2)).rejects.toThrow('on purpose'));
+  rendezvous.break({ rank: 2, reason: 'on purpose' });
+  await Promise.all(waits);
 });

@@ -129,3 +129,23 @@ export const hanging = `${imports}
       say({ name, ranks });
       process.exit(3);
     }`;
+
+/** Two of them take steps by turns, and rank 1 is slow. */
+export const two = `${imports}
+    await world.barrier();
+    const create = (portions) =>
+      SandblasterLBFGS.create(world, new Float32Array(1), {
+        portions,
+        maxIterations: 3,
+        gradTol: 0, funTol: 0, stepTol: 0,
+        f(portion, x, grad) {
+          if (world.rank === 1) spin(3);
+          grad[0] = 4 * (x[0] - portion) ** 3;
+          return (x[0] - portion) ** 4;
+        },
+      });
+    const both = [await create(8), await create(11)];
+    const losses = [];
+    for (let step = 0; step < 20; step++) losses.push((await both[step % 2].step()).loss);
+    say(losses);
+    await world.close();`;

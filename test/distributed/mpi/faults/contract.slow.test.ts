@@ -117,4 +117,15 @@ describe.skipIf(mpi === undefined)(`under MPI ${withoutMpi}`, () => {
     expect(said).toEqual([['1'], ['1'], ['1']]);
     expect(status).toBe(0);
   });
+
+  test('schuss launch names a rank on another host that failed, although it cannot leave a note', async () => {
+    const code = `${started}
+      if (world.rank === 2) {
+        delete process.env.SCHUSS_ENDING;
+        throw new TypeError('on purpose');
+      }
+      ${waiting}`;
+    const { lastLine } = await mpiJob(3, code, { mpirun: supervised() });
+    expect(lastLine).toBe('schuss launch: rank 2 failed: exit code 1: TypeError: on purpose');
+  });
 });

@@ -1,6 +1,6 @@
 // SandblasterLBFGS under MPI: portions go to whoever is free, with the bits of any other number of ranks; faults.
 import { describe, expect, test } from 'vitest';
-import { hanging, latePortion, regression, throwing } from '../../../support/distributed/sandblaster.js';
+import { hanging, latePortion, regression, throwing, two } from '../../../support/distributed/sandblaster.js';
 import { job } from '../../../support/job.js';
 import { mpi, mpiJob, withoutMpi } from '../../../support/mpi-job.js';
 
@@ -34,6 +34,14 @@ describe.skipIf(mpi === undefined)(`under MPI ${withoutMpi}`, () => {
     // Rank 0 has computed all portions of the first evaluation, among them the one that rank 1 had.
     expect(fast!.mine.slice(0, 8).sort()).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
     expect(fast!.mine.slice(0, 8)).toContain(late!.mine[0]);
+  });
+
+  test('two in one world take steps by turns', async () => {
+    const [losses] = (await job(1, two)).said[0] as [number[]];
+    expect(losses.length).toBe(20);
+    const { said, status, err } = await mpiJob(3, two);
+    expect([status, err]).toEqual([0, '']);
+    expect(said).toEqual(Array(3).fill([losses]));
   });
 
   test('f throws on one rank: RankError on the others, and its exit code', async () => {
