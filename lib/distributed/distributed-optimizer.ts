@@ -33,7 +33,8 @@ export interface MicroBatchOptions<G = unknown> {
   readonly loss?: number | undefined;
   /**
    * For `Sophia`, and only for it: an estimate of the Hessian's diagonal over the examples of the micro-batch, in the structure
-   * of the gradients. The step takes the mean over the micro-batches that have one, by their weights.
+   * of the gradients. The step takes the mean over the micro-batches that have one, by their weights. There, `null` for a param
+   * counts as zeros, unless it is null in all of them.
    */
   readonly hessian?: G | undefined;
 }
@@ -55,7 +56,7 @@ export interface Finished {
 export interface DistributedResult extends StepResult {
   /** True if every weight was 0: no rank has examples left. Then nothing has changed. */
   readonly finished?: true;
-  /** Of a skipped step: the ranks whose own gradients or loss are not finite. None, if only their sum is not. */
+  /** Of a skipped step: the ranks whose own gradients, estimates or loss are not finite. None, if only their sum is not. */
   readonly nonFiniteRanks?: readonly number[];
   /**
    * True once the launcher has told any rank to end, as `world.interrupted` does. Ranks see that signal at different steps;
