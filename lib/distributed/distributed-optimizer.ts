@@ -14,6 +14,7 @@ import { Structure } from '../core/structure.js';
 import { bytesOf } from '../engine/bfloat16-state.js';
 import { Sophia } from '../optimizers/sophia.js';
 import type { Caller } from './callers.js';
+import { checkHolds, hold, release } from './check-world.js';
 import type { CompressedSums } from './compressed-sums.js';
 import { type Facts, optionFacts } from './differences.js';
 import { ownOptions } from './distribution.js';
@@ -121,7 +122,7 @@ export abstract class DistributedOptimizer<
     refuseOptionsOf(this, made.who, made.base);
     refuseMembers(this, made.who, ownOptions, (option) => `${made.who}.create(…, { ${option} }), which alone sets it`);
     this.#layOut();
-    this.#hold();
+    hold(this.#made.base, this.#made);
   }
 
   // ---- What a subclass defines ----
@@ -228,6 +229,7 @@ export abstract class DistributedOptimizer<
    */
   protected addLast(grads: G | null, options: DistributedStepOptions<G>): Facts {
     const { who, base } = this.#made;
+    checkHolds(base, this.#made);
     checkFloat(who, 'gradScale', options.gradScale ?? 1);
     const facts = optionFacts(base);
     if (grads !== null) this.add(grads, options);
@@ -254,7 +256,7 @@ export abstract class DistributedOptimizer<
       const brought = { grads: this.#local, hessian: this.#hessian, gradScale: given, stepCount, options, maySkip };
       const sums = await exchange(who, world, brought, (...dense) => this.#sum(...dense));
       if (sums.weight === 0) return { applied: false, finished: true, ...endOf(sums) };
-      this.#release();
+      release(this.#made.base, this.#made);
       return await apply({ ...sums, loss: sums.loss / sums.weight }, given / sums.weight);
     } finally {
       // A hook after the step may throw, but the step was applied then.
@@ -262,7 +264,7 @@ export abstract class DistributedOptimizer<
       else compressed?.drop();
       this.#local.sum.reset();
       this.#hessian?.sum.reset();
-      this.#hold();
+      hold(this.#made.base, this.#made);
       this.#busy = undefined;
     }
   }
@@ -367,7 +369,7 @@ export abstract class DistributedOptimizer<
    * on this rank alone.
    */
   unwrap(): O {
-    this.#release();
+    release(this.#made.base, this.#made);
     return this.#made.optimizer;
   }
 
@@ -435,15 +437,6 @@ export abstract class DistributedOptimizer<
     grads: Parameters<O['step']>[0] | null,
     options?: DistributedStepOptions<G>,
   ): Promise<DistributedResult>;
-
-  /** A step of the optimizer itself throws from now on: each rank would train alone, and nothing would say so. */
-  #hold(): void {
-    Optimizer.internals(this.#made.base).stepper.holder = this.#made.who;
-  }
-
-  #release(): void {
-    Optimizer.internals(this.#made.base).stepper.holder = undefined;
-  }
 
   /** Sums the dense gradients, or estimates, of these params. The step multiplies them by a factor. */
   #sum(local: LocalGradients, params: readonly number[], factor: number): Promise<unknown> {

@@ -234,6 +234,7 @@ export class SAM<O extends AnyOptimizer<any, any, any> = AnyOptimizer> extends O
   secondStep(grads: Parameters<O['step']>[0], options?: Parameters<O['step']>[1]): StepResult {
     if (this.#climbed === undefined)
       throw typeError(`${who}.secondStep`, 'this', 'params that have not climbed', 'firstStep(grads) before');
+    partsOf(this.#base).stepper.checkNotHeld();
     return this.#descend(() => this.inner.step(grads, options));
   }
 
@@ -256,6 +257,7 @@ export class SAM<O extends AnyOptimizer<any, any, any> = AnyOptimizer> extends O
         'the closure fills them; or call firstStep and secondStep',
       );
     this.#checkAtRest();
+    partsOf(this.#base).stepper.checkNotHeld();
     const loss = lossOf(method, closure());
     this.firstStep(this.#grads);
     let worst: number;
@@ -336,6 +338,7 @@ export class SAM<O extends AnyOptimizer<any, any, any> = AnyOptimizer> extends O
   #read(grads: Parameters<O['step']>[0], reason: string): Pair[] {
     const { stepper, store } = partsOf(this.#base);
     return stepper.exclusively(() => {
+      stepper.checkNotHeld();
       stepper.checkNoPendingStep();
       stepper.checkParamsSettled();
       const gradients = new Gradients(store, reason);

@@ -83,6 +83,25 @@ describe('a step', () => {
   });
 });
 
+test('a wrapper whose optimizer another has since does not step, and does not lift its hold', async () => {
+  await onRanks(1, async (world) => {
+    const w = f32(1);
+    const sgd = new SGD(w, { lr: 1 });
+    const old = await DataParallel.create(sgd, world);
+    const next = await DataParallel.create(old.unwrap(), world);
+    await expect(old.step(f32(1))).rejects.toThrow(
+      'DataParallel: this: one whose optimizer another DataParallel has since, expected that one',
+    );
+    old.unwrap();
+    expect(() => sgd.step(f32(1))).toThrow('an optimizer inside a DataParallel');
+    expect(w[0]).toBe(1);
+    await next.step(f32(1));
+    next.unwrap();
+    await old.step(f32(1));
+    expect(w[0]).toBe(-1);
+  });
+});
+
 describe('what differs between ranks is the same RangeError on each', () => {
   const create = (make: (world: World) => unknown, options: (rank: number) => object = () => ({})): Promise<string[]> =>
     errorsOn(3, (world) => DataParallel.create(make(world), world, options(world.rank)));
