@@ -8,6 +8,7 @@ import { optionsOf, refuseOptionsOf } from '../core/internals.js';
 import { Optimizer } from '../core/optimizer.js';
 import { OptimizerWrapper } from '../core/optimizer-wrapper.js';
 import { inspect, print } from '../core/print.js';
+import type { ReadGrad } from '../core/read-grad.js';
 import type { LoadOptions } from '../core/state-dict.js';
 import type { StepResult } from '../core/stepper.js';
 import { Structure } from '../core/structure.js';
@@ -21,7 +22,7 @@ import { ownOptions } from './distribution.js';
 import type { Ranges } from './divide.js';
 import { type Exchanged, endOf, exchange } from './exchange.js';
 import { methodsOfDdp, refuseMethods } from './foreign-names.js';
-import { LocalGradients, type WholeParam } from './local-gradients.js';
+import { LocalGradients, type WholeParam, zero } from './local-gradients.js';
 import { OwnWorld } from './own-world.js';
 import { isContributions, type Kept, type ResidualStates } from './residuals.js';
 import type { World } from './world.js';
@@ -113,6 +114,8 @@ export abstract class DistributedOptimizer<
   #params!: readonly WholeParam[];
   /** Made when it is first needed. */
   #keptParams: readonly Kept[] | undefined;
+  /** The user's gradients of the step under way, for `zeroGrads`. */
+  #last: readonly ReadGrad[] = [];
   /** Why no call is allowed now, and what to do. */
   #busy: readonly [given: string, expected: string] | undefined = undefined;
 
@@ -179,8 +182,8 @@ export abstract class DistributedOptimizer<
     return [...names, ...(this.needsLoss ? ['loss'] : []), ...(this.takesHessian ? ['hessian'] : [])];
   }
 
-  /** Adds a micro-batch. @throws TypeError, RangeError; nothing is added then */
-  protected add(grads: G, { weight = 1, loss, hessian }: MicroBatchOptions<G>): void {
+  /** Adds a micro-batch. Returns what `zeroGrads` zeroes. @throws TypeError, RangeError; nothing is added then */
+  #add(grads: G, { weight = 1, loss, hessian }: MicroBatchOptions<G>): readonly ReadGrad[] {
     const { who, most } = this.#made;
     const checked = checkFloat(who, 'weight', weight, '[0, inf)');
     // Whether it is finite is for the mean over all ranks to say, so that all of them get the same error.
@@ -193,10 +196,12 @@ export abstract class DistributedOptimizer<
         `micro-batch ${most + 1} of a step`,
         `at most ${most} a rank, as microBatches says`,
       );
-    const read = this.#local.read(grads);
+    const isZeroed = optionsOf(this.#made.base)['zeroGrads'] === true;
+    const read = this.#local.read(grads, isZeroed);
     const estimates = hessian === undefined ? [] : this.#hessian!.read(hessian);
     this.#local.sum.add(read, checked, loss ?? 0);
     this.#hessian?.sum.add(estimates, hessian === undefined ? 0 : checked);
+    return isZeroed ? read : [];
   }
 
   /** A step as {@link step} describes it, which `apply` takes. */
@@ -232,7 +237,7 @@ export abstract class DistributedOptimizer<
     checkHolds(base, this.#made);
     checkFloat(who, 'gradScale', options.gradScale ?? 1);
     const facts = optionFacts(base);
-    if (grads !== null) this.add(grads, options);
+    if (grads !== null) this.#last = this.#add(grads, options);
     else if (options.hessian !== undefined)
       throw typeError(who, 'hessian', 'an estimate without gradients', 'the gradients of the same examples beside it');
     return facts;
@@ -257,8 +262,11 @@ export abstract class DistributedOptimizer<
       const sums = await exchange(who, world, brought, (...dense) => this.#sum(...dense));
       if (sums.weight === 0) return { applied: false, finished: true, ...endOf(sums) };
       release(this.#made.base, this.#made);
-      return await apply({ ...sums, loss: sums.loss / sums.weight }, given / sums.weight);
+      const result = await apply({ ...sums, loss: sums.loss / sums.weight }, given / sums.weight);
+      zero(this.#last);
+      return result;
     } finally {
+      this.#last = [];
       // A hook after the step may throw, but the step was applied then.
       if (this.stepCount > stepCount) compressed?.commit();
       else compressed?.drop();
@@ -408,7 +416,7 @@ export abstract class DistributedOptimizer<
   }
 
   /**
-   * Adds a micro-batch to the next step, without communication. The gradients are copied.
+   * Adds a micro-batch to the next step, without communication. The gradients are copied, and with `zeroGrads` zeroed at once.
    *
    * @param grads As for the optimizer's `step`.
    * @param options `weight` (1, [0, ∞)), `loss`, `hessian`: {@link MicroBatchOptions}
@@ -418,14 +426,14 @@ export abstract class DistributedOptimizer<
   accumulate(grads: G, options: MicroBatchOptions<G> = {}): void {
     this.checkNotPending();
     checkOptions(this.#made.who, options, this.known(['weight']));
-    this.add(grads, options);
+    zero(this.#add(grads, options));
   }
 
   /**
    * Takes a step with the gradients of all ranks. Every rank must call it.
    *
-   * @param grads The gradients of the last micro-batch, as for the optimizer's `step`. They are copied. `null`, for a rank
-   *   that has no examples left, adds nothing.
+   * @param grads The gradients of the last micro-batch, as for the optimizer's `step`. They are copied. With `zeroGrads` they are
+   *   zeroed after the step, applied or skipped, but not after an error. `null`, for a rank that has no examples left, adds nothing.
    * @param options `weight` (1, [0, ∞)), `gradScale` (1), `loss`, `hessian`: {@link DistributedStepOptions}
    * @returns Whether the step was applied, and the norm of the global gradient if it was measured. `finished` if every weight
    *   was 0. `interrupted` once the launcher wants the job to end.
