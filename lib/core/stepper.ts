@@ -95,8 +95,8 @@ export class Stepper {
   stepCount = 0;
   skippedSteps = 0;
   watcher: Watcher | undefined = undefined;
-  /** The name of a wrapper that alone may step, such as `DataParallel`. */
-  holder: string | undefined = undefined;
+  /** What alone may step, such as a `DataParallel`, by its class. */
+  holder: { readonly who: string } | undefined = undefined;
   readonly preHooks = new Hooks<unknown>();
   readonly postHooks = new Hooks<StepResult>();
   readonly #name: string;
@@ -134,7 +134,7 @@ export class Stepper {
     if (whole !== undefined) return this.#stepPart(grads, whole);
     this.checkNotBusy();
     this.checkNoPendingStep();
-    this.#checkNotHeld();
+    this.checkNotHeld();
     if (!this.preHooks.isEmpty) this.#runHooks(this.preHooks, grads);
     const result = this.#step(grads, options);
     if (!this.postHooks.isEmpty) this.#runHooks(this.postHooks, result);
@@ -193,7 +193,7 @@ export class Stepper {
   stepAsync(grads: unknown, options?: StepAsyncOptions): Promise<StepResult> {
     return new Promise((resolve, reject) => {
       this.checkNotBusy();
-      this.#checkNotHeld();
+      this.checkNotHeld();
       const { inputs, signal, read } = this.exclusively(() => this.#readAhead(grads, options));
       const start = (done: () => void): void => {
         this.#runHooks(this.preHooks, grads);
@@ -417,13 +417,13 @@ export class Stepper {
     );
   }
 
-  #checkNotHeld(): void {
+  checkNotHeld(): void {
     if (this.holder !== undefined)
       throw typeError(
         this.#name,
         'this',
-        `an optimizer inside a ${this.holder}`,
-        `the step() of the ${this.holder}, which create() returned`,
+        `an optimizer inside a ${this.holder.who}`,
+        `the step() of the ${this.holder.who}, which create() returned`,
         'unwrap() gives the optimizer back',
       );
   }

@@ -18,9 +18,27 @@ export function checkMade<M extends object>(who: string, made: M, key: keyof M, 
   return made;
 }
 
+/** A step of the optimizer itself throws from now on: each rank would train alone, and nothing would say so. */
+export function hold(base: Optimizer, holder: { readonly who: string }): void {
+  Optimizer.internals(base).stepper.holder = holder;
+}
+
+/** Ends a hold, unless it is that of another. */
+export function release(base: Optimizer, holder: object): void {
+  const { stepper } = Optimizer.internals(base);
+  if (stepper.holder === holder) stepper.holder = undefined;
+}
+
+/** Refuses a step of a wrapper whose optimizer another wrapper has since. @throws TypeError */
+export function checkHolds(base: Optimizer, own: { readonly who: string }): void {
+  const { holder } = Optimizer.internals(base).stepper;
+  if (holder !== undefined && holder !== own)
+    throw typeError(own.who, 'this', `one whose optimizer another ${holder.who} has since`, 'that one');
+}
+
 /** Refuses an optimizer that another wrapper steps. @throws TypeError */
 export function checkFree(who: string, base: Optimizer): void {
   const { holder } = Optimizer.internals(base).stepper;
   if (holder !== undefined)
-    throw typeError(who, 'optimizer', `one inside a ${holder}`, 'one of its own', 'unwrap() gives it back');
+    throw typeError(who, 'optimizer', `one inside a ${holder.who}`, 'one of its own', 'unwrap() gives it back');
 }

@@ -22,6 +22,8 @@ export interface FirstStepResult {
   readonly finished?: true;
   /** With `skipNonFinite`, where `gradNorm` is not finite: the ranks whose own gradients are not finite. */
   readonly nonFiniteRanks?: readonly number[];
+  /** True once the launcher has told any rank to end, as in {@link DistributedResult}. */
+  readonly interrupted?: true;
 }
 
 /** Options of {@link DataParallelSAM.step}. */
@@ -104,7 +106,9 @@ export class DataParallelSAM<
     this.#checkAtRest();
     checkOptions(`${who}.firstStep`, options, ['weight', 'gradScale']);
     const climbed = await this.#climb(grads, { ...options });
-    return 'finished' in climbed ? { finished: true } : climbed.first;
+    if ('first' in climbed) return climbed.first;
+    const { applied: _, ...finished } = climbed;
+    return finished;
   }
 
   /**
@@ -178,14 +182,14 @@ export class DataParallelSAM<
     options: FirstStepOptions & { readonly loss?: number },
   ): Promise<Finished | { readonly first: FirstStepResult; readonly loss: number }> {
     const facts = this.addLast(grads, options);
-    return await this.takeStep(
-      options,
-      [['step', 'firstStep'], ...facts],
-      ({ grads, loss, nonFiniteRanks }, gradScale) => {
-        const first = this.made.optimizer.firstStep(this.assemble(grads), { gradScale });
-        return { first: Number.isFinite(first.gradNorm) ? first : { ...first, nonFiniteRanks }, loss };
-      },
-    );
+    return await this.takeStep(options, [['step', 'firstStep'], ...facts], (sums, gradScale) => {
+      const { nonFiniteRanks, loss } = sums;
+      const first = this.made.optimizer.firstStep(this.assemble(sums.grads), { gradScale });
+      return {
+        first: { ...first, ...(Number.isFinite(first.gradNorm) ? {} : { nonFiniteRanks }), ...endOf(sums) },
+        loss,
+      };
+    });
   }
 
   #checkAtRest(): void {

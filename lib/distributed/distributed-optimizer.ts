@@ -8,19 +8,21 @@ import { optionsOf, refuseOptionsOf } from '../core/internals.js';
 import { Optimizer } from '../core/optimizer.js';
 import { OptimizerWrapper } from '../core/optimizer-wrapper.js';
 import { inspect, print } from '../core/print.js';
+import type { ReadGrad } from '../core/read-grad.js';
 import type { LoadOptions } from '../core/state-dict.js';
 import type { StepResult } from '../core/stepper.js';
 import { Structure } from '../core/structure.js';
 import { bytesOf } from '../engine/bfloat16-state.js';
 import { Sophia } from '../optimizers/sophia.js';
 import type { Caller } from './callers.js';
+import { checkHolds, hold, release } from './check-world.js';
 import type { CompressedSums } from './compressed-sums.js';
 import { type Facts, optionFacts } from './differences.js';
 import { ownOptions } from './distribution.js';
 import type { Ranges } from './divide.js';
 import { type Exchanged, endOf, exchange } from './exchange.js';
 import { methodsOfDdp, refuseMethods } from './foreign-names.js';
-import { LocalGradients, type WholeParam } from './local-gradients.js';
+import { LocalGradients, type WholeParam, zero } from './local-gradients.js';
 import { OwnWorld } from './own-world.js';
 import { isContributions, type Kept, type ResidualStates } from './residuals.js';
 import type { World } from './world.js';
@@ -33,7 +35,8 @@ export interface MicroBatchOptions<G = unknown> {
   readonly loss?: number | undefined;
   /**
    * For `Sophia`, and only for it: an estimate of the Hessian's diagonal over the examples of the micro-batch, in the structure
-   * of the gradients. The step takes the mean over the micro-batches that have one, by their weights.
+   * of the gradients. The step takes the mean over the micro-batches that have one, by their weights. There, `null` for a param
+   * counts as zeros, unless it is null in all of them.
    */
   readonly hessian?: G | undefined;
 }
@@ -55,7 +58,7 @@ export interface Finished {
 export interface DistributedResult extends StepResult {
   /** True if every weight was 0: no rank has examples left. Then nothing has changed. */
   readonly finished?: true;
-  /** Of a skipped step: the ranks whose own gradients or loss are not finite. None, if only their sum is not. */
+  /** Of a skipped step: the ranks whose own gradients, estimates or loss are not finite. None, if only their sum is not. */
   readonly nonFiniteRanks?: readonly number[];
   /**
    * True once the launcher has told any rank to end, as `world.interrupted` does. Ranks see that signal at different steps;
@@ -111,6 +114,8 @@ export abstract class DistributedOptimizer<
   #params!: readonly WholeParam[];
   /** Made when it is first needed. */
   #keptParams: readonly Kept[] | undefined;
+  /** The user's gradients of the step under way, for `zeroGrads`. */
+  #last: readonly ReadGrad[] = [];
   /** Why no call is allowed now, and what to do. */
   #busy: readonly [given: string, expected: string] | undefined = undefined;
 
@@ -120,7 +125,7 @@ export abstract class DistributedOptimizer<
     refuseOptionsOf(this, made.who, made.base);
     refuseMembers(this, made.who, ownOptions, (option) => `${made.who}.create(…, { ${option} }), which alone sets it`);
     this.#layOut();
-    this.#hold();
+    hold(this.#made.base, this.#made);
   }
 
   // ---- What a subclass defines ----
@@ -177,8 +182,8 @@ export abstract class DistributedOptimizer<
     return [...names, ...(this.needsLoss ? ['loss'] : []), ...(this.takesHessian ? ['hessian'] : [])];
   }
 
-  /** Adds a micro-batch. @throws TypeError, RangeError; nothing is added then */
-  protected add(grads: G, { weight = 1, loss, hessian }: MicroBatchOptions<G>): void {
+  /** Adds a micro-batch. Returns what `zeroGrads` zeroes. @throws TypeError, RangeError; nothing is added then */
+  #add(grads: G, { weight = 1, loss, hessian }: MicroBatchOptions<G>): readonly ReadGrad[] {
     const { who, most } = this.#made;
     const checked = checkFloat(who, 'weight', weight, '[0, inf)');
     // Whether it is finite is for the mean over all ranks to say, so that all of them get the same error.
@@ -191,10 +196,12 @@ export abstract class DistributedOptimizer<
         `micro-batch ${most + 1} of a step`,
         `at most ${most} a rank, as microBatches says`,
       );
-    const read = this.#local.read(grads);
+    const isZeroed = optionsOf(this.#made.base)['zeroGrads'] === true;
+    const read = this.#local.read(grads, isZeroed);
     const estimates = hessian === undefined ? [] : this.#hessian!.read(hessian);
     this.#local.sum.add(read, checked, loss ?? 0);
     this.#hessian?.sum.add(estimates, hessian === undefined ? 0 : checked);
+    return isZeroed ? read : [];
   }
 
   /** A step as {@link step} describes it, which `apply` takes. */
@@ -227,9 +234,10 @@ export abstract class DistributedOptimizer<
    */
   protected addLast(grads: G | null, options: DistributedStepOptions<G>): Facts {
     const { who, base } = this.#made;
+    checkHolds(base, this.#made);
     checkFloat(who, 'gradScale', options.gradScale ?? 1);
     const facts = optionFacts(base);
-    if (grads !== null) this.add(grads, options);
+    if (grads !== null) this.#last = this.#add(grads, options);
     else if (options.hessian !== undefined)
       throw typeError(who, 'hessian', 'an estimate without gradients', 'the gradients of the same examples beside it');
     return facts;
@@ -253,15 +261,18 @@ export abstract class DistributedOptimizer<
       const brought = { grads: this.#local, hessian: this.#hessian, gradScale: given, stepCount, options, maySkip };
       const sums = await exchange(who, world, brought, (...dense) => this.#sum(...dense));
       if (sums.weight === 0) return { applied: false, finished: true, ...endOf(sums) };
-      this.#release();
-      return await apply({ ...sums, loss: sums.loss / sums.weight }, given / sums.weight);
+      release(this.#made.base, this.#made);
+      const result = await apply({ ...sums, loss: sums.loss / sums.weight }, given / sums.weight);
+      zero(this.#last);
+      return result;
     } finally {
+      this.#last = [];
       // A hook after the step may throw, but the step was applied then.
       if (this.stepCount > stepCount) compressed?.commit();
       else compressed?.drop();
       this.#local.sum.reset();
       this.#hessian?.sum.reset();
-      this.#hold();
+      hold(this.#made.base, this.#made);
       this.#busy = undefined;
     }
   }
@@ -366,7 +377,7 @@ export abstract class DistributedOptimizer<
    * on this rank alone.
    */
   unwrap(): O {
-    this.#release();
+    release(this.#made.base, this.#made);
     return this.#made.optimizer;
   }
 
@@ -405,7 +416,7 @@ export abstract class DistributedOptimizer<
   }
 
   /**
-   * Adds a micro-batch to the next step, without communication. The gradients are copied.
+   * Adds a micro-batch to the next step, without communication. The gradients are copied, and with `zeroGrads` zeroed at once.
    *
    * @param grads As for the optimizer's `step`.
    * @param options `weight` (1, [0, ∞)), `loss`, `hessian`: {@link MicroBatchOptions}
@@ -415,14 +426,14 @@ export abstract class DistributedOptimizer<
   accumulate(grads: G, options: MicroBatchOptions<G> = {}): void {
     this.checkNotPending();
     checkOptions(this.#made.who, options, this.known(['weight']));
-    this.add(grads, options);
+    zero(this.#add(grads, options));
   }
 
   /**
    * Takes a step with the gradients of all ranks. Every rank must call it.
    *
-   * @param grads The gradients of the last micro-batch, as for the optimizer's `step`. They are copied. `null`, for a rank
-   *   that has no examples left, adds nothing.
+   * @param grads The gradients of the last micro-batch, as for the optimizer's `step`. They are copied. With `zeroGrads` they are
+   *   zeroed after the step, applied or skipped, but not after an error. `null`, for a rank that has no examples left, adds nothing.
    * @param options `weight` (1, [0, ∞)), `gradScale` (1), `loss`, `hessian`: {@link DistributedStepOptions}
    * @returns Whether the step was applied, and the norm of the global gradient if it was measured. `finished` if every weight
    *   was 0. `interrupted` once the launcher wants the job to end.
@@ -434,15 +445,6 @@ export abstract class DistributedOptimizer<
     grads: Parameters<O['step']>[0] | null,
     options?: DistributedStepOptions<G>,
   ): Promise<DistributedResult>;
-
-  /** A step of the optimizer itself throws from now on: each rank would train alone, and nothing would say so. */
-  #hold(): void {
-    Optimizer.internals(this.#made.base).stepper.holder = this.#made.who;
-  }
-
-  #release(): void {
-    Optimizer.internals(this.#made.base).stepper.holder = undefined;
-  }
 
   /** Sums the dense gradients, or estimates, of these params. The step multiplies them by a factor. */
   #sum(local: LocalGradients, params: readonly number[], factor: number): Promise<unknown> {

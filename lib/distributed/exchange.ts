@@ -25,7 +25,7 @@ export interface Exchanged {
   readonly grads: readonly Sum[];
   /** The estimates of the Hessian's diagonal; undefined if no rank has one. */
   readonly hessian: Sums | undefined;
-  /** The ranks whose own sum or loss is not finite, where that was asked for. */
+  /** The ranks whose own sum, estimate or loss is not finite, where that was asked for. */
   readonly nonFiniteRanks: readonly number[];
   /** Whether the launcher has told any rank to end. */
   readonly interrupted: boolean;
@@ -64,7 +64,7 @@ export async function exchange(who: string, world: World, brought: Brought, sumD
     gradScale,
     stepCount,
     options: digestOf(options),
-    finite: !maySkip || (Number.isFinite(grads.sum.loss) && grads.sum.totals.every(hasFiniteSum)),
+    finite: !maySkip || (Number.isFinite(grads.sum.loss) && all.every(({ sum }) => sum.totals.every(hasFiniteSum))),
     interrupted: world.interrupted.aborted,
     grads: all.flatMap(({ sum }) => sum.totals.map(headerOf)),
   });

@@ -1,3 +1,4 @@
+import { dirname, sep } from 'node:path';
 import { inspect } from 'node:util';
 
 /** Exit code of a rank that exits with 0 before close(). */
@@ -21,7 +22,9 @@ export function exitAborted(rank: number, code: number, reason: string | undefin
 export function uncaughtText(error: unknown): string {
   const { name, message, stack } = (error ?? {}) as Partial<Error>;
   if (name !== 'RankError') return inspect(error);
-  const isTheirs = (line: string): boolean => /^ +at .*[/\\]/.test(line) && !line.includes(__dirname);
+  const ours = dirname(__dirname) + sep;
+  const isTheirs = (line: string): boolean =>
+    /^ +at .*[/\\]/.test(line) && !line.includes(ours) && !/[ (]node:/.test(line);
   const line = stack
     ?.split('\n')
     .find(isTheirs)

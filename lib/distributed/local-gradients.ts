@@ -1,6 +1,14 @@
 import { rangeError } from '../check/errors.js';
-import { checkFloat32, checkLength, firstBadRow, isFloat32, lengthOf } from '../check/typed-array.js';
-import { type Extent, extentOf } from '../core/extents.js';
+import {
+  checkFloat32,
+  checkLength,
+  firstBadRow,
+  floatsOf,
+  isDetached,
+  isFloat32,
+  lengthOf,
+} from '../check/typed-array.js';
+import { checkApart, type Extent, extentOf, union } from '../core/extents.js';
 import { isSparseGrad, type Tensor } from '../core/params.js';
 import { type ReadGrad, ReadSparseGrad } from '../core/read-grad.js';
 import { badRow, checkSparseGrad } from '../core/sparse-grad.js';
@@ -44,13 +52,19 @@ export class LocalGradients {
 
   /**
    * Reads and checks the gradients of a micro-batch, for `sum.add`, which takes a copy.
+   * @param isZeroed Whether they are zeroed then: they may not overlap a param.
    * @throws TypeError, RangeError
    */
-  read(grads: unknown): ReadGrad[] {
+  read(grads: unknown, isZeroed = false): ReadGrad[] {
     const given: unknown[] = [];
     this.#structure.read(grads, given);
     const read = this.#params.map((_, i) => this.#read(i, given[i]));
     checkNotInFlight(this.#who, () => read.flatMap((grad, i) => this.#extentsOf(i, grad)));
+    if (isZeroed) {
+      const params = union(this.#params.map(({ data, path }) => extentOf(engine(), data, path)));
+      for (const [i, grad] of read.entries())
+        for (const extent of this.#extentsOf(i, grad)) checkApart(this.#who, extent, params);
+    }
     return read;
   }
 
@@ -91,5 +105,13 @@ export class LocalGradients {
     if (sums.some((sum) => sum !== null && !isFloat32(sum)))
       throw rangeError(this.#who, path, 'a dense gradient', 'a sparse one, as before');
     return given as Float32Array;
+  }
+}
+
+/** Zeroes gradients that were read. One that was detached since has nothing to zero. */
+export function zero(grads: readonly ReadGrad[]): void {
+  for (const grad of grads) {
+    const array = grad === null || isFloat32(grad) ? grad : grad.values;
+    if (array !== null && !isDetached(array)) floatsOf(array).fill(0);
   }
 }

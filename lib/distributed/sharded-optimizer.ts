@@ -9,6 +9,7 @@ import type { ParamState } from '../core/param-state.js';
 import { divider, measured, type Shard } from '../core/shard.js';
 import type { LoadOptions, StateDict } from '../core/state-dict.js';
 import type { StepOptions, StepResult } from '../core/stepper.js';
+import { isFiniteEstimate } from '../optimizers/sophia.js';
 import type { Sum } from '../training/param-sum.js';
 import type { RowSums } from '../training/row-sums.js';
 import { actingFor } from './callers.js';
@@ -201,12 +202,15 @@ export class ShardedOptimizer<O extends AnyOptimizer<any, any, any> = AnyOptimiz
     const structured = this.assemble(own);
     attempt(() => stepper.beforePart(structured));
     attempt(() => options.resolve(stepper.stepCount + 1));
-    await this.#agreeToStep(failure as { readonly error: unknown } | undefined);
+    const estimates = hessian === undefined ? [] : (hessian.sums as readonly (Float32Array | null)[]);
+    const canTakeUp = estimates.every((own) => own === null || isFiniteEstimate(own, inputs.hessianScale!));
+    const areFinite = await this.#agreeToStep(failure as { readonly error: unknown } | undefined, canTakeUp);
     const shards = this.#params.map(({ shard }, i) => ({ shard, sum: grads[i]! }));
     const norms = options.resolved as unknown as NormOptions;
     const sums = await measure(world, this.#owners, shards, gradScale, norms);
     const isLost = this.needsLoss && !Number.isFinite(loss);
-    const whole = { ...sums, applied: sums.applied && !isLost, loss };
+    const applied = sums.applied && !isLost && (areFinite || !norms.skipNonFinite);
+    const whole = { ...sums, applied, loss };
 
     let result: StepResult = { applied: false };
     if (store.hasSharedNumbers) {
@@ -232,12 +236,17 @@ export class ShardedOptimizer<O extends AnyOptimizer<any, any, any> = AnyOptimiz
     return result;
   }
 
-  /** All ranks step, or none: one that cannot says so before anything has changed. */
-  async #agreeToStep(failure: { readonly error: unknown } | undefined): Promise<void> {
+  /**
+   * All ranks step, or none: one that cannot says so before anything has changed. Returns whether the estimates of all ranks are
+   * finite.
+   */
+  async #agreeToStep(failure: { readonly error: unknown } | undefined, canTakeUp: boolean): Promise<boolean> {
     const { world } = this.made;
-    const failed = await world.allReduce(Float64Array.of(failure === undefined ? 0 : world.rank + 1), { op: 'max' });
+    const own = Float64Array.of(failure === undefined ? 0 : world.rank + 1, canTakeUp ? 0 : 1);
+    const [failed, nonFinite] = await world.allReduce(own, { op: 'max' });
     if (failure !== undefined) throw failure.error;
-    if (failed[0]! > 0) throw new Error(`${who}: step: rank ${failed[0]! - 1} failed before it`);
+    if (failed! > 0) throw new Error(`${who}: step: rank ${failed! - 1} failed before it`);
+    return nonFinite === 0;
   }
 
   /** Refuses sparse gradients that the class does not take: the same error on every rank. */

@@ -1,7 +1,7 @@
 import { show, typeError } from '../check/errors.js';
 import { refuseFixed } from '../check/members.js';
 import { checkBoolean, checkFloat, checkFunction, checkNumber, checkOptions } from '../check/options.js';
-import { checkFloat32, checkLength, copyInto, floatsOf } from '../check/typed-array.js';
+import { checkFloat32, checkLength, copyInto, floatsOf, lengthOf } from '../check/typed-array.js';
 import type { AnyOptimizer } from '../core/any-optimizer.js';
 import { checkApart, extentOf } from '../core/extents.js';
 import { Gradients } from '../core/gradients.js';
@@ -152,7 +152,7 @@ export class SAM<O extends AnyOptimizer<any, any, any> = AnyOptimizer> extends O
       adaptive: sam.#adaptive,
       grads: sam.#grads,
       hasClimbed: sam.#climbed !== undefined,
-      putBack: () => sam.#descend(() => undefined),
+      putBack: () => sam.#putBack(),
     };
   }
 
@@ -199,9 +199,9 @@ export class SAM<O extends AnyOptimizer<any, any, any> = AnyOptimizer> extends O
    * @throws TypeError, RangeError for gradients that do not fit, or if the params have climbed. Nothing has changed then.
    */
   firstStep(grads: Parameters<O['step']>[0], options: StepOptions = {}): { readonly gradNorm: number } {
-    this.#checkAtRest();
     checkOptions(`${who}.firstStep`, options, ['gradScale']);
     const scale = checkFloat(who, 'gradScale', options.gradScale ?? 1);
+    this.#checkAtRest(); // after the options, whose getters may step
     const pairs = this.#read(grads, 'SAM needs the norm of the whole gradient');
     let sum = 0;
     for (const { param, grad } of pairs) {
@@ -228,11 +228,13 @@ export class SAM<O extends AnyOptimizer<any, any, any> = AnyOptimizer> extends O
    * @param grads The gradients at the point that {@link firstStep} has climbed to.
    * @param options As for the optimizer's `step`.
    * @returns What the optimizer's `step` returns.
-   * @throws TypeError without a `firstStep` before; otherwise as the optimizer's `step`. The params are back then.
+   * @throws TypeError without a `firstStep` before, in a hook, or while a step of another optimizer changes the params: nothing
+   *   has changed then. Otherwise as the optimizer's `step`, and the params are back.
    */
   secondStep(grads: Parameters<O['step']>[0], options?: Parameters<O['step']>[1]): StepResult {
     if (this.#climbed === undefined)
       throw typeError(`${who}.secondStep`, 'this', 'params that have not climbed', 'firstStep(grads) before');
+    partsOf(this.#base).stepper.checkNotHeld();
     return this.#descend(() => this.inner.step(grads, options));
   }
 
@@ -255,13 +257,14 @@ export class SAM<O extends AnyOptimizer<any, any, any> = AnyOptimizer> extends O
         'the closure fills them; or call firstStep and secondStep',
       );
     this.#checkAtRest();
+    partsOf(this.#base).stepper.checkNotHeld();
     const loss = lossOf(method, closure());
     this.firstStep(this.#grads);
     let worst: number;
     try {
       worst = lossOf(method, closure());
     } catch (error) {
-      this.#descend(() => undefined);
+      this.#putBack();
       throw error;
     }
     const { needsLoss } = partsOf(this.#base).stepper;
@@ -310,7 +313,12 @@ export class SAM<O extends AnyOptimizer<any, any, any> = AnyOptimizer> extends O
 
   /** Puts the params back if they have climbed, drops the copies, and disposes of the base optimizer. */
   override dispose(): void {
-    if (this.#climbed !== undefined) this.#descend(() => undefined);
+    const { stepper } = partsOf(this.#base);
+    if (!stepper.isDisposed) {
+      stepper.checkNotBusy();
+      stepper.checkNoPendingStep();
+    }
+    this.#putBack();
     this.#removeHook();
     this.#memory.clear();
     super.dispose();
@@ -330,7 +338,9 @@ export class SAM<O extends AnyOptimizer<any, any, any> = AnyOptimizer> extends O
   #read(grads: Parameters<O['step']>[0], reason: string): Pair[] {
     const { stepper, store } = partsOf(this.#base);
     return stepper.exclusively(() => {
+      stepper.checkNotHeld();
       stepper.checkNoPendingStep();
+      stepper.checkParamsSettled();
       const gradients = new Gradients(store, reason);
       const read: ReadGrad[] = [];
       gradients.read(grads, read);
@@ -357,11 +367,22 @@ export class SAM<O extends AnyOptimizer<any, any, any> = AnyOptimizer> extends O
     return memory;
   }
 
-  /** Puts the params back, then runs `step`. */
+  #putBack(): void {
+    if (this.#climbed !== undefined) this.#descend(() => undefined);
+  }
+
+  /** Puts the params back, then runs `step`. @throws TypeError during another call or step; nothing has changed then */
   #descend<T>(step: () => T): T {
-    for (const param of this.#climbed ?? []) copyInto(param.data, this.#memoryOf(param).before);
-    this.#isInSecondStep = true;
+    const { stepper } = partsOf(this.#base);
+    if (!stepper.isDisposed) {
+      stepper.checkNotBusy();
+      stepper.checkParamsSettled();
+    }
     try {
+      // The optimizer's step refuses a param that was detached since.
+      for (const param of this.#climbed ?? [])
+        if (lengthOf(param.data) === param.length) copyInto(param.data, this.#memoryOf(param).before);
+      this.#isInSecondStep = true;
       return step();
     } finally {
       this.#isInSecondStep = false;

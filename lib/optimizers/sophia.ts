@@ -3,8 +3,10 @@ import { checkFloat32, checkLength, floatsOf } from '../check/typed-array.js';
 import { type Declaration, type DefaultsOf, defaultsOf, type OptionsOf, type ResolvedOf } from '../core/declaration.js';
 import { Optimizer } from '../core/optimizer.js';
 import type { AnyParams, Given, GradsOf, ParamsOf } from '../core/params-of.js';
-import type { StepOptions, StepResult } from '../core/stepper.js';
+import { type StepOptions, type StepResult, unscale } from '../core/stepper.js';
 import { Structure } from '../core/structure.js';
+import { engine } from '../engine/backend.js';
+import type { Block } from '../engine/block.js';
 import { kernel } from '../engine/kernel.js';
 
 const f = Math.fround;
@@ -19,7 +21,7 @@ export const sophia = {
     'm ← β₁·m + (1−β₁)·g;  w ← w − η·clip(m/max(γ·H, ε), ±1)',
   ],
   decay: 'decoupled',
-  float32State: 'updateHessian changes its state between the steps',
+  float32State: 'the hessian of a step changes its state before the formula does',
   hyperParameters: {
     /** Learning rate: how far an element moves at most in a step. */
     lr: { default: 1e-4, range: '[0, inf)' },
@@ -57,7 +59,8 @@ type Resolved = ResolvedOf<typeof sophia>;
 export interface SophiaStepOptions<P = AnyParams> extends StepOptions {
   /**
    * An estimate of the Hessian's diagonal for each param, in the structure of the gradients: a `Float32Array` of the
-   * param's length, or `null` to keep the average as it is. Left out in most steps.
+   * param's length, or `null` to keep the average as it is. A param whose gradient is null keeps it, too. Left out in most
+   * steps.
    */
   readonly hessian?: GradsOf<P> | undefined;
   /** Multiplies every estimate, as 1 / Σ weight does where it is a sum. Default 1. Only beside `hessian`. */
@@ -76,7 +79,8 @@ export interface SophiaStepOptions<P = AnyParams> extends StepOptions {
  * `step(grads, { hessian })` takes h, in about every tenth step. Two estimates are common. Gauss-Newton (SophiaG): h is
  * the batch size times g_s², where g_s is the mean gradient for labels drawn from the model's own output. Hutchinson
  * (SophiaH): h is u·(Hessian·u), with random signs u. `hessianScale` multiplies h; `gradScale`, clipping and `maximize` do
- * not change it. With many ranks, `step` of `DataParallel` and `ShardedOptimizer` takes the mean of their estimates.
+ * not change it. With `skipNonFinite`, an estimate that is not finite skips the step, and the `gradNorm` of its result is NaN.
+ * With many ranks, `step` of `DataParallel` and `ShardedOptimizer` takes the mean of their estimates.
  *
  * Options: `lr` (η, 1e-4, [0, ∞)), `betas` ([0.965, 0.99], each in [0, 1)), `gamma` (γ, 0.05, [0, ∞)), `eps` (ε, 1e-12,
  * (0, ∞)), `weightDecay` (λ, 0.1, [0, ∞), decoupled).
@@ -127,12 +131,17 @@ export class Sophia<const P extends ParamsOf<typeof sophia> = AnyParams> extends
     const { hessian, hessianScale = 1, ...rest } = options;
     if (hessian === undefined) return super.step(grads, rest);
     checkFloat(sophia.name, 'hessianScale', hessianScale);
+    checkFloat(sophia.name, 'gradScale', rest.gradScale ?? 1);
+    const { store, options: global } = Optimizer.internals(this as unknown as Optimizer);
     const count = this.stepCount;
-    const undo = this.#takeUp(hessian, hessianScale);
+    const taken = this.#takeUp(hessian, hessianScale);
+    const skips = global.set['skipNonFinite'] === true && !taken.every(({ canBeTaken }) => canBeTaken);
     try {
-      return super.step(grads, rest);
+      return super.step(grads, skips ? ({ ...rest, [unscale]: Number.NaN } as StepOptions) : rest);
     } finally {
-      if (this.stepCount === count) undo(); // refused or skipped
+      const isRefused = this.stepCount === count; // or skipped
+      const { rowOf } = store.stepConstants;
+      for (const { index, block, before } of taken) if (isRefused || rowOf[index]! < 0) block.write(before);
     }
   }
 
@@ -140,12 +149,12 @@ export class Sophia<const P extends ParamsOf<typeof sophia> = AnyParams> extends
     return [lr, beta1, 1 - beta1, gamma, eps];
   }
 
-  /** Takes an estimate into the averages. Returns a function that undoes it. @throws TypeError, RangeError */
-  #takeUp(hessian: unknown, scale: number): () => void {
+  /** Takes an estimate into the averages. Returns what they were. @throws TypeError, RangeError */
+  #takeUp(hessian: unknown, scale: number): readonly Taken[] {
     const { stepper, store } = Optimizer.internals(this as unknown as Optimizer);
     stepper.checkNotBusy();
     stepper.checkNoPendingStep();
-    const { engine, params, groups } = store;
+    const { params, groups } = store;
     const structure = new Structure(sophia.name, params, 'hessian');
     const given: unknown[] = [];
     stepper.exclusively(() => {
@@ -164,14 +173,29 @@ export class Sophia<const P extends ParamsOf<typeof sophia> = AnyParams> extends
         const before = block.read();
         const after = before.slice();
         const scaled = scale === 1 ? (estimate as Float32Array) : floatsOf(estimate as Float32Array).slice();
-        if (scale !== 1) engine.scale(scaled, scale);
-        engine.lerp(after, scaled, 1 - betas[1]);
-        return [{ block, before, after }];
+        if (scale !== 1) store.engine.scale(scaled, scale);
+        store.engine.lerp(after, scaled, 1 - betas[1]);
+        const canBeTaken = isFiniteEstimate(estimate as Float32Array, scale);
+        return [{ index: begin + i, block, before, after, canBeTaken }];
       });
     });
     for (const { block, after } of changes) block.write(after);
-    return () => {
-      for (const { block, before } of changes) block.write(before);
-    };
+    return changes;
   }
+}
+
+/** An average that has taken up an estimate. */
+interface Taken {
+  /** Of the param. */
+  readonly index: number;
+  readonly block: Block;
+  readonly before: Float32Array;
+  /** Whether the estimate is finite. */
+  readonly canBeTaken: boolean;
+}
+
+/** Whether scale·h is finite in float32 for every number h of an estimate. */
+export function isFiniteEstimate(estimate: Float32Array, scale: number): boolean {
+  const { sumSquares, linalg } = engine();
+  return Number.isFinite(sumSquares(estimate)) && Number.isFinite(f(f(scale) * linalg.maxAbs(estimate)));
 }

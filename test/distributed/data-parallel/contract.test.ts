@@ -1,8 +1,9 @@
 // DataParallel: uneven data, nulls, skipped steps, members, and what it refuses.
 import { describe, expect, test } from 'vitest';
 import * as wrappers from '../../../lib/distributed/data-parallel.js';
+import { ShardedOptimizer } from '../../../lib/distributed/sharded-optimizer.js';
 import type { World } from '../../../lib/distributed/world.js';
-import { Adam, Lookahead, Momo, MomoAdam, PolyakSGD, SGD } from '../../../lib/index.js';
+import { Adam, Lookahead, Momo, MomoAdam, PolyakSGD, SAM, SGD } from '../../../lib/index.js';
 import { f32 } from '../../support/arrays.js';
 import { errorsOn, onRanks, worldsOf } from '../../support/distributed/worlds.js';
 
@@ -80,6 +81,72 @@ describe('a step', () => {
       return w[0];
     });
     expect(w).toBe(-2);
+  });
+});
+
+describe('zeroGrads zeroes the gradients of the user', () => {
+  const options = { lr: 1, zeroGrads: true, skipNonFinite: true };
+  test.each<[string, (w: object, world: World) => Promise<unknown>]>([
+    ['DataParallel', (w, world) => DataParallel.create(new SGD(w as never, options), world)],
+    ['ShardedOptimizer', (w, world) => ShardedOptimizer.create(SGD, w as never, options, world)],
+  ])('%s: accumulate at once, and step when it is over, but not after an error', async (_, create) => {
+    await onRanks(2, async (world) => {
+      const params = { a: f32(0, 0), b: f32(0) };
+      // biome-ignore lint/suspicious/noExplicitAny: the same members
+      const optimizer = (await create(params, world)) as any;
+      const a = f32(0, 0);
+      const values = f32(0);
+      const grads = { a, b: { rows: Int32Array.of(0), values } };
+      const add = (x: number): void => {
+        a[0]! += x;
+        values[0]! += x;
+      };
+      add(1);
+      optimizer.accumulate(grads, { weight: 2 });
+      expect([a[0], values[0]]).toEqual([0, 0]);
+      add(4);
+      expect((await optimizer.step(grads)).applied).toBe(true);
+      expect([a[0], values[0], params.a[0], params.b[0]]).toEqual([0, 0, -2, -2]);
+      add(Number.NaN);
+      expect((await optimizer.step(grads)).applied).toBe(false);
+      expect([a[0], values[0]]).toEqual([0, 0]);
+      add(3);
+      await expect(optimizer.step(grads, { gradScale: 1 + world.rank })).rejects.toThrow('gradScale');
+      await expect(optimizer.step(grads, { weight: 0 })).resolves.toMatchObject({ finished: true });
+      expect([a[0], values[0]]).toEqual([3, 3]);
+      expect(() => optimizer.accumulate({ a: params.a, b: null })).toThrow('memory shared with params["a"]');
+    });
+  });
+
+  test('of both steps of a SAM', async () => {
+    await onRanks(2, async (world) => {
+      const [w, g] = [f32(3, 4), f32(3, 4)];
+      const sam = await DataParallel.create(new SAM(new SGD(w, options)), world);
+      await sam.firstStep(g);
+      expect([...g]).toEqual([0, 0]);
+      g.set([1, 1]);
+      await sam.secondStep(g);
+      expect([...g, ...w]).toEqual([0, 0, 2, 3]);
+    });
+  });
+});
+
+test('a wrapper whose optimizer another has since does not step, and does not lift its hold', async () => {
+  await onRanks(1, async (world) => {
+    const w = f32(1);
+    const sgd = new SGD(w, { lr: 1 });
+    const old = await DataParallel.create(sgd, world);
+    const next = await DataParallel.create(old.unwrap(), world);
+    await expect(old.step(f32(1))).rejects.toThrow(
+      'DataParallel: this: one whose optimizer another DataParallel has since, expected that one',
+    );
+    old.unwrap();
+    expect(() => sgd.step(f32(1))).toThrow('an optimizer inside a DataParallel');
+    expect(w[0]).toBe(1);
+    await next.step(f32(1));
+    next.unwrap();
+    await old.step(f32(1));
+    expect(w[0]).toBe(-1);
   });
 });
 

@@ -51,6 +51,38 @@ test.each([false, true])('a skipped step leaves H (sharded: %s)', async (isShard
   expect(first).toEqual([false, [1], [0, 0, 0], [1, 2]]);
 });
 
+test.each([false, true])(
+  'with skipNonFinite, an estimate that is not finite skips the step on all ranks, and names its rank (sharded: %s)',
+  async (isSharded) => {
+    const found = await onRanks(2, async (world) => {
+      const { params, optimizer } = await make(world, isSharded, { skipNonFinite: true });
+      const bad = { a: f32(1, 1), b: f32(world.rank === 1 ? Number.POSITIVE_INFINITY : 1) };
+      const own = await optimizer.step(grads(), { hessian: bad });
+      const sum = await optimizer.step(grads(), { hessian: { a: f32(3e38, 1), b: f32(1) } });
+      const dict = await optimizer.stateDict();
+      const { applied } = await optimizer.step(grads(), { hessian: { a: f32(1e38, 1), b: f32(1) } });
+      const hessians = dict && [...dict.state.a.hessian, ...dict.state.b.hessian];
+      return [own.applied, own.nonFiniteRanks, sum.applied, sum.nonFiniteRanks, hessians, applied, params.a[0] !== 1];
+    });
+    const all: unknown[] = [false, [1], false, [], [0, 0, 0], true, true];
+    const other = isSharded ? all.with(4, undefined) : all;
+    expect(found).toEqual([all, other]);
+  },
+);
+
+test.each([false, true])(
+  'a param whose gradient is null on every rank keeps its H (sharded: %s)',
+  async (isSharded) => {
+    const [first] = await onRanks(2, async (world) => {
+      const { optimizer } = await make(world, isSharded);
+      await optimizer.step({ a: null, b: f32(1) }, { hessian: { a: f32(4, 8), b: f32(6) } });
+      const dict = await optimizer.stateDict();
+      return dict && [...dict.state.a.hessian, ...dict.state.b.hessian];
+    });
+    expect(first).toEqual([0, 0, 3]);
+  },
+);
+
 test.each([false, true])('what does not fit is refused, and nothing is added (sharded: %s)', async (isSharded) => {
   await onRanks(1, async (world) => {
     const { params, optimizer } = await make(world, isSharded);

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { loadCheckpoint, saveCheckpoint } from '../../../lib/checkpoint/index.js';
 import { DataParallel } from '../../../lib/distributed/data-parallel.js';
+import { OwnWorld } from '../../../lib/distributed/own-world.js';
 import type { World } from '../../../lib/distributed/world.js';
 import { Adam, Momo, SAM, SGD } from '../../../lib/index.js';
 import { f32 } from '../../support/arrays.js';
@@ -75,6 +76,35 @@ test('gradients that are not finite: the result names the ranks, and the params 
     return [first, second.applied, second.nonFiniteRanks, [...w], sam.skippedSteps];
   });
   expect(found).toEqual(alike(2, [{ gradNorm: Number.NaN, nonFiniteRanks: [1] }, false, [1], [3, 4], 1] as never));
+});
+
+test('the SAM inside does not step alone: the closure is not run, and nothing changes', async () => {
+  await onRanks(1, async (world) => {
+    const { w, sam } = await make(world);
+    const inner = sam.unwrap();
+    await sam.firstStep(f32(3, 4)); // holds it again
+    expect(() => inner.secondStep(f32(1, 1))).toThrow('an optimizer inside a DataParallel');
+    expect([...w]).toEqual([6, 8]);
+    await sam.secondStep(f32(1, 1));
+    const before = [...w];
+    let calls = 0;
+    const closure = () => ++calls;
+    expect(() => inner.firstStep(f32(3, 4))).toThrow('an optimizer inside a DataParallel');
+    expect(() => inner.step(closure)).toThrow('an optimizer inside a DataParallel');
+    expect([calls, [...w]]).toEqual([0, before]);
+  });
+});
+
+test('every result of an interrupted job says so, that of a first step, too', async () => {
+  const found = await onRanks(2, async (world) => {
+    const { sam } = await make(world);
+    const transport = OwnWorld.transportOf(world) as object;
+    if (world.rank === 1) Object.defineProperty(transport, 'interrupted', { value: AbortSignal.abort() });
+    const first = await sam.firstStep(f32(3, 4));
+    const second = await sam.secondStep(f32(1, 1));
+    return [first.interrupted, second.interrupted, await sam.firstStep(null)];
+  });
+  expect(found).toEqual(alike(2, [true, true, { finished: true, interrupted: true }] as never));
 });
 
 test('an optimizer that needs the loss gets that of the second step', async () => {

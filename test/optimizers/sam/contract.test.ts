@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { Adam, Lookahead, SAM, SGD } from '../../../lib/index.js';
+import { Adam, allocate, Lookahead, SAM, SGD } from '../../../lib/index.js';
 
 const w0 = [3, 4, 0.1];
 
@@ -175,4 +175,89 @@ test('hooks run around the second step, with this SAM and the params put back', 
   expect(seen).toEqual([sam, [1, 2, 3], 3, sam, true]);
   remove();
   expect(() => sam.registerStepPreHook(1 as never)).toThrow('SAM.registerStepPreHook: hook');
+});
+
+test('it writes no params while another optimizer steps them on another thread', async () => {
+  const w = allocate(3);
+  w.set(w0);
+  const [g, ones] = [allocate(3), Float32Array.of(1, 1, 1)];
+  const other = new SGD(w, { lr: 1 });
+  const sam = new SAM(new SGD(w, { lr: 1 }), { rho: 0.5 });
+  const first = other.stepAsync(g);
+  expect(() => sam.firstStep(ones)).toThrow('the memory of a step in flight');
+  await first;
+  expect(w).toEqual(Float32Array.from(w0));
+  sam.firstStep(ones);
+  const climbed = w.slice();
+  const second = other.stepAsync(g);
+  for (const action of [() => sam.secondStep(ones), () => sam.dispose()])
+    expect(action).toThrow('the memory of a step in flight');
+  await second;
+  expect(w).toEqual(climbed);
+  sam.secondStep(new Float32Array(3)); // goes on
+  expect(w).toEqual(Float32Array.from(w0));
+});
+
+test('a getter among the options that climbs does not lose the params', () => {
+  const { w, sam } = rig();
+  const g = Float32Array.of(1, 2, 3);
+  const options = {
+    get gradScale(): number {
+      sam.firstStep(g);
+      return 1;
+    },
+  };
+  expect(() => sam.firstStep(g, options)).toThrow('SAM: this: params that have climbed');
+  expect(() => sam.secondStep(new Float32Array(2))).toThrow(RangeError);
+  expect(w).toEqual(Float32Array.from(w0));
+});
+
+describe('dispose', () => {
+  test('in a hook changes nothing, and neither does a second step there', () => {
+    const { w, sam, base } = rig();
+    const twin = rig();
+    const g = Float32Array.of(1, 2, 3);
+    const errors: unknown[] = [];
+    const attempt = (action: () => unknown): void => {
+      try {
+        action();
+      } catch (error) {
+        errors.push(error);
+      }
+    };
+    base.registerStepPostHook(() => {
+      attempt(() => sam.dispose());
+      attempt(() => sam.secondStep(g));
+    });
+    for (const each of [sam, twin.sam]) {
+      each.firstStep(g);
+      each.secondStep(g);
+    }
+    expect(errors.map(String)).toEqual([
+      expect.stringContaining('in the middle of a hook'),
+      expect.stringContaining('in the middle of a hook'),
+    ]);
+    expect(w).toEqual(twin.w);
+    sam.firstStep(g);
+    expect(() => base.step(g)).toThrow('a step between firstStep and secondStep'); // the guard is there still
+    sam.dispose();
+    expect(w).toEqual(twin.w);
+  });
+
+  test('works with a param that was detached after the climb, and the others are back', () => {
+    const make = () => {
+      const [a, b] = [Float32Array.of(1, 2), Float32Array.of(3)];
+      const sam = new SAM(new SGD({ a, b }, { lr: 1 }), { rho: 5 });
+      sam.firstStep({ a: Float32Array.of(1, 1), b: Float32Array.of(1) });
+      structuredClone(a.buffer, { transfer: [a.buffer] });
+      return { b, sam };
+    };
+    const stepped = make();
+    expect(() => stepped.sam.secondStep({ a: new Float32Array(2), b: new Float32Array(1) })).toThrow('params["a"]');
+    expect(stepped.b[0]).toBe(3);
+    const { b, sam } = make();
+    sam.dispose();
+    expect(b[0]).toBe(3);
+    expect(() => sam.stepCount).toThrow('disposed');
+  });
 });

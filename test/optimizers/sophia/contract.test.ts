@@ -14,9 +14,47 @@ test('each param has its estimate, or null', () => {
     sophia.step({ a: of(1, 1), b: of(1) }, { hessian: { a: of(4, 8), b: null } });
     expect([hessianOf(sophia, 'a'), hessianOf(sophia, 'b')]).toEqual([of(2, 4), of(0)]);
     sophia.step({ a: of(1, 1), b: of(1) });
-    sophia.step({ a: null, b: of(1) }, { hessian: { a: of(0, 0), b: of(1) } });
+    sophia.step({ a: of(1, 1), b: of(1) }, { hessian: { a: of(0, 0), b: of(1) } });
     expect([hessianOf(sophia, 'a'), hessianOf(sophia, 'b')]).toEqual([of(1, 2), of(0.5)]);
   });
+});
+
+test('a param whose gradient is null keeps its H, as all its state', () => {
+  onEach(() => {
+    const sophia = pair() as Any;
+    const hessian = { a: of(4, 8), b: of(2) };
+    sophia.step({ a: of(1, 1), b: of(1) }, { hessian });
+    const before = structuredClone(sophia.stateDict().state.a);
+    sophia.step({ a: null, b: of(1) }, { hessian });
+    expect([sophia.stateDict().state.a, hessianOf(sophia, 'b')]).toEqual([before, of(1.5)]);
+    sophia.step({ a: of(1, 1), b: null }, { hessian });
+    expect([hessianOf(sophia, 'a'), hessianOf(sophia, 'b')]).toEqual([of(3, 6), of(1.5)]);
+  });
+});
+
+test('skipNonFinite skips an estimate that is not finite: nothing changes, and the next step is taken', () => {
+  onEach(() => {
+    const w = of(1, 1);
+    const sophia = new Sophia(w, { skipNonFinite: true }) as Any;
+    for (const options of [
+      { hessian: of(Number.NaN, 4) },
+      { hessian: of(1, Number.NEGATIVE_INFINITY) },
+      { hessian: of(3e38, 1), hessianScale: 2 },
+    ]) {
+      const { applied, gradNorm } = sophia.step(of(1, 1), options);
+      expect([applied, gradNorm]).toEqual([false, Number.NaN]);
+    }
+    expect([hessianOf(sophia, '0'), w, sophia.stepCount, sophia.skippedSteps]).toEqual([of(0, 0), of(1, 1), 0, 3]);
+    expect(() => sophia.step(of(1, 1), { hessian: of(Number.NaN, 4), gradScale: 'x' })).toThrow('gradScale');
+    expect(sophia.step(of(1, 1), { hessian: of(3e38, 1) }).applied).toBe(true);
+    const without = new Sophia(of(1)) as Any; // as with gradients
+    without.step(of(1), { hessian: of(Number.NaN) });
+    expect(hessianOf(without, '0')).toEqual(of(Number.NaN));
+  });
+});
+
+test('the error of stateDtype says what keeps the state in float32', () => {
+  expect(() => new Sophia(of(1), { stateDtype: 'bfloat16' } as Any)).toThrow('the hessian of a step changes its state');
 });
 
 describe('an estimate that does not fit is refused, and nothing changes', () => {
