@@ -275,7 +275,8 @@ export class SAM<O extends AnyOptimizer<any, any, any> = AnyOptimizer> extends O
   /** A copy of the state of the base optimizer. Between the two steps, also one of the params before the climb. */
   stateDict(): SAMState {
     const inner = this.inner.stateDict();
-    if (this.#climbed === undefined) return { version: 1, optimizer: who, inner };
+    // In a hook of the second step the params are back.
+    if (this.#climbed === undefined || this.#isInSecondStep) return { version: 1, optimizer: who, inner };
     const before = this.#climbed.map((param) => [param.key, floatsOf(this.#memoryOf(param).before).slice()]);
     return { version: 1, optimizer: who, inner, before: Object.fromEntries(before) };
   }
@@ -284,10 +285,11 @@ export class SAM<O extends AnyOptimizer<any, any, any> = AnyOptimizer> extends O
    * Loads a state that {@link stateDict} returned, all or nothing. The params are not part of it: load those of the saved run,
    * too. One that was saved between the two steps goes on with {@link secondStep}.
    *
-   * @throws TypeError, RangeError for a state of another optimizer, or of other params
+   * @throws TypeError, RangeError for a state of another optimizer, or of other params, and between the two steps
    */
   loadStateDict(dict: SAMState, options?: LoadOptions): void {
     const method = `${who}.loadStateDict`;
+    this.#checkAtRest();
     checkOptions(method, dict, ['version', 'optimizer', 'inner', 'before', 'residuals']);
     const { version, optimizer, inner, before } = dict as unknown as SAMState;
     if (version !== 1 || optimizer !== who)
@@ -307,7 +309,7 @@ export class SAM<O extends AnyOptimizer<any, any, any> = AnyOptimizer> extends O
       if (array === undefined) return [];
       const path = `before[${JSON.stringify(param.key)}]`;
       checkLength(method, path, checkFloat32(method, path, array), param.length);
-      return [[param, floatsOf(array as Float32Array)]];
+      return [[param, floatsOf(array as Float32Array).slice()]]; // a copy: a getter that is read later may change it
     });
   }
 

@@ -163,6 +163,32 @@ test('a run that was saved between the two steps goes on with the second', () =>
   expect(b.sam.stateDict()).toEqual(a.sam.stateDict());
 });
 
+test('a state that a hook saves is that after the step; none is loaded between the two steps', () => {
+  const { w, g, sam } = rig();
+  let saved: ReturnType<typeof sam.stateDict> | undefined;
+  sam.registerStepPostHook(() => {
+    saved = sam.stateDict();
+  });
+  g.fill(1);
+  sam.firstStep(g);
+  sam.secondStep(g);
+  expect(saved).toEqual(sam.stateDict());
+  const resumed = rig();
+  resumed.w.set(w);
+  resumed.sam.loadStateDict(saved!);
+  for (const { sam, g } of [
+    { sam, g },
+    { ...resumed, g: new Float32Array(3).fill(1) },
+  ]) {
+    sam.firstStep(g);
+    const climbed = resumed.w.slice();
+    expect(() => sam.loadStateDict(saved!)).toThrow(/params that have climbed/);
+    expect(resumed.w).toEqual(climbed);
+    sam.secondStep(g);
+  }
+  expect(resumed.w).toEqual(w);
+});
+
 test('hooks run around the second step, with this SAM and the params put back', () => {
   const { w, sam } = rig();
   const seen: unknown[] = [];
