@@ -134,6 +134,48 @@ test('it saves and loads the state of the base, prints both, and disposes of it'
   for (let s = 0; s < 2; s++) a.sam.step(() => a.g.fill(1).length);
   b.w.set(a.w);
   b.sam.loadStateDict(structuredClone(a.sam.stateDict()));
+  for (const { sam, g } of [a, b]) sam.step(() => g.fill(0.5).length);
+  expect(b.w).toEqual(a.w);
+  expect(() => a.sam.loadStateDict({ version: 1, optimizer: 'Adam' } as never)).toThrow(TypeError);
+  expect(String(a.sam)).toMatch(/^SAM \(\n {2}rho: 0\.5\n/);
+  const before = a.w.slice();
+  a.sam.firstStep(Float32Array.of(1, 1, 1));
+  a.sam.dispose();
+  expect(a.w).toEqual(before);
+  expect(() => a.sam.stepCount).toThrow(TypeError);
+});
+
+test('a run that was saved between the two steps goes on with the second', () => {
+  const [a, b] = [rig(), rig()];
+  a.sam.step(() => a.g.fill(1).length);
+  a.sam.firstStep(Float32Array.of(1, 2, -3));
+  const dict = structuredClone(a.sam.stateDict());
+  b.w.set(a.w); // the params that have climbed
+  b.sam.loadStateDict(dict);
+  const g = Float32Array.of(0.5, -1, 2);
+  expect(() => b.sam.firstStep(g)).toThrow('params that have climbed');
+  for (const { sam } of [a, b]) sam.secondStep(g);
+  expect(b.w).toEqual(a.w);
+  expect(b.sam.stateDict()).toEqual(a.sam.stateDict());
+  expect(a.sam.stateDict()).not.toHaveProperty('before');
+  for (const before of [{ 0: new Float32Array(2) }, { 1: new Float32Array(3) }, { 0: [1, 2, 3] }])
+    expect(() => b.sam.loadStateDict({ ...dict, before } as never)).toThrow(/SAM\.loadStateDict: before/);
+  expect(b.sam.stateDict()).toEqual(a.sam.stateDict());
+});
+
+test('a state that a hook saves is that after the step; none is loaded between the two steps', () => {
+  const { w, g, sam } = rig();
+  let saved: ReturnType<typeof sam.stateDict> | undefined;
+  sam.registerStepPostHook(() => {
+    saved = sam.stateDict();
+  });
+  g.fill(1);
+  sam.firstStep(g);
+  sam.secondStep(g);
+  expect(saved).toEqual(sam.stateDict());
+  const resumed = rig();
+  resumed.w.set(w);
+  resumed.sam.loadStateDict(saved!);
   for (const each of [sam, resumed.sam]) {
     each.firstStep(g);
     const climbed = resumed.w.slice();
