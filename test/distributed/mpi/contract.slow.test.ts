@@ -1,11 +1,8 @@
 // A job under MPI: agreement, deadlines, the end of ranks, and what init refuses.
 import { spawnSync } from 'node:child_process';
-import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { joined, started } from '../../support/job.js';
 import { mpi, mpiJob, withoutMpi } from '../../support/mpi-job.js';
-import { root } from '../../support/root.js';
 
 /** What all ranks must say alike. */
 const alike = (size: number, ...values: unknown[]): unknown[][] => Array.from({ length: size }, () => values);
@@ -14,7 +11,6 @@ describe.skipIf(mpi === undefined)(`under MPI ${withoutMpi}`, () => {
   test('a rank that does not connect: init() ends the job at its deadline, and says what to look for', async () => {
     const code = `
       if (ownRank === '1') await new Promise((resolve) => setTimeout(resolve, 30_000));
-      const { init } = await import('${pathToFileURL(join(root, 'dist', 'distributed', 'index.mjs')).href}');
       await init({ timeout: 2000 });
       say('connected');`;
     const { said, status, err, ms } = await mpiJob(2, code);
