@@ -46,6 +46,7 @@ export default {
     'Loss',
     'MatrixWork',
     'NameOf',
+    'Named',
     'NoneRequired',
     'Norms',
     'Numbers',
