@@ -27,7 +27,10 @@ export function casesOf(classes: readonly string[]): Case[] {
     .filter((name) => !ofMatrices.includes(name))
     .flatMap((name) => {
       const Class = optimizers[name] as OptimizerClass;
-      const needed = Class.defaults['lr'] === undefined ? { lr: 0.01 } : {};
+      const needed = {
+        ...(Class.defaults['lr'] === undefined ? { lr: 0.01 } : {}),
+        ...('useMuon' in Class.defaults ? { useMuon: false } : {}), // for a vector: AdamW updates it
+      };
       return [{ label: Class.optimizerName, options: {} }, ...(variants[name] ?? [])].map(({ label, options }) => ({
         label,
         Class,

@@ -72,14 +72,6 @@ export function resetState(optimizer: Optimizer): void {
   stepper.skippedSteps = 0;
 }
 
-/** The params of an optimizer of a class with several methods: how errors call each, and the method that updates it. */
-export function methodsOf(
-  optimizer: Optimizer,
-): readonly { readonly path: string; readonly method?: string | undefined }[] {
-  const { store } = Optimizer.internals(optimizer);
-  return store.params.map((param) => ({ path: param.path, method: store.methodOf(param) }));
-}
-
 /** The method by which an optimizer of a class with several updates a param. @throws TypeError for an unknown name */
 export function methodOf(optimizer: Optimizer, who: string, name: unknown): string | undefined {
   const { stepper, store } = Optimizer.internals(optimizer);

@@ -1,4 +1,3 @@
-import { warnOnce } from '../check/warn-once.js';
 import {
   type Declaration,
   type DefaultsOf,
@@ -7,7 +6,7 @@ import {
   type PlainOptions,
   type ResolvedOf,
 } from '../core/declaration.js';
-import { methodOf, methodsOf } from '../core/internals.js';
+import { methodOf } from '../core/internals.js';
 import { Optimizer } from '../core/optimizer.js';
 import type { Shape } from '../core/params.js';
 import type { AnyParams, Given, ParamsOf } from '../core/params-of.js';
@@ -186,7 +185,7 @@ const isList = (value: Resolved['nsCoefficients']): value is readonly (readonly 
  * **When:** The hidden matrices of transformers and other large networks.
  *
  * **Pitfalls:** Put embeddings and the output layer into a group with `useMuon: false`, although they are matrices. A
- * plain `Float32Array` has no shape, so AdamW updates it: pass `{ data, shape }`. A warning says so where no param is a matrix. PyTorch stores a layer as outputs ×
+ * plain `Float32Array` has no shape, so AdamW updates it: pass `{ data, shape }`. `console.log(muon)` names the method of each param. PyTorch stores a layer as outputs ×
  * inputs. TensorFlow.js and JAX have inputs × outputs: set `outputs: 'columns'`, as `wrap(Muon)` does by itself.
  * `'match_rms_adamw'` takes an lr that suits AdamW. PyTorch computes the products in bfloat16. Its buffer is
  * μ·B + (1−μ)·g, which gives the same X. It takes no sparse gradients.
@@ -210,18 +209,6 @@ export class Muon<const P extends ParamsOf<typeof muon> = AnyParams> extends Opt
 
   constructor(params: Given<P, typeof muon>, options: MuonOptions = {}) {
     super(muon, params, options);
-    this.registerStepPostHook(() => this.#warnWithoutMatrix());
-  }
-
-  /** Warns once where AdamW updates all params, and no option says so. */
-  #warnWithoutMatrix(): void {
-    if (this.stepCount !== 1 || !this.paramGroups.some(({ useMuon }) => useMuon)) return;
-    const params = methodsOf(this as unknown as Optimizer);
-    if (params.length === 0 || params.some(({ method }) => method === 'muon')) return;
-    warnOnce(
-      'SCHUSS_NO_MATRIX',
-      `Muon: AdamW updates all params, because no shape has two or more dimensions (${params[0]!.path} is not a matrix). Give a matrix as { data, shape: [rows, columns] }`,
-    );
   }
 
   /**

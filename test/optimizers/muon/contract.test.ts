@@ -1,5 +1,5 @@
 // Muon: which params it takes, and what the others get.
-import { describe, expect, test, vi } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { AdamW, createOptimizer, Muon } from '../../../lib/index.js';
 import { bits, numbers, refused } from '../../support/rig.js';
 
@@ -185,24 +185,6 @@ test('a gradient of 0 moves nothing but the decay', () => {
   const before = data.slice();
   new Muon({ data, shape }, { lr: 0.5, weightDecay: 0.5 }).step(new Float32Array(12));
   expect(bits(data)).toBe(bits(before.map((w) => 0.75 * w)));
-});
-
-test('a warning where no param is a matrix, unless an option says so', () => {
-  const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => {});
-  try {
-    // No other test has a param of this name.
-    const step = (lonely: object, options = {}) => new Muon({ lonely }, options).step({ lonely: numbers(4, 1) });
-    step(numbers(4, 2), { useMuon: false });
-    step(matrix(2, 2));
-    expect(warn).not.toHaveBeenCalled();
-    for (let i = 0; i < 2; i++) step(numbers(4, 2));
-    expect(warn).toHaveBeenCalledExactlyOnceWith(
-      expect.stringContaining('Muon: AdamW updates all params, because no shape has two or more dimensions'),
-      { type: 'SchussWarning', code: 'SCHUSS_NO_MATRIX' },
-    );
-  } finally {
-    warn.mockRestore();
-  }
 });
 
 test('sparse gradients are refused', () => {
