@@ -1,12 +1,7 @@
-import type { Letter, Mail } from './transport.js';
+import type { Letter, Mail, Waiter } from './transport.js';
 
 /** A letter says its channel in its kind: kind + channel · kindsOfChannel. */
 const kindsOfChannel = 16;
-
-interface Waiter {
-  readonly resolve: (letter: Letter | undefined) => void;
-  readonly reject: (error: unknown) => void;
-}
 
 /**
  * The messages of one object among others that use the same mail: it gets those that the object of this number has sent on

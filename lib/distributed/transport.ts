@@ -56,6 +56,12 @@ export interface Letter {
   readonly data: Uint8Array;
 }
 
+/** Who waits for a letter. */
+export interface Waiter {
+  readonly resolve: (letter: Letter | undefined) => void;
+  readonly reject: (error: unknown) => void;
+}
+
 /**
  * Messages between ranks, beside the collectives. Those from one rank to another arrive in order. Every call throws (or
  * rejects with) the error of a broken world. Under MPI a rank is never lost: the launcher ends the job with it.

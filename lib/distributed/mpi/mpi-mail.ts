@@ -1,6 +1,6 @@
 import { secondReceive } from '../channel.js';
 import { bytesIn } from '../numbers.js';
-import type { Letter, Mail } from '../transport.js';
+import type { Letter, Mail, Waiter } from '../transport.js';
 import type { MpiAddon } from './addon.js';
 import type { Exchanges } from './exchanges.js';
 
@@ -8,11 +8,6 @@ import type { Exchanges } from './exchanges.js';
 const interval = 1000;
 /** Numbers at the beginning of a letter: its length in bytes, its kind, and the count of the numbers that follow. */
 const headNumbers = 3;
-
-interface Waiter {
-  readonly resolve: (letter: Letter | undefined) => void;
-  readonly reject: (error: unknown) => void;
-}
 
 /** The messages of a rank that is a process of an MPI job. No rank is ever lost: MPI ends the job with it. */
 export class MpiMail implements Mail {

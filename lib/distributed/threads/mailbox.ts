@@ -1,6 +1,6 @@
 import { secondReceive } from '../channel.js';
 import { bytesIn } from '../numbers.js';
-import type { Letter, Mail } from '../transport.js';
+import type { Letter, Mail, Waiter } from '../transport.js';
 import type { Ring } from './post.js';
 import { type Rendezvous, sleepUntil } from './rendezvous.js';
 import { type Shared, Status, Word } from './shared.js';
@@ -99,11 +99,6 @@ class Outbox {
     this.#memory.set(bytes, this.#end);
     this.#end = needed;
   }
-}
-
-interface Waiter {
-  readonly resolve: (letter: Letter | undefined) => void;
-  readonly reject: (error: unknown) => void;
 }
 
 /** The messages of a rank that is a worker thread. */

@@ -1,31 +1,11 @@
 // Downpour SGD on threads: workers that are slow or die, and servers that fail.
-import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { describe, expect, test } from 'vitest';
+import { leastSquares } from '../../support/distributed/programs.js';
 import { type Gradient, roundRobin } from '../../support/distributed/round-robin.js';
-import { type JobOptions, type JobOutput, job, joined } from '../../support/job.js';
-import { root } from '../../support/root.js';
+import { type JobOptions, type JobOutput, job } from '../../support/job.js';
 
-const dist = (file: string): string => pathToFileURL(join(root, 'dist', file)).href;
-
-/** Least squares with 20 unknowns: each worker draws its own examples. Rank 0 is the server. */
-const problem = `${joined}
-  import { Adagrad } from '${dist('index.mjs')}';
-  import { DownpourWorker, ParameterServer } from '${dist('distributed/index.mjs')}';
-  const truth = Float32Array.from({ length: 20 }, (_, i) => Math.sin(i));
-  const w = new Float32Array(20);
-  const loss = () => w.reduce((sum, x, i) => sum + (x - truth[i]) ** 2, 0) / 20;
-  let state = 1 + world.rank;
-  const random = () => (state = (state * 16807) % 2147483647) / 2147483647 - 0.5;
-  const gradient = () => {
-    const g = new Float32Array(20);
-    for (let example = 0; example < 16; example++) {
-      const x = truth.map(random);
-      const error = x.reduce((sum, v, i) => sum + v * (w[i] - truth[i]), 0);
-      for (let i = 0; i < 20; i++) g[i] += error * x[i];
-    }
-    return g;
-  };
+/** Least squares: rank 0 is the server. */
+const problem = `${leastSquares}
   const serve = async (options = {}) => {
     const optimizer = (params) => new Adagrad(params, { lr: 0.5 });
     const { pushes, lost, nonFinite } = await new ParameterServer(world, w, { optimizer, ...options }).serve();

@@ -114,6 +114,24 @@ import { Adagrad } from '${entry('index.mjs')}';
 import { DownpourWorker, ParameterServer } from '${entry('distributed', 'index.mjs')}';
 ${joined}`;
 
+/** The same, with least squares of 20 unknowns: each worker draws its own examples. */
+export const leastSquares = `${downpour}
+  const truth = Float32Array.from({ length: 20 }, (_, i) => Math.sin(i));
+  const w = new Float32Array(20);
+  const loss = () => w.reduce((sum, x, i) => sum + (x - truth[i]) ** 2, 0) / 20;
+  let state = 1 + world.rank;
+  const random = () => (state = (state * 16807) % 2147483647) / 2147483647 - 0.5;
+  const gradient = () => {
+    const g = new Float32Array(20);
+    for (let example = 0; example < 16; example++) {
+      const x = truth.map(random);
+      const error = x.reduce((sum, v, i) => sum + v * (w[i] - truth[i]), 0);
+      for (let i = 0; i < 20; i++) g[i] += error * x[i];
+    }
+    return g;
+  };
+`;
+
 /** Settings of {@link roundRobins}. */
 export interface DownpourSettings {
   readonly servers?: number;

@@ -2,26 +2,12 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { downpour } from '../../../support/distributed/programs.js';
+import { leastSquares } from '../../../support/distributed/programs.js';
 import { mpi, mpiJob, withoutMpi } from '../../../support/mpi-job.js';
 import { root } from '../../../support/root.js';
 
-/** Least squares with 20 unknowns: each worker draws its own examples. */
-const problem = `${downpour}
-  const truth = Float32Array.from({ length: 20 }, (_, i) => Math.sin(i));
-  const w = new Float32Array(20);
-  const loss = () => w.reduce((sum, x, i) => sum + (x - truth[i]) ** 2, 0) / 20;
-  let state = 1 + world.rank;
-  const random = () => (state = (state * 16807) % 2147483647) / 2147483647 - 0.5;
-  const gradient = () => {
-    const g = new Float32Array(20);
-    for (let example = 0; example < 16; example++) {
-      const x = truth.map(random);
-      const error = x.reduce((sum, v, i) => sum + v * (w[i] - truth[i]), 0);
-      for (let i = 0; i < 20; i++) g[i] += error * x[i];
-    }
-    return g;
-  };
+/** Least squares: the last worker is slow. */
+const problem = `${leastSquares}
   const serve = (options = {}) =>
     new ParameterServer(world, w, { optimizer: (params) => new Adagrad(params, { lr: 0.5 }), ...options }).serve();
   const work = async (steps, options = {}) => {
