@@ -32,6 +32,8 @@ constexpr milliseconds kShort(5);
 constexpr milliseconds kLong(1000);
 /// The longest time that a broken world goes on telling why.
 constexpr milliseconds kTelling(5000);
+/// Before MPI_Finalize: longer than a busy machine keeps a rank waiting for a core.
+[[maybe_unused]] constexpr milliseconds kRest(300);
 }  // namespace
 
 void Communicator::join(std::function<void()> wake) {
@@ -230,6 +232,7 @@ void Communicator::run() {
           MPI_Wait(&causeRequest_, MPI_STATUS_IGNORE);
         }
         MPI_Comm_free(&comm_);
+        if (mustRest()) std::this_thread::sleep_for(kRest);
         MPI_Finalize();
         finish(State::kDone);
         return;
@@ -264,6 +267,20 @@ void Communicator::initialize() {
   slots_.reset(new Slot[2 * place_.size]);
   MPI_Irecv(causeIn_.data(), static_cast<int>(kCauseBytes), MPI_CHAR, MPI_ANY_SOURCE, kCauseTag, comm_, &causeRequest_);
   finish(State::kDone);
+}
+
+/// Whether MPI_Finalize may hang. MPICH before 4.2 lets a rank ask the others over UCX whether all has arrived there,
+/// and then wait for them where it gives no answers. If a rank asks while another still looks for messages, it has its
+/// answer and waits, and the other asks in vain (github.com/pmodels/mpich/pull/6596). On one host nobody asks.
+bool Communicator::mustRest() const {
+#if defined(MPICH_NUMVERSION) && MPICH_NUMVERSION < 40200000
+  char text[MPI_MAX_LIBRARY_VERSION_STRING];
+  int length = 0;
+  MPI_Get_library_version(text, &length);
+  return place_.localSize < place_.size && strstr(text, "ch4:ucx") != nullptr;
+#else
+  return false;
+#endif
 }
 
 void Communicator::begin() {

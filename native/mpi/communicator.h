@@ -93,6 +93,7 @@ class Communicator {
   Order take();
   void finish(State state);
   void wakeMail();
+  bool mustRest() const;
   void begin();
   bool look();
   bool hasMail() const { return !isBroken_.load(std::memory_order_relaxed) && mail_.isBusy(); }
