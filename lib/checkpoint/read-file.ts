@@ -2,7 +2,7 @@ import { createHash, type Hash } from 'node:crypto';
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { engine } from '../engine/backend.js';
 import { bytesOf } from './dtypes.js';
-import { type FileContext, fileError, readError } from './errors.js';
+import { type FileContext, faultOf, fileError, readError } from './errors.js';
 import {
   damaged,
   digestOf,
@@ -47,7 +47,8 @@ export async function withFile<T>(context: FileContext, action: (file: OpenFile)
       await handle.close();
     }
   } catch (error) {
-    if (error instanceof TypeError || error instanceof RangeError) throw error;
+    // What the caller's function throws is no fault of the file.
+    if (error instanceof TypeError || error instanceof RangeError || faultOf(error).code === undefined) throw error;
     throw readError(context, error);
   }
 }

@@ -122,7 +122,7 @@ export async function readSafetensors(path: string, options: ReadSafetensorsOpti
           expected: floatDtypes.join(', '),
           hint: `leave it out: { names: (name, { dtype }) => dtype !== ${show(dtype)} }`,
         });
-    const isVerified = names === undefined && digest !== undefined;
+    const isVerified = digest !== undefined && new Set(wanted).size === header.tensors.length;
     const bytes = await (isVerified ? readVerified(file) : readTensors(file, [...new Set(wanted)]));
     const tensors = wanted.map(({ name, dtype, shape }): [string, ReadTensor] => [
       name,
@@ -143,7 +143,7 @@ function chosen(
   if (names === undefined) return tensors;
   if (typeof names !== 'function') return names.map((name) => findTensor(context, tensors, name));
   return tensors.filter(({ name, dtype, shape }) => {
-    const isWanted: unknown = names(name, { dtype, shape });
+    const isWanted: unknown = names(name, { dtype, shape: [...shape] });
     if (typeof isWanted === 'boolean') return isWanted;
     throw typeError(
       context.who,

@@ -62,7 +62,7 @@ export class Gradients {
       this.#registerNew(grads, plan, isWritten);
     } catch (error) {
       // A refused gradient must be checked again if it is given again.
-      for (const param of params) param.setGrad(null);
+      this.#store.forgetGrads();
       throw error;
     }
   }

@@ -1,7 +1,7 @@
 import { show, typeError } from '../check/errors.js';
 import { otherCopyHint, thisCopy } from '../engine/copies.js';
 import { Optimizer } from './optimizer.js';
-import { refuseOptions } from './option-members.js';
+import { refuseOptions, refuseOtherNames } from './option-members.js';
 import type { ParamState } from './param-state.js';
 import type { Watcher } from './stepper.js';
 
@@ -54,12 +54,13 @@ export function optionsOf(optimizer: Optimizer): Readonly<Record<string, unknown
   return Optimizer.internals(optimizer).options.set;
 }
 
-/** Makes the options of an optimizer throw where they are read or assigned as members of a wrapper around it. */
+/** Makes the options of an optimizer, and names of other libraries, throw as members of a wrapper around it. */
 export function refuseOptionsOf(wrapper: object, who: string, optimizer: Optimizer): void {
   const { store, options } = Optimizer.internals(optimizer);
   const group = store.groups[0]?.settings.set ?? {};
   // Another wrapper of the class may have an optimizer of another class inside.
   refuseOptions(wrapper, who, 'new Optimizer', [...Object.keys(group), ...Object.keys(options.set)]);
+  refuseOtherNames(wrapper, who);
 }
 
 /** Makes the state of each param and the counts those of a new optimizer. Params and options stay. */

@@ -27,8 +27,8 @@ const otherNames: Readonly<Record<string, string>> = {
   zeroGrad: 'the option zeroGrads: true, or grad.fill(0)',
 };
 
-/** Makes names of other libraries throw as members of an optimizer: assigning one would change nothing. */
-function refuseOtherNames(optimizer: object, who: string): void {
+/** Makes names of other libraries throw as members of an optimizer, or of a wrapper around one: assigning one would change nothing. */
+export function refuseOtherNames(optimizer: object, who: string): void {
   refuseMembers(optimizer, who, Object.keys(otherNames), (name) => otherNames[name]!, 'no member');
 }
 

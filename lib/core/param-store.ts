@@ -125,12 +125,19 @@ export class ParamStore {
     checkLength(this.name, param.path, array, param.length);
     param.data = array;
     this.#register(this.plan, index, param);
+    // Another param's gradient may overlap the new array.
+    this.forgetGrads();
     // A detached array has no address, so only the others are compared.
     const attached = this.params.filter(({ data, length }) => lengthOf(data) === length);
     this.extents = disjoint(
       this.name,
       attached.map(({ data, path }) => extentOf(this.engine, data, path)),
     );
+  }
+
+  /** Has the gradients of the next step checked again. */
+  forgetGrads(): void {
+    for (const param of this.params) param.setGrad(null);
   }
 
   /** Makes the state of each param that of a new optimizer. Its moving average starts again with its next update. */

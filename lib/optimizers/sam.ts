@@ -118,6 +118,8 @@ export class SAM<O extends AnyOptimizer<any, any, any> = AnyOptimizer> extends O
   readonly #memory = new Map<ParamState, Memory>();
   /** The params that have climbed; undefined between steps. */
   #climbed: readonly ParamState[] | undefined;
+  /** Whether they climbed in the run that saved the state: no step of this one has moved them, so a load may replace it. */
+  #isLoaded = false;
   #isInSecondStep = false;
   readonly #removeHook: () => void;
 
@@ -259,9 +261,9 @@ export class SAM<O extends AnyOptimizer<any, any, any> = AnyOptimizer> extends O
     this.#checkAtRest();
     partsOf(this.#base).stepper.checkNotHeld();
     const loss = lossOf(method, closure());
-    this.firstStep(this.#grads);
     let worst: number;
     try {
+      this.firstStep(this.#grads);
       worst = lossOf(method, closure());
     } catch (error) {
       this.#putBack();
@@ -289,7 +291,7 @@ export class SAM<O extends AnyOptimizer<any, any, any> = AnyOptimizer> extends O
    */
   loadStateDict(dict: SAMState, options?: LoadOptions): void {
     const method = `${who}.loadStateDict`;
-    this.#checkAtRest();
+    if (!this.#isLoaded) this.#checkAtRest();
     checkOptions(method, dict, ['version', 'optimizer', 'inner', 'before', 'residuals']);
     const { version, optimizer, inner, before } = dict as unknown as SAMState;
     if (version !== 1 || optimizer !== who)
@@ -298,6 +300,7 @@ export class SAM<O extends AnyOptimizer<any, any, any> = AnyOptimizer> extends O
     this.inner.loadStateDict(inner, options);
     for (const [param, array] of loaded ?? []) copyInto(this.#memoryOf(param).before, array);
     this.#climbed = loaded?.map(([param]) => param);
+    this.#isLoaded = loaded !== undefined;
   }
 
   #readBefore(method: string, before: NonNullable<SAMState['before']>): (readonly [ParamState, Float32Array])[] {
@@ -389,6 +392,7 @@ export class SAM<O extends AnyOptimizer<any, any, any> = AnyOptimizer> extends O
     } finally {
       this.#isInSecondStep = false;
       this.#climbed = undefined;
+      this.#isLoaded = false;
     }
   }
 }

@@ -2,7 +2,7 @@
 import { describe, expect, test, vi } from 'vitest';
 import { type HyperParameter, optimizerHyperParameters } from '../../lib/core/declaration.js';
 import { Optimizer } from '../../lib/core/optimizer.js';
-import { createOptimizer, type StateDict } from '../../lib/index.js';
+import { createOptimizer, SGD, type StateDict } from '../../lib/index.js';
 import {
   type Any,
   betas,
@@ -492,4 +492,15 @@ test('loading warns of the options that it switches off, once', () => {
   } finally {
     warn.mockRestore();
   }
+});
+
+test('zeroGrads that a load turns on: gradients that overlap each other are refused from then on', () => {
+  const memory = new Float32Array(6).fill(1);
+  const grads = [memory.subarray(0, 4), memory.subarray(2, 6)];
+  const optimizer = new SGD([new Float32Array(4), new Float32Array(4)], { lr: 1 });
+  optimizer.step(grads);
+  const dict = optimizer.stateDict();
+  optimizer.loadStateDict({ ...dict, options: { ...dict.options, zeroGrads: true } });
+  expect(() => optimizer.step(grads)).toThrow('memory shared with grads[0]');
+  expect(memory).toEqual(new Float32Array(6).fill(1));
 });

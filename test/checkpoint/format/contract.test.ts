@@ -1,8 +1,14 @@
 // Every rule of the format: a file that breaks one is an error that says which, whoever reads it.
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { inspectCheckpoint, loadCheckpoint, readSafetensors, writeSafetensors } from '../../../lib/index.js';
+import {
+  inspectCheckpoint,
+  loadCheckpoint,
+  readSafetensors,
+  saveCheckpoint,
+  writeSafetensors,
+} from '../../../lib/index.js';
 import { type Any, fileOf, refused, scratch } from '../../support/checkpoint.js';
 import { all } from '../../support/sample.js';
 
@@ -107,6 +113,44 @@ test.each(broken)('refused: %s', async (_, bytes, message) => {
   await refused(inspectCheckpoint(path), 'SCHUSS_DAMAGED', message);
   await refused(loadCheckpoint(path, { params }), 'SCHUSS_DAMAGED', message);
   expect(params).toEqual([new Float32Array(1)]);
+});
+
+describe('a function as names', () => {
+  const error = new Error('mine');
+  const cases: [string, () => Promise<unknown>][] = [
+    [
+      'its error goes through',
+      async () => {
+        const throwing = readSafetensors(path, {
+          names: () => {
+            throw error;
+          },
+        });
+        await expect(throwing).rejects.toBe(error);
+      },
+    ],
+    [
+      'it cannot change the shapes',
+      async () => {
+        const names: Any = (_: string, { shape }: { shape: number[] }) => shape.push(7) > 0;
+        expect((await readSafetensors(path, { names })).tensors['a']!.shape).toEqual([1]);
+      },
+    ],
+  ];
+  test.each(cases)('%s', async (_, check) => {
+    writeFileSync(path, json({ a: one }));
+    await check();
+  });
+
+  test('the SHA-256 is verified if all tensors are wanted', async () => {
+    await saveCheckpoint(path, { params: { a: new Float32Array(1), b: new Float32Array(1) } });
+    const bytes = readFileSync(path);
+    bytes[bytes.length - 1] = 1;
+    writeFileSync(path, bytes);
+    const { tensors } = await readSafetensors(path, { names: (name) => name.endsWith('a') });
+    expect(Object.keys(tensors)).toHaveLength(1);
+    await refused(readSafetensors(path, { names: () => true }), 'SCHUSS_DAMAGED', 'SHA-256');
+  });
 });
 
 describe('allowed', () => {

@@ -284,3 +284,36 @@ describe('dispose', () => {
     expect(() => sam.stepCount).toThrow('disposed');
   });
 });
+
+test('step: a closure that climbs by itself leaves the params where they were', () => {
+  const { w, g, sam } = rig();
+  const climb = () => {
+    g.set(w);
+    sam.firstStep(g);
+    return 1;
+  };
+  expect(() => sam.step(climb)).toThrow('SAM: this: params that have climbed');
+  expect(w).toEqual(Float32Array.from(w0));
+  sam.step(() => {
+    g.set(w);
+    return 1;
+  });
+  expect(sam.stepCount).toBe(1);
+});
+
+test('a state that was saved between the two steps can be replaced, until a step has moved the params', () => {
+  const { w, g, sam } = rig();
+  const before = sam.stateDict();
+  g.set(w);
+  sam.firstStep(g);
+  const between = sam.stateDict();
+  expect(() => sam.loadStateDict(before)).toThrow('params that have climbed');
+  sam.secondStep(g);
+  w.set([100, 100, 100]);
+  sam.loadStateDict(between);
+  sam.loadStateDict(before); // as the undo of a load that failed elsewhere
+  expect(sam.stateDict()).toEqual(before);
+  expect(w).toEqual(Float32Array.of(100, 100, 100));
+  sam.firstStep(g);
+  expect(() => sam.loadStateDict(before)).toThrow('params that have climbed');
+});

@@ -88,6 +88,7 @@ test('wrappers: the options of the inner optimizer, and their own', () => {
     expect(refusals(wrapper, 'weightDecay')).toEqual(
       twice(`TypeError: ${who}: weightDecay: an option, not a member, expected paramGroups[0].weightDecay`),
     );
+    expect(refusals(wrapper, 'learningRate')).toEqual(twice(`TypeError: ${who}: learningRate: no member, expected lr`));
     expect(refusals(wrapper, 'clipNorm')[1]).toContain(
       'expected new Optimizer(params, { clipNorm }), which alone sets it',
     );
