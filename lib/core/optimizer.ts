@@ -398,8 +398,7 @@ export abstract class Optimizer<D extends Declaration = Declaration, P = AnyPara
     warnOfOptionsOff(who, this.#global, global);
     apply();
     this.#global.adopt(global);
-    // With `zeroGrads` the gradients may no longer overlap each other.
-    store.forgetGrads();
+    store.forgetGrads(); // with zeroGrads they may no longer overlap
     for (const load of loads) load();
     if (mode !== undefined) this.loadMode(mode);
     this.#stepper.stepCount = frame.stepCount;
