@@ -19,6 +19,7 @@ import { besideNeighbour } from './neighbour.js';
 import { resultsHtml } from './page.js';
 import { limitSpec } from './plot-limit.js';
 import { fusedSpec, peersSpec, ratiosSpec } from './plot-peers.js';
+import { recommender } from './recommender/recommender.js';
 import type { Measured, Results } from './results.js';
 import { type BenchOptions, type Part, settingsOf } from './settings.js';
 import { fixedCost, manyTensors, nativeAgainstJs } from './small.js';
@@ -88,6 +89,7 @@ async function measure(context: Context): Promise<Results> {
   const ofMatrices = await rows('matrices', matrices);
   const neighbour = await maybe('neighbour', besideNeighbour);
   const tables = await maybe('sparse', sparse);
+  const trained = await maybe('recommender', recommender);
   const fit = await maybe('fit', modelFit);
   const loop = await maybe('async', eventLoop);
   return {
@@ -105,6 +107,7 @@ async function measure(context: Context): Promise<Results> {
     neighbour,
     eventLoop: loop,
     sparse: tables,
+    recommender: trained,
     modelFit: fit,
   };
 }

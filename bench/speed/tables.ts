@@ -1,5 +1,6 @@
 import { number, size, spread, times } from './format.js';
 import { noLimit } from './limit.js';
+import { recommenderTables } from './recommender/table.js';
 import { type ClassRow, isSkipped, type Measured, type PairRow, type PeerRow, type Results } from './results.js';
 import { type Method, methods } from './task.js';
 
@@ -14,7 +15,7 @@ export interface Table {
 
 /** All tables in the order of the output. */
 export function tablesOf(results: Results): Table[] {
-  return [...classTables(results), ...peerTables(results), pairTable(results)];
+  return [...classTables(results), ...peerTables(results), ...recommenderTables(results), pairTable(results)];
 }
 
 const unique = <T>(values: readonly T[]): T[] => [...new Set(values)];
