@@ -24,7 +24,8 @@ import type { Measured, Results } from './results.js';
 import { type BenchOptions, type Part, settingsOf } from './settings.js';
 import { fixedCost, manyTensors, nativeAgainstJs } from './small.js';
 import { sparse } from './sparse.js';
-import { type Table, tablesOf } from './tables.js';
+import type { Table } from './table.js';
+import { tablesOf } from './tables.js';
 import { common } from './task.js';
 
 /** Measures the time of a step, prints tables, and writes numbers, plots and the table of goals. */

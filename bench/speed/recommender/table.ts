@@ -1,6 +1,6 @@
 import { number, spread, times } from '../format.js';
 import { isSkipped, type RecommenderRow, type Results } from '../results.js';
-import type { Table } from '../tables.js';
+import type { Table } from '../table.js';
 import { methods } from '../task.js';
 import { models } from './model.js';
 
