@@ -89,7 +89,7 @@ test('a subclass of the user assigns these names as its own', () => {
     }
   })();
   expect((scale as Any).growthFactor).toBe('its own');
-  const tf: Any = new (class extends tfjs.AdamOptimizer {
+  const tf: Any = new (class extends tfjs.SGDOptimizer {
     constructor() {
       super(0.1);
       (this as Any).weightDecay = (this as Any).zeroGrad = 'its own';
