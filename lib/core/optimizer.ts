@@ -65,7 +65,7 @@ export abstract class Optimizer<D extends Declaration = Declaration, P = AnyPara
     const { name } = declaration;
     this.#declaration = declaration;
     this.#table = { ...declaration.hyperParameters, ...commonHyperParameters };
-    checkOptionsOf(this, declaration, options);
+    checkOptionsOf(new.target, declaration, options);
     const defaults = optionsIn(options, this.#table);
     this.#global = new Settings(name, optimizerHyperParameters, optionsIn(options, optimizerHyperParameters));
     const formula = this.#formula();

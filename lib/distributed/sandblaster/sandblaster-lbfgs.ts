@@ -116,7 +116,7 @@ export class SandblasterLBFGS<const P extends object = AnyParams> {
     this.#gradArrays = parts.gradArrays;
     this.#lbfgs = new LBFGS(parts.params as AnyParams, { ...parts.options, grads: parts.grads });
     refuseMembers(
-      this,
+      SandblasterLBFGS,
       who,
       ['portions', 'f', ...optionNames],
       (option) => `${who}.create(…, { ${option} }), which alone sets it`,
