@@ -6,19 +6,21 @@
 
 import type { Steps } from '../call-queue.js';
 import { callerOf, numberOf } from '../callers.js';
-import type { Loss } from '../errors.js';
+import { type Loss, ofAllRanks } from '../errors.js';
 import { bytesOf, gone, isGone, numbersAt, slice } from '../numbers.js';
 import { reduceInOrder } from '../ordered-sum.js';
 import { partition } from '../partition.js';
 import {
   type Call,
   disagreement,
+  failureOf,
   type Header,
   kinds,
   leaverOf,
   type Numbers,
   type Outcome,
   ops,
+  reasonOf,
   type Type,
   types,
 } from '../transport.js';
@@ -113,6 +115,7 @@ export class Collectives {
       case 'allGatherObject':
         return this.#gatherBytes(call, number);
       case 'barrier':
+      case 'failure':
         return this.#barrier(call, number);
       default:
         return this.#leave(call, number);
@@ -393,13 +396,14 @@ export class Collectives {
     if (count > 0 && !missing) this.#payload(this.#rank, type, 0, count).set(slice(type, x, begin, begin + count));
     yield* this.#size <= this.#sizes.direct ? this.#swap(count * bytesOf(type)) : this.#pass();
     const headers = Array.from({ length: this.#size }, (_, rank) => this.#read(rank));
+    const loss = leaverOf(number, headers);
+    if (loss !== undefined) throw this.#carrier.lose(loss);
+    if (headers.some((header) => header.kind === 'failure'))
+      throw failureOf(headers, yield* this.#gatherBytes(reasonOf(call), number));
     const error = disagreement(number, headers);
-    if (error !== undefined) {
-      const loss = leaverOf(number, headers);
-      throw loss === undefined ? error : this.#carrier.lose(loss);
-    }
+    if (error !== undefined) throw error;
     const without = headers.findIndex((header) => header.isGone);
-    if (without >= 0) throw this.#gone(call, number, without);
+    if (without >= 0) throw ofAllRanks(this.#gone(call, number, without));
     return headers;
   }
 
