@@ -1,7 +1,8 @@
-import { show, typeError } from '../check/errors.js';
+import { typeError } from '../check/errors.js';
 import { checkFunction, checkOptions } from '../check/options.js';
-import { SAM } from '../optimizers/sam.js';
-import { checkMade } from './check-world.js';
+import { optionsOf } from '../core/internals.js';
+import { lossOf, SAM } from '../optimizers/sam.js';
+import { checkMade, letStep } from './check-world.js';
 import type { DistributedResult, DistributedStepOptions, Finished, Made } from './distributed-optimizer.js';
 import { endOf } from './exchange.js';
 import { ReplicatedOptimizer } from './replicated-optimizer.js';
@@ -135,7 +136,7 @@ export class DataParallelSAM<
     try {
       return await this.takeStep(given, [['step', 'secondStep'], ...facts], (sums, gradScale) => {
         const inputs = { gradScale, ...this.inputsOf(sums) };
-        const result = this.made.optimizer.secondStep(this.assemble(sums.grads), inputs);
+        const result = letStep(this.made, () => this.made.optimizer.secondStep(this.assemble(sums.grads), inputs));
         return { ...result, ...(result.applied ? {} : { nonFiniteRanks: sums.nonFiniteRanks }), ...endOf(sums) };
       });
     } finally {
@@ -182,11 +183,13 @@ export class DataParallelSAM<
     options: FirstStepOptions & { readonly loss?: number },
   ): Promise<Finished | { readonly first: FirstStepResult; readonly loss: number }> {
     const facts = this.addLast(grads, options);
+    const maySkip = optionsOf(this.made.base)['skipNonFinite'] === true;
     return await this.takeStep(options, [['step', 'firstStep'], ...facts], (sums, gradScale) => {
       const { nonFiniteRanks, loss } = sums;
-      const first = this.made.optimizer.firstStep(this.assemble(sums.grads), { gradScale });
+      const first = letStep(this.made, () => this.made.optimizer.firstStep(this.assemble(sums.grads), { gradScale }));
+      const isNamed = maySkip && !Number.isFinite(first.gradNorm);
       return {
-        first: { ...first, ...(Number.isFinite(first.gradNorm) ? {} : { nonFiniteRanks }), ...endOf(sums) },
+        first: { ...first, ...(isNamed ? { nonFiniteRanks } : {}), ...endOf(sums) },
         loss,
       };
     });
@@ -196,10 +199,4 @@ export class DataParallelSAM<
     this.checkNotPending();
     if (this.#sam.hasClimbed) throw typeError(who, 'this', 'params that have climbed', 'secondStep(grads) first');
   }
-}
-
-function lossOf(method: string, loss: unknown): number {
-  if (typeof loss !== 'number')
-    throw typeError(method, 'closure', `a closure that returned ${show(loss)}`, 'the loss, a number');
-  return loss;
 }

@@ -2,7 +2,7 @@ import type { AnyOptimizer } from '../core/any-optimizer.js';
 import { SAM } from '../optimizers/sam.js';
 import { innerOptimizer } from '../training/param-groups.js';
 import { actingFor } from './callers.js';
-import { checkFree, checkMade } from './check-world.js';
+import { checkFree, checkMade, letStep } from './check-world.js';
 import { DataParallelSAM } from './data-parallel-sam.js';
 import { checkAlike, classFacts, optionFacts, paramFacts } from './differences.js';
 import type { DistributedResult, DistributedStepOptions, Made, Wrapped } from './distributed-optimizer.js';
@@ -102,7 +102,7 @@ export class DataParallel<O extends AnyOptimizer<any, any, any> = AnyOptimizer> 
   ): Promise<DistributedResult> {
     const { optimizer } = this.made;
     return await this.stepBy(grads, options, (sums, gradScale) =>
-      optimizer.step(this.assemble(sums.grads), { gradScale, ...this.inputsOf(sums) }),
+      letStep(this.made, () => optimizer.step(this.assemble(sums.grads), { gradScale, ...this.inputsOf(sums) })),
     );
   }
 }

@@ -256,13 +256,15 @@ export abstract class DistributedOptimizer<
     const { stepCount } = this;
     this.#actFor('.step');
     this.#busy = ofCall;
+    hold(base, this.#made); // unwrap() may have ended it
     try {
       const maySkip = optionsOf(base)['skipNonFinite'] === true;
       const brought = { grads: this.#local, hessian: this.#hessian, gradScale: given, stepCount, options, maySkip };
       const sums = await exchange(who, world, brought, (...dense) => this.#sum(...dense));
-      if (sums.weight === 0) return { applied: false, finished: true, ...endOf(sums) };
-      release(this.#made.base, this.#made);
-      const result = await apply({ ...sums, loss: sums.loss / sums.weight }, given / sums.weight);
+      const result: R | Finished =
+        sums.weight === 0
+          ? { applied: false, finished: true, ...endOf(sums) }
+          : await apply({ ...sums, loss: sums.loss / sums.weight }, given / sums.weight);
       zero(this.#last);
       return result;
     } finally {
@@ -272,7 +274,6 @@ export abstract class DistributedOptimizer<
       else compressed?.drop();
       this.#local.sum.reset();
       this.#hessian?.sum.reset();
-      hold(this.#made.base, this.#made);
       this.#busy = undefined;
     }
   }
@@ -374,10 +375,10 @@ export abstract class DistributedOptimizer<
 
   /**
    * The optimizer inside. Its own `step`, which throws inside the wrapper, works again until the next step of the wrapper: it steps
-   * on this rank alone.
+   * on this rank alone. Do not call it while a call of the wrapper is pending: it lifts nothing then.
    */
   unwrap(): O {
-    release(this.#made.base, this.#made);
+    if (this.#busy === undefined) release(this.#made.base, this.#made);
     return this.#made.optimizer;
   }
 
@@ -433,7 +434,7 @@ export abstract class DistributedOptimizer<
    * Takes a step with the gradients of all ranks. Every rank must call it.
    *
    * @param grads The gradients of the last micro-batch, as for the optimizer's `step`. They are copied. With `zeroGrads` they are
-   *   zeroed after the step, applied or skipped, but not after an error. `null`, for a rank that has no examples left, adds nothing.
+   *   zeroed after the step, also a skipped or finished one, but not after an error. `null`, for a rank that has no examples left, adds nothing.
    * @param options `weight` (1, [0, ∞)), `gradScale` (1), `loss`, `hessian`: {@link DistributedStepOptions}
    * @returns Whether the step was applied, and the norm of the global gradient if it was measured. `finished` if every weight
    *   was 0. `interrupted` once the launcher wants the job to end.

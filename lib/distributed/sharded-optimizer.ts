@@ -1,6 +1,6 @@
 import { rangeError, typeError } from '../check/errors.js';
 import { checkFloat } from '../check/options.js';
-import { floatsOf, isFloat32, lengthOf } from '../check/typed-array.js';
+import { checkLength, floatsOf, isFloat32, lengthOf } from '../check/typed-array.js';
 import type { RankPart } from '../checkpoint/world.js';
 import type { AnyOptimizer } from '../core/any-optimizer.js';
 import { notAnOptimizer } from '../core/internals.js';
@@ -194,10 +194,9 @@ export class ShardedOptimizer<O extends AnyOptimizer<any, any, any> = AnyOptimiz
         failure = { error };
       }
     };
-    const wholes = this.#params.map(({ shard: { whole, length } }) => {
-      const isThere = lengthOf(whole.data) === length;
-      if (!isThere) failure = { error: rangeError(who, whole.path, `length ${lengthOf(whole.data)}`, `${length}`) };
-      return isThere ? floatsOf(whole.data) : new Float32Array(length);
+    let wholes: readonly Float32Array[] = [];
+    attempt(() => {
+      wholes = this.#wholes();
     });
     const structured = this.assemble(own);
     attempt(() => stepper.beforePart(structured));
@@ -210,7 +209,8 @@ export class ShardedOptimizer<O extends AnyOptimizer<any, any, any> = AnyOptimiz
     const sums = await measure(world, this.#owners, shards, gradScale, norms);
     const isLost = this.needsLoss && !Number.isFinite(loss);
     const applied = sums.applied && !isLost && (areFinite || !norms.skipNonFinite);
-    const whole = { ...sums, applied, loss };
+    // As in a step of the whole, where estimates that are not finite count as the norm.
+    const whole = { ...sums, applied, loss, ...(areFinite || !norms.skipNonFinite ? {} : { gradNorm: Number.NaN }) };
 
     let result: StepResult = { applied: false };
     if (store.hasSharedNumbers) {
@@ -231,6 +231,7 @@ export class ShardedOptimizer<O extends AnyOptimizer<any, any, any> = AnyOptimiz
         grads[i] === null ? [] : [{ array: wholes[i]!, ranges }],
       );
       await this.#owners.gather(moved, true);
+      attempt(() => this.#wholes()); // one that was transferred meanwhile got nothing
     }
     if (failure !== undefined) throw (failure as { readonly error: unknown }).error;
     return result;
@@ -247,6 +248,14 @@ export class ShardedOptimizer<O extends AnyOptimizer<any, any, any> = AnyOptimiz
     if (failure !== undefined) throw failure.error;
     if (failed! > 0) throw new Error(`${who}: step: rank ${failed! - 1} failed before it`);
     return nonFinite === 0;
+  }
+
+  /** All params. @throws RangeError for one that was transferred or shrunk */
+  #wholes(): Float32Array[] {
+    return this.#params.map(({ shard: { whole, length } }) => {
+      checkLength(who, whole.path, whole.data, length);
+      return floatsOf(whole.data);
+    });
   }
 
   /** Refuses sparse gradients that the class does not take: the same error on every rank. */
@@ -303,9 +312,9 @@ export class ShardedOptimizer<O extends AnyOptimizer<any, any, any> = AnyOptimiz
       throw typeError(who, mode, 'a class without modes', 'a ScheduleFree optimizer');
     await this.exclusively(async () => {
       (optimizer[mode] as () => void)();
-      await this.#owners.gather(
-        this.#params.map(({ shard: { whole, ranges } }) => ({ array: floatsOf(whole.data), ranges })),
-      );
+      const wholes = this.#wholes();
+      await this.#owners.gather(this.#params.map(({ shard: { ranges } }, i) => ({ array: wholes[i]!, ranges })));
+      this.#wholes();
     });
   }
 
