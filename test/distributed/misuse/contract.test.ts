@@ -62,7 +62,7 @@ describe('an optimizer inside a DataParallel', () => {
         isPending = false;
       });
       const errors: unknown[] = [];
-      for (; isPending; await new Promise(setImmediate)) {
+      for (; isPending; await new Promise((resolve) => setImmediate(resolve))) {
         optimizer.unwrap();
         errors.push(await inner.stepAsync(new Float32Array(64)).then(() => 'a step', String));
       }
