@@ -4,7 +4,7 @@ import { otherCopyHint, thisCopy } from '../engine/copies.js';
 import { Optimizer } from './optimizer.js';
 import { refuseOptions, refuseOtherNames } from './option-members.js';
 import type { ParamState } from './param-state.js';
-import type { Watcher } from './stepper.js';
+import type { Watcher } from './watcher.js';
 
 thisCopy.isOptimizer = (value) =>
   value instanceof Optimizer || (typeof value === 'function' && value.prototype instanceof Optimizer);

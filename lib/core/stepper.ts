@@ -13,6 +13,7 @@ import type { ReadGrad } from './read-grad.js';
 import type { Settings } from './settings.js';
 import { type Measured, measured } from './shard.js';
 import { checkNotAborted, checkSettled, checkSignal, StepQueue } from './step-queue.js';
+import type { Watcher } from './watcher.js';
 
 /** Options of a step. */
 export interface StepOptions {
@@ -75,18 +76,9 @@ export interface StepResult {
   readonly gradNorm?: number;
 }
 
-/** A wrapper that follows the steps of an inner optimizer, in their order, those on other threads included. */
-export interface Watcher {
-  readonly name: string;
-  /** Called before a param's first update, and again if that update was skipped. */
-  started(param: ParamState): void;
-  /** Called after an applied step, before the next one starts. */
-  applied(stepCount: number, params: readonly ParamState[]): void;
-}
-
 /**
- * Performs the steps of one optimizer: reads and checks the gradients, has the store write its constants rows, and runs
- * the plan. A dense step allocates nothing but its result.
+ * Performs the steps of one optimizer: reads and checks the gradients, has the constants rows written, and runs the
+ * plan. A dense step allocates nothing but its result.
  *
  * This is a class of its own, apart from `Optimizer`, so that V8 sees one object shape however many optimizer classes a
  * program uses.

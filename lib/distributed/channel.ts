@@ -50,10 +50,6 @@ export class Channel implements Mail {
     });
   }
 
-  isLost(rank: number): boolean {
-    return this.#mail.isLost(rank);
-  }
-
   setExpendable(isExpendable: boolean): void {
     this.#mail.setExpendable(isExpendable);
   }

@@ -29,6 +29,16 @@ export function release(base: Optimizer, holder: object): void {
   if (stepper.holder === holder) stepper.holder = undefined;
 }
 
+/** Lifts a hold for a call, which is synchronous: nobody else steps the optimizer meanwhile. */
+export function letStep<R>(holder: { readonly who: string; readonly base: Optimizer }, step: () => R): R {
+  release(holder.base, holder);
+  try {
+    return step();
+  } finally {
+    hold(holder.base, holder);
+  }
+}
+
 /** Refuses a step of a wrapper whose optimizer another wrapper has since. @throws TypeError */
 export function checkHolds(base: Optimizer, own: { readonly who: string }): void {
   const { holder } = Optimizer.internals(base).stepper;

@@ -1,7 +1,8 @@
-import { show, typeError } from '../check/errors.js';
+import { typeError } from '../check/errors.js';
 import { checkFunction, checkOptions } from '../check/options.js';
-import { SAM } from '../optimizers/sam.js';
-import { checkMade } from './check-world.js';
+import { optionsOf } from '../core/internals.js';
+import { lossOf, SAM } from '../optimizers/sam.js';
+import { checkMade, letStep } from './check-world.js';
 import type { DistributedStepOptions, Made } from './distributed-optimizer.js';
 import { endOf } from './exchange.js';
 import { ReplicatedOptimizer } from './replicated-optimizer.js';
@@ -142,7 +143,11 @@ export class DataParallelSAM<
         const inputs = { gradScale, ...this.inputsOf(sums) };
         this.#sam.putBack(); // hooks see the params before the climb
         await this.runHooks(mean, sums);
-        return () => resultOf(this.made.optimizer.optimizer.step(mean, inputs), sums);
+        return () =>
+          resultOf(
+            letStep(this.made, () => this.made.optimizer.optimizer.step(mean, inputs)),
+            sums,
+          );
       });
     } finally {
       this.#sam.putBack();
@@ -188,14 +193,16 @@ export class DataParallelSAM<
     options: FirstStepOptions & { readonly loss?: number },
   ): Promise<Finished | { readonly first: FirstStepResult; readonly loss: number }> {
     const facts = this.addLast(grads, options);
+    const maySkip = optionsOf(this.made.base)['skipNonFinite'] === true;
     return await this.takeStep(options, [['step', 'firstStep'], ...facts], async (sums, gradScale) => {
       const { grads, nonFiniteRanks, loss } = sums;
       const mean = this.assemble(grads);
       await this.#reserve(grads.flatMap((grad, i) => (grad === null ? [] : [i])));
       return () => {
-        const first = this.made.optimizer.firstStep(mean, { gradScale });
+        const first = letStep(this.made, () => this.made.optimizer.firstStep(mean, { gradScale }));
+        const isNamed = maySkip && !Number.isFinite(first.gradNorm);
         return {
-          first: { ...first, ...(Number.isFinite(first.gradNorm) ? {} : { nonFiniteRanks }), ...endOf(sums) },
+          first: { ...first, ...(isNamed ? { nonFiniteRanks } : {}), ...endOf(sums) },
           loss,
         };
       };
@@ -215,10 +222,4 @@ export class DataParallelSAM<
     this.checkNotPending();
     if (this.#sam.hasClimbed) throw typeError(who, 'this', 'params that have climbed', 'secondStep(grads) first');
   }
-}
-
-function lossOf(method: string, loss: unknown): number {
-  if (typeof loss !== 'number')
-    throw typeError(method, 'closure', `a closure that returned ${show(loss)}`, 'the loss, a number');
-  return loss;
 }

@@ -2,7 +2,7 @@ import type { AnyOptimizer } from '../core/any-optimizer.js';
 import { SAM } from '../optimizers/sam.js';
 import { innerOptimizer } from '../training/param-groups.js';
 import { actingFor } from './callers.js';
-import { checkFree, checkMade } from './check-world.js';
+import { checkFree, checkMade, letStep } from './check-world.js';
 import { DataParallelSAM } from './data-parallel-sam.js';
 import { checkAlike, classFacts, optionFacts, paramFacts } from './differences.js';
 import type { DistributedStepOptions, Made, Wrapped } from './distributed-optimizer.js';
@@ -108,7 +108,8 @@ export class DataParallel<O extends AnyOptimizer<any, any, any> = AnyOptimizer> 
     return await this.stepBy(grads, options, async (sums, gradScale) => {
       const mean = this.assemble(sums.grads);
       await this.runHooks(mean, sums);
-      return () => optimizer.step(mean, { gradScale, ...this.inputsOf(sums) });
+      const inputs = { gradScale, ...this.inputsOf(sums) };
+      return () => letStep(this.made, () => optimizer.step(mean, inputs));
     });
   }
 }

@@ -246,6 +246,7 @@ export abstract class DistributedOptimizer<
     const { stepCount } = this;
     this.#actFor('.step');
     this.#busy = ofCall;
+    hold(base, this.#made); // unwrap() may have ended it
     try {
       const maySkip = optionsOf(base)['skipNonFinite'] === true;
       const hasHooks = !stepper.preHooks.isEmpty;
@@ -257,9 +258,9 @@ export abstract class DistributedOptimizer<
         const mean = { ...sums, loss: sums.loss / sums.weight };
         return { sums, apply: await begin(mean, given / sums.weight) };
       });
-      if (ready.apply === undefined) return { applied: false, finished: true, ...endOf(ready.sums) };
-      release(base, this.#made);
-      const result = await ready.apply();
+      const { sums, apply } = ready;
+      const result: R | Finished =
+        apply === undefined ? { applied: false, finished: true, ...endOf(sums) } : await apply();
       zero(this.#last);
       return result;
     } finally {
@@ -270,7 +271,6 @@ export abstract class DistributedOptimizer<
       else compressed?.drop();
       this.#local.sum.reset();
       this.#hessian?.sum.reset();
-      hold(this.#made.base, this.#made);
       this.#busy = undefined;
     }
   }
@@ -376,10 +376,10 @@ export abstract class DistributedOptimizer<
 
   /**
    * The optimizer inside. Its own `step`, which throws inside the wrapper, works again until the next step of the wrapper: it steps
-   * on this rank alone.
+   * on this rank alone. Do not call it while a call of the wrapper is pending: it lifts nothing then.
    */
   unwrap(): O {
-    release(this.#made.base, this.#made);
+    if (this.#busy === undefined) release(this.#made.base, this.#made);
     return this.#made.optimizer;
   }
 
@@ -435,7 +435,7 @@ export abstract class DistributedOptimizer<
    * Takes a step with the gradients of all ranks. Every rank must call it.
    *
    * @param grads The gradients of the last micro-batch, as for the optimizer's `step`. They are copied. With `zeroGrads` they are
-   *   zeroed after the step, applied or skipped, but not after an error. `null`, for a rank that has no examples left, adds nothing.
+   *   zeroed after the step, also a skipped or finished one, but not after an error. `null`, for a rank that has no examples left, adds nothing.
    * @param options `weight` (1, [0, ∞)), `gradScale` (1), `loss`, `hessian`: {@link DistributedStepOptions}
    * @returns Whether the step was applied, and the norm of the global gradient if it was measured. `finished` if every weight
    *   was 0. `interrupted` once the launcher wants the job to end.

@@ -1,5 +1,6 @@
 import { show, typeError } from '../check/errors.js';
 import { checkBoolean, checkNumber, checkOneOf, checkOptions } from '../check/options.js';
+import { checkWorld } from './check-world.js';
 import { CompressedSums } from './compressed-sums.js';
 import type { Facts } from './differences.js';
 import { refuseOptions } from './foreign-names.js';
@@ -45,8 +46,7 @@ export function checkDistribution(
   readonly compressed: CompressedSums | undefined;
   readonly facts: Facts;
 } {
-  if (typeof (world as World | undefined)?.allGatherObject !== 'function')
-    throw typeError(who, 'world', show(world), 'a World', 'await init()');
+  checkWorld(who, world);
   refuseOptions(who, options, { findunusedparameters: 'none: give null for a param without a gradient' });
   checkOptions(who, options, ownOptions);
   const { microBatches, bucketBytes = 25e6, broadcast = true, compression = 'none' } = options as DistributionOptions;

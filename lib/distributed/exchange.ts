@@ -37,7 +37,7 @@ export interface Exchanged {
 export const endOf = ({ interrupted }: Exchanged): { interrupted?: true } => (interrupted ? { interrupted } : {});
 
 /** What a rank brings to a step. */
-export interface Brought {
+interface Brought {
   readonly grads: LocalGradients;
   /** Estimates of the Hessian's diagonal; undefined for a class that takes none. */
   readonly hessian: LocalGradients | undefined;
@@ -50,7 +50,7 @@ export interface Brought {
 }
 
 /** Sums dense arrays over the ranks, in their memory. The step multiplies them by a factor. */
-export type SumDense = (local: LocalGradients, params: readonly number[], factor: number) => Promise<unknown>;
+type SumDense = (local: LocalGradients, params: readonly number[], factor: number) => Promise<unknown>;
 
 /**
  * Sums the gradients of all ranks, in the order of the world. One collective agrees about the step; then dense gradients

@@ -6,6 +6,7 @@ type Names = Readonly<Record<string, string>>;
 /** Methods around PyTorch's `DistributedDataParallel`. */
 export const methodsOfDdp: Names = {
   noSync: 'accumulate(grads, { weight }), which never communicates',
+  no_sync: 'accumulate(grads, { weight }), which never communicates',
   zero_grad: 'nothing: step() copies the gradients, and the option zeroGrads of the optimizer zeroes',
   consolidate_state_dict: 'await stateDict() on every rank',
   set_epoch: 'the option epoch of shardBatches',

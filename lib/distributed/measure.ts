@@ -55,7 +55,9 @@ export async function measure(
   const coefficient = clipNorm === undefined ? 1 : clipNorm / (norm + 1e-6);
   const factor = gradScale * (coefficient > 1 ? 1 : coefficient);
   const applied = !skipNonFinite || (nonFinite === 0 && (await staysFinite(world, given, square, f(factor))));
-  return { factor, applied, gradNorm: norm };
+  // As in a step of the whole, where estimates that are not finite count as the norm.
+  const isLost = skipNonFinite && nonFinite > 0 && Number.isFinite(norm);
+  return { factor, applied, gradNorm: isLost ? Number.NaN : norm };
 }
 
 /** The sum of squares, and how many ranks have what is not finite. */

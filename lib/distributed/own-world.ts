@@ -81,6 +81,12 @@ export class OwnWorld implements World {
     return world instanceof OwnWorld ? world.#transport : undefined;
   }
 
+  /** Refuses a world that is closed, or about to be. @throws Error @internal */
+  static checkOpen(who: string, world: World): void {
+    if (world instanceof OwnWorld && world.#origin.#closing !== undefined)
+      throw new Error(`${who}: the world is closed`);
+  }
+
   /** Calls a function before the world closes, until the function that it returns is called. @internal */
   static beforeClose(world: World, close: () => Promise<void>): () => void {
     if (!(world instanceof OwnWorld)) return () => {};
@@ -307,8 +313,9 @@ export class OwnWorld implements World {
   #check(kind: Kind): string {
     const { broken } = this.#transport;
     if (broken !== undefined) throw broken;
-    if (this.#origin.#closing !== undefined) throw new Error(`World: ${kind}: the world is closed`);
-    return `World: ${kind}`;
+    const who = `World: ${kind}`;
+    OwnWorld.checkOpen(who, this);
+    return who;
   }
 
   #collective(kind: Kind, x: Numbers, options: CallOptions, common = ofAll, own: readonly string[] = []): Call {

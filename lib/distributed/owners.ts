@@ -1,4 +1,4 @@
-import { floatsOf } from '../check/typed-array.js';
+import { floatsOf, lengthOf } from '../check/typed-array.js';
 import { type Owned, type Stream, Streams } from './stream.js';
 import type { World } from './world.js';
 
@@ -36,7 +36,10 @@ export class Owners {
     });
   }
 
-  /** Gives the part of each rank to all. `isUsual`: the same arrays as in most calls. */
+  /**
+   * Gives the part of each rank to all. An array that was transferred or shrunk meanwhile does not hold up the other ranks: they
+   * get NaN from this one. `isUsual`: the same arrays as in most calls.
+   */
   async gather(arrays: readonly Owned[], isUsual = false): Promise<void> {
     const { rank, size } = this.#world;
     const streams = isUsual ? this.#gathered : new Streams(size);
@@ -68,9 +71,9 @@ export class Owners {
 /** Copies what stands in a stream from `begin` on into a buffer, or back from it. */
 function copy(stream: Stream, begin: number, buffer: Float32Array, isBack: boolean): void {
   stream.visit(begin, buffer.length, ({ array }, from, to, at) => {
-    const here = floatsOf(array, from, to);
     const there = floatsOf(buffer, at, at + to - from);
-    if (isBack) here.set(there);
-    else there.set(here);
+    const here = lengthOf(array) < to ? undefined : floatsOf(array, from, to);
+    if (!isBack) here === undefined ? there.fill(Number.NaN) : there.set(here);
+    else here?.set(there);
   });
 }

@@ -1,4 +1,3 @@
-import { typeError } from '../check/errors.js';
 import { floatsOf, isFloat32, lengthOf } from '../check/typed-array.js';
 import type { RankPart } from '../checkpoint/world.js';
 import type { AnyOptimizer } from '../core/any-optimizer.js';
@@ -101,17 +100,3 @@ export abstract class ReplicatedOptimizer<
     await checkAlike(`${this.made.who}.${method}`, this.made.world, [['dict', hash]]);
   }
 }
-
-// The name that PyTorch's users try.
-Object.defineProperty(ReplicatedOptimizer.prototype, 'no_sync', {
-  value: (): never => {
-    throw typeError(
-      'DataParallel',
-      'no_sync',
-      'unknown method',
-      'accumulate(grads, { weight }), which never communicates',
-    );
-  },
-  configurable: true,
-  writable: true,
-});

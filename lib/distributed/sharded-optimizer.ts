@@ -185,10 +185,7 @@ export class ShardedOptimizer<O extends AnyOptimizer<any, any, any> = AnyOptimiz
     const own = this.assemble(partsOf(grads));
     const hessian = all.hessian && { ...all.hessian, sums: partsOf(all.hessian.sums) as Sum[] };
     const { loss: _, ...inputs } = this.inputsOf({ ...all, hessian }); // the loss is among what was measured
-    const wholes = this.#params.map(({ shard: { whole, length } }) => {
-      checkLength(who, whole.path, whole.data, length);
-      return floatsOf(whole.data);
-    });
+    const wholes = this.#wholes();
     stepper.runPreHooks(own);
     options.resolve(stepper.stepCount + 1);
     const estimates = hessian === undefined ? [] : (hessian.sums as readonly (Float32Array | null)[]);
@@ -207,13 +204,24 @@ export class ShardedOptimizer<O extends AnyOptimizer<any, any, any> = AnyOptimiz
       applied && grads[i] !== null ? [{ array: wholes[i]!, ranges }] : [],
     );
     return async () => {
+      let result: StepResult;
       try {
-        return step();
+        result = step();
       } finally {
         // A hook after the step may have failed, and the others wait for this part.
         await this.#owners.gather(moved, true);
       }
+      if (applied) this.#wholes(); // one that was transferred meanwhile got nothing
+      return result;
     };
+  }
+
+  /** All params. @throws RangeError for one that was transferred or shrunk */
+  #wholes(): Float32Array[] {
+    return this.#params.map(({ shard: { whole, length } }) => {
+      checkLength(who, whole.path, whole.data, length);
+      return floatsOf(whole.data);
+    });
   }
 
   /** Refuses sparse gradients that the class does not take: the same error on every rank. */
@@ -270,9 +278,9 @@ export class ShardedOptimizer<O extends AnyOptimizer<any, any, any> = AnyOptimiz
       throw typeError(who, mode, 'a class without modes', 'a ScheduleFree optimizer');
     await this.exclusively(async () => {
       (optimizer[mode] as () => void)();
-      await this.#owners.gather(
-        this.#params.map(({ shard: { whole, ranges } }) => ({ array: floatsOf(whole.data), ranges })),
-      );
+      const wholes = this.#wholes();
+      await this.#owners.gather(this.#params.map(({ shard: { ranges } }, i) => ({ array: wholes[i]!, ranges })));
+      this.#wholes();
     });
   }
 

@@ -65,7 +65,8 @@ export interface Waiter {
 
 /**
  * Messages between ranks, beside the collectives. Those from one rank to another arrive in order. Every call throws (or
- * rejects with) the error of a broken world. Under MPI a rank is never lost: the launcher ends the job with it.
+ * rejects with) the error of a broken world. Under MPI a rank is never lost, because the launcher ends the job with it; and no
+ * call outlives the world: it rejects once that is closed.
  */
 export interface Mail {
   /** Sends a message. Its arrays may be changed at once. A message to a lost rank is dropped. */
@@ -74,8 +75,6 @@ export interface Mail {
   handedOver(to: number): Promise<void>;
   /** The next message of a rank; undefined if it was lost and has sent no other. One call at a time for each rank. */
   receive(from: number): Promise<Letter | undefined>;
-  /** Whether a rank was lost without ending the job. */
-  isLost(rank: number): boolean;
   /**
    * While this rank is expendable, its death does not end the job. Then barriers and `close` go on without it, and every
    * other collective that it misses rejects with RankError on the ranks that are left.

@@ -407,7 +407,8 @@ function multiplyByAbs(w: Float32Array, g: Float32Array, out: Float32Array): voi
   for (let i = 0; i < w.length; i++) out[i] = Math.abs(w[i]!) * g[i]!;
 }
 
-function lossOf(method: string, loss: unknown): number {
+/** What a closure has returned, if it is a number. @throws TypeError */
+export function lossOf(method: string, loss: unknown): number {
   if (typeof loss !== 'number')
     throw typeError(method, 'closure', `a closure that returned ${show(loss)}`, 'the loss, a number');
   return loss;

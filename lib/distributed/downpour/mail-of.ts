@@ -1,6 +1,7 @@
-import { rangeError, show, typeError } from '../../check/errors.js';
+import { rangeError } from '../../check/errors.js';
 import { checkInteger } from '../../check/options.js';
 import { Channel } from '../channel.js';
+import { checkWorld } from '../check-world.js';
 import { warn } from '../exit.js';
 import { longestTimer, OwnWorld } from '../own-world.js';
 import type { Mail } from '../transport.js';
@@ -11,11 +12,11 @@ const patience = 60_000;
 
 /**
  * The messages of a world, for a class of Downpour SGD.
- * @throws TypeError if it is no world, Error if it has no messages
+ * @throws TypeError if it is no world, Error if it is closed or has no messages
  */
 export function mailOf(who: string, world: World): Mail {
-  if (typeof (world as World | undefined)?.allGatherObject !== 'function')
-    throw typeError(who, 'world', show(world), 'a World', 'await init()');
+  checkWorld(who, world);
+  OwnWorld.checkOpen(who, world);
   const mail = OwnWorld.transportOf(world)?.mail;
   if (mail !== undefined) return Channel.first(mail);
   const what = world.size === 1 ? 'a world of one' : 'a world without messages between ranks';
@@ -34,8 +35,7 @@ export function checkServers(who: string, world: World, servers: unknown, isServ
 }
 
 /** How an error names ranks. */
-export const ranksText = (ranks: readonly number[]): string =>
-  `${ranks.length === 1 ? 'rank' : 'ranks'} ${ranks.join(', ')}`;
+const ranksText = (ranks: readonly number[]): string => `${ranks.length === 1 ? 'rank' : 'ranks'} ${ranks.join(', ')}`;
 
 /** Breaks the world if ranks do not come in time. Before that, it says for whom this rank waits. */
 export class Deadline {

@@ -9,6 +9,7 @@ import { inspect, print } from '../../core/print.js';
 import { innerOptimizer } from '../../training/param-groups.js';
 import { differ, type Facts } from '../differences.js';
 import { floatsIn } from '../numbers.js';
+import { OwnWorld } from '../own-world.js';
 import type { Letter, Mail } from '../transport.js';
 import type { World } from '../world.js';
 import { checkServers, Deadline, mailOf } from './mail-of.js';
@@ -172,7 +173,7 @@ export class ParameterServer<const P extends object = AnyParams> {
    *
    * @returns a Promise of what this server has done: {@link ParameterServerStatistics}
    * @throws (rejects) what the optimizer throws; `TimeoutError` if a rank has not made a worker before the deadline of the world;
-   *   `RankError` if another server is lost
+   *   `RankError` if another server is lost; Error if the world is closed
    */
   serve(): Promise<ParameterServerStatistics> {
     this.#serving ??= this.#serve();
@@ -193,6 +194,7 @@ export class ParameterServer<const P extends object = AnyParams> {
   }
 
   async #serve(): Promise<ParameterServerStatistics> {
+    OwnWorld.checkOpen(`${who}: serve`, this.#world);
     const waiting = new Set(this.#workers);
     const deadline = new Deadline(`${who}: serve`, this.#world, this.#mail, () => [...waiting]);
     const admissions = this.#workers.map(async (worker) => {

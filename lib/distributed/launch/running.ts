@@ -14,7 +14,7 @@ export interface Running {
 }
 
 /** What worker threads run. */
-export interface ThreadJob {
+interface ThreadJob {
   readonly script: string;
   readonly argv: readonly string[];
   readonly size: number;

@@ -15,6 +15,8 @@ export class MpiMail implements Mail {
   readonly #exchanges: Exchanges;
   readonly #receiving = new Map<number, Waiter>();
   readonly #sending = new Map<number, Waiter[]>();
+  /** Why no message comes or goes any more. */
+  #closed: Error | undefined;
   /** Holds the event loop while somebody waits. */
   #timer: NodeJS.Timeout | undefined;
 
@@ -25,8 +27,7 @@ export class MpiMail implements Mail {
   }
 
   send(to: number, kind: number, numbers: readonly number[], data: readonly (Float32Array | Uint8Array)[]): void {
-    const { broken } = this.#exchanges;
-    if (broken !== undefined) throw broken;
+    if (this.#error !== undefined) throw this.#error;
     const arrays = data.map(bytesIn);
     const headBytes = Float64Array.BYTES_PER_ELEMENT * (headNumbers + numbers.length);
     const bytes = arrays.reduce((sum, { length }) => sum + length, headBytes);
@@ -46,33 +47,34 @@ export class MpiMail implements Mail {
     if (this.#receiving.has(from)) return Promise.reject(secondReceive(from));
     return new Promise((resolve, reject) => {
       this.#receiving.set(from, { resolve, reject });
-      if (this.#exchanges.broken === undefined) this.#addon.expect(from);
+      if (this.#error === undefined) this.#addon.expect(from);
       this.#look();
     });
-  }
-
-  isLost(): boolean {
-    return false;
   }
 
   setExpendable(): void {}
 
   giveUp(message: string, ranks: readonly number[]): void {
+    if (this.#closed !== undefined) return;
     this.#exchanges.tell({ message, ranks });
     this.#look();
   }
 
-  /** Forgets who waits: the world is closed, and no message comes any more. */
+  /** Rejects who waits: the world is closed, and no message comes or goes any more. */
   end(): void {
-    this.#receiving.clear();
-    this.#sending.clear();
+    this.#look(); // what has come counts
+    this.#closed = new Error('World: the world is closed');
     this.#look();
+  }
+
+  get #error(): Error | undefined {
+    return this.#closed ?? this.#exchanges.broken;
   }
 
   /** Settles the waits that are over. */
   #look(): void {
-    const { broken } = this.#exchanges;
-    if (broken !== undefined) this.#rejectAll(broken);
+    const error = this.#error;
+    if (error !== undefined) this.#rejectAll(error);
     for (const [from, { resolve }] of this.#receiving) {
       const buffer = this.#addon.take(from);
       if (buffer === undefined) continue;

@@ -10,7 +10,7 @@ const WordOfBoard = { failedRank: 0, pool: 1 } as const;
 const WordOfSheet = { next: 0, isDone: 1, portions: 2 } as const;
 
 /** What rank 0 hands to the other ranks. */
-export interface BoardBuffers {
+interface BoardBuffers {
   readonly portions: number;
   /** Vectors for sums of branches. */
   readonly poolSize: number;

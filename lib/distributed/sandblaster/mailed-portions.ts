@@ -1,4 +1,4 @@
-import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate } from 'node:timers/promises';
 import { Channel } from '../channel.js';
 import { Deadline } from '../downpour/mail-of.js';
 import { floatsIn } from '../numbers.js';
@@ -6,7 +6,7 @@ import type { OwnWorld } from '../own-world.js';
 import type { Letter, Mail } from '../transport.js';
 import type { World } from '../world.js';
 import { type Branch, beginOf, Dealing, sizeOf } from './dealing.js';
-import { keptEvaluations, lastWords, lateness, longestSleep, lookEvery } from './patience.js';
+import { endWith, keptEvaluations, lateness, longestSleep } from './patience.js';
 import type { EvaluatePortion, PortionSum } from './portion.js';
 import { TreeSum, treeSumOf } from './tree.js';
 import type { Turns } from './turns.js';
@@ -335,9 +335,7 @@ export class MailedPortions implements PortionSum {
   /** @throws (rejects) Error if a portion has failed on another rank */
   async #checkFailed(): Promise<void> {
     if (this.#failedRank === undefined || this.#failedRank === this.#world.rank) return;
-    // The end of that rank says more.
-    for (const end = performance.now() + lastWords; performance.now() < end; this.#check()) await sleep(lookEvery);
-    throw new Error(`${who}: f threw on rank ${this.#failedRank}`);
+    await endWith(who, this.#failedRank, () => this.#check());
   }
 
   /** Waits for other ranks, until the deadline of the world. */

@@ -1,11 +1,10 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Deadline } from '../downpour/mail-of.js';
 import { OwnWorld } from '../own-world.js';
 import { shareFromRoot } from '../shared-memory.js';
 import type { Mail } from '../transport.js';
 import type { World } from '../world.js';
 import { Board, createBoard, type Sheet } from './board.js';
-import { keptEvaluations, lastWords, lateness, longestSleep, lookEvery } from './patience.js';
+import { endWith, keptEvaluations, lateness, longestSleep } from './patience.js';
 import type { EvaluatePortion, PortionSum } from './portion.js';
 import { addTo, levelsOf, treeSumOf } from './tree.js';
 import type { Turns } from './turns.js';
@@ -137,10 +136,7 @@ export class SharedPortions implements PortionSum {
   async #checkOthers(): Promise<void> {
     this.#checkNotBroken();
     const { failedRank } = this.#board;
-    if (failedRank === undefined) return;
-    // The end of that rank says more.
-    for (const end = now() + lastWords; now() < end; this.#checkNotBroken()) await sleep(lookEvery);
-    throw new Error(`${who}: f threw on rank ${failedRank}`);
+    if (failedRank !== undefined) await endWith(who, failedRank, () => this.#checkNotBroken());
   }
 
   #checkNotBroken(): void {

@@ -120,7 +120,7 @@ export class Mailbox implements Mail {
 
   send(to: number, kind: number, numbers: readonly number[], data: readonly (Float32Array | Uint8Array)[]): void {
     this.#checkNotBroken();
-    if (this.isLost(to)) return;
+    if (this.#isLost(to)) return;
     const arrays = data.map(bytesIn);
     const bytes = arrays.reduce((sum, { length }) => sum + length, 0);
     const outbox = this.#outboxTo(to);
@@ -146,7 +146,8 @@ export class Mailbox implements Mail {
     });
   }
 
-  isLost(rank: number): boolean {
+  /** Whether a rank was lost without ending the job. */
+  #isLost(rank: number): boolean {
     return this.#shared.status(rank) === Status.lost;
   }
 
@@ -220,7 +221,7 @@ export class Mailbox implements Mail {
     }
     let hasMoved = false;
     for (const [to, outbox] of this.#outboxes) {
-      if (this.isLost(to)) outbox.clear();
+      if (this.#isLost(to)) outbox.clear();
       if (outbox.isEmpty || !outbox.advance()) continue;
       this.#shared.letters.ringBell(to);
       hasMoved = true;
@@ -231,7 +232,7 @@ export class Mailbox implements Mail {
       for (const { resolve } of waiters) resolve(undefined);
     }
     for (const [from, { resolve }] of this.#receiving) {
-      const isLost = this.isLost(from); // before the look, because its last message may still lie there
+      const isLost = this.#isLost(from); // before the look, because its last message may still lie there
       const { letter, hasRead } = this.#inboxFrom(from).take();
       if (hasRead) this.#shared.letters.ringBell(from);
       hasMoved ||= hasRead;

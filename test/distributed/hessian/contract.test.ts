@@ -5,7 +5,7 @@ import { ShardedOptimizer } from '../../../lib/distributed/sharded-optimizer.js'
 import type { World } from '../../../lib/distributed/world.js';
 import { Adam, Sophia } from '../../../lib/index.js';
 import { f32 } from '../../support/arrays.js';
-import { onRanks } from '../../support/distributed/worlds.js';
+import { onRanks, worldsOf } from '../../support/distributed/worlds.js';
 
 const make = async (world: World, isSharded: boolean, options: object = {}) => {
   const params = { a: f32(1, 2), b: f32(3) };
@@ -69,6 +69,17 @@ test.each([false, true])(
     expect(found).toEqual([all, other]);
   },
 );
+
+test.each([false, true])('its gradNorm is NaN then, as in one process (sharded: %s)', async (isSharded) => {
+  const given = [{ a: f32(3, 4), b: f32(0) }, { hessian: { a: f32(Number.NaN, 1), b: f32(1) } }] as const;
+  const found = await onRanks(2, async (world) =>
+    (await make(world, isSharded, { skipNonFinite: true })).optimizer.step(...given),
+  );
+  const { params } = await make(worldsOf(1)[0]!, false);
+  const alone = new Sophia(params, { skipNonFinite: true }).step(...given);
+  expect(alone).toEqual({ applied: false, gradNorm: Number.NaN });
+  for (const { applied, gradNorm } of found) expect({ applied, gradNorm }).toEqual(alone);
+});
 
 test.each([false, true])(
   'a param whose gradient is null on every rank keeps its H (sharded: %s)',

@@ -2,12 +2,13 @@
 import { describe, expect, test } from 'vitest';
 import * as wrappers from '../../../lib/distributed/data-parallel.js';
 import * as distributed from '../../../lib/distributed/index.js';
-import { Adam, AdamW, Lookahead, SGD } from '../../../lib/index.js';
+import { Adam, AdamW, Lookahead, SAM, SGD } from '../../../lib/index.js';
 import { f32 } from '../../support/arrays.js';
 import { onRanks, worldsOf } from '../../support/distributed/worlds.js';
 
 // biome-ignore lint/suspicious/noExplicitAny: the tests pass values that TypeScript refuses
-const { DataParallel, init, SandblasterLBFGS, ShardedOptimizer } = { ...distributed, ...wrappers } as any;
+const all = { ...distributed, ...wrappers } as any;
+const { DataParallel, init, SandblasterLBFGS, ShardedOptimizer } = all;
 
 describe('an optimizer inside a DataParallel', () => {
   const held = 'AdamW: this: an optimizer inside a DataParallel, expected the step() of the DataParallel';
@@ -45,6 +46,31 @@ describe('an optimizer inside a DataParallel', () => {
     expect(inner.step(f32(1))).toEqual({ applied: true });
     await optimizer.step(f32(1));
     expect(() => inner.step(f32(1))).toThrow(held);
+  });
+
+  test.each(['DataParallel', 'ShardedOptimizer'])('refuses its own steps while one of a %s is pending', async (who) => {
+    const found = await onRanks(2, async (world) => {
+      const w = new Float32Array(64);
+      const options = { lr: 1, clipNorm: 100 };
+      const optimizer =
+        who === 'DataParallel'
+          ? await DataParallel.create(new SGD(w, options), world)
+          : await ShardedOptimizer.create(SGD, w, options, world);
+      const inner = optimizer.unwrap();
+      let isPending = true;
+      const step = optimizer.step(new Float32Array(64).fill(1)).finally(() => {
+        isPending = false;
+      });
+      const errors: unknown[] = [];
+      for (; isPending; await new Promise((resolve) => setImmediate(resolve))) {
+        optimizer.unwrap();
+        errors.push(await inner.stepAsync(new Float32Array(64)).then(() => 'a step', String));
+      }
+      return [await step, new Set(errors), inner.stepCount, new Set(w)];
+    });
+    const error = `TypeError: SGD: this: an optimizer inside a ${who}, expected the step() of the ${who}, which create() returned (unwrap() gives the optimizer back)`;
+    const each = [{ applied: true, gradNorm: 8 }, new Set([error]), 1, new Set([-1])];
+    expect(found).toEqual([each, each]);
   });
 
   test('has one wrapper at a time', async () => {
@@ -103,6 +129,7 @@ describe('names of other libraries', () => {
 
   test.each([
     ['noSync', 'noSync: unknown method, expected accumulate('],
+    ['no_sync', 'no_sync: unknown method, expected accumulate('],
     ['zero_grad', 'zero_grad: unknown method, expected nothing: step() copies'],
     ['consolidate_state_dict', 'consolidate_state_dict: unknown method, expected await stateDict() on every rank'],
     ['set_epoch', 'set_epoch: unknown method, expected the option epoch of shardBatches'],
@@ -111,6 +138,8 @@ describe('names of other libraries', () => {
     expect(() => data[name]()).toThrow(`DataParallel: ${message}`);
     const sharded = await ShardedOptimizer.create(Adam, f32(0), {}, world);
     expect(() => sharded[name]()).toThrow(`ShardedOptimizer: ${message}`);
+    const sam = await DataParallel.create(new SAM(new SGD(f32(0), { lr: 1 })), world);
+    expect(() => sam[name]()).toThrow(`DataParallelSAM: ${message}`);
   });
 
   test.each([
@@ -144,4 +173,39 @@ test('a world in the place of the options of a class', async () => {
   await expect(call).rejects.toThrow(
     'ShardedOptimizer: options: a World, expected the options of the class, then the world',
   );
+});
+
+test('a world that is closed: nobody waits for the others', async () => {
+  const w = () => f32(0);
+  const sgd = (params: Float32Array) => new SGD(params, { lr: 1 });
+  const found = await onRanks(2, async (world) => {
+    const server = world.rank === 0 ? new all.ParameterServer(world, w(), { optimizer: sgd }) : undefined;
+    const lbfgs = await SandblasterLBFGS.create(world, w(), { portions: 4, f: () => 0 });
+    await world.close();
+    const calls: (() => unknown)[] = [
+      () => server?.serve() ?? world.barrier(),
+      () => lbfgs.step(),
+      () => (world.rank === 0 ? new all.ParameterServer(world, w(), { optimizer: sgd }) : undefined) ?? world.barrier(),
+      () => (world.rank === 1 ? new all.DownpourWorker(world, w(), { lr: 1 }) : undefined) ?? world.barrier(),
+      () => SandblasterLBFGS.create(world, w(), { portions: 4, f: () => 0 }),
+      () => all.hogwild(world, w(), sgd),
+      () => DataParallel.create(sgd(w()), world),
+      () => ShardedOptimizer.create(SGD, w(), { lr: 1 }, world),
+    ];
+    const errors: string[] = [];
+    for (const call of calls)
+      errors.push(
+        await (async () => call())().then(
+          () => 'no error',
+          (error: unknown) => String(error).replace(/World: \w+: /, ''),
+        ),
+      );
+    return errors;
+  });
+  const closed = 'Error: the world is closed';
+  const own = (who: string) => `Error: ${who}: the world is closed`;
+  expect(found).toEqual([
+    [own('ParameterServer: serve'), closed, own('ParameterServer'), ...Array(5).fill(closed)],
+    [closed, closed, closed, own('DownpourWorker'), ...Array(4).fill(closed)],
+  ]);
 });

@@ -78,6 +78,14 @@ test('gradients that are not finite: the result names the ranks, and the params 
   expect(found).toEqual(alike(2, [{ gradNorm: Number.NaN, nonFiniteRanks: [1] }, false, [1], [3, 4], 1] as never));
 });
 
+test('without skipNonFinite a first step names no ranks', async () => {
+  const found = await onRanks(2, async (world) => {
+    const { sam } = await make(world);
+    return sam.firstStep(world.rank === 1 ? f32(Number.NaN, 1) : f32(1, 1));
+  });
+  expect(found).toStrictEqual(alike(2, { gradNorm: Number.NaN }));
+});
+
 test('the SAM inside does not step alone: the closure is not run, and nothing changes', async () => {
   await onRanks(1, async (world) => {
     const { w, sam } = await make(world);

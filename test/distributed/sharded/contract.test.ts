@@ -2,10 +2,12 @@
 import { expect, test } from 'vitest';
 import { DataParallel } from '../../../lib/distributed/data-parallel.js';
 import { hashOf } from '../../../lib/distributed/differences.js';
+import { OwnWorld } from '../../../lib/distributed/own-world.js';
 import { ShardedOptimizer } from '../../../lib/distributed/sharded-optimizer.js';
+import type { Call } from '../../../lib/distributed/transport.js';
 import { Adam, AdamW, DoG, LAMB, Lookahead, Momo, Muon, ScheduleFreeSGD, SGD } from '../../../lib/index.js';
 import { arraysOf, type Case, create, newParams, special, train } from '../../support/distributed/sharded.js';
-import { errorsOn, onRanks } from '../../support/distributed/worlds.js';
+import { errorsOn, onRanks, worldsOf } from '../../support/distributed/worlds.js';
 import { numbers } from '../../support/random.js';
 
 const adam: Case = { name: 'Adam', Class: Adam as never, options: { lr: 0.01, ema: 0.9 }, isSparse: false };
@@ -207,4 +209,40 @@ test.each([true, false])('DoG has the bits of DataParallel when layerWise change
       return [hashOf(params), (optimizer.unwrap() as DoG).G];
     });
   expect(await run(true)).toEqual(await run(false));
+});
+
+test.each<[when: string, options: object, due: number, isDue: (call: Call) => boolean, v: number[]]>([
+  // The rank does not step then: its part of v stays.
+  [
+    'gradients are measured',
+    { clipNorm: 1e6 },
+    2,
+    ({ kind, type }) => kind + type === 'allReduceFloat64Array',
+    [0, -1],
+  ],
+  ['params travel', {}, 1, ({ kind, type }) => kind + type === 'allGatherFloat32Array', [-1]],
+])('a param is transferred while %s: an error of its rank, and nobody waits', async (_, options, due, isDue, all) => {
+  const found = await Promise.all(
+    worldsOf(2, 3000).map(async (world) => {
+      const params = { v: new Float32Array(20).fill(1), w: new Float32Array(100).fill(1) };
+      const optimizer = await ShardedOptimizer.create(SGD, params, { lr: 1, ...options }, world, { bucketBytes: 64 });
+      const step = () => optimizer.step({ v: new Float32Array(20).fill(1), w: new Float32Array(100).fill(1) });
+      await step();
+      const transport = OwnWorld.transportOf(world)!;
+      const run = transport.run.bind(transport);
+      let count = 0;
+      if (world.rank === 0)
+        transport.run = (call) => {
+          const running = run(call);
+          if (isDue(call) && ++count === due) structuredClone(params.w, { transfer: [params.w.buffer] });
+          return running;
+        };
+      const result = await step().catch(String);
+      return [result, [...new Set(params.v)], params.w.length === 0 ? [] : [...new Set(params.w.subarray(64))]];
+    }),
+  );
+  expect(found).toEqual([
+    [expect.stringMatching(/^TypeError: .* params\["w"\]: a detached Float32Array/), all, []],
+    [expect.objectContaining({ applied: true }), all, [-1]],
+  ]);
 });

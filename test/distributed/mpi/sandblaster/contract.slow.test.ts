@@ -1,6 +1,6 @@
 // SandblasterLBFGS under MPI: portions go to whoever is free, with the bits of any other number of ranks; faults.
 import { describe, expect, test } from 'vitest';
-import { hanging, latePortion, regression, throwing, two } from '../../../support/distributed/sandblaster.js';
+import { hanging, imports, latePortion, regression, throwing, two } from '../../../support/distributed/sandblaster.js';
 import { job } from '../../../support/job.js';
 import { mpi, mpiJob, withoutMpi } from '../../../support/mpi-job.js';
 
@@ -42,6 +42,20 @@ describe.skipIf(mpi === undefined)(`under MPI ${withoutMpi}`, () => {
     const { said, status, err } = await mpiJob(3, two);
     expect([status, err]).toEqual([0, '']);
     expect(said).toEqual(Array(3).fill([losses]));
+  });
+
+  test('a step that is pending when the world closes ends on every rank', async () => {
+    const code = `${imports}
+      const f = (portion, x, grad) => (spin(5), grad.fill(x[0] - portion), (x[0] - portion) ** 2 / 2);
+      const lbfgs = await SandblasterLBFGS.create(world, new Float32Array(1), { portions: 40, f });
+      const stepping = attempt(() => lbfgs.step());
+      await sleep(20);
+      await world.close();
+      say([await stepping, await attempt(() => lbfgs.step())]);`;
+    const { said, status, err } = await mpiJob(3, code);
+    expect([status, err, said.length]).toEqual([0, '', 3]);
+    for (const [errors] of said as string[][][])
+      for (const error of errors!) expect(error).toMatch(/^Error: World: .*the world is closed$/);
   });
 
   test('f throws on one rank: RankError on the others, and its exit code', async () => {
