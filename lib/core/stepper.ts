@@ -7,7 +7,6 @@ import { isPinned, notPinned } from '../engine/memory.js';
 import type { Declaration, Formula } from './declaration.js';
 import { Gradients } from './gradients.js';
 import { Hooks } from './hooks.js';
-import type { ParamState } from './param-state.js';
 import type { ParamStore } from './param-store.js';
 import type { ReadGrad } from './read-grad.js';
 import type { Settings } from './settings.js';
