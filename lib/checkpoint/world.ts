@@ -1,4 +1,5 @@
 import { show, typeError } from '../check/errors.js';
+import type { HoldsParams } from '../core/held-params.js';
 import type { LoadOptions } from '../core/state-dict.js';
 import { CheckpointError } from './errors.js';
 
@@ -23,7 +24,7 @@ export interface ActsFor<W> {
 export const rankPart: unique symbol = Symbol('rankPart');
 
 /** The part of an optimizer's state that one rank saves. It saves and loads without communication. */
-export interface RankPart {
+export interface RankPart extends HoldsParams {
   /** Name of the optimizer's class. */
   readonly className: string;
   readonly stepCount: number;

@@ -4,6 +4,7 @@ import { checkFloat, checkOptions } from '../check/options.js';
 import { lengthOf } from '../check/typed-array.js';
 import { type RankPart, rankPart } from '../checkpoint/world.js';
 import type { AnyOptimizer, OptimizerMembers } from '../core/any-optimizer.js';
+import { heldParams } from '../core/held-params.js';
 import { optionsOf, refuseOptionsOf } from '../core/internals.js';
 import { Optimizer } from '../core/optimizer.js';
 import { OptimizerWrapper } from '../core/optimizer-wrapper.js';
@@ -339,6 +340,7 @@ export abstract class DistributedOptimizer<
     const kept = compressed === undefined ? [] : this.#kept;
     return {
       ...part,
+      [heldParams]: this[heldParams],
       className: optimizer.constructor.name,
       stepCount: this.stepCount,
       ...(compressed === undefined
