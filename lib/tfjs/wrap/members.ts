@@ -20,7 +20,7 @@ export function refuseOptions(wrapped: object, who: string, inner: Optimizer): v
   const { params: _, ...ofGroups } = inner.paramGroups[0] as object as { params: unknown };
   const inGroup = (option: string): string => `optimizer.paramGroups[0].${option}, after the first step`;
   refuseMembers(wrapped, who, [...Object.keys(ofGroups), ...Object.keys(optionsOf(inner))], (option) =>
-    Object.hasOwn(ofGroups, option) ? inGroup(option) : `an option { ${option} } where it is made, which alone sets it`,
+    Object.hasOwn(ofGroups, option) ? inGroup(option) : `an option { ${option} } where it is made`,
   );
   const others = Object.keys(otherNames).filter((name) => Object.hasOwn(ofGroups, otherNames[name] as string));
   const meant = (name: string): string => {
