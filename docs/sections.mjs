@@ -2,7 +2,16 @@
 import { copyFileSync, readFileSync } from 'node:fs';
 import { join, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Comment, CommentTag, Converter, PageEvent, ReflectionKind, RendererEvent } from 'typedoc';
+import {
+  Comment,
+  CommentTag,
+  Converter,
+  makeRecursiveVisitor,
+  PageEvent,
+  ReflectionKind,
+  RendererEvent,
+  UnknownType,
+} from 'typedoc';
 import ts from 'typescript';
 import { linkExamples, writeExamples } from './example-pages.mjs';
 
@@ -74,6 +83,7 @@ export function load(app) {
       if (section === undefined) app.logger.warn(`docs/sections.mjs: ${reflection.name} of ${path} has no section`);
       else putInto(reflection, section);
     }
+    for (const reflection of Object.values(context.project.reflections)) nameDeclarations(reflection);
     for (const property of context.project.getReflectionsByKind(ReflectionKind.Property)) {
       const declaration = context.getSymbolFromReflection(property)?.declarations?.[0];
       if (declaration !== undefined && ts.isPropertyAssignment(declaration)) showAllowed(property, declaration);
@@ -109,6 +119,21 @@ export function load(app) {
     },
     -1000,
   ); // after TypeDoc has made the folder of files that pages link
+}
+
+/** Names the declaration of a class in the types of a reflection. TypeDoc spells it out, which is longer than the page. */
+function nameDeclarations({ type, default: standard }) {
+  const visitor = makeRecursiveVisitor({
+    reference({ typeArguments: types = [] }) {
+      for (const [i, one] of types.entries()) {
+        const isDeclaration =
+          one.type === 'reflection' && one.declaration.getChildByName('hyperParameters') !== undefined;
+        const name = isDeclaration ? one.declaration.getChildByName('name')?.type?.value : undefined;
+        if (typeof name === 'string') types[i] = new UnknownType(`typeof ${name.toLowerCase()}`);
+      }
+    },
+  });
+  for (const one of [type, standard]) one?.visit?.(visitor);
 }
 
 /** The title of a page is its first heading. */

@@ -119,6 +119,17 @@ export function speedup({ classes }: Results, wanted: (row: ClassRow) => boolean
   );
 }
 
+/** A recommender of pairs by hand, with AdaGrad. */
+export function recommenderByHand({ recommender }: Results, batch: number): Found {
+  if (recommender === undefined) return 'not in this run';
+  if (isSkipped(recommender)) return recommender.skipped;
+  const row = recommender.rows.find(
+    (row) => row.model === 'pairs' && row.method === 'adagrad' && row.batch === batch && row.peer === 'by-hand',
+  );
+  if (row === undefined) return 'not in this run';
+  return isSkipped(row.measured) ? row.measured.skipped : { value: row.measured.ofOurs.median, about: '' };
+}
+
 export function nativeRatio({ nativeAgainstJs }: Results): Found {
   if (isSkipped(nativeAgainstJs)) return nativeAgainstJs.skipped;
   return worst(

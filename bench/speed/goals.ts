@@ -8,6 +8,7 @@ import {
   nearest,
   neighbourRatio,
   ofLimit,
+  recommenderByHand,
   speedup,
   unfusedTorch,
 } from './found.js';
@@ -29,6 +30,13 @@ const cacheLimits: readonly (readonly [readonly string[], number])[] = [
   [['Adam'], 1.45],
   [['Adagrad', 'RMSprop'], 1.6],
 ];
+
+/** For each size of a batch. */
+const recommenderGoals = [
+  [16, 1.5],
+  [256, 2.5],
+  [4096, 4],
+] as const;
 
 /** Goals that this benchmark cannot measure, and why. */
 const elsewhere: readonly (readonly [what: string, goal: string, why: string])[] = [
@@ -190,6 +198,13 @@ export function goalsOf(results: Results): Goal[] {
     ...results.manyTensors
       .filter(({ what }) => what === 'Adam')
       .map(({ ratio }) => atMost('200 × 1000 against one flat tensor, Adam', 1.15, { value: ratio.median, about: '' })),
+    ...recommenderGoals.map(([batch, bound]) =>
+      atLeast(
+        `a recommender by hand, AdaGrad, batches of ${batch}: scores, gradients and step`,
+        bound,
+        recommenderByHand(results, batch),
+      ),
+    ),
     atLeast('clip + zero + EMA in one pass against separate passes', 1.4, fusedRatio(results)),
     eventLoopGoal(results),
     atLeast('native against our JavaScript, from 16 elements up', 1, nativeRatio(results)),

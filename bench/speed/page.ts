@@ -2,7 +2,8 @@ import { escapeHtml } from '../report/html.js';
 import { pageHtml } from '../report/page.js';
 import { goalsOf } from './goals.js';
 import type { Results } from './results.js';
-import { type Table, tablesOf } from './tables.js';
+import type { Table } from './table.js';
+import { tablesOf } from './tables.js';
 
 /** The benchmark as one self-contained HTML page. */
 export function resultsHtml(results: Results, plots: readonly string[], command: string): string {

@@ -1,4 +1,5 @@
 import type { Machine } from './machine.js';
+import type { Model, SparseMethod } from './recommender/model.js';
 import type { Settings } from './settings.js';
 import { ratioOf, type Summary, scaled } from './statistics.js';
 import type { Method } from './task.js';
@@ -62,6 +63,20 @@ export function pair(what: string, n: number, ours: readonly number[], others: r
   return { what, n, ns: scaled(ours, 1e9), otherNs: scaled(others, 1e9), ratio: ratioOf(others, ours) };
 }
 
+/** A library that trains a recommender with batches of one size. */
+export interface RecommenderRow {
+  readonly model: Model;
+  readonly method: SparseMethod;
+  readonly batch: number;
+  readonly peer: string;
+  readonly label: string;
+  readonly measured: Measured<{
+    readonly nsPerEvent: Summary;
+    /** Its time divided by ours, round by round. */
+    readonly ofOurs: Summary;
+  }>;
+}
+
 export interface FixedCostRow {
   readonly optimizer: string;
   readonly n: number;
@@ -103,5 +118,7 @@ export interface Results {
   readonly neighbour: Measured<{ readonly rows: readonly NeighbourRow[] }>;
   readonly eventLoop: Measured<EventLoop>;
   readonly sparse: Measured<{ readonly rows: readonly PairRow[] }>;
+  /** Runs recorded before it was measured have none. */
+  readonly recommender?: Measured<{ readonly rows: readonly RecommenderRow[] }>;
   readonly modelFit: Measured<{ readonly rows: readonly PairRow[] }>;
 }

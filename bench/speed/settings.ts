@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import { backend, optimizers } from '../common/schuss.js';
 import type { Pace } from './alternate.js';
 import { peers } from './peers/index.js';
+import type { Sizes } from './recommender/batches.js';
 
 /** The values of `--parts`, in the order in which they are measured. */
 export const partNames = [
@@ -12,6 +13,7 @@ export const partNames = [
   'peers',
   'neighbour',
   'sparse',
+  'recommender',
   'fit',
   'async',
 ] as const;
@@ -55,6 +57,7 @@ export interface Settings {
     readonly eventLoop: number;
     readonly sparseRows: number;
     readonly touchedRows: number;
+    readonly recommender: { readonly sizes: Sizes; readonly batches: readonly number[] };
     /** Shapes for the classes of matrices: for all of them, and for those that only multiply. */
     readonly matrices: { readonly square: readonly Shape[]; readonly wider: readonly Shape[] };
   };
@@ -78,11 +81,18 @@ export function settingsOf(options: Omit<BenchOptions, 'out' | 'command'>): Sett
       ? { rounds: options.rounds ?? 5, seconds: 0.002, warmup: 0.02 }
       : { rounds: options.rounds ?? 15, seconds: 0.008, warmup: 0.06 },
     special: quick
-      ? { eventLoop: 1e6, sparseRows: 1e4, touchedRows: 100, matrices: { square: [[24, 24]], wider: [[24, 96]] } }
+      ? {
+          eventLoop: 1e6,
+          sparseRows: 1e4,
+          touchedRows: 100,
+          recommender: { sizes: { users: 1e4, items: 1e3, width: 32, history: 8 }, batches: [16, 256] },
+          matrices: { square: [[24, 24]], wider: [[24, 96]] },
+        }
       : {
           eventLoop: 1e8,
           sparseRows: 1e6,
           touchedRows: 1e4,
+          recommender: { sizes: { users: 1e5, items: 1e4, width: 32, history: 20 }, batches: [16, 256, 4096] },
           matrices: {
             square: [
               [256, 256],

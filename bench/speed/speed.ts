@@ -19,11 +19,13 @@ import { besideNeighbour } from './neighbour.js';
 import { resultsHtml } from './page.js';
 import { limitSpec } from './plot-limit.js';
 import { fusedSpec, peersSpec, ratiosSpec } from './plot-peers.js';
+import { recommender } from './recommender/recommender.js';
 import type { Measured, Results } from './results.js';
 import { type BenchOptions, type Part, settingsOf } from './settings.js';
 import { fixedCost, manyTensors, nativeAgainstJs } from './small.js';
 import { sparse } from './sparse.js';
-import { type Table, tablesOf } from './tables.js';
+import type { Table } from './table.js';
+import { tablesOf } from './tables.js';
 import { common } from './task.js';
 
 /** Measures the time of a step, prints tables, and writes numbers, plots and the table of goals. */
@@ -88,6 +90,7 @@ async function measure(context: Context): Promise<Results> {
   const ofMatrices = await rows('matrices', matrices);
   const neighbour = await maybe('neighbour', besideNeighbour);
   const tables = await maybe('sparse', sparse);
+  const trained = await maybe('recommender', recommender);
   const fit = await maybe('fit', modelFit);
   const loop = await maybe('async', eventLoop);
   return {
@@ -105,6 +108,7 @@ async function measure(context: Context): Promise<Results> {
     neighbour,
     eventLoop: loop,
     sparse: tables,
+    recommender: trained,
     modelFit: fit,
   };
 }

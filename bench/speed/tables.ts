@@ -1,20 +1,13 @@
 import { number, size, spread, times } from './format.js';
 import { noLimit } from './limit.js';
+import { recommenderTables } from './recommender/table.js';
 import { type ClassRow, isSkipped, type Measured, type PairRow, type PeerRow, type Results } from './results.js';
+import type { Table } from './table.js';
 import { type Method, methods } from './task.js';
-
-/** A table of results for the terminal and the page. */
-export interface Table {
-  readonly title: string;
-  readonly head: readonly string[];
-  readonly rows: readonly (readonly string[])[];
-  /** How to read the table; what is missing, and why. */
-  readonly notes: readonly string[];
-}
 
 /** All tables in the order of the output. */
 export function tablesOf(results: Results): Table[] {
-  return [...classTables(results), ...peerTables(results), pairTable(results)];
+  return [...classTables(results), ...peerTables(results), ...recommenderTables(results), pairTable(results)];
 }
 
 const unique = <T>(values: readonly T[]): T[] => [...new Set(values)];

@@ -1,12 +1,12 @@
 // What a slow rank costs: one of four ranks takes ten times as long for everything. Sandblaster's portions against fixed equal
 // parts, which everyone waits for. The computing is simulated: a portion sleeps. Ranks, memory, sums and waits are real.
 //
-// npx schuss launch -n 4 bench/stragglers/stragglers.mjs [evaluations]
-// mpirun -np 4 node bench/stragglers/stragglers.mjs [evaluations]
+// npx schuss launch -n 4 bench/stragglers/stragglers.mjs [evaluations] [floats of a gradient]
+// mpirun -np 4 node bench/stragglers/stragglers.mjs [evaluations] [floats of a gradient]
 import { init, SandblasterLBFGS } from '../../dist/distributed/index.mjs';
 
-const [portions, milliseconds, slowness, length] = [64, 4, 10, 10_000];
-const evaluations = Number(process.argv[2] ?? 24);
+const [portions, milliseconds, slowness, curved] = [64, 4, 10, 10_000];
+const [evaluations = 24, length = curved] = process.argv.slice(2).map(Number);
 const world = await init();
 const slow = world.size - 1;
 
@@ -20,7 +20,7 @@ function f(portion, x, grad) {
   computed++;
   sleep(milliseconds * factor);
   let loss = 0;
-  for (let i = 0; i < length; i++) {
+  for (let i = 0; i < curved; i++) {
     grad[i] = (1 + i) * (x[i] - 1 - portion / portions);
     loss += (grad[i] * (x[i] - 1 - portion / portions)) / 2;
   }

@@ -8,7 +8,7 @@ export async function pictures(rows: readonly Drawn[]): Promise<Record<string, s
   const spec = worthPanels(rows)[0]?.spec as Spec;
   const files = (['light', 'dark'] as const).map(async (mode) => {
     const colors = new Map([...surfaces, ...hues].map((shade) => [shade.name, shade[mode]]));
-    const text = JSON.stringify({ ...spec, width: 640, background: 'var(--paper)' });
+    const text = JSON.stringify({ ...spec, width: 480, background: 'var(--paper)' });
     const resolved = text.replace(/var\(--([a-z-]+)\)/g, (_, name: string) => colors.get(name) as string);
     return [`worth-${mode}.svg`, await draw(JSON.parse(resolved) as Spec)] as const;
   });

@@ -172,7 +172,7 @@ export function worthPanels(rows: readonly Drawn[]): Panel[] {
   // Few classes far below the others must not press those together.
   const lows = finished.map(({ accuracy }) => 100 * accuracy.low).sort((a, b) => a - b);
   const low = floorBelow(lows.slice(lows.length >> 2), 10);
-  const lower = finished.some(({ accuracy }) => 100 * accuracy.median < low) ? '; lower ones are numbers' : '';
+  const lower = finished.some(({ accuracy }) => 100 * accuracy.median < low) ? '; ◂ lower' : '';
   const title = `${accuracyFrom(low).title}${lower}`;
   // Room for the number beside the best ones.
   const accuracyX = { title, scale: { domain: [low, 100 + 0.16 * (100 - low)], nice: false }, axis: { tickCount: 5 } };

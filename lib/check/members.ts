@@ -1,30 +1,46 @@
 import { typeError } from './errors.js';
 
+/** A class, as the owner of its prototype. */
+export interface Owner {
+  readonly prototype: object;
+}
+
 /**
  * Makes options throw where they are read or assigned as members of an object. Otherwise `adam.weightDecay = 0.1` would
- * make a new property and change nothing. Members that the class has stay as they are.
+ * make a new property and change nothing. Members that the class has stay as they are. A subclass of the user may use
+ * the names as its own.
  *
+ * @param Class The class whose own instances throw.
  * @param expected Where the option is, in the words of an error.
  * @param given What the name is instead of a member.
  */
 export function refuseMembers(
-  object: object,
+  { prototype }: Owner,
   who: string,
   options: readonly string[],
   expected: (option: string) => string,
   given = 'an option, not a member',
 ): void {
   for (const option of options) {
-    if (option in object) continue;
-    const refuse = (): never => {
-      throw typeError(who, option, given, expected(option));
+    if (option in prototype) continue;
+    const refuse = (object: unknown): void => {
+      if (Object.getPrototypeOf(object) === prototype) throw typeError(who, option, given, expected(option));
     };
     // A frozen prototype refuses it, and the class still works.
-    Reflect.defineProperty(Object.getPrototypeOf(object), option, { get: refuse, set: refuse, configurable: true });
+    Reflect.defineProperty(prototype, option, {
+      get() {
+        refuse(this);
+      },
+      set(value: unknown) {
+        refuse(this);
+        Object.defineProperty(this, option, { value, writable: true, enumerable: true, configurable: true });
+      },
+      configurable: true,
+    });
   }
 }
 
 /** The same for options that the constructor takes. A state that is loaded may set them, too. */
-export function refuseFixed(object: object, who: string, options: readonly string[]): void {
-  refuseMembers(object, who, options, (option) => `new ${who}(…, { ${option} })`);
+export function refuseFixed(Class: Owner, who: string, options: readonly string[]): void {
+  refuseMembers(Class, who, options, (option) => `new ${who}(…, { ${option} })`);
 }

@@ -107,7 +107,7 @@ export function nearest(word: string, known: readonly string[]): string | undefi
 }
 
 /** A name in any of its spellings: `weight_decay`, `weightDecay` and `weightdecay` are the same. */
-const plain = (name: string): string => name.toLowerCase().replaceAll(/[_-]/g, '');
+export const plain = (name: string): string => name.toLowerCase().replaceAll(/[_-]/g, '');
 
 /** The known option that an unknown one means: in another spelling, in another library, or with a typing error. */
 function meant(option: string, known: readonly string[]): string | undefined {
@@ -122,25 +122,27 @@ function meant(option: string, known: readonly string[]): string | undefined {
 
 /**
  * Refuses options that are not an object, or have a key that is not in `known`.
+ * @param offered What the errors offer: less than `known` where a caller gives some options itself.
  * @throws TypeError that names the key and the known one that it means
  */
 export function checkOptions(
   who: string,
   options: unknown,
   known: readonly string[],
+  offered = known,
 ): asserts options is Readonly<Record<string, unknown>> {
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    throw typeError(who, 'options', show(options), `an object with ${known.join(', ')}`);
+    throw typeError(who, 'options', show(options), `an object with ${offered.join(', ')}`);
   }
   for (const key of Object.keys(options)) {
     if (known.includes(key)) continue;
-    const near = meant(key, known);
+    const near = meant(key, offered);
     throw typeError(
       who,
       key,
       'unknown option',
-      near ?? `one of ${known.join(', ')}`,
-      near === undefined ? undefined : `it has ${known.join(', ')}`,
+      near ?? `one of ${offered.join(', ')}`,
+      near === undefined ? undefined : `it has ${offered.join(', ')}`,
     );
   }
 }

@@ -86,7 +86,7 @@ export class CheckpointManager {
   constructor(directory: string, options: CheckpointManagerOptions = {}) {
     this.#directory = checkPath(who, 'directory', directory);
     checkOptions(who, options, ['keep', 'every']);
-    refuseFixed(this, who, ['keep', 'every']);
+    refuseFixed(CheckpointManager, who, ['keep', 'every']);
     const { keep = 3, every = 1 } = options as CheckpointManagerOptions;
     this.#keep = keep === Number.POSITIVE_INFINITY ? keep : checkInteger(who, 'keep', keep, '[1, inf)');
     this.#every = checkInteger(who, 'every', every, '[1, inf)');

@@ -118,6 +118,9 @@ export function checkParts(who: string, { params, optimizer, objects }: Parts): 
 
 /** How many steps an optimizer has taken; undefined if it does not say. */
 export function stepCountOf(optimizer: Stateful | undefined): unknown {
+  const { applyGradients } = (optimizer ?? {}) as { applyGradients?: unknown };
+  // One of schuss/tfjs has no such member, and an error in its place.
+  if (typeof applyGradients === 'function') return undefined;
   return (optimizer as { stepCount?: unknown } | undefined)?.stepCount;
 }
 
@@ -287,7 +290,7 @@ function encodeOptimizer(
   const own = (optimizer as { className?: unknown }).className; // of a part of a rank
   const className = typeof own === 'string' ? own : Object.getPrototypeOf(optimizer)?.constructor?.name;
   const name = typeof given === 'string' ? given : (className ?? 'Object');
-  const { stepCount } = optimizer as { stepCount?: unknown };
+  const stepCount = stepCountOf(optimizer);
   return { name, ...(typeof stepCount === 'number' ? { stepCount } : {}), state };
 }
 

@@ -82,7 +82,7 @@ export class ConstantsRows {
   write(next: number, loss: number): void {
     if (this.#scopes.hasNumbers) this.#scopes.write(next, loss);
     if (!this.#areFound) this.#find();
-    if (this.#haveOptionsChanged) this.#writePasses();
+    if (this.#haveOptionsChanged()) this.#writePasses();
     const runs = this.#runs;
     for (let r = 0; r < runs.length; r++) this.#writeRow(runs[r]!, next);
   }
@@ -155,7 +155,8 @@ export class ConstantsRows {
     return this.#scopes.keepsScalars ? other === source : sameNumbers(other.scalars, source.scalars);
   }
 
-  get #haveOptionsChanged(): boolean {
+  // A method: V8 calls a private getter through its runtime, at every step.
+  #haveOptionsChanged(): boolean {
     if (this.#global.hasChanged) return true;
     const groups = this.#groups;
     for (let g = 0; g < groups.length; g++) if (groups[g]!.settings.hasChanged) return true;

@@ -22,18 +22,26 @@ export class Gradients {
     this.#denseOnly = denseOnly;
   }
 
-  /** Reads one gradient per param, each once. In `step`, no user code runs after this. @throws as {@link Structure.read} */
-  read(grads: unknown, out: ReadGrad[]): void {
+  /**
+   * Reads one gradient per param, each once. In `step`, no user code runs after this.
+   * @returns Whether the plan has them all already, so that there is nothing to register.
+   * @throws as {@link Structure.read}
+   */
+  read(grads: unknown, out: ReadGrad[]): boolean {
     const { structure, params } = this.#store;
     structure.read(grads, out);
+    let areKnown = true;
     for (let i = 0; i < params.length; i++) {
       const grad = out[i] as unknown;
-      if (grad === null || grad === params[i]!.grad) continue;
+      if (grad === params[i]!.grad && grad !== null) continue;
+      areKnown = false;
+      if (grad === null) continue;
       if (isFloat32(grad) || !isSparseGrad(grad)) continue;
       const { rows, values } = grad as { readonly rows: unknown; readonly values?: unknown };
       const last = params[i]!.sparseGrad;
       out[i] = last !== null && last.rows === rows && last.values === values ? last : new ReadSparseGrad(rows, values);
     }
+    return areKnown;
   }
 
   /**

@@ -1,4 +1,5 @@
 import { show, typeError } from '../check/errors.js';
+import type { Owner } from '../check/members.js';
 import { otherCopyHint, thisCopy } from '../engine/copies.js';
 import { Optimizer } from './optimizer.js';
 import { refuseOptions, refuseOtherNames } from './option-members.js';
@@ -55,12 +56,12 @@ export function optionsOf(optimizer: Optimizer): Readonly<Record<string, unknown
 }
 
 /** Makes the options of an optimizer, and names of other libraries, throw as members of a wrapper around it. */
-export function refuseOptionsOf(wrapper: object, who: string, optimizer: Optimizer): void {
+export function refuseOptionsOf(Wrapper: Owner, who: string, optimizer: Optimizer): void {
   const { store, options } = Optimizer.internals(optimizer);
   const group = store.groups[0]?.settings.set ?? {};
   // Another wrapper of the class may have an optimizer of another class inside.
-  refuseOptions(wrapper, who, 'new Optimizer', [...Object.keys(group), ...Object.keys(options.set)]);
-  refuseOtherNames(wrapper, who);
+  refuseOptions(Wrapper, who, 'new Optimizer', [...Object.keys(group), ...Object.keys(options.set)]);
+  refuseOtherNames(Wrapper, who);
 }
 
 /** Makes the state of each param and the counts those of a new optimizer. Params and options stay. */

@@ -65,7 +65,7 @@ export abstract class Optimizer<D extends Declaration = Declaration, P = AnyPara
     const { name } = declaration;
     this.#declaration = declaration;
     this.#table = { ...declaration.hyperParameters, ...commonHyperParameters };
-    checkOptionsOf(this, declaration, options);
+    checkOptionsOf(new.target, declaration, options);
     const defaults = optionsIn(options, this.#table);
     this.#global = new Settings(name, optimizerHyperParameters, optionsIn(options, optimizerHyperParameters));
     const formula = this.#formula();
@@ -258,8 +258,8 @@ export abstract class Optimizer<D extends Declaration = Declaration, P = AnyPara
    * a change of an option that needs other state, and a step of another optimizer on the same params. Code that reads
    * the params meanwhile sees some elements before the update and some after it.
    *
-   * The step runs on the calling thread without the native addon, and on memory that could move while it runs: that of a
-   * WebAssembly.Memory that is not shared.
+   * The step runs on the calling thread if it takes only microseconds, because to wake another thread takes longer; without
+   * the native addon; and on memory that could move while it runs: that of a WebAssembly.Memory that is not shared.
    *
    * @param grads As for {@link step}. Gradients and params must be in memory that stays in place: `allocate(length)`, a
    *   SharedArrayBuffer or a WebAssembly.Memory. The contents are read while the step runs.

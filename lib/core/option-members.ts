@@ -1,22 +1,57 @@
 import { typeError } from '../check/errors.js';
-import { refuseMembers } from '../check/members.js';
+import { type Owner, refuseMembers } from '../check/members.js';
 import { checkOptions } from '../check/options.js';
 import { type Declaration, optimizerHyperParameters, optionNamesOf } from './declaration.js';
 
-/** Checks the options of a new optimizer. Reading or assigning one as its member throws from then on. @throws TypeError */
+/**
+ * Checks the options of a new optimizer. Reading or assigning one as its member throws from then on.
+ * @param Class The class of the optimizer, which may be a subclass of the declared one.
+ * @throws TypeError
+ */
 export function checkOptionsOf(
-  optimizer: object,
+  Class: Named,
   declaration: Declaration,
   options: unknown,
 ): asserts options is Readonly<Record<string, unknown>> {
   const { name } = declaration;
-  checkOptions(name, options, optionNamesOf(declaration));
-  refuseOptions(optimizer, name, `new ${name}`, optionNamesOf(declaration));
-  refuseOtherNames(optimizer, name);
+  const known = optionNamesOf(declaration);
+  const withheld = (options as Withholding | null | undefined)?.[key] ?? [];
+  checkOptions(
+    name,
+    options,
+    known,
+    known.filter((option) => !withheld.includes(option)),
+  );
+  const declared = declaredClass(Class, name);
+  if (declared === undefined) return;
+  refuseOptions(declared, name, `new ${name}`, known);
+  refuseOtherNames(declared, name);
 }
 
-/** Names of PyTorch and Keras that TypeScript would refuse, and what has that meaning here. */
-const otherNames: Readonly<Record<string, string>> = {
+const key = Symbol('withheld');
+
+interface Withholding {
+  readonly [key]?: readonly string[];
+}
+
+/** Options for an optimizer inside another object, whose user cannot give the options `names`: errors do not offer them. */
+export function withhold<O extends object>(options: O, names: readonly string[]): O {
+  return { ...options, [key]: [...names, ...((options as Withholding)[key] ?? [])] };
+}
+
+interface Named extends Owner {
+  readonly optimizerName?: string;
+}
+
+/** The class of the library that a class is or extends: the one that has the name itself. */
+function declaredClass(Class: Named | null, name: string): Named | undefined {
+  if (Class === null) return undefined;
+  const isIt = Object.hasOwn(Class, 'optimizerName') && Class.optimizerName === name;
+  return isIt ? Class : declaredClass(Object.getPrototypeOf(Class), name);
+}
+
+/** Names of PyTorch and Keras that TypeScript would refuse, and what has that meaning here. Assigning one would change nothing. */
+export const otherNames: Readonly<Record<string, string>> = {
   learningRate: 'lr',
   learning_rate: 'lr',
   weight_decay: 'paramGroups[0].weightDecay',
@@ -28,17 +63,17 @@ const otherNames: Readonly<Record<string, string>> = {
   zeroGrad: 'the option zeroGrads: true, or grad.fill(0)',
 };
 
-/** Makes names of other libraries throw as members of an optimizer, or of a wrapper around one: assigning one would change nothing. */
-export function refuseOtherNames(optimizer: object, who: string): void {
-  refuseMembers(optimizer, who, Object.keys(otherNames), (name) => otherNames[name]!, 'no member');
+/** Makes names of other libraries throw as members of a class of optimizers, or of a wrapper around them. */
+export function refuseOtherNames(Class: Owner, who: string): void {
+  refuseMembers(Class, who, Object.keys(otherNames), (name) => otherNames[name]!, 'no member');
 }
 
 /**
- * Makes options of a class throw as members of `object`: of its optimizer, or of a wrapper around one.
+ * Makes options throw as members: of the class that has them, or of a wrapper around its optimizers.
  * @param create What takes the options, in the words of an error. It is the same for all objects of the class.
  */
-export function refuseOptions(object: object, who: string, create: string, options: readonly string[]): void {
-  refuseMembers(object, who, options, (option) =>
+export function refuseOptions(Class: Owner, who: string, create: string, options: readonly string[]): void {
+  refuseMembers(Class, who, options, (option) =>
     Object.hasOwn(optimizerHyperParameters, option) ? placeOf(create, option) : `paramGroups[0].${option}`,
   );
 }

@@ -102,7 +102,10 @@ export class Settings {
 
   /** Evaluates the schedules at a step. @throws RangeError for a value out of range, TypeError if it is not a number */
   resolve(step: number): void {
-    if (this.#schedules.length === 0) return;
+    if (this.#schedules.length > 0) this.#evaluate(step);
+  }
+
+  #evaluate(step: number): void {
     this.hasChanged = true;
     for (const { name, index, schedule } of this.#schedules) {
       const value = this.#ask(name, index, schedule, step);

@@ -147,7 +147,8 @@ export class Stepper {
       // User code runs first, so that it cannot change what was checked.
       const inputs = options === undefined && !this.needsLoss ? noInputs : this.#inputsOf('step', options);
       this.#resolve();
-      this.#gradients.read(grads, this.#grads);
+      const areKnown = this.#gradients.read(grads, this.#grads);
+      if (!areKnown) this.#register(this.#grads);
       this.#prepare(this.#grads, inputs);
       this.#store.plan.step();
       return this.#finish(this.#grads);
@@ -179,7 +180,9 @@ export class Stepper {
     this.#whileBusy(() => {
       this.#resolve();
       this.#gradients.read(grads, this.#grads);
-      if (applied) this.#prepare(this.#grads, { gradScale: factor, mustBeFinite: false, loss }, true);
+      if (!applied) return;
+      this.#register(this.#grads);
+      this.#prepare(this.#grads, { gradScale: factor, mustBeFinite: false, loss }, true);
     });
     return () => {
       if (applied) this.#whileBusy(() => this.#finish(this.#grads));
@@ -199,6 +202,7 @@ export class Stepper {
         this.#runHooks(this.preHooks, grads);
         this.exclusively(() => {
           this.#resolve();
+          this.#register(read);
           this.#prepare(read, inputs);
         });
         this.#store.plan.stepAsync(() => {
@@ -288,13 +292,16 @@ export class Stepper {
     for (let g = 0; g < groups.length; g++) groups[g]!.settings.resolve(next);
   }
 
+  #register(grads: readonly ReadGrad[]): void {
+    this.#gradients.register(grads, this.#global.resolved['zeroGrads'] as boolean);
+  }
+
   /**
-   * Checks all memory that the step touches, then writes the control block and the constants rows.
+   * Checks that no other step touches the memory of this one, then writes the control block and the constants rows.
    * @param isMeasured Whether the norm is known, and the factor includes clipping.
    */
   #prepare(grads: readonly ReadGrad[], inputs: Inputs, isMeasured = false): void {
     const store = this.#store;
-    this.#gradients.register(grads, this.#global.resolved['zeroGrads'] as boolean);
     this.#queue.checkOthersSettled(this.#name, store.extents);
     if (inputs !== this.#written || this.#global.hasChanged) this.#writeControl(inputs, isMeasured);
     store.constantsRows.write(this.stepCount + 1, inputs.loss);

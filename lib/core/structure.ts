@@ -35,6 +35,8 @@ export class Structure {
   readonly #branches: readonly Branch[];
   /** All tensors in one record by their paths, and a path that only such a record has; absent if it is the tree itself. */
   readonly #flat: { readonly branch: Branch; readonly sign: string } | undefined;
+  /** Whether all tensors stand in one list, in its order. */
+  readonly #isPlainList: boolean;
   /** Whether the gradient may stand alone. */
   readonly #isAlone: boolean;
   /** The value read for each branch. Kept, so that a step allocates no list. */
@@ -52,7 +54,9 @@ export class Structure {
       for (const [i, { key }] of tensors.entries()) put(branch, key, i);
       this.#flat = { branch, sign: deep.key as string };
     }
-    this.#isAlone = tensors.length === 1 && deep === undefined && this.#branches[0]!.isList;
+    const { isList, targets } = this.#branches[0]!;
+    this.#isPlainList = isList && targets.every((target, i) => target === i);
+    this.#isAlone = tensors.length === 1 && deep === undefined && isList;
   }
 
   /** Name of a tensor's gradient in errors: `grads`, `grads[1]`, `grads["fc.bias"]`. */
@@ -72,6 +76,11 @@ export class Structure {
         return;
       }
       if (typeof grads[0] === 'number') throw this.#otherCount(this.#branches[0]!, grads);
+    }
+    const count = this.#tensors.length;
+    if (this.#isPlainList && Array.isArray(grads) && grads.length === count) {
+      for (let i = 0; i < count; i++) out[i] = grads[i];
+      return;
     }
     const flat = this.#flat;
     if (flat !== undefined && isRecord(grads) && Object.hasOwn(grads, flat.sign)) {

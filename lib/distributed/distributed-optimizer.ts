@@ -123,8 +123,13 @@ export abstract class DistributedOptimizer<
   protected constructor(made: Made<O>) {
     super(made.optimizer);
     this.#made = made;
-    refuseOptionsOf(this, made.who, made.base);
-    refuseMembers(this, made.who, ownOptions, (option) => `${made.who}.create(…, { ${option} }), which alone sets it`);
+    refuseOptionsOf(new.target, made.who, made.base);
+    refuseMembers(
+      new.target,
+      made.who,
+      ownOptions,
+      (option) => `${made.who}.create(…, { ${option} }), which alone sets it`,
+    );
     this.#layOut();
     hold(this.#made.base, this.#made);
   }

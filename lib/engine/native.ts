@@ -50,7 +50,8 @@ interface AddonEngine extends Linalg, TableRows {
     out: Float32Array,
   ): void;
   orthonormalize(matrix: Float32Array, side: number, out: Float32Array): void;
-  stepAsync(plan: AddonPlan, done: () => void): void;
+  /** Returns whether the step has run. If not, it calls `done` when it has. */
+  stepAsync(plan: AddonPlan, done: () => void): boolean;
   measureSums(plan: AddonPlan, sums: Float64Array): void;
   stepWithSums(plan: AddonPlan, sums: Float64Array): void;
   freePlan(plan: () => void): void;
@@ -273,7 +274,9 @@ export function nativeEngine(addon: Addon, isa: Isa): Engine | undefined {
         setGrad: step,
         setRowGrad: (index, rows, values) => native.setRowGrad(step, index, rows, values),
         step,
-        stepAsync: (done) => native.stepAsync(step, done),
+        stepAsync: (done) => {
+          if (native.stepAsync(step, done)) setImmediate(done);
+        },
         measureSums: (sums) => native.measureSums(step, sums),
         stepWithSums: (sums) => native.stepWithSums(step, sums),
         free: () => native.freePlan(step),

@@ -53,7 +53,7 @@ export class Ensemble<X = Float32Array, Vote extends boolean = false> {
   constructor(members: readonly EnsembleMember<X>[], options: EnsembleOptions<Vote> = {}) {
     const who = 'Ensemble';
     checkOptions(who, options, ['from', 'classes', 'weights', 'vote'] satisfies (keyof EnsembleOptions)[]);
-    refuseFixed(this, who, ['from', 'classes', 'weights', 'vote']);
+    refuseFixed(Ensemble, who, ['from', 'classes', 'weights', 'vote']);
     const { from, classes, weights, vote = false } = options as EnsembleOptions;
     checkList(who, 'members', members, 'function');
     this.#members = Array.from(members, (member, i) =>

@@ -97,7 +97,7 @@ export class WeightAverage<const P extends object = AnyParams> {
 
   constructor(params: GivenAny<P>, options: EmaOptions | SwaOptions) {
     checkOptions(who, options, ['decay', 'debias', 'mode'] satisfies (keyof EmaOptions)[]);
-    refuseFixed(this, who, ['decay', 'debias', 'mode']);
+    refuseFixed(WeightAverage, who, ['decay', 'debias', 'mode']);
     const { mode = 'ema', decay, debias } = options as { mode?: unknown; decay?: unknown; debias?: unknown };
     this.#mode = checkOneOf(who, 'mode', mode, ['ema', 'swa']);
     if (this.#mode === 'swa') {

@@ -92,8 +92,8 @@ export class Lookahead<O extends AnyOptimizer<any, any, any> = AnyOptimizer>
         'an optimizer that does not rewrite its params from its own state',
       );
     checkOptions(who, options, ['k', 'alpha']);
-    refuseFixed(this, who, ['k', 'alpha']);
-    refuseOptionsOf(this, who, optimizer as unknown as Optimizer);
+    refuseFixed(Lookahead, who, ['k', 'alpha']);
+    refuseOptionsOf(Lookahead, who, optimizer as unknown as Optimizer);
     const { k = 5, alpha = 0.5 } = options as LookaheadOptions;
     this.#base = optimizer as unknown as Optimizer;
     this.#k = checkInteger(who, 'k', k, '[1, inf)');

@@ -127,8 +127,8 @@ export class SAM<O extends AnyOptimizer<any, any, any> = AnyOptimizer> extends O
     super(optimizer);
     if (!((optimizer as unknown) instanceof Optimizer)) throw notAnOptimizer(who, optimizer);
     checkOptions(who, options, ['rho', 'adaptive', 'grads']);
-    refuseFixed(this, who, ['rho', 'adaptive', 'grads']);
-    refuseOptionsOf(this, who, optimizer as unknown as Optimizer);
+    refuseFixed(SAM, who, ['rho', 'adaptive', 'grads']);
+    refuseOptionsOf(SAM, who, optimizer as unknown as Optimizer);
     const { rho = 0.05, adaptive = false, grads } = options as SAMOptions<Parameters<O['step']>[0]>;
     this.#rho = checkNumber(who, 'rho', rho, '[0, inf)');
     this.#adaptive = checkBoolean(who, 'adaptive', adaptive);

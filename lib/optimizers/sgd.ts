@@ -183,8 +183,9 @@ export class SGD<const P extends ParamsOf<typeof sgd> = AnyParams> extends Optim
   protected override constants(
     { lr, momentum, nesterov, momentumForm, dampening }: Resolved,
     _t: number,
-    [previousMomentum]: readonly [number],
+    scalars: readonly [number],
   ): number[] {
+    const previousMomentum = scalars[0]; // destructuring would run an iterator
     if (momentumForm === 'velocity') return nesterov ? [lr, previousMomentum, momentum] : [lr, momentum];
     const usesBuffer = momentum === 0 ? 0 : 1;
     if (nesterov) return [lr, momentum, usesBuffer];

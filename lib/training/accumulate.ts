@@ -82,7 +82,7 @@ export class GradAccumulator<const P extends object = AnyParams, Order extends '
   constructor(params: GivenAny<P>, options: GradAccumulatorOptions<Order> = {}) {
     const tensors = collect(who, params).flatMap((group) => group.tensors);
     checkOptions(who, options, ['order']);
-    refuseFixed(this, who, ['order']);
+    refuseFixed(GradAccumulator, who, ['order']);
     const { order = 'sequential' } = options as GradAccumulatorOptions;
     checkOneOf<SumOrder>(who, 'order', order, ['sequential', 'tree']);
     this.#structure = new Structure(who, tensors);

@@ -91,7 +91,7 @@ export class LossScale {
   constructor(options: LossScaleOptions = {}) {
     const names = ['initScale', 'growthFactor', 'backoffFactor', 'growthInterval'] satisfies (keyof LossScaleOptions)[];
     checkOptions(who, options, names);
-    refuseFixed(this, who, names);
+    refuseFixed(LossScale, who, names);
     const {
       initScale = 65536,
       growthFactor = 2,

@@ -87,7 +87,7 @@ export class ReduceOnPlateau {
     this.#optimizer = optimizer;
     const lrs = this.#lrs(name);
     checkOptions(name, options, optionNames);
-    refuseFixed(this, name, optionNames);
+    refuseFixed(ReduceOnPlateau, name, optionNames);
     this.#options = resolveOptions(name, options, lrs.length);
   }
 

@@ -285,13 +285,9 @@ struct AsyncStep {
   napi_async_work work;
   napi_ref function, done;
   std::shared_ptr<BoundPlan> plan;
-  bool hasRun;
 };
 
-void executeStep(napi_env, void* data) {
-  AsyncStep* const step = static_cast<AsyncStep*>(data);
-  if (!step->hasRun) step->plan->run();
-}
+void executeStep(napi_env, void* data) { static_cast<AsyncStep*>(data)->plan->run(); }
 
 void destroy(napi_env env, AsyncStep* step) {
   step->plan->releaseArrays();
@@ -312,8 +308,8 @@ void completeStep(napi_env env, napi_status, void* data) {
   if (done != nullptr && global != nullptr) napi_call_function(env, global, done, 0, nullptr, nullptr);
 }
 
-// stepAsync(plan, done: () => void): starts a step on another thread. Calls `done` when it has finished. If JavaScript
-// can free or move some of the memory, the step runs here, before the call returns
+// stepAsync(plan, done: () => void) => whether the step has run: it runs here if it is small, or if JavaScript can free
+// or move some of the memory. If not, it runs on another thread, and `done` is called when it has finished
 napi_value stepAsync(napi_env env, napi_callback_info info) {
   Call call(env, info);
   const std::shared_ptr<BoundPlan> plan = planOf(call);
@@ -328,10 +324,13 @@ napi_value stepAsync(napi_env env, napi_callback_info info) {
     fail(env, error);
     return nullptr;
   }
+  if (plan->plan().isSmall() || plan->retainArrays(env)) {
+    plan->releaseArrays();
+    plan->run();
+    return toBoolean(env, true);
+  }
   auto step = std::make_unique<AsyncStep>();
   step->plan = plan;
-  step->hasRun = plan->retainArrays(env);
-  if (step->hasRun) plan->run();
   plan->setBusy(true);
   napi_value name;
   const bool isQueued =
@@ -342,7 +341,7 @@ napi_value stepAsync(napi_env env, napi_callback_info info) {
       napi_queue_async_work(env, step->work) == napi_ok;
   if (isQueued) {
     step.release();
-    return nullptr;
+    return toBoolean(env, false);
   }
   destroy(env, step.release());
   fail(env, "stepAsync: the runtime takes no work");

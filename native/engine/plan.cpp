@@ -59,14 +59,7 @@ void Plan::begin() {
   }
 }
 
-bool Plan::isReady(size_t i) const {
-  const Tensor& tensor = tensors_[i];
-  if (tensor.kernel == nullptr) return false;
-  if (tensor.row < 0) return true;
-  if (static_cast<size_t>(tensor.row) >= tensors_.size()) return false;
-  if (tensor.hasNumbers() && tensor.scope >= tensors_.size()) return false;
-  return tensor.span.length == 0 || tensor.sparseRows != nullptr || tensor.span.grad != nullptr;
-}
+bool Plan::isSmall() const { return isPartitioned_ && isPlain_ && traffic_ < kMinSharedTraffic; }
 
 /// Cuts the tensors into chunks. Returns false if a gradient was refused.
 bool Plan::cutIntoChunks() {
@@ -276,7 +269,8 @@ void Plan::updatePlain(float gradScale) {
   const bool zeroGrads = constants_.control->zeroGrads != 0;
   const FlushDenormals flush(constants_.control->flushDenormals != 0);
   forEachActive([&](Tensor& tensor) {
-    tensor.prepare(constants_.row(tensor.row), constants_.stride, gradScale, zeroGrads);
+    tensor.readRow(constants_.row(tensor.row), gradScale);
+    tensor.span.zeroGrad = zeroGrads;
     tensor.kernel->run(tensor.pass, tensor.constants, tensor.span);
   });
 }

@@ -82,7 +82,17 @@ class Plan {
   /// Whether tensor i takes part in the step.
   bool isActive(size_t i) const { return tensors_[i].row >= 0; }
   /// Whether tensor i has all that the step needs, and its row number is in range.
-  bool isReady(size_t i) const;
+  bool isReady(size_t i) const {
+    const Tensor& tensor = tensors_[i];
+    if (tensor.kernel == nullptr) return false;
+    if (tensor.row < 0) return true;
+    if (static_cast<size_t>(tensor.row) >= tensors_.size()) return false;
+    if (tensor.hasNumbers() && tensor.scope >= tensors_.size()) return false;
+    return tensor.span.length == 0 || tensor.sparseRows != nullptr || tensor.span.grad != nullptr;
+  }
+  /// Whether the next step takes less time than another thread takes to wake. Unknown, and so false, before the first
+  /// step.
+  bool isSmall() const;
   /// Measures the gradients, decides whether and how to apply them, and applies them. Call `begin` before, and run it
   /// only if all tensors are ready.
   void run();

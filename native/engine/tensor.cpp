@@ -17,9 +17,7 @@ double sumSquares(const KernelSet& set, const float* x, size_t length) {
 }
 
 void Tensor::prepare(const float* constantsRow, size_t stride, float gradScale, bool zeroGrad) {
-  memcpy(static_cast<void*>(&pass), constantsRow, sizeof pass);
-  pass.gradScale = gradScale * pass.gradScale;
-  constants = constantsRow + kPassFloats;
+  readRow(constantsRow, gradScale);
   if (hasNorms() || hasNumbers() || isMatrix()) {
     memcpy(resolved, constants, (stride - kPassFloats) * sizeof(float));
     constants = resolved;

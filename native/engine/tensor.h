@@ -1,4 +1,6 @@
 #pragma once
+#include <string.h>
+
 #include <memory>
 
 #include "../kernel.h"
@@ -39,7 +41,13 @@ struct Tensor {
            !isHalf && span.length <= kChunk;
   }
 
-  /// Reads the constants row of this step.
+  /// Reads the constants row of this step: all that a plain tensor needs.
+  void readRow(const float* constantsRow, float gradScale) {
+    memcpy(static_cast<void*>(&pass), constantsRow, sizeof pass);
+    pass.gradScale = gradScale * pass.gradScale;
+    constants = constantsRow + kPassFloats;
+  }
+  /// The same for any tensor, with what its phases need.
   void prepare(const float* constantsRow, size_t stride, float gradScale, bool zeroGrad);
 
   /// Sum of squares of the gradient over one chunk.

@@ -1,6 +1,6 @@
 // libFuzzer: every kernel of every instruction set against the scalar one, bit for bit, on any input.
 //   kernels_fuzz --list                  names of the kernels and of the other operations
-//   kernels_fuzz --kernel=adam -runs=N   the options of libFuzzer
+//   kernels_fuzz --kernel=adam -runs=N   the options of libFuzzer; adam-bfloat16: with its state in bfloat16
 // `npm run fuzz:native` runs all of them.
 #include <math.h>
 #include <stdio.h>
@@ -143,6 +143,41 @@ Outcome runKernel(const KernelSet& set, size_t index, Input input) {
   return outcome;
 }
 
+/// A kernel on elements whose state is in bfloat16: any bits.
+Outcome runHalves(const KernelSet& set, size_t index, Input input) {
+  const Kernel& kernel = set.kernels[index];
+  const uint8_t flags = input.take<uint8_t>();
+  Pass pass = {1, INFINITY, 0, 1, 0, 0};
+  if (flags & 1) pass = {input.number(), input.number(), input.number(), input.number(), input.number(), 0};
+  pass.emaStart = flags & 2 ? 1 : 0;
+  pass.update = static_cast<float>(input.take<uint32_t>() % (1u << 24));
+  const size_t element = input.take<uint32_t>(), offset = input.take<uint8_t>() % 16;
+  const std::vector<float> constants = input.numbers<float>(kernel.constantCount);
+  const size_t bytes = kHalfGroup * (3 * sizeof(float) + kernel.stateCount * sizeof(uint16_t));
+  const size_t length = kHalfGroup * (input.left() < 2 * bytes ? 1 : 2);
+  std::vector<Guarded<uint16_t>> states;
+  for (size_t s = 0; s < kernel.stateCount; ++s) {
+    states.emplace_back(input.numbers<uint16_t>(length), offset / (s + 1));
+  }
+  std::vector<Guarded<float>> arrays;
+  for (size_t a = 0; a < 3; ++a) arrays.emplace_back(input.numbers<float>(length), offset / (a + 1));
+  Span span = {arrays[0].data(), arrays[1].data(), flags & 4 ? arrays[2].data() : nullptr, {},
+               length,           (flags & 8) != 0};
+  for (size_t s = 0; s < kernel.stateCount; ++s) span.state[s] = reinterpret_cast<float*>(states[s].data());
+
+  kernel.runHalves(pass, constants.data(), span, element);
+  Outcome outcome;
+  for (Guarded<uint16_t>& state : states) {
+    check(set, state.guarded(), "memory outside of its state");
+    outcome.add(state.data(), state.length());
+  }
+  for (Guarded<float>& array : arrays) {
+    check(set, array.guarded(), "memory outside of its arrays");
+    outcome.add(array.data(), array.length());
+  }
+  return outcome;
+}
+
 // ---- Operations on vectors ----
 
 /// A vector of float32 or float64, as its bits choose.
@@ -245,6 +280,9 @@ const Operation operations[] = {
 };
 
 std::string chosen;
+
+/// A kernel with its state in bfloat16, as --kernel names it.
+std::string halvesOf(const Kernel& kernel) { return std::string(kernel.name) + "-bfloat16"; }
 }  // namespace
 
 extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
@@ -253,7 +291,10 @@ extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
     const std::string argument = (*argv)[i];
     if (argument.rfind("--kernel=", 0) == 0) chosen = argument.substr(9);
     if (argument != "--list") continue;
-    for (size_t k = 0; k < set.count; ++k) puts(set.kernels[k].name);
+    for (size_t k = 0; k < set.count; ++k) {
+      puts(set.kernels[k].name);
+      if (set.kernels[k].runHalves != nullptr) puts(halvesOf(set.kernels[k]).c_str());
+    }
     for (const Operation& operation : operations) puts(operation.name);
     exit(0);
   }
@@ -263,8 +304,10 @@ extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const KernelSet& scalar = widestSet();
   for (size_t k = 0; k < scalar.count; ++k) {
-    if (chosen != scalar.kernels[k].name) continue;
-    compare([&](const KernelSet& set) { return runKernel(set, k, Input(data, size)); });
+    const Kernel& kernel = scalar.kernels[k];
+    const bool isHalf = kernel.runHalves != nullptr && chosen == halvesOf(kernel);
+    if (!isHalf && chosen != kernel.name) continue;
+    compare([&](const KernelSet& set) { return (isHalf ? runHalves : runKernel)(set, k, Input(data, size)); });
     return 0;
   }
   for (const Operation& operation : operations) {

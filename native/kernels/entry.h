@@ -61,6 +61,9 @@ constexpr bool kIsUnrolledPerRow = countNames(K::kState) == 1;
 
 template <class K>
 void runSparse(const Pass& pass, const float* constants, const Span& table, const RowList& list) {
+  if (Vec::kLanes > 1 && list.length == 1 && table.ema == nullptr) {
+    return runPacked(&run<K>, countNames(K::kState), pass, constants, table, list);
+  }
   if constexpr (kHasRowLengths) {
     const K kernel = fromConstants<K>(constants);
     if (isPlain(pass, table)) {

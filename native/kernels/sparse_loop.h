@@ -62,4 +62,34 @@ ALWAYS_INLINE void walkRowsTogether(const Pass pass, const K kernel, const Span 
     }
   }
 }
+
+/// Rows of one number share vectors: copies of many are updated in one walk, with `kernelRun` of struct Kernel. For
+/// state per element, and without an ema.
+NEVER_INLINE inline void runPacked(decltype(Kernel::run) kernelRun, size_t states, const Pass& pass,
+                                   const float* constants, const Span& table, const RowList& list) {
+  // So many that the copies are in the cache, and no longer on their way there, when a vector of them is read.
+  constexpr size_t kPacked = 128;
+  alignas(64) float packed[2 + kMaxState][kPacked];
+  for (size_t begin = 0; begin < list.count; begin += kPacked) {
+    const SparseRow* const rows = list.rows + begin;
+    const size_t left = list.count - begin, count = left < kPacked ? left : kPacked, last = list.known - begin - 1;
+    Span span = {packed[0], packed[1], nullptr, {}, count, false};
+    for (size_t n = 0; n < count; ++n) {
+      const size_t ahead = rows[n + kPacked < last ? n + kPacked : last].row;
+      prefetch<kWrite>(table.param + ahead);
+      for (size_t s = 0; s < states; ++s) prefetch<kWrite>(table.state[s] + ahead);
+      span.grad[n] = *rows[n].grad;
+    }
+    for (size_t n = 0; n < count; ++n) span.param[n] = table.param[rows[n].row];
+    for (size_t s = 0; s < states; ++s) {
+      span.state[s] = packed[2 + s];
+      for (size_t n = 0; n < count; ++n) span.state[s][n] = table.state[s][rows[n].row];
+    }
+    kernelRun(pass, constants, span);
+    for (size_t n = 0; n < count; ++n) table.param[rows[n].row] = span.param[n];
+    for (size_t s = 0; s < states; ++s) {
+      for (size_t n = 0; n < count; ++n) table.state[s][rows[n].row] = span.state[s][n];
+    }
+  }
+}
 }  // namespace ISA

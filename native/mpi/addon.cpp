@@ -9,7 +9,7 @@
 
 namespace {
 /// Raised when what JavaScript calls changes, so that an old build is not used with a new package.
-constexpr int kVersion = 2;
+constexpr int kVersion = 3;
 
 /// Never destroyed: process.exit() runs destructors of static objects while the thread still uses them.
 Communicator& communicator = *new Communicator;
@@ -82,16 +82,22 @@ Napi::Value memory(const Napi::CallbackInfo& info) {
   return Napi::ArrayBuffer::New(info.Env(), memory, bytes);
 }
 
-// exchange(table, count, tag): `count` rows of four integers: 1 for a send or 0 for a receive, rank, offset, bytes
+// state() => 0 idle, 1 pending, 2 done, 3 broken
+Napi::Value state(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), static_cast<int>(communicator.state()));
+}
+
+// exchange(table, count, tag) => state: `count` rows of five integers: 1 for a send or 0 for a receive, rank, offset,
+// bytes, most
 Napi::Value exchange(const Napi::CallbackInfo& info) {
   const auto table = info[0].As<Napi::Int32Array>();
   const size_t count = static_cast<size_t>(integer(info, 1));
   std::vector<Message> messages;
   messages.reserve(count);
-  for (const int32_t* row = table.Data(); messages.size() < count; row += 4)
-    messages.push_back({row[0] == 1, row[1], static_cast<size_t>(row[2]), row[3]});
+  for (const int32_t* row = table.Data(); messages.size() < count; row += 5)
+    messages.push_back({row[0] == 1, row[1], static_cast<size_t>(row[2]), row[3], row[4]});
   communicator.exchange(messages, integer(info, 2));
-  return undefined(info);
+  return state(info);
 }
 
 Napi::Value leave(const Napi::CallbackInfo& info) {
@@ -156,11 +162,6 @@ Napi::Value take(const Napi::CallbackInfo& info) {
     inbox.buffer = Napi::Persistent(buffer);
   }
   return inbox.buffer.Value();
-}
-
-// state() => 0 idle, 1 pending, 2 done, 3 broken
-Napi::Value state(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), static_cast<int>(communicator.state()));
 }
 
 Napi::Value arm(const Napi::CallbackInfo& info) { return Napi::Boolean::New(info.Env(), communicator.arm()); }

@@ -21,10 +21,8 @@ constexpr int kCauseTag = 1000;
 constexpr microseconds kSpin(50);
 /// Who waits so long gives way to what else may run.
 constexpr microseconds kHold(10);
-/// Whoever orders an exchange waits for it as long itself: to hand it to the thread and back takes longer than a short
-/// one. Messages that take longer than this by kPerByte go to the thread at once, because nobody else may hold the
-/// event loop so long.
-constexpr microseconds kInPerson(200);
+/// The longest time that an exchange may hold the event loop.
+constexpr microseconds kInPerson(1000);
 /// Long messages go in pieces, each of which needs a call of MPI: so nobody sleeps while they may be under way.
 constexpr std::chrono::nanoseconds kPerByte(2);
 /// Ranks that wait longer must not hold a core that others compute on.
@@ -51,6 +49,7 @@ uint8_t* Communicator::memory(size_t bytes) {
 }
 
 void Communicator::exchange(const std::vector<Message>& messages, int tag) {
+  if (isBroken_.load(std::memory_order_relaxed)) return;
   count_ = messages.size();
   tag_ = tag;
   for (size_t i = 0; i < count_; i++) {
@@ -60,17 +59,36 @@ void Communicator::exchange(const std::vector<Message>& messages, int tag) {
   Clock::duration busy{};
   for (const Message& message : messages) busy += kPerByte * message.bytes;
   busy_.store(busy, std::memory_order_relaxed);
-  if (!isShared_ || !isSpinning_ || busy > kInPerson || mail_.isBusy()) return give(Order::kExchange);
+  if (!isShared_ || mail_.isBusy()) return give(Order::kExchange);
   // The thread is idle, and calls nothing of MPI until it gets an order.
+  isInPerson_ = true;
+  begunAt_ = Clock::now();
   state_.store(State::kPending, std::memory_order_release);
   begin();
-  const auto began = Clock::now();
+  wait(std::min<Clock::duration>(kSpin + busy, kInPerson));
+}
+
+/// Makes the exchange until it is over, at most so long.
+void Communicator::wait(Clock::duration most) {
+  const auto until = Clock::now() + most;
   while (!look()) {
-    const auto waited = Clock::now() - began;
-    if (waited > kSpin + busy) return give(Order::kGoOn);
+    const auto now = Clock::now();
+    if (now > until) return;
+    const auto waited = now - begunAt_;
+    if (isSpinning_ && waited < kHold) continue;
+    const auto rest = restAfter(waited);
     // On a busy machine a core that was given away comes back late.
-    if (waited > kHold) std::this_thread::yield();
+    if (rest == Clock::duration::zero())
+      std::this_thread::yield();
+    else
+      std::this_thread::sleep_for(rest);
   }
+  isInPerson_ = false;
+}
+
+/// Gives the exchange to the thread.
+void Communicator::handOver() {
+  if (isInPerson_) give(Order::kGoOn);
 }
 
 void Communicator::leave() { give(Order::kLeave); }
@@ -81,11 +99,13 @@ void Communicator::watchMail(std::function<void()> wake) {
 }
 
 void Communicator::send(int to, Block letter) {
+  handOver();
   mail_.send(to, std::move(letter));
   stir();
 }
 
 void Communicator::expect(int from) {
+  handOver();
   mail_.expect(from);
   stir();
 }
@@ -100,6 +120,7 @@ void Communicator::stir() {
 }
 
 bool Communicator::arm() {
+  handOver();
   std::lock_guard<std::mutex> lock(mutex_);
   if (state() != State::kPending) return false;
   isArmed_ = true;
@@ -107,6 +128,7 @@ bool Communicator::arm() {
 }
 
 void Communicator::block(microseconds most) {
+  if (isInPerson_) return wait(most);
   std::unique_lock<std::mutex> lock(mutex_);
   over_.wait_for(lock, most, [this] { return state() != State::kPending; });
 }
@@ -152,6 +174,7 @@ void Communicator::abort(int code) {
 }
 
 void Communicator::give(Order order) {
+  isInPerson_ = false;
   {
     std::lock_guard<std::mutex> lock(mutex_);
     if (order == Order::kTell || order == Order::kPark) isBroken_.store(true, std::memory_order_relaxed);
@@ -165,12 +188,8 @@ void Communicator::give(Order order) {
 /// The next order. Does not wait for one while there is something to do.
 Communicator::Order Communicator::take() {
   if (!isExchanging_ && !isTelling() && !hasMail()) {
-    // Exchanges come in bursts, and to wake a thread takes as long as an exchange.
-    const auto began = Clock::now();
-    const auto hasWork = [this] { return order_.load(std::memory_order_acquire) != Order::kNone || hasMail(); };
-    while (isSpinning_ && !hasWork() && Clock::now() - began < kSpin) std::this_thread::yield();
     std::unique_lock<std::mutex> lock(mutex_);
-    ordered_.wait(lock, hasWork);
+    ordered_.wait(lock, [this] { return order_.load(std::memory_order_acquire) != Order::kNone || hasMail(); });
   }
   return order_.exchange(Order::kNone, std::memory_order_acq_rel);
 }
@@ -289,20 +308,17 @@ void Communicator::begin() {
     const Message& m = slot.message;
     uint8_t* const at = memory_ + m.offset;
     if (!check(m.isSend ? MPI_Isend(at, m.bytes, MPI_BYTE, m.rank, tag_, comm_, &slot.request)
-                        : MPI_Irecv(at, m.bytes, MPI_BYTE, m.rank, tag_, comm_, &slot.request)))
+                        : MPI_Irecv(at, m.most, MPI_BYTE, m.rank, tag_, comm_, &slot.request)))
       return;
   }
 }
 
 /// Looks at the exchange. Returns whether it is over.
 bool Communicator::look() {
-  if (hasCause() || !error_.empty()) {
-    finish(State::kBroken);
-    return true;
-  }
-  if (!progress()) return false;
+  const bool isOver = error_.empty() && progress();
   // What another rank told before may lie behind the last message.
-  const bool isBroken = hasCause() || hasCause() || !error_.empty();
+  const bool isBroken = hasCause() || (isOver && hasCause()) || !error_.empty();
+  if (!isOver && !isBroken) return false;
   finish(isBroken ? State::kBroken : State::kDone);
   return true;
 }
@@ -374,12 +390,16 @@ bool Communicator::isTelling() {
   return !telling_.empty();
 }
 
-/// Waits a little before the next look: the longer, the longer nothing has moved.
+/// How long to sleep before the next look: the longer, the longer nothing has moved.
+Communicator::Clock::duration Communicator::restAfter(Clock::duration waited) const {
+  if ((isSpinning_ && waited < kSpin) || waited < busy_.load(std::memory_order_relaxed)) return microseconds(0);
+  return waited < kShort ? microseconds(20) : waited < kLong ? microseconds(200) : milliseconds(1);
+}
+
+/// Waits a little before the next look.
 void Communicator::pause() {
-  const auto waited = Clock::now() - moved_;
-  const auto busy = busy_.load(std::memory_order_relaxed);
-  if ((isSpinning_ && waited < kSpin) || waited < busy) return std::this_thread::yield();
-  const microseconds most = waited < kShort ? microseconds(20) : waited < kLong ? microseconds(200) : milliseconds(1);
+  const auto most = restAfter(Clock::now() - moved_);
+  if (most == Clock::duration::zero()) return std::this_thread::yield();
   std::unique_lock<std::mutex> lock(mutex_);
   const auto hasWork = [this] { return isStirred_ || order_.load(std::memory_order_relaxed) != Order::kNone; };
   if (!ordered_.wait_for(lock, most, hasWork)) return;

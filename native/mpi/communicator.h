@@ -20,7 +20,8 @@ struct Message {
   bool isSend;
   int rank;
   size_t offset;  // in the memory of the communicator
-  int bytes;
+  int bytes;      // expected
+  int most;       // that may come
 };
 
 /// This rank's place among all ranks, and among those of its machine.
@@ -34,9 +35,9 @@ struct Place {
 enum class State : int { kIdle, kPending, kDone, kBroken };
 
 /// The ranks of the job. A thread of its own calls MPI, so nobody who waits holds the event loop. Another thread gives
-/// it one order at a time and sees the state of the order. Beside that the thread carries letters. The other thread
-/// calls MPI itself for an exchange that is over at once, while this one has nothing to do: so MPI need not be safe for
-/// two threads at a time.
+/// it one order at a time and sees the state of the order. Beside that the thread carries letters. While it has nothing
+/// to do, the other thread makes an exchange itself, as long as it waits for it anyway: to hand it over and back takes
+/// longer than a short one. So MPI need not be safe for two threads at a time.
 ///
 /// Everything is nonblocking, because MPI has no deadlines. A request of MPI cannot be taken back: so messages lie in
 /// memory that is never freed, and an exchange that is given up ends the communication for good.
@@ -51,7 +52,7 @@ class Communicator {
 
   /// Memory for messages, zeroed and aligned to 64 bytes. A second call gives more memory and forgets the first.
   uint8_t* memory(size_t bytes);
-  /// Orders sends and receives. Messages between two ranks with one tag arrive in order.
+  /// Begins sends and receives, and waits for them a little. Messages between two ranks with one tag arrive in order.
   void exchange(const std::vector<Message>& messages, int tag);
   /// Orders MPI_Finalize.
   void leave();
@@ -63,7 +64,7 @@ class Communicator {
   Mail& mail() { return mail_; }
 
   State state() const { return state_.load(std::memory_order_acquire); }
-  /// Asks for `wake`. Returns false if the order is over already.
+  /// Asks for `wake`: from now on the thread does what is to be done. Returns false if the order is over already.
   bool arm();
   /// Waits until the order is over, at most so long.
   void block(std::chrono::microseconds most);
@@ -94,6 +95,8 @@ class Communicator {
   void finish(State state);
   void wakeMail();
   bool mustRest() const;
+  void wait(Clock::duration most);
+  void handOver();
   void begin();
   bool look();
   bool hasMail() const { return !isBroken_.load(std::memory_order_relaxed) && mail_.isBusy(); }
@@ -104,6 +107,7 @@ class Communicator {
   bool hasCause();
   void sendCause();
   bool isTelling();
+  Clock::duration restAfter(Clock::duration waited) const;
   void pause();
   bool check(int code);
 
@@ -115,6 +119,9 @@ class Communicator {
   int tag_ = 0;
   bool isSpinning_ = true;
   bool isShared_ = false;  // whether another thread may call MPI while this one does not
+  /// Whether the exchange is in the hands of the thread that has ordered it. Only that thread knows it.
+  bool isInPerson_ = false;
+  Clock::time_point begunAt_;
   /// How long the messages under way keep MPI busy. A thread that carries letters reads it at any time.
   std::atomic<Clock::duration> busy_{Clock::duration::zero()};
   Clock::time_point moved_;  // when something was ordered, came or went

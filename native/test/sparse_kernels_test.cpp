@@ -10,24 +10,28 @@
 #include "sets.h"
 
 namespace {
-constexpr size_t kRows = 41;
 constexpr Pass kPlain = {1, INFINITY, 0, 1, 0, 0};
 
 /// A table, its state, and gradients of some of its rows.
 struct Table {
   Table(const Kernel& kernel, size_t length, Values values, bool hasEma)
-      : kernel(kernel), length(length), param(kRows * length), grad(kRows * length), ema(kRows * length) {
+      : kernel(kernel),
+        length(length),
+        count(length == 1 ? 401 : 41),  // rows of one number are updated in large blocks
+        param(count * length),
+        grad(count * length),
+        ema(count * length) {
     Random random(static_cast<uint32_t>(length));
     for (size_t s = 0; s < kernel.stateCount; ++s) {
-      state.emplace_back(kernel.layout[s] == kElement ? kRows * length : kRows);
+      state.emplace_back(kernel.layout[s] == kElement ? count * length : count);
     }
     for (Buffer* buffer : {&param, &grad, &ema}) random.fill(buffer, values);
     for (Buffer& buffer : state) random.fill(&buffer, values);
-    span = {param.data(), nullptr, hasEma ? ema.data() : nullptr, {}, kRows * length, false};
+    span = {param.data(), nullptr, hasEma ? ema.data() : nullptr, {}, count * length, false};
     for (size_t s = 0; s < kernel.stateCount; ++s) span.state[s] = state[s].data();
     // Every third row stays as it is. The others are in no order.
-    for (size_t row = 0; row < kRows; ++row) {
-      if (row % 3 != 0) rows.push_back({grad.data() + row * length, row * 7 % kRows});
+    for (size_t row = 0; row < count; ++row) {
+      if (row % 3 != 0) rows.push_back({grad.data() + row * length, row * 7 % count});
     }
   }
 
@@ -63,7 +67,7 @@ struct Table {
   }
 
   const Kernel& kernel;
-  const size_t length;
+  const size_t length, count;
   Buffer param, grad, ema;
   std::vector<Buffer> state;
   Span span;

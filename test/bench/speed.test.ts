@@ -163,6 +163,25 @@ describe('a quick run of small sizes', () => {
     expect(out).toContain('model.fit with schuss/tfjs; with tf.train.adam: wasm');
   });
 
+  test('trains a recommender beside a loop by hand and PyTorch, each with the same weights', () => {
+    const { recommender } = results;
+    if (recommender === undefined || isSkipped(recommender)) throw new Error('no recommender');
+    for (const model of ['pairs', 'bags'] as const) {
+      for (const method of ['sgd', 'adagrad', 'adam']) {
+        const own = recommender.rows.filter((row) => row.model === model && row.method === method);
+        expect(own.map(({ batch, peer }) => `${peer} ${batch}`)).toEqual(
+          [16, 256].flatMap((batch) => ['schuss', 'by-hand', 'torch'].map((peer) => `${peer} ${batch}`)),
+        );
+        for (const { peer, measured } of own) {
+          if (!isSkipped(measured))
+            expect(finite(measured.nsPerEvent.median) && finite(measured.ofOurs.median)).toBe(true);
+          else expect(`${peer}: ${measured.skipped}`).toMatch(/^torch: .*`import torch`/);
+        }
+      }
+    }
+    expect(out).toContain('mean of the history · item, AdaGrad: JavaScript loop');
+  });
+
   test('a peer that is not there is there with a reason', () => {
     for (const { measured } of results.against) {
       if (isSkipped(measured)) expect(measured.skipped).not.toBe('');

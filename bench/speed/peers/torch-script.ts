@@ -1,3 +1,5 @@
+import { torchRecommender } from '../recommender/torch-program.js';
+
 /**
  * The Python program of the PyTorch peers. It reads one JSON request per line, answers each with one line, and times itself.
  * Methods and values are those of task.ts.
@@ -57,6 +59,7 @@ def sample(id, stride):
 def drop(id):
     del tasks[id]
 
+${torchRecommender}
 print(json.dumps({'result': torch.__version__}), flush=True)
 for line in sys.stdin:
     request = json.loads(line)

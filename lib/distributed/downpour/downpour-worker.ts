@@ -105,7 +105,7 @@ export class DownpourWorker<const P extends object = AnyParams> {
   constructor(world: World, params: GivenTree<P>, options: DownpourWorkerOptions) {
     const mail = mailOf(who, world);
     checkOptions(who, options, known);
-    refuseFixed(this, who, known);
+    refuseFixed(DownpourWorker, who, known);
     const { lr, servers = 1, fetchEvery = 1, pushEvery = 1 } = options as DownpourWorkerOptions;
     if (typeof lr !== 'function' && typeof lr !== 'number')
       throw typeError(who, 'lr', show(lr), 'a number in [0, inf) or a Schedule');

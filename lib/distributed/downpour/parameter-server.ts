@@ -136,7 +136,7 @@ export class ParameterServer<const P extends object = AnyParams> {
   constructor(world: World, params: GivenTree<P>, options: ParameterServerOptions<P>) {
     const mail = mailOf(who, world);
     checkOptions(who, options, known);
-    refuseFixed(this, who, known);
+    refuseFixed(ParameterServer, who, known);
     const {
       optimizer,
       servers = 1,

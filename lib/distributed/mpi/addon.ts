@@ -12,7 +12,7 @@ export interface MpiAddon {
   join(wake: () => void): void;
   place(): [rank: number, size: number, localRank: number, localSize: number];
   memory(bytes: number): ArrayBuffer;
-  exchange(table: Int32Array, count: number, tag: number): void;
+  exchange(table: Int32Array, count: number, tag: number): number;
   leave(): void;
   watchMail(wake: () => void): void;
   send(to: number, parts: readonly Uint8Array[]): void;
@@ -34,7 +34,7 @@ export interface MpiAddon {
 export const State = { idle: 0, pending: 1, done: 2, broken: 3 } as const;
 
 /** What an addon must have been built for. */
-const version = 2;
+const version = 3;
 
 /** Where the addon lies: beside that of the core. */
 export function mpiAddonPath(): string {

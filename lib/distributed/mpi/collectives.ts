@@ -1,8 +1,8 @@
 // Each collective over messages, as a generator: it yields the turn of the exchange that it waits for.
 //
-// First all ranks give each other a header, and short arrays with it. Longer ones go in buckets: each rank gets its part of all,
-// sums it in the order of the contract, and gives it to all. Nothing is sent out of a user's array or received into it, because
-// MPI may still write after a deadline.
+// With its first message to a rank each rank sends the header of its call, and with it what that rank needs: an exchange takes long,
+// whatever its length. Long arrays go in buckets. Nothing is sent out of a user's array or received into it, because MPI may
+// still write after a deadline.
 
 import type { Steps } from '../call-queue.js';
 import { callerOf, numberOf } from '../callers.js';
@@ -36,57 +36,80 @@ export interface Carrier {
 }
 
 export interface Sizes {
-  /** Bytes that travel with a header. */
-  readonly inline: number;
+  /** Bytes that a rank may send beyond the least for a sum, to save an exchange. */
+  readonly extra: number;
   /** Bytes of a bucket. */
   readonly bucket: number;
   /** With more ranks, headers go by others' hands: ⌈log₂ size⌉ exchanges in place of size − 1 messages. */
   readonly direct: number;
 }
 
-const usual: Sizes = { inline: 4096, bucket: 4 << 20, direct: 64 };
+const usual: Sizes = { extra: 32 << 10, bucket: 4 << 20, direct: 64 };
 
 /** A header on its way. */
 interface Posted extends Header {
   readonly isGone: boolean;
 }
 
-const headerBytes = 64;
+/** Elements of an array. */
+type Range = readonly [begin: number, end: number];
+
 const line = 64;
 const lines = (bytes: number): number => line * Math.ceil(bytes / line);
+/** A header takes a line. */
+const headerLength = line / Float64Array.BYTES_PER_ELEMENT;
 const none: Outcome = [];
+const nothing: Range = [0, 0];
 
 /** The collectives of one rank. */
 export class Collectives {
   readonly #carrier: Carrier;
   readonly #rank: number;
   readonly #size: number;
-  readonly #sizes: Sizes;
+  readonly #bucket: number;
+  /** Whether each rank gives its header to each. */
+  readonly #isDirect: boolean;
+  /** Bytes that may come with a header. */
+  readonly #room: number;
+  /** Arrays of at most so many bytes go to all ranks whole. */
+  readonly #short: number;
   readonly #memory: ArrayBuffer;
-  /** Where things lie in the memory: the headers of all ranks, the bucket, and what comes from others. */
-  readonly #at: { readonly headers: number; readonly bucket: number; readonly inbox: number };
+  /** Where what goes to each rank lies in the memory, and what comes from it: a header, and elements. */
+  readonly #outbox: readonly number[];
+  readonly #inbox: readonly number[];
+  /** Where the headers begin that others carry. The own one is the first. */
+  readonly #carried: number;
   /** The other ranks, each rank beginning with the one after it. */
   readonly #others: readonly number[];
-  /** The header of each rank in the memory. */
+  /** The own header to each rank, and that of each rank. */
+  readonly #outHeaders: readonly Float64Array[];
   readonly #headers: readonly Float64Array[];
 
-  constructor(carrier: Carrier, sizes: Sizes = usual) {
+  constructor(carrier: Carrier, { extra, bucket, direct }: Sizes = usual) {
     const { rank, size } = carrier;
     this.#carrier = carrier;
     this.#rank = rank;
     this.#size = size;
-    // Headers that others carry have a fixed length.
-    this.#sizes = size <= sizes.direct ? sizes : { ...sizes, inline: 0 };
-    const bucket = (headerBytes + this.#sizes.inline) * size;
-    const inbox = bucket + sizes.bucket;
-    this.#at = { headers: 0, bucket, inbox };
-    // Parts are rounded up to lines, and the first ones are longer by 16 elements.
-    this.#memory = carrier.memory(inbox + sizes.bucket + 4 * line * size);
-    this.#others = Array.from({ length: size - 1 }, (_, i) => (rank + 1 + i) % size);
-    this.#headers = Array.from(
-      { length: size },
-      (_, each) => new Float64Array(this.#memory, this.#headerAt(each), headerBytes / 8),
-    );
+    this.#bucket = bucket;
+    this.#isDirect = size <= direct;
+    // The first parts of a bucket are longer than others, by 16 elements.
+    this.#room = lines(bucket / size) + 16 * Float64Array.BYTES_PER_ELEMENT;
+    // A whole array to each, instead of a part to each twice.
+    this.#short = Math.min(this.#room, size <= 2 ? this.#room : extra / ((size - 1) * (1 - 2 / size)));
+    const slot = line + this.#room;
+    const ranks = Array.from({ length: size }, (_, each) => each);
+    this.#outbox = ranks.map((each) => slot * each);
+    this.#inbox = ranks.map((each) => slot * (size + each));
+    this.#carried = 2 * size * slot;
+    const memory = carrier.memory(this.#carried + (this.#isDirect ? 0 : line * size));
+    this.#memory = memory;
+    this.#others = ranks.slice(1).map((i) => (rank + i) % size);
+    const headerAt = (offset: number): Float64Array => new Float64Array(memory, offset, headerLength);
+    this.#outHeaders = this.#outbox.map(headerAt);
+    this.#headers = ranks.map((each) => {
+      if (!this.#isDirect) return headerAt(this.#carried + line * ((each - rank + size) % size));
+      return headerAt((each === rank ? this.#outbox : this.#inbox)[each]!);
+    });
   }
 
   /** Runs a call, the `number`-th of this rank. */
@@ -97,16 +120,16 @@ export class Collectives {
   }
 
   #stepsOf(call: Call, number: number): Steps {
-    const isShort = bytesOf(call.type) * call.length <= this.#sizes.inline;
+    const isShort = bytesOf(call.type) * call.length <= this.#short;
     switch (call.kind) {
       case 'allReduce':
+        return isShort ? this.#allReduceShort(call, number) : this.#allReduce(call, number);
       case 'reduceScatter':
-        if (isShort) return this.#reduceShort(call, number);
-        return call.kind === 'allReduce' ? this.#allReduce(call, number) : this.#reduceScatter(call, number);
+        return this.#reduceScatter(call, number);
       case 'allGather':
-        return isShort ? this.#allGatherShort(call, number) : this.#allGather(call, number);
+        return this.#allGather(call, number);
       case 'allToAll':
-        return isShort ? this.#allToAllShort(call, number) : this.#allToAll(call, number);
+        return this.#allToAll(call, number);
       case 'broadcast':
         return isShort ? this.#broadcastShort(call, number) : this.#broadcast(call, number);
       case 'broadcastObject':
@@ -120,224 +143,161 @@ export class Collectives {
   }
 
   *#barrier(call: Call, number: number): Steps {
-    yield* this.#agree(call, number);
+    yield* this.#meet(call, number);
     return none;
   }
 
   *#leave(call: Call, number: number): Steps {
-    yield* this.#agree(call, number);
+    yield* this.#meet(call, number);
     yield* this.#until(this.#carrier.leave());
     return none;
   }
 
-  *#reduceShort(call: Call, number: number): Steps {
-    const { kind, type, length, op = 'sum' } = call;
-    yield* this.#agree(call, number, 0, length);
-    const parts = Array.from({ length: this.#size }, (_, rank) => this.#payload(rank, type, 0, length));
-    if (length > 0) reduceInOrder(parts, op);
-    const [begin, end] = kind === 'allReduce' ? [0, length] : partition(length, this.#size)[this.#rank]!;
-    this.#take(call, begin, parts[0]!.subarray(begin, end));
-    return none;
-  }
-
-  *#allGatherShort(call: Call, number: number): Steps {
-    const { type, length } = call;
-    const parts = partition(length, this.#size);
-    const [begin, end] = parts[this.#rank]!;
-    yield* this.#agree(call, number, begin, end - begin);
-    for (const rank of this.#others) {
-      const [from, to] = parts[rank]!;
-      this.#take(call, from, this.#payload(rank, type, 0, to - from));
-    }
-    return none;
-  }
-
-  *#allToAllShort(call: Call, number: number): Steps {
-    const { type, length } = call;
-    const each = length / this.#size;
-    yield* this.#agree(call, number, 0, length);
-    for (const rank of this.#others)
-      this.#take(call, rank * each, this.#payload(rank, type, this.#rank * each, (this.#rank + 1) * each));
-    return none;
-  }
-
-  *#broadcastShort(call: Call, number: number): Steps {
-    const { type, length, root = 0 } = call;
-    yield* this.#agree(call, number, 0, root === this.#rank ? length : 0);
-    if (root !== this.#rank) this.#take(call, 0, this.#payload(root, type, 0, length));
+  /** Each rank sums all. */
+  *#allReduceShort(call: Call, number: number): Steps {
+    const { length } = call;
+    yield* this.#meet(call, number, [[0, length]], () => length);
+    this.#take(call, 0, this.#sum(call, length));
     return none;
   }
 
   /** Each rank sums its part of a bucket, then gives it to all. */
   *#allReduce(call: Call, number: number): Steps {
-    const { type, length, op = 'sum' } = call;
-    const room = this.#sizes.bucket / bytesOf(type);
-    for (let begin = 0; begin < length; begin += room) {
-      const count = Math.min(length - begin, room);
-      const parts = partition(count, this.#size);
-      this.#put(call, begin, 0, count);
-      yield* this.#agree(call, number);
-      const sums = yield* this.#sumPart(type, parts, op);
+    const { type } = call;
+    for (const parts of this.#buckets(call)) {
       const [from, to] = parts[this.#rank]!;
-      const own = this.#bucket(type, from, to);
-      if (own.length > 0 && sums !== own) own.set(sums);
-      yield* this.#shareParts(type, parts, this.#others);
-      this.#take(call, begin, this.#bucket(type, 0, count));
+      yield* this.#meet(call, number, parts, () => to - from);
+      const sums = this.#sum(call, to - from);
+      yield* this.#share(type, parts, this.#receivedAt(0), this.#others, this.#others);
+      for (const rank of this.#others) this.#take(call, parts[rank]![0], this.#shared(type, rank, parts[rank]!));
+      this.#take(call, from, sums);
     }
     return none;
   }
 
   /** A bucket has a piece of each rank's part, so that all ranks sum equally much. */
   *#reduceScatter(call: Call, number: number): Steps {
-    const { type, length, op = 'sum' } = call;
-    const room = this.#roomOfRank(type);
-    const parts = partition(length, this.#size);
-    const longest = parts[0]![1];
-    for (let done = 0; done < longest; done += room) {
-      const pieces = parts.map(([begin, end], rank): [number, number] => {
-        const count = Math.max(0, Math.min(end - begin - done, room));
-        return [rank * room, rank * room + count];
-      });
-      for (const [rank, [from, to]] of pieces.entries()) this.#put(call, parts[rank]![0] + done, from, to - from);
-      yield* this.#agree(call, number);
-      this.#take(call, parts[this.#rank]![0] + done, yield* this.#sumPart(type, pieces, op));
+    for (const pieces of this.#rounds(call, partition(call.length, this.#size))) {
+      const [from, to] = pieces[this.#rank]!;
+      yield* this.#meet(call, number, pieces, () => to - from);
+      this.#take(call, from, this.#sum(call, to - from));
     }
     return none;
   }
 
   *#allGather(call: Call, number: number): Steps {
-    const { type, length } = call;
-    const room = this.#roomOfRank(type);
-    const parts = partition(length, this.#size);
-    const longest = parts[0]![1];
-    for (let done = 0; done < longest; done += room) {
-      const pieces = parts.map(([begin, end], rank): [number, number] => {
-        const count = Math.max(0, Math.min(end - begin - done, room));
-        return [rank * room, rank * room + count];
-      });
-      const [from, to] = pieces[this.#rank]!;
-      this.#put(call, parts[this.#rank]![0] + done, from, to - from);
-      yield* this.#agree(call, number);
-      yield* this.#shareParts(type, pieces, this.#others);
-      for (const rank of this.#others) this.#take(call, parts[rank]![0] + done, this.#bucket(type, ...pieces[rank]!));
+    for (const pieces of this.#rounds(call, partition(call.length, this.#size))) {
+      const lengthOf = (rank: number): number => pieces[rank]![1] - pieces[rank]![0];
+      yield* this.#meet(call, number, [pieces[this.#rank]!], lengthOf);
+      for (const rank of this.#others)
+        this.#take(call, pieces[rank]![0], this.#received(call.type, rank, lengthOf(rank)));
     }
     return none;
   }
 
-  /** The parts are equally long. Those that come lie where those that went lay. */
+  /** The parts are equally long. What comes from a rank takes the place of what went to it. */
   *#allToAll(call: Call, number: number): Steps {
-    const { type, length } = call;
-    const each = length / this.#size;
-    const room = this.#roomOfRank(type);
-    for (let done = 0; done < each; done += room) {
-      const count = Math.min(each - done, room);
-      const pieces = Array.from({ length: this.#size }, (_, rank): [number, number] => [
-        rank * room,
-        rank * room + count,
-      ]);
-      for (const rank of this.#others) this.#put(call, rank * each + done, rank * room, count);
-      yield* this.#agree(call, number);
-      yield* this.#deal(type, pieces);
-      for (const rank of this.#others)
-        this.#take(call, rank * each + done, numbersAt(type, this.#memory, this.#inbox(type, rank, count), count));
+    const each = call.length / this.#size;
+    const parts = Array.from({ length: this.#size }, (_, rank): Range => [rank * each, (rank + 1) * each]);
+    for (const pieces of this.#rounds(call, parts)) {
+      const count = pieces[0]![1] - pieces[0]![0];
+      yield* this.#meet(call, number, pieces, () => count);
+      for (const rank of this.#others) this.#take(call, pieces[rank]![0], this.#received(call.type, rank, count));
     }
+    return none;
+  }
+
+  *#broadcastShort(call: Call, number: number): Steps {
+    const { type, length, root = 0 } = call;
+    const isRoot = root === this.#rank;
+    yield* this.#meet(call, number, [isRoot ? [0, length] : nothing], (rank) => (rank === root ? length : 0));
+    if (!isRoot) this.#take(call, 0, this.#received(type, root, length));
     return none;
   }
 
   /** The root deals a bucket out, then all give their part to all: it sends no more than twice the bucket. */
   *#broadcast(call: Call, number: number): Steps {
-    const { type, length, root = 0 } = call;
+    const { type, root = 0 } = call;
     const isRoot = root === this.#rank;
-    const room = this.#sizes.bucket / bytesOf(type);
-    for (let begin = 0; begin < length; begin += room) {
-      const count = Math.min(length - begin, room);
-      const parts = partition(count, this.#size);
-      if (isRoot) this.#put(call, begin, 0, count);
-      yield* this.#agree(call, number);
-      const dealt = isRoot ? this.#others : [this.#rank];
-      yield* this.#exchange(
-        dealt.map((rank) => this.#message(isRoot, isRoot ? rank : root, type, this.#at.bucket, parts[rank]!)),
-      );
-      const own = this.#others.filter((rank) => rank !== root);
-      yield* this.#shareParts(type, parts, own, isRoot ? [] : this.#others);
-      if (!isRoot) this.#take(call, begin, this.#bucket(type, 0, count));
+    const others = this.#others.filter((rank) => rank !== root);
+    for (const parts of this.#buckets(call)) {
+      const [from, to] = parts[this.#rank]!;
+      yield* this.#meet(call, number, isRoot ? parts : [nothing], (rank) => (rank === root ? to - from : 0));
+      yield* this.#share(type, parts, this.#receivedAt(root), others, isRoot ? [] : this.#others);
+      if (isRoot) continue;
+      for (const rank of this.#others) this.#take(call, parts[rank]![0], this.#shared(type, rank, parts[rank]!));
+      this.#take(call, from, this.#received(type, root, to - from));
     }
     return none;
   }
 
   /** Gives all ranks the bytes of each. Their lengths differ, and stand in the headers. */
   *#gatherBytes(call: Call, number: number): Steps {
-    const { inline } = this.#sizes;
-    const room = this.#roomOfRank('Uint8Array');
-    const headers = yield* this.#agree(call, number, 0, call.length <= inline ? call.length : 0);
-    const all = headers.map(({ length }, rank) => {
-      const bytes = new Uint8Array(length);
-      if (length <= inline) bytes.set(this.#payload(rank, 'Uint8Array', 0, length) as Uint8Array);
-      return bytes;
-    });
-    const longest = Math.max(...headers.map(({ length }) => (length <= inline ? 0 : length)));
-    for (let done = 0; done < longest; done += room) {
-      const pieces = headers.map(({ length }, rank): [number, number] => {
-        const count = length <= inline ? 0 : Math.max(0, Math.min(length - done, room));
-        return [rank * room, rank * room + count];
-      });
-      const [from, to] = pieces[this.#rank]!;
-      this.#put(call, done, from, to - from);
-      yield* this.#shareParts('Uint8Array', pieces, this.#others);
-      for (const [rank, piece] of pieces.entries())
-        all[rank]!.set(this.#bucket('Uint8Array', ...piece) as Uint8Array, piece[1] > piece[0] ? done : 0);
+    const room = this.#room;
+    const ownLength = call.length;
+    const countOf = (rank: number, done: number): number =>
+      Math.max(0, Math.min(this.#headers[rank]![2]! - done, room));
+    yield* this.#meet(call, number, [[0, Math.min(ownLength, room)]], (rank) => countOf(rank, 0));
+    const all = this.#headers.map((header) => new Uint8Array(header[2]!));
+    const longest = Math.max(...all.map(({ length }) => length));
+    for (let done = 0; ; ) {
+      for (const [rank, bytes] of all.entries())
+        if (done < bytes.length) bytes.set(this.#received('Uint8Array', rank, countOf(rank, done)) as Uint8Array, done);
+      done += room;
+      if (done >= longest) return all;
+      this.#put(call, this.#outbox[this.#rank]!, [Math.min(done, ownLength), Math.min(done + room, ownLength)]);
+      yield* this.#exchangeElements('Uint8Array', [countOf(this.#rank, done)], (rank) => countOf(rank, done));
     }
-    return all;
   }
 
-  /** Gets this rank's part of all buckets, and reduces it. Returns the sums, which lie in the first rank's part. */
-  *#sumPart(
-    type: Type,
-    parts: readonly [number, number][],
-    op: NonNullable<Call['op']>,
-  ): Generator<number, Numbers, void> {
-    yield* this.#deal(type, parts);
-    const [from, to] = parts[this.#rank]!;
-    const own = this.#bucket(type, from, to);
-    if (to === from) return own;
-    const all = Array.from({ length: this.#size }, (_, rank) =>
-      rank === this.#rank ? own : numbersAt(type, this.#memory, this.#inbox(type, rank, to - from), to - from),
-    );
-    reduceInOrder(all, op);
+  /** The parts of each bucket, by rank. */
+  *#buckets({ type, length }: Call): Generator<readonly Range[], void, void> {
+    const room = this.#bucket / bytesOf(type);
+    for (let begin = 0; begin < length; begin += room)
+      yield partition(Math.min(length - begin, room), this.#size).map(([from, to]) => [begin + from, begin + to]);
+  }
+
+  /** A piece of each rank's part after the other. The first part is the longest. At least once: an empty array is a call, too. */
+  *#rounds({ type }: Call, parts: readonly Range[]): Generator<readonly Range[], void, void> {
+    const room = Math.floor(this.#room / bytesOf(type));
+    const [begin, end] = parts[0]!;
+    for (let done = 0; done === 0 || done < end - begin; done += room)
+      yield parts.map(([from, to]) => [Math.min(from + done, to), Math.min(from + done + room, to)]);
+  }
+
+  /** Sums what has come from all ranks, in the order of the contract. The sums lie where that of rank 0 lay. */
+  #sum({ type, op = 'sum' }: Call, count: number): Numbers {
+    const all = Array.from({ length: this.#size }, (_, rank) => this.#received(type, rank, count));
+    if (count > 0) reduceInOrder(all, op);
     return all[0]!;
   }
 
-  /** Gives each rank its part of the bucket. What comes lies in the inbox. */
-  *#deal(type: Type, parts: readonly [number, number][]): Generator<number, void, void> {
-    const [from, to] = parts[this.#rank]!;
-    const count = to - from;
-    yield* this.#exchange([
-      ...this.#others.map((rank) => this.#message(false, rank, type, this.#inbox(type, rank, count), [0, count])),
-      ...this.#others.map((rank) => this.#message(true, rank, type, this.#at.bucket, parts[rank]!)),
-    ]);
+  /** Where what a rank has sent lies; the own part never left. */
+  #receivedAt(rank: number): number {
+    return line + (rank === this.#rank ? this.#outbox : this.#inbox)[rank]!;
   }
 
-  /** Where what a rank sends lies, if each sends so many elements. */
-  #inbox(type: Type, rank: number, count: number): number {
-    return this.#at.inbox + rank * lines(count * bytesOf(type));
+  #received(type: Type, rank: number, count: number): Numbers {
+    return numbersAt(type, this.#memory, this.#receivedAt(rank), count);
   }
 
-  /** Sends this rank's part of the bucket to others, and gets theirs. */
-  *#shareParts(
+  /** Sends this rank's part, which lies at `offset`, to others, and gets theirs. They lie where what went to them lay. */
+  *#share(
     type: Type,
-    parts: readonly [number, number][],
+    parts: readonly Range[],
+    offset: number,
     to: readonly number[],
-    from: readonly number[] = to,
+    from: readonly number[],
   ): Generator<number, void, void> {
+    const bytes = (rank: number): number => (parts[rank]![1] - parts[rank]![0]) * bytesOf(type);
     yield* this.#exchange([
-      ...from.map((rank) => this.#message(false, rank, type, this.#at.bucket, parts[rank]!)),
-      ...to.map((rank) => this.#message(true, rank, type, this.#at.bucket, parts[this.#rank]!)),
+      ...from.map((rank) => received(rank, line + this.#outbox[rank]!, bytes(rank))),
+      ...to.map((rank) => sent(rank, offset, bytes(this.#rank))),
     ]);
   }
 
-  #message(isSend: boolean, rank: number, type: Type, offset: number, [from, to]: readonly [number, number]): Message {
-    const bytes = bytesOf(type);
-    return { isSend, rank, offset: offset + from * bytes, bytes: (to - from) * bytes };
+  #shared(type: Type, rank: number, [begin, end]: Range): Numbers {
+    return numbersAt(type, this.#memory, line + this.#outbox[rank]!, end - begin);
   }
 
   /** Both ends know the length of each message, so empty ones are left out. */
@@ -350,19 +310,10 @@ export class Collectives {
     while (this.#carrier.isPending(turn)) yield turn;
   }
 
-  /** Elements of each rank in a bucket that all share. */
-  #roomOfRank(type: Type): number {
-    return 16 * Math.floor(this.#sizes.bucket / bytesOf(type) / this.#size / 16);
-  }
-
-  #bucket(type: Type, from: number, to: number): Numbers {
-    return numbersAt(type, this.#memory, this.#at.bucket + from * bytesOf(type), to - from);
-  }
-
-  /** Copies elements into the bucket. An array that is gone is reported by `#agree`. */
-  #put({ x, type, length }: Call, begin: number, at: number, count: number): void {
-    if (count === 0 || isGone(x, length)) return;
-    this.#bucket(type, at, at + count).set(slice(type, x, begin, begin + count));
+  /** Copies elements behind a header. An array that is gone is reported by `#meet`. */
+  #put({ x, type, length }: Call, slot: number, [begin, end]: Range): void {
+    if (begin === end || isGone(x, length)) return;
+    numbersAt(type, this.#memory, slot + line, end - begin).set(slice(type, x, begin, end));
   }
 
   /** Copies values into the user's array. */
@@ -371,28 +322,40 @@ export class Collectives {
     slice(type, x, begin, begin + values.length).set(values);
   }
 
-  /** Offset of a rank's header among those of all. Where others carry them, the own one is the first. */
-  #headerAt(rank: number): number {
-    const { direct, inline } = this.#sizes;
-    const index = this.#size <= direct ? rank : (rank - this.#rank + this.#size) % this.#size;
-    return this.#at.headers + index * (headerBytes + inline);
-  }
-
-  #payload(rank: number, type: Type, begin: number, end: number): Numbers {
-    return numbersAt(type, this.#memory, this.#headerAt(rank) + headerBytes + begin * bytesOf(type), end - begin);
-  }
-
   /**
-   * Gives the own header to all ranks, with `count` elements of x from `begin` on, and gets theirs. Compares the headers before
-   * other data move. Every rank reads the same headers, so all come to the same end.
+   * Gives a range of x to each rank, or one range to all, and the header of the call with it. Compares the headers before anything
+   * else is done: every rank reads the same ones, so all come to the same end.
+   *
+   * @param incoming How many elements come from a rank if the ranks agree.
    */
-  *#agree(call: Call, number: number, begin = 0, count = 0): Generator<number, readonly Posted[], void> {
-    const { kind, type, length, op, root, caller, x } = call;
-    const missing = isGone(x, length);
-    this.#post({ kind, type, length, op, root, caller, isGone: missing });
-    if (count > 0 && !missing) this.#payload(this.#rank, type, 0, count).set(slice(type, x, begin, begin + count));
-    yield* this.#size <= this.#sizes.direct ? this.#swap(count * bytesOf(type)) : this.#pass();
-    const headers = Array.from({ length: this.#size }, (_, rank) => this.#read(rank));
+  *#meet(
+    call: Call,
+    number: number,
+    ranges: readonly Range[] = [nothing],
+    incoming: (rank: number) => number = () => 0,
+  ): Generator<number, void, void> {
+    const isMissing = isGone(call.x, call.length);
+    for (const [i, range] of ranges.entries()) {
+      const rank = ranges.length === 1 ? this.#rank : i;
+      this.#post(this.#outHeaders[rank]!, call, isMissing);
+      this.#put(call, this.#outbox[rank]!, range);
+    }
+    const counts = ranges.map(([begin, end]) => end - begin);
+    if (this.#isDirect) yield* this.#swap(call.type, counts, incoming);
+    else {
+      this.#post(this.#headers[this.#rank]!, call, isMissing);
+      yield* this.#pass();
+    }
+    this.#check(call, number);
+    if (!this.#isDirect) yield* this.#exchangeElements(call.type, counts, incoming);
+  }
+
+  /** @throws what differs between the ranks */
+  #check(call: Call, number: number): void {
+    const own = this.#headers[this.#rank]!;
+    const isAlike = (header: Float64Array): boolean => header.every((value, i) => value === own[i]);
+    if (own[Word.isGone] === 0 && this.#headers.every(isAlike)) return;
+    const headers = this.#headers.map(headerIn);
     const error = disagreement(number, headers);
     if (error !== undefined) {
       const loss = leaverOf(number, headers);
@@ -400,57 +363,91 @@ export class Collectives {
     }
     const without = headers.findIndex((header) => header.isGone);
     if (without >= 0) throw this.#gone(call, number, without);
-    return headers;
   }
 
   /** Headers and what is with them from each rank to each: a rank that does not come is known by its name. */
-  *#swap(payload: number): Generator<number, void, void> {
-    const offset = this.#headerAt(this.#rank);
-    const most = headerBytes + this.#sizes.inline;
+  *#swap(type: Type, counts: readonly number[], incoming: (rank: number) => number): Generator<number, void, void> {
+    const most = line + this.#room;
+    const bytes = bytesOf(type);
     yield* this.#exchange([
-      ...this.#others.map((rank) => ({ isSend: false, rank, offset: this.#headerAt(rank), bytes: most })),
-      ...this.#others.map((rank) => ({ isSend: true, rank, offset, bytes: headerBytes + payload })),
+      ...this.#others.map((rank) => received(rank, this.#inbox[rank]!, line + incoming(rank) * bytes, most)),
+      ...this.#others.map((rank) => this.#outgoing(rank, line, counts, bytes)),
     ]);
   }
 
   /** Each rank passes on all headers that it has: after ⌈log₂ size⌉ exchanges all have all (Bruck et al. 1997). */
   *#pass(): Generator<number, void, void> {
     const [rank, size] = [this.#rank, this.#size];
-    const { headers } = this.#at;
     for (let d = 1; d < size; d *= 2) {
-      const bytes = headerBytes * Math.min(d, size - d);
-      const receive = { isSend: false, rank: (rank + d) % size, offset: headers + headerBytes * d, bytes };
-      const send = { isSend: true, rank: (rank - d + size) % size, offset: headers, bytes };
+      const bytes = line * Math.min(d, size - d);
+      const receive = received((rank + d) % size, this.#carried + line * d, bytes);
+      const send = sent((rank - d + size) % size, this.#carried, bytes);
       yield* this.#exchange([receive, send], false);
     }
   }
 
-  #post({ kind, type, length, op, root, caller, isGone }: Posted): void {
-    const header = this.#headers[this.#rank]!;
-    header[0] = kinds.indexOf(kind);
-    header[1] = types.indexOf(type);
-    header[2] = length;
-    header[3] = op === undefined ? -1 : ops.indexOf(op);
-    header[4] = root ?? -1;
-    header[5] = isGone ? 1 : 0;
-    header[6] = numberOf(caller);
+  /** The elements alone: the headers have gone. */
+  *#exchangeElements(
+    type: Type,
+    counts: readonly number[],
+    incoming: (rank: number) => number,
+  ): Generator<number, void, void> {
+    const bytes = bytesOf(type);
+    yield* this.#exchange([
+      ...this.#others.map((rank) => received(rank, line + this.#inbox[rank]!, incoming(rank) * bytes)),
+      ...this.#others.map((rank) => this.#outgoing(rank, 0, counts, bytes)),
+    ]);
   }
 
-  #read(rank: number): Posted {
-    const header = this.#headers[rank]!;
-    const root = header[4]!;
-    return {
-      kind: kinds[header[0]!]!,
-      type: types[header[1]!]!,
-      length: header[2]!,
-      op: ops[header[3]!],
-      root: root === -1 ? undefined : root,
-      caller: callerOf(header[6]!),
-      isGone: header[5] === 1,
-    };
+  /** A header if it takes `header` bytes, and the elements to a rank. */
+  #outgoing(rank: number, header: number, counts: readonly number[], bytes: number): Message {
+    const [slot, count] = counts.length === 1 ? [this.#rank, counts[0]!] : [rank, counts[rank]!];
+    return sent(rank, this.#outbox[slot]! + line - header, header + count * bytes);
+  }
+
+  #post(header: Float64Array, { kind, type, length, op, root, caller }: Call, isMissing: boolean): void {
+    header[Word.kind] = kinds.indexOf(kind);
+    header[Word.type] = types.indexOf(type);
+    header[Word.length] = length;
+    header[Word.op] = op === undefined ? -1 : ops.indexOf(op);
+    header[Word.root] = root ?? -1;
+    header[Word.isGone] = isMissing ? 1 : 0;
+    header[Word.caller] = numberOf(caller);
   }
 
   #gone({ kind, type }: Call, number: number, rank: number): TypeError {
     return gone(`World: ${kind} #${number}`, type, `on rank ${rank}, expected one that stays until the call settles`);
   }
 }
+
+const Word = { kind: 0, type: 1, length: 2, op: 3, root: 4, isGone: 5, caller: 6 } as const;
+
+function headerIn(words: Float64Array): Posted {
+  const root = words[Word.root]!;
+  return {
+    kind: kinds[words[Word.kind]!]!,
+    type: types[words[Word.type]!]!,
+    length: words[Word.length]!,
+    op: ops[words[Word.op]!],
+    root: root === -1 ? undefined : root,
+    caller: callerOf(words[Word.caller]!),
+    isGone: words[Word.isGone] === 1,
+  };
+}
+
+const sent = (rank: number, offset: number, bytes: number): Message => ({
+  isSend: true,
+  rank,
+  offset,
+  bytes,
+  most: bytes,
+});
+
+/** @param bytes That are expected; `most`: that may come */
+const received = (rank: number, offset: number, bytes: number, most = bytes): Message => ({
+  isSend: false,
+  rank,
+  offset,
+  bytes,
+  most,
+});

@@ -9,6 +9,8 @@ export interface Message {
   /** In the memory of the exchanges. */
   readonly offset: number;
   readonly bytes: number;
+  /** More than `bytes` where the ranks do not agree yet. */
+  readonly most: number;
 }
 
 /** Why the world is broken. `isEnding`: the rank that told it ends the job. */
@@ -17,6 +19,8 @@ export type Cause =
   | (Loss & { readonly isEnding?: boolean });
 
 const tag = 1;
+/** Integers of a message in the table. */
+const rowLength = 5;
 
 /** Messages between the ranks of an MPI job, one exchange after the other. A turn is an exchange. */
 export class Exchanges implements Meetings {
@@ -28,6 +32,8 @@ export class Exchanges implements Meetings {
   readonly #table: Int32Array;
   #wake: () => void;
   #turn = 0;
+  /** The last turn that is known to be over. */
+  #over = 0;
   #knowsWho = true;
   #error: Error | undefined;
   #isEnding = false;
@@ -35,7 +41,7 @@ export class Exchanges implements Meetings {
   private constructor(addon: MpiAddon, setWake: (wake: () => void) => void) {
     [this.rank, this.size, this.localRank, this.localSize] = addon.place();
     this.#addon = addon;
-    this.#table = new Int32Array(8 * this.size);
+    this.#table = new Int32Array(rowLength * 2 * this.size);
     this.#wake = () => {};
     setWake(() => this.#wake());
   }
@@ -69,18 +75,21 @@ export class Exchanges implements Meetings {
    * @throws the error of a broken world
    */
   begin(messages: readonly Message[], knowsWho: boolean): number {
-    if (this.broken !== undefined) throw this.broken;
+    if (this.#error !== undefined) throw this.#error;
     this.#knowsWho = knowsWho;
     const table = this.#table;
     let at = 0;
-    for (const { isSend, rank, offset, bytes } of messages) {
+    for (const { isSend, rank, offset, bytes, most } of messages) {
       table[at++] = isSend ? 1 : 0;
       table[at++] = rank;
       table[at++] = offset;
       table[at++] = bytes;
+      table[at++] = most;
     }
-    this.#addon.exchange(table, messages.length, tag);
-    return ++this.#turn;
+    const state = this.#addon.exchange(table, messages.length, tag);
+    this.#turn++;
+    if (state === State.done) this.#over = this.#turn;
+    return this.#turn;
   }
 
   /** Leaves MPI, in which all ranks take part. Returns the turn. */
@@ -92,6 +101,7 @@ export class Exchanges implements Meetings {
 
   /** Whether an exchange still waits for messages. @throws the error of a broken world */
   isPending(turn: number): boolean {
+    if (turn <= this.#over) return false;
     if (this.broken !== undefined) throw this.broken;
     return this.isNow(turn);
   }

@@ -25,6 +25,7 @@ import { checkMade, checkWorld } from '../check-world.js';
 import { checkAlike, hashOf, tensorFacts } from '../differences.js';
 import { OwnWorld } from '../own-world.js';
 import type { World } from '../world.js';
+import { inTurn } from './in-turn.js';
 import { MailedPortions } from './mailed-portions.js';
 import { OwnPortions } from './own-portions.js';
 import { checkLoss, type PortionSum } from './portion.js';
@@ -116,7 +117,12 @@ export class SandblasterLBFGS<const P extends object = AnyParams> {
     this.#grads = parts.grads;
     this.#gradArrays = parts.gradArrays;
     this.#lbfgs = new LBFGS(parts.params as AnyParams, { ...parts.options, grads: parts.grads });
-    refuseMembers(this, who, ['portions', 'f', ...optionNames], (option) => `${who}.create(…, { ${option} })`);
+    refuseMembers(
+      SandblasterLBFGS,
+      who,
+      ['portions', 'f', ...optionNames],
+      (option) => `${who}.create(…, { ${option} })`,
+    );
   }
 
   /**
@@ -137,6 +143,11 @@ export class SandblasterLBFGS<const P extends object = AnyParams> {
   ): Promise<SandblasterLBFGS<P>> {
     checkWorld(who, world);
     const parts = checkParts<P>(params as P, options as SandblasterOptions<P>);
+    return inTurn(world, () => SandblasterLBFGS.#joined(world, parts));
+  }
+
+  /** Compares the ranks, gives rank 0's params to all, and makes what sums the portions. */
+  static async #joined<P extends object>(world: World, parts: Parts<P>): Promise<SandblasterLBFGS<P>> {
     const { portions, flat } = parts;
     const { lr, ...others } = parts.options;
     await checkAlike(who, world, [
@@ -176,6 +187,7 @@ export class SandblasterLBFGS<const P extends object = AnyParams> {
 
   /**
    * Runs up to `maxIterations` iterations, as a step of `LBFGS` does. The params change in place. Every rank must call it.
+   * Steps of several in one world run one after the other, in the order of the calls, which must be the same on all ranks.
    *
    * @returns a Promise of whether the params have changed, the final loss and gradient norm, and counts, the same on every
    *   rank; `evaluations` are sums over all portions
@@ -188,20 +200,24 @@ export class SandblasterLBFGS<const P extends object = AnyParams> {
     this.#checkIdle();
     if (this.#failure !== undefined) throw this.#failure.error;
     this.#flat.check();
-    const { lr, stepCount } = this;
     this.#isPending = true;
     try {
-      const facts = { lr, stepCount, ...(this.#wasLoaded ? { state: hashed(this.#lbfgs.stateDict()) } : {}) };
-      await checkAlike(who, this.#world, [
-        ...Object.entries(facts).map(([name, value]) => [name, String(value)] as const),
-        ...this.#flat.tensors.map(({ path, data }) => [path, hashed(floatsOf(data))] as const),
-      ]);
-      this.#wasLoaded = false;
-      const names = { who, loss: 'f', grad: 'grad' };
-      return await new Waits().run(stepWith(this.#lbfgs, (x, grad) => this.#evaluate(x, grad), names));
+      return await inTurn(this.#world, () => this.#step());
     } finally {
       this.#isPending = false;
     }
+  }
+
+  async #step(): Promise<LBFGSResult> {
+    const { lr, stepCount } = this.#lbfgs;
+    const facts = { lr, stepCount, ...(this.#wasLoaded ? { state: hashed(this.#lbfgs.stateDict()) } : {}) };
+    await checkAlike(who, this.#world, [
+      ...Object.entries(facts).map(([name, value]) => [name, String(value)] as const),
+      ...this.#flat.tensors.map(({ path, data }) => [path, hashed(floatsOf(data))] as const),
+    ]);
+    this.#wasLoaded = false;
+    const names = { who, loss: 'f', grad: 'grad' };
+    return await new Waits().run(stepWith(this.#lbfgs, (x, grad) => this.#evaluate(x, grad), names));
   }
 
   *#evaluate(x: Vector, grad: Vector): Task<number> {

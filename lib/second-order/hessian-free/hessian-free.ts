@@ -140,7 +140,7 @@ export class HessianFree<const P extends object = AnyParams> {
     this.#params = new FlatParams(name, params, grads);
     this.#curvature = new UserCurvature(name, params, this.#params, functions);
     this.#solver = this.#newSolver(this.#options);
-    refuseFixed(this, name, ['grads', 'gaussNewton', 'squaredGradients', ...optionNames]);
+    refuseFixed(HessianFree, name, ['grads', 'gaussNewton', 'squaredGradients', ...optionNames]);
   }
 
   /**

@@ -116,7 +116,7 @@ export class LBFGS<const P extends object = AnyParams> {
     this.#options = resolveOptions(name, others as Partial<ResolvedOptions>);
     this.#params = new FlatParams(name, params, grads);
     this.#solver = this.#newSolver(this.#options);
-    refuseFixed(this, name, ['grads', ...optionNames]);
+    refuseFixed(LBFGS, name, ['grads', ...optionNames]);
   }
 
   /**

@@ -93,7 +93,7 @@ export class LineSearchSolver {
         return yield* this.#fixedStep(evaluate, isSteepest ? lr * this.#firstScale(sumAbs) : lr);
       const outcome = isDescent
         ? yield* this.#lineSearch(evaluate, isSteepest ? lr * this.#firstScale(norm) : lr)
-        : ('line-search' as const);
+        : this.#noDescent();
       if (outcome === 'moved' || outcome === 'function' || isSteepest) return outcome;
       // The pairs may be misleading. Drop them and try steepest descent.
       history.clear();
@@ -138,6 +138,12 @@ export class LineSearchSolver {
     this.#search.reset();
     if (this.#hasTried && !this.#hasFinite) return 'non-finite';
     return -current.slope * firstStep <= this.#roundingError() ? 'function' : 'line-search';
+  }
+
+  /** Why the direction does not lead downhill. The slope along −g is −‖g‖², which can leave the range of float64. */
+  #noDescent(): Outcome {
+    if (!Number.isFinite(this.#current.slope)) return 'non-finite';
+    return this.#current.slope === 0 ? 'function' : 'line-search';
   }
 
   *#fixedStep(evaluate: Evaluate, step: number): Task<Outcome> {

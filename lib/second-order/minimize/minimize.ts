@@ -112,8 +112,8 @@ function taskOf(who: string, fn: unknown, x0: unknown, options: unknown, waits?:
  * sums and search directions are float64.
  *
  * With 'lbfgs', 'sfo' and 'hessian-free', a value or gradient that is not finite makes the method back off; `nonFinite` counts them.
- * The run ends with reason 'non-finite' if x0, or every point along a line, is not finite. A first-order method ends
- * with that reason at the first such evaluation.
+ * The run ends with reason 'non-finite' if x0, or every point along a line, is not finite, or if ‖∇f‖² overflows
+ * (‖∇f‖ above 1.3e154). A first-order method ends with that reason at the first evaluation that is not finite.
  *
  * The run ends early after `maxTime`, if `signal` is aborted, or if the callback returns true; 'lbfgs' and 'hessian-free' then
  * return the lowest point so far.

@@ -120,7 +120,7 @@ export class SFO<const P extends object = AnyParams> {
 
   constructor(params: GivenTree<P>, options: SFOOptions<Known<P>>) {
     checkOptions(name, options, ['N', 'f', ...sfoOptionNames]);
-    refuseFixed(this, name, ['N', 'f', ...sfoOptionNames]);
+    refuseFixed(SFO, name, ['N', 'f', ...sfoOptionNames]);
     const { N, f, ...others } = options as SFOOptions<P>;
     this.#N = checkInteger(name, 'N', N, '[1, inf)');
     this.#f = checkFunction(name, 'f', f, 'a function, (i, params, grads) => value');

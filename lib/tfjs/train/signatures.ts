@@ -1,6 +1,6 @@
 import { backend } from '@tensorflow/tfjs-core';
 import { show, typeError } from '../../check/errors.js';
-import { checkBoolean, checkNumber, checkOptions } from '../../check/options.js';
+import { checkBoolean, checkNumber, checkOptions, plain } from '../../check/options.js';
 import {
   commonHyperParameters,
   type Declaration,
@@ -93,6 +93,7 @@ export function defaultOf(name: string): unknown {
 export function optionsFrom(signature: Signature, given: readonly unknown[], extra: object): object {
   const { declaration, arguments: known } = signature;
   const { name: who, hyperParameters } = declaration;
+  refuseArguments(who, signature, extra);
   checkOptions(who, extra, extraOptions);
   // Adagrad has eps too, although it is not an argument there.
   const options: Record<string, unknown> = { ...('eps' in hyperParameters && { eps: backend().epsilon() }), ...extra };
@@ -108,6 +109,18 @@ export function optionsFrom(signature: Signature, given: readonly unknown[], ext
     else options[option] = [...((options[option] as unknown[] | undefined) ?? []), value];
   }
   return options;
+}
+
+/** Refuses a constructor argument among the extra options, in any spelling. @throws TypeError */
+function refuseArguments(who: string, { arguments: known }: Signature, extra: object): void {
+  for (const key of Object.keys(Object(extra))) {
+    if (extraOptions.includes(key)) continue;
+    const meant = known.filter((names) => names.some((name) => typeof name === 'string' && plain(name) === plain(key)));
+    if (meant.length === 0) continue;
+    const all = [...known.map(([name]) => name), 'options'];
+    const names = meant.map(([name]) => name).join(' and ');
+    throw typeError(who, key, 'an option', `the argument ${names}`, `the arguments are ${all.join(', ')}`);
+  }
 }
 
 /** @throws TypeError, RangeError for a value that a constructor argument cannot have */

@@ -21,7 +21,10 @@ import { readTrainWeights } from './weights.js';
 
 /** Options that TensorFlow.js lacks: the last argument of each factory. */
 export interface TrainOptions
-  extends Omit<OptionsFrom<typeof commonHyperParameters & typeof optimizerHyperParameters>, 'zeroGrads'> {
+  extends Omit<
+    OptionsFrom<typeof commonHyperParameters & typeof optimizerHyperParameters>,
+    'zeroGrads' | 'stateDtype'
+  > {
   /** L2 penalty: adds weightDecay · w to the gradient. Default 0. */
   readonly weightDecay?: number | Schedule | undefined;
 }

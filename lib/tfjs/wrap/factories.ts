@@ -1,4 +1,5 @@
 import { show, typeError } from '../../check/errors.js';
+import { withhold } from '../../core/option-members.js';
 import type { Schedule } from '../../core/schedule.js';
 import {
   Adafactor,
@@ -35,7 +36,8 @@ function wrapped<C extends OptimizerClass>(
     if (name in options) throw typeError(who, name, 'an option', 'the first argument, learningRate');
   if (typeof lr === 'object')
     throw typeError(who, 'learningRate', show(lr), 'a number or a Schedule', 'options are the last argument, after it');
-  return wrap(Class, { ...options, ...(lr === undefined ? {} : { lr }), ...fixed } as WrapOptions<C>);
+  const all = { ...options, ...(lr === undefined ? {} : { lr }), ...fixed };
+  return wrap(Class, withhold(all, ['lr', ...Object.keys(fixed)]) as WrapOptions<C>);
 }
 
 /**

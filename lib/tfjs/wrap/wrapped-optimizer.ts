@@ -12,6 +12,7 @@ import { typeError } from '../../check/errors.js';
 import { heldParams, heldParamsOf } from '../../core/held-params.js';
 import { optionsOf } from '../../core/internals.js';
 import type { Optimizer } from '../../core/optimizer.js';
+import { withhold } from '../../core/option-members.js';
 import type { Tensor } from '../../core/params.js';
 import { inspect, print } from '../../core/print.js';
 import type { Schedule } from '../../core/schedule.js';
@@ -89,7 +90,7 @@ export class WrappedOptimizer<C extends OptimizerClass = OptimizerClass> extends
   constructor(Class: C, options: object) {
     super();
     this.#class = Class;
-    this.#options = optionsFor(Class, options);
+    this.#options = optionsFor(Class, withhold(options, ['zeroGrads']));
     this.#optimizer = this.#create({ params: probe });
     this.#variables = new Variables(this.#name);
     const { zeroGrads = false, ...others } = this.#options as { zeroGrads?: boolean };
@@ -103,7 +104,7 @@ export class WrappedOptimizer<C extends OptimizerClass = OptimizerClass> extends
       );
     this.#options = others;
     this.iterations_ = 0;
-    refuseOptions(this, this.#name, this.#optimizer);
+    refuseOptions(new.target, this.#name, this.#optimizer);
   }
 
   get #name(): string {

@@ -200,7 +200,7 @@ describe('a small study', () => {
       const { title, spec } = drawn(0.01);
       expect(spec).toContain('"domain":[70,');
       expect(spec).toContain('◂ 11.1');
-      expect(spec).toContain('Accuracy (%), from 70; lower ones are numbers');
+      expect(spec).toContain('Accuracy (%), from 70; ◂ lower');
       expect(spec).toContain('✕ diverged');
       expect(title).toContain('range over the seeds');
       expect(spec.match(/"color":"var\(--green\)"/g)!.length).toBe(3);

@@ -27,8 +27,8 @@ class Post {
       },
       begin: (messages: readonly Message[]) => {
         expect(waiting, 'exchanges at once').toBe(0);
-        for (const { isSend, rank: other, offset, bytes } of messages) {
-          const view = new Uint8Array(memory, offset, bytes);
+        for (const { isSend, rank: other, offset, bytes, most } of messages) {
+          const view = new Uint8Array(memory, offset, isSend ? bytes : most);
           if (isSend) this.#send(`${rank} ${other}`, view.slice());
           else {
             waiting++;
@@ -139,8 +139,8 @@ function parts(length: number, size: number): [number, number][] {
 // Small buckets, so that short arrays take several. With `direct: 2` headers go by others' hands.
 describe.each([2, 3, 5, 8, 13])('%i ranks', (size) => {
   test.each([
-    ['headers from each to each', { inline: 64, bucket: 16 * 4 * 64, direct: 64 }],
-    ['headers by others', { inline: 64, bucket: 16 * 4 * 64, direct: 2 }],
+    ['headers from each to each', { extra: 64, bucket: 16 * 4 * 64, direct: 64 }],
+    ['headers by others', { extra: 64, bucket: 16 * 4 * 64, direct: 2 }],
   ])('%s: the bits of the order, at all lengths', (_, sizes) => {
     for (const length of [0, 1, 16, 17, 700, 2100]) {
       const root = size - 1;
@@ -197,7 +197,7 @@ test.each([2, 64])(
     const size = 5;
     const kind = (rank: number): Kind => (rank === 4 ? 'reduceScatter' : 'allReduce');
     const sums = Array.from({ length: size }, (_, rank) => floats(rank, 300));
-    const results = run(size, { inline: 64, bucket: 4096, direct }, (rank) => [
+    const results = run(size, { extra: 64, bucket: 4096, direct }, (rank) => [
       { kind: 'allReduce', x: new Float32Array(rank === 3 ? 4 : 400), op: 'sum' },
       { kind: kind(rank), x: new Float32Array(4), op: 'sum' },
       { kind: 'allReduce', x: new Float32Array(400), op: 'sum' },

@@ -34,6 +34,35 @@ test.each([1, 3])('%i ranks find the minimum, with the same result on all', asyn
   ]);
 });
 
+test.each([1, 3])('two that step at the same time on %i ranks do so one after the other', async (size) => {
+  const lossesOf = (isAtOnce: boolean): Promise<number[]> =>
+    onRanks(size, async (world) => {
+      const create = (portions: number) =>
+        SandblasterLBFGS.create(world, f32(0), {
+          portions,
+          maxIterations: 3,
+          gradTol: 0,
+          funTol: 0,
+          stepTol: 0,
+          f(portion, [x], grad) {
+            grad[0] = 4 * (x! - portion) ** 3;
+            return (x! - portion) ** 4;
+          },
+        });
+      const both = isAtOnce ? await Promise.all([create(8), create(11)]) : [await create(8), await create(11)];
+      const losses: number[] = [];
+      for (let step = 0; step < 10; step++) {
+        const results = isAtOnce ? await Promise.all(both.map((each) => each.step())) : [];
+        for (const [i, each] of both.entries()) losses.push((isAtOnce ? results[i]! : await each.step()).loss);
+      }
+      return losses;
+    }).then(([first, ...others]) => {
+      for (const other of others) expect(other).toEqual(first);
+      return first!;
+    });
+  expect(await lossesOf(true)).toEqual(await lossesOf(false));
+});
+
 test('x and grad have the structure of the params; x is the params, and grad comes with zeros', async () => {
   const params = { a: { data: f32(3, 4), shape: [2] as const }, b: [f32(5)] as const };
   const seen: unknown[] = [];

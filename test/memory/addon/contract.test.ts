@@ -185,7 +185,7 @@ describe('a plan', () => {
     const [memory, param, grad] = [22 + stride + 1, 4, 4].map((length) => addon.allocate(length));
     const { step } = plan({ memory, param, grad });
     await new Promise<void>((resolve) => {
-      native.stepAsync(step, resolve);
+      expect(native.stepAsync(step, resolve)).toBe(false);
       expect(step).toThrow('runs on another thread');
       for (const call of [
         () => native.stepAsync(step, () => {}),
@@ -200,10 +200,21 @@ describe('a plan', () => {
 
   test('a step on memory that JavaScript can free runs before stepAsync returns', async () => {
     const { step, param } = plan();
-    const done = new Promise<void>((resolve) => native.stepAsync(step, resolve));
+    expect(native.stepAsync(step, () => expect.unreachable())).toBe(true);
     expect(param[0]).toBe(-0.5);
     detach(param);
-    await done;
+    await new Promise(setImmediate);
+  });
+
+  test('a small step runs before stepAsync returns, once a first step has measured it', async () => {
+    const [memory, param, grad] = [22 + stride + 1, 4, 4].map((length) => addon.allocate(length));
+    const { step } = plan({ memory, param, grad });
+    step();
+    expect(native.stepAsync(step, () => expect.unreachable())).toBe(true);
+    expect(param[0]).toBe(-1);
+    step();
+    expect(param[0]).toBe(-1.5);
+    await new Promise(setImmediate);
   });
 
   test('a getter among the state cannot free the param', () => {

@@ -20,9 +20,16 @@ const refusals = (object: Any, option: string): string[] =>
   });
 const twice = (text: string): string[] => [text, text];
 
+/** An optimizer as one of the class that has the name: some cases are of a subclass. */
+function asOwnClass(optimizer: Any): Any {
+  let Class = optimizer.constructor;
+  while (!Object.hasOwn(Class, 'optimizerName')) Class = Object.getPrototypeOf(Class);
+  return Object.setPrototypeOf(optimizer, Class.prototype);
+}
+
 test.each(titled(classes))('%s: every option', (_, { declaration, make }) => {
   const { name } = declaration;
-  const optimizer = make(f32(1));
+  const optimizer = asOwnClass(make(f32(1)));
   for (const option of optionNamesOf(declaration)) {
     if (option === 'lr') continue;
     const place = Object.hasOwn(optimizerHyperParameters, option)
@@ -51,6 +58,44 @@ test('lr, members of the class, and members of the user stay', () => {
   const named: Any = new Named(f32(1));
   expect([named.eps, named.amsgrad]).toEqual(['its own', 'its own']);
   expect(Object.keys(new s.SGD(f32(1), { lr: 1 }))).toEqual([]);
+});
+
+test('a subclass of the user assigns these names as its own', () => {
+  const names = ['weightDecay', 'clipNorm', 'learningRate', 'zero_grad'];
+  const own = (Class: Any, ...given: unknown[]): Any =>
+    new (class extends Class {
+      constructor() {
+        super(...given);
+        for (const name of names) {
+          expect((this as Any)[name]).toBe(undefined);
+          (this as Any)[name] = 'its own';
+        }
+      }
+    })();
+  // The subclass first: the hints of the class come with its first optimizer.
+  const made = [own(s.NAdam, f32(1)), own(s.Lookahead, new s.Adam(f32(1)))];
+  for (const [i, one] of made.entries()) {
+    expect(names.map((name) => one[name])).toEqual(names.map(() => 'its own'));
+    expect(Object.keys(one)).toEqual(names);
+    one.weightDecay = 'changed';
+    expect(one.weightDecay).toBe('changed');
+    const ours: Any = i === 0 ? new s.NAdam(f32(1)) : new s.Lookahead(new s.Adam(f32(1)));
+    expect(refusals(ours, 'weightDecay')[1]).toContain('an option, not a member');
+  }
+  const scale = new (class extends s.LossScale {
+    constructor() {
+      super();
+      (this as Any).growthFactor = 'its own';
+    }
+  })();
+  expect((scale as Any).growthFactor).toBe('its own');
+  const tf: Any = new (class extends tfjs.SGDOptimizer {
+    constructor() {
+      super(0.1);
+      (this as Any).weightDecay = (this as Any).zeroGrad = 'its own';
+    }
+  })();
+  expect([tf.weightDecay, tf.zeroGrad]).toEqual(['its own', 'its own']);
 });
 
 test('names of PyTorch and Keras', () => {

@@ -142,6 +142,31 @@ describe('minimize', () => {
       expect([...result.x]).toEqual([1]);
     });
 
+    test('non-finite: the square of the gradient overflows', () => {
+      const steep = (x: Float64Array, grad: Float64Array): number => {
+        grad[0] = 1e200;
+        return x[0]! * 1e200;
+      };
+      const result = minimize(steep, f64(1));
+      expect(result).toMatchObject({
+        reason: 'non-finite',
+        converged: false,
+        iterations: 0,
+        value: 1e200,
+        nonFinite: 0,
+      });
+      expect([...result.x]).toEqual([1]);
+    });
+
+    test('function: the square of the gradient underflows', () => {
+      const flat = (x: Float64Array, grad: Float64Array): number => {
+        grad[0] = 1e-200;
+        return x[0]! * 1e-200;
+      };
+      const result = minimize(flat, f64(1), { gradTol: 0 });
+      expect(result).toMatchObject({ reason: 'function', converged: true, iterations: 0, value: 1e-200 });
+    });
+
     test('aborted: before the first evaluation', () => {
       const fn = vi.fn(rosenbrock);
       const result = minimize(fn, f64(-1.2, 1), { signal: AbortSignal.abort() });

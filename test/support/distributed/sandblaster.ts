@@ -146,6 +146,7 @@ export const two = `${imports}
       });
     const both = [await create(8), await create(11)];
     const losses = [];
-    for (let step = 0; step < 20; step++) losses.push((await both[step % 2].step()).loss);
+    for (let step = 0; step < 10; step++) losses.push((await both[step % 2].step()).loss);
+    for (let step = 0; step < 5; step++) for (const { loss } of await Promise.all(both.map((each) => each.step()))) losses.push(loss);
     say(losses);
     await world.close();`;

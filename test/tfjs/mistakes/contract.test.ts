@@ -3,7 +3,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import * as layers from '@tensorflow/tfjs-layers';
 import { expect, test } from 'vitest';
 import { Adam, AdamW, saveCheckpoint } from '../../../lib/index.js';
-import { adam, adamW, muon, wrap } from '../../../lib/tfjs/index.js';
+import { adam, adamW, amsgrad, muon, rmsprop, wrap } from '../../../lib/tfjs/index.js';
 import { onBackend, variable } from '../../support/tfjs.js';
 
 onBackend('cpu');
@@ -50,6 +50,27 @@ test.each([
   ],
 ])('%s', (action, message) => expect(action).toThrow(TypeError(message)));
 
+test('no error offers an option that is an argument, or that TensorFlow.js does not have', () => {
+  const makers: ((options: object) => unknown)[] = [
+    (options) => adamW(0.1, options),
+    (options) => amsgrad(0.1, options),
+    (options) => wrap(Adam, options),
+  ];
+  const messages = makers.map((make) => {
+    try {
+      make({ nonsense: 1 });
+      return '';
+    } catch (error) {
+      return (error as Error).message;
+    }
+  });
+  for (const message of messages) expect(message).toMatch(/nonsense: unknown option, expected one of .*betas, eps/);
+  for (const message of messages) expect(message).not.toContain('zeroGrads');
+  expect(messages.map((message) => message.includes(' lr,'))).toEqual([false, false, true]);
+  expect(messages.map((message) => message.includes('amsgrad'))).toEqual([true, false, true]);
+  expect(() => adamW(0.1, { epsilon: 1 } as never)).toThrow('AdamW: epsilon: unknown option, expected eps');
+});
+
 test('a checkpoint of an optimizer alone, or of tensors', async () => {
   const one = wrap(Adam);
   await expect(saveCheckpoint('never', { optimizer: one } as never)).rejects.toThrow(
@@ -88,6 +109,23 @@ test('names of tf.train that a wrapped optimizer lacks', () => {
     ['weight_decay', 'optimizer.paramGroups[0].weightDecay, after the first step'],
   ] as const)
     expect(() => (one[name] = 0.1)).toThrow(TypeError(`AdamW: ${name}: no member, expected ${place}`));
+  for (const name of ['zeroGrads', 'zeroGrad', 'zero_grad'])
+    expect(() => (one[name] = true)).toThrow(
+      TypeError(`AdamW: ${name}: no member, expected nothing: TensorFlow.js makes new gradients for each step`),
+    );
+  for (const name of ['paramGroups', 'emaParams', 'stepCount', 'skippedSteps'])
+    expect(() => one[name]).toThrow(
+      TypeError(`AdamW: ${name}: no member, expected optimizer.${name}, after the first step`),
+    );
+  expect(() => one['state_dict']).toThrow(TypeError('AdamW: state_dict: no member, expected stateDict()'));
+  for (const [theirs, option, member] of [
+    [adam(0.1), 'betas', 'beta1 and beta2'],
+    [adam(0.1), 'eps', 'epsilon'],
+    [rmsprop(0.1), 'alpha', 'decay'],
+  ] as const)
+    expect(() => ((theirs as unknown as Record<string, unknown>)[option] = 0.5)).toThrow(
+      `${option}: an option, not a member, expected ${member}`,
+    );
   const own = adam(0.1);
   own.beta1 = own.beta2 = own.epsilon = 0.5;
   expect([own.beta1, own.beta2, own.epsilon]).toEqual([0.5, 0.5, 0.5]);

@@ -36,7 +36,7 @@ describe.skipIf(mpi === undefined)(`under MPI ${withoutMpi}`, () => {
     expect(fast!.mine.slice(0, 8)).toContain(late!.mine[0]);
   });
 
-  test('two in one world take steps by turns', async () => {
+  test('two in one world take steps by turns, and at the same time', async () => {
     const [losses] = (await job(1, two)).said[0] as [number[]];
     expect(losses.length).toBe(20);
     const { said, status, err } = await mpiJob(3, two);

@@ -35,7 +35,20 @@ describe('errors', () => {
       () => adam(0.1, 0.9, 0.9, null, { clipNorn: 1 } as never),
       /^AdamOptimizer: clipNorn: unknown option, expected clipNorm/,
     ],
-    [() => adam(0.1, 0.9, 0.9, null, { lr: 1 } as never), /^AdamOptimizer: lr: unknown option/],
+    ...[
+      ['lr', 'learningRate'],
+      ['learning_rate', 'learningRate'],
+      ['eps', 'epsilon'],
+      ['beta_1', 'beta1'],
+      ['betas', 'beta1 and beta2'],
+    ].map(([option, argument]): [() => unknown, Error] => [
+      () => adam(0.1, 0.9, 0.9, null, { [option!]: 1 } as never),
+      TypeError(
+        `AdamOptimizer: ${option}: an option, expected the argument ${argument} (the arguments are learningRate, beta1, beta2, epsilon, options)`,
+      ),
+    ]),
+    [() => rmsprop(0.1, 0.9, 0, null, false, { alpha: 1 } as never), /: an option, expected the argument decay/],
+    [() => momentum(0.1, 0.9, false, { nesterov: true } as never), /: an option, expected the argument useNesterov/],
     [() => adam(0.1, 0.9, 0.9, null, { clipNorm: -1 }), RangeError('AdamOptimizer: clipNorm: -1, expected (0, inf)')],
     [() => adam(0.1, 0.9, 0.9, null, null as never), /^AdamOptimizer: options: null/],
     [() => ours.patch({} as never), /^patch: tf: an object, expected TensorFlow\.js/],

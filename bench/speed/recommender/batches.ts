@@ -1,0 +1,51 @@
+/** The tables of the recommender, and how many items a user's history has. */
+export interface Sizes {
+  readonly users: number;
+  readonly items: number;
+  readonly width: number;
+  readonly history: number;
+}
+
+/** Events: a user saw an item, and clicked it or not. Plain numbers, so that every contender learns the same. */
+export interface Batch {
+  readonly users: Int32Array;
+  readonly items: Int32Array;
+  /** `history` items for each event. */
+  readonly histories: Int32Array;
+  readonly clicked: Float32Array;
+}
+
+/** Pseudo-random numbers in [0, 1), the same in each run (mulberry32). */
+export function randomFrom(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t ^= t + Math.imul(t ^ (t >>> 7), 61 | t);
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/** A prime that divides no number of rows here: popular rows are no neighbours in the table. */
+const stride = 7919;
+
+/** Row numbers as in clicks: the k-th most popular row is named in proportion to 1/k (Zipf's law). */
+export function zipf(random: () => number, total: number, count: number): Int32Array {
+  return Int32Array.from({ length: count }, () => (Math.floor(total ** random() - 1) * stride) % total);
+}
+
+/** Row numbers that are all equally likely. */
+export function uniform(random: () => number, total: number, count: number): Int32Array {
+  return Int32Array.from({ length: count }, () => Math.floor(random() * total));
+}
+
+/** Different batches, because each step of a training run touches other rows. */
+export function batchesOf({ users, items, history }: Sizes, size: number, count = 8): Batch[] {
+  const random = randomFrom(size);
+  return Array.from({ length: count }, () => ({
+    users: zipf(random, users, size),
+    items: zipf(random, items, size),
+    histories: zipf(random, items, size * history),
+    clicked: Float32Array.from({ length: size }, () => (random() < 0.3 ? 1 : 0)),
+  }));
+}
