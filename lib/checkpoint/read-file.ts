@@ -13,6 +13,7 @@ import {
   prefixLength,
   withoutDigest,
 } from './header.js';
+import type { Reading } from './world.js';
 
 /** Bytes that are read and hashed at a time. Hashing them keeps the event loop busy for about a millisecond. */
 const chunkLength = 1 << 20;
@@ -82,16 +83,16 @@ export async function readTensors(file: OpenFile, tensors: readonly PlacedTensor
 }
 
 /**
- * Reads the tensors of a file, and compares its SHA-256. Those that `skips` names are hashed, and not kept.
+ * Reads the tensors of a file, and compares its SHA-256. Those that `reads` does not want whole are hashed, and not kept.
  * @throws CheckpointError if it differs
  */
 export async function readVerified(
   file: OpenFile,
-  skips?: (name: string) => boolean,
+  reads?: (name: string) => Reading,
 ): Promise<Map<string, Uint8Array>> {
   const { context, header, head, digest } = file;
   const hash = hashOfHead(head);
-  const found = await readInOrder(file, header.tensors, (chunk) => hash.update(chunk), skips);
+  const found = await readInOrder(file, header.tensors, (chunk) => hash.update(chunk), reads);
   const actual = hash.digest('hex');
   if (actual !== digest) throw damaged(context, `SHA-256 ${actual}`, `${digest}, as the header says`);
   return found;
@@ -102,25 +103,30 @@ async function readInOrder(
   { context, handle, head }: OpenFile,
   tensors: readonly PlacedTensor[],
   take: (chunk: Uint8Array) => void,
-  skips: (name: string) => boolean = () => false,
+  reads: (name: string) => Reading = () => 'whole',
 ): Promise<Map<string, Uint8Array>> {
   const found = new Map<string, Uint8Array>();
-  const pending: { readonly chunk: Uint8Array; readonly reading: Promise<void> }[] = [];
+  const pending: { readonly chunk: Uint8Array; readonly reading: Promise<void>; readonly then: () => void }[] = [];
   const next = async (): Promise<void> => {
-    const { chunk, reading } = pending.shift() as (typeof pending)[number];
+    const { chunk, reading, then } = pending.shift() as (typeof pending)[number];
     await reading;
     take(chunk);
+    then();
   };
   try {
     for (const { name, begin, end } of tensors) {
       const length = end - begin;
-      const bytes = skips(name) ? undefined : allocateBytes(context, length);
+      const how = reads(name);
+      const bytes = how === 'whole' ? allocateBytes(context, length) : undefined;
       if (bytes !== undefined) found.set(name, bytes);
       for (let at = 0; at < length; at += chunkLength) {
         const chunk = bytes?.subarray(at, at + chunkLength) ?? new Uint8Array(Math.min(chunkLength, length - at));
         const reading = readFully(context, handle, chunk, head.length + begin + at);
         reading.catch(() => {}); // it is awaited later
-        pending.push({ chunk, reading });
+        const then = (): void => {
+          if (typeof how === 'function') how(floatsIn(chunk), at / Float32Array.BYTES_PER_ELEMENT);
+        };
+        pending.push({ chunk, reading, then });
         if (pending.length === maxPending) await next();
       }
     }
@@ -130,6 +136,9 @@ async function readInOrder(
   }
   return found;
 }
+
+const floatsIn = ({ buffer, byteOffset, byteLength }: Uint8Array): Float32Array =>
+  new Float32Array(buffer, byteOffset, byteLength / Float32Array.BYTES_PER_ELEMENT);
 
 function hashOfHead(head: Uint8Array): Hash {
   const hash = createHash('sha256').update(head.subarray(0, prefixLength));

@@ -223,12 +223,12 @@ interface Part {
 }
 
 /**
- * Reads a whole set, and verifies the digest of each file. What `part` does without is 0.
+ * Reads a whole set, and verifies the digest of each file. What `part` does without, or takes in pieces, is 0.
  * @throws CheckpointError
  */
 export async function readSet(context: FileContext, set: string, part?: RankPart): Promise<SavedRun> {
   const read = (file: OpenFile, { rank, size }: PartInfo): Promise<ReadonlyMap<string, Uint8Array>> =>
-    readVerified(file, part && ((name) => part.skips(name, rank, size)));
+    readVerified(file, part && ((name) => part.reads(name, rank, size)));
   return merge(context, await readParts(context, set, read));
 }
 

@@ -23,6 +23,9 @@ export interface ActsFor<W> {
 /** Key under which an optimizer of many ranks has its {@link RankPart}. */
 export const rankPart: unique symbol = Symbol('rankPart');
 
+/** How a tensor is read: whole, not at all, or by a function that gets its floats in pieces, from `at` on. */
+export type Reading = 'whole' | 'nothing' | ((piece: Float32Array, at: number) => void);
+
 /** The part of an optimizer's state that one rank saves. It saves and loads without communication. */
 export interface RankPart extends HoldsParams {
   /** Name of the optimizer's class. */
@@ -36,8 +39,8 @@ export interface RankPart extends HoldsParams {
   remember(): () => void;
   /** The first element and the length of the whole, for an array of the part by its path; undefined if another rank has it. */
   placeOf(path: readonly string[], length: number): { readonly begin: number; readonly whole: number } | undefined;
-  /** Whether loading does without a tensor of the file of a rank of `size`. */
-  skips(name: string, rank: number, size: number): boolean;
+  /** How loading takes a tensor of the file of a rank of `size`. */
+  reads(name: string, rank: number, size: number): Reading;
   /** The params whose state this rank alone has. */
   readonly owned: readonly (string | number)[];
   /** Refuses steps until the function that it returns is called. */

@@ -97,6 +97,8 @@ export class Stepper {
   watcher: Watcher | undefined = undefined;
   /** What alone may step, such as a `DataParallel`, by its class. */
   holder: { readonly who: string } | undefined = undefined;
+  /** Whether the hooks before the next step have run, because ranks agree or measure after them. */
+  haveHooksRun = false;
   readonly preHooks = new Hooks<unknown>();
   readonly postHooks = new Hooks<StepResult>();
   readonly #name: string;
@@ -135,7 +137,7 @@ export class Stepper {
     this.checkNotBusy();
     this.checkNoPendingStep();
     this.checkNotHeld();
-    if (!this.preHooks.isEmpty) this.#runHooks(this.preHooks, grads);
+    if (!this.preHooks.isEmpty && !this.haveHooksRun) this.#runHooks(this.preHooks, grads);
     const result = this.#step(grads, options);
     if (!this.postHooks.isEmpty) this.#runHooks(this.postHooks, result);
     return result;
@@ -157,24 +159,28 @@ export class Stepper {
     }
   }
 
-  /** Runs the hooks before a step of a part, because the gradients are measured after them. */
-  beforePart(grads: unknown): void {
+  /** Runs the hooks before the step to come, which does not run them again while `haveHooksRun` is set. */
+  runPreHooks(grads: unknown): void {
     this.checkNotBusy();
     this.checkNoPendingStep();
     this.#runHooks(this.preHooks, grads);
+    this.haveHooksRun = true;
   }
 
   #stepPart(grads: unknown, whole: Measured): StepResult {
-    const end = this.beginPart(grads, whole);
+    const { end } = this.beginPart(grads, whole);
     if (whole.applied) this.#store.plan.step();
     return end();
   }
 
   /**
-   * Begins a step of a part of the params, whose gradients were measured with all others. Returns what ends it, after the
-   * plan has run. The plan does not run if the step is not applied.
+   * Begins a step of a part of the params, whose gradients were measured with all others. `end` ends it, after the plan has
+   * run, and `drop` if it will not run. It does not if the step is not applied. `check` throws what the plan has refused.
    */
-  beginPart(grads: unknown, { factor, applied, gradNorm, loss }: Measured): () => StepResult {
+  beginPart(
+    grads: unknown,
+    { factor, applied, gradNorm, loss }: Measured,
+  ): { readonly end: () => StepResult; readonly drop: () => void; readonly check: () => void } {
     this.checkNotBusy();
     this.checkNoPendingStep();
     this.#whileBusy(() => {
@@ -184,13 +190,17 @@ export class Stepper {
       this.#register(this.#grads);
       this.#prepare(this.#grads, { gradScale: factor, mustBeFinite: false, loss }, true);
     });
-    return () => {
+    const end = (): StepResult => {
       if (applied) this.#whileBusy(() => this.#finish(this.#grads));
       else this.skippedSteps++;
       const result = gradNorm === undefined ? { applied } : { applied, gradNorm };
       this.#runHooks(this.postHooks, result);
       return result;
     };
+    const check = (): void => {
+      if (this.#store.stepConstants.control[faultAt] !== noFault) this.#refuse(this.#grads);
+    };
+    return { end, check, drop: () => this.#settleStarted(false) };
   }
 
   stepAsync(grads: unknown, options?: StepAsyncOptions): Promise<StepResult> {
@@ -306,7 +316,7 @@ export class Stepper {
     if (inputs !== this.#written || this.#global.hasChanged) this.#writeControl(inputs, isMeasured);
     store.constantsRows.write(this.stepCount + 1, inputs.loss);
     this.#global.hasChanged = false;
-    if (this.#start !== undefined || this.watcher !== undefined) this.#startParams(grads);
+    if (this.#start !== undefined || this.watcher !== undefined) this.#startParams(grads, isMeasured);
   }
 
   #writeControl(inputs: Inputs, isMeasured: boolean): void {
@@ -366,8 +376,8 @@ export class Stepper {
     throw typeError(this.#name, 'this', 'memory that was detached', 'memory that stays');
   }
 
-  /** Prepares the state of params before their first update. */
-  #startParams(grads: readonly ReadGrad[]): void {
+  /** Prepares the state of params before their first update. `mayDrop`: it may be dropped then. */
+  #startParams(grads: readonly ReadGrad[], mayDrop: boolean): void {
     const start = this.#start;
     if (!this.#store.constantsRows.hasNewParams) return;
     this.#store.checkParams();
@@ -387,7 +397,7 @@ export class Stepper {
       }
     }
     const maySkip = stepConstants.control[Control.skipNonFinite] !== Skip.never;
-    const mayRefuse = maySkip || grads.some((grad) => grad !== null && !isFloat32(grad));
+    const mayRefuse = mayDrop || maySkip || grads.some((grad) => grad !== null && !isFloat32(grad));
     for (const [block, value] of started) {
       if (mayRefuse) this.#started.push([block, block.read()]);
       block.write(value);

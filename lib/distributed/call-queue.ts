@@ -1,5 +1,5 @@
 import { onAbort, reasonOf } from '../core/step-queue.js';
-import { hintOf, nameOf } from './callers.js';
+import { lateHintOf, nameOf } from './callers.js';
 import { warn } from './exit.js';
 import type { Call, Outcome } from './transport.js';
 
@@ -151,7 +151,7 @@ export class CallQueue {
     const late = this.#queue.find(({ deadline }) => now >= deadline);
     if (late !== undefined) {
       const prefix = caller === undefined ? 'World: ' : '';
-      const message = `${prefix}${where}: ${ranks} did not come within ${late.call.timeout} ms${hintOf(caller)}`;
+      const message = `${prefix}${where}: ${ranks} did not come within ${late.call.timeout} ms${lateHintOf(caller)}`;
       this.#meetings.late(turn, message, missing);
     } else if (!head.hasWarned && kind !== 'leave' && now - head.begun >= patience) {
       head.hasWarned = true;

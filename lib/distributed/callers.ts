@@ -39,3 +39,11 @@ export function hintOf(caller: string | undefined): string {
   if (caller === undefined) return '';
   return caller.endsWith('.step') ? '; a rank without data calls step(null)' : '; every rank must call it';
 }
+
+/**
+ * What to do where a rank does not come to a call in time, as the end of an error. One that has run out of data, or left the call
+ * out, is known at its next call or its end.
+ */
+export function lateHintOf(caller: string | undefined): string {
+  return caller === undefined ? '' : '; it is busy, and needs a longer timeout, or it is stopped or cut off';
+}

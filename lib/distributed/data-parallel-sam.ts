@@ -2,9 +2,10 @@ import { show, typeError } from '../check/errors.js';
 import { checkFunction, checkOptions } from '../check/options.js';
 import { SAM } from '../optimizers/sam.js';
 import { checkMade } from './check-world.js';
-import type { DistributedResult, DistributedStepOptions, Finished, Made } from './distributed-optimizer.js';
+import type { DistributedStepOptions, Made } from './distributed-optimizer.js';
 import { endOf } from './exchange.js';
 import { ReplicatedOptimizer } from './replicated-optimizer.js';
+import { type DistributedResult, type Finished, resultOf } from './step-result.js';
 
 /** Options of {@link DataParallelSAM.firstStep}. */
 export interface FirstStepOptions {
@@ -70,6 +71,9 @@ export class DataParallelSAM<
   // biome-ignore lint/suspicious/noExplicitAny: see AnyOptimizer
   S extends SAM<any> = SAM,
 > extends ReplicatedOptimizer<S, Parameters<S['firstStep']>[0]> {
+  /** The params for whose climb every rank has memory. */
+  readonly #reserved = new Set<number>();
+
   /** @internal */
   constructor(made: Made<S>) {
     super(checkMade(who, made, 'who', 'sam, world'));
@@ -133,10 +137,12 @@ export class DataParallelSAM<
     const given = { ...options }; // read once
     const facts = this.addLast(grads, given);
     try {
-      return await this.takeStep(given, [['step', 'secondStep'], ...facts], (sums, gradScale) => {
+      return await this.takeStep(given, [['step', 'secondStep'], ...facts], async (sums, gradScale) => {
+        const mean = this.assemble(sums.grads);
         const inputs = { gradScale, ...this.inputsOf(sums) };
-        const result = this.made.optimizer.secondStep(this.assemble(sums.grads), inputs);
-        return { ...result, ...(result.applied ? {} : { nonFiniteRanks: sums.nonFiniteRanks }), ...endOf(sums) };
+        this.#sam.putBack(); // hooks see the params before the climb
+        await this.runHooks(mean, sums);
+        return () => resultOf(this.made.optimizer.optimizer.step(mean, inputs), sums);
       });
     } finally {
       this.#sam.putBack();
@@ -182,14 +188,27 @@ export class DataParallelSAM<
     options: FirstStepOptions & { readonly loss?: number },
   ): Promise<Finished | { readonly first: FirstStepResult; readonly loss: number }> {
     const facts = this.addLast(grads, options);
-    return await this.takeStep(options, [['step', 'firstStep'], ...facts], (sums, gradScale) => {
-      const { nonFiniteRanks, loss } = sums;
-      const first = this.made.optimizer.firstStep(this.assemble(sums.grads), { gradScale });
-      return {
-        first: { ...first, ...(Number.isFinite(first.gradNorm) ? {} : { nonFiniteRanks }), ...endOf(sums) },
-        loss,
+    return await this.takeStep(options, [['step', 'firstStep'], ...facts], async (sums, gradScale) => {
+      const { grads, nonFiniteRanks, loss } = sums;
+      const mean = this.assemble(grads);
+      await this.#reserve(grads.flatMap((grad, i) => (grad === null ? [] : [i])));
+      return () => {
+        const first = this.made.optimizer.firstStep(mean, { gradScale });
+        return {
+          first: { ...first, ...(Number.isFinite(first.gradNorm) ? {} : { nonFiniteRanks }), ...endOf(sums) },
+          loss,
+        };
       };
     });
+  }
+
+  /** Makes the memory for the climb of some params. The first time it may fail, so the ranks agree then. */
+  async #reserve(params: readonly number[]): Promise<void> {
+    const missing = params.filter((i) => !this.#reserved.has(i));
+    if (missing.length === 0) return;
+    this.#sam.reserve(missing);
+    await this.made.world.barrier();
+    for (const i of missing) this.#reserved.add(i);
   }
 
   #checkAtRest(): void {

@@ -5,10 +5,12 @@ import { actingFor } from './callers.js';
 import { checkFree, checkMade } from './check-world.js';
 import { DataParallelSAM } from './data-parallel-sam.js';
 import { checkAlike, classFacts, optionFacts, paramFacts } from './differences.js';
-import type { DistributedResult, DistributedStepOptions, Made, Wrapped } from './distributed-optimizer.js';
+import type { DistributedStepOptions, Made, Wrapped } from './distributed-optimizer.js';
 import { checkDistribution, type DistributionOptions } from './distribution.js';
+import { OwnWorld } from './own-world.js';
 import { ReplicatedOptimizer } from './replicated-optimizer.js';
 import { compareState, shareState } from './share-state.js';
+import type { DistributedResult } from './step-result.js';
 import type { World } from './world.js';
 
 const who = 'DataParallel';
@@ -89,9 +91,11 @@ export class DataParallel<O extends AnyOptimizer<any, any, any> = AnyOptimizer> 
     const base = innerOptimizer(who, optimizer instanceof SAM ? optimizer.optimizer : optimizer);
     checkFree(who, base);
     const { broadcast, facts, ...made } = checkDistribution(who, acting, options);
-    await checkAlike(who, acting, [...classFacts(optimizer), ...optionFacts(base), ...paramFacts(base), ...facts]);
-    if (broadcast) await shareState(acting, optimizer, base);
-    else await compareState(who, acting, optimizer, base);
+    await OwnWorld.allOrNone(acting, async () => {
+      await checkAlike(who, acting, [...classFacts(optimizer), ...optionFacts(base), ...paramFacts(base), ...facts]);
+      if (broadcast) await shareState(acting, optimizer, base);
+      else await compareState(who, acting, optimizer, base);
+    });
     const all = <O extends Wrapped>(optimizer: O): Made<O> => ({ who, optimizer, base, world: acting, ...made });
     return optimizer instanceof SAM ? new DataParallelSAM(all(optimizer)) : new DataParallel(all(optimizer));
   }
@@ -101,8 +105,10 @@ export class DataParallel<O extends AnyOptimizer<any, any, any> = AnyOptimizer> 
     options: DistributedStepOptions<Parameters<O['step']>[0]> = {},
   ): Promise<DistributedResult> {
     const { optimizer } = this.made;
-    return await this.stepBy(grads, options, (sums, gradScale) =>
-      optimizer.step(this.assemble(sums.grads), { gradScale, ...this.inputsOf(sums) }),
-    );
+    return await this.stepBy(grads, options, async (sums, gradScale) => {
+      const mean = this.assemble(sums.grads);
+      await this.runHooks(mean, sums);
+      return () => optimizer.step(mean, { gradScale, ...this.inputsOf(sums) });
+    });
   }
 }

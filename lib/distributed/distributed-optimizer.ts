@@ -2,7 +2,7 @@ import { rangeError, show, typeError } from '../check/errors.js';
 import { refuseMembers } from '../check/members.js';
 import { checkFloat, checkOptions } from '../check/options.js';
 import { lengthOf } from '../check/typed-array.js';
-import { type RankPart, rankPart } from '../checkpoint/world.js';
+import { type RankPart, type Reading, rankPart } from '../checkpoint/world.js';
 import type { AnyOptimizer, OptimizerMembers } from '../core/any-optimizer.js';
 import { heldParams } from '../core/held-params.js';
 import { optionsOf, refuseOptionsOf } from '../core/internals.js';
@@ -25,7 +25,8 @@ import { type Exchanged, endOf, exchange } from './exchange.js';
 import { methodsOfDdp, refuseMethods } from './foreign-names.js';
 import { LocalGradients, type WholeParam, zero } from './local-gradients.js';
 import { OwnWorld } from './own-world.js';
-import { isContributions, type Kept, type ResidualStates } from './residuals.js';
+import { isContributions, type Kept, type ResidualStates, type SavedSums } from './residuals.js';
+import { type Begin, type DistributedResult, type Finished, resultOf } from './step-result.js';
 import type { World } from './world.js';
 
 /** Options of a micro-batch. @typeParam G The type of the gradients. */
@@ -46,26 +47,6 @@ export interface MicroBatchOptions<G = unknown> {
 export interface DistributedStepOptions<G = unknown> extends MicroBatchOptions<G> {
   /** Multiplies the gradient. The same on every rank. Default 1. */
   readonly gradScale?: number | undefined;
-}
-
-/** The result where every weight was 0: no rank has examples left. Then nothing has changed. */
-export interface Finished {
-  readonly applied: false;
-  readonly finished: true;
-  readonly interrupted?: true;
-}
-
-/** The result of a step: the same on every rank. */
-export interface DistributedResult extends StepResult {
-  /** True if every weight was 0: no rank has examples left. Then nothing has changed. */
-  readonly finished?: true;
-  /** Of a skipped step: the ranks whose own gradients, estimates or loss are not finite. None, if only their sum is not. */
-  readonly nonFiniteRanks?: readonly number[];
-  /**
-   * True once the launcher has told any rank to end, as `world.interrupted` does. Ranks see that signal at different steps;
-   * this is the same on all, so all can save a checkpoint and return.
-   */
-  readonly interrupted?: true;
 }
 
 const ofCall = ['an optimizer with a step under way', 'to await the pending step() first'] as const;
@@ -210,11 +191,11 @@ export abstract class DistributedOptimizer<
     return isZeroed ? read : [];
   }
 
-  /** A step as {@link step} describes it, which `apply` takes. */
+  /** A step as {@link step} describes it. `begin` as for {@link takeStep}. */
   protected async stepBy(
     grads: G | null,
     given: DistributedStepOptions<G>,
-    apply: (sums: Exchanged, gradScale: number) => Promise<StepResult> | StepResult,
+    begin: Begin<StepResult>,
   ): Promise<DistributedResult> {
     this.checkNotPending();
     if (grads === undefined)
@@ -229,8 +210,8 @@ export abstract class DistributedOptimizer<
     const facts = this.addLast(grads, options);
     // `await` keeps the user's call in the stack of an error.
     return await this.takeStep(options, facts, async (sums, gradScale) => {
-      const result = await apply(sums, gradScale);
-      return { ...result, ...(result.applied ? {} : { nonFiniteRanks: sums.nonFiniteRanks }), ...endOf(sums) };
+      const apply = await begin(sums, gradScale);
+      return async () => resultOf(await apply(), sums);
     });
   }
 
@@ -250,28 +231,40 @@ export abstract class DistributedOptimizer<
   }
 
   /**
-   * Runs `apply` with the sums of all ranks, whose gradients are multiplied by `gradScale`.
+   * Takes a step with the sums of all ranks, whose gradients are multiplied by `gradScale`. Where a rank fails in `begin`, no
+   * rank steps.
+   *
    * @param options What {@link addLast} has returned, and what else all ranks must have alike.
+   * @param begin Does what may fail, and changes nothing. Returns what steps.
    */
   protected async takeStep<R>(
     { gradScale: given = 1 }: DistributedStepOptions<G>,
     options: Facts,
-    apply: (sums: Exchanged, gradScale: number) => Promise<R> | R,
+    begin: Begin<R>,
   ): Promise<R | Finished> {
     const { who, world, base, compressed } = this.#made;
+    const { stepper, store } = Optimizer.internals(base);
     const { stepCount } = this;
     this.#actFor('.step');
     this.#busy = ofCall;
     try {
       const maySkip = optionsOf(base)['skipNonFinite'] === true;
-      const brought = { grads: this.#local, hessian: this.#hessian, gradScale: given, stepCount, options, maySkip };
-      const sums = await exchange(who, world, brought, (...dense) => this.#sum(...dense));
-      if (sums.weight === 0) return { applied: false, finished: true, ...endOf(sums) };
-      release(this.#made.base, this.#made);
-      const result = await apply({ ...sums, loss: sums.loss / sums.weight }, given / sums.weight);
+      const hasHooks = !stepper.preHooks.isEmpty;
+      const own = { grads: this.#local, hessian: this.#hessian, gradScale: given, stepCount, options };
+      const ready = await OwnWorld.allOrNone(world, async () => {
+        store.checkParams();
+        const sums = await exchange(who, world, { ...own, maySkip, hasHooks }, (...dense) => this.#sum(...dense));
+        if (sums.weight === 0) return { sums, apply: undefined };
+        const mean = { ...sums, loss: sums.loss / sums.weight };
+        return { sums, apply: await begin(mean, given / sums.weight) };
+      });
+      if (ready.apply === undefined) return { applied: false, finished: true, ...endOf(ready.sums) };
+      release(base, this.#made);
+      const result = await ready.apply();
       zero(this.#last);
       return result;
     } finally {
+      stepper.haveHooksRun = false;
       this.#last = [];
       // A hook after the step may throw, but the step was applied then.
       if (this.stepCount > stepCount) compressed?.commit();
@@ -290,8 +283,8 @@ export abstract class DistributedOptimizer<
   }
 
   /** Loads a state of all ranks, with the residuals in it, all or nothing: `load` loads the rest. @throws TypeError, RangeError */
-  protected loadWithResiduals(who: string, dict: unknown, load: () => void): void {
-    const loadResiduals = this.#made.compressed?.residuals.check(who, dict, this.#kept);
+  protected loadWithResiduals(who: string, dict: unknown, load: () => void, read?: SavedSums): void {
+    const loadResiduals = this.#made.compressed?.residuals.check(who, dict, this.#kept, read);
     load();
     loadResiduals?.();
   }
@@ -316,13 +309,13 @@ export abstract class DistributedOptimizer<
     return this.#keptParams;
   }
 
-  /** Runs what no other call may interrupt. */
+  /** Runs what no other call may interrupt, and where one rank fails all do. `action` as for `OwnWorld.allOrNone`. */
   protected async exclusively<T>(action: () => Promise<T>): Promise<T> {
     this.checkNotPending();
     this.#actFor('');
     this.#busy = ofCall;
     try {
-      return await action();
+      return await OwnWorld.allOrNone(this.#made.world, action);
     } finally {
       this.#busy = undefined;
     }
@@ -343,6 +336,7 @@ export abstract class DistributedOptimizer<
     const { who, optimizer, compressed } = this.#made;
     const part = this.rankState();
     const kept = compressed === undefined ? [] : this.#kept;
+    const read: SavedSums = new Map();
     return {
       ...part,
       [heldParams]: this[heldParams],
@@ -353,13 +347,13 @@ export abstract class DistributedOptimizer<
         : {
             stateDict: () => ({ ...(part.stateDict() as object), residuals: compressed.residuals.own() }),
             loadStateDict: (whole, options) =>
-              this.loadWithResiduals(`${who}.loadStateDict`, whole, () => part.loadStateDict(whole, options)),
+              this.loadWithResiduals(`${who}.loadStateDict`, whole, () => part.loadStateDict(whole, options), read),
             placeOf: (path, length) =>
               path[0] === 'residuals' && path.length === 4
                 ? compressed.residuals.placeOf(path, kept)
                 : part.placeOf(path, length),
           }),
-      skips: (name, rank, size) => this.#skips(name, rank, size),
+      reads: (name, rank, size) => this.#reads(name, rank, size, read),
       remember: () => this.remember(),
       hold: () => {
         this.checkNotPending();
@@ -371,10 +365,13 @@ export abstract class DistributedOptimizer<
     };
   }
 
-  /** What other ranks have lost is of no use here, unless they were not as many. */
-  #skips(name: string, rank: number, size: number): boolean {
+  /** What other ranks have lost is of no use here, unless they were not as many. Then its sum is. */
+  #reads(name: string, rank: number, size: number, read: SavedSums): Reading {
     const { world, compressed } = this.#made;
-    return isContributions(name) && (compressed === undefined || (size === world.size && rank !== world.rank));
+    if (!isContributions(name)) return 'whole';
+    if (compressed === undefined) return 'nothing';
+    if (size === world.size) return rank === world.rank ? 'whole' : 'nothing';
+    return compressed.residuals.summing(name, this.#kept, read) ?? 'whole';
   }
 
   // ---- Members of the optimizer ----
@@ -445,7 +442,8 @@ export abstract class DistributedOptimizer<
    * @returns Whether the step was applied, and the norm of the global gradient if it was measured. `finished` if every weight
    *   was 0. `interrupted` once the launcher wants the job to end.
    * @throws (rejects) TypeError, RangeError as {@link accumulate}; RangeError, the same on every rank, where options,
-   *   `gradScale` or the kinds of gradients differ; and the errors of the world. Params and state have not changed then. Once
+   *   `gradScale` or the kinds of gradients differ; what a hook before the step throws, and on the other ranks an Error that names
+   *   the rank; and the errors of the world. Params and state have not changed then. Once
    *   ranks have begun to talk, a step that rejects drops the micro-batches.
    */
   abstract step(

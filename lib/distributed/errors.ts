@@ -13,6 +13,18 @@ export class TimeoutError extends Error {
   }
 }
 
+/** Errors that every rank has got from the same collective. */
+const common = new WeakSet<Error>();
+
+/** Marks an error that every rank gets. */
+export function ofAllRanks<E extends Error>(error: E): E {
+  common.add(error);
+  return error;
+}
+
+/** Whether every rank has got the error. */
+export const isOfAllRanks = (error: unknown): boolean => common.has(error as Error);
+
 /** How a rank was lost. */
 export interface Loss {
   readonly rank: number;

@@ -24,7 +24,8 @@ export async function exchangeRows(
     row += sum.rows.length;
     value += sum.values.length;
   }
-  await Promise.all([world.allGather(rows), world.allGather(values)]);
+  await world.allGather(rows);
+  await world.allGather(values);
   const sum = new GradSum('tree', params.length, () => new Float32Array(0));
   const unsigned = new Uint32Array(rows.buffer);
   for (const [rank, grads] of sizes.entries()) {

@@ -29,6 +29,8 @@ export interface Exchanged {
   readonly nonFiniteRanks: readonly number[];
   /** Whether the launcher has told any rank to end. */
   readonly interrupted: boolean;
+  /** Whether a rank may fail now that the gradients are here: it has hooks, or has summed rows. */
+  readonly mayFail: boolean;
 }
 
 /** Whether the launcher wants the job to end, as a part of a result. */
@@ -43,6 +45,8 @@ export interface Brought {
   readonly stepCount: number;
   readonly options: Facts;
   readonly maySkip: boolean;
+  /** Whether hooks run before the step. */
+  readonly hasHooks: boolean;
 }
 
 /** Sums dense arrays over the ranks, in their memory. The step multiplies them by a factor. */
@@ -55,7 +59,7 @@ export type SumDense = (local: LocalGradients, params: readonly number[], factor
  * @throws RangeError, the same on every rank, where the steps do not fit together
  */
 export async function exchange(who: string, world: World, brought: Brought, sumDense: SumDense): Promise<Exchanged> {
-  const { grads, hessian, gradScale, stepCount, options, maySkip } = brought;
+  const { grads, hessian, gradScale, stepCount, options, maySkip, hasHooks } = brought;
   const all = hessian === undefined ? [grads] : [grads, hessian];
   for (const { sum } of all) sum.complete();
   const headers = await gatherHeaders(world, {
@@ -66,6 +70,7 @@ export async function exchange(who: string, world: World, brought: Brought, sumD
     options: digestOf(options),
     finite: !maySkip || (Number.isFinite(grads.sum.loss) && all.every(({ sum }) => sum.totals.every(hasFiniteSum))),
     interrupted: world.interrupted.aborted,
+    hasHooks,
     grads: all.flatMap(({ sum }) => sum.totals.map(headerOf)),
   });
   await checkOptionsAlike(who, world, headers, options);
@@ -75,7 +80,8 @@ export async function exchange(who: string, world: World, brought: Brought, sumD
   const loss = treeSum(headers.map((header) => header.loss));
   const nonFiniteRanks = headers.flatMap((header, rank) => (header.finite ? [] : [rank]));
   const interrupted = headers.some((header) => header.interrupted);
-  const found = { weight: weight!, loss, hessian: undefined, nonFiniteRanks, interrupted };
+  const mayFail = headers.some((header) => header.hasHooks || header.grads.some(({ kind }) => kind === 'sparse'));
+  const found = { weight: weight!, loss, hessian: undefined, nonFiniteRanks, interrupted, mayFail };
   if (weight === 0) return { ...found, grads: [] };
   const count = grads.paths.length;
   const sumsOf = (local: LocalGradients, begin: number, factor: number): Promise<Sum[]> => {
@@ -102,10 +108,8 @@ async function sumOverRanks(
   const sparse = having('sparse');
   // A rank without a gradient brings −0, which changes no sum: +0 would change −0.
   for (const param of dense) if (own[param] === null) buckets.of(param).fill(-0);
-  const [rows] = await Promise.all([
-    sparse.length === 0 ? new Map<number, Sum>() : exchangeRows(world, headers, sparse, own),
-    sumDense(dense),
-  ]);
+  const rows = sparse.length === 0 ? new Map<number, Sum>() : await exchangeRows(world, headers, sparse, own);
+  await sumDense(dense);
   for (const param of dense) rows.set(param, sum.params[param]!.arrayOf(0));
   return paths.map((_, param) => rows.get(param) ?? null);
 }

@@ -15,6 +15,11 @@ export function exitAborted(rank: number, code: number, reason: string | undefin
   process.exit(code);
 }
 
+/** An error in one line. */
+export function firstLine(error: unknown): string {
+  return (error instanceof Error ? `${error.name}: ${error.message}` : inspect(error)).split('\n', 1)[0] as string;
+}
+
 /**
  * An error that nobody caught, as stderr shows it. The loss of another rank is one line: that rank's own error has the rest. It
  * names the line of the script, if the stack has it.

@@ -1,11 +1,6 @@
 export { DataParallel } from './data-parallel.js';
 export type { ClosureOptions, DataParallelSAM, FirstStepOptions, FirstStepResult } from './data-parallel-sam.js';
-export type {
-  DistributedOptimizer,
-  DistributedResult,
-  DistributedStepOptions,
-  MicroBatchOptions,
-} from './distributed-optimizer.js';
+export type { DistributedOptimizer, DistributedStepOptions, MicroBatchOptions } from './distributed-optimizer.js';
 export type { DistributionOptions } from './distribution.js';
 export { DownpourWorker, type DownpourWorkerOptions } from './downpour/downpour-worker.js';
 export {
@@ -22,4 +17,5 @@ export { SandblasterLBFGS, type SandblasterOptions } from './sandblaster/sandbla
 export { type ShardBatchesOptions, shardBatches } from './shard-batches.js';
 export { type EpochOptions, type Seat, shardIndices } from './shard-indices.js';
 export { type ShardableClass, ShardedOptimizer } from './sharded-optimizer.js';
+export type { DistributedResult } from './step-result.js';
 export type { CallOptions, ReduceOptions, RootOptions, SyncOptions, World } from './world.js';

@@ -26,31 +26,45 @@ export interface ShardGrad {
   readonly sum: Sum;
 }
 
+/** What is measured. */
+export interface ToMeasure {
+  readonly grads: readonly ShardGrad[];
+  readonly gradScale: number;
+  /** Whether what else the step takes is finite on this rank. */
+  readonly hasFinite: boolean;
+}
+
 /**
  * Measures the gradients of all ranks: the same bits as in a step of the whole. That adds the sums of chunks to the sum of a
  * param, and these to the sum of all. A chunk that lies on several ranks is given to all of them.
+ *
+ * @returns undefined if no option asks for it. Then ranks have not met.
  */
 export async function measure(
   world: World,
   owners: Owners,
-  grads: readonly ShardGrad[],
-  gradScale: number,
+  { grads, gradScale, hasFinite }: ToMeasure,
   options: NormOptions,
-): Promise<Omit<Measured, 'loss'>> {
+): Promise<Omit<Measured, 'loss'> | undefined> {
   const { clipNorm, skipNonFinite, gradNorm } = options;
-  if (clipNorm === undefined && !skipNonFinite && !gradNorm)
-    return { factor: gradScale, applied: true, gradNorm: undefined };
+  if (clipNorm === undefined && !skipNonFinite && !gradNorm) return undefined;
   const given = grads.filter(({ sum }) => sum !== null);
-  const square = await sumOfSquares(world, owners, given);
+  const [square, nonFinite] = await sumOfSquares(world, owners, given, hasFinite);
   // As the plan does it: `clip` and `staysFinite` in lib/engine/reference.ts.
   const norm = Math.sqrt(square) * Math.abs(gradScale);
   const coefficient = clipNorm === undefined ? 1 : clipNorm / (norm + 1e-6);
   const factor = gradScale * (coefficient > 1 ? 1 : coefficient);
-  const applied = !skipNonFinite || (await staysFinite(world, given, square, f(factor)));
+  const applied = !skipNonFinite || (nonFinite === 0 && (await staysFinite(world, given, square, f(factor))));
   return { factor, applied, gradNorm: norm };
 }
 
-async function sumOfSquares(world: World, owners: Owners, grads: readonly ShardGrad[]): Promise<number> {
+/** The sum of squares, and how many ranks have what is not finite. */
+async function sumOfSquares(
+  world: World,
+  owners: Owners,
+  grads: readonly ShardGrad[],
+  hasFinite: boolean,
+): Promise<readonly [square: number, nonFinite: number]> {
   const { sumSquares } = engine();
   await owners.gather(
     grads.flatMap(({ shard, sum }) =>
@@ -59,7 +73,8 @@ async function sumOfSquares(world: World, owners: Owners, grads: readonly ShardG
   );
   // Each chunk is summed by one rank, so that the sum over the ranks is exact.
   const counts = grads.map(({ shard, sum }) => (isFloat32(sum) && !shard.isDealt ? chunksIn(shard.length) : 1));
-  const sums = new Float64Array(counts.reduce((total, count) => total + count, 0));
+  const sums = new Float64Array(counts.reduce((total, count) => total + count, 1));
+  sums[sums.length - 1] = hasFinite ? 0 : 1;
   let at = 0;
   for (const [i, { shard, sum }] of grads.entries()) {
     if (!isFloat32(sum)) sums[at] = world.rank === 0 ? sumSquaresOfRows(sum as RowSums) : 0;
@@ -80,7 +95,7 @@ async function sumOfSquares(world: World, owners: Owners, grads: readonly ShardG
     for (const end = at + count; at < end; at++) ofParam += sums[at]!;
     total += ofParam;
   }
-  return total;
+  return [total, sums[sums.length - 1]!];
 }
 
 const chunksIn = (length: number): number => Math.ceil(length / chunkLength);

@@ -6,7 +6,8 @@ import { actFor } from '../checkpoint/world.js';
 import { inspect, print } from '../core/print.js';
 import { checkNotAborted, checkSignal } from '../core/step-queue.js';
 import type { Caller } from './callers.js';
-import { RankError, TimeoutError } from './errors.js';
+import { isOfAllRanks } from './errors.js';
+import { firstLine } from './exit.js';
 import { refuseMethods, refuseProperties } from './foreign-names.js';
 import { checkNumbers, slice } from './numbers.js';
 import { partition, rankSeed } from './partition.js';
@@ -95,6 +96,21 @@ export class OwnWorld implements World {
    */
   static async allToAll(world: OwnWorld, x: Uint8Array): Promise<void> {
     await world.#run(world.#collective('allToAll', x, {}));
+  }
+
+  /**
+   * Runs what all ranks do together: all come to its end, or none. Where a rank throws, the others get an error that names it, in
+   * place of their next collective. So `action` ends with a collective, and waits for each before it makes the next.
+   *
+   * @internal
+   */
+  static async allOrNone<T>(world: World, action: () => Promise<T>): Promise<T> {
+    try {
+      return await action();
+    } catch (error) {
+      if (world instanceof OwnWorld) await world.#tell(error);
+      throw error;
+    }
   }
 
   get rank(): number {
@@ -260,12 +276,24 @@ export class OwnWorld implements World {
     return outcome;
   }
 
+  /** Tells the other ranks of an error that this one has, unless they have it. */
+  async #tell(error: unknown): Promise<void> {
+    const { size, broken } = this.#transport;
+    if (size === 1 || broken !== undefined || this.#origin.#closing !== undefined || isOfAllRanks(error)) return;
+    const x = new TextEncoder().encode(firstLine(error));
+    const { timeout, caller } = this;
+    // What goes wrong here is known to the others, too, and is not why this rank fails.
+    await this.#transport
+      .run({ kind: 'failure', x, type: 'Uint8Array', length: x.length, timeout, caller })
+      .catch(() => {});
+  }
+
   /** An error is made where ranks meet. Its stack is to show who has called. */
   async #outcomeOf(call: Call): Promise<Outcome> {
     try {
       return await this.#transport.run(call);
     } catch (error) {
-      if (error instanceof RankError || error instanceof TimeoutError || error instanceof RangeError) {
+      if (error instanceof Error && (error === this.#transport.broken || isOfAllRanks(error))) {
         const { stackTraceLimit } = Error;
         Error.stackTraceLimit = Math.max(stackTraceLimit, framesBetween);
         Error.captureStackTrace(error);

@@ -2,12 +2,15 @@ import { typeError } from '../check/errors.js';
 import { floatsOf, isFloat32, lengthOf } from '../check/typed-array.js';
 import type { RankPart } from '../checkpoint/world.js';
 import type { AnyOptimizer } from '../core/any-optimizer.js';
+import { Optimizer } from '../core/optimizer.js';
 import type { LoadOptions } from '../core/state-dict.js';
 import { checkAlike, hashOf } from './differences.js';
 import { DistributedOptimizer, type Wrapped } from './distributed-optimizer.js';
 import type { Ranges } from './divide.js';
+import type { Exchanged } from './exchange.js';
 import type { LocalGradients } from './local-gradients.js';
 import { partition } from './partition.js';
+import { together } from './share-state.js';
 
 /**
  * Base class of the optimizers of many ranks of which each has all params and the whole state.
@@ -19,6 +22,16 @@ export abstract class ReplicatedOptimizer<
   O extends Wrapped = AnyOptimizer,
   G = Parameters<O['step']>[0],
 > extends DistributedOptimizer<O, G> {
+  /**
+   * Runs the hooks before the step, if any rank has some, and agrees that all ranks step.
+   * @throws an error of a hook, on its rank; Error that names the rank, on the others
+   */
+  protected async runHooks(grads: unknown, { mayFail }: Exchanged): Promise<void> {
+    if (!mayFail) return;
+    Optimizer.internals(this.made.base).stepper.runPreHooks(grads);
+    await this.made.world.barrier();
+  }
+
   /** All ranks have the same state: each saves its part of every array. */
   protected override rankState(): Pick<RankPart, 'stateDict' | 'loadStateDict' | 'placeOf' | 'owned'> {
     const { optimizer, world } = this.made;
@@ -45,9 +58,8 @@ export abstract class ReplicatedOptimizer<
     };
   }
 
-  protected override sumDense({ buckets }: LocalGradients, params: readonly number[]): Promise<unknown> {
-    const { world } = this.made;
-    return Promise.all(buckets.runs(params).map((run) => world.allReduce(run)));
+  protected override async sumDense({ buckets }: LocalGradients, params: readonly number[]): Promise<void> {
+    for (const run of buckets.runs(params)) await this.made.world.allReduce(run);
   }
 
   protected override readonly needsAllSums = true;
@@ -75,11 +87,12 @@ export abstract class ReplicatedOptimizer<
    * @throws (rejects) RangeError, the same on every rank, where the states differ; and as the optimizer does
    */
   override async loadStateDict(dict: Parameters<O['loadStateDict']>[0], options?: LoadOptions): Promise<void> {
+    const who = `${this.made.who}.loadStateDict`;
+    const { world, optimizer } = this.made;
     await this.exclusively(async () => {
       await this.#checkDict('loadStateDict', dict);
-      this.loadWithResiduals(`${this.made.who}.loadStateDict`, dict, () =>
-        this.made.optimizer.loadStateDict(dict, options),
-      );
+      const load = (): void => this.loadWithResiduals(who, dict, () => optimizer.loadStateDict(dict, options));
+      await together(world, load, this.remember());
     });
   }
 

@@ -36,9 +36,18 @@ const mostElements = 2 ** 30;
 /** Key of the {@link ResidualStates} in the state of an optimizer. */
 const residualsKey = 'residuals';
 
+/** The tensor of a checkpoint that has a param's contributions. */
+const contributionsOf = (param: string): string => `optimizer.${residualsKey}.params.${param}.contributions`;
+
 /** Whether a tensor of a checkpoint has a param's contributions. */
 export const isContributions = (name: string): boolean =>
   name.startsWith(`optimizer.${residualsKey}.params.`) && name.endsWith('.contributions');
+
+/**
+ * The sums over the ranks of a saved run of what each has lost: the elements of this rank only, by param. The contributions of
+ * all ranks are as long as ranks times params, so they are summed up piece by piece as they are read.
+ */
+export type SavedSums = Map<string, Float32Array>;
 
 /**
  * The residuals of one param. A step writes `next`, and reads what was lost before: so a step that is not applied leaves it as
@@ -155,6 +164,23 @@ export class Residuals {
 
   // ---- Loading ----
 
+  /** Sums up a tensor of a checkpoint of another number of ranks as it is read, if it has contributions of one of the params. */
+  summing(
+    name: string,
+    params: readonly Kept[],
+    into: SavedSums,
+  ): ((piece: Float32Array, at: number) => void) | undefined {
+    const param = params.find(({ key }) => contributionsOf(key) === name);
+    if (param === undefined) return undefined;
+    const [begin, end] = param.ranges[this.#world.rank]!;
+    const sum = into.get(param.key) ?? new Float32Array(end - begin);
+    into.set(param.key, sum);
+    return (piece, at) => {
+      const [from, to] = [Math.max(begin, at), Math.min(end, at + piece.length)];
+      if (from < to) engine().add(floatsOf(sum, from - begin, to - begin), floatsOf(piece, from - at, to - at));
+    };
+  }
+
   /** Remembers the residuals. Returns what puts them back. */
   remember(): () => void {
     const before = new Map<string, Residual>();
@@ -172,9 +198,10 @@ export class Residuals {
    * Checks the residuals of all ranks in a saved state. Returns a function that loads this rank's part. A state without them
    * has lost nothing. Where another number of ranks has saved them, their sum goes to the residuals of the sums.
    *
+   * @param read What was summed up already. The contributions of these params are not looked at.
    * @throws TypeError, RangeError
    */
-  check(who: string, dict: unknown, params: readonly Kept[]): () => void {
+  check(who: string, dict: unknown, params: readonly Kept[], read: SavedSums = new Map()): () => void {
     const given = (dict as { readonly [residualsKey]?: unknown } | null | undefined)?.[residualsKey];
     const loaded = new Map<string, Residual>();
     if (given !== undefined) {
@@ -186,14 +213,21 @@ export class Residuals {
       checkRecord(who, 'residuals.params', states);
       checkOptions(`${who}: residuals.params`, states, keys);
       for (const param of params)
-        if (Object.hasOwn(states, param.key)) loaded.set(param.key, this.#load(who, size, param, states[param.key]));
+        if (Object.hasOwn(states, param.key))
+          loaded.set(param.key, this.#load(who, size, param, states[param.key], read.get(param.key)));
     }
     return () => {
       this.#all = loaded;
     };
   }
 
-  #load(who: string, savedSize: number, { key, length, ranges }: Kept, given: unknown): Residual {
+  #load(
+    who: string,
+    savedSize: number,
+    { key, length, ranges }: Kept,
+    given: unknown,
+    read: Float32Array | undefined,
+  ): Residual {
     const path = `residuals.params[${JSON.stringify(key)}]`;
     checkRecord(who, path, given);
     checkOptions(`${who}: ${path}`, given, ['factor', 'contributions', 'sums']);
@@ -208,7 +242,7 @@ export class Residuals {
     checkLength(who, `${path}.sums`, checkFloat32(who, `${path}.sums`, sums), length);
     const { rank, size } = this.#world;
     // It would make every gradient not finite, and a step that is skipped keeps it.
-    for (const [name, array] of Object.entries({ contributions, sums }))
+    for (const [name, array] of Object.entries({ contributions: read ?? contributions, sums }))
       if (!Number.isFinite(engine().sumSquares(array as Float32Array)))
         throw rangeError(who, `${path}.${name}`, 'a number that is not finite', 'finite numbers');
     const [begin, end] = ranges[rank]!;
@@ -218,7 +252,12 @@ export class Residuals {
     const of = (saved: number, from: number, to: number): Float32Array =>
       floatsOf(contributions as Float32Array, saved * length + from, saved * length + to);
     if (savedSize === size) residual.contributions.set(of(rank, 0, length));
-    else for (let saved = 0; saved < savedSize; saved++) engine().add(residual.sums, of(saved, begin, end));
+    else {
+      const total = read ?? new Float32Array(end - begin);
+      if (read === undefined)
+        for (let saved = 0; saved < savedSize; saved++) engine().add(total, of(saved, begin, end));
+      engine().add(residual.sums, total);
+    }
     return residual;
   }
 }

@@ -1,6 +1,6 @@
 import { rangeError, typeError } from '../check/errors.js';
 import { checkFloat } from '../check/options.js';
-import { floatsOf, isFloat32, lengthOf } from '../check/typed-array.js';
+import { checkLength, floatsOf, isFloat32, lengthOf } from '../check/typed-array.js';
 import type { RankPart } from '../checkpoint/world.js';
 import type { AnyOptimizer } from '../core/any-optimizer.js';
 import { notAnOptimizer } from '../core/internals.js';
@@ -15,21 +15,18 @@ import type { RowSums } from '../training/row-sums.js';
 import { actingFor } from './callers.js';
 import { checkMade } from './check-world.js';
 import { checkAlike, classFacts, hashOf, optionFacts, paramFacts } from './differences.js';
-import {
-  DistributedOptimizer,
-  type DistributedResult,
-  type DistributedStepOptions,
-  type Made,
-} from './distributed-optimizer.js';
+import { DistributedOptimizer, type DistributedStepOptions, type Made } from './distributed-optimizer.js';
 import { checkDistribution, type DistributionOptions } from './distribution.js';
 import { dividerFor, ownerOf, type Ranges } from './divide.js';
 import type { Exchanged } from './exchange.js';
 import type { LocalGradients } from './local-gradients.js';
 import { measure, type NormOptions } from './measure.js';
+import { OwnWorld } from './own-world.js';
 import { Owners } from './owners.js';
 import { agreeOnDict, fromOwner, together } from './share-state.js';
-import { stepWithSharedNumbers } from './shared-numbers.js';
+import { beginWithSharedNumbers } from './shared-numbers.js';
 import { sparsePart } from './sparse-part.js';
+import type { DistributedResult } from './step-result.js';
 import type { World } from './world.js';
 
 const who = 'ShardedOptimizer';
@@ -125,11 +122,13 @@ export class ShardedOptimizer<O extends AnyOptimizer<any, any, any> = AnyOptimiz
     const isRecord = given === undefined || (typeof given === 'object' && given !== null && !Array.isArray(given));
     const optimizer = new Class(...([params, isRecord ? { ...given, ...divided } : given] as unknown as A));
     const base = optimizer as unknown as Optimizer;
-    await checkAlike(who, acting, [...classFacts(optimizer), ...optionFacts(base), ...paramFacts(base), ...facts]);
-    const made = new ShardedOptimizer<O>({ who, optimizer, base, world: acting, ...parts });
-    if (broadcast) await made.#shareParams();
-    else await made.#compareParams();
-    return made;
+    return OwnWorld.allOrNone(acting, async () => {
+      await checkAlike(who, acting, [...classFacts(optimizer), ...optionFacts(base), ...paramFacts(base), ...facts]);
+      const made = new ShardedOptimizer<O>({ who, optimizer, base, world: acting, ...parts });
+      if (broadcast) await made.#shareParams();
+      else await made.#compareParams();
+      return made;
+    });
   }
 
   /** This rank's part of the moving averages of the params. {@link stateDict} has all of them. */
@@ -170,10 +169,11 @@ export class ShardedOptimizer<O extends AnyOptimizer<any, any, any> = AnyOptimiz
     grads: Parameters<O['step']>[0] | null,
     options: DistributedStepOptions<Parameters<O['step']>[0]> = {},
   ): Promise<DistributedResult> {
-    return await this.stepBy(grads, options, (sums, gradScale) => this.#apply(sums, gradScale));
+    return await this.stepBy(grads, options, (sums, gradScale) => this.#begin(sums, gradScale));
   }
 
-  async #apply(all: Exchanged, given: number): Promise<StepResult> {
+  /** Does what may fail. Each rank then steps its part, and all ranks get all params. */
+  async #begin(all: Exchanged, given: number): Promise<() => Promise<StepResult>> {
     const { grads, loss } = all;
     const { optimizer, base, world } = this.made;
     const { stepper, store, options } = Optimizer.internals(base);
@@ -182,71 +182,38 @@ export class ShardedOptimizer<O extends AnyOptimizer<any, any, any> = AnyOptimiz
     this.#checkSparse(grads);
     const partsOf = (sums: readonly Sum[]) =>
       this.#params.map(({ shard }, i) => this.#partOf(shard, sums[i]!, store.hasSharedNumbers));
-    const own = partsOf(grads);
+    const own = this.assemble(partsOf(grads));
     const hessian = all.hessian && { ...all.hessian, sums: partsOf(all.hessian.sums) as Sum[] };
     const { loss: _, ...inputs } = this.inputsOf({ ...all, hessian }); // the loss is among what was measured
-    let failure: { readonly error: unknown } | undefined;
-    const attempt = (action: () => void): void => {
-      if (failure !== undefined) return;
-      try {
-        action();
-      } catch (error) {
-        failure = { error };
-      }
-    };
     const wholes = this.#params.map(({ shard: { whole, length } }) => {
-      const isThere = lengthOf(whole.data) === length;
-      if (!isThere) failure = { error: rangeError(who, whole.path, `length ${lengthOf(whole.data)}`, `${length}`) };
-      return isThere ? floatsOf(whole.data) : new Float32Array(length);
+      checkLength(who, whole.path, whole.data, length);
+      return floatsOf(whole.data);
     });
-    const structured = this.assemble(own);
-    attempt(() => stepper.beforePart(structured));
-    attempt(() => options.resolve(stepper.stepCount + 1));
+    stepper.runPreHooks(own);
+    options.resolve(stepper.stepCount + 1);
     const estimates = hessian === undefined ? [] : (hessian.sums as readonly (Float32Array | null)[]);
-    const canTakeUp = estimates.every((own) => own === null || isFiniteEstimate(own, inputs.hessianScale!));
-    const areFinite = await this.#agreeToStep(failure as { readonly error: unknown } | undefined, canTakeUp);
+    const hasFinite = estimates.every((own) => own === null || isFiniteEstimate(own, inputs.hessianScale!));
     const shards = this.#params.map(({ shard }, i) => ({ shard, sum: grads[i]! }));
     const norms = options.resolved as unknown as NormOptions;
-    const sums = await measure(world, this.#owners, shards, gradScale, norms);
-    const isLost = this.needsLoss && !Number.isFinite(loss);
-    const applied = sums.applied && !isLost && (areFinite || !norms.skipNonFinite);
-    const whole = { ...sums, applied, loss };
-
-    let result: StepResult = { applied: false };
-    if (store.hasSharedNumbers) {
-      let end = (): StepResult => result;
-      attempt(() => {
-        end = stepper.beginPart(structured, whole);
-      });
-      if (whole.applied) await stepWithSharedNumbers(world, store, failure === undefined);
-      attempt(() => {
-        result = end();
-      });
-    } else
-      attempt(() => {
-        result = optimizer.step(structured, { ...inputs, [measured]: whole } as StepOptions);
-      });
-    if (whole.applied) {
-      const moved = this.#params.flatMap(({ shard: { ranges } }, i) =>
-        grads[i] === null ? [] : [{ array: wholes[i]!, ranges }],
-      );
-      await this.#owners.gather(moved, true);
-    }
-    if (failure !== undefined) throw (failure as { readonly error: unknown }).error;
-    return result;
-  }
-
-  /**
-   * All ranks step, or none: one that cannot says so before anything has changed. Returns whether the estimates of all ranks are
-   * finite.
-   */
-  async #agreeToStep(failure: { readonly error: unknown } | undefined, canTakeUp: boolean): Promise<boolean> {
-    const { world } = this.made;
-    const own = Float64Array.of(failure === undefined ? 0 : world.rank + 1, canTakeUp ? 0 : 1);
-    const [failed, nonFinite] = await world.allReduce(own, { op: 'max' });
-    if (failure !== undefined) throw failure.error;
-    if (failed! > 0) throw new Error(`${who}: step: rank ${failed! - 1} failed before it`);
-    return nonFinite === 0;
+    // Its sums agree that all ranks step, or else a barrier does.
+    const sums = await measure(world, this.#owners, { grads: shards, gradScale, hasFinite }, norms);
+    const applied = (sums?.applied ?? true) && !(this.needsLoss && !Number.isFinite(loss));
+    const { factor, gradNorm } = sums ?? { factor: gradScale, gradNorm: undefined };
+    const whole = { factor, gradNorm, applied, loss };
+    let step = (): StepResult => optimizer.step(own, { ...inputs, [measured]: whole } as StepOptions);
+    if (sums === undefined) await world.barrier();
+    if (store.hasSharedNumbers && applied) step = await beginWithSharedNumbers(world, base, own, whole);
+    const moved = this.#params.flatMap(({ shard: { ranges } }, i) =>
+      applied && grads[i] !== null ? [{ array: wholes[i]!, ranges }] : [],
+    );
+    return async () => {
+      try {
+        return step();
+      } finally {
+        // A hook after the step may have failed, and the others wait for this part.
+        await this.#owners.gather(moved, true);
+      }
+    };
   }
 
   /** Refuses sparse gradients that the class does not take: the same error on every rank. */

@@ -15,6 +15,7 @@ export async function shareState(world: World, optimizer: OptimizerMembers, base
   const dict = putTogether(form, (index, length) => (arrays[index] ??= new Float32Array(length)));
   for (const array of arrays) await world.broadcast(array);
   if (!isRoot) optimizer.loadStateDict(dict, { schedules: 'keep' });
+  await world.barrier(); // all have it, or none goes on
 }
 
 /** Compares params and state of all ranks. @throws RangeError, the same on every rank */

@@ -24,6 +24,8 @@ export interface StepHeader {
   readonly finite: boolean;
   /** Whether the launcher has told the rank to end. */
   readonly interrupted: boolean;
+  /** Whether hooks run before the step. */
+  readonly hasHooks: boolean;
   /** Of the gradients, then of the estimates. */
   readonly grads: readonly GradHeader[];
 }
@@ -31,6 +33,7 @@ export interface StepHeader {
 const fixed = 5;
 const perParam = 2;
 const kinds = { null: -2, dense: -1 } as const;
+const flagNames = ['finite', 'interrupted', 'hasHooks'] as const;
 
 /** The headers of all ranks, by one collective. */
 export async function gatherHeaders(world: World, own: StepHeader): Promise<StepHeader[]> {
@@ -42,9 +45,11 @@ export async function gatherHeaders(world: World, own: StepHeader): Promise<Step
   return Array.from({ length: world.size }, (_, rank) => decode(all.subarray(rank * length, (rank + 1) * length), own));
 }
 
-function encode({ weights, gradScale, stepCount, options, finite, interrupted, loss, grads }: StepHeader): number[] {
+function encode(header: StepHeader): number[] {
+  const { weights, gradScale, stepCount, options, loss, grads } = header;
   const each = grads.flatMap(({ kind, rows, columns }) => [kind === 'sparse' ? rows : kinds[kind], columns]);
-  return [gradScale, stepCount, options, (finite ? 1 : 0) + (interrupted ? 2 : 0), loss, ...weights, ...each];
+  const flags = flagNames.reduce((sum, name, bit) => sum + (header[name] ? 2 ** bit : 0), 0);
+  return [gradScale, stepCount, options, flags, loss, ...weights, ...each];
 }
 
 /** @param own A header with as many numbers. */
@@ -58,7 +63,12 @@ function decode(numbers: Float64Array, own: StepHeader): StepHeader {
     const kind = rows === kinds.null ? 'null' : rows === kinds.dense ? 'dense' : 'sparse';
     return { kind, rows: Math.max(0, rows), columns };
   });
-  return { weights, gradScale, stepCount, options, finite: flags % 2 === 1, interrupted: flags >= 2, loss, grads };
+  const [finite, interrupted, hasHooks] = flagNames.map((_, bit) => (flags & (2 ** bit)) > 0) as [
+    boolean,
+    boolean,
+    boolean,
+  ];
+  return { weights, gradScale, stepCount, options, finite, interrupted, hasHooks, loss, grads };
 }
 
 /** The header of one gradient. */

@@ -2,7 +2,7 @@
 // transport, MPI is another. `World` checks arguments and knows nothing of how a transport works.
 
 import { hintOf, nameOf } from './callers.js';
-import type { Loss } from './errors.js';
+import { type Loss, ofAllRanks } from './errors.js';
 
 /** Arrays that collectives move. */
 export type Numbers = Float32Array | Float64Array | Int32Array | Uint8Array;
@@ -19,6 +19,7 @@ export const kinds = [
   'close',
   'leave', // the natural end of a script that has not called close()
   'allToAll', // for the library's own use
+  'failure', // in place of any other: this rank cannot go on with a larger call
 ] as const;
 export const types = ['Float32Array', 'Float64Array', 'Int32Array', 'Uint8Array'] as const;
 export const ops = ['sum', 'mean', 'max', 'min'] as const;
@@ -146,11 +147,26 @@ export function disagreement(number: number, headers: readonly Header[]): RangeE
   for (const [rank, header] of headers.entries()) {
     const [ours, theirs] = difference(first, header) ?? [];
     if (ours !== undefined)
-      return new RangeError(
-        `World: ${agreed(first.kind)} #${number}: rank 0 ${ours}, rank ${rank} ${theirs}${first.caller === header.caller ? '' : '; every rank must make the same calls'}`,
+      return ofAllRanks(
+        new RangeError(
+          `World: ${agreed(first.kind)} #${number}: rank 0 ${ours}, rank ${rank} ${theirs}${first.caller === header.caller ? '' : '; every rank must make the same calls'}`,
+        ),
       );
   }
   return undefined;
+}
+
+/** The call by which a rank tells the others why it has failed, or hears it. */
+export function reasonOf({ kind, x, timeout }: Call): Call {
+  const own = kind === 'failure' ? x : new Uint8Array(0);
+  return { kind: 'allGatherObject', x: own, type: 'Uint8Array', length: own.length, timeout };
+}
+
+/** The error of a collective in whose place a rank has said that it failed. */
+export function failureOf(headers: readonly Header[], reasons: Outcome): Error {
+  const rank = headers.findIndex(({ kind }) => kind === 'failure');
+  const reason = new TextDecoder().decode(reasons[rank]);
+  return ofAllRanks(new Error(`${headers[rank]!.caller ?? 'World'}: rank ${rank} failed: ${reason}`));
 }
 
 /** How a rank was lost whose script ended while others still call collectives, or undefined. */

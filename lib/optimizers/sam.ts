@@ -50,6 +50,8 @@ interface Internals {
   readonly hasClimbed: boolean;
   /** Puts the params back, if they have climbed. */
   putBack(): void;
+  /** Makes the memory for the climb of some params, by their indices. */
+  reserve(params: readonly number[]): void;
 }
 
 /** The arrays that a param needs for the climb. */
@@ -155,6 +157,9 @@ export class SAM<O extends AnyOptimizer<any, any, any> = AnyOptimizer> extends O
       grads: sam.#grads,
       hasClimbed: sam.#climbed !== undefined,
       putBack: () => sam.#putBack(),
+      reserve: (params) => {
+        for (const i of params) sam.#memoryOf(partsOf(sam.#base).store.params[i]!);
+      },
     };
   }
 

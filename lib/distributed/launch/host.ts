@@ -1,10 +1,9 @@
 // The process of the worker threads. The launcher starts it with an IPC channel, so that the end of either is known to the other.
 import { constants } from 'node:os';
 import { extname, join } from 'node:path';
-import { inspect } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import { RankError } from '../errors.js';
-import { exitedEarly, uncaughtText, warn } from '../exit.js';
+import { exitedEarly, firstLine, uncaughtText, warn } from '../exit.js';
 import { Rendezvous } from '../threads/rendezvous.js';
 import { createShared, Shared, type SharedBuffers, Status, Word } from '../threads/shared.js';
 import { RankOutput } from './output.js';
@@ -124,10 +123,6 @@ class Host {
     const ending: Ending = this.#left() ?? this.#failure ?? this.#lostAll() ?? { exitCode: 0 };
     process.send?.(ending, () => process.exit(ending.exitCode));
   }
-}
-
-function firstLine(error: unknown): string {
-  return (error instanceof Error ? `${error.name}: ${error.message}` : inspect(error)).split('\n', 1)[0] as string;
 }
 
 // A terminal sends SIGINT to all processes of the job. The launcher tells what to do.

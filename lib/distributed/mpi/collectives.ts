@@ -6,19 +6,21 @@
 
 import type { Steps } from '../call-queue.js';
 import { callerOf, numberOf } from '../callers.js';
-import type { Loss } from '../errors.js';
+import { type Loss, ofAllRanks } from '../errors.js';
 import { bytesOf, gone, isGone, numbersAt, slice } from '../numbers.js';
 import { reduceInOrder } from '../ordered-sum.js';
 import { partition } from '../partition.js';
 import {
   type Call,
   disagreement,
+  failureOf,
   type Header,
   kinds,
   leaverOf,
   type Numbers,
   type Outcome,
   ops,
+  reasonOf,
   type Type,
   types,
 } from '../transport.js';
@@ -136,6 +138,7 @@ export class Collectives {
       case 'allGatherObject':
         return this.#gatherBytes(call, number);
       case 'barrier':
+      case 'failure':
         return this.#barrier(call, number);
       default:
         return this.#leave(call, number);
@@ -346,23 +349,24 @@ export class Collectives {
       this.#post(this.#headers[this.#rank]!, call, isMissing);
       yield* this.#pass();
     }
-    this.#check(call, number);
+    yield* this.#check(call, number);
     if (!this.#isDirect) yield* this.#exchangeElements(call.type, counts, incoming);
   }
 
-  /** @throws what differs between the ranks */
-  #check(call: Call, number: number): void {
+  /** @throws what differs between the ranks, or why one of them has failed */
+  *#check(call: Call, number: number): Generator<number, void, void> {
     const own = this.#headers[this.#rank]!;
     const isAlike = (header: Float64Array): boolean => header.every((value, i) => value === own[i]);
-    if (own[Word.isGone] === 0 && this.#headers.every(isAlike)) return;
+    if (own[Word.isGone] === 0 && call.kind !== 'failure' && this.#headers.every(isAlike)) return;
     const headers = this.#headers.map(headerIn);
+    const loss = leaverOf(number, headers);
+    if (loss !== undefined) throw this.#carrier.lose(loss);
+    if (headers.some(({ kind }) => kind === 'failure'))
+      throw failureOf(headers, yield* this.#gatherBytes(reasonOf(call), number));
     const error = disagreement(number, headers);
-    if (error !== undefined) {
-      const loss = leaverOf(number, headers);
-      throw loss === undefined ? error : this.#carrier.lose(loss);
-    }
+    if (error !== undefined) throw error;
     const without = headers.findIndex((header) => header.isGone);
-    if (without >= 0) throw this.#gone(call, number, without);
+    if (without >= 0) throw ofAllRanks(this.#gone(call, number, without));
   }
 
   /** Headers and what is with them from each rank to each: a rank that does not come is known by its name. */

@@ -1,8 +1,7 @@
 import { writeSync } from 'node:fs';
 import { constants } from 'node:os';
-import { inspect } from 'node:util';
 import { RankError, TimeoutError } from '../errors.js';
-import { exitedEarly, uncaughtText } from '../exit.js';
+import { exitedEarly, firstLine, uncaughtText } from '../exit.js';
 import { leaveEndingNote } from '../launch/ending-note.js';
 import type { OwnWorld } from '../own-world.js';
 import type { MpiTransport } from './mpi-transport.js';
@@ -68,8 +67,4 @@ function endJob(transport: MpiTransport, code: number, uncaught: unknown): never
 
 function sleep(ms: number): void {
   Atomics.wait(pause, 0, 0, ms);
-}
-
-function firstLine(error: unknown): string {
-  return (error instanceof Error ? `${error.name}: ${error.message}` : inspect(error)).split('\n', 1)[0] as string;
 }

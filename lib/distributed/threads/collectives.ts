@@ -1,11 +1,11 @@
 // Each collective over mail boxes, as a generator: it yields the turn of the meeting that it waits for.
 
 import type { Steps } from '../call-queue.js';
-import { RankError } from '../errors.js';
+import { ofAllRanks, RankError } from '../errors.js';
 import { bytesOf, gone, isGone, slice } from '../numbers.js';
 import { reduceInOrder } from '../ordered-sum.js';
 import { partition } from '../partition.js';
-import { type Call, disagreement, leaverOf, type Outcome } from '../transport.js';
+import { type Call, disagreement, failureOf, leaverOf, type Outcome, reasonOf } from '../transport.js';
 import type { Rendezvous } from './rendezvous.js';
 import { boxBytes, type Posted, type Shared, Status } from './shared.js';
 
@@ -177,7 +177,7 @@ export class Collectives {
   #checkAllHere([rank]: readonly number[]): void {
     if (rank === undefined) return;
     const { exitCode } = this.#shared.lossOf(rank) as { readonly exitCode: number };
-    throw new RankError({ rank, exitCode, reason: `was lost with exit code ${exitCode}` });
+    throw ofAllRanks(new RankError({ rank, exitCode, reason: `was lost with exit code ${exitCode}` }));
   }
 
   /**
@@ -195,10 +195,14 @@ export class Collectives {
       { length: this.#size },
       (_, rank) => this.#shared.read(absent.includes(rank) ? 0 : rank, this.#turn), // rank 0, a server, is never lost alone
     );
+    const left = this.#left(headers, number);
+    if (left !== undefined) throw left;
+    if (headers.some((header) => header.kind === 'failure'))
+      throw failureOf(headers, yield* this.#gatherBytes(reasonOf(call), number));
     const error = disagreement(number, headers);
-    if (error !== undefined) throw this.#left(headers, number) ?? error;
+    if (error !== undefined) throw error;
     const without = headers.findIndex((header) => header.isGone);
-    if (without >= 0) throw this.#gone(call, number, without);
+    if (without >= 0) throw ofAllRanks(this.#gone(call, number, without));
     return headers;
   }
 

@@ -35,7 +35,7 @@ describe('ranks that make different calls', () => {
     [
       'a step, and a collective',
       (world, optimizer) => (world.rank === 1 ? world.allGather(new Float64Array(32)) : optimizer.step(f32(1))),
-      'World: allGather #4: rank 0 DataParallel.step (allGather), rank 1 allGather; every rank must make the same calls',
+      'World: allGather #5: rank 0 DataParallel.step (allGather), rank 1 allGather; every rank must make the same calls',
     ],
     [
       'stateDict, and create',
@@ -57,7 +57,7 @@ test.each<[string, (world: World) => Promise<unknown>, string]>([
       const optimizer = await wrap(world);
       if (world.rank === 0) await optimizer.step(f32(1));
     },
-    'TimeoutError: DataParallel.step (allGather #4): rank 1 did not come within 200 ms; a rank without data calls step(null)',
+    'TimeoutError: DataParallel.step (allGather #5): rank 1 did not come within 200 ms; it is busy, and needs a longer timeout, or it is stopped or cut off',
   ],
   [
     'a checkpoint',
@@ -65,7 +65,7 @@ test.each<[string, (world: World) => Promise<unknown>, string]>([
       const optimizer = await wrap(world);
       if (world.rank === 0) await saveCheckpoint(folder, { params: f32(0), optimizer, world });
     },
-    'TimeoutError: saveCheckpoint (broadcastObject #4): rank 1 did not come within 200 ms; every rank must call it',
+    'TimeoutError: saveCheckpoint (broadcastObject #5): rank 1 did not come within 200 ms; it is busy, and needs a longer timeout, or it is stopped or cut off',
   ],
   [
     'a collective',

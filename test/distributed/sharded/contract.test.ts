@@ -134,7 +134,7 @@ test.each([
       return { first, second: await step(), params: hashOf(w) };
     });
   const [failed, whole] = [await run(true), await run(false)];
-  const others = 'Error: ShardedOptimizer: step: rank 1 failed before it';
+  const others = 'Error: ShardedOptimizer.step: rank 1 failed: Error: a hook';
   expect(failed.map(({ first }) => first)).toEqual([others, 'Error: a hook', others]);
   for (const [rank, { second, params }] of failed.entries())
     expect([second, params]).toEqual(['stepped', whole[rank]!.params]);

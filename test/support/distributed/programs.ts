@@ -63,7 +63,8 @@ export const allKinds = `${joined}
   world.barrierSync();
   await world.close();`;
 
-const entry = (...path: string[]): string => pathToFileURL(join(root, 'dist', ...path)).href;
+/** The URL of a file of the built package. */
+export const entry = (...path: string[]): string => pathToFileURL(join(root, 'dist', ...path)).href;
 
 /** DataParallel with several classes: the digest of the params of each. */
 export const dataParallel = (compression: 'none' | 'bf16' = 'none'): string => `

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import manifest from '../../../../package.json';
+import { entry } from '../../../support/distributed/programs.js';
 import { joined, started } from '../../../support/job.js';
 import { mpi, mpiJob, withoutMpi } from '../../../support/mpi-job.js';
 import { root } from '../../../support/root.js';
@@ -106,6 +107,54 @@ describe.skipIf(mpi === undefined)(`under MPI ${withoutMpi}`, () => {
       await expectGone(said.map(([pid]) => pid as number));
     },
   );
+
+  test.concurrent('a rank whose step fails: an error of every rank, no rank steps, and the world is usable', async () => {
+    const code = `${joined}
+      import { AdamW } from '${entry('index.mjs')}';
+      import { DataParallel, ShardedOptimizer } from '${entry('distributed', 'index.mjs')}';
+      const reason = 'a hook'.padEnd(5000, '!'); // more than travels with a header
+      for (const make of [
+        (w) => ShardedOptimizer.create(AdamW, w, {}, world),
+        (w) => ShardedOptimizer.create(AdamW, w, { clipNorm: 1 }, world),
+        (w) => DataParallel.create(new AdamW(w), world),
+      ]) {
+        const w = new Float32Array(3000);
+        const optimizer = await make(w);
+        if (world.rank === 1) {
+          const remove = optimizer.registerStepPreHook(() => {
+            remove();
+            throw new TypeError(reason);
+          });
+        }
+        const error = await attempt(() => optimizer.step(new Float32Array(3000).fill(1)));
+        say([error.replace(reason, 'a hook'), w.every((x) => x === 0)]);
+        say((await optimizer.step(new Float32Array(3000).fill(1))).applied && w.every((x) => x < 0));
+      }`;
+    const { said, status, err } = await mpiJob(3, code);
+    const names = ['ShardedOptimizer', 'ShardedOptimizer', 'DataParallel'];
+    for (const rank of [0, 1, 2])
+      expect(said[rank]).toEqual(
+        names.flatMap((name) => {
+          const error = rank === 1 ? 'TypeError: a hook' : `Error: ${name}.step: rank 1 failed: TypeError: a hook`;
+          return [[error, true], true];
+        }),
+      );
+    expect([status, err]).toEqual([0, '']);
+  });
+
+  test.concurrent('a longer grace does not hold mpirun: it ends its ranks after a second at most', async () => {
+    const script = `${started}
+      say(process.pid);
+      while (!world.interrupted.aborted) await sleep(10);
+      await sleep(15_000);
+      say('still here');`;
+    const { said, status } = await mpiJob(2, script, {
+      mpirun: supervised('--grace', '40000'),
+      watch: sending('SIGTERM'),
+    });
+    expect(status).toBe(143);
+    expect(said.flat()).toEqual([expect.any(Number), expect.any(Number)]);
+  });
 
   test.concurrent('schuss launch tells the rank that failed and why, and starts the job again', async () => {
     const code = `${started}

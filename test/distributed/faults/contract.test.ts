@@ -1,0 +1,211 @@
+// A fault of one rank in the middle of a call is an error of every rank: nobody steps, nobody waits, and the world goes on.
+import { describe, expect, test } from 'vitest';
+import { Optimizer } from '../../../lib/core/optimizer.js';
+import { DataParallel } from '../../../lib/distributed/data-parallel.js';
+import { hashOf } from '../../../lib/distributed/differences.js';
+import { ShardedOptimizer } from '../../../lib/distributed/sharded-optimizer.js';
+import type { World } from '../../../lib/distributed/world.js';
+import { Adagrad, AdamW, DoG, Prodigy, SAM, SGD } from '../../../lib/index.js';
+import { onRanks } from '../../support/distributed/worlds.js';
+import { numbers } from '../../support/random.js';
+
+const size = 3;
+const faulty = 1;
+const newParams = () => ({ w: numbers(100, 1), b: numbers(40, 2) });
+type Params = ReturnType<typeof newParams>;
+type Grads = Params | { w: { rows: Int32Array; values: Float32Array }; b: null };
+
+const dense = (step: number): Params => ({ w: numbers(100, step + 10), b: numbers(40, step + 20) });
+const sparse = (step: number): Grads => ({ w: { rows: Int32Array.of(1), values: numbers(10, step) }, b: null });
+
+interface Given {
+  readonly step: (grads: Grads) => Promise<unknown>;
+  readonly stateDict: () => Promise<unknown>;
+  readonly unwrap: () => unknown;
+}
+
+/** Makes the next call of a method throw. */
+function failOnce<T extends object>(object: T, method: keyof T & string): void {
+  const own = (object as Record<string, unknown>)[method] as (...args: unknown[]) => unknown;
+  Object.defineProperty(object, method, {
+    configurable: true,
+    writable: true,
+    value: (): never => {
+      Object.defineProperty(object, method, { configurable: true, writable: true, value: own.bind(object) });
+      throw new RangeError('no memory');
+    },
+  });
+}
+
+/** The error of a call as text. */
+const errorOf = (call: Promise<unknown>): Promise<string> => call.then(() => 'no error', String);
+
+/**
+ * On each rank: a step that goes well, one in which a rank fails, and one that goes well. Returns the error, whether state or
+ * params have changed by it, and what came out.
+ */
+async function train(
+  create: (world: World, params: Params) => Promise<Given>,
+  grads: (step: number) => Grads,
+  fail: ((given: Given) => void) | undefined,
+  isFirst = false,
+): Promise<{ error: string; hasChanged: boolean; end: string }[]> {
+  return onRanks(size, async (world) => {
+    const params = newParams();
+    const given = await create(world, params);
+    const state = async (): Promise<string> => hashOf([(await given.stateDict()) ?? null, params]);
+    if (!isFirst) await given.step(grads(0));
+    const before = await state();
+    let error = '';
+    if (fail !== undefined) {
+      if (world.rank === faulty) fail(given);
+      error = await errorOf(given.step(grads(1)));
+    }
+    const hasChanged = (await state()) !== before;
+    await given.step(grads(2));
+    return { error, hasChanged, end: await state() };
+  });
+}
+
+const sharded =
+  (Class: unknown, options: object = {}) =>
+  (world: World, params: Params): Promise<Given> =>
+    ShardedOptimizer.create(Class as typeof AdamW, params, options, world) as unknown as Promise<Given>;
+const parallel =
+  (Class: unknown, options: object = {}) =>
+  (world: World, params: Params): Promise<Given> =>
+    DataParallel.create(new (Class as typeof AdamW)(params, options), world) as unknown as Promise<Given>;
+
+const storeOf = (given: Given) => Optimizer.internals(given.unwrap() as Optimizer).store;
+const hook = (given: Given): void => {
+  const remove = (given.unwrap() as AdamW).registerStepPreHook(() => {
+    remove();
+    throw new RangeError('no memory');
+  });
+};
+const inMeasure = (given: Given): void => failOnce(storeOf(given).plan, 'measureSums');
+const inCheck = (given: Given): void => failOnce(storeOf(given), 'checkParams');
+
+describe.each([false, true])('in the first step: %s', (isFirst) => {
+  test.each<
+    [string, (world: World, params: Params) => Promise<Given>, (step: number) => Grads, (given: Given) => void]
+  >([
+    ['ShardedOptimizer of DoG measures', sharded(DoG), dense, inMeasure],
+    ['ShardedOptimizer of Prodigy has a hook', sharded(Prodigy), dense, hook],
+    ['ShardedOptimizer has a hook', sharded(AdamW), dense, hook],
+    ['ShardedOptimizer has a hook, and clips', sharded(AdamW, { clipNorm: 1 }), dense, hook],
+    ['ShardedOptimizer checks', sharded(AdamW), dense, inCheck],
+    ['DataParallel has a hook', parallel(AdamW), dense, hook],
+    ['DataParallel has a hook, and sums rows', parallel(Adagrad), sparse, hook],
+    ['DataParallel checks', parallel(AdamW), dense, inCheck],
+  ])(
+    '%s: every rank has an error, nothing has changed, and the next step is as ever',
+    async (_, create, grads, fail) => {
+      const [failed, whole] = [
+        await train(create, grads, fail, isFirst),
+        await train(create, grads, undefined, isFirst),
+      ];
+      const others = expect.stringMatching(/^Error: \w+\.step: rank 1 failed: RangeError: no memory$/);
+      expect(failed.map(({ error }) => error)).toEqual([others, 'RangeError: no memory', others]);
+      expect(failed.map(({ hasChanged }) => hasChanged)).toEqual([false, false, false]);
+      expect(failed.map(({ end }) => end)).toEqual(whole.map(({ end }) => end));
+    },
+  );
+});
+
+test('where one rank has no memory to measure, no rank changes params or counts a step, and the world goes on', async () => {
+  const seen = await onRanks(size, async (world) => {
+    const params = newParams();
+    const given = await sharded(Prodigy, { clipNorm: 1 })(world, params);
+    await given.step(dense(0));
+    const before = hashOf(params);
+    if (world.rank === faulty) inMeasure(given);
+    const error = await errorOf(given.step(dense(1)));
+    return [
+      error,
+      hashOf(params) === before,
+      storeOf(given).params.map(({ step }) => step),
+      await given.step(dense(1)),
+    ];
+  });
+  const others = 'Error: ShardedOptimizer.step: rank 1 failed: RangeError: no memory';
+  for (const [rank, [error, ...rest]] of seen.entries()) {
+    expect(error).toBe(rank === faulty ? 'RangeError: no memory' : others);
+    expect(rest).toEqual([true, [1, 1], expect.objectContaining({ applied: true })]);
+  }
+});
+
+test('a SAM whose climb has no memory, or whose second step has a hook that throws, climbs and steps nowhere', async () => {
+  const run = (fails: boolean) =>
+    onRanks(size, async (world) => {
+      const params = newParams();
+      const inner = new SGD(params, { lr: 0.1 });
+      const sam = await DataParallel.create(new SAM(inner), world);
+      const isFaulty = fails && world.rank === faulty;
+      const errors: string[] = [];
+      const before = hashOf(params);
+      const { engine } = Optimizer.internals(inner as never).store;
+      if (isFaulty) failOnce(engine, 'zeros');
+      if (fails) errors.push(await errorOf(sam.firstStep(dense(0))));
+      expect(hashOf(params)).toBe(before);
+      await sam.firstStep(dense(0));
+      expect(hashOf(params)).not.toBe(before);
+      if (isFaulty) hook({ unwrap: () => inner } as unknown as Given);
+      if (fails) {
+        errors.push(await errorOf(sam.secondStep(dense(1))));
+        expect(hashOf(params)).toBe(before);
+        await sam.firstStep(dense(0));
+      }
+      await sam.secondStep(dense(1));
+      return { errors, end: hashOf(params) };
+    });
+  const [failed, whole] = [await run(true), await run(false)];
+  const others = Array(2).fill('Error: DataParallel.step: rank 1 failed: RangeError: no memory');
+  expect(failed.map(({ errors }) => errors)).toEqual([others, Array(2).fill('RangeError: no memory'), others]);
+  expect(failed.map(({ end }) => end)).toEqual(whole.map(({ end }) => end));
+});
+
+test.each([
+  ['DataParallel', parallel(AdamW)],
+  ['ShardedOptimizer', sharded(AdamW)],
+] as const)('%s: a state that one rank cannot give is an error of every rank', async (name, create) => {
+  const errors = await onRanks(size, async (world) => {
+    const given = await create(world, newParams());
+    await given.step(dense(0));
+    if (world.rank === faulty) failOnce(given.unwrap() as AdamW, 'stateDict');
+    const error = await errorOf(given.stateDict());
+    await given.stateDict();
+    return error;
+  });
+  const others = `Error: ${name}: rank 1 failed: RangeError: no memory`;
+  expect(errors).toEqual([others, 'RangeError: no memory', others]);
+});
+
+test('create: a rank that cannot load what rank 0 has is an error of every rank', async () => {
+  const errors = await onRanks(size, async (world) => {
+    const optimizer = new AdamW(newParams());
+    if (world.rank === faulty) failOnce(optimizer, 'loadStateDict');
+    const error = await errorOf(DataParallel.create(optimizer, world));
+    await DataParallel.create(optimizer, world);
+    return error;
+  });
+  const others = 'Error: DataParallel.create: rank 1 failed: RangeError: no memory';
+  expect(errors).toEqual([others, 'RangeError: no memory', others]);
+});
+
+test('a fault while the others make another call, and faults of all ranks', async () => {
+  const errors = await onRanks(size, async (world) => {
+    const given = await parallel(AdamW)(world, newParams());
+    await given.step(dense(0));
+    if (world.rank === faulty) inCheck(given);
+    const first = await errorOf(world.rank === faulty ? given.step(dense(1)) : world.barrier());
+    inCheck(given);
+    const second = await errorOf(given.step(dense(1)));
+    return [first, second, await world.allReduce(Int32Array.of(1))];
+  });
+  const others = 'Error: DataParallel.step: rank 1 failed: RangeError: no memory';
+  for (const [rank, [first, ...rest]] of errors.entries()) {
+    expect(first).toBe(rank === faulty ? 'RangeError: no memory' : others);
+    expect(rest).toEqual(['RangeError: no memory', Int32Array.of(size)]);
+  }
+});
