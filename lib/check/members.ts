@@ -40,7 +40,7 @@ export function refuseMembers(
   }
 }
 
-/** The same for options that only the constructor takes. */
+/** The same for options that the constructor takes. A state that is loaded may set them, too. */
 export function refuseFixed(Class: Owner, who: string, options: readonly string[]): void {
-  refuseMembers(Class, who, options, (option) => `new ${who}(…, { ${option} }), which alone sets it`);
+  refuseMembers(Class, who, options, (option) => `new ${who}(…, { ${option} })`);
 }

@@ -22,7 +22,7 @@ import { type CheckpointWorld, checkWorld, onEveryRank, type RankPart, rankPartO
 
 /** What {@link saveCheckpoint} saves. */
 export interface SaveCheckpointOptions {
-  /** The params, in the form that the optimizer takes. */
+  /** The params, in the form that the optimizer takes: all that it has, those of `addParamGroup` too. */
   readonly params: CheckpointParams;
   /** The optimizer: any class, `Lookahead`, `SAM`, `LBFGS`, `SFO` or `HessianFree`. Default: none is saved. */
   readonly optimizer?: Stateful | undefined;
@@ -101,7 +101,8 @@ export function checkSave(who: string, options: unknown): CheckedSave {
  * @param path The file. Its directory must exist. A symbolic link is followed.
  * @param options `params`; `optimizer`; `objects`, by name; `metadata`, a record of strings; `signal`, which cancels.
  * @returns A promise that resolves when the file is durable.
- * @throws (rejects) {@link CheckpointError} if the file cannot be written. TypeError for options that are not allowed,
+ * @throws (rejects) {@link CheckpointError} if the file cannot be written, or if `params` lack a param of the optimizer:
+ *   one with neither its memory nor its name. TypeError for options that are not allowed,
  *   state that is not plain data, or a pending `stepAsync`. RangeError for names that the format does not allow. The
  *   signal's reason after an abort. The old file is unchanged in all cases.
  * @remarks
@@ -135,7 +136,7 @@ export async function saveCheckpoint(path: string, options: SaveCheckpointOption
   const save = checkSave(who, options);
   const { parts, metadata, signal, world } = save;
   if (world !== undefined) await saveSet(context, world, save);
-  else await replaceFile(context, snapshot(who, parts, metadata), signal);
+  else await replaceFile(context, snapshot(context, parts, metadata), signal);
 }
 
 /**
@@ -151,7 +152,7 @@ export async function saveCheckpoint(path: string, options: SaveCheckpointOption
  *   ('check' | 'keep'): {@link LoadCheckpointOptions}
  * @returns The metadata that was saved.
  * @throws (rejects) {@link CheckpointError} for a file that is missing, damaged, foreign, of a later version, or that does
- *   not match. TypeError, RangeError for options that are not allowed, or a pending `stepAsync`. With `world` the same on every
+ *   not match, and for `params` that lack a param of the optimizer. TypeError, RangeError for options that are not allowed, or a pending `stepAsync`. With `world` the same on every
  *   rank.
  * @example
  * ```ts

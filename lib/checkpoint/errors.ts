@@ -11,7 +11,7 @@ export type CheckpointProblem = 'SCHUSS_DAMAGED' | 'SCHUSS_FOREIGN' | 'SCHUSS_MI
  * |---|---|
  * | `SCHUSS_DAMAGED` | the file is truncated, breaks a rule of the format, or its SHA-256 does not match |
  * | `SCHUSS_FOREIGN` | a valid safetensors file that `saveCheckpoint` did not write, or a tensor of another dtype |
- * | `SCHUSS_MISMATCH` | a checkpoint of other params, another optimizer or other objects |
+ * | `SCHUSS_MISMATCH` | a checkpoint of other params, another optimizer or other objects; `params` that lack one of the optimizer |
  * | `SCHUSS_VERSION` | a checkpoint of a later version of the library |
  * | `ENOSPC`, `EACCES`, `ENOENT`, … | the operating system's reason; `cause` is its error |
  *

@@ -116,8 +116,8 @@ export class CheckpointManager {
       }
       return true;
     }
-    const contents = snapshot(name, parts, metadata, step);
     const context = { who: name, path: this.#pathOf(step) };
+    const contents = snapshot(context, parts, metadata, step);
     const run = this.#pending.then(async () => {
       signal?.throwIfAborted();
       await this.#createDirectory(context);

@@ -3,6 +3,7 @@ import { checkLength, floatsOf } from '../check/typed-array.js';
 import type { Tensor } from '../core/params.js';
 import { arrayTypes, type TypedArray, toFloat32 } from './dtypes.js';
 import { CheckpointError, type FileContext, type FileFault, fileError } from './errors.js';
+import { checkHasParams } from './has-params.js';
 import { damaged, type Header } from './header.js';
 import { type OpenFile, readVerified } from './read-file.js';
 import {
@@ -188,6 +189,7 @@ function decodeState(context: FileContext, { header, bytes }: SavedRun, state: E
 export function restore(context: FileContext, parts: PartsToLoad, saved: SavedRun, mayUndo = false): () => void {
   const { who } = context;
   const checked = checkParts(who, parts);
+  checkHasParams(context, checked);
   const pairs = matchParams(context, checked.tensors, saved);
   const { optimizer, objects } = parts.paramsOnly
     ? { optimizer: undefined, objects: [] }

@@ -66,7 +66,7 @@ export async function saveSet(
     let taken: TakenPart | undefined;
     let refused: unknown;
     try {
-      taken = takePart(who, world, part, parts, metadata, step); // copies before anything is awaited
+      taken = takePart(context, world, part, parts, metadata, step); // copies before anything is awaited
     } catch (error) {
       refused = error;
     }
@@ -102,16 +102,17 @@ interface TakenPart {
 }
 
 function takePart(
-  who: string,
+  context: FileContext,
   world: CheckpointWorld,
   part: RankPart | undefined,
   { params, optimizer, objects }: CheckedSave['parts'],
   metadata: Readonly<Record<string, string>>,
   step: number | undefined,
 ): TakenPart {
+  const { who } = context;
   const isFirst = world.rank === 0;
   const paths = new Map<string, readonly string[]>();
-  const whole = take(who, { params, optimizer: part ?? optimizer, objects }, metadata, step, (name, { path }) => {
+  const whole = take(context, { params, optimizer: part ?? optimizer, objects }, metadata, step, (name, { path }) => {
     paths.set(name, path);
   });
   const shapes = new Map(checkParts(who, { params }).tensors.map((tensor) => [String(tensor.key), shapeOf(tensor)]));

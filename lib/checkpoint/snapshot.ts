@@ -12,6 +12,8 @@ import { HessianFree, LBFGS, SFO } from '../second-order/index.js';
 import { GradAccumulator, ReduceOnPlateau } from '../training/index.js';
 import type { Contents } from './background.js';
 import { arrayTypes, asBfloat16, bitsOf, lengthOf } from './dtypes.js';
+import type { FileContext } from './errors.js';
+import { checkHasParams } from './has-params.js';
 import { createHeader, digestOffset, type NamedBytes } from './header.js';
 import { copyTensor } from './safetensors.js';
 import { type Encoded, encode, type FoundArray } from './tree.js';
@@ -116,6 +118,9 @@ export function checkParts(who: string, { params, optimizer, objects }: Parts): 
 
 /** How many steps an optimizer has taken; undefined if it does not say. */
 export function stepCountOf(optimizer: Stateful | undefined): unknown {
+  const { applyGradients } = (optimizer ?? {}) as { applyGradients?: unknown };
+  // One of schuss/tfjs has no such member, and an error in its place.
+  if (typeof applyGradients === 'function') return undefined;
   return (optimizer as { stepCount?: unknown } | undefined)?.stepCount;
 }
 
@@ -166,15 +171,15 @@ class Names {
 /**
  * Copies the parts of a run and arranges the copies as a file. It runs synchronously: first the code of users, then the
  * copies of the params.
- * @throws TypeError, RangeError, and what a `stateDict` throws
+ * @throws TypeError, RangeError, CheckpointError, and what a `stateDict` throws
  */
 export function snapshot(
-  who: string,
+  context: FileContext,
   parts: Parts,
   metadata: Readonly<Record<string, string>>,
   step?: number,
 ): Contents {
-  return contentsOf(who, take(who, parts, metadata, step), metadata);
+  return contentsOf(context.who, take(context, parts, metadata, step), metadata);
 }
 
 /** Copies of the parts of a run, not yet arranged. */
@@ -203,13 +208,15 @@ export function contentsOf(
 
 /** Copies the parts of a run. `seen` is told the name of each array of optimizer and objects. @throws as {@link snapshot} */
 export function take(
-  who: string,
+  context: FileContext,
   parts: Parts,
   metadata: Readonly<Record<string, string>>,
   step?: number,
   seen: (name: string, array: FoundArray) => void = () => {},
 ): Taken {
-  const { tensors, optimizer, objects } = checkParts(who, parts);
+  const { who } = context;
+  const checked = checkParts(who, parts);
+  const { tensors, optimizer, objects } = checked;
   for (const key of Object.keys(metadata))
     if (key.startsWith(reservedPrefix))
       throw rangeError(
@@ -245,6 +252,7 @@ export function take(
   });
 
   checkIdle(who, tensors);
+  checkHasParams(context, checked);
   const params = tensors.map((tensor): NamedBytes => {
     const shape = shapeOf(tensor);
     return {
@@ -282,7 +290,7 @@ function encodeOptimizer(
   const own = (optimizer as { className?: unknown }).className; // of a part of a rank
   const className = typeof own === 'string' ? own : Object.getPrototypeOf(optimizer)?.constructor?.name;
   const name = typeof given === 'string' ? given : (className ?? 'Object');
-  const { stepCount } = optimizer as { stepCount?: unknown };
+  const stepCount = stepCountOf(optimizer);
   return { name, ...(typeof stepCount === 'number' ? { stepCount } : {}), state };
 }
 

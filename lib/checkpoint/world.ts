@@ -1,4 +1,5 @@
 import { show, typeError } from '../check/errors.js';
+import type { HoldsParams } from '../core/held-params.js';
 import type { LoadOptions } from '../core/state-dict.js';
 import { CheckpointError } from './errors.js';
 
@@ -26,7 +27,7 @@ export const rankPart: unique symbol = Symbol('rankPart');
 export type Reading = 'whole' | 'nothing' | ((piece: Float32Array, at: number) => void);
 
 /** The part of an optimizer's state that one rank saves. It saves and loads without communication. */
-export interface RankPart {
+export interface RankPart extends HoldsParams {
   /** Name of the optimizer's class. */
   readonly className: string;
   readonly stepCount: number;

@@ -151,9 +151,13 @@ export const optimizerHyperParameters = {
   clipNorm: { range: '(0, inf)' },
   /** Skip a step whose gradients, after `gradScale`, contain NaN or infinity: params and state stay unchanged. */
   skipNonFinite: { default: false },
-  /** Set the gradients to 0 in the same pass over memory. */
+  /** Set the gradients to 0 in the same pass over memory, in a skipped step too. A step that throws leaves them. */
   zeroGrads: { default: false },
-  /** Decay of an exponential moving average of the params, kept in `emaParams`. */
+  /**
+   * Decay of an exponential moving average of the params, kept in `emaParams`. With a sparse gradient the average of a row
+   * moves only in steps that name the row: it lags behind by about 1/(1 − ema) updates of the row, not of the table. For
+   * rows that are seldom named take a smaller decay, or a `WeightAverage` every so many steps, which moves all rows.
+   */
   ema: { range: '[0, 1)' },
   /** Return the norm of the gradients from each step. */
   gradNorm: { default: false },

@@ -1,4 +1,6 @@
 import type { OptimizerMembers } from './any-optimizer.js';
+import { heldParams, heldParamsOf } from './held-params.js';
+import type { Tensor } from './params.js';
 import { inspect } from './print.js';
 import type { Schedule } from './schedule.js';
 
@@ -62,6 +64,11 @@ export abstract class OptimizerWrapper<O extends OptimizerMembers<any, any, any>
 
   [Symbol.dispose](): void {
     this.dispose();
+  }
+
+  /** For `saveCheckpoint`. @internal */
+  get [heldParams](): readonly Tensor[] {
+    return heldParamsOf(this.#inner);
   }
 
   /** The class, its options, and the optimizer inside. */

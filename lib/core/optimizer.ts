@@ -172,7 +172,7 @@ export abstract class Optimizer<D extends Declaration = Declaration, P = AnyPara
     return this.#views;
   }
 
-  /** The learning rate that group 0 uses in the next step. Assigning it sets the rate of all groups. */
+  /** The learning rate that group 0 uses in the next step. Assigning it sets the rate of all groups, but not of later ones. */
   get lr(): number {
     this.#stepper.checkNotDisposed();
     return (this.#store.groups[0] as Group).settings.at('lr', this.#stepper.stepCount + 1);
@@ -195,8 +195,8 @@ export abstract class Optimizer<D extends Declaration = Declaration, P = AnyPara
   }
 
   /**
-   * The exponential moving averages of the params: live arrays, in the structure of the gradients. A param without an
-   * update so far shows its present weights. Undefined without the option `ema`.
+   * The exponential moving averages of the params: live arrays, in the structure of the gradients. A param without an update
+   * so far shows its present weights; a row that a step does not name stays. Undefined without the option `ema`.
    */
   get emaParams(): ArraysOf<P> | undefined {
     this.#stepper.checkNotDisposed();
@@ -214,8 +214,8 @@ export abstract class Optimizer<D extends Declaration = Declaration, P = AnyPara
   /**
    * Adds a param group.
    *
-   * @param group `{ params, …options }`. An option that it lacks has the optimizer's value. Either all params of an
-   *   optimizer have names or none has; names are unique.
+   * @param group `{ params, …options }`. An option that it lacks has the value that the constructor was given, or its
+   *   default, whatever was assigned since. Either all params have names or none has; names are unique.
    * @throws TypeError, RangeError; nothing is added then
    */
   addParamGroup<const G extends { readonly params: object } & GroupOptionsOf<D>>(group: GivenGroup<G, D>): void {
@@ -461,8 +461,8 @@ export abstract class Optimizer<D extends Declaration = Declaration, P = AnyPara
   /** Adds groups to the store, with the objects that users see of them. */
   #add(found: readonly FoundGroup[], pathOf: (index: number) => string): void {
     const added = this.#store.add(found, pathOf);
-    const views = added.map((group) =>
-      group.view<SettingsFrom<D['hyperParameters'] & typeof commonHyperParameters>>(this.#table, (name, value) =>
+    const views: Optimizer<D, P>['paramGroups'] = added.map((group) =>
+      group.view(this.#name, this.#table, (name, value) =>
         this.#stepper.assign(() => this.#prepareChange([group], name, value)()),
       ),
     );

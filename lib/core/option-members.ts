@@ -1,3 +1,4 @@
+import { typeError } from '../check/errors.js';
 import { type Owner, refuseMembers } from '../check/members.js';
 import { checkOptions } from '../check/options.js';
 import { type Declaration, optimizerHyperParameters, optionNamesOf } from './declaration.js';
@@ -73,8 +74,31 @@ export function refuseOtherNames(Class: Owner, who: string): void {
  */
 export function refuseOptions(Class: Owner, who: string, create: string, options: readonly string[]): void {
   refuseMembers(Class, who, options, (option) =>
-    Object.hasOwn(optimizerHyperParameters, option)
-      ? `${create}(params, { ${option} }), which alone sets it`
-      : `paramGroups[0].${option}`,
+    Object.hasOwn(optimizerHyperParameters, option) ? placeOf(create, option) : `paramGroups[0].${option}`,
+  );
+}
+
+/** Where an option of the optimizer as a whole is set. A state that is loaded sets all but the number format. */
+function placeOf(create: string, option: string): string {
+  const made = `${create}(params, { ${option} })`;
+  if (option === 'stateDtype') return `${made}, which alone sets it`;
+  return `${made}, or its loadStateDict({ ...state, options: { ...state.options, ${option} } })`;
+}
+
+/**
+ * The prototype of a param group. Assigning an option that the group lacks reaches it, and throws what the constructor
+ * would; the engine would only say that the group is not extensible.
+ */
+export function refusingPrototype(who: string, known: readonly string[]): object {
+  return new Proxy(
+    {},
+    {
+      set(_, name) {
+        if (typeof name === 'string' && Object.hasOwn(optimizerHyperParameters, name))
+          throw typeError(who, name, 'an option of the optimizer as a whole', placeOf(`new ${who}`, name));
+        checkOptions(who, { [name]: undefined }, known);
+        return false;
+      },
+    },
   );
 }

@@ -1,4 +1,5 @@
 import type { Declaration, HyperParameter } from './declaration.js';
+import { refusingPrototype } from './option-members.js';
 import type { ParamTree, Tensor } from './params.js';
 import { inspect } from './print.js';
 import type { Settings } from './settings.js';
@@ -42,12 +43,17 @@ export class Group {
     this.settings.hasChanged = false;
   }
 
-  /** The sealed object that users see. Assigning a hyper-parameter calls `assign`. */
+  /**
+   * The sealed object that users see. Assigning a hyper-parameter calls `assign`.
+   * @param who The class, for errors.
+   */
   view<S>(
+    who: string,
     table: Readonly<Record<string, HyperParameter>>,
     assign: (name: string, value: unknown) => void,
   ): ParamGroup<S> {
-    const view: object = Object.defineProperty({}, 'params', { value: this.given, enumerable: true });
+    const view: object = Object.create(refusingPrototype(who, Object.keys(table)));
+    Object.defineProperty(view, 'params', { value: this.given, enumerable: true });
     for (const name of Object.keys(table)) {
       Object.defineProperty(view, name, {
         get: () => this.settings.set[name],

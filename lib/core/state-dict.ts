@@ -130,7 +130,10 @@ export function warnOfOptionsOff(who: string, before: Settings, after: Settings)
   const isOff = (value: unknown): boolean => value === undefined || value === false;
   const off = Object.keys(before.set).filter((name) => !isOff(before.set[name]) && isOff(after.set[name]));
   if (off.length === 0) return;
-  warnOnce('SCHUSS_OPTION_OFF', `${who}: switches off ${off.join(', ')}, which the saved run did not have`);
+  const options = `options: { ...s.options, ${off.join(', ')} }`;
+  const averages = off.includes('ema') ? ', state: each param with ema: a copy of its weights' : '';
+  const remedy = `to turn on what you need: const s = stateDict(); loadStateDict({ ...s, ${options}${averages} })`;
+  warnOnce('SCHUSS_OPTION_OFF', `${who}: switches off ${off.join(', ')}, which the saved run did not have (${remedy})`);
 }
 
 /** A group as plain data. */

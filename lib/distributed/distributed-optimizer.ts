@@ -4,6 +4,7 @@ import { checkFloat, checkOptions } from '../check/options.js';
 import { lengthOf } from '../check/typed-array.js';
 import { type RankPart, type Reading, rankPart } from '../checkpoint/world.js';
 import type { AnyOptimizer, OptimizerMembers } from '../core/any-optimizer.js';
+import { heldParams } from '../core/held-params.js';
 import { optionsOf, refuseOptionsOf } from '../core/internals.js';
 import { Optimizer } from '../core/optimizer.js';
 import { OptimizerWrapper } from '../core/optimizer-wrapper.js';
@@ -338,6 +339,7 @@ export abstract class DistributedOptimizer<
     const read: SavedSums = new Map();
     return {
       ...part,
+      [heldParams]: this[heldParams],
       className: optimizer.constructor.name,
       stepCount: this.stepCount,
       ...(compressed === undefined

@@ -145,6 +145,20 @@ test('learning-server: a line is learnt from requests, and a bad one changes not
   await server.ended;
 }, 60_000);
 
+test('learning-worker: the main thread answers from what the worker has published, and a second run resumes', async () => {
+  const env = { STATE: join(folder, 'clicks.safetensors') };
+  const outputs: string[] = [];
+  for (let run = 0; run < 2; run++) {
+    const { ended, output } = start('learning-worker.mjs', env);
+    expect(await ended, output()).toBe(0);
+    outputs.push(output());
+    expect(numberAfter(output(), 'accuracy')).toBeGreaterThan(0.95);
+  }
+  const steps = /(\d+) steps/.exec(outputs[0]!)?.[1];
+  expect(outputs[0]).toContain('a new model');
+  expect(outputs[1]).toContain(`resumed at step ${steps}\n`);
+}, 60_000);
+
 describe('online-server', () => {
   const state = join(folder, 'recommender.state');
   const sizes = { USERS: '200', ITEMS: '100' };

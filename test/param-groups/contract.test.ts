@@ -45,3 +45,14 @@ test('an option that was off when a dict was made is off after loading it', () =
   adam.loadStateDict(dict);
   expect(adam.paramGroups[0]?.clipValue).toBeUndefined();
 });
+
+test('a group added later has the options of the constructor, not what was assigned since', () => {
+  const sgd = new SGD({ a: new Float32Array(1) }, { lr: 0.1, momentum: 0.5 });
+  sgd.lr = 0.7;
+  sgd.paramGroups[0]!.momentum = 0.25;
+  sgd.addParamGroup({ params: { b: new Float32Array(1) } });
+  expect(sgd.paramGroups.map(({ lr, momentum }) => [lr, momentum])).toEqual([
+    [0.7, 0.25],
+    [0.1, 0.5],
+  ]);
+});

@@ -485,7 +485,7 @@ test('loading warns of the options that it switches off, once', () => {
     for (let i = 0; i < 2; i++) build().loadStateDict(plain);
     expect(warn.mock.calls).toEqual([
       [
-        'Adam.loadStateDict: switches off clipNorm, skipNonFinite, which the saved run did not have',
+        'Adam.loadStateDict: switches off clipNorm, skipNonFinite, which the saved run did not have (to turn on what you need: const s = stateDict(); loadStateDict({ ...s, options: { ...s.options, clipNorm, skipNonFinite } }))',
         { type: 'SchussWarning', code: 'SCHUSS_OPTION_OFF' },
       ],
     ]);

@@ -3,6 +3,8 @@ import { refuseMembers } from '../../check/members.js';
 import { checkFunction, checkInteger, checkOptions } from '../../check/options.js';
 import { floatsOf, lengthOf } from '../../check/typed-array.js';
 import type { Scalar } from '../../core/declaration.js';
+import { heldParams } from '../../core/held-params.js';
+import type { Tensor } from '../../core/params.js';
 import type { AnyParams, ArraysOf, GivenTree, Known } from '../../core/params-of.js';
 import { inspect, print, printed } from '../../core/print.js';
 import type { LoadOptions, StateDict } from '../../core/state-dict.js';
@@ -119,7 +121,7 @@ export class SandblasterLBFGS<const P extends object = AnyParams> {
       SandblasterLBFGS,
       who,
       ['portions', 'f', ...optionNames],
-      (option) => `${who}.create(…, { ${option} }), which alone sets it`,
+      (option) => `${who}.create(…, { ${option} })`,
     );
   }
 
@@ -280,6 +282,11 @@ export class SandblasterLBFGS<const P extends object = AnyParams> {
     this.#checkAlive();
     const { rank, size } = this.#world;
     return print(who, { rank, size, portions: this.#portions, optimizer: this.#lbfgs });
+  }
+
+  /** For `saveCheckpoint`. @internal */
+  get [heldParams](): readonly Tensor[] {
+    return this.#lbfgs[heldParams];
   }
 
   /** What console.log prints. It does not throw after `dispose`. @internal */

@@ -1,6 +1,8 @@
 import { rangeError, show, typeError } from '../../check/errors.js';
 import { refuseFixed } from '../../check/members.js';
 import { checkFunction, checkNumber, checkOptions } from '../../check/options.js';
+import { heldParams } from '../../core/held-params.js';
+import type { Tensor } from '../../core/params.js';
 import type { AnyParams, GivenTree, Known } from '../../core/params-of.js';
 import { inspect, print, printedParams } from '../../core/print.js';
 import { Budget, type Evaluate, Interruption, isFinitePoint } from '../evaluation.js';
@@ -324,6 +326,11 @@ export class HessianFree<const P extends object = AnyParams> {
   toString(): string {
     this.#checkAlive();
     return print(name, { stepCount: this.#stepCount, ...this.#optionsNow(), ...printedParams(this.#params.tensors) });
+  }
+
+  /** For `saveCheckpoint`. @internal */
+  get [heldParams](): readonly Tensor[] {
+    return this.#params.tensors;
   }
 
   /** What console.log prints. It does not throw after `dispose`. @internal */

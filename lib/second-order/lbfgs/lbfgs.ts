@@ -2,6 +2,8 @@ import { rangeError, show, typeError } from '../../check/errors.js';
 import { refuseFixed } from '../../check/members.js';
 import { checkFunction, checkOptions } from '../../check/options.js';
 import type { Scalar } from '../../core/declaration.js';
+import { heldParams } from '../../core/held-params.js';
+import type { Tensor } from '../../core/params.js';
 import type { AnyParams, GivenTree, Known } from '../../core/params-of.js';
 import { inspect, print, printedParams } from '../../core/print.js';
 import type { LoadOptions, StateDict } from '../../core/state-dict.js';
@@ -298,6 +300,11 @@ export class LBFGS<const P extends object = AnyParams> {
   toString(): string {
     this.#checkAlive();
     return print(name, { stepCount: this.#stepCount, ...this.#options, ...printedParams(this.#params.tensors) });
+  }
+
+  /** For `saveCheckpoint`. @internal */
+  get [heldParams](): readonly Tensor[] {
+    return this.#params.tensors;
   }
 
   /** What console.log prints. It does not throw after `dispose`. @internal */

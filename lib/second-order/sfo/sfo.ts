@@ -3,7 +3,8 @@ import { refuseFixed } from '../../check/members.js';
 import { checkFunction, checkInteger, checkOptions } from '../../check/options.js';
 import { lengthOf } from '../../check/typed-array.js';
 import { collect } from '../../core/collect.js';
-import type { Arrays } from '../../core/params.js';
+import { heldParams } from '../../core/held-params.js';
+import type { Arrays, Tensor } from '../../core/params.js';
 import type { AnyParams, ArraysOf, GivenTree, Known } from '../../core/params-of.js';
 import { inspect, print, printedParams } from '../../core/print.js';
 import { Structure } from '../../core/structure.js';
@@ -248,6 +249,11 @@ export class SFO<const P extends object = AnyParams> {
   toString(): string {
     const counts = { stepCount: this.#stepCount, N: this.#N };
     return print(name, { ...counts, ...this.#settings, ...printedParams(this.#params.tensors) });
+  }
+
+  /** For `saveCheckpoint`. @internal */
+  get [heldParams](): readonly Tensor[] {
+    return this.#params.tensors;
   }
 
   /** What console.log prints. @internal */

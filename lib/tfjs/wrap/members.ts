@@ -55,12 +55,7 @@ export function refuseOptions(Given: Class, who: string, inner: Optimizer): void
   };
   refuseMembers(Class, who, zeroing, () => 'nothing: TensorFlow.js makes new gradients for each step', 'no member');
   refuseMembers(Class, who, Object.keys(ofGroups), place);
-  refuseMembers(
-    Class,
-    who,
-    Object.keys(optionsOf(inner)),
-    (option) => `an option { ${option} } where it is made, which alone sets it`,
-  );
+  refuseMembers(Class, who, Object.keys(optionsOf(inner)), (option) => `an option { ${option} } where it is made`);
   const others = Object.keys(otherOptions).filter((name) => Object.hasOwn(ofGroups, otherOptions[name] as string));
   refuseMembers(Class, who, others, (name) => place(otherOptions[name] as string), 'no member');
   const members = Object.keys(inside).filter((name) => (inside[name] as string) in inner);

@@ -9,9 +9,11 @@ import {
   type Variable,
 } from '@tensorflow/tfjs-core';
 import { typeError } from '../../check/errors.js';
+import { heldParams, heldParamsOf } from '../../core/held-params.js';
 import { optionsOf } from '../../core/internals.js';
 import type { Optimizer } from '../../core/optimizer.js';
 import { withhold } from '../../core/option-members.js';
+import type { Tensor } from '../../core/params.js';
 import { inspect, print } from '../../core/print.js';
 import type { Schedule } from '../../core/schedule.js';
 import type { ParamStateDict, StateDict } from '../../core/state-dict.js';
@@ -145,6 +147,11 @@ export class WrappedOptimizer<C extends OptimizerClass = OptimizerClass> extends
   /** The inner optimizer's class, counts, options and variables. */
   override toString(): string {
     return this[inspect]();
+  }
+
+  /** For `saveCheckpoint`. @internal */
+  get [heldParams](): readonly Tensor[] {
+    return this.#started ? heldParamsOf(this.#optimizer).filter(({ key }) => this.#variables.isLive(String(key))) : [];
   }
 
   /** What console.log prints. @internal */

@@ -49,7 +49,11 @@ describe('a file of another run', () => {
       (r) => ({ ...parts(r), params: { ...r.params, c: new Float32Array(1) } }),
       'no param "c", expected the 3 params',
     ],
-    ['a param less', (r) => ({ ...parts(r), params: { a: r.params.a } }), 'a param "b", expected only the 1 params'],
+    [
+      'a param less',
+      (r) => ({ ...parts(r), params: { a: r.params.a } }),
+      'params: the optimizer has the param "b", expected it among params',
+    ],
     ['a list of params', (r) => ({ ...parts(r), params: [r.params.a, r.params.b] }), 'no param "0"'],
     [
       'another length',

@@ -33,7 +33,7 @@ test.each(titled(classes))('%s: every option', (_, { declaration, make }) => {
   for (const option of optionNamesOf(declaration)) {
     if (option === 'lr') continue;
     const place = Object.hasOwn(optimizerHyperParameters, option)
-      ? `new ${name}(params, { ${option} }), which alone sets it`
+      ? `new ${name}(params, { ${option} }), ${option === 'stateDtype' ? 'which alone sets it' : `or its loadStateDict({ ...state, options: { ...state.options, ${option} } })`}`
       : `paramGroups[0].${option}`;
     expect(refusals(optimizer, option)).toEqual(
       twice(`TypeError: ${name}: ${option}: an option, not a member, expected ${place}`),
@@ -112,6 +112,40 @@ test('names of PyTorch and Keras', () => {
     expect(refusals(adam, name)).toEqual(twice(`TypeError: Adam: ${name}: no member, expected ${place}`));
 });
 
+test('what the error of a member says is so: a loaded state sets an option of the optimizer as a whole', () => {
+  const adam = new s.Adam(f32(1));
+  const state = adam.stateDict();
+  adam.loadStateDict({ ...state, options: { ...state.options, clipNorm: 1, zeroGrads: true } });
+  expect(adam.stateDict().options).toMatchObject({ clipNorm: 1, zeroGrads: true });
+});
+
+test.each(titled(classes))(
+  '%s: a group refuses what is no option of it, and says what is',
+  (_, { declaration, make }) => {
+    const { name } = declaration;
+    const optimizer = make(f32(1));
+    const group: Any = optimizer.paramGroups[0];
+    const before = optimizer.stateDict();
+    const assigning = (option: string): string => {
+      try {
+        group[option] = 0.5;
+        return 'no error';
+      } catch (error) {
+        return `${(error as Error).name}: ${(error as Error).message}`;
+      }
+    };
+    for (const [other, ours] of Object.entries({ learningRate: 'lr', learning_rate: 'lr', clip_value: 'clipValue' }))
+      expect(assigning(other)).toContain(`TypeError: ${name}: ${other}: unknown option, expected ${ours} (it has lr, `);
+    expect(assigning('clipNorm')).toBe(
+      `TypeError: ${name}: clipNorm: an option of the optimizer as a whole, expected new ${name}(params, { clipNorm }), or its loadStateDict({ ...state, options: { ...state.options, clipNorm } })`,
+    );
+    for (const key of ['__proto__', 'toString', 'then']) expect(assigning(key)).toContain(`${key}: unknown option`);
+    expect(optimizer.stateDict()).toEqual(before);
+    // Reading is that of any object.
+    expect([group.learningRate, 'learningRate' in group, { ...group }.lr]).toEqual([undefined, false, group.lr]);
+  },
+);
+
 test('a class whose prototype is frozen works', () => {
   class Frozen extends s.AdamW {
     static {
@@ -135,7 +169,7 @@ test('wrappers: the options of the inner optimizer, and their own', () => {
     );
     expect(refusals(wrapper, 'learningRate')).toEqual(twice(`TypeError: ${who}: learningRate: no member, expected lr`));
     expect(refusals(wrapper, 'clipNorm')[1]).toContain(
-      'expected new Optimizer(params, { clipNorm }), which alone sets it',
+      'expected new Optimizer(params, { clipNorm }), or its loadStateDict({ ...state, options: { ...state.options, clipNorm } })',
     );
   }
   expect(refusals(wrappers[2]![1], 'compression')).toEqual(
@@ -144,7 +178,7 @@ test('wrappers: the options of the inner optimizer, and their own', () => {
     ),
   );
   expect(refusals(wrappers[0]![1], 'k')[1]).toBe(
-    'TypeError: Lookahead: k: an option, not a member, expected new Lookahead(…, { k }), which alone sets it',
+    'TypeError: Lookahead: k: an option, not a member, expected new Lookahead(…, { k })',
   );
 });
 
@@ -182,9 +216,7 @@ test('everything else that takes options', () => {
   for (const [object, option] of others) {
     const { name } = object.constructor;
     expect(refusals(object, option)).toEqual(
-      twice(
-        `TypeError: ${name}: ${option}: an option, not a member, expected new ${name}(…, { ${option} }), which alone sets it`,
-      ),
+      twice(`TypeError: ${name}: ${option}: an option, not a member, expected new ${name}(…, { ${option} })`),
     );
   }
 });

@@ -1,6 +1,6 @@
 // stepAsync: which memory it takes, and what happens when memory goes away while a step waits.
 import { runInNewContext } from 'node:vm';
-import { markAsUntransferable } from 'node:worker_threads';
+import { MessageChannel, markAsUntransferable, receiveMessageOnPort } from 'node:worker_threads';
 import { describe, expect, test } from 'vitest';
 import { withEngine } from '../../../lib/engine/backend.js';
 import { allocate } from '../../../lib/index.js';
@@ -188,4 +188,18 @@ describe.each(engines.map((e) => [e.name, e] as const))('%s', (_, over) => {
     await rejected(TypeError, /params\[0\]: a detached Float32Array/, () => both[1]!);
     expect(lost.stepCount).toBe(1);
   });
+});
+
+test('a message cannot move memory of allocate: it is refused, or sends a copy', () => {
+  const [array, { port1, port2 }] = [allocate(4).fill(5), new MessageChannel()];
+  try {
+    port1.postMessage(array, [array.buffer as ArrayBuffer]); // Node 20 sends a copy
+  } catch (error) {
+    expect((error as Error).name).toBe('DataCloneError');
+  }
+  const sent = receiveMessageOnPort(port2)?.message as Float32Array | undefined;
+  array[0] = 9;
+  expect([...array]).toEqual([9, 5, 5, 5]);
+  if (sent !== undefined) expect([...sent]).toEqual([5, 5, 5, 5]);
+  port1.close();
 });
