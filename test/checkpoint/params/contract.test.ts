@@ -82,7 +82,7 @@ test('a CheckpointManager neither writes nor loads it, and keeps the files that 
   );
 });
 
-test('wrappers, the second order, and optimizers among objects', async () => {
+test('wrappers and the second order; an optimizer among objects may have params elsewhere', async () => {
   const [a, b] = [f32(1, 2), f32(3, 4)];
   const params = { a, b };
   const closure = (): number => 0;
@@ -100,9 +100,7 @@ test('wrappers, the second order, and optimizers among objects', async () => {
     );
   }
   const other = new SGD({ c: f32(1) }, { lr: 1 });
-  expect((await refusal(saveCheckpoint(newPath(), { params, objects: { other } })))[2]).toContain(
-    ': params: objects["other"] has the param "c", expected it among params',
-  );
+  await saveCheckpoint(newPath(), { params, objects: { other } });
 });
 
 test('many ranks: the same error on each, and no file', async () => {
