@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { checkInteger, checkNumber } from '../check/options.js';
 import { type Running, startCommand, startThreads } from '../distributed/launch/running.js';
 import { environment, supervise } from '../distributed/launch/supervise.js';
-import { mpiLauncher } from '../distributed/mpi-launcher.js';
+import { mpiLauncher } from '../distributed/world/mpi-launcher.js';
 import { CliError } from './cli-error.js';
 
 export interface LaunchOptions {

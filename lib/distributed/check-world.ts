@@ -1,6 +1,6 @@
 import { show, typeError } from '../check/errors.js';
 import { Optimizer } from '../core/optimizer.js';
-import type { World } from './world.js';
+import type { World } from './world/world.js';
 
 /** Refuses what is no world, such as the promise of one. @throws TypeError */
 export function checkWorld(who: string, world: unknown): void {

@@ -7,7 +7,7 @@ import type { Tensor } from '../core/params.js';
 import { printed } from '../core/print.js';
 import { Lookahead } from '../optimizers/lookahead.js';
 import { SAM } from '../optimizers/sam.js';
-import type { World } from './world.js';
+import type { World } from './world/world.js';
 
 /** What ranks must have alike: names, and values as an error prints them. */
 export type Facts = readonly (readonly [name: string, value: string])[];

@@ -16,7 +16,7 @@ import { engine } from '../engine/backend.js';
 import { checkWorld } from './check-world.js';
 import { checkAlike, tensorFacts } from './differences.js';
 import { checkSharesMemory, shareFromRoot } from './shared-memory.js';
-import type { World } from './world.js';
+import type { World } from './world/world.js';
 
 const who = 'hogwild';
 

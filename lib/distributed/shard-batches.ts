@@ -1,5 +1,5 @@
 import { checkBoolean, checkInteger, checkOptions } from '../check/options.js';
-import { microBatchesOfRank } from './micro-batches.js';
+import { microBatchesOfRank } from './gradients/micro-batches.js';
 import { checkSeat, type EpochOptions, orderOf, type Seat } from './shard-indices.js';
 
 /** Options of {@link shardBatches}. */

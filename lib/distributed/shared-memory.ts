@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { BroadcastChannel } from 'node:worker_threads';
 import { typeError } from '../check/errors.js';
-import type { World } from './world.js';
+import type { World } from './world/world.js';
 
 /** Refuses a world whose ranks are not threads of one process. @throws TypeError */
 export function checkSharesMemory(who: string, world: World): void {

@@ -1,11 +1,11 @@
 import { rangeError } from '../../check/errors.js';
 import { checkInteger } from '../../check/options.js';
-import { Channel } from '../channel.js';
 import { checkWorld } from '../check-world.js';
-import { warn } from '../exit.js';
-import { longestTimer, OwnWorld } from '../own-world.js';
-import type { Mail } from '../transport.js';
-import type { World } from '../world.js';
+import { Channel } from '../world/channel.js';
+import { warn } from '../world/exit.js';
+import { longestTimer, OwnWorld } from '../world/own-world.js';
+import type { Mail } from '../world/transport.js';
+import type { World } from '../world/world.js';
 
 /** Milliseconds after which a rank that waits says for whom. */
 const patience = 60_000;

@@ -4,8 +4,8 @@ import type { Tensor } from '../../core/params.js';
 import { printed } from '../../core/print.js';
 import { Structure } from '../../core/structure.js';
 import type { Facts } from '../differences.js';
-import { floatsIn } from '../numbers.js';
-import { partition } from '../partition.js';
+import { floatsIn } from '../world/numbers.js';
+import { partition } from '../world/partition.js';
 
 interface Piece {
   readonly tensor: Tensor;

@@ -3,9 +3,9 @@ import { constants } from 'node:os';
 import { extname, join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { RankError } from '../errors.js';
-import { exitedEarly, firstLine, uncaughtText, warn } from '../exit.js';
 import { Rendezvous } from '../threads/rendezvous.js';
 import { createShared, Shared, type SharedBuffers, Status, Word } from '../threads/shared.js';
+import { exitedEarly, firstLine, uncaughtText, warn } from '../world/exit.js';
 import { RankOutput } from './output.js';
 import type { Ending, Seat, ToHost } from './seat.js';
 

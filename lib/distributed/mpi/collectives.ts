@@ -4,12 +4,12 @@
 // whatever its length. Long arrays go in buckets. Nothing is sent out of a user's array or received into it, because MPI may
 // still write after a deadline.
 
-import type { Steps } from '../call-queue.js';
-import { callerOf, numberOf } from '../callers.js';
 import { type Loss, ofAllRanks } from '../errors.js';
-import { bytesOf, gone, isGone, numbersAt, slice } from '../numbers.js';
-import { reduceInOrder } from '../ordered-sum.js';
-import { partition } from '../partition.js';
+import type { Steps } from '../world/call-queue.js';
+import { callerOf, numberOf } from '../world/callers.js';
+import { bytesOf, gone, isGone, numbersAt, slice } from '../world/numbers.js';
+import { reduceInOrder } from '../world/ordered-sum.js';
+import { partition } from '../world/partition.js';
 import {
   type Call,
   disagreement,
@@ -23,7 +23,7 @@ import {
   reasonOf,
   type Type,
   types,
-} from '../transport.js';
+} from '../world/transport.js';
 import type { Message } from './exchanges.js';
 
 /** What carries messages between ranks. */

@@ -1,6 +1,6 @@
-import { warn } from '../exit.js';
-import type { MpiLauncher } from '../mpi-launcher.js';
-import { longestTimer } from '../own-world.js';
+import { warn } from '../world/exit.js';
+import type { MpiLauncher } from '../world/mpi-launcher.js';
+import { longestTimer } from '../world/own-world.js';
 import { findMpiAddon, libraryName, type MpiAddon } from './addon.js';
 import { late } from './ending.js';
 import { Exchanges } from './exchanges.js';

@@ -1,9 +1,9 @@
 import { writeSync } from 'node:fs';
 import { constants } from 'node:os';
 import { RankError, TimeoutError } from '../errors.js';
-import { exitedEarly, firstLine, uncaughtText } from '../exit.js';
 import { leaveEndingNote } from '../launch/ending-note.js';
-import type { OwnWorld } from '../own-world.js';
+import { exitedEarly, firstLine, uncaughtText } from '../world/exit.js';
+import type { OwnWorld } from '../world/own-world.js';
 import type { MpiTransport } from './mpi-transport.js';
 
 /** Exit code of a job in which a rank did not come before a deadline, though nobody says so with another code. */

@@ -1,5 +1,5 @@
-import type { Meetings } from '../call-queue.js';
 import { type Loss, RankError, TimeoutError } from '../errors.js';
+import type { Meetings } from '../world/call-queue.js';
 import { type MpiAddon, State } from './addon.js';
 
 /** Bytes to a rank, or from one. */

@@ -1,6 +1,6 @@
-import { secondReceive } from '../channel.js';
-import { bytesIn } from '../numbers.js';
-import type { Letter, Mail, Waiter } from '../transport.js';
+import { secondReceive } from '../world/channel.js';
+import { bytesIn } from '../world/numbers.js';
+import type { Letter, Mail, Waiter } from '../world/transport.js';
 import type { MpiAddon } from './addon.js';
 import type { Exchanges } from './exchanges.js';
 

@@ -1,9 +1,9 @@
 import { writeSync } from 'node:fs';
 import { constants } from 'node:os';
-import { CallQueue } from '../call-queue.js';
-import { exitAborted } from '../exit.js';
 import { leaveEndingNote } from '../launch/ending-note.js';
-import type { Call, Outcome, Transport } from '../transport.js';
+import { CallQueue } from '../world/call-queue.js';
+import { exitAborted } from '../world/exit.js';
+import type { Call, Outcome, Transport } from '../world/transport.js';
 import { Collectives } from './collectives.js';
 import type { Cause, Exchanges } from './exchanges.js';
 import type { MpiMail } from './mpi-mail.js';

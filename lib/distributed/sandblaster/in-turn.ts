@@ -1,5 +1,5 @@
-import { OwnWorld } from '../own-world.js';
-import type { World } from '../world.js';
+import { OwnWorld } from '../world/own-world.js';
+import type { World } from '../world/world.js';
 
 /** What was begun last in a world, and is perhaps not over. It never rejects. */
 const last = new WeakMap<object, Promise<unknown>>();

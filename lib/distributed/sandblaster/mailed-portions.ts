@@ -1,10 +1,10 @@
 import { setImmediate } from 'node:timers/promises';
-import { Channel } from '../channel.js';
 import { Deadline } from '../downpour/mail-of.js';
-import { floatsIn } from '../numbers.js';
-import type { OwnWorld } from '../own-world.js';
-import type { Letter, Mail } from '../transport.js';
-import type { World } from '../world.js';
+import { Channel } from '../world/channel.js';
+import { floatsIn } from '../world/numbers.js';
+import type { OwnWorld } from '../world/own-world.js';
+import type { Letter, Mail } from '../world/transport.js';
+import type { World } from '../world/world.js';
 import { type Branch, beginOf, Dealing, sizeOf } from './dealing.js';
 import { endWith, keptEvaluations, lateness, longestSleep } from './patience.js';
 import type { EvaluatePortion, PortionSum } from './portion.js';

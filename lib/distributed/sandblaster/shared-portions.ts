@@ -1,8 +1,8 @@
 import { Deadline } from '../downpour/mail-of.js';
-import { OwnWorld } from '../own-world.js';
 import { shareFromRoot } from '../shared-memory.js';
-import type { Mail } from '../transport.js';
-import type { World } from '../world.js';
+import { OwnWorld } from '../world/own-world.js';
+import type { Mail } from '../world/transport.js';
+import type { World } from '../world/world.js';
 import { Board, createBoard, type Sheet } from './board.js';
 import { endWith, keptEvaluations, lateness, longestSleep } from './patience.js';
 import type { EvaluatePortion, PortionSum } from './portion.js';

@@ -1,11 +1,11 @@
 // Each collective over mail boxes, as a generator: it yields the turn of the meeting that it waits for.
 
-import type { Steps } from '../call-queue.js';
 import { ofAllRanks, RankError } from '../errors.js';
-import { bytesOf, gone, isGone, slice } from '../numbers.js';
-import { reduceInOrder } from '../ordered-sum.js';
-import { partition } from '../partition.js';
-import { type Call, disagreement, failureOf, leaverOf, type Outcome, reasonOf } from '../transport.js';
+import type { Steps } from '../world/call-queue.js';
+import { bytesOf, gone, isGone, slice } from '../world/numbers.js';
+import { reduceInOrder } from '../world/ordered-sum.js';
+import { partition } from '../world/partition.js';
+import { type Call, disagreement, failureOf, leaverOf, type Outcome, reasonOf } from '../world/transport.js';
 import type { Rendezvous } from './rendezvous.js';
 import { boxBytes, type Posted, type Shared, Status } from './shared.js';
 

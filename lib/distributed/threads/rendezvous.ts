@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
-import type { Meetings } from '../call-queue.js';
 import { type Loss, RankError, TimeoutError } from '../errors.js';
+import type { Meetings } from '../world/call-queue.js';
 import { type Shared, Word } from './shared.js';
 
 /** Why a world is broken: a deadline, or a rank that was lost. */

@@ -1,7 +1,7 @@
 // The memory that the ranks of a job share: words for the rendezvous, a header of each rank, and mail boxes.
-import { callerOf, numberOf } from '../callers.js';
-import { bytesOf, numbersAt } from '../numbers.js';
-import { type Header, kinds, type Numbers, ops, type Type, types } from '../transport.js';
+import { callerOf, numberOf } from '../world/callers.js';
+import { bytesOf, numbersAt } from '../world/numbers.js';
+import { type Header, kinds, type Numbers, ops, type Type, types } from '../world/transport.js';
 import { createPost, Post, type PostBuffers } from './post.js';
 
 /** Bytes of a box. Longer arrays go in several turns. */

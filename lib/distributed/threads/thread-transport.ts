@@ -1,6 +1,6 @@
-import { CallQueue } from '../call-queue.js';
-import { exitAborted } from '../exit.js';
-import type { Call, Outcome, Transport } from '../transport.js';
+import { CallQueue } from '../world/call-queue.js';
+import { exitAborted } from '../world/exit.js';
+import type { Call, Outcome, Transport } from '../world/transport.js';
 import { Collectives } from './collectives.js';
 import { Interruption } from './interruption.js';
 import { Mailbox } from './mailbox.js';

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, test } from 'vitest';
 import { DataParallel, ShardedOptimizer } from '../../../lib/distributed/index.js';
-import { OwnWorld } from '../../../lib/distributed/own-world.js';
-import { SingleTransport } from '../../../lib/distributed/single.js';
+import { OwnWorld } from '../../../lib/distributed/world/own-world.js';
+import { SingleTransport } from '../../../lib/distributed/world/single.js';
 import {
   Adam,
   CheckpointError,

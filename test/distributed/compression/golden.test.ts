@@ -1,6 +1,6 @@
 // Compressed gradients against the formula in float64: what each step gets, bit for bit.
 import { describe, expect, test } from 'vitest';
-import { DataParallel } from '../../../lib/distributed/data-parallel.js';
+import { DataParallel } from '../../../lib/distributed/optimizers/data-parallel.js';
 import { SGD } from '../../../lib/index.js';
 import { onRanks } from '../../support/distributed/worlds.js';
 import { numbers, random } from '../../support/random.js';

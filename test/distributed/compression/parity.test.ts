@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { loadCheckpoint, saveCheckpoint } from '../../../lib/checkpoint/index.js';
 import { hashOf } from '../../../lib/distributed/differences.js';
-import { OwnWorld } from '../../../lib/distributed/own-world.js';
-import { SingleTransport } from '../../../lib/distributed/single.js';
-import type { World } from '../../../lib/distributed/world.js';
+import { OwnWorld } from '../../../lib/distributed/world/own-world.js';
+import { SingleTransport } from '../../../lib/distributed/world/single.js';
+import type { World } from '../../../lib/distributed/world/world.js';
 import {
   arraysOf,
   type Case,

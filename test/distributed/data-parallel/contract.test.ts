@@ -1,8 +1,8 @@
 // DataParallel: uneven data, nulls, skipped steps, members, and what it refuses.
 import { describe, expect, test } from 'vitest';
-import * as wrappers from '../../../lib/distributed/data-parallel.js';
-import { ShardedOptimizer } from '../../../lib/distributed/sharded-optimizer.js';
-import type { World } from '../../../lib/distributed/world.js';
+import * as wrappers from '../../../lib/distributed/optimizers/data-parallel.js';
+import { ShardedOptimizer } from '../../../lib/distributed/optimizers/sharded-optimizer.js';
+import type { World } from '../../../lib/distributed/world/world.js';
 import { Adam, Lookahead, Momo, MomoAdam, PolyakSGD, SAM, SGD } from '../../../lib/index.js';
 import { f32 } from '../../support/arrays.js';
 import { errorsOn, onRanks, worldsOf } from '../../support/distributed/worlds.js';

@@ -2,9 +2,9 @@
 import { inspect } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import * as wrappers from '../../../lib/distributed/index.js';
-import { OwnWorld } from '../../../lib/distributed/own-world.js';
-import { SingleTransport } from '../../../lib/distributed/single.js';
-import type { World } from '../../../lib/distributed/world.js';
+import { OwnWorld } from '../../../lib/distributed/world/own-world.js';
+import { SingleTransport } from '../../../lib/distributed/world/single.js';
+import type { World } from '../../../lib/distributed/world/world.js';
 import { Adam, groupBy, Momo, SGD } from '../../../lib/index.js';
 import { f32 } from '../../support/arrays.js';
 import { onRanks, worldsOf } from '../../support/distributed/worlds.js';

@@ -1,10 +1,10 @@
 // A fault of one rank in the middle of a call is an error of every rank: nobody steps, nobody waits, and the world goes on.
 import { describe, expect, test } from 'vitest';
 import { Optimizer } from '../../../lib/core/optimizer.js';
-import { DataParallel } from '../../../lib/distributed/data-parallel.js';
 import { hashOf } from '../../../lib/distributed/differences.js';
-import { ShardedOptimizer } from '../../../lib/distributed/sharded-optimizer.js';
-import type { World } from '../../../lib/distributed/world.js';
+import { DataParallel } from '../../../lib/distributed/optimizers/data-parallel.js';
+import { ShardedOptimizer } from '../../../lib/distributed/optimizers/sharded-optimizer.js';
+import type { World } from '../../../lib/distributed/world/world.js';
 import { Adagrad, AdamW, DoG, Prodigy, SAM, SGD } from '../../../lib/index.js';
 import { onRanks } from '../../support/distributed/worlds.js';
 import { numbers } from '../../support/random.js';

@@ -1,8 +1,8 @@
 // The option `hessian` of a step of many ranks: whose mean it is, and what is refused.
 import { expect, test } from 'vitest';
-import { DataParallel } from '../../../lib/distributed/data-parallel.js';
-import { ShardedOptimizer } from '../../../lib/distributed/sharded-optimizer.js';
-import type { World } from '../../../lib/distributed/world.js';
+import { DataParallel } from '../../../lib/distributed/optimizers/data-parallel.js';
+import { ShardedOptimizer } from '../../../lib/distributed/optimizers/sharded-optimizer.js';
+import type { World } from '../../../lib/distributed/world/world.js';
 import { Adam, Sophia } from '../../../lib/index.js';
 import { f32 } from '../../support/arrays.js';
 import { onRanks, worldsOf } from '../../support/distributed/worlds.js';

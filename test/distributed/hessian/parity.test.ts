@@ -1,10 +1,10 @@
 // The estimates of Sophia's hessian: the same bits on 1, 2, 4 and 8 ranks, in one process, and in ShardedOptimizer.
 import { expect, test } from 'vitest';
-import { DataParallel } from '../../../lib/distributed/data-parallel.js';
-import type { DistributionOptions } from '../../../lib/distributed/distribution.js';
+import { DataParallel } from '../../../lib/distributed/optimizers/data-parallel.js';
+import type { DistributionOptions } from '../../../lib/distributed/optimizers/distribution.js';
+import { ShardedOptimizer } from '../../../lib/distributed/optimizers/sharded-optimizer.js';
 import { shardBatches } from '../../../lib/distributed/shard-batches.js';
-import { ShardedOptimizer } from '../../../lib/distributed/sharded-optimizer.js';
-import type { World } from '../../../lib/distributed/world.js';
+import type { World } from '../../../lib/distributed/world/world.js';
 import { Lookahead, Sophia } from '../../../lib/index.js';
 import { GradAccumulator } from '../../../lib/training/index.js';
 import { onRanks } from '../../support/distributed/worlds.js';

@@ -1,11 +1,11 @@
 // Messages between ranks: whole, in order, and none between others.
 import { expect, test } from 'vitest';
-import { Channel } from '../../../lib/distributed/channel.js';
 import { RankError } from '../../../lib/distributed/errors.js';
 import { Mailbox } from '../../../lib/distributed/threads/mailbox.js';
 import { ringBytes } from '../../../lib/distributed/threads/post.js';
 import { Rendezvous } from '../../../lib/distributed/threads/rendezvous.js';
 import { createShared, Shared } from '../../../lib/distributed/threads/shared.js';
+import { Channel } from '../../../lib/distributed/world/channel.js';
 import { numbers, random } from '../../support/random.js';
 
 function mailboxes(size: number): { boxes: Mailbox[]; shared: Shared; rendezvous: Rendezvous } {

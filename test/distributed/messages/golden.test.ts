@@ -1,11 +1,11 @@
 // The collectives of MPI over messages that this file carries: so they are tested without an MPI, and with more ranks than a
 // machine has cores.
 import { describe, expect, test } from 'vitest';
-import type { Steps } from '../../../lib/distributed/call-queue.js';
 import { RankError } from '../../../lib/distributed/errors.js';
 import { type Carrier, Collectives, type Sizes } from '../../../lib/distributed/mpi/collectives.js';
 import type { Message } from '../../../lib/distributed/mpi/exchanges.js';
-import type { Call, Kind, Outcome } from '../../../lib/distributed/transport.js';
+import type { Steps } from '../../../lib/distributed/world/call-queue.js';
+import type { Call, Kind, Outcome } from '../../../lib/distributed/world/transport.js';
 
 /** Delivers messages between ranks in the order of their sends, as MPI does. */
 class Post {

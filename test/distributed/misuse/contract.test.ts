@@ -1,7 +1,7 @@
 // Slips that would train each rank alone, or end in an error that names nothing of the user's.
 import { describe, expect, test } from 'vitest';
-import * as wrappers from '../../../lib/distributed/data-parallel.js';
 import * as distributed from '../../../lib/distributed/index.js';
+import * as wrappers from '../../../lib/distributed/optimizers/data-parallel.js';
 import { Adam, AdamW, Lookahead, SAM, SGD } from '../../../lib/index.js';
 import { f32 } from '../../support/arrays.js';
 import { onRanks, worldsOf } from '../../support/distributed/worlds.js';

@@ -1,7 +1,7 @@
 // How arrays are cut, and the seeds of ranks.
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { partition, rankSeed } from '../../../lib/distributed/partition.js';
+import { partition, rankSeed } from '../../../lib/distributed/world/partition.js';
 
 test('parts cover an array in order, begin at multiples of 16, and differ by at most one block', () => {
   fc.assert(

@@ -1,8 +1,8 @@
 // SAM through DataParallel: the same bits on 1, 2, 4 and 8 ranks, and in one process with a tree of micro-batches.
 import { describe, expect, test } from 'vitest';
-import { DataParallel } from '../../../lib/distributed/data-parallel.js';
+import { DataParallel } from '../../../lib/distributed/optimizers/data-parallel.js';
 import { shardBatches } from '../../../lib/distributed/shard-batches.js';
-import type { World } from '../../../lib/distributed/world.js';
+import type { World } from '../../../lib/distributed/world/world.js';
 import { Adagrad, Adam, SAM, SGD, Sophia } from '../../../lib/index.js';
 import { GradAccumulator } from '../../../lib/training/index.js';
 import { onRanks } from '../../support/distributed/worlds.js';

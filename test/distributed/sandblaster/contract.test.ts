@@ -1,9 +1,9 @@
 // SandblasterLBFGS: failures, wrong arguments, and its members.
 import { describe, expect, test, vi } from 'vitest';
-import { OwnWorld } from '../../../lib/distributed/own-world.js';
 import { SandblasterLBFGS } from '../../../lib/distributed/sandblaster/sandblaster-lbfgs.js';
-import { SingleTransport } from '../../../lib/distributed/single.js';
-import type { World } from '../../../lib/distributed/world.js';
+import { OwnWorld } from '../../../lib/distributed/world/own-world.js';
+import { SingleTransport } from '../../../lib/distributed/world/single.js';
+import type { World } from '../../../lib/distributed/world/world.js';
 import { LBFGS } from '../../../lib/index.js';
 import { f32 } from '../../support/arrays.js';
 import { errorsOn, onRanks, worldsOf } from '../../support/distributed/worlds.js';

@@ -1,13 +1,13 @@
 // SandblasterLBFGS: the same bits on any number of ranks, and those of a plain LBFGS over the tree sum in one process.
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { OwnWorld } from '../../../lib/distributed/own-world.js';
 import { MailedPortions } from '../../../lib/distributed/sandblaster/mailed-portions.js';
 import { OwnPortions } from '../../../lib/distributed/sandblaster/own-portions.js';
 import type { PortionSum } from '../../../lib/distributed/sandblaster/portion.js';
 import { SandblasterLBFGS } from '../../../lib/distributed/sandblaster/sandblaster-lbfgs.js';
 import { SharedPortions } from '../../../lib/distributed/sandblaster/shared-portions.js';
 import { Turns } from '../../../lib/distributed/sandblaster/turns.js';
-import type { World } from '../../../lib/distributed/world.js';
+import { OwnWorld } from '../../../lib/distributed/world/own-world.js';
+import type { World } from '../../../lib/distributed/world/world.js';
 import { LBFGS, type LBFGSResult } from '../../../lib/index.js';
 import { treeSum } from '../../support/distributed/tree-sum.js';
 import { onRanks, worldsOf } from '../../support/distributed/worlds.js';

@@ -1,10 +1,10 @@
 // ShardedOptimizer: memory, states of any number of ranks, bad input, and failures of one rank.
 import { expect, test } from 'vitest';
-import { DataParallel } from '../../../lib/distributed/data-parallel.js';
 import { hashOf } from '../../../lib/distributed/differences.js';
-import { OwnWorld } from '../../../lib/distributed/own-world.js';
-import { ShardedOptimizer } from '../../../lib/distributed/sharded-optimizer.js';
-import type { Call } from '../../../lib/distributed/transport.js';
+import { DataParallel } from '../../../lib/distributed/optimizers/data-parallel.js';
+import { ShardedOptimizer } from '../../../lib/distributed/optimizers/sharded-optimizer.js';
+import { OwnWorld } from '../../../lib/distributed/world/own-world.js';
+import type { Call } from '../../../lib/distributed/world/transport.js';
 import { Adam, AdamW, DoG, LAMB, Lookahead, Momo, Muon, ScheduleFreeSGD, SGD } from '../../../lib/index.js';
 import { arraysOf, type Case, create, newParams, special, train } from '../../support/distributed/sharded.js';
 import { errorsOn, onRanks, worldsOf } from '../../support/distributed/worlds.js';

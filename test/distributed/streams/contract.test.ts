@@ -1,7 +1,7 @@
 // The streams of what each rank has in many arrays: when they are made anew.
 import { expect, test } from 'vitest';
-import { partition } from '../../../lib/distributed/partition.js';
-import { type Owned, Streams } from '../../../lib/distributed/stream.js';
+import { type Owned, Streams } from '../../../lib/distributed/gradients/stream.js';
+import { partition } from '../../../lib/distributed/world/partition.js';
 
 test('streams are kept while memory and ranges stay, and made anew where any of them is another', () => {
   const memory = new Float32Array(100);

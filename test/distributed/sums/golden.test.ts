@@ -1,7 +1,7 @@
 // Reductions over worker threads against sums that are written anew here, in the order of the contract.
 import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import { OwnWorld } from '../../../lib/distributed/own-world.js';
+import { OwnWorld } from '../../../lib/distributed/world/own-world.js';
 import { onRanks } from '../../support/distributed/worlds.js';
 import { job, joined } from '../../support/job.js';
 import { all, sample } from '../../support/sample.js';

@@ -2,9 +2,9 @@
 import { inspect } from 'node:util';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { init } from '../../../lib/distributed/index.js';
-import { OwnWorld } from '../../../lib/distributed/own-world.js';
-import { SingleTransport } from '../../../lib/distributed/single.js';
-import type { World } from '../../../lib/distributed/world.js';
+import { OwnWorld } from '../../../lib/distributed/world/own-world.js';
+import { SingleTransport } from '../../../lib/distributed/world/single.js';
+import type { World } from '../../../lib/distributed/world/world.js';
 
 const fresh = (): World => new OwnWorld(new SingleTransport(), 600_000);
 

@@ -2,8 +2,8 @@
 import { expect, test } from 'vitest';
 import { optimizerHyperParameters, optionNamesOf } from '../../../lib/core/declaration.js';
 import { DataParallel } from '../../../lib/distributed/index.js';
-import { OwnWorld } from '../../../lib/distributed/own-world.js';
-import { SingleTransport } from '../../../lib/distributed/single.js';
+import { OwnWorld } from '../../../lib/distributed/world/own-world.js';
+import { SingleTransport } from '../../../lib/distributed/world/single.js';
 import * as s from '../../../lib/index.js';
 import * as tfjs from '../../../lib/tfjs/index.js';
 import { f32 } from '../../support/arrays.js';

@@ -1,9 +1,10 @@
 // Trains with DataParallel and with ShardedOptimizer: both must have the same bits.
-import { DataParallel } from '../../../lib/distributed/data-parallel.js';
+
 import { hashOf } from '../../../lib/distributed/differences.js';
-import type { DistributionOptions } from '../../../lib/distributed/distribution.js';
-import { ShardedOptimizer } from '../../../lib/distributed/sharded-optimizer.js';
-import type { World } from '../../../lib/distributed/world.js';
+import { DataParallel } from '../../../lib/distributed/optimizers/data-parallel.js';
+import type { DistributionOptions } from '../../../lib/distributed/optimizers/distribution.js';
+import { ShardedOptimizer } from '../../../lib/distributed/optimizers/sharded-optimizer.js';
+import type { World } from '../../../lib/distributed/world/world.js';
 import { classes, type OptimizerClass } from '../../../lib/optimizers/index.js';
 import { numbers, random } from '../random.js';
 

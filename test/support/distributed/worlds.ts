@@ -1,8 +1,9 @@
 // The ranks of a world in one thread: they take turns whenever they wait.
-import { OwnWorld } from '../../../lib/distributed/own-world.js';
+
 import { createShared } from '../../../lib/distributed/threads/shared.js';
 import { ThreadTransport } from '../../../lib/distributed/threads/thread-transport.js';
-import type { World } from '../../../lib/distributed/world.js';
+import { OwnWorld } from '../../../lib/distributed/world/own-world.js';
+import type { World } from '../../../lib/distributed/world/world.js';
 
 export function worldsOf(size: number, timeout = 20_000): World[] {
   const shared = createShared(size);

@@ -1,7 +1,7 @@
 // The line of stderr for a lost rank: it names the line of the script, and none of the package or of Node.
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { uncaughtText } from '../../../../lib/distributed/exit.js';
+import { uncaughtText } from '../../../../lib/distributed/world/exit.js';
 
 test('the line of the script, below lines of every folder of the package and of Node', () => {
   const lib = join(__dirname, '..', '..', '..', '..', 'lib');

@@ -1,12 +1,12 @@
 // Portions by messages: what rank 0 awaits, whom it blames, and two sums over one mail. Other ranks are played by hand.
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { Channel } from '../../../../lib/distributed/channel.js';
-import { OwnWorld } from '../../../../lib/distributed/own-world.js';
 import { MailedPortions } from '../../../../lib/distributed/sandblaster/mailed-portions.js';
 import { Turns } from '../../../../lib/distributed/sandblaster/turns.js';
-import type { Mail } from '../../../../lib/distributed/transport.js';
-import type { World } from '../../../../lib/distributed/world.js';
+import { Channel } from '../../../../lib/distributed/world/channel.js';
+import { OwnWorld } from '../../../../lib/distributed/world/own-world.js';
+import type { Mail } from '../../../../lib/distributed/world/transport.js';
+import type { World } from '../../../../lib/distributed/world/world.js';
 import { onRanks, worldsOf } from '../../../support/distributed/worlds.js';
 
 /** Messages that a player needs. */

@@ -1,10 +1,10 @@
 import { serialize } from 'node:v8';
-import { typeError } from '../check/errors.js';
-import { floatsOf } from '../check/typed-array.js';
-import type { OptimizerMembers } from '../core/any-optimizer.js';
-import { Optimizer } from '../core/optimizer.js';
-import { checkAlike, differ, hashOf, putTogether, takeApart } from './differences.js';
-import type { World } from './world.js';
+import { typeError } from '../../check/errors.js';
+import { floatsOf } from '../../check/typed-array.js';
+import type { OptimizerMembers } from '../../core/any-optimizer.js';
+import { Optimizer } from '../../core/optimizer.js';
+import { checkAlike, differ, hashOf, putTogether, takeApart } from '../differences.js';
+import type { World } from '../world/world.js';
 
 /** Gives rank 0's params and state to all ranks. */
 export async function shareState(world: World, optimizer: OptimizerMembers, base: Optimizer): Promise<void> {

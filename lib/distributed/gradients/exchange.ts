@@ -1,11 +1,11 @@
-import { isFloat32 } from '../check/typed-array.js';
-import { engine } from '../engine/backend.js';
-import type { Sum } from '../training/param-sum.js';
-import { checkAlike, differ, digestOf, type Facts } from './differences.js';
+import { isFloat32 } from '../../check/typed-array.js';
+import { engine } from '../../engine/backend.js';
+import type { Sum } from '../../training/param-sum.js';
+import { checkAlike, differ, digestOf, type Facts } from '../differences.js';
+import type { World } from '../world/world.js';
 import { exchangeRows } from './exchange-rows.js';
 import type { LocalGradients } from './local-gradients.js';
 import { checkHeaders, type GradHeader, gatherHeaders, headerOf, type StepHeader } from './step-header.js';
-import type { World } from './world.js';
 
 /** What all ranks have together, in the form of the gradients. */
 export interface Sums {

@@ -1,4 +1,4 @@
-import { rangeError } from '../check/errors.js';
+import { rangeError } from '../../check/errors.js';
 import {
   checkFloat32,
   checkLength,
@@ -7,15 +7,15 @@ import {
   isDetached,
   isFloat32,
   lengthOf,
-} from '../check/typed-array.js';
-import { checkApart, type Extent, extentOf, union } from '../core/extents.js';
-import { isSparseGrad, type Tensor } from '../core/params.js';
-import { type ReadGrad, ReadSparseGrad } from '../core/read-grad.js';
-import { badRow, checkSparseGrad } from '../core/sparse-grad.js';
-import { checkNotInFlight } from '../core/step-queue.js';
-import type { Structure } from '../core/structure.js';
-import { engine } from '../engine/backend.js';
-import { GradSum } from '../training/grad-sum.js';
+} from '../../check/typed-array.js';
+import { checkApart, type Extent, extentOf, union } from '../../core/extents.js';
+import { isSparseGrad, type Tensor } from '../../core/params.js';
+import { type ReadGrad, ReadSparseGrad } from '../../core/read-grad.js';
+import { badRow, checkSparseGrad } from '../../core/sparse-grad.js';
+import { checkNotInFlight } from '../../core/step-queue.js';
+import type { Structure } from '../../core/structure.js';
+import { engine } from '../../engine/backend.js';
+import { GradSum } from '../../training/grad-sum.js';
 import { GradientBuckets } from './gradient-buckets.js';
 
 /** A param, and its length. */

@@ -1,8 +1,8 @@
-import { Optimizer } from '../core/optimizer.js';
-import type { Measured } from '../core/shard.js';
-import type { StepResult } from '../core/stepper.js';
-import { maxSums } from '../engine/engine.js';
-import type { World } from './world.js';
+import { Optimizer } from '../../core/optimizer.js';
+import type { Measured } from '../../core/shard.js';
+import type { StepResult } from '../../core/stepper.js';
+import { maxSums } from '../../engine/engine.js';
+import type { World } from '../world/world.js';
 
 /**
  * Begins a step whose params share numbers: measures the own params, and adds the sums of all ranks. Returns what decides and

@@ -1,17 +1,17 @@
-import type { AnyOptimizer } from '../core/any-optimizer.js';
-import { SAM } from '../optimizers/sam.js';
-import { innerOptimizer } from '../training/param-groups.js';
-import { actingFor } from './callers.js';
-import { checkFree, checkMade, letStep } from './check-world.js';
+import type { AnyOptimizer } from '../../core/any-optimizer.js';
+import { SAM } from '../../optimizers/sam.js';
+import { innerOptimizer } from '../../training/param-groups.js';
+import { checkFree, checkMade, letStep } from '../check-world.js';
+import { checkAlike, classFacts, optionFacts, paramFacts } from '../differences.js';
+import { actingFor } from '../world/callers.js';
+import { OwnWorld } from '../world/own-world.js';
+import type { World } from '../world/world.js';
 import { DataParallelSAM } from './data-parallel-sam.js';
-import { checkAlike, classFacts, optionFacts, paramFacts } from './differences.js';
 import type { DistributedStepOptions, Made, Wrapped } from './distributed-optimizer.js';
 import { checkDistribution, type DistributionOptions } from './distribution.js';
-import { OwnWorld } from './own-world.js';
 import { ReplicatedOptimizer } from './replicated-optimizer.js';
 import { compareState, shareState } from './share-state.js';
 import type { DistributedResult } from './step-result.js';
-import type { World } from './world.js';
 
 const who = 'DataParallel';
 

@@ -1,4 +1,4 @@
-import { engine } from '../engine/backend.js';
+import { engine } from '../../engine/backend.js';
 import type { Numbers, Op } from './transport.js';
 
 /**

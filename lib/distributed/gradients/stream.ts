@@ -1,4 +1,4 @@
-import { bufferOf, byteOffsetOf, lengthOf } from '../check/typed-array.js';
+import { bufferOf, byteOffsetOf, lengthOf } from '../../check/typed-array.js';
 import type { Ranges } from './divide.js';
 
 /** An array and the elements `[begin, end)` that belong to each rank. */

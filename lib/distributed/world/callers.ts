@@ -1,5 +1,5 @@
 // What the user called, where a collective belongs to a larger call. So errors name that call.
-import { type ActsFor, actFor } from '../checkpoint/world.js';
+import { type ActsFor, actFor } from '../../checkpoint/world.js';
 import type { World } from './world.js';
 
 /** The names are in the order of their numbers in a header. A collective of the user's own has none. */

@@ -1,16 +1,16 @@
 import { workerData } from 'node:worker_threads';
-import { rangeError, show, typeError } from '../check/errors.js';
-import { checkNumber, checkOneOf, checkOptions } from '../check/options.js';
+import { rangeError, show, typeError } from '../../check/errors.js';
+import { checkNumber, checkOneOf, checkOptions } from '../../check/options.js';
+import { refuseOptions } from '../foreign-names.js';
+import { seatOf } from '../launch/seat.js';
+import { connectMpi } from '../mpi/connect.js';
+import { tieEnds } from '../mpi/ending.js';
+import { MpiTransport } from '../mpi/mpi-transport.js';
+import { ThreadTransport } from '../threads/thread-transport.js';
 import { exitedEarly } from './exit.js';
-import { refuseOptions } from './foreign-names.js';
-import { seatOf } from './launch/seat.js';
-import { connectMpi } from './mpi/connect.js';
-import { tieEnds } from './mpi/ending.js';
-import { MpiTransport } from './mpi/mpi-transport.js';
 import { mpiLauncher } from './mpi-launcher.js';
 import { OwnWorld } from './own-world.js';
 import { SingleTransport } from './single.js';
-import { ThreadTransport } from './threads/thread-transport.js';
 import type { Transport } from './transport.js';
 import type { World } from './world.js';
 

@@ -1,8 +1,8 @@
 // What carries a world: agreement between the ranks, bytes, and sums in the order of the contract. Worker threads are one
 // transport, MPI is another. `World` checks arguments and knows nothing of how a transport works.
 
+import { type Loss, ofAllRanks } from '../errors.js';
 import { hintOf, nameOf } from './callers.js';
-import { type Loss, ofAllRanks } from './errors.js';
 
 /** Arrays that collectives move. */
 export type Numbers = Float32Array | Float64Array | Int32Array | Uint8Array;

@@ -1,9 +1,9 @@
-import { ReadSparseGrad } from '../core/read-grad.js';
-import { GradSum } from '../training/grad-sum.js';
-import type { Sum } from '../training/param-sum.js';
-import type { RowSums } from '../training/row-sums.js';
+import { ReadSparseGrad } from '../../core/read-grad.js';
+import { GradSum } from '../../training/grad-sum.js';
+import type { Sum } from '../../training/param-sum.js';
+import type { RowSums } from '../../training/row-sums.js';
+import type { World } from '../world/world.js';
 import type { GradHeader } from './step-header.js';
-import type { World } from './world.js';
 
 /** The sums of sparse gradients over all ranks, for the params that have them, by two collectives. */
 export async function exchangeRows(

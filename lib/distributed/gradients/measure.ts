@@ -1,12 +1,12 @@
-import { floatsOf, isFloat32 } from '../check/typed-array.js';
-import type { Measured, Shard } from '../core/shard.js';
-import { engine } from '../engine/backend.js';
-import { chunkLength } from '../engine/engine.js';
-import type { Sum } from '../training/param-sum.js';
-import type { RowSums } from '../training/row-sums.js';
+import { floatsOf, isFloat32 } from '../../check/typed-array.js';
+import type { Measured, Shard } from '../../core/shard.js';
+import { engine } from '../../engine/backend.js';
+import { chunkLength } from '../../engine/engine.js';
+import type { Sum } from '../../training/param-sum.js';
+import type { RowSums } from '../../training/row-sums.js';
+import type { Owners } from '../optimizers/owners.js';
+import type { World } from '../world/world.js';
 import { ownerOf } from './divide.js';
-import type { Owners } from './owners.js';
-import type { World } from './world.js';
 
 const f = Math.fround;
 /** The largest float32. */

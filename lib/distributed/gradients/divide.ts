@@ -1,7 +1,7 @@
-import { floatsOf, lengthOf } from '../check/typed-array.js';
-import type { Tensor } from '../core/params.js';
-import { type Divider, isElementwise, type Shard } from '../core/shard.js';
-import { partition } from './partition.js';
+import { floatsOf, lengthOf } from '../../check/typed-array.js';
+import type { Tensor } from '../../core/params.js';
+import { type Divider, isElementwise, type Shard } from '../../core/shard.js';
+import { partition } from '../world/partition.js';
 
 /** The elements `[begin, end)` of each rank. */
 export type Ranges = Shard['ranges'];

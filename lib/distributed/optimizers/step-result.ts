@@ -1,5 +1,5 @@
-import type { StepResult } from '../core/stepper.js';
-import { type Exchanged, endOf } from './exchange.js';
+import type { StepResult } from '../../core/stepper.js';
+import { type Exchanged, endOf } from '../gradients/exchange.js';
 
 /** The result where every weight was 0: no rank has examples left. Then nothing has changed. */
 export interface Finished {

@@ -1,12 +1,12 @@
-import { show, typeError } from '../check/errors.js';
-import { checkBoolean, checkNumber, checkOneOf, checkOptions } from '../check/options.js';
-import { checkWorld } from './check-world.js';
-import { CompressedSums } from './compressed-sums.js';
-import type { Facts } from './differences.js';
-import { refuseOptions } from './foreign-names.js';
-import { microBatchesOfRank } from './micro-batches.js';
-import { OwnWorld } from './own-world.js';
-import type { World } from './world.js';
+import { show, typeError } from '../../check/errors.js';
+import { checkBoolean, checkNumber, checkOneOf, checkOptions } from '../../check/options.js';
+import { checkWorld } from '../check-world.js';
+import type { Facts } from '../differences.js';
+import { refuseOptions } from '../foreign-names.js';
+import { CompressedSums } from '../gradients/compressed-sums.js';
+import { microBatchesOfRank } from '../gradients/micro-batches.js';
+import { OwnWorld } from '../world/own-world.js';
+import type { World } from '../world/world.js';
 
 /** Options of `DataParallel.create` and `ShardedOptimizer.create`. */
 export interface DistributionOptions {

@@ -1,4 +1,4 @@
-import { floatsOf } from '../check/typed-array.js';
+import { floatsOf } from '../../check/typed-array.js';
 
 const floatBytes = Float32Array.BYTES_PER_ELEMENT;
 /** Floats of a line of the cache. */

@@ -1,9 +1,9 @@
-import { rangeError, show, typeError } from '../check/errors.js';
-import { checkInteger, checkNumber, checkOptions } from '../check/options.js';
-import { checkFloat32, checkLength, floatsOf } from '../check/typed-array.js';
-import { engine } from '../engine/backend.js';
+import { rangeError, show, typeError } from '../../check/errors.js';
+import { checkInteger, checkNumber, checkOptions } from '../../check/options.js';
+import { checkFloat32, checkLength, floatsOf } from '../../check/typed-array.js';
+import { engine } from '../../engine/backend.js';
+import type { World } from '../world/world.js';
 import type { Ranges } from './divide.js';
-import type { World } from './world.js';
 
 /** A param of which residuals are kept. */
 export interface Kept {

@@ -1,14 +1,14 @@
-import { floatsOf, isFloat32, lengthOf } from '../check/typed-array.js';
-import type { RankPart } from '../checkpoint/world.js';
-import type { AnyOptimizer } from '../core/any-optimizer.js';
-import { Optimizer } from '../core/optimizer.js';
-import type { LoadOptions } from '../core/state-dict.js';
-import { checkAlike, hashOf } from './differences.js';
+import { floatsOf, isFloat32, lengthOf } from '../../check/typed-array.js';
+import type { RankPart } from '../../checkpoint/world.js';
+import type { AnyOptimizer } from '../../core/any-optimizer.js';
+import { Optimizer } from '../../core/optimizer.js';
+import type { LoadOptions } from '../../core/state-dict.js';
+import { checkAlike, hashOf } from '../differences.js';
+import type { Ranges } from '../gradients/divide.js';
+import type { Exchanged } from '../gradients/exchange.js';
+import type { LocalGradients } from '../gradients/local-gradients.js';
+import { partition } from '../world/partition.js';
 import { DistributedOptimizer, type Wrapped } from './distributed-optimizer.js';
-import type { Ranges } from './divide.js';
-import type { Exchanged } from './exchange.js';
-import type { LocalGradients } from './local-gradients.js';
-import { partition } from './partition.js';
 import { together } from './share-state.js';
 
 /**

@@ -1,7 +1,7 @@
-import { isFloat32 } from '../check/typed-array.js';
-import type { Sum } from '../training/param-sum.js';
-import { differ } from './differences.js';
-import type { World } from './world.js';
+import { isFloat32 } from '../../check/typed-array.js';
+import type { Sum } from '../../training/param-sum.js';
+import { differ } from '../differences.js';
+import type { World } from '../world/world.js';
 
 /** What a rank has of one param's gradient in a step. */
 export interface GradHeader {

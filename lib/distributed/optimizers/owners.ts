@@ -1,6 +1,6 @@
-import { floatsOf, lengthOf } from '../check/typed-array.js';
-import { type Owned, type Stream, Streams } from './stream.js';
-import type { World } from './world.js';
+import { floatsOf, lengthOf } from '../../check/typed-array.js';
+import { type Owned, type Stream, Streams } from '../gradients/stream.js';
+import type { World } from '../world/world.js';
 
 const line = 16;
 

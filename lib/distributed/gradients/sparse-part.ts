@@ -1,5 +1,5 @@
-import { floatsOf } from '../check/typed-array.js';
-import type { RowSums } from '../training/row-sums.js';
+import { floatsOf } from '../../check/typed-array.js';
+import type { RowSums } from '../../training/row-sums.js';
 
 /**
  * The elements `[begin, end)` of a sparse gradient, as one of that part. A part may begin amid a row, so its rows are

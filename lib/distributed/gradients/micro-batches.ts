@@ -1,5 +1,5 @@
-import { rangeError } from '../check/errors.js';
-import { checkInteger } from '../check/options.js';
+import { rangeError } from '../../check/errors.js';
+import { checkInteger } from '../../check/options.js';
 
 /**
  * Returns the number of micro-batches of a rank. A rank that holds 2^k neighbours holds a whole subtree of the sum, so every

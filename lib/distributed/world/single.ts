@@ -1,4 +1,4 @@
-import { checkNotAborted } from '../core/step-queue.js';
+import { checkNotAborted } from '../../core/step-queue.js';
 import { exitAborted } from './exit.js';
 import type { Call, Outcome, Transport } from './transport.js';
 

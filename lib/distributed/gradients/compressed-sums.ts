@@ -1,7 +1,7 @@
-import { floatsOf } from '../check/typed-array.js';
-import { engine } from '../engine/backend.js';
-import { reduceInOrder } from './ordered-sum.js';
-import { OwnWorld } from './own-world.js';
+import { floatsOf } from '../../check/typed-array.js';
+import { engine } from '../../engine/backend.js';
+import { reduceInOrder } from '../world/ordered-sum.js';
+import { OwnWorld } from '../world/own-world.js';
 import { type Kept, type Residual, Residuals } from './residuals.js';
 import { type Owned, type Stream, Streams } from './stream.js';
 

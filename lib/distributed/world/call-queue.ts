@@ -1,4 +1,4 @@
-import { onAbort, reasonOf } from '../core/step-queue.js';
+import { onAbort, reasonOf } from '../../core/step-queue.js';
 import { lateHintOf, nameOf } from './callers.js';
 import { warn } from './exit.js';
 import type { Call, Outcome } from './transport.js';

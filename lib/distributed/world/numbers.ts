@@ -1,5 +1,5 @@
-import { show, typeError } from '../check/errors.js';
-import { bufferOf, byteOffsetOf, isDetached, lengthOf } from '../check/typed-array.js';
+import { show, typeError } from '../../check/errors.js';
+import { bufferOf, byteOffsetOf, isDetached, lengthOf } from '../../check/typed-array.js';
 import { type Numbers, type Type, types } from './transport.js';
 
 const constructors = { Float32Array, Float64Array, Int32Array, Uint8Array } as const;

@@ -1,10 +1,10 @@
-import { typeError } from '../check/errors.js';
-import { checkFunction, checkOptions } from '../check/options.js';
-import { optionsOf } from '../core/internals.js';
-import { lossOf, SAM } from '../optimizers/sam.js';
-import { checkMade, letStep } from './check-world.js';
+import { typeError } from '../../check/errors.js';
+import { checkFunction, checkOptions } from '../../check/options.js';
+import { optionsOf } from '../../core/internals.js';
+import { lossOf, SAM } from '../../optimizers/sam.js';
+import { checkMade, letStep } from '../check-world.js';
+import { endOf } from '../gradients/exchange.js';
 import type { DistributedStepOptions, Made } from './distributed-optimizer.js';
-import { endOf } from './exchange.js';
 import { ReplicatedOptimizer } from './replicated-optimizer.js';
 import { type DistributedResult, type Finished, resultOf } from './step-result.js';
 
