@@ -27,7 +27,7 @@ export function firstLine(error: unknown): string {
 export function uncaughtText(error: unknown): string {
   const { name, message, stack } = (error ?? {}) as Partial<Error>;
   if (name !== 'RankError') return inspect(error);
-  const ours = dirname(__dirname) + sep;
+  const ours = dirname(dirname(__dirname)) + sep;
   const isTheirs = (line: string): boolean =>
     /^ +at .*[/\\]/.test(line) && !line.includes(ours) && !/[ (]node:/.test(line);
   const line = stack

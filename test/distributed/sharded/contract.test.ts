@@ -216,7 +216,7 @@ test.each<[when: string, options: object, due: number, isDue: (call: Call) => bo
   [
     'gradients are measured',
     { clipNorm: 1e6 },
-    2,
+    1,
     ({ kind, type }) => kind + type === 'allReduceFloat64Array',
     [0, -1],
   ],
