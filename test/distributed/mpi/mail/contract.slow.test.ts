@@ -9,7 +9,7 @@ import { root } from '../../../support/root.js';
 describe.skipIf(mpi === undefined)(`mail under MPI ${withoutMpi}`, () => {
   test('a call that waits while the world closes is an Error, and so is a later one', async () => {
     const code = `
-      import module from '${pathToFileURL(join(root, 'dist', 'distributed', 'own-world.js')).href}';
+      import module from '${pathToFileURL(join(root, 'dist', 'distributed', 'world', 'own-world.js')).href}';
       ${joined}
       const { mail } = module.OwnWorld.transportOf(world);
       const other = (world.rank + 1) % world.size;

@@ -7,7 +7,7 @@ import { mpi, mpiJob, withoutMpi } from '../../../support/mpi-job.js';
 import { root } from '../../../support/root.js';
 
 const begin = `
-  import module from '${pathToFileURL(join(root, 'dist', 'distributed', 'own-world.js')).href}';
+  import module from '${pathToFileURL(join(root, 'dist', 'distributed', 'world', 'own-world.js')).href}';
   ${joined}
   const { rank, size } = world;
   const { mail } = module.OwnWorld.transportOf(world);
