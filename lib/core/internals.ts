@@ -64,6 +64,14 @@ export function refuseOptionsOf(Wrapper: Owner, who: string, optimizer: Optimize
   refuseOtherNames(Wrapper, who);
 }
 
+/** Refuses an optimizer that cannot step now: in a hook, or with a step in flight, its own or one on its params. @throws TypeError */
+export function checkIdle(optimizer: Optimizer): void {
+  const { stepper } = Optimizer.internals(optimizer);
+  stepper.checkNotBusy();
+  stepper.checkNoPendingStep();
+  stepper.checkParamsSettled();
+}
+
 /** Makes the state of each param and the counts those of a new optimizer. Params and options stay. */
 export function resetState(optimizer: Optimizer): void {
   const { stepper, store } = Optimizer.internals(optimizer);

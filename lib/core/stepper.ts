@@ -155,6 +155,7 @@ export class Stepper {
     this.checkNotBusy();
     this.checkNoPendingStep();
     this.#runHooks(this.preHooks, grads);
+    this.checkParamsSettled();
     this.haveHooksRun = true;
   }
 

@@ -6,6 +6,7 @@ import type { KernelDeclaration } from './kernel.js';
 import type { Columns, Linalg, Vector } from './linalg.js';
 import { findAddon } from './prebuilds.js';
 import { referenceLinalg as js } from './reference-linalg.js';
+import { soon } from './soon.js';
 import type { TableRows } from './table-rows.js';
 
 /** A plan of the addon. Without arguments it steps. With them it registers a gradient and returns its address. */
@@ -275,7 +276,7 @@ export function nativeEngine(addon: Addon, isa: Isa): Engine | undefined {
         setRowGrad: (index, rows, values) => native.setRowGrad(step, index, rows, values),
         step,
         stepAsync: (done) => {
-          if (native.stepAsync(step, done)) setImmediate(done);
+          if (native.stepAsync(step, done)) soon(done);
         },
         measureSums: (sums) => native.measureSums(step, sums),
         stepWithSums: (sums) => native.stepWithSums(step, sums),

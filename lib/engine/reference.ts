@@ -30,6 +30,7 @@ import {
   walkWithNorms,
   walkWithNumbers,
 } from './reference-walk.js';
+import { soon } from './soon.js';
 
 // The executable specification of native/engine/plan.cpp: the same operations in the same order.
 const f = Math.fround;
@@ -322,7 +323,7 @@ class ReferencePlan implements Plan {
   /** There is no other thread: the step runs at once and is reported later. */
   stepAsync(done: () => void): void {
     this.step();
-    setImmediate(done);
+    soon(done);
   }
 }
 

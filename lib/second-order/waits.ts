@@ -1,5 +1,5 @@
-import { setImmediate } from 'node:timers';
 import { isAborted, onAbort, reasonOf } from '../core/step-queue.js';
+import { soon } from '../engine/soon.js';
 import { type Budget, Interruption } from './evaluation.js';
 import { isThenable, type Task } from './task.js';
 
@@ -55,7 +55,7 @@ export class Waits {
   async #wait(value: unknown): Promise<unknown> {
     const awaited = isThenable(value) ? await this.#orInterrupted(value) : value;
     if (this.isDue) {
-      await new Promise<void>((resolve) => setImmediate(resolve));
+      await new Promise<void>((resolve) => soon(resolve));
       this.#lastTurn = performance.now();
     }
     return awaited;

@@ -1,8 +1,8 @@
 // stepAsync of every class: the bits of step, in order. Every error is a rejection, and a rejected step changes
 // nothing.
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { withEngine } from '../../lib/engine/backend.js';
-import type { StepResult } from '../../lib/index.js';
+import { SGD, type StepResult } from '../../lib/index.js';
 import { type Any, bits, type Case, classes, numbers, type Options, refused, snapshot } from '../support/rig.js';
 import { sample } from '../support/sample.js';
 import {
@@ -361,3 +361,19 @@ describe.each(sample(every, 14))('%s %s', (...given) => {
     expect(r.seen()).toBe(twin.seen());
   });
 });
+
+test.each(engines)(
+  '$name: a small step ends without the global setImmediate, and with that of fake timers',
+  async (engine) => {
+    vi.useFakeTimers({ toFake: ['setImmediate'] });
+    try {
+      const optimizer = withEngine(engine, () => new SGD(pinned(4, 1), { lr: 1 }));
+      expect((await optimizer.stepAsync(pinned(4, 2))).applied).toBe(true);
+      vi.stubGlobal('setImmediate', undefined);
+      expect((await optimizer.stepAsync(pinned(4, 2))).applied).toBe(true);
+    } finally {
+      vi.unstubAllGlobals();
+      vi.useRealTimers();
+    }
+  },
+);

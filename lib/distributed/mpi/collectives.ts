@@ -33,6 +33,8 @@ export interface Carrier {
   memory(bytes: number): ArrayBuffer;
   begin(messages: readonly Message[], knowsWho: boolean): number;
   isPending(turn: number): boolean;
+  /** @throws the error of a broken world */
+  checkWhole(): void;
   leave(): number;
   lose(loss: Loss): Error;
 }
@@ -116,6 +118,8 @@ export class Collectives {
 
   /** Runs a call, the `number`-th of this rank. */
   *run(call: Call, number: number): Steps {
+    // MPI may still read what an exchange that was given up has left in the memory.
+    this.#carrier.checkWhole();
     const outcome = yield* this.#stepsOf(call, number);
     if (isGone(call.x, call.length)) throw this.#gone(call, number, this.#rank);
     return outcome;

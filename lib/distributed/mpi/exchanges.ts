@@ -75,7 +75,7 @@ export class Exchanges implements Meetings {
    * @throws the error of a broken world
    */
   begin(messages: readonly Message[], knowsWho: boolean): number {
-    if (this.#error !== undefined) throw this.#error;
+    this.checkWhole();
     this.#knowsWho = knowsWho;
     const table = this.#table;
     let at = 0;
@@ -90,6 +90,11 @@ export class Exchanges implements Meetings {
     this.#turn++;
     if (state === State.done) this.#over = this.#turn;
     return this.#turn;
+  }
+
+  /** @throws the error of a broken world */
+  checkWhole(): void {
+    if (this.#error !== undefined) throw this.#error;
   }
 
   /** Leaves MPI, in which all ranks take part. Returns the turn. */

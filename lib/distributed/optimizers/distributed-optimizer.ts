@@ -5,7 +5,7 @@ import { lengthOf } from '../../check/typed-array.js';
 import { type RankPart, type Reading, rankPart } from '../../checkpoint/world.js';
 import type { AnyOptimizer, OptimizerMembers } from '../../core/any-optimizer.js';
 import { heldParams } from '../../core/held-params.js';
-import { optionsOf, refuseOptionsOf } from '../../core/internals.js';
+import { checkIdle, optionsOf, refuseOptionsOf } from '../../core/internals.js';
 import { Optimizer } from '../../core/optimizer.js';
 import { OptimizerWrapper } from '../../core/optimizer-wrapper.js';
 import { inspect, print } from '../../core/print.js';
@@ -254,6 +254,7 @@ export abstract class DistributedOptimizer<
       const own = { grads: this.#local, hessian: this.#hessian, gradScale: given, stepCount, options };
       const ready = await OwnWorld.allOrNone(world, async () => {
         store.checkParams();
+        checkIdle(base);
         const sums = await exchange(who, world, { ...own, maySkip, hasHooks }, (...dense) => this.#sum(...dense));
         if (sums.weight === 0) return { sums, apply: undefined };
         const mean = { ...sums, loss: sums.loss / sums.weight };

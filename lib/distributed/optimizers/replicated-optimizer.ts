@@ -26,8 +26,11 @@ export abstract class ReplicatedOptimizer<
    * @throws an error of a hook, on its rank; Error that names the rank, on the others
    */
   protected async runHooks(grads: unknown, { mayFail }: Exchanged): Promise<void> {
+    const { stepper } = Optimizer.internals(this.made.base);
+    // One that was registered meanwhile runs from the next step on.
+    stepper.haveHooksRun = true;
     if (!mayFail) return;
-    Optimizer.internals(this.made.base).stepper.runPreHooks(grads);
+    stepper.runPreHooks(grads);
     await this.made.world.barrier();
   }
 

@@ -3,7 +3,7 @@ import { checkFloat } from '../../check/options.js';
 import { checkLength, floatsOf, isFloat32, lengthOf } from '../../check/typed-array.js';
 import type { RankPart } from '../../checkpoint/world.js';
 import type { AnyOptimizer } from '../../core/any-optimizer.js';
-import { notAnOptimizer } from '../../core/internals.js';
+import { checkIdle, notAnOptimizer } from '../../core/internals.js';
 import { Optimizer } from '../../core/optimizer.js';
 import type { ParamState } from '../../core/param-state.js';
 import { divider, measured, type Shard } from '../../core/shard.js';
@@ -277,11 +277,13 @@ export class ShardedOptimizer<O extends AnyOptimizer<any, any, any> = AnyOptimiz
     if (typeof optimizer[mode] !== 'function')
       throw typeError(who, mode, 'a class without modes', 'a ScheduleFree optimizer');
     await this.exclusively(async () => {
-      (optimizer[mode] as () => void)();
+      checkIdle(this.made.base);
       const wholes = this.#wholes();
+      await this.made.world.barrier(); // all ranks switch, or none
+      (optimizer[mode] as () => void)();
       await this.#owners.gather(this.#params.map(({ shard: { ranges } }, i) => ({ array: wholes[i]!, ranges })));
-      this.#wholes();
     });
+    this.#wholes(); // one that was transferred meanwhile got nothing
   }
 
   // ---- Saving and loading ----

@@ -5,6 +5,7 @@ import { lengthOf } from '../../check/typed-array.js';
 import { actFor } from '../../checkpoint/world.js';
 import { inspect, print } from '../../core/print.js';
 import { checkNotAborted, checkSignal } from '../../core/step-queue.js';
+import { soon } from '../../engine/soon.js';
 import { isOfAllRanks } from '../errors.js';
 import { refuseMethods, refuseProperties } from '../foreign-names.js';
 import type { Caller } from './callers.js';
@@ -276,7 +277,7 @@ export class OwnWorld implements World {
     const outcome = await this.#outcomeOf(call);
     // A short call may be over at once. If many follow each other, no timer and no signal would get a turn.
     if (performance.now() - this.#turned > longestTurn) {
-      await new Promise((resolve) => setImmediate(resolve));
+      await new Promise((resolve) => soon(resolve));
       this.#turned = performance.now();
     }
     return outcome;

@@ -171,11 +171,13 @@ export function failureOf(headers: readonly Header[], reasons: Outcome): Error {
 /** How a rank was lost whose script ended while others still call collectives, or undefined. */
 export function leaverOf(number: number, headers: readonly Header[]): Loss | undefined {
   const rank = headers.findIndex(({ kind }) => kind === 'leave');
-  const other = headers.find(({ kind }) => kind !== 'leave' && kind !== 'close');
-  if (rank < 0 || other === undefined) return undefined;
-  return {
-    rank,
-    exitCode: 0,
-    reason: `left the job without taking part in ${nameOf(`${other.kind} #${number}`, other.caller)}${hintOf(other.caller)}`,
-  };
+  const others = headers.filter(({ kind }) => kind !== 'leave' && kind !== 'close');
+  if (rank < 0 || others.length === 0) return undefined;
+  // A rank that has failed makes no more calls, so it misses nobody.
+  const other = others.find(({ kind }) => kind !== 'failure');
+  const missed =
+    other === undefined
+      ? (others[0]!.caller ?? 'a call')
+      : `${nameOf(`${other.kind} #${number}`, other.caller)}${hintOf(other.caller)}`;
+  return { rank, exitCode: 0, reason: `left the job without taking part in ${missed}` };
 }

@@ -5,7 +5,7 @@ import { hashOf } from '../../../lib/distributed/differences.js';
 import { DataParallel } from '../../../lib/distributed/optimizers/data-parallel.js';
 import { ShardedOptimizer } from '../../../lib/distributed/optimizers/sharded-optimizer.js';
 import type { World } from '../../../lib/distributed/world/world.js';
-import { Adagrad, AdamW, DoG, Prodigy, SAM, SGD } from '../../../lib/index.js';
+import { Adagrad, AdamW, allocate, DoG, Prodigy, SAM, ScheduleFreeSGD, SGD } from '../../../lib/index.js';
 import { onRanks } from '../../support/distributed/worlds.js';
 import { numbers } from '../../support/random.js';
 
@@ -208,4 +208,62 @@ test('a fault while the others make another call, and faults of all ranks', asyn
     expect(first).toBe(rank === faulty ? 'RangeError: no memory' : others);
     expect(rest).toEqual(['RangeError: no memory', Int32Array.of(size)]);
   }
+});
+
+describe('a step of another optimizer that one rank has in flight on the params', () => {
+  const length = 200_000; // too long for a step on this thread
+  const inFlight = 'memory of a step in flight';
+
+  test.each([
+    ['DataParallel', (world: World, w: Float32Array) => DataParallel.create(new SGD(w, { lr: 1 }), world)],
+    ['ShardedOptimizer', (world: World, w: Float32Array) => ShardedOptimizer.create(SGD, w, { lr: 1 }, world)],
+  ] as const)('%s: no rank steps', async (name, create) => {
+    const found = await onRanks(2, async (world) => {
+      const [w, g] = [allocate(length), allocate(length).fill(1)];
+      const given = await create(world, w);
+      const pending = world.rank === 1 ? new SGD(w, { lr: 3 }).stepAsync(allocate(length).fill(1)) : undefined;
+      const error = await errorOf(given.step(g));
+      await pending;
+      return [error, [...new Set(w)], (await given.step(g)).applied];
+    });
+    expect(found).toEqual([
+      [expect.stringContaining(`Error: ${name}.step: rank 1 failed: TypeError: `), [0], true],
+      [expect.stringContaining(inFlight), [-3], true],
+    ]);
+  });
+
+  test('eval: no rank switches', async () => {
+    const found = await onRanks(2, async (world) => {
+      const [w, g] = [allocate(length), allocate(length).fill(1)];
+      const given = await ShardedOptimizer.create(ScheduleFreeSGD, w, { lr: 1 }, world);
+      await given.step(g);
+      const pending = world.rank === 1 ? new SGD(w, { lr: 0 }).stepAsync(allocate(length)) : undefined;
+      const error = await errorOf(given.eval());
+      const mode = given.unwrap().stateDict().mode;
+      await pending;
+      await given.eval();
+      return [error, mode, given.unwrap().stateDict().mode];
+    });
+    expect(found).toEqual([
+      [expect.stringContaining('rank 1 failed: TypeError: '), 'train', 'eval'],
+      [expect.stringContaining(inFlight), 'train', 'eval'],
+    ]);
+  });
+});
+
+test('a hook that is registered on one rank while a step is pending runs from the next step on', async () => {
+  const counts = await onRanks(2, async (world) => {
+    const given = await parallel(AdamW)(world, newParams());
+    const pending = given.step(dense(0));
+    let runs = 0;
+    if (world.rank === 1) (given.unwrap() as AdamW).registerStepPreHook(() => runs++);
+    await pending;
+    const before = runs;
+    await given.step(dense(1));
+    return [before, runs];
+  });
+  expect(counts).toEqual([
+    [0, 0],
+    [0, 1],
+  ]);
 });

@@ -37,6 +37,7 @@ class Post {
         }
         return ++turn;
       },
+      checkWhole: () => undefined,
       isPending: (asked) => asked === turn && waiting > 0,
       leave: () => ++turn,
       lose: (loss) => new RankError(loss),
