@@ -1,17 +1,9 @@
 #pragma once
 // The walk over memory that all kernels share: prologue, formula, epilogue.
 #include <string.h>
-namespace ISA {
-// Without it, GCC does not inline the body of kernels with three state buffers, which costs a third of the time in
-// cache.
-#ifdef _MSC_VER
-#define ALWAYS_INLINE __forceinline
-#define NEVER_INLINE __declspec(noinline)
-#else
-#define ALWAYS_INLINE inline __attribute__((always_inline))
-#define NEVER_INLINE __attribute__((noinline))
-#endif
 
+#include "../simd/inline.h"
+namespace ISA {
 // std::index_sequence without the STL.
 template <size_t...>
 struct Indices {};

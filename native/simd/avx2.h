@@ -12,7 +12,7 @@ struct Vec {
   void store(float* p) const { _mm256_storeu_ps(p, x); }
   /// Only the first n lanes, n < kLanes. The others load as 0.
   static Vec load(const float* p, size_t n) { return _mm256_maskload_ps(p, first(n)); }
-  // By halves: a masked store takes AMD's processors some forty operations.
+  // By halves: a masked store is slow on AMD's processors.
   void store(float* p, size_t n) const {
     __m128 part = _mm256_castps256_ps128(x);
     if (n & 4) {

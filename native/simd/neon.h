@@ -2,6 +2,8 @@
 #include <arm_neon.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "inline.h"
 namespace ISA {
 struct Vec {
   static constexpr size_t kLanes = 4;
@@ -10,15 +12,16 @@ struct Vec {
   Vec(float s) : x(vdupq_n_f32(s)) {}
   static Vec load(const float* p) { return vld1q_f32(p); }
   void store(float* p) const { vst1q_f32(p, x); }
-  /// Only the first n lanes, n < kLanes. The others load as 0.
-  static Vec load(const float* p, size_t n) {
+  /// Only the first n lanes, n < kLanes. The others load as 0. One copy for all kernels keeps the addon small.
+  NEVER_INLINE static Vec load(const float* p, size_t n) {
     float lanes[kLanes] = {};
     for (size_t i = 0; i < n; ++i) lanes[i] = p[i];
     return load(lanes);
   }
-  void store(float* p, size_t n) const {
+  void store(float* p, size_t n) const { storeFirst(*this, p, n); }
+  NEVER_INLINE static void storeFirst(Vec v, float* p, size_t n) {
     float lanes[kLanes];
-    store(lanes);
+    v.store(lanes);
     for (size_t i = 0; i < n; ++i) p[i] = lanes[i];
   }
 };

@@ -146,7 +146,8 @@ test('learning-server: a line is learnt from requests, and a bad one changes not
 }, 60_000);
 
 test('learning-worker: the main thread answers from what the worker has published, and a second run resumes', async () => {
-  const env = { STATE: join(folder, 'clicks.safetensors') };
+  const place = mkdtempSync(join(tmpdir(), 'schuss-clicks-'));
+  const env = { STATE: join(place, 'clicks.safetensors') };
   const outputs: string[] = [];
   for (let run = 0; run < 2; run++) {
     const { ended, output } = start('learning-worker.mjs', env);
@@ -154,6 +155,7 @@ test('learning-worker: the main thread answers from what the worker has publishe
     outputs.push(output());
     expect(numberAfter(output(), 'accuracy')).toBeGreaterThan(0.95);
   }
+  rmSync(place, { recursive: true });
   const steps = /(\d+) steps/.exec(outputs[0]!)?.[1];
   expect(outputs[0]).toContain('a new model');
   expect(outputs[1]).toContain(`resumed at step ${steps}\n`);
