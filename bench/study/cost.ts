@@ -1,7 +1,7 @@
+import { Random } from '../common/random.js';
 import type { Data } from './data.js';
 import type { Method, Settings } from './job.js';
 import { middleOf, newOptimizer, stepOf } from './methods.js';
-import { Random } from './random.js';
 
 /** What a step of a method costs on the network of the study. */
 export interface Cost {

@@ -1,9 +1,9 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { readPackageFile, versionOf } from '../common/packages.js';
+import { Random } from '../common/random.js';
 import { UserError } from '../common/user-error.js';
 import { readIdx } from './idx.js';
-import { Random } from './random.js';
 
 /** Labelled images as stored: one byte for each pixel. */
 export interface Images {

@@ -1,8 +1,8 @@
+import { Random } from '../common/random.js';
 import { type MinimizeOptions, minimize } from '../common/schuss.js';
 import type { Data } from './data.js';
 import type { DescentJob, DescentResult, Settings } from './job.js';
 import { methods } from './methods.js';
-import { Random } from './random.js';
 import { curvatureTerms, meanOf, type Sum, sums, type Vector } from './sums.js';
 
 /** Minimizes a sum of functions, and measures its mean after each pass of work. */

@@ -1,4 +1,5 @@
 import type * as tfjs from '@tensorflow/tfjs-core';
+import { Random } from '../common/random.js';
 import {
   constant,
   cosine,
@@ -28,7 +29,6 @@ import type {
 } from './job.js';
 import { newOptimizer, stepOf } from './methods.js';
 import { crossEntropy, externalLoss, Network } from './network.js';
-import { Random } from './random.js';
 import { batchOf, distillation, emaDecay, stepsOf, stepsPerEpoch } from './settings.js';
 
 /** Everything that a job needs besides its own description. */

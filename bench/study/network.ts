@@ -1,7 +1,7 @@
 import * as tfjs from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-wasm';
+import type { Random } from '../common/random.js';
 import type { Param } from '../common/schuss.js';
-import type { Random } from './random.js';
 
 type Tf = typeof tfjs;
 type Matrix = tfjs.Tensor2D;

@@ -1,6 +1,6 @@
+import { Random } from '../common/random.js';
 import type { Data } from './data.js';
 import type { Problem, Settings } from './job.js';
-import { Random } from './random.js';
 
 export type Vector = Float32Array | Float64Array;
 

@@ -100,13 +100,19 @@ Span rowOf(const Kernel& kernel, const Span& span, size_t row, size_t columns) {
   return part;
 }
 
+/// What a step sets for all of its tensors.
+Pass passOf(Input& input, uint8_t flags) {
+  Pass pass = {1, INFINITY, 0, 1, 0, 0};
+  if (flags & 1) pass = {input.number(), input.number(), input.number(), input.number(), input.number(), 0};
+  pass.emaStart = flags & 2 ? 1 : 0;
+  return pass;
+}
+
 /// A kernel's whole work on one tensor, as Plan does it.
 Outcome runKernel(const KernelSet& set, size_t index, Input input) {
   const Kernel& kernel = set.kernels[index];
   const uint8_t flags = input.take<uint8_t>();
-  Pass pass = {1, INFINITY, 0, 1, 0, 0};
-  if (flags & 1) pass = {input.number(), input.number(), input.number(), input.number(), input.number(), 0};
-  pass.emaStart = flags & 2 ? 1 : 0;
+  const Pass pass = passOf(input, flags);
   std::vector<float> constants = input.numbers<float>(kMaxConstants);
   Tensor tensor(kernel, &input);
   Outcome outcome;
@@ -147,9 +153,7 @@ Outcome runKernel(const KernelSet& set, size_t index, Input input) {
 Outcome runHalves(const KernelSet& set, size_t index, Input input) {
   const Kernel& kernel = set.kernels[index];
   const uint8_t flags = input.take<uint8_t>();
-  Pass pass = {1, INFINITY, 0, 1, 0, 0};
-  if (flags & 1) pass = {input.number(), input.number(), input.number(), input.number(), input.number(), 0};
-  pass.emaStart = flags & 2 ? 1 : 0;
+  Pass pass = passOf(input, flags);
   pass.update = static_cast<float>(input.take<uint32_t>() % (1u << 24));
   const size_t element = input.take<uint32_t>(), offset = input.take<uint8_t>() % 16;
   const std::vector<float> constants = input.numbers<float>(kernel.constantCount);

@@ -1,7 +1,7 @@
 // Training with state in bfloat16 ends where training with float32 ends, up to what the seed of the data changes.
 import { expect, test } from 'vitest';
+import { Random } from '../../bench/common/random.js';
 import { crossEntropy, loadTensorFlow, Network } from '../../bench/study/network.js';
-import { Random } from '../../bench/study/random.js';
 import { AdamW } from '../../lib/index.js';
 
 const [inputs, classes, examples, batch, steps] = [16, 4, 512, 32, 250];

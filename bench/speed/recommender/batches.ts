@@ -1,3 +1,5 @@
+import { Random } from '../../common/random.js';
+
 /** The tables of the recommender, and how many items a user's history has. */
 export interface Sizes {
   readonly users: number;
@@ -15,17 +17,6 @@ export interface Batch {
   readonly clicked: Float32Array;
 }
 
-/** Pseudo-random numbers in [0, 1), the same in each run (mulberry32). */
-export function randomFrom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t ^= t + Math.imul(t ^ (t >>> 7), 61 | t);
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 /** A prime that divides no number of rows here: popular rows are no neighbours in the table. */
 const stride = 7919;
 
@@ -41,7 +32,8 @@ export function uniform(random: () => number, total: number, count: number): Int
 
 /** Different batches, because each step of a training run touches other rows. */
 export function batchesOf({ users, items, history }: Sizes, size: number, count = 8): Batch[] {
-  const random = randomFrom(size);
+  const numbers = new Random(size, 'recommender');
+  const random = (): number => numbers.uniform();
   return Array.from({ length: count }, () => ({
     users: zipf(random, users, size),
     items: zipf(random, items, size),

@@ -243,9 +243,9 @@ export class Collectives {
     const room = this.#room;
     const ownLength = call.length;
     const countOf = (rank: number, done: number): number =>
-      Math.max(0, Math.min(this.#headers[rank]![2]! - done, room));
+      Math.max(0, Math.min(this.#headers[rank]![Word.length]! - done, room));
     yield* this.#meet(call, number, [[0, Math.min(ownLength, room)]], (rank) => countOf(rank, 0));
-    const all = this.#headers.map((header) => new Uint8Array(header[2]!));
+    const all = this.#headers.map((header) => new Uint8Array(header[Word.length]!));
     const longest = Math.max(...all.map(({ length }) => length));
     for (let done = 0; ; ) {
       for (const [rank, bytes] of all.entries())

@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { Random } from '../../../bench/study/random.js';
+import { Random } from '../../../bench/common/random.js';
 
 /** The bytes of an IDX file. */
 export function idx(shape: readonly number[], data: Uint8Array): Buffer {

@@ -1,7 +1,7 @@
 /**
  * A seeded stream of random numbers. Two streams of the same seed with different names are independent.
  *
- * Written here, and not taken from a package, because the recorded figures of the study depend on every number drawn.
+ * Written here, and not taken from a package, because the recorded figures depend on every number drawn.
  */
 export class Random {
   #state: number;
