@@ -152,8 +152,8 @@ export async function saveCheckpoint(path: string, options: SaveCheckpointOption
  *   ('check' | 'keep'): {@link LoadCheckpointOptions}
  * @returns The metadata that was saved.
  * @throws (rejects) {@link CheckpointError} for a file that is missing, damaged, foreign, of a later version, or that does
- *   not match, and for `params` that lack a param of the optimizer. TypeError, RangeError for options that are not allowed, or a pending `stepAsync`. With `world` the same on every
- *   rank.
+ *   not match, and for `params` that lack a param of the optimizer. TypeError, RangeError for options that are not
+ *   allowed, or a pending `stepAsync`. With `world` the same on every rank.
  * @example
  * ```ts
  * import { loadCheckpoint, saveCheckpoint, SGD } from 'schuss';
