@@ -5,8 +5,11 @@
 namespace {
 // The first steps touch new memory and start new threads.
 constexpr size_t kWarmupSteps = 3;
-// The first step of a trial is not recorded: it has to wake threads, or threads of the step before are still awake.
+// The first step of a trial with more threads is not recorded: it has to wake them.
 constexpr size_t kTrialSteps = 4;
+// A trial ends at a step that costs more than this multiple of the best level's cost. To go on would cost more than it
+// could gain for a long time: a step of a large model takes tens of milliseconds.
+constexpr double kSlower = 1.25;
 // Steps between two trials. The interval doubles after each trial that failed, up to kLongestInterval. The longest
 // interval is kLongestIfMuchSlower if the trial cost more than kMuchSlower times as much as the best
 // level.
@@ -61,10 +64,10 @@ void AutoTune::record(double secondsPerFloat) {
     return;
   }
   if (trialSteps_ > 0) {
-    if (trialSteps_ < kTrialSteps) costs_[trial_].add(secondsPerFloat);
-    // One stall shows enough: a trial that goes on would cost more than it could gain for a long time.
-    const bool isStall = trialSteps_ < kTrialSteps && secondsPerFloat > kStall * costs_[best_].mean();
-    if (--trialSteps_ == 0 || isStall) endTrial();
+    const bool isRecorded = !up_ || trialSteps_ < kTrialSteps;
+    if (isRecorded) costs_[trial_].add(secondsPerFloat);
+    const bool isSlower = isRecorded && secondsPerFloat > kSlower * costs_[best_].mean();
+    if (--trialSteps_ == 0 || isSlower) endTrial();
     return;
   }
   costs_[best_].add(secondsPerFloat);

@@ -367,6 +367,41 @@ describe.each(titled(sample(classes, 7)))('%s', (_, c) => {
     expect([bits(b), optimizer.stepCount]).toEqual([before, 3]);
   });
 
+  test('arrays of the step before that a getter, or a redefined call(), hides from the checks are detected', () => {
+    const step = (what: 'param' | 'gradient', spoil: (array: Float32Array) => void) => {
+      const { optimizer, a, b } = rig(c);
+      const [ga, gb] = [numbers(5, 1), numbers(18, 2)];
+      for (let i = 0; i < 3; i++) optimizer.step({ a: ga, b: gb });
+      const before = bits(b);
+      // The text of the error is made with `call`.
+      refused(TypeError, /(params|grads)\["a"\]: |this: memory that was detached/, () =>
+        optimizer.step({
+          a: ga,
+          get b() {
+            spoil(what === 'param' ? a : ga);
+            return gb;
+          },
+        }),
+      );
+      expect([bits(b), optimizer.stepCount]).toEqual([before, 6]);
+    };
+    for (const what of ['param', 'gradient'] as const) {
+      step(what, detach);
+      const { call } = Function.prototype;
+      try {
+        step(what, (array) => {
+          detach(array);
+          // Says that nothing has changed.
+          Function.prototype.call = function (this: unknown, self: unknown, ...rest: unknown[]) {
+            return self === array && rest.length === 0 ? 5 : Reflect.apply(this as never, self, rest);
+          };
+        });
+      } finally {
+        Function.prototype.call = call;
+      }
+    }
+  });
+
   test('getters of params and group options that detach a param are detected', () => {
     const [first, second] = [numbers(4, 1), numbers(4, 2)];
     refused(TypeError, /params\["a"\]: a detached/, () =>

@@ -1,5 +1,6 @@
 // The addon's functions, called directly: a wrong argument, or memory that is gone, gives an error and no crash.
 import { describe, expect, test } from 'vitest';
+import { Control } from '../../../lib/engine/engine.js';
 import { findAddon } from '../../../lib/engine/prebuilds.js';
 import type { Any } from '../../support/rig.js';
 import { sample } from '../../support/sample.js';
@@ -7,30 +8,31 @@ import { sample } from '../../support/sample.js';
 const addon = findAddon().addon as Any;
 const native = addon.engine(addon.isas[0]);
 const stride = 7 + 1; // of SGD: the constants that all kernels share, and lr
+const ahead = 2 * Control.length; // floats of the control block
 
 const detach = (array: Float32Array) => void structuredClone(array.buffer, { transfer: [array.buffer as ArrayBuffer] });
 
 /** A plan of SGD, with one param of 4 elements, and the memory that it shares. */
 function plan({
-  memory = new Float32Array(22 + stride + 1),
+  memory = new Float32Array(ahead + stride + 1),
   param = new Float32Array(4),
   grad = new Float32Array(4),
 } = {}) {
   const step = native.createPlan(1, stride, memory);
   native.setTensor(step, 0, 'sgd', param, [], null, 0);
   step(0, grad.fill(1));
-  const control = new Float64Array(memory.buffer, memory.byteOffset, 11);
-  control[0] = 1;
-  control[1] = Number.POSITIVE_INFINITY;
-  memory.set([1, Number.POSITIVE_INFINITY, 0, 1, 0, 0, 0, 0.5], 22);
-  const rowOf = new Int32Array(memory.buffer, memory.byteOffset + 4 * (22 + stride), 1);
+  const control = new Float64Array(memory.buffer, memory.byteOffset, Control.length);
+  control[Control.gradScale] = 1;
+  control[Control.maxNorm] = Number.POSITIVE_INFINITY;
+  memory.set([1, Number.POSITIVE_INFINITY, 0, 1, 0, 0, 0, 0.5], ahead);
+  const rowOf = new Int32Array(memory.buffer, memory.byteOffset + 4 * (ahead + stride), 1);
   return { step, control, rowOf, memory, param, grad };
 }
 
 test('a plan steps', () => {
   const { step, control, param } = plan();
   step();
-  expect(control[8]).toBe(0);
+  expect(control[Control.fault]).toBe(0);
   expect([...param]).toEqual([-0.5, -0.5, -0.5, -0.5]);
 });
 
@@ -102,9 +104,21 @@ describe('a plan', () => {
     const given = plan();
     spoil(given);
     given.step();
-    expect(given.control[8]).toBe(fault);
-    expect(given.control[9]).toBe(0);
+    expect(given.control[Control.fault]).toBe(fault);
+    expect(given.control[Control.faultTensor]).toBe(0);
     expect(Array.from({ length: given.param.length }, (_, i) => given.param[i])).not.toContain(-0.5);
+  });
+
+  test('the word of JavaScript that arrays have their lengths holds for one step', () => {
+    for (const which of ['param', 'grad'] as const) {
+      const given = plan();
+      given.control[Control.hasLengths] = 1;
+      given.step();
+      expect(given.control[Control.hasLengths]).toBe(0);
+      detach(given[which]);
+      given.step();
+      expect(given.control[Control.fault]).toBe(2);
+    }
   });
 
   test('a detached moving average is a fault, and nothing changes', () => {
@@ -114,7 +128,7 @@ describe('a plan', () => {
     step(0, new Float32Array(4).fill(1));
     detach(ema);
     step();
-    expect(control[8]).toBe(2);
+    expect(control[Control.fault]).toBe(2);
     expect([...param]).toEqual([0, 0, 0, 0]);
   });
 
@@ -125,7 +139,7 @@ describe('a plan', () => {
       native.setRowGrad(step, 0, ...grad);
       detach(grad[which] as Float32Array);
       step();
-      expect(control[8]).toBe(2);
+      expect(control[Control.fault]).toBe(2);
       expect([...param]).toEqual([0, 0, 0, 0]);
     }
   });
@@ -139,14 +153,14 @@ describe('a plan', () => {
       none.rowOf[0] = row;
       expect(none.step).toThrow('a constants row');
     }
-    const empty = native.createPlan(1, stride, new Float32Array(22 + stride + 1));
+    const empty = native.createPlan(1, stride, new Float32Array(ahead + stride + 1));
     expect(empty).toThrow('a tensor without a kernel');
     native.setTensor(empty, 0, 'sgd', new Float32Array(4), [], null, 0);
     expect(empty).toThrow('a gradient');
   });
 
   test('the shared memory must be large enough and aligned, and must stay', () => {
-    const small = new Float32Array(22 + stride);
+    const small = new Float32Array(ahead + stride);
     expect(() => native.createPlan(1, stride, small)).toThrow('of the wrong size');
     expect(() => native.createPlan(1, 2, new Float32Array(99))).toThrow('of the wrong size');
     expect(() => native.createPlan(2 ** 24, stride, new Float32Array(99))).toThrow('of the wrong size');
@@ -159,7 +173,7 @@ describe('a plan', () => {
   });
 
   test('state in bfloat16 has two numbers in each float, and is for element-wise kernels only', () => {
-    const step = native.createPlan(1, 47, new Float32Array(22 + 48));
+    const step = native.createPlan(1, 47, new Float32Array(ahead + 48));
     const param = new Float32Array(5);
     const set = (kernel: string, length: number, first: unknown) => (): unknown =>
       native.setTensor(step, 0, kernel, param, [new Float32Array(length), new Float32Array(length)], null, 0, 0, first);
@@ -182,7 +196,7 @@ describe('a plan', () => {
   });
 
   test('nothing changes a plan while its step runs on another thread', async () => {
-    const [memory, param, grad] = [22 + stride + 1, 4, 4].map((length) => addon.allocate(length));
+    const [memory, param, grad] = [ahead + stride + 1, 4, 4].map((length) => addon.allocate(length));
     const { step } = plan({ memory, param, grad });
     await new Promise<void>((resolve) => {
       expect(native.stepAsync(step, resolve)).toBe(false);
@@ -207,7 +221,7 @@ describe('a plan', () => {
   });
 
   test('a small step runs before stepAsync returns, once a first step has measured it', async () => {
-    const [memory, param, grad] = [22 + stride + 1, 4, 4].map((length) => addon.allocate(length));
+    const [memory, param, grad] = [ahead + stride + 1, 4, 4].map((length) => addon.allocate(length));
     const { step } = plan({ memory, param, grad });
     step();
     expect(native.stepAsync(step, () => expect.unreachable())).toBe(true);
@@ -218,7 +232,7 @@ describe('a plan', () => {
   });
 
   test('a getter among the state cannot free the param', () => {
-    const [step, param] = [native.createPlan(1, 16, new Float32Array(22 + 17)), new Float32Array(4)];
+    const [step, param] = [native.createPlan(1, 16, new Float32Array(ahead + 17)), new Float32Array(4)];
     const state: object[] = [];
     Object.defineProperty(state, 0, {
       enumerable: true,
@@ -262,7 +276,7 @@ describe('a block', () => {
   });
 
   test('lives as long as a plan uses it', () => {
-    const [memory, block] = [new Float32Array(22 + 40), addon.createBlock(4)];
+    const [memory, block] = [new Float32Array(ahead + 40), addon.createBlock(4)];
     const step = native.createPlan(1, 6 + 4, memory);
     native.setTensor(step, 0, 'adagrad', new Float32Array(4), [block], null, 0);
     step(0, new Float32Array(4).fill(1));
