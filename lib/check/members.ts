@@ -11,27 +11,30 @@ export interface Owner {
  * the names as its own.
  *
  * @param Class The class whose own instances throw.
- * @param expected Where the option is, in the words of an error.
+ * @param expected Where the option of an object is, in the words of an error. Undefined for an object without it: there the
+ *   name is that of any member.
  * @param given What the name is instead of a member.
  */
 export function refuseMembers(
   { prototype }: Owner,
   who: string,
   options: readonly string[],
-  expected: (option: string) => string,
+  expected: (option: string, object: object) => string | undefined,
   given = 'an option, not a member',
 ): void {
   for (const option of options) {
     if (option in prototype) continue;
-    const refuse = (object: unknown): void => {
-      if (Object.getPrototypeOf(object) === prototype) throw typeError(who, option, given, expected(option));
+    const refuse = (object: object): void => {
+      if (Object.getPrototypeOf(object) !== prototype) return;
+      const place = expected(option, object);
+      if (place !== undefined) throw typeError(who, option, given, place);
     };
     // A frozen prototype refuses it, and the class still works.
     Reflect.defineProperty(prototype, option, {
-      get() {
+      get(this: object) {
         refuse(this);
       },
-      set(value: unknown) {
+      set(this: object, value: unknown) {
         refuse(this);
         Object.defineProperty(this, option, { value, writable: true, enumerable: true, configurable: true });
       },

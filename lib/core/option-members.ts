@@ -51,10 +51,9 @@ function declaredClass(Class: Named | null, name: string): Named | undefined {
 }
 
 /** Names of PyTorch and Keras that TypeScript would refuse, and what has that meaning here. Assigning one would change nothing. */
-export const otherNames: Readonly<Record<string, string>> = {
+const otherNames: Readonly<Record<string, string>> = {
   learningRate: 'lr',
   learning_rate: 'lr',
-  weight_decay: 'paramGroups[0].weightDecay',
   param_groups: 'paramGroups',
   add_param_group: 'addParamGroup(group)',
   state_dict: 'stateDict()',
@@ -65,17 +64,24 @@ export const otherNames: Readonly<Record<string, string>> = {
 
 /** Makes names of other libraries throw as members of a class of optimizers, or of a wrapper around them. */
 export function refuseOtherNames(Class: Owner, who: string): void {
-  refuseMembers(Class, who, Object.keys(otherNames), (name) => otherNames[name]!, 'no member');
+  refuseMembers(Class, who, Object.keys(otherNames), (name) => otherNames[name], 'no member');
+  refuseMembers(Class, who, ['weight_decay'], (_, object) => groupPlaceOf(object, 'weightDecay'), 'no member');
 }
 
 /**
- * Makes options throw as members: of the class that has them, or of a wrapper around its optimizers.
+ * Makes options throw as members: of the class that has them, or of a wrapper around an optimizer that has them.
  * @param create What takes the options, in the words of an error. It is the same for all objects of the class.
  */
 export function refuseOptions(Class: Owner, who: string, create: string, options: readonly string[]): void {
-  refuseMembers(Class, who, options, (option) =>
-    Object.hasOwn(optimizerHyperParameters, option) ? placeOf(create, option) : `paramGroups[0].${option}`,
+  refuseMembers(Class, who, options, (option, object) =>
+    Object.hasOwn(optimizerHyperParameters, option) ? placeOf(create, option) : groupPlaceOf(object, option),
   );
+}
+
+/** Where an option of a group is set: nowhere in an optimizer of another class, which another wrapper may have inside. */
+function groupPlaceOf(optimizer: object, option: string): string | undefined {
+  const [group] = (optimizer as { readonly paramGroups: readonly object[] }).paramGroups;
+  return group !== undefined && Object.hasOwn(group, option) ? `paramGroups[0].${option}` : undefined;
 }
 
 /** Where an option of the optimizer as a whole is set. A state that is loaded sets all but the number format. */

@@ -182,6 +182,43 @@ test('wrappers: the options of the inner optimizer, and their own', () => {
   );
 });
 
+test('wrappers of the same class have the options of the optimizer that each has inside', () => {
+  const world = new OwnWorld(new SingleTransport(), 1);
+  const around: [string, (optimizer: s.Optimizer) => Any][] = [
+    ['Lookahead', (optimizer) => new s.Lookahead(optimizer)],
+    ['SAM', (optimizer) => new s.SAM(optimizer)],
+    [
+      'DataParallel',
+      (optimizer) => new (DataParallel as Any)({ who: 'DataParallel', optimizer, base: optimizer, world }),
+    ],
+  ];
+  for (const [who, wrap] of around) {
+    const [adam, rprop] = [wrap(new s.Adam(f32(1))), wrap(new s.Rprop(f32(1)))];
+    for (const [one, option, has] of [
+      [adam, 'betas', true],
+      [rprop, 'betas', false],
+      [adam, 'etas', false],
+      [rprop, 'etas', true],
+      [rprop, 'weightDecay', false],
+    ])
+      expect(refusals(one, option)).toEqual(
+        has
+          ? twice(`TypeError: ${who}: ${option}: an option, not a member, expected paramGroups[0].${option}`)
+          : twice('no error'),
+      );
+    expect([rprop.betas, adam.etas]).toEqual([0.1, 0.1]);
+  }
+});
+
+test('the hint for weight_decay is that of a class with weightDecay', () => {
+  for (const { make } of classes) {
+    const optimizer = asOwnClass(make(f32(1)));
+    const [, assigned] = refusals(optimizer, 'weight_decay');
+    if ('weightDecay' in optimizer.paramGroups[0]) expect(assigned).toContain('expected paramGroups[0].weightDecay');
+    else expect(assigned).toBe('no error');
+  }
+});
+
 test('optimizers of TensorFlow.js: members that they have by its names stay', () => {
   const made: [string, Any][] = [
     ['Adam', tfjs.wrap(s.Adam, { clipNorm: 1 })],
