@@ -3,10 +3,9 @@ import { refuseFixed } from '../check/members.js';
 import { checkInteger, checkNumber, checkOptions } from '../check/options.js';
 import { checkFloat32, checkLength, copyInto, floatsOf, lengthOf } from '../check/typed-array.js';
 import type { AnyOptimizer } from '../core/any-optimizer.js';
-import { checkHook } from '../core/hooks.js';
-import { notAnOptimizer, refuseOptionsOf, watch } from '../core/internals.js';
-import { Optimizer } from '../core/optimizer.js';
-import { OptimizerWrapper } from '../core/optimizer-wrapper.js';
+import { ClassWrapper } from '../core/class-wrapper.js';
+import { refuseOptionsOf, watch } from '../core/internals.js';
+import type { Optimizer } from '../core/optimizer.js';
 import type { ParamState } from '../core/param-state.js';
 import { inspect, print } from '../core/print.js';
 import type { LoadOptions, StateDict } from '../core/state-dict.js';
@@ -48,7 +47,7 @@ export interface LookaheadState {
  * ```
  * The slow weights start as a copy of each param at its first step, or at construction if it has taken steps already.
  * They cost one array per param, and every k-th step one more pass over memory. The inner optimizer keeps its own
- * state. All members except `stateDict` and `loadStateDict` forward to it.
+ * state. All members except `stateDict` and `loadStateDict` forward to it. Hooks after a step see the slow weights updated.
  *
  * ScheduleFreeSGD and ScheduleFreeAdamW are rejected, because they rewrite the params from their own state.
  *
@@ -69,7 +68,7 @@ export interface LookaheadState {
  */
 // biome-ignore lint/suspicious/noExplicitAny: see AnyOptimizer
 export class Lookahead<O extends AnyOptimizer<any, any, any> = AnyOptimizer>
-  extends OptimizerWrapper<O>
+  extends ClassWrapper<O>
   implements AnyOptimizer
 {
   /** The same object. */
@@ -81,8 +80,8 @@ export class Lookahead<O extends AnyOptimizer<any, any, any> = AnyOptimizer>
   readonly #watcher: Watcher;
 
   constructor(optimizer: O, options: LookaheadOptions = {}) {
-    super(optimizer);
-    if (!((optimizer as unknown) instanceof Optimizer)) throw notAnOptimizer(who, optimizer);
+    super(who, optimizer);
+    this.#base = optimizer as unknown as Optimizer;
     // ScheduleFree rewrites the params from z and x in each step, which would discard what the slow weights wrote.
     const scheduleFree = [ScheduleFreeSGD, ScheduleFreeAdamW].find((Class) => (optimizer as unknown) instanceof Class);
     if (scheduleFree !== undefined)
@@ -94,9 +93,8 @@ export class Lookahead<O extends AnyOptimizer<any, any, any> = AnyOptimizer>
       );
     checkOptions(who, options, ['k', 'alpha']);
     refuseFixed(Lookahead, who, ['k', 'alpha']);
-    refuseOptionsOf(Lookahead, who, optimizer as unknown as Optimizer);
+    refuseOptionsOf(Lookahead, who, this.#base);
     const { k = 5, alpha = 0.5 } = options as LookaheadOptions;
-    this.#base = optimizer as unknown as Optimizer;
     this.#k = checkInteger(who, 'k', k, '[1, inf)');
     this.#alpha = checkNumber(who, 'alpha', alpha, '(0, 1]');
     this.#watcher = {
@@ -105,11 +103,6 @@ export class Lookahead<O extends AnyOptimizer<any, any, any> = AnyOptimizer>
       applied: (stepCount, params) => this.#synchronize(stepCount, params),
     };
     for (const param of watch(this.#base, this.#watcher)) if (param.step > 0) copyInto(this.#slowOf(param), param.data);
-  }
-
-  /** The inner optimizer. */
-  get optimizer(): O {
-    return this.inner;
   }
 
   /**
@@ -128,29 +121,6 @@ export class Lookahead<O extends AnyOptimizer<any, any, any> = AnyOptimizer>
    */
   async stepAsync(grads: Parameters<O['step']>[0], options?: Parameters<O['stepAsync']>[1]): Promise<StepResult> {
     return this.inner.stepAsync(grads, options);
-  }
-
-  /**
-   * Calls a function before each step, as `registerStepPreHook` of an optimizer does, with this Lookahead.
-   *
-   * @returns A function that removes the hook.
-   * @throws TypeError if it is not a function
-   */
-  registerStepPreHook(hook: (optimizer: this, grads: Parameters<O['step']>[0]) => void): () => void {
-    checkHook(`${who}.registerStepPreHook`, hook);
-    return this.#base.registerStepPreHook((_, grads) => hook(this, grads));
-  }
-
-  /**
-   * Calls a function after each step, as `registerStepPostHook` of an optimizer does, with this Lookahead. The slow
-   * weights are updated then.
-   *
-   * @returns A function that removes the hook.
-   * @throws TypeError if it is not a function
-   */
-  registerStepPostHook(hook: (optimizer: this, result: StepResult) => void): () => void {
-    checkHook(`${who}.registerStepPostHook`, hook);
-    return this.#base.registerStepPostHook((_, result) => hook(this, result));
   }
 
   /** Plain data that survives `structuredClone`: the inner optimizer's state, and copies of the slow weights. */

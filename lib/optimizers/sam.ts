@@ -3,12 +3,11 @@ import { refuseFixed } from '../check/members.js';
 import { checkBoolean, checkFloat, checkFunction, checkNumber, checkOptions } from '../check/options.js';
 import { checkFloat32, checkLength, copyInto, floatsOf, lengthOf } from '../check/typed-array.js';
 import type { AnyOptimizer } from '../core/any-optimizer.js';
+import { ClassWrapper } from '../core/class-wrapper.js';
 import { checkApart, extentOf } from '../core/extents.js';
 import { Gradients } from '../core/gradients.js';
-import { checkHook } from '../core/hooks.js';
-import { notAnOptimizer, optionsOf, partsOf, refuseOptionsOf } from '../core/internals.js';
-import { Optimizer } from '../core/optimizer.js';
-import { OptimizerWrapper } from '../core/optimizer-wrapper.js';
+import { optionsOf, partsOf, refuseOptionsOf } from '../core/internals.js';
+import type { Optimizer } from '../core/optimizer.js';
 import type { ParamState } from '../core/param-state.js';
 import { inspect, print } from '../core/print.js';
 import type { ReadGrad } from '../core/read-grad.js';
@@ -83,10 +82,10 @@ interface Pair {
  * `step` with a closure that fills them. Between the two, the optimizer's own `step` is an error. The other members hand on to
  * the optimizer.
  *
- * The copy of the params costs one array per param, two with `adaptive`. A `null` gradient leaves its param where it is, and sparse gradients are
- * rejected by `firstStep`. Options such as `clipNorm` act in the second step only; `maximize` climbs downhill, and
- * `zeroGrads` zeroes the gradients of both steps. An optimizer
- * that needs the loss gets the one of the point where the params have climbed to.
+ * The copy of the params costs one array per param, two with `adaptive`. A `null` gradient leaves its param where it is,
+ * and sparse gradients are rejected by `firstStep`. Hooks run around the second step, when the params are back. Options such
+ * as `clipNorm` act in the second step only; `maximize` climbs downhill, and `zeroGrads` zeroes the gradients of both steps.
+ * An optimizer that needs the loss gets the one of the point where the params have climbed to.
  *
  * Options: `rho` (ρ, 0.05, [0, ∞)), `adaptive` (false), `grads` (for `step`).
  *
@@ -110,7 +109,7 @@ interface Pair {
  *   https://arxiv.org/abs/2102.11600
  */
 // biome-ignore lint/suspicious/noExplicitAny: see AnyOptimizer
-export class SAM<O extends AnyOptimizer<any, any, any> = AnyOptimizer> extends OptimizerWrapper<O> {
+export class SAM<O extends AnyOptimizer<any, any, any> = AnyOptimizer> extends ClassWrapper<O> {
   /** The same object as `inner`. */
   readonly #base: Optimizer;
   readonly #rho: number;
@@ -126,16 +125,15 @@ export class SAM<O extends AnyOptimizer<any, any, any> = AnyOptimizer> extends O
   readonly #removeHook: () => void;
 
   constructor(optimizer: O, options: SAMOptions<Parameters<O['step']>[0]> = {}) {
-    super(optimizer);
-    if (!((optimizer as unknown) instanceof Optimizer)) throw notAnOptimizer(who, optimizer);
+    super(who, optimizer);
+    this.#base = optimizer as unknown as Optimizer;
     checkOptions(who, options, ['rho', 'adaptive', 'grads']);
     refuseFixed(SAM, who, ['rho', 'adaptive', 'grads']);
-    refuseOptionsOf(SAM, who, optimizer as unknown as Optimizer);
+    refuseOptionsOf(SAM, who, this.#base);
     const { rho = 0.05, adaptive = false, grads } = options as SAMOptions<Parameters<O['step']>[0]>;
     this.#rho = checkNumber(who, 'rho', rho, '[0, inf)');
     this.#adaptive = checkBoolean(who, 'adaptive', adaptive);
     this.#grads = grads;
-    this.#base = optimizer as unknown as Optimizer;
     this.#removeHook = this.#base.registerStepPreHook(() => {
       if (this.#climbed !== undefined && !this.#isInSecondStep)
         throw typeError(
@@ -163,38 +161,10 @@ export class SAM<O extends AnyOptimizer<any, any, any> = AnyOptimizer> extends O
     };
   }
 
-  /** The base optimizer. */
-  get optimizer(): O {
-    return this.inner;
-  }
-
   /** Adds a param group to the base optimizer. @throws as the base optimizer does, and between the two steps */
   override addParamGroup(group: Parameters<O['addParamGroup']>[0]): void {
     this.#checkAtRest();
     super.addParamGroup(group);
-  }
-
-  /**
-   * Calls a function before each {@link secondStep}, as `registerStepPreHook` of an optimizer does, with this SAM. The params
-   * are back then.
-   *
-   * @returns A function that removes the hook.
-   * @throws TypeError if it is not a function
-   */
-  registerStepPreHook(hook: (optimizer: this, grads: Parameters<O['step']>[0]) => void): () => void {
-    checkHook(`${who}.registerStepPreHook`, hook);
-    return this.#base.registerStepPreHook((_, grads) => hook(this, grads));
-  }
-
-  /**
-   * Calls a function after each {@link secondStep}, as `registerStepPostHook` of an optimizer does, with this SAM.
-   *
-   * @returns A function that removes the hook.
-   * @throws TypeError if it is not a function
-   */
-  registerStepPostHook(hook: (optimizer: this, result: StepResult) => void): () => void {
-    checkHook(`${who}.registerStepPostHook`, hook);
-    return this.#base.registerStepPostHook((_, result) => hook(this, result));
   }
 
   /**
