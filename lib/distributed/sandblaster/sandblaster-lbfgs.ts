@@ -1,4 +1,4 @@
-import { typeError } from '../../check/errors.js';
+import { show, typeError } from '../../check/errors.js';
 import { refuseMembers } from '../../check/members.js';
 import { checkFunction, checkInteger, checkOptions } from '../../check/options.js';
 import { floatsOf, lengthOf } from '../../check/typed-array.js';
@@ -142,6 +142,7 @@ export class SandblasterLBFGS<const P extends object = AnyParams> {
     options: SandblasterOptions<Known<P>>,
   ): Promise<SandblasterLBFGS<P>> {
     checkWorld(who, world);
+    if (!(world instanceof OwnWorld)) throw typeError(who, 'world', show(world), 'the World that init() returned');
     const parts = checkParts<P>(params as P, options as SandblasterOptions<P>);
     return inTurn(world, () => SandblasterLBFGS.#joined(world, parts));
   }

@@ -115,7 +115,7 @@ export class OwnWorld implements World {
     try {
       return await action();
     } catch (error) {
-      if (world instanceof OwnWorld) await world.#tell(error);
+      if (!isOfAllRanks(error)) await world.fail?.(error);
       throw error;
     }
   }
@@ -218,6 +218,17 @@ export class OwnWorld implements World {
     return parts.map((part, rank) => (rank === this.rank ? value : deserialize(part)));
   }
 
+  async fail(error: unknown): Promise<void> {
+    const { size, broken } = this.#transport;
+    if (size === 1 || broken !== undefined || this.#origin.#closing !== undefined) return;
+    const x = new TextEncoder().encode(firstLine(error));
+    const { timeout, caller } = this;
+    // What goes wrong here is known to the others, too, and is not why this rank fails.
+    await this.#transport
+      .run({ kind: 'failure', x, type: 'Uint8Array', length: x.length, timeout, caller })
+      .catch(() => {});
+  }
+
   abort(code = 1, reason?: string): never {
     checkInteger('World: abort', 'code', code, '[1, 255]');
     if (reason !== undefined && typeof reason !== 'string')
@@ -281,18 +292,6 @@ export class OwnWorld implements World {
       this.#turned = performance.now();
     }
     return outcome;
-  }
-
-  /** Tells the other ranks of an error that this one has, unless they have it. */
-  async #tell(error: unknown): Promise<void> {
-    const { size, broken } = this.#transport;
-    if (size === 1 || broken !== undefined || this.#origin.#closing !== undefined || isOfAllRanks(error)) return;
-    const x = new TextEncoder().encode(firstLine(error));
-    const { timeout, caller } = this;
-    // What goes wrong here is known to the others, too, and is not why this rank fails.
-    await this.#transport
-      .run({ kind: 'failure', x, type: 'Uint8Array', length: x.length, timeout, caller })
-      .catch(() => {});
   }
 
   /** An error is made where ranks meet. Its stack is to show who has called. */

@@ -120,6 +120,14 @@ export interface World {
   barrierSync(options?: SyncOptions): void;
 
   /**
+   * Tells the other ranks, in place of this rank's next collective, that it cannot go on with what all do together. Their
+   * collective rejects with an Error that names the rank, and the world goes on. It settles when they know, and never rejects.
+   *
+   * `DataParallel` and `ShardedOptimizer` call it. A world of your own may lack it: then the others wait until
+   * their deadline. It may be called on several ranks at once, and with the error of a collective, which the others have, too.
+   */
+  fail?(error: unknown): Promise<void>;
+  /**
    * Ends the job, all ranks, from any state.
    *
    * @param code The exit code of the job, in [1, 255]; default 1.

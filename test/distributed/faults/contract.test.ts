@@ -1,13 +1,16 @@
 // A fault of one rank in the middle of a call is an error of every rank: nobody steps, nobody waits, and the world goes on.
-import { describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { Optimizer } from '../../../lib/core/optimizer.js';
 import { hashOf } from '../../../lib/distributed/differences.js';
 import { DataParallel } from '../../../lib/distributed/optimizers/data-parallel.js';
 import { ShardedOptimizer } from '../../../lib/distributed/optimizers/sharded-optimizer.js';
+import { SandblasterLBFGS } from '../../../lib/distributed/sandblaster/sandblaster-lbfgs.js';
 import type { World } from '../../../lib/distributed/world/world.js';
 import { Adagrad, AdamW, allocate, DoG, Prodigy, SAM, ScheduleFreeSGD, SGD } from '../../../lib/index.js';
-import { onRanks } from '../../support/distributed/worlds.js';
+import { onRanks, worldsOf } from '../../support/distributed/worlds.js';
 import { numbers } from '../../support/random.js';
+
+afterEach(() => vi.restoreAllMocks());
 
 const size = 3;
 const faulty = 1;
@@ -136,6 +139,17 @@ test('where one rank has no memory to measure, no rank changes params or counts 
 });
 
 test('a SAM whose climb has no memory, or whose second step has a hook that throws, climbs and steps nowhere', async () => {
+  // Ranks share the engine, so the climb of one rank fails where it asks for its memory.
+  const hasNoMemory = new Set<unknown>();
+  const { internals } = SAM;
+  vi.spyOn(SAM, 'internals').mockImplementation((sam) => {
+    const own = internals(sam);
+    const reserve: typeof own.reserve = (params) => {
+      if (hasNoMemory.delete(sam)) throw new RangeError('no memory');
+      own.reserve(params);
+    };
+    return { ...own, reserve };
+  });
   const run = (fails: boolean) =>
     onRanks(size, async (world) => {
       const params = newParams();
@@ -144,8 +158,7 @@ test('a SAM whose climb has no memory, or whose second step has a hook that thro
       const isFaulty = fails && world.rank === faulty;
       const errors: string[] = [];
       const before = hashOf(params);
-      const { engine } = Optimizer.internals(inner as never).store;
-      if (isFaulty) failOnce(engine, 'zeros');
+      if (isFaulty) hasNoMemory.add(sam.unwrap());
       if (fails) errors.push(await errorOf(sam.firstStep(dense(0))));
       expect(hashOf(params)).toBe(before);
       await sam.firstStep(dense(0));
@@ -266,4 +279,56 @@ test('a hook that is registered on one rank while a step is pending runs from th
     [0, 0],
     [0, 1],
   ]);
+});
+
+describe('a world of the user', () => {
+  /** One that hands on to ours, as a wrapper that counts calls would. */
+  const worldOver = (world: World, fail: World['fail']): World => {
+    const { rank, size, localRank, transport, timeout, interrupted } = world;
+    const names = ['seed', 'partition', 'allReduce', 'reduceScatter', 'allGather', 'broadcast', 'barrier'] as const;
+    const ofObjects = ['broadcastObject', 'allGatherObject', 'close'] as const;
+    const methods = [...names, ...ofObjects].map((name) => [name, (world[name] as () => unknown).bind(world)]);
+    const data = { rank, size, localRank, transport, timeout, interrupted };
+    return { ...data, ...Object.fromEntries(methods), ...(fail === undefined ? {} : { fail }) } as World;
+  };
+
+  test.each([
+    ['DataParallel', parallel(AdamW)],
+    ['ShardedOptimizer', sharded(AdamW)],
+  ] as const)(
+    '%s: with fail(), a fault of one rank is an error of every rank, and the world goes on',
+    async (_, create) => {
+      const errors = await onRanks(size, async (world) => {
+        const given = await create(
+          worldOver(world, (error) => world.fail!(error)),
+          newParams(),
+        );
+        if (world.rank === faulty) hook(given);
+        const error = await errorOf(given.step(dense(0)));
+        await given.step(dense(1));
+        return error;
+      });
+      const others = 'Error: World: rank 1 failed: RangeError: no memory';
+      expect(errors).toEqual([others, 'RangeError: no memory', others]);
+    },
+  );
+
+  test('what needs messages between ranks refuses it', async () => {
+    const world = worldOver(worldsOf(2)[0]!, undefined);
+    const options = { portions: 4, f: () => 0 };
+    expect(await errorOf(SandblasterLBFGS.create(world, new Float32Array(1), options))).toBe(
+      'TypeError: SandblasterLBFGS: world: an object, expected the World that init() returned',
+    );
+  });
+
+  test('without it, the others wait until their deadline', async () => {
+    const errors = await Promise.all(
+      worldsOf(2, 300).map(async (world) => {
+        const given = await parallel(AdamW)(worldOver(world, undefined), newParams());
+        if (world.rank === faulty) hook(given);
+        return errorOf(given.step(dense(0)));
+      }),
+    );
+    expect(errors).toEqual([expect.stringContaining('TimeoutError: World: '), 'RangeError: no memory']);
+  });
 });
