@@ -64,11 +64,16 @@ export function refuseOptionsOf(Wrapper: Owner, who: string, optimizer: Optimize
   refuseOtherNames(Wrapper, who);
 }
 
-/** Refuses an optimizer that cannot step now: in a hook, or with a step in flight, its own or one on its params. @throws TypeError */
+/**
+ * Refuses an optimizer that cannot step now: in a hook, with a step in flight, its own or one on its params, or with a param
+ * that was transferred.
+ * @throws TypeError, RangeError
+ */
 export function checkIdle(optimizer: Optimizer): void {
-  const { stepper } = Optimizer.internals(optimizer);
+  const { stepper, store } = Optimizer.internals(optimizer);
   stepper.checkNotBusy();
   stepper.checkNoPendingStep();
+  store.checkParams();
   stepper.checkParamsSettled();
 }
 

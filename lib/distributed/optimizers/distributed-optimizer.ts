@@ -243,7 +243,7 @@ export abstract class DistributedOptimizer<
     begin: Begin<R>,
   ): Promise<R | Finished> {
     const { who, world, base, compressed } = this.#made;
-    const { stepper, store } = Optimizer.internals(base);
+    const { stepper } = Optimizer.internals(base);
     const { stepCount } = this;
     this.#actFor('.step');
     this.#busy = ofCall;
@@ -253,7 +253,6 @@ export abstract class DistributedOptimizer<
       const hasHooks = !stepper.preHooks.isEmpty;
       const own = { grads: this.#local, hessian: this.#hessian, gradScale: given, stepCount, options };
       const ready = await OwnWorld.allOrNone(world, async () => {
-        store.checkParams();
         checkIdle(base);
         const sums = await exchange(who, world, { ...own, maySkip, hasHooks }, (...dense) => this.#sum(...dense));
         if (sums.weight === 0) return { sums, apply: undefined };
@@ -454,7 +453,8 @@ export abstract class DistributedOptimizer<
 
   /** Sums the dense gradients, or estimates, of these params. The step multiplies them by a factor. */
   #sum(local: LocalGradients, params: readonly number[], factor: number): Promise<unknown> {
-    const { compressed } = this.#made;
+    const { base, compressed } = this.#made;
+    if (params.length > 0) checkIdle(base); // this rank may have waited long for the others
     if (compressed === undefined || local !== this.#local) return this.sumDense(local, params);
     const kept = this.#kept;
     const all = params.map((param) => ({ ...kept[param]!, array: this.#local.buckets.of(param) }));

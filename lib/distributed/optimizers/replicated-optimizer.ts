@@ -1,6 +1,7 @@
 import { floatsOf, isFloat32, lengthOf } from '../../check/typed-array.js';
 import type { RankPart } from '../../checkpoint/world.js';
 import type { AnyOptimizer } from '../../core/any-optimizer.js';
+import { checkIdle } from '../../core/internals.js';
 import { Optimizer } from '../../core/optimizer.js';
 import type { LoadOptions } from '../../core/state-dict.js';
 import { checkAlike, hashOf } from '../differences.js';
@@ -31,6 +32,7 @@ export abstract class ReplicatedOptimizer<
     stepper.haveHooksRun = true;
     if (!mayFail) return;
     stepper.runPreHooks(grads);
+    checkIdle(this.made.base);
     await this.made.world.barrier();
   }
 

@@ -281,6 +281,33 @@ test('a hook that is registered on one rank while a step is pending runs from th
   ]);
 });
 
+test.each([
+  ['DataParallel', parallel(AdamW)],
+  ['DataParallel that clips', parallel(AdamW, { clipNorm: 1 })],
+  ['ShardedOptimizer', sharded(AdamW)],
+  ['ShardedOptimizer that clips', sharded(AdamW, { clipNorm: 1 })],
+] as const)('%s: a param that is transferred while its rank waits for the others: no rank steps', async (_, create) => {
+  let transferred = (): void => {};
+  const others = new Promise<void>((resolve) => (transferred = resolve));
+  const seen = await onRanks(size, async (world) => {
+    const params = newParams();
+    const given = await create(world, params);
+    await given.step(dense(0));
+    const [w, b] = [hashOf(params.w), hashOf(params.b)];
+    if (world.rank !== faulty) await others;
+    const stepping = errorOf(given.step(dense(1)));
+    if (world.rank === faulty) {
+      params.w = structuredClone(params.w, { transfer: [params.w.buffer as ArrayBuffer] });
+      transferred();
+    }
+    return { error: await stepping, hasChanged: hashOf(params.w) !== w || hashOf(params.b) !== b };
+  });
+  const failed = expect.stringMatching(/^Error: \w+\.step: rank 1 failed: TypeError: AdamW: params\["w"\]: a detached/);
+  const own = expect.stringMatching(/^TypeError: AdamW: params\["w"\]: a detached/);
+  expect(seen.map(({ error }) => error)).toEqual([failed, own, failed]);
+  expect(seen.map(({ hasChanged }) => hasChanged)).toEqual([false, false, false]);
+});
+
 describe('a world of the user', () => {
   /** One that hands on to ours, as a wrapper that counts calls would. */
   const worldOver = (world: World, fail: World['fail']): World => {
