@@ -3,19 +3,11 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
+import { Random } from '../common/random.js';
 import * as schuss from '../common/schuss.js';
 
 const { allocate, createOptimizer, LBFGS, loadCheckpoint, Lookahead, optimizers, saveCheckpoint, WeightAverage } =
   schuss;
-
-/** Numbers in [0, 1) from a seed. */
-function randomFrom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return state / 2 ** 32;
-  };
-}
 
 export interface Soak {
   /** Does one round of work. @throws Error if a result is wrong */
@@ -26,8 +18,8 @@ export interface Soak {
 }
 
 export function startSoak(seed: number): Soak {
-  const random = randomFrom(seed);
-  const upTo = (n: number): number => Math.floor(random() * n);
+  const random = new Random(seed, 'soak');
+  const upTo = (n: number): number => Math.floor(random.uniform() * n);
   const folder = mkdtempSync(join(tmpdir(), 'schuss-soak-'));
   const names = Object.keys(optimizers);
   const counts: Record<string, number> = {};
@@ -45,7 +37,7 @@ export function startSoak(seed: number): Soak {
 
   const sparse = () => {
     const count = 1 + upTo(500);
-    const values = allocate(count * width).fill(random() - 0.5);
+    const values = allocate(count * width).fill(random.uniform() - 0.5);
     return { rows: Uint32Array.from({ length: count }, () => upTo(rows)), values };
   };
 
@@ -57,21 +49,21 @@ export function startSoak(seed: number): Soak {
       const shared = new Uint32Array(new SharedArrayBuffer(400)).map(() => upTo(rows));
       const named = new Uint32Array(new SharedArrayBuffer(400));
       named.set(shared);
-      const values = allocate(100 * width).fill(random() - 0.5);
+      const values = allocate(100 * width).fill(random.uniform() - 0.5);
       await Promise.all([1, 2, 3].map(() => model.stepAsync({ table: { rows: named, values }, bias })));
     },
     drop: () => {
       for (let i = 0; i < 20; i++) {
         const name = names[upTo(names.length)] as string;
         const length = 1 + upTo(200_000);
-        const w = random() < 0.5 ? allocate(length) : new Float32Array(length);
+        const w = random.uniform() < 0.5 ? allocate(length) : new Float32Array(length);
         // A vector of 200,000 elements has 200 blocks of 1024 otherwise, which take minutes to decompose.
         const small = name === 'shampoo' ? { maxPreconditionerDim: 16 } : {};
-        const options = { lr: 1e-3, ...small, ...(random() < 0.5 ? { ema: 0.9 } : {}) } as never;
+        const options = { lr: 1e-3, ...small, ...(random.uniform() < 0.5 ? { ema: 0.9 } : {}) } as never;
         const optimizer = createOptimizer(name as 'sgd', w, options);
         const given = optimizers[name]?.needsLoss ? { loss: 1 } : {};
         optimizer.step(new Float32Array(length).fill(0.1), given as object);
-        if (random() < 0.5) optimizer.dispose();
+        if (random.uniform() < 0.5) optimizer.dispose();
       }
     },
     state: () => model.loadStateDict(structuredClone(model.stateDict())),
