@@ -38,6 +38,7 @@ const [init, end, n, power, rate, alpha, a, peak, total, m, b, scale, v] = [
   0.3, 0.02, 37, 1.7, 0.6, 0.1, 0.004, 0.2, 150, 11, 40, 0.25, 0.7,
 ];
 const [pct_start, lr] = [0.3, peak];
+const [p, q] = [floor(0.3 * n), floor(0.85 * n)];
 const boundary = 20;
 const schedules = [library.constant(0.1), library.cosine(0.2, { steps: 30 })];
 const boundaries = [boundary];
@@ -57,6 +58,8 @@ const values = {
   v,
   pct_start,
   lr,
+  p,
+  q,
   schedules,
   boundaries,
 };
@@ -87,6 +90,15 @@ const optax: Readonly<Record<string, AtCount>> = {
       [n, peak / 25 / 1e4],
     ],
     (x) => (cos(PI * x) + 1) / 2,
+  ),
+  'linear_onecycle_schedule(n, peak)': through(
+    [
+      [0, peak / 25],
+      [p, peak],
+      [q, peak / 25],
+      [n, peak / 25 / 1e4],
+    ],
+    (x) => 1 - x,
   ),
   'join_schedules(schedules, boundaries)': join(() => 0.1, cosineDecay(0.2, 30, 0), boundary),
 };
