@@ -71,11 +71,8 @@ export function load(app) {
       putInto(page, i < guide.length ? 'Guide' : i < guide.length + optimizerPages.length ? 'Formulas' : 'Project');
     }
     for (const module of modules) putInto(module, 'Reference');
-    const exported = new Map(
-      modules.toReversed().flatMap(({ children = [] }) => children.map((child) => [`\`${child.name}\``, child])),
-    );
-    for (const parts of [context.project.readme ?? [], ...pages.slice(0, guide.length).map(({ content }) => content)])
-      linkNames(parts, exported);
+    for (const part of [context.project.readme ?? [], ...pages.slice(0, guide.length)])
+      linkNames(part.content ?? part, exportedFor(part, modules));
     for (const reflection of modules.find(({ name }) => name === 'schuss')?.children ?? []) {
       const file = context.getSymbolFromReflection(reflection)?.declarations?.[0]?.getSourceFile().fileName;
       const path = file === undefined ? 'no file' : relative(lib, file).split(sep).join('/');
@@ -139,6 +136,16 @@ function nameDeclarations({ type, default: standard }) {
 /** The title of a page is its first heading. */
 function headingOf({ content, name }) {
   return /^# (.+)$/m.exec(content.map(({ text }) => text).join(''))?.[1] ?? name;
+}
+
+/** The exports that a page links. `momentum` or `adam` are factories of schuss/tfjs on its own page only, `gradNorm` is an option. */
+function exportedFor(page, modules) {
+  const linked = modules.filter(({ name }) => name !== 'schuss/tfjs' || page.name === 'From TensorFlow.js');
+  const exported = new Map(
+    linked.toReversed().flatMap(({ children = [] }) => children.map((child) => [`\`${child.name}\``, child])),
+  );
+  exported.delete('`gradNorm`');
+  return exported;
 }
 
 /** Turns names of exports that the text formats as code into links. */

@@ -24,7 +24,7 @@ export * from './schedules/index.js';
 export * from './second-order/index.js';
 export * from './training/index.js';
 
-/** An optimizer of any class: one of `optimizers`, or a `Lookahead` around one. @typeParam P The type of the params. */
+/** An optimizer of any first-order class, or a `Lookahead` around one. @typeParam P The type of the params. */
 export type Optimizer<P = AnyParams> = AnyOptimizer<P>;
-/** Base class of the classes in `optimizers`, for `instanceof`. */
+/** Base class of all first-order optimizers, for `instanceof`. */
 export const Optimizer: typeof Base = Base;

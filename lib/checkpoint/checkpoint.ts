@@ -22,7 +22,7 @@ import { type CheckpointWorld, checkWorld, onEveryRank, type RankPart, rankPartO
 
 /** What {@link saveCheckpoint} saves. */
 export interface SaveCheckpointOptions {
-  /** The params, in the form that the optimizer takes: all that it has, those of `addParamGroup` too. */
+  /** The params, in the form that the optimizer takes: all of them, also those of `addParamGroup`. */
   readonly params: CheckpointParams;
   /** The optimizer: any class, `Lookahead`, `SAM`, `LBFGS`, `SFO` or `HessianFree`. Default: none is saved. */
   readonly optimizer?: Stateful | undefined;
@@ -31,14 +31,14 @@ export interface SaveCheckpointOptions {
    * `stateDict()` and `loadStateDict()`. Default: none.
    */
   readonly objects?: Readonly<Record<string, Stateful>> | undefined;
-  /** Strings of your own. Keys that start with `schuss.` are reserved. Default: none. */
+  /** Your own strings. Keys that start with `schuss.` are reserved. Default: none. */
   readonly metadata?: Readonly<Record<string, string>> | undefined;
   /**
-   * The `World` of `schuss/distributed`, of whose ranks each saves a part: then the path is a folder, and every rank must call.
-   * Required for an optimizer of many ranks.
+   * The `World` of `schuss/distributed`. Each rank saves a part. The path is then a folder, and every rank must make the
+   * call. Required for a distributed optimizer.
    */
   readonly world?: CheckpointWorld | undefined;
-  /** Abort it to cancel the save. The old file stays then. */
+  /** Abort it to cancel the save. The old file is then kept. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -50,11 +50,11 @@ export interface LoadCheckpointOptions {
   readonly optimizer?: Stateful | undefined;
   /** The objects that were saved, by the same names. */
   readonly objects?: Readonly<Record<string, Stateful>> | undefined;
-  /** `'params'`: restores the params alone, for example to predict, whatever else the file holds. Default: all parts. */
+  /** `'params'`: restores only the params, for example for predictions. Default: all parts. */
   readonly only?: 'params' | undefined;
-  /** What to do if only one of the saved and the live optimizer has a Schedule: {@link LoadOptions}. Default 'check'. */
+  /** What to do if only the saved or only this optimizer has a Schedule: {@link LoadOptions}. Default 'check'. */
   readonly schedules?: LoadOptions['schedules'];
-  /** The `World`, of any size: every rank must call, and either all succeed or nothing changes on any. */
+  /** The `World`, of any size. Every rank must make the call. Either all ranks succeed, or nothing changes on any. */
   readonly world?: CheckpointWorld | undefined;
 }
 
@@ -84,8 +84,8 @@ export function checkSave(who: string, options: unknown): CheckedSave {
 }
 
 /**
- * Saves a run: params, optimizer, other objects and metadata, in one safetensors file. The values are those at the call.
- * They are copied before it returns, then hashed and written in the background, so training may go on at once.
+ * Saves a training run in one safetensors file: params, optimizer, other objects and metadata. The values are copied before
+ * the call returns, so you can continue training at once. The file is hashed and written in the background.
  *
  * ```
  * u64 length of the header | JSON header, padded with spaces to 8 bytes | data
@@ -95,20 +95,21 @@ export function checkSave(who: string, options: unknown): CheckedSave {
  * __metadata__                 your metadata; schuss.checkpoint: all other state, as JSON;
  *                              schuss.sha256: digest of the whole file, computed with its own 64 digits at 0
  * ```
- * A crash at any moment leaves the old file or the new one, whole: the data goes to a temporary file in the same
- * directory, which is synced and then renamed. Saves to one path run in the order of the calls, and the last one wins.
+ * After a crash at any moment, the old or the new file is complete: the data is written to a temporary file in the same
+ * directory, which is synced to disk and then renamed. Saves to one path run in the order of the calls; the last one wins.
  *
  * @param path The file. Its directory must exist. A symbolic link is followed.
  * @param options `params`; `optimizer`; `objects`, by name; `metadata`, a record of strings; `signal`, which cancels.
- * @returns A promise that resolves when the file is durable.
+ * @returns A promise that resolves when the file is safely on disk.
  * @throws (rejects) {@link CheckpointError} if the file cannot be written, or if `params` lack a param of the optimizer:
  *   one with neither its memory nor its name. TypeError for options that are not allowed,
  *   state that is not plain data, or a pending `stepAsync`. RangeError for names that the format does not allow. The
  *   signal's reason after an abort. The old file is unchanged in all cases.
  * @remarks
- * With `world` each rank writes its part of params and state, as one safetensors file in the folder `path`; then rank 0
- * switches the file `LATEST` there. Every rank must call it and await it: until then the optimizer refuses steps. An error is
- * the same on every rank. Objects are those of rank 0. A world of any size, and a program without one, loads the folder.
+ * With `world`, each rank writes its part of params and state as one safetensors file in the folder `path`. Then rank 0
+ * updates the file `LATEST` there. Every rank must make the call and await it; until then the optimizer refuses steps. All
+ * ranks throw the same error. Objects are those of rank 0. Any number of ranks, and a program without a world, can load
+ * the folder.
  * @example
  * ```ts
  * import { Adam, loadCheckpoint, ReduceOnPlateau, saveCheckpoint } from 'schuss';
@@ -140,11 +141,11 @@ export async function saveCheckpoint(path: string, options: SaveCheckpointOption
 }
 
 /**
- * Restores a run that {@link saveCheckpoint} saved. The run continues bit for bit, on another instruction set, thread
- * count or backend too.
+ * Restores a training run that {@link saveCheckpoint} saved. The run continues bit for bit, even with another instruction
+ * set, number of threads or backend.
  *
- * It reads the whole file and checks format, SHA-256, names and shapes before it changes anything. It is all or nothing:
- * if an object refuses its state, everything that was restored before is put back.
+ * The call reads the whole file and checks format, SHA-256, names and shapes before it changes anything. It restores
+ * everything or nothing: if an object rejects its state, all other parts get their old values back.
  *
  * @param path The file, or the folder of a save with `world`.
  * @param options `params`, which change in place; `optimizer`; `objects`. They must be the parts that were saved: the
@@ -224,7 +225,7 @@ function read(context: FileContext, set: string | undefined, part?: RankPart): P
 }
 
 /**
- * Describes a checkpoint from its header alone. The rules of the format are checked, but not the SHA-256 of the data.
+ * Describes a checkpoint. It reads only the header, so it checks the format, but not the SHA-256 of the data.
  *
  * @param path The file, or the folder of a save with `world`.
  * @returns The metadata, the class of the optimizer, the step, and dtype and shape of every tensor.

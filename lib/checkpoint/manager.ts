@@ -45,12 +45,12 @@ const filePattern = /^step-(\d{10,16})(\.safetensors)?$/;
 const digits = 10;
 
 /**
- * Keeps the latest checkpoints of a run in a directory, one file a step: `step-0000001200.safetensors`.
+ * Keeps the latest checkpoints of a run in a directory, one file per saved step: `step-0000001200.safetensors`.
  *
- * Saves run in the order of the calls. After each, all but the `keep` latest checkpoints up to that step are removed; files
- * with damaged headers do not count among them. Later steps are left alone: they belong to a run that went further. The
- * directory should have one writer at a time. With `world` a step is a folder, `step-0000001200`, with a file of each rank;
- * every rank calls.
+ * Saves run in the order of the calls. Each save removes all but the `keep` latest checkpoints up to its step. Files with
+ * damaged headers do not count. Checkpoints of later steps are not removed. Only one process should write to the directory
+ * at a time. With `world`, a checkpoint is a folder, `step-0000001200`, with one file per rank, and every rank must make
+ * the calls.
  *
  * @param directory Created by the first save.
  * @param options `keep` (3): checkpoints to keep. `every` (1): save only at multiples of this step.
@@ -93,12 +93,12 @@ export class CheckpointManager {
   }
 
   /**
-   * Saves a checkpoint of a step, unless `every` leaves it out. The values are those at the call, as with
+   * Saves a checkpoint of a step, if the step is a multiple of `every`. The values are copied at the call, as in
    * {@link saveCheckpoint}. A checkpoint of the same step is replaced.
    *
    * @param step The step: an integer in [0, 2^53).
    * @param options As for {@link saveCheckpoint}.
-   * @returns Whether it saved: a promise that resolves when the file is durable and old ones are removed.
+   * @returns A promise of whether it saved. It resolves when the file is safely on disk and old ones are removed.
    * @throws (rejects) as {@link saveCheckpoint}
    */
   async save(step: number, options: SaveCheckpointOptions): Promise<boolean> {
@@ -131,8 +131,8 @@ export class CheckpointManager {
   }
 
   /**
-   * The latest step with a checkpoint, a number and not a path, or undefined if there is none. Files with a damaged header are passed over; the
-   * data is not read.
+   * The latest step with a checkpoint, as a number, or undefined if there is none. It reads only headers, and ignores files
+   * with a damaged one.
    *
    * @throws (rejects) {@link CheckpointError} if the directory cannot be read
    */
@@ -147,7 +147,7 @@ export class CheckpointManager {
    * `SCHUSS_CHECKPOINT_DAMAGED` and loads the one before. A checkpoint that does not match is an error.
    *
    * @param options The parts to restore, as for {@link loadCheckpoint}.
-   * @param choice `step`: load this step and no other.
+   * @param choice `step`: load the checkpoint of this step only.
    * @returns The metadata that was saved, with `step`, the step that was loaded, as a number.
    * @throws (rejects) as {@link loadCheckpoint}; also {@link CheckpointError} if there is no checkpoint, or all are damaged
    */

@@ -44,7 +44,7 @@ import { type StepAsyncOptions, type StepOptions, Stepper, type StepResult } fro
 
 /**
  * Base class of all first-order optimizers. Holds the param groups and their state, performs the steps, and saves and
- * loads the state. A subclass brings its declaration, the constants of a step, and the choice among its kernels.
+ * loads the state. A subclass defines its declaration, the constants of a step, and which of its kernels to use.
  *
  * @typeParam D The type of the declaration.
  * @typeParam P The type of the params, which gives that of gradients and averages.
@@ -164,15 +164,15 @@ export abstract class Optimizer<D extends Declaration = Declaration, P = AnyPara
   // ---- Reading and setting ----
 
   /**
-   * The param groups, as sealed objects. Reading a hyper-parameter gives the number or Schedule that was set. Assigning
-   * one checks it; the next step uses it.
+   * The param groups, as sealed objects. Reading an option returns the number or Schedule that was set. Assigning an
+   * option checks the value; the next step uses it.
    */
   get paramGroups(): readonly ParamGroup<SettingsFrom<D['hyperParameters'] & typeof commonHyperParameters>>[] {
     this.#stepper.checkNotDisposed();
     return this.#views;
   }
 
-  /** The learning rate that group 0 uses in the next step. Assigning it sets the rate of all groups, but not of later ones. */
+  /** The learning rate of group 0 in the next step. Assigning it sets the rate of all present groups. */
   get lr(): number {
     this.#stepper.checkNotDisposed();
     return (this.#store.groups[0] as Group).settings.at('lr', this.#stepper.stepCount + 1);
@@ -195,8 +195,9 @@ export abstract class Optimizer<D extends Declaration = Declaration, P = AnyPara
   }
 
   /**
-   * The exponential moving averages of the params: live arrays, in the structure of the gradients. A param without an update
-   * so far shows its present weights; a row that a step does not name stays. Undefined without the option `ema`.
+   * The exponential moving averages of the params, in the structure of the gradients. The arrays are views: each step
+   * changes them. A param without an update has its current weights here. A step with a sparse gradient changes only the
+   * averages of its rows. Undefined without the option `ema`.
    */
   get emaParams(): ArraysOf<P> | undefined {
     this.#stepper.checkNotDisposed();
@@ -214,9 +215,9 @@ export abstract class Optimizer<D extends Declaration = Declaration, P = AnyPara
   /**
    * Adds a param group.
    *
-   * @param group `{ params, …options }`. An option that it lacks has the value that the constructor was given, or its
-   *   default, whatever was assigned since. Either all params have names or none has; names are unique.
-   * @throws TypeError, RangeError; nothing is added then
+   * @param group `{ params, …options }`. An option that it lacks has the value passed to the constructor, or its default;
+   *   values assigned later do not count. Either all params have names or none has; names are unique.
+   * @throws TypeError or RangeError for wrong params or options; then nothing is added
    */
   addParamGroup<const G extends { readonly params: object } & GroupOptionsOf<D>>(group: GivenGroup<G, D>): void {
     this.#stepper.checkNoPendingStep();
@@ -238,9 +239,9 @@ export abstract class Optimizer<D extends Declaration = Declaration, P = AnyPara
    * Order of operations: gradScale, norm and clipNorm, clipValue, maximize, L2 decay, the formula, then zeroGrads and
    * ema.
    *
-   * @param grads One gradient a param, in the structure of the params. A gradient is a `Float32Array` of the param's
-   *   length, or a {@link SparseGrad} `{ rows, values }`, which leaves all other rows and their state unchanged, or
-   *   `null`, which leaves the param and its state unchanged. Gradients are only read, unless `zeroGrads` is set.
+   * @param grads One gradient per param, in the structure of the params: a `Float32Array` of the param's length, or a
+   *   {@link SparseGrad} `{ rows, values }`, which leaves all other rows and their state unchanged, or `null`, which leaves
+   *   the param and its state unchanged. A step does not change the gradients, unless `zeroGrads` is set.
    * @param options `gradScale` multiplies every gradient. Default 1.
    * @returns Whether the step was applied, and the gradients' norm if it was measured.
    * @throws TypeError for a wrong structure or type, a detached buffer, or a pending stepAsync; RangeError for a wrong
@@ -251,20 +252,20 @@ export abstract class Optimizer<D extends Declaration = Declaration, P = AnyPara
   }
 
   /**
-   * Like {@link step}, but on another thread: the event loop stays free. Several calls queue and run in order.
-   * Arguments are checked at the call. Hyper-parameters are read when the step starts.
+   * Like {@link step}, but on other threads: the event loop stays free. Several calls run in order. Arguments are checked
+   * at the call. Options such as `lr` are read when the step starts.
    *
    * While a step is pending, these throw a TypeError: `step`, `stateDict`, `loadStateDict`, `addParamGroup`, `dispose`,
    * a change of an option that needs other state, and a step of another optimizer on the same params. Code that reads
-   * the params meanwhile sees some elements before the update and some after it.
+   * the params at that time sees some elements before the update and some after it.
    *
-   * The step runs on the calling thread if it takes only microseconds, because to wake another thread takes longer; without
-   * the native addon; and on memory that could move while it runs: that of a WebAssembly.Memory that is not shared.
+   * In three cases the step runs on the calling thread: if it takes only microseconds, because waking another thread takes
+   * longer; without the native addon; and on a WebAssembly.Memory that is not shared, because it could move.
    *
-   * @param grads As for {@link step}. Gradients and params must be in memory that stays in place: `allocate(length)`, a
-   *   SharedArrayBuffer or a WebAssembly.Memory. The contents are read while the step runs.
+   * @param grads As for {@link step}. Gradients and params need memory that cannot move: that of `allocate(length)`, a
+   *   SharedArrayBuffer or a WebAssembly.Memory. Do not change the gradients until the promise settles.
    * @param options `gradScale` as for {@link step}. Abort `signal` to cancel a step that has not started.
-   * @returns A promise of what {@link step} returns. It rejects with the errors of {@link step}, with a TypeError for
+   * @returns A promise of the result of {@link step}. It rejects with the errors of {@link step}, with a TypeError for
    *   memory that can move, or with the signal's reason. The call itself never throws.
    * @example
    * ```ts
@@ -279,12 +280,11 @@ export abstract class Optimizer<D extends Declaration = Declaration, P = AnyPara
   }
 
   /**
-   * Calls a function before each step: with `stepAsync`, when the step starts. It may change the gradients in place and
-   * assign options such as `lr`; both count in this step. It may not step. If it throws, the step has changed nothing,
-   * and throws the same.
+   * Registers a function that runs before each step; with `stepAsync`, when the step starts. It can change the gradients in
+   * place and set options such as `lr`. It must not call `step`. If it throws, `step` throws the error; nothing has changed.
    *
-   * @param hook Receives this optimizer, and the gradients as they were given. A returned value is ignored; a promise is
-   *   not awaited.
+   * @param hook Receives this optimizer and the gradients that were passed to the step. Its return value is ignored; a
+   *   promise is not awaited.
    * @returns A function that removes the hook.
    * @throws TypeError if it is not a function
    * @example
@@ -305,10 +305,10 @@ export abstract class Optimizer<D extends Declaration = Declaration, P = AnyPara
   }
 
   /**
-   * Calls a function after each step, a skipped one too: with `stepAsync`, before its promise settles. It may assign
-   * options such as `lr`, but may not step. If it throws, `step` throws the same, but the step has been taken.
+   * Registers a function that runs after each step, also after a skipped one; with `stepAsync`, before its promise settles.
+   * It can set options such as `lr`, but must not call `step`. If it throws, `step` throws the error after the update.
    *
-   * @param hook Receives this optimizer and the result of the step. A returned value is ignored; a promise is not awaited.
+   * @param hook Receives this optimizer and the result of the step. Its return value is ignored; a promise is not awaited.
    * @returns A function that removes the hook.
    * @throws TypeError if it is not a function
    * @example
@@ -331,7 +331,7 @@ export abstract class Optimizer<D extends Declaration = Declaration, P = AnyPara
   // ---- Saving and loading ----
 
   /**
-   * A copy of everything that a resumed run needs, except the params. It is plain data and survives `structuredClone`.
+   * A copy of the state and the options: all that a resumed run needs, except the params. `structuredClone` can copy it.
    */
   stateDict(): StateDict {
     this.#stepper.checkNotDisposed();
@@ -352,13 +352,13 @@ export abstract class Optimizer<D extends Declaration = Declaration, P = AnyPara
   }
 
   /**
-   * Loads a state that {@link stateDict} returned, all or nothing: step counts, all options, and state arrays, which are
-   * copied. The resumed run then continues exactly as the saved one. An option that the dict lacks is switched off,
-   * and a warning names it. A dict of version 0.1 has no `options`: the optimizer keeps its own.
+   * Loads the result of {@link stateDict}, all or nothing: step counts, all options, and copies of the state arrays. The
+   * resumed run then continues bit for bit. Options that the dict lacks are turned off, and a warning names them. A dict
+   * of version 0.1 has no `options`; then the optimizer keeps its own.
    *
-   * A Schedule is not saved, so the optimizer must have one wherever the dict had one, and keeps it.
+   * Schedules are not saved. Where the saved optimizer had a Schedule, this one must have one, too, and keeps it.
    *
-   * @param options `schedules: 'keep'` keeps the live value where only one of both is a Schedule.
+   * @param options `schedules: 'keep'`: where only one side has a Schedule, this optimizer keeps its value.
    * @throws TypeError for another class, version, names or types, for a Schedule on one side only, or while a stepAsync is
    *   pending. RangeError for other lengths or counts. Nothing has changed then.
    */
@@ -405,7 +405,7 @@ export abstract class Optimizer<D extends Declaration = Declaration, P = AnyPara
     this.#stepper.skippedSteps = frame.skippedSteps;
   }
 
-  /** Releases the state. Calling it twice is allowed. Every other method throws a TypeError afterwards. */
+  /** Frees the state. You can call it twice. Afterwards, every other method throws a TypeError. */
   dispose(): void {
     if (this.#stepper.isDisposed) return;
     this.#stepper.checkNotBusy();

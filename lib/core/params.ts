@@ -1,8 +1,8 @@
 import type { Rows } from '../engine/engine.js';
 
 /**
- * A parameter tensor, updated in place: a Float32Array, or a row-major tensor with its shape, of any rank from 1 on. Its
- * rows are those of `shape[0]`; classes that see matrices take the product of the other dimensions as columns.
+ * A parameter tensor, updated in place: a Float32Array, or a row-major tensor with its shape, of one or more dimensions.
+ * `shape[0]` is the number of rows. For classes that work on matrices, the other dimensions together are the columns.
  */
 export type Param = Float32Array | { readonly data: Float32Array; readonly shape: readonly number[] };
 

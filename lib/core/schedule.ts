@@ -1,6 +1,6 @@
 /**
- * A hyper-parameter as a pure function of the step number 1, 2, 3, … of the step about to be taken. Any function of
- * this type is a schedule. `schuss` has the usual ones (`cosine`, `warmup`, …).
+ * A hyper-parameter as a pure function of the step number, which is 1 for the first step. Any function of this type is a
+ * schedule. `schuss` has the usual ones (`cosine`, `warmup`, …).
  *
  * @example
  * ```ts

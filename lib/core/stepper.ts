@@ -29,8 +29,8 @@ export interface StepAsyncOptions extends StepOptions {
 /** Options of a step of a class that needs the loss. */
 export interface LossStepOptions extends StepOptions {
   /**
-   * The loss at the params: the number whose gradient the step takes, after `gradScale`. With `skipNonFinite`, NaN or an
-   * infinite loss skips the step.
+   * The loss at the current params, whose gradient the step gets (after `gradScale`). With `skipNonFinite`, a loss that is
+   * NaN or infinite skips the step.
    */
   readonly loss: number;
 }
@@ -79,8 +79,7 @@ export interface StepResult {
  * Performs the steps of one optimizer: reads and checks the gradients, has the constants rows written, and runs the
  * plan. A dense step allocates nothing but its result.
  *
- * This is a class of its own, apart from `Optimizer`, so that V8 sees one object shape however many optimizer classes a
- * program uses.
+ * It is separate from `Optimizer`, so that V8 sees one object shape for all optimizer classes.
  */
 export class Stepper {
   stepCount = 0;

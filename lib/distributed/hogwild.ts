@@ -25,27 +25,27 @@ const lineBytes = 64;
 
 /** What {@link hogwild} returns. */
 export interface Hogwild<P, O> {
-  /** Rank 0's params, in memory that all ranks share. */
+  /** The params of rank 0, in memory that all ranks share. */
   readonly params: P;
-  /** This rank's optimizer of them, with a state of its own. */
+  /** This rank's optimizer of these params, with its own state. */
   readonly optimizer: O;
 }
 
 /**
- * Asynchronous training without locks: all ranks step the same params, in shared memory, whenever they have a gradient.
- * The ranks are worker threads of one process, or a world of one.
+ * Asynchronous training without locks: all ranks update the same params in shared memory. Each rank steps when it has a
+ * gradient. The ranks are worker threads of one process, or a world of one.
  *
- * Each rank has its own optimizer, so momentum and moments are its own. Steps of two ranks at the same time may
- * overwrite each other in some elements. With sparse gradients they rarely meet: a sparse step writes the rows that it
- * names. A run does not have the same bits twice.
+ * Each rank has its own optimizer, with its own momentum and moments. If two ranks step at the same time, they can overwrite
+ * each other's updates of some elements. With sparse gradients this is rare, because a step writes only its rows. Two runs
+ * do not give the same bits.
  *
- * Every rank must call it. Rank 0's params count: where they are over a SharedArrayBuffer they stay in place, else they
- * are copied once. The params of the others give names and shapes only. Compute gradients at the `params` of the
- * result, and wait in `world.barrier()` before you read the final ones.
+ * Every rank must call it. All ranks get the params of rank 0. If these are in a SharedArrayBuffer, they stay in place;
+ * otherwise they are copied once. The params of the other ranks only give names and shapes. Compute gradients at the
+ * `params` of the result, and call `world.barrier()` before you read the final params.
  *
  * @param world What `init` returned.
  * @param params A `Float32Array`, `{ data, shape }`, or a tree of them; no param groups.
- * @param makeOptimizer Makes this rank's optimizer of the shared params; they may be put into param groups there.
+ * @param makeOptimizer Creates this rank's optimizer of the shared params. It can use param groups.
  * @returns a Promise of `{ params, optimizer }`: the shared params in the structure of `params`, and this rank's optimizer
  * @throws (rejects) TypeError over MPI, whose ranks share no memory; TypeError for a wrong type, param groups, or an
  *   optimizer of other params; RangeError where params share memory, and where ranks differ in names, lengths or

@@ -1,6 +1,6 @@
 /**
- * Training on many ranks: worker threads of one process, or processes of a cluster. One script runs alone, on threads and
- * on a cluster; only the launcher differs.
+ * Distributed training on several ranks: worker threads of one process, or processes of a cluster. The same script runs
+ * alone, on threads and on a cluster; only the launch command differs.
  *
  * @module schuss/distributed
  */

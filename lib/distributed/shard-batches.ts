@@ -16,11 +16,11 @@ export interface ShardBatchesOptions extends EpochOptions {
 }
 
 /**
- * Cuts an epoch into batches, and each batch into the parts of the ranks.
+ * Divides an epoch into batches, and each batch into parts for the ranks.
  *
- * The batches are the same for any number of ranks: `batch` examples each of the order of {@link shardIndices}. A batch of B
- * examples is cut into `microBatches` parts: part q begins at ⌊q·B/microBatches⌋. Each rank gets its neighbours among them,
- * `microBatches / size` parts. So `DataParallel` with the same `microBatches` gives the same bits on any number of ranks.
+ * The batches are the same for any number of ranks: `batch` examples each, in the order of {@link shardIndices}. A batch of B
+ * examples is divided into `microBatches` parts: part q starts at ⌊q·B/microBatches⌋. Each rank gets `microBatches / size`
+ * neighbouring parts. So `DataParallel` with the same `microBatches` gives the same bits on any number of ranks.
  *
  * The parts of the last batch may be uneven or empty: pass `weight: rows.length` to the step.
  *

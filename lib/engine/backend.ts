@@ -7,7 +7,7 @@ import { loadAddon, nativeEngine } from './native.js';
 import { referenceEngine } from './reference.js';
 import { remedyFor } from './remedy.js';
 
-/** The backend in use, as {@link backend} reports it. */
+/** Result of {@link backend}. */
 export interface Backend {
   /** The C++ addon, or the JavaScript reference. Both give the same bits. */
   readonly name: 'native' | 'js';
@@ -114,8 +114,8 @@ export function withEngine<T>(other: Engine, action: () => T): T {
 const { version } = require('../../package.json') as { version: string };
 
 /**
- * Reports the backend that runs the updates: the native addon on the widest instruction set of this CPU, or the
- * JavaScript reference. Environment variables override the choice: `SCHUSS_BACKEND=js|native`,
+ * Returns which backend runs the updates: the native addon with the best instruction set of this CPU, or JavaScript.
+ * Environment variables override the choice: `SCHUSS_BACKEND=js|native`,
  * `SCHUSS_ISA=avx512|avx2|sse2|neon|scalar`, `SCHUSS_THREADS=n`.
  *
  * @throws RangeError for an unknown or unavailable value of these variables. Error for `native` without an addon.
@@ -137,7 +137,7 @@ export function backend(): Backend {
  * the other load of the machine. Results do not depend on the number of threads.
  *
  * @param n Integer in [1, 1024].
- * @throws TypeError, RangeError
+ * @throws TypeError for a wrong type; RangeError for a number out of range
  * @example
  * ```ts
  * import { setThreads } from 'schuss';
@@ -152,7 +152,7 @@ export function setThreads(n: number): void {
  * Allocates a Float32Array of zeros, aligned to 64 bytes. The library owns its memory, so `stepAsync` accepts it.
  *
  * @param length Number of elements, an integer in [0, 2^32].
- * @throws TypeError, RangeError; RangeError also if there is not enough memory
+ * @throws TypeError for a wrong type; RangeError for a length out of range, or if there is not enough memory
  * @example
  * ```ts
  * import { allocate } from 'schuss';

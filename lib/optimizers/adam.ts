@@ -226,15 +226,15 @@ export function constantsOf(
  * w ← w − η·(m/(1−β₁ᵗ)) / (√(s/(1−β₂ᵗ)) + ε)
  * ```
  * `amsgrad: true` computes `ŝ ← max(ŝ, s)` and uses ŝ instead of s in the denominator. `biasCorrection: false` uses m
- * and s without the divisions by 1−βᵗ. `cautious: true` leaves out the elements whose step would not go against their
- * gradient, and divides the steps of the others by the share that they are of the param, at least 1e-3 (Liang et al. 2024).
- * The share is one of the whole param, so `cautious` rejects sparse gradients.
+ * and s without the divisions by 1−βᵗ. `cautious: true` updates only the elements whose step has the opposite sign of
+ * their gradient. It divides their steps by the fraction of such elements in the param, at least 1e-3 (Liang et al.
+ * 2024). The fraction is that of the whole param, so `cautious` rejects sparse gradients.
  *
- * For tables whose gradients are sparse: with `rowWise`, each matrix row (index of `shape[0]`) has one s, the average of
- * mean(g²), which saves a third of the memory. With `rowSteps`, t counts the updates of each row by itself, so that a
- * row's first update is as large as that of a new optimizer. Each row then keeps 1−β₁ᵗ and 1−β₂ᵗ as averages of 1,
- * c ← β·c + (1−β), which are also right if a schedule changes β. Both options can be assigned later: the state is
- * carried over.
+ * Two options are for embedding tables with sparse gradients. With `rowWise`, each matrix row (index of `shape[0]`) has
+ * one s, the average of mean(g²), which saves a third of the memory. With `rowSteps`, t counts the updates of each row
+ * separately, so the first update of a row is as large as that of a new optimizer. Each row then keeps 1−β₁ᵗ and 1−β₂ᵗ
+ * as averages of 1, c ← β·c + (1−β), which are also correct if a schedule changes β. You can assign both options later:
+ * the state is converted.
  *
  * Options: `lr` (η, 1e-3, [0, ∞)), `betas` ([0.9, 0.999], each in [0, 1)), `eps` (ε, 1e-8, [0, ∞)), `amsgrad` (false),
  * `biasCorrection` (true), `rowWise` (false) and `rowSteps` (false), both without `amsgrad` and `cautious`, `weightDecay`
@@ -248,13 +248,13 @@ export function constantsOf(
  * and the state in place.
  *
  * @remarks
- * **When:** Most networks, where no weight decay is wanted.
+ * **When:** Most networks, if you want no weight decay.
  *
- * **Pitfalls:** `weightDecay` is L2 here, and the root divides it as it divides the gradient. For decay, use
- * {@link AdamW}. One huge gradient keeps the steps of its element small for about 1/(1−β₂) steps, 1000 by default. If
- * the loss has spikes, lower β₂ to 0.95 or 0.99, or set `clipNorm`. In a table with sparse gradients, t counts the
- * steps of the whole table: a row that first appears late takes a first step up to √(1−β₂)⁻¹·(1−β₁) ≈ 3 times as large
- * as lr. Set `rowSteps` there.
+ * **Pitfalls:** `weightDecay` is L2 here: it is divided by the root, like the gradient. For decoupled decay, use
+ * {@link AdamW}. After one huge gradient, the steps of its element stay small for about 1/(1−β₂) steps, 1000 by default.
+ * If the loss has spikes, lower β₂ to 0.95 or 0.99, or set `clipNorm`. In a table with sparse gradients, t counts the
+ * steps of the whole table. So the first step of a row that first occurs late can be √(1−β₂)⁻¹·(1−β₁) ≈ 3 times as large
+ * as lr. Set `rowSteps` for such tables.
  *
  * @throws TypeError for an unknown option, a wrong type, or `rowWise` or `rowSteps` without a shape; RangeError for a
  *   value out of range, options that exclude each other, or overlapping params
@@ -302,17 +302,17 @@ export class Adam<const P extends ParamsOf<typeof adam> = AnyParams> extends Opt
  * gradient.
  *
  * ```
- * w ← w·(1 − η·λ), then Adam's update
+ * w ← w·(1 − η·λ), then the update of Adam
  * ```
  * Options: those of {@link Adam}, except that `weightDecay` (λ, 1e-2, [0, ∞)) is decoupled. State: that of
  * {@link Adam}.
  *
  * @remarks
- * **When:** The default: transformers and most other networks, with a short warm-up and a decaying lr.
+ * **When:** The first choice for transformers and most other networks, with a short warm-up and a decaying lr.
  *
- * **Pitfalls:** A step shrinks the weights by lr · weightDecay, so decay follows the schedule of lr. Give biases and
- * the scales of normalisation layers `weightDecay: 0` with `groupBy`. Without a warm-up, every weight moves by about
- * lr in the first steps, however small its gradient is.
+ * **Pitfalls:** A step shrinks the weights by lr · weightDecay, so the decay follows the schedule of lr. Use `groupBy` to
+ * set `weightDecay: 0` for biases and the scales of normalization layers. Without a warm-up, every weight moves by about
+ * lr in the first steps, even if its gradient is small.
  *
  * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params
  * @example

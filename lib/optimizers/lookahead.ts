@@ -45,9 +45,10 @@ export interface LookaheadState {
  * ```
  * every k applied steps: slow ← slow + α·(w − slow);  w ← slow
  * ```
- * The slow weights start as a copy of each param at its first step, or at construction if it has taken steps already.
- * They cost one array per param, and every k-th step one more pass over memory. The inner optimizer keeps its own
- * state. All members except `stateDict` and `loadStateDict` forward to it. Hooks after a step see the slow weights updated.
+ * The slow weights start as a copy of each param, at its first step, or at construction if it already has steps. They need
+ * one array per param, and every k-th step needs one more pass over memory. The inner optimizer keeps its own state. All
+ * members except `stateDict` and `loadStateDict` are those of the inner optimizer. Hooks after a step see the slow weights
+ * updated.
  *
  * ScheduleFreeSGD and ScheduleFreeAdamW are rejected, because they rewrite the params from their own state.
  *

@@ -20,7 +20,7 @@ const who = 'SAM';
 
 /** Options of {@link SAM}. */
 export interface SAMOptions<G = unknown> {
-  /** Radius of the neighbourhood: how far the first step climbs. [0, ∞), default 0.05. */
+  /** Radius of the neighbourhood: length of the first step, uphill. [0, ∞), default 0.05. */
   readonly rho?: number | undefined;
   /** Measure the neighbourhood relative to each weight (ASAM). Default false. Use a rho about ten times as large. */
   readonly adaptive?: boolean | undefined;
@@ -70,26 +70,27 @@ interface Pair {
 }
 
 /**
- * SAM: wraps an optimizer, and steps by the gradient at the worst point nearby, so that training ends in flat minima.
+ * SAM (sharpness-aware minimization): wraps an optimizer. It steps with the gradient at the worst point nearby, which leads
+ * to flat minima.
  *
  * ```
  * k = ρ/(‖g‖ + 1e-12), over all params;  g' = the gradient at w + k·g
  * the optimizer's step from w, by g'
  * adaptive: k = ρ/(‖|w|·g‖ + 1e-12);  g' at w + k·w²·g
  * ```
- * Each step takes two gradients. Call `firstStep` with the gradient at w: the params climb. Compute the gradient there,
- * and call `secondStep` with it: the params are put back bit by bit, and the optimizer steps. Or give `grads` and call
- * `step` with a closure that fills them. Between the two, the optimizer's own `step` is an error. The other members hand on to
- * the optimizer.
+ * Each step needs two gradients. Call `firstStep` with the gradient at w: it moves the params uphill. Compute the gradient
+ * there, and call `secondStep` with it: it restores the params bit for bit, and the optimizer steps. Or pass `grads`, and
+ * call `step` with a closure that fills them. Between the two steps, `step` of the optimizer inside throws. All other
+ * members are those of the optimizer inside.
  *
- * The copy of the params costs one array per param, two with `adaptive`. A `null` gradient leaves its param where it is,
- * and sparse gradients are rejected by `firstStep`. Hooks run around the second step, when the params are back. Options such
- * as `clipNorm` act in the second step only; `maximize` climbs downhill, and `zeroGrads` zeroes the gradients of both steps.
- * An optimizer that needs the loss gets the one of the point where the params have climbed to.
+ * The copy of the params needs one array per param, two with `adaptive`. A `null` gradient leaves its param unchanged.
+ * `firstStep` rejects sparse gradients. Hooks run around the second step. Options such as `clipNorm` act only in the second
+ * step. With `maximize`, the first step goes downhill. `zeroGrads` sets the gradients of both steps to 0. An optimizer that needs the loss gets the loss at
+ * the point that the first step reached.
  *
  * Options: `rho` (ρ, 0.05, [0, ∞)), `adaptive` (false), `grads` (for `step`).
  *
- * With many ranks, `DataParallel.create(sam, world)` of `schuss/distributed` climbs by the gradient of all ranks.
+ * In distributed training, `DataParallel.create(sam, world)` uses the mean gradient of all ranks in both steps.
  *
  * @typeParam O The class of the optimizer.
  * @throws TypeError if `optimizer` is not an optimizer, for an unknown option or a wrong type; RangeError for rho out of

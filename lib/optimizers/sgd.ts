@@ -114,8 +114,8 @@ type Resolved = ResolvedOf<typeof sgd>;
  * `momentumForm: 'buffer'` is PyTorch's form: `b ← μ·b + (1−τ)·g` (no buffer yet: `b ← g`), `w ← w − η·b`, and with
  * Nesterov `w ← w − η·(g + μ·b)`. The two forms agree while `lr` is constant and differ when it changes.
  *
- * `momentum` may change. With momentum 0 a step is plain: the buffer stays as it is, and the velocity becomes −η·g. The
- * Nesterov look-ahead uses this step's momentum, and the velocity decays by the previous step's.
+ * `momentum` can change during training. A step with momentum 0 is plain SGD: the buffer does not change, and the velocity
+ * becomes −η·g. The Nesterov look-ahead uses the momentum of this step; the velocity decays by that of the previous step.
  *
  * Options: `lr` (η, required, [0, ∞)), `momentum` (μ, 0, [0, 1)), `nesterov` (false), `momentumForm` ('velocity' or
  * 'buffer'; default 'velocity'), `dampening` (τ, 0, [0, 1]), `weightDecay` (0, [0, ∞), L2), `cautious` (false, needs
@@ -128,8 +128,8 @@ type Resolved = ResolvedOf<typeof sgd>;
  * step updates the params and the state in place.
  *
  * @remarks
- * **When:** Much data and time to tune. With Nesterov momentum and a decaying lr it often ends with the best accuracy
- * on images, and it keeps the least state.
+ * **When:** Much data and time to tune. With Nesterov momentum and a decaying lr, it often has the best final accuracy on
+ * images. It needs the least memory.
  *
  * **Pitfalls:** `lr` has no default and must fit the scale of the gradients. If the loss becomes NaN in the first
  * steps, try a tenth of it, or `clipNorm`. If lr changes, use `momentumForm: 'buffer'` to get PyTorch's numbers.

@@ -80,7 +80,7 @@ export interface SophiaStepOptions<P = AnyParams> extends StepOptions {
  * the batch size times g_s², where g_s is the mean gradient for labels drawn from the model's own output. Hutchinson
  * (SophiaH): h is u·(Hessian·u), with random signs u. `hessianScale` multiplies h; `gradScale`, clipping and `maximize` do
  * not change it. With `skipNonFinite`, an estimate that is not finite skips the step, and the `gradNorm` of its result is NaN.
- * With many ranks, `step` of `DataParallel` and `ShardedOptimizer` takes the mean of their estimates.
+ * In distributed training, `step` of `DataParallel` and `ShardedOptimizer` takes the mean of the estimates of all ranks.
  *
  * Options: `lr` (η, 1e-4, [0, ∞)), `betas` ([0.965, 0.99], each in [0, 1)), `gamma` (γ, 0.05, [0, ∞)), `eps` (ε, 1e-12,
  * (0, ∞)), `weightDecay` (λ, 0.1, [0, ∞), decoupled).

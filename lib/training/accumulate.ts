@@ -32,8 +32,8 @@ export interface GradAccumulatorOptions<Order extends 'sequential' | 'tree' = 's
 /** Options of {@link GradAccumulator.add}. */
 export interface AddOptions {
   /**
-   * Multiplies the gradients in float32, as the number of examples does where they are a mean. [0, inf), default 1. Gradients
-   * of weight 0 add nothing, even if they are NaN.
+   * Factor of the gradients, in float32. If they are means over examples, pass the number of examples. [0, inf), default 1.
+   * Gradients with weight 0 add nothing, even if they are NaN.
    */
   readonly weight?: number | undefined;
 }
@@ -43,7 +43,7 @@ type SumsOf<P, Order extends SumOrder> =
   IsOpen<P> extends true ? Grads : TreeOf<P, Float32Array | null | (Order extends 'tree' ? SparseGrad : never)>;
 
 /**
- * Sums the gradients of several small batches, so that one step has the effect of a large batch.
+ * Gradient accumulation: sums the gradients of several small batches, so that one step has the effect of a large batch.
  *
  * Formula: Σ weight·g over the calls of `add` since the last `reset`, in float32. For the mean over the batches, pass
  * `gradScale: 1 / weight` to the step; that costs no extra pass over the gradients.
@@ -51,9 +51,9 @@ type SumsOf<P, Order extends SumOrder> =
  * A `null` gradient adds nothing. A param with only `null` gradients is also `null` in `grads`, so the step leaves it
  * and its state unchanged. The sums are arrays of the accumulator; the given gradients do not change.
  *
- * With `order: 'tree'` a step has the bits of `DataParallel` with as many micro-batches, on any number of ranks. Then the
- * gradients may be sparse: the values of a repeated row are summed in the order given, and then each row by the tree. It keeps
- * up to log₂(count) + 1 arrays a param instead of one.
+ * With `order: 'tree'`, a step has the same bits as `DataParallel` with the same number of micro-batches, on any number of
+ * ranks. Gradients can then be sparse: the values of a repeated row are summed in the given order, and then each row in the
+ * order of the tree. It keeps up to log₂(count) + 1 arrays per param instead of one.
  *
  * @param params the params of the optimizer, in any form that its constructor takes, or its `paramGroups`. Only their
  *   names and lengths are used.

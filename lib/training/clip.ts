@@ -15,8 +15,9 @@ export type ClipGradNormOptions = GradNormOptions;
  * factor is rounded to float32. With p = 2, the result is bit-identical to the optimizers' `clipNorm`.
  *
  * If the factor is 1, nothing is written. As in PyTorch, a NaN makes all gradients NaN; an infinity makes itself NaN
- * and the other elements 0. The returned norm shows both cases. A bound of Infinity only measures. An array that is the gradient of two params counts
- * twice in the norm, as in a step, but is scaled once. The same holds for memory that arrays share.
+ * and the other elements 0. The returned norm shows both cases. With `max` Infinity, the call only computes the norm. An array
+ * that is the gradient of two params counts twice in the norm, as in a step, but is scaled once. The same holds for memory
+ * that arrays share.
  *
  * @param grads one gradient, a list or a record of them, to any depth. Scaled in place; `null` is skipped.
  * @param max upper bound on the norm, (0, inf]; Infinity changes nothing

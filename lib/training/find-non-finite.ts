@@ -2,7 +2,7 @@ import type { Grads } from '../core/params.js';
 import { engine } from '../engine/backend.js';
 import { gradArraysOf } from './grads.js';
 
-/** A number that is NaN or infinite, and where it stands. */
+/** A number that is NaN or infinite, and its position. */
 export interface NonFinite {
   /**
    * Name of the gradient: its path, such as `fc.bias` or `layers.0.weight`; its index in a list, such as `1`; `0` for a

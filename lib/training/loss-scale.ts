@@ -44,8 +44,8 @@ export interface LossScaleStepOptions {
 const f = Math.fround;
 
 /**
- * Scales the loss so that small gradients do not vanish in float16, and adapts the scale. After a step with NaN or an
- * infinity the scale shrinks, after many good ones it grows.
+ * Scales the loss so that small gradients do not become 0 in float16 (loss scaling, PyTorch's `GradScaler`). The scale shrinks
+ * after a step with a NaN or an infinity, and grows after many steps without one.
  *
  * ```
  * scale(loss) = scale · loss;   step: g ← g / scale, skipped if a g is not finite

@@ -24,21 +24,21 @@ const working = new WeakSet<object>();
 
 /** Options of {@link DownpourWorker}. */
 export interface DownpourWorkerOptions {
-  /** Learning rate of the local steps, [0, ∞), or a Schedule of them. The servers have one of their own. */
+  /** Learning rate of the local steps, [0, ∞), or a Schedule. The optimizers of the servers have their own. */
   readonly lr: number | Schedule;
   /** The number of servers, the same on all ranks, in [1, world.size); default 1. */
   readonly servers?: number | undefined;
-  /** The params are fetched after every so many steps, a positive integer; default 1. */
+  /** Number of steps between two fetches of the params, a positive integer; default 1. */
   readonly fetchEvery?: number | undefined;
-  /** The gradients of so many steps are summed and pushed, a positive integer; default 1. */
+  /** Number of steps whose gradients are summed in one push, a positive integer; default 1. */
   readonly pushEvery?: number | undefined;
 }
 
 const known = ['lr', 'servers', 'fetchEvery', 'pushEvery'] satisfies (keyof DownpourWorkerOptions)[];
 
 /**
- * A worker of Downpour SGD: it computes gradients on its own data and at its own pace, and exchanges them for params with
- * the ranks that run a {@link ParameterServer}.
+ * A worker of Downpour SGD (asynchronous training). It computes gradients on its own data, pushes them to the ranks that run a
+ * {@link ParameterServer}, and fetches the params from them. It does not wait for other workers.
  *
  * ```
  * w ← w − η·g,   Δ ← Δ + g
@@ -46,17 +46,17 @@ const known = ['lr', 'servers', 'fetchEvery', 'pushEvery'] satisfies (keyof Down
  * every fetchEvery steps:   w ← the servers' params
  * ```
  *
- * The sum Δ is in float32. A fetch also replaces what has not been pushed yet: that stays in Δ and travels with the next push.
- * A push with a value that is not finite is dropped, and counted by the servers; a local step with one is skipped.
+ * The sum Δ is in float32. A fetch replaces all local params; gradients that have not been pushed stay in Δ for the next push.
+ * A push with a value that is not finite is dropped, and the servers count it. A local step with such a gradient is skipped.
  *
- * **The first fetch.** Workers begin from the servers' params. Call `fetch()` before the first gradient, unless all ranks
- * have the same first params; otherwise the first `step` fetches them, then subtracts the gradient.
+ * **The first fetch.** Workers start from the params of the servers. Call `fetch()` before the first gradient, unless all
+ * ranks have the same initial params. Otherwise the first `step` fetches the params, and then subtracts the gradient.
  *
- * **Its rank is expendable** until `close()` has settled: when it throws, exits or is ended, the servers and the other workers
- * go on, and the exit code of the job is theirs. The launcher says on stderr which rank was lost, and why. Under MPI no rank is
- * expendable: a process that dies ends the job.
+ * **A worker may die** until `close()` has settled. If it throws, exits or is ended, the servers and the other workers continue,
+ * and the exit code of the job is theirs. The launcher prints on stderr which rank was lost, and why. Under MPI, a process
+ * that dies ends the job.
  *
- * One call at a time: await each before the next. The natural end of the script calls `close()`.
+ * Await each call before the next one. At the end of the script, `close()` is called for you.
  *
  * @param world What `init` returned, on worker threads or under MPI.
  * @param params The params of the model, with the same names and lengths on all ranks. They are changed in place.
@@ -132,11 +132,11 @@ export class DownpourWorker<const P extends object = AnyParams> {
   }
 
   /**
-   * Takes a local step, then pushes and fetches if it is time. It resolves when the push has been handed over and the params
-   * have been fetched; at most one push is under way, and the next one waits until the servers have applied it.
+   * Takes a local step, then pushes and fetches if `pushEvery` and `fetchEvery` say so. It resolves when the servers have the
+   * push and the params are fetched. At most one push is pending; the next one waits until the servers have applied it.
    *
-   * @param grads The gradients of this worker's batch, in the structure of the params. They do not change, and belong to the
-   *   call until it settles. `null` leaves a param and its state on the servers unchanged.
+   * @param grads The gradients of this worker's batch, in the structure of the params. They do not change. Do not
+   *   write to them until the promise settles. `null` leaves a param and its state on the servers unchanged.
    * @throws (rejects) TypeError for another structure, a wrong type or a sparse gradient, and for a call while another one is
    *   pending; RangeError for another length, and where the servers' params have other names or lengths; `RankError` if a
    *   server is lost, `TimeoutError` if one does not come. After TypeError and RangeError for gradients nothing has changed.
@@ -174,8 +174,8 @@ export class DownpourWorker<const P extends object = AnyParams> {
   }
 
   /**
-   * Pushes what is left, and waits until every worker has closed or is lost. Then the params are the final ones. Twice is fine;
-   * any other call after it is an Error.
+   * Pushes the remaining gradients, and waits until every worker has closed or is lost. Then the params are final. You can call
+   * it twice. Any other call after it throws an Error.
    */
   close(): Promise<void> {
     this.#closing ??= this.#close();

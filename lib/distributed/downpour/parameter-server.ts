@@ -22,34 +22,34 @@ const orders = ['arrival', 'roundRobin'] as const;
 /** Options of {@link ParameterServer}. */
 export interface ParameterServerOptions<P = AnyParams> {
   /**
-   * Makes the optimizer that steps with each push. It gets this server's part of the params, in their structure. With several
-   * servers each param is a plain array, without the shape that it was given with.
+   * Creates the optimizer that steps with each push. The function gets this server's part of the params, in their structure.
+   * With several servers, each param is a plain array without a shape.
    */
   // biome-ignore lint/suspicious/noExplicitAny: see AnyOptimizer
   readonly optimizer: (params: P) => AnyOptimizer<any, any, any>;
   /** The number of servers: ranks 0 to servers − 1, each with its part of every param. In [1, world.size); default 1. */
   readonly servers?: number | undefined;
-  /** So many pushes of the first worker are applied before the others are served, an integer in [0, ∞); default 0. */
+  /** Number of pushes of the first worker before the other workers are served, an integer in [0, ∞); default 0. */
   readonly warmStart?: number | undefined;
   /**
-   * A push is dropped if more pushes than this were applied since its worker fetched the params, an integer in [0, ∞). Default:
-   * none is.
+   * A push is dropped if more than this number of pushes were applied since its worker fetched the params, an integer in
+   * [0, ∞). Default: no push is dropped.
    */
   readonly maxStaleness?: number | undefined;
   /**
-   * `'arrival'`, the default: pushes are applied as they arrive. `'roundRobin'`: one push of each worker in the order of the
-   * ranks, so that a run gives the same bits each time; it is as slow as its slowest worker.
+   * `'arrival'`, the default: pushes are applied as they arrive. `'roundRobin'`: one push of each worker, in the order of the
+   * ranks. Then each run gives the same bits, but all workers wait for the slowest one.
    */
   readonly order?: 'arrival' | 'roundRobin' | undefined;
 }
 
-/** What a server has done. */
+/** Result of {@link ParameterServer.serve}. */
 export interface ParameterServerStatistics {
   /** Pushes that were applied. */
   readonly pushes: number;
-  /** How often a worker got the params, the first time included. */
+  /** Number of fetches by workers, including the first ones. */
   readonly fetches: number;
-  /** `staleness[k]`: the pushes before which k others were applied since their worker had fetched the params. */
+  /** `staleness[k]`: number of pushes before which k others were applied since their worker had fetched the params. */
   readonly staleness: readonly number[];
   /** Pushes that were dropped because of `maxStaleness`. */
   readonly stale: number;
@@ -68,28 +68,28 @@ interface Push {
 }
 
 /**
- * A server of Downpour SGD: it keeps params, and steps with the gradients that workers push, each at its own pace. Ranks below
- * `servers` make one, the others a {@link DownpourWorker}.
+ * A parameter server of Downpour SGD (asynchronous training). It has the params, and steps with the gradients that workers push.
+ * Ranks below `servers` create a server, all other ranks a {@link DownpourWorker}.
  *
  * ```
  * on a push of Δ:   w ← optimizer.step(Δ)
  * on a fetch:       w goes to the worker
  * ```
- * Gradients are stale: between fetch and push of a worker, those of others are applied. Adagrad with a warm start removes
- * nearly all instability that this brings (Dean et al.).
+ * Gradients are stale: between the fetch and the push of a worker, the pushes of others are applied. Adagrad with a warm start
+ * removes nearly all instability that this causes (Dean et al.).
  *
- * Each of several servers steps its part of every param: `partition(param.length)` over the servers. They do not wait for each
- * other, so an optimizer with a norm over all params sees its part only.
+ * With several servers, each one steps its part of every param: `partition(param.length)` over the servers. They do not wait
+ * for each other, so an optimizer with a norm over all params uses only its part.
  *
- * With `order: 'arrival'` a run is not reproducible. With `'roundRobin'` it is, to the bit: rank by rank, one push each, with the
- * fetches before it and the one of the same step. A worker that is lost or closed leaves the round.
+ * With `order: 'arrival'`, a run is not reproducible. With `'roundRobin'`, it is reproducible to the bit: the server handles
+ * one push of each rank in turn. A worker that is lost or closed is left out.
  *
  * A worker that is a thread may die: see {@link DownpourWorker}. A server that dies ends the job.
  *
  * @typeParam P The type of the params.
  * @param world What `init` returned, on worker threads or under MPI.
- * @param params The params of the model, with the same names and lengths on all ranks. Training begins from those of the
- *   servers. They are changed in place while it serves, and are the final ones of all servers afterwards.
+ * @param params The params of the model, with the same names and lengths on all ranks. Training starts from those of
+ *   the servers. `serve` changes them in place. Afterwards they are the final params of all servers.
  * @param options `optimizer`, `servers` (1), `warmStart` (0), `maxStaleness`, `order` ('arrival'):
  *   {@link ParameterServerOptions}
  * @throws TypeError for a wrong type, an unknown option, or an optimizer of other params; RangeError for a value out of range,
@@ -171,8 +171,8 @@ export class ParameterServer<const P extends object = AnyParams> {
   /**
    * Serves until every worker has closed or is lost, and all servers have finished. A second call returns the same promise.
    *
-   * @returns a Promise of what this server has done: {@link ParameterServerStatistics}
-   * @throws (rejects) what the optimizer throws; `TimeoutError` if a rank has not made a worker before the deadline of the world;
+   * @returns a Promise of counts of pushes and fetches: {@link ParameterServerStatistics}
+   * @throws (rejects) what the optimizer throws; `TimeoutError` if a rank has not created a worker before the deadline of the world;
    *   `RankError` if another server is lost; Error if the world is closed
    */
   serve(): Promise<ParameterServerStatistics> {

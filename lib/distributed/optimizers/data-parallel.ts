@@ -16,27 +16,28 @@ import type { DistributedResult } from './step-result.js';
 const who = 'DataParallel';
 
 /**
- * Data-parallel training: every rank has all params, and each step takes the mean gradient over the batches of all ranks.
+ * Data-parallel training: every rank has all params, and each step uses the mean gradient of all ranks.
  *
  * ```
  * g ← Σ weight·g · gradScale / Σ weight,   over all ranks and micro-batches
  * loss ← Σ weight·loss / Σ weight,         for an optimizer that needs it, in float64
  * ```
- * The products are in float32, and the sums in the order of {@link World}. So clipping, `skipNonFinite` and `gradNorm` see
- * the global gradient, and every rank takes the same step.
+ * The products are in float32, and the sums have the order of {@link World}. Clipping, `skipNonFinite` and `gradNorm` use the
+ * global gradient, and every rank takes the same step.
  *
  * **The same bits on any number of ranks**: with the same `microBatches` and the parts of `shardBatches`, 1, 2, 4 and 8 ranks
  * have the same params to the bit, and so has one process with `new GradAccumulator(params, { order: 'tree' })`,
  * `add(grads, { weight })` for each part, and `step(sum.grads, { gradScale: 1 / sum.weight })`.
  *
- * **Half the bytes**: with `compression: 'bf16'` dense gradients and their sums travel as bfloat16, and what rounding loses is
- * added in the next step. The result depends on the number of ranks then.
+ * **Half the bytes**: with `compression: 'bf16'`, dense gradients and their sums are sent as bfloat16. Rounding errors are
+ * added in the next step (error feedback). The result then depends on the number of ranks.
  *
- * A param whose gradient is `null` on every rank is left alone; if it is null on some, they count as zeros. Sparse gradients
- * are exchanged as rows.
+ * If the gradient of a param is `null` on every rank, the param does not change. If it is `null` on some ranks, it counts as
+ * zeros there. Sparse gradients are exchanged as rows.
  *
- * It has the members of the optimizer; `step`, `stateDict` and `loadStateDict` are asynchronous, and every rank must call
- * them. {@link create} makes one. Around a `SAM` it is a {@link DataParallelSAM}, with `firstStep` and `secondStep`.
+ * Create it with {@link create}. It has the members of the optimizer. `step`, `stateDict` and `loadStateDict` are
+ * asynchronous, and every rank must call them. For a `SAM`, `create` returns a {@link DataParallelSAM}, which has
+ * `firstStep` and `secondStep`.
  *
  * @typeParam O The class of the optimizer.
  * @example
@@ -61,13 +62,13 @@ export class DataParallel<O extends AnyOptimizer<any, any, any> = AnyOptimizer> 
   }
 
   /**
-   * Wraps an optimizer. Every rank must call it with the same class, options and params; then rank 0's params and state go
-   * to all.
+   * Wraps an optimizer. Every rank must call it with the same class, options and params. All ranks get the params and the
+   * state of rank 0.
    *
    * @param optimizer An optimizer of any class, a `Lookahead`, or a `SAM`.
    * @param world What `init` returned.
    * @param options `microBatches`, `bucketBytes` (25e6), `broadcast` (true), `compression` ('none'): {@link DistributionOptions}
-   * @throws TypeError for a wrong type or an unknown option; RangeError for a value out of range, and where ranks differ in
+   * @throws TypeError for a wrong type or an unknown option; RangeError for a value out of range, or if ranks differ in
    *   class, options, names or lengths. Then nothing has changed.
    */
   // biome-ignore lint/suspicious/noExplicitAny: see AnyOptimizer

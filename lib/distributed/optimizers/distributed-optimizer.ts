@@ -31,21 +31,21 @@ import { type Begin, type DistributedResult, type Finished, resultOf } from './s
 
 /** Options of a micro-batch. @typeParam G The type of the gradients. */
 export interface MicroBatchOptions<G = unknown> {
-  /** The number of examples, where the gradient is a mean over them. [0, ∞), default 1. Gradients of weight 0 add nothing. */
+  /** The number of examples, if the gradient is a mean over them. [0, ∞), default 1. Gradients of weight 0 add nothing. */
   readonly weight?: number | undefined;
-  /** For an optimizer that needs it, and only for one: the loss of the micro-batch, where the gradient is that of a mean. */
+  /** Only for an optimizer that needs the loss: the mean loss of the micro-batch. */
   readonly loss?: number | undefined;
   /**
-   * For `Sophia`, and only for it: an estimate of the Hessian's diagonal over the examples of the micro-batch, in the structure
-   * of the gradients. The step takes the mean over the micro-batches that have one, by their weights. There, `null` for a param
-   * counts as zeros, unless it is null in all of them.
+   * Only for `Sophia`: an estimate of the Hessian's diagonal over the examples of the micro-batch, in the structure of the
+   * gradients. The step uses the weighted mean over the micro-batches that have an estimate. `null` for a param counts as
+   * zeros, unless all of them have `null`.
    */
   readonly hessian?: G | undefined;
 }
 
 /** Options of {@link DistributedOptimizer.step}. @typeParam G The type of the gradients. */
 export interface DistributedStepOptions<G = unknown> extends MicroBatchOptions<G> {
-  /** Multiplies the gradient. The same on every rank. Default 1. */
+  /** Multiplies the gradient. It must be the same on every rank. Default 1. */
   readonly gradScale?: number | undefined;
 }
 
@@ -77,9 +77,9 @@ export interface Wrapped extends OptimizerMembers<any, any, any> {
 }
 
 /**
- * Base class of the optimizers of many ranks. It sums the micro-batches of a rank, and has the members of the optimizer that
- * it wraps; `step`, `stateDict` and `loadStateDict` are asynchronous, and every rank must call them. Change an option, such as
- * `lr`, on every rank alike.
+ * Base class of the distributed optimizers. It sums the micro-batches of a rank, and has the members of the optimizer that it
+ * wraps. `step`, `stateDict` and `loadStateDict` are asynchronous, and every rank must call them. If you change an option, such
+ * as `lr`, change it on every rank.
  *
  * @typeParam O The class of the optimizer.
  * @typeParam G The type of the gradients.
@@ -377,8 +377,8 @@ export abstract class DistributedOptimizer<
   // ---- Members of the optimizer ----
 
   /**
-   * The optimizer inside. Its own `step`, which throws inside the wrapper, works again until the next step of the wrapper: it steps
-   * on this rank alone. Do not call it while a call of the wrapper is pending: it lifts nothing then.
+   * Returns the optimizer inside. Its `step`, which throws while it is wrapped, then works again until the next step of the
+   * wrapper. It steps on this rank only. While a call of the wrapper is pending, `step` keeps throwing.
    */
   unwrap(): O {
     if (this.#busy === undefined) release(this.#made.base, this.#made);
@@ -386,8 +386,8 @@ export abstract class DistributedOptimizer<
   }
 
   /**
-   * Bytes of the optimizer's state on this rank: state arrays, moving averages of the params, and what compression has lost, as
-   * soon as a param has had a dense gradient.
+   * Bytes of the optimizer's state on this rank: state arrays, moving averages of the params, and the residuals of compression.
+   * Residuals exist after the first dense gradient of a param.
    */
   get stateBytes(): number {
     const residuals = this.#made.compressed?.residuals.bytes ?? 0;
@@ -397,7 +397,7 @@ export abstract class DistributedOptimizer<
   }
 
   /**
-   * Adds a param group to the optimizer, on every rank alike.
+   * Adds a param group to the optimizer. Call it on every rank.
    *
    * @throws as the optimizer does; TypeError between `accumulate` and `step`
    */
@@ -420,7 +420,8 @@ export abstract class DistributedOptimizer<
   }
 
   /**
-   * Adds a micro-batch to the next step, without communication. The gradients are copied, and with `zeroGrads` zeroed at once.
+   * Adds a micro-batch to the next step, without communication. The gradients are copied, and with `zeroGrads` set to 0 at
+   * once.
    *
    * @param grads As for the optimizer's `step`.
    * @param options `weight` (1, [0, ∞)), `loss`, `hessian`: {@link MicroBatchOptions}
@@ -436,15 +437,15 @@ export abstract class DistributedOptimizer<
   /**
    * Takes a step with the gradients of all ranks. Every rank must call it.
    *
-   * @param grads The gradients of the last micro-batch, as for the optimizer's `step`. They are copied. With `zeroGrads` they are
-   *   zeroed after the step, also a skipped or finished one, but not after an error. `null`, for a rank that has no examples left, adds nothing.
+   * @param grads The gradients of the last micro-batch, as for the optimizer's `step`. They are copied. With `zeroGrads`, they
+   *   are set to 0 after the step, also after a skipped or finished one, but not after an error. A rank that has no examples
+   *   left passes `null`.
    * @param options `weight` (1, [0, ∞)), `gradScale` (1), `loss`, `hessian`: {@link DistributedStepOptions}
    * @returns Whether the step was applied, and the norm of the global gradient if it was measured. `finished` if every weight
-   *   was 0. `interrupted` once the launcher wants the job to end.
-   * @throws (rejects) TypeError, RangeError as {@link accumulate}; RangeError, the same on every rank, where options,
-   *   `gradScale` or the kinds of gradients differ; what a hook before the step throws, and on the other ranks an Error that names
-   *   the rank; and the errors of the world. Params and state have not changed then. Once
-   *   ranks have begun to talk, a step that rejects drops the micro-batches.
+   *   was 0. `interrupted` after the launcher has received SIGINT or SIGTERM.
+   * @throws (rejects) TypeError, RangeError as {@link accumulate}; RangeError on every rank if options, `gradScale` or the
+   *   kinds of gradients differ; the error of a pre-hook, and on the other ranks an Error that names the rank; and the errors
+   *   of the world. Then params and state have not changed. If the communication had started, the micro-batches are dropped.
    */
   abstract step(
     grads: Parameters<O['step']>[0] | null,
@@ -461,7 +462,7 @@ export abstract class DistributedOptimizer<
     return compressed.sum(all, factor, this.needsAllSums);
   }
 
-  /** The state of the optimizer, in the form of its class. Every rank must call it. */
+  /** The state of the optimizer, as its class returns it. Every rank must call it. */
   abstract stateDict(): Promise<ReturnType<O['stateDict']> | undefined>;
 
   /** Loads a state of the optimizer's class, all or nothing. Every rank must call it. */

@@ -32,30 +32,31 @@ import type { DistributedResult } from './step-result.js';
 const who = 'ShardedOptimizer';
 const nothing = new Float32Array(0);
 
-/** A class of optimizers, as {@link ShardedOptimizer.create} takes it. */
+/** An optimizer class, for {@link ShardedOptimizer.create}. */
 // biome-ignore lint/suspicious/noExplicitAny: the types of params and options depend on the class
 export type ShardableClass<O, A extends readonly [params: any, options?: any]> = new (...given: A) => O;
 
 /**
- * Data-parallel training in which each rank keeps a part of the optimizer's state (ZeRO-1): about 1/size of its memory and of
- * the work of a step. Every rank has all params.
+ * Data-parallel training with a sharded optimizer state (ZeRO-1): each rank keeps about 1/size of the state and does about
+ * 1/size of the work of a step. Every rank has all params.
  *
  * ```
  * each rank gets the sums of the gradients of its part;  steps this part;  then all ranks get all params
  * ```
- * A rank's part of a param is that of `world.partition`. Where a class needs the whole of a param, as LAMB and Muon do, params
- * are dealt out whole, the largest first. **The same bits as {@link DataParallel}** with every class, number of ranks and
- * transport: clipping and all other norms are those of the global gradient.
+ * Each param is divided by `world.partition`. Classes that need whole params, such as LAMB and Muon, get whole params instead,
+ * the largest first. **The params have the same bits as with {@link DataParallel}**, for every class, number of ranks and
+ * transport. Clipping and all other norms use the global gradient.
  *
- * It has the members of the optimizer; `step`, `stateDict` and `loadStateDict` are asynchronous, and every rank must call
- * them. {@link create} makes one. `emaParams`, hooks before a step, and the members of `unwrap()` see this rank's part: of a
- * param that is divided an array of the part's length.
+ * Create it with {@link create}. It has the members of the optimizer. `step`, `stateDict` and `loadStateDict` are
+ * asynchronous, and every rank must call them. `emaParams`, pre-hooks, and the members of `unwrap()` have only this rank's
+ * part: for a param that is divided, an array of the length of that part.
  *
  * @typeParam O The class of the optimizer.
  * @remarks
- * **When:** The state of the optimizer does not fit beside the params on each rank: {@link Adam}'s is twice their size.
+ * **When:** The memory of a rank is too small for the params and the whole state. The state of {@link Adam} is twice the size
+ * of the params.
  *
- * **Pitfalls:** Where a class needs whole params, one very large param limits what the other ranks save.
+ * **Pitfalls:** If a class needs whole params, one very large param limits the gain.
  *
  * @example
  * ```ts
@@ -85,16 +86,16 @@ export class ShardedOptimizer<O extends AnyOptimizer<any, any, any> = AnyOptimiz
   }
 
   /**
-   * Makes an optimizer of a class. Every rank must call it with the same class, options and params; then rank 0's params go
-   * to all.
+   * Creates an optimizer. Every rank must call it with the same class, options and params. All ranks get the params of
+   * rank 0.
    *
-   * @param Class A class of optimizers, such as `AdamW`.
+   * @param Class An optimizer class, such as `AdamW`.
    * @param params The params, or groups of them, as the class takes them.
    * @param options The options of the class.
    * @param world What `init` returned.
    * @param distribution `microBatches`, `bucketBytes` (25e6), `broadcast` (true), `compression` ('none'):
    *   {@link DistributionOptions}
-   * @throws TypeError for a wrong type or an unknown option; RangeError for a value out of range, and where ranks differ in
+   * @throws TypeError for a wrong type or an unknown option; RangeError for a value out of range, or if ranks differ in
    *   class, options, names or lengths. Then nothing has changed.
    */
   // biome-ignore lint/suspicious/noExplicitAny: see AnyOptimizer
@@ -289,8 +290,8 @@ export class ShardedOptimizer<O extends AnyOptimizer<any, any, any> = AnyOptimiz
   // ---- Saving and loading ----
 
   /**
-   * The whole state, in the form of the class, on rank 0; undefined elsewhere. Every rank must call it. The plain class loads
-   * it, and so does a {@link ShardedOptimizer} in a world of any size.
+   * Returns the complete state on rank 0, and undefined on the other ranks. Every rank must call it. An optimizer of the plain
+   * class can load it. So can a {@link ShardedOptimizer} with any number of ranks.
    */
   override async stateDict(): Promise<ReturnType<O['stateDict']> | undefined> {
     return this.exclusively(async () => {
@@ -338,11 +339,11 @@ export class ShardedOptimizer<O extends AnyOptimizer<any, any, any> = AnyOptimiz
   }
 
   /**
-   * Loads a whole state, all or nothing: one of {@link stateDict} in a world of any size, or of the plain class. Every rank
-   * must call it.
+   * Loads a complete state, all or nothing: the result of {@link stateDict} with any number of ranks, or the state of the plain
+   * class. Every rank must call it.
    *
-   * @param dict The state on rank 0. Other ranks may give undefined, or the same.
-   * @throws (rejects) RangeError, the same on every rank, where the states differ; and as the optimizer does
+   * @param dict The state on rank 0. Other ranks can pass undefined, or the same state.
+   * @throws (rejects) RangeError on every rank if the states differ; otherwise as the optimizer does
    */
   override async loadStateDict(
     dict: Parameters<O['loadStateDict']>[0] | undefined,

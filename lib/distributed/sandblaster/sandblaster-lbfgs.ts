@@ -50,8 +50,8 @@ export interface SandblasterOptions<P = AnyParams> extends Omit<LBFGSOptions, 'g
 }
 
 /**
- * L-BFGS on many ranks: each loss and gradient is a sum over many portions of the data, which the ranks compute. For a
- * whole data set, or one large batch. Every rank has all params, and takes the same steps.
+ * Distributed L-BFGS for a whole data set or one large batch. Each loss and gradient is a sum over many portions of the data,
+ * which the ranks compute in parallel. Every rank has all params and takes the same steps.
  *
  * ```
  * loss = Σ f(portion, x, grad),   gradient = Σ grad,   over portion = 0, 1, …, portions − 1
@@ -59,14 +59,13 @@ export interface SandblasterOptions<P = AnyParams> extends Omit<LBFGSOptions, 'g
  * Losses are added in float64 and gradients in float32, in the order of {@link World} with portions instead of ranks. So
  * **the iterates are the same bits on any number of ranks**, and those of a plain `LBFGS` over the same sum.
  *
- * Portions go to whoever is free, and late ones are given to a second rank that has nothing else to do; each counts once. So
- * a slow rank holds up the others by little, if portions are many: about ten times as many as ranks.
+ * A rank that is free gets the next portion. If a portion is late, a second rank computes it, too; it counts once. So a slow
+ * rank delays the others only little, if there are about ten times as many portions as ranks.
  *
- * Each rank keeps the state of an LBFGS. The threads also share 8 gradients, and one for each branch of the sum that waits
- * for its neighbour: at most one for each portion, usually a few for each rank. Under MPI rank 0 has those; it deals the
- * portions, gets gradients from the others, and gives them the sum.
+ * Each rank keeps the state of an LBFGS. The threads also share 8 gradients and some partial sums: at most one per portion,
+ * usually a few per rank. Under MPI, rank 0 has these. It assigns the portions, receives the gradients, and sends the sum.
  *
- * {@link create} makes one.
+ * Create it with {@link create}.
  *
  * @typeParam P The type of the params.
  * @example
@@ -126,13 +125,13 @@ export class SandblasterLBFGS<const P extends object = AnyParams> {
   }
 
   /**
-   * Makes one on each rank. Every rank must call it with the same options and params; then rank 0's params go to all.
+   * Creates the optimizer. Every rank must call it with the same options and params. All ranks get the params of rank 0.
    *
    * @param world What `init` returned.
    * @param params a `Float32Array`, `{ data, shape }`, or a tree of them; no param groups. They change in place.
    * @param options `portions`, `f`; and of {@link LBFGSOptions} `lr` (1), `historySize` (10), `lineSearch`
    *   ('strong-wolfe'), `maxIterations` (20), `maxEvaluations` (max(21, ⌊1.25·maxIterations⌋)), `gradTol` (1e-7), `funTol`
-   *   (1e-9), `stepTol` (1e-9): {@link SandblasterOptions}. Fewer portions than two a rank are a warning.
+   *   (1e-9), `stepTol` (1e-9): {@link SandblasterOptions}. Fewer than two portions per rank emit a warning.
    * @throws (rejects) TypeError for a wrong type, an unknown option or param groups; RangeError for a value out of range,
    *   where params share memory, and where ranks differ. Then nothing has changed.
    */
@@ -250,8 +249,8 @@ export class SandblasterLBFGS<const P extends object = AnyParams> {
   }
 
   /**
-   * Loads a state of this class or of `LBFGS`, all or nothing. Call it on every rank with the same; the next `step` compares
-   * them.
+   * Loads a state of this class or of `LBFGS`, all or nothing. Call it on every rank with the same state; the next `step`
+   * checks that they are equal.
    *
    * @param options `schedules: 'keep'` keeps the live lr where only one of both is a Schedule.
    * @throws as `LBFGS` does; TypeError during a step

@@ -2,7 +2,7 @@
 export interface CallOptions {
   /** Milliseconds until the call rejects with {@link TimeoutError}, in (0, ∞]; default: that of the world. */
   readonly timeout?: number;
-  /** Cancels the collective if it has not begun. Every rank must cancel it. */
+  /** Abort it to cancel a collective that has not started. Every rank must cancel it. */
   readonly signal?: AbortSignal;
 }
 
@@ -14,7 +14,7 @@ export interface ReduceOptions extends CallOptions {
 
 /** Options of a broadcast. */
 export interface RootOptions extends CallOptions {
-  /** The rank whose values all get, in [0, size); default 0. */
+  /** The rank whose values all ranks get, in [0, size); default 0. */
   readonly root?: number;
 }
 
@@ -25,20 +25,20 @@ export interface SyncOptions {
 }
 
 /**
- * The ranks of a job and what they do together. {@link init} gives it.
+ * The ranks of a job, and the collectives between them. {@link init} returns it.
  *
- * Every rank calls the same collectives in the same order. Kind, type, length, `op` and `root` of the n-th collective are
- * compared before data move; a difference is the same RangeError on every rank, and the world goes on. Several at once run
- * in the order of the calls.
+ * Every rank must call the same collectives in the same order. The ranks compare kind, type, length, `op` and `root` before
+ * they send data. If these differ, every rank throws the same RangeError, and you can make further calls. Several pending
+ * collectives run in the order of the calls.
  *
  * **Sums** have a fixed order: part i += part i+d for d = 1, 2, 4, … and every i that is a multiple of 2d with i + d < size,
  * in the type of the array. So the same number of ranks gives the same bits on any transport.
  *
- * **Arrays** are a Float32Array, Float64Array, Int32Array or Uint8Array over any memory, and are changed in place. An
- * array belongs to the collective until its promise settles. Integer sums wrap. `max` and `min` let NaN through.
+ * **Arrays** are a Float32Array, Float64Array, Int32Array or Uint8Array over any memory. They are changed in place. Do not use
+ * an array until the promise of its collective settles. Integer sums wrap. `max` and `min` return NaN if an element is NaN.
  *
- * @throws TypeError for a wrong type, and where an array was transferred or shrunk meanwhile; RangeError for a value out of
- *   range and where ranks differ; {@link TimeoutError} and {@link RankError} for a rank that does not come. After those two
+ * @throws TypeError for a wrong type, or if an array was transferred or shrunk during the call; RangeError for a value out of
+ *   range, or if ranks differ; {@link TimeoutError} and {@link RankError} if a rank does not make the call. After these two
  *   the world is broken, and every later call throws the same error.
  * @example
  * ```ts
@@ -61,16 +61,16 @@ export interface World {
   /** Default deadline of a collective, in milliseconds. */
   readonly timeout: number;
   /**
-   * Aborted when the launcher gets SIGINT or SIGTERM. A loop that blocks reads `world.interrupted.aborted`.
+   * Aborted when the launcher receives SIGINT or SIGTERM. In a loop that blocks, read `world.interrupted.aborted`.
    *
-   * Ranks see it at different times, so do not branch to a collective by it: one rank would save a checkpoint while another
-   * steps. `interrupted` in the result of a distributed step is the same on every rank. Elsewhere agree first:
-   * `allReduce(Int32Array.of(Number(world.interrupted.aborted)), { op: 'max' })`.
+   * Ranks can see it at different steps. So do not make a collective call because of it: one rank would save a checkpoint while
+   * another one steps. `interrupted` in the result of a distributed step is the same on every rank. Without such a step, let
+   * the ranks agree first: `allReduce(Int32Array.of(Number(world.interrupted.aborted)), { op: 'max' })`.
    */
   readonly interrupted: AbortSignal;
 
   /**
-   * An integer in [0, 2³²) to seed a generator with: a pure function of base and rank, different for every rank.
+   * Returns a seed for a random generator, an integer in [0, 2³²). It depends only on base and rank, and differs on every rank.
    *
    * @param base An integer in [0, 2⁵³).
    */
@@ -83,40 +83,40 @@ export interface World {
 
   /** Sum, mean, maximum or minimum over all ranks, in place. Returns x. */
   allReduce<X extends Float32Array | Float64Array | Int32Array | Uint8Array>(x: X, options?: ReduceOptions): Promise<X>;
-  /** As {@link allReduce}, for this rank's part of {@link partition}. Returns that part of x; the rest is unspecified. */
+  /** Like {@link allReduce}, but only for this rank's part of {@link partition}. Returns this part of x; the rest is undefined. */
   reduceScatter<X extends Float32Array | Float64Array | Int32Array | Uint8Array>(
     x: X,
     options?: ReduceOptions,
   ): Promise<X>;
-  /** Each rank has its part of {@link partition} in place; afterwards all have all parts. Returns x. */
+  /** Each rank brings its part of {@link partition} in x. Afterwards all ranks have all parts. Returns x. */
   allGather<X extends Float32Array | Float64Array | Int32Array | Uint8Array>(x: X, options?: CallOptions): Promise<X>;
   /** All ranks get the values of rank `root`, in place. Returns x. */
   broadcast<X extends Float32Array | Float64Array | Int32Array | Uint8Array>(x: X, options?: RootOptions): Promise<X>;
-  /** Waits until every rank is here. */
+  /** Waits until every rank has called it. */
   barrier(options?: CallOptions): Promise<void>;
-  /** All ranks get the value of rank `root`: plain data and typed arrays, as `structuredClone` copies them. */
+  /** All ranks get the value of rank `root`: plain data and typed arrays that `structuredClone` can copy. */
   broadcastObject<T>(value: T, options?: RootOptions): Promise<T>;
   /** The values of all ranks, by rank. */
   allGatherObject<T>(value: T, options?: CallOptions): Promise<T[]>;
 
-  /** {@link allReduce}, blocking. It first completes the calls that are pending. */
+  /** Blocking form of {@link allReduce}. It first completes the pending calls. */
   allReduceSync<X extends Float32Array | Float64Array | Int32Array | Uint8Array>(
     x: X,
     options?: Pick<ReduceOptions, 'op' | 'timeout'>,
   ): X;
-  /** {@link reduceScatter}, blocking. */
+  /** Blocking form of {@link reduceScatter}. */
   reduceScatterSync<X extends Float32Array | Float64Array | Int32Array | Uint8Array>(
     x: X,
     options?: Pick<ReduceOptions, 'op' | 'timeout'>,
   ): X;
-  /** {@link allGather}, blocking. */
+  /** Blocking form of {@link allGather}. */
   allGatherSync<X extends Float32Array | Float64Array | Int32Array | Uint8Array>(x: X, options?: SyncOptions): X;
-  /** {@link broadcast}, blocking. */
+  /** Blocking form of {@link broadcast}. */
   broadcastSync<X extends Float32Array | Float64Array | Int32Array | Uint8Array>(
     x: X,
     options?: Pick<RootOptions, 'root' | 'timeout'>,
   ): X;
-  /** {@link barrier}, blocking. */
+  /** Blocking form of {@link barrier}. */
   barrierSync(options?: SyncOptions): void;
 
   /**
@@ -128,12 +128,12 @@ export interface World {
    */
   fail?(error: unknown): Promise<void>;
   /**
-   * Ends the job, all ranks, from any state.
+   * Ends all ranks of the job at once.
    *
    * @param code The exit code of the job, in [1, 255]; default 1.
-   * @param reason Said on stderr.
+   * @param reason Printed on stderr.
    */
   abort(code?: number, reason?: string): never;
-  /** Waits for the other ranks, then leaves. Twice is fine; any other call after it is an Error. */
+  /** Waits for the other ranks, then leaves the job. You can call it twice. Any other call after it throws an Error. */
   close(options?: CallOptions): Promise<void>;
 }
