@@ -68,7 +68,7 @@ ALWAYS_INLINE void walkHalves(const Pass pass, const K kernel, const Span span, 
   Bits places[] = {first + Bits(seedOf(pass, S / 2))...};
   for (size_t i = 0; i < span.length; i += Vec::kLanes) {
     const Vec before = Vec::load(span.param + i);
-    const Vec grad = prologue<false>(pass, before, Vec::load(span.grad + i));
+    const Vec grad = prologue(pass, 0, before, Vec::load(span.grad + i));
     Vec values[] = {static_cast<Vec>(Bits::loadUpper(halvesOf(span, S, i)))...};
     Vec param = Vec(pass.decayFactor) * before;
     kernel.update(param, grad, values[S]...);
@@ -89,6 +89,7 @@ ALWAYS_INLINE void walkHalves(const Pass pass, const K kernel, const Span span, 
 inline void runPieces(decltype(Kernel::runHalves) run, const Pass& pass, const float* constants, const Span& span,
                       size_t element) {
   alignas(64) float params[kPiece], grads[kPiece];
+  const unsigned extras = extrasOf(pass, span);
   Pass rest = pass;
   rest.gradScale = 1;
   rest.clipValue = INFINITY;
@@ -102,11 +103,11 @@ inline void runPieces(decltype(Kernel::runHalves) run, const Pass& pass, const f
     for (size_t i = 0; i < piece.length; i += Vec::kLanes) {
       const Vec param = Vec::load(piece.param + i);
       param.store(params + i);
-      prologue<true>(pass, param, Vec::load(span.grad + begin + i)).store(grads + i);
+      prologue(pass, extras, param, Vec::load(span.grad + begin + i)).store(grads + i);
     }
     run(rest, constants, piece, element + begin);
     for (size_t i = 0; i < piece.length; i += Vec::kLanes) {
-      epilogue<true>(Whole(), pass, span, begin + i, Vec::load(params + i), Vec::load(piece.param + i));
+      epilogue(Whole(), pass, extras, span, begin + i, Vec::load(params + i), Vec::load(piece.param + i));
     }
   }
 }

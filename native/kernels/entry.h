@@ -14,18 +14,13 @@ ALWAYS_INLINE void toConstants(const K& kernel, float* constants) {
   memcpy(constants, &kernel, sizeof kernel);
 }
 
-/// Whether the walk can omit all but the scale: the common case.
-inline bool isPlain(const Pass& pass, const Span& span) {
-  return pass.clipValue == INFINITY && pass.l2 == 0 && !span.zeroGrad && span.ema == nullptr;
-}
-
 template <class K>
 void run(const Pass& pass, const float* constants, const Span& span) {
   const K kernel = fromConstants<K>(constants);
   if (isPlain(pass, span)) {
-    walk<false>(pass, kernel, span);
+    walk(pass, 0, kernel, span);
   } else {
-    walk<true>(pass, kernel, span);
+    walk(pass, extrasOf(pass, span), kernel, span);
   }
 }
 
@@ -33,9 +28,9 @@ template <class K>
 void runRow(const Pass& pass, const float* constants, const Span& span) {
   const K kernel = fromConstants<K>(constants);
   if (isPlain(pass, span)) {
-    walkRow<false>(pass, kernel, span);
+    walkRow(pass, 0, kernel, span);
   } else {
-    walkRow<true>(pass, kernel, span);
+    walkRow(pass, extrasOf(pass, span), kernel, span);
   }
 }
 
@@ -127,7 +122,7 @@ void resolve(float* constants, double first, double second, size_t length) {
 template <class K>
 void accumulateRow(const Pass& pass, const float* constants, const Span& span) {
   const K kernel = fromConstants<K>(constants);
-  *span.state[0] = kernel.accumulate(meanSquare<true>(pass, span), *span.state[0]);
+  *span.state[0] = kernel.accumulate(meanSquare(pass, span), *span.state[0]);
 }
 
 template <class K>
@@ -146,9 +141,9 @@ template <class K>
 void runRowOfMaxima(const Pass& pass, const float* constants, const Span& span) {
   const K kernel = fromConstants<K>(constants);
   if (isPlain(pass, span)) {
-    walkRowOfMaxima<false>(pass, kernel, span);
+    walkRowOfMaxima(pass, 0, kernel, span);
   } else {
-    walkRowOfMaxima<true>(pass, kernel, span);
+    walkRowOfMaxima(pass, extrasOf(pass, span), kernel, span);
   }
 }
 

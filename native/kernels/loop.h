@@ -46,27 +46,42 @@ struct Part {
   ALWAYS_INLINE void store(Vec v, float* p) const { v.store(p, lanes); }
 };
 
-/// Returns the gradient that the formula sees. With kAll false it only scales: clipping and L2 decay are
-/// off.
-template <bool kAll>
-ALWAYS_INLINE Vec prologue(const Pass& pass, Vec param, Vec grad) {
+/// What a walk does around the formula beside scaling the gradient, as bits of one register. The test of a bit is one
+/// instruction. Comparisons of floats in the loop would be three each, and leave the CPU fewer elements ahead to work
+/// on while roots and quotients are computed.
+enum Extra : unsigned { kClip = 1, kDecay = 2, kZeroGrad = 4, kAverage = 8, kStartAverage = 16 };
+
+/// The bits of the prologue.
+ALWAYS_INLINE unsigned extrasOf(const Pass& pass) {
+  return (pass.clipValue != INFINITY ? kClip : 0u) | (pass.l2 != 0 ? kDecay : 0u);
+}
+/// All bits.
+ALWAYS_INLINE unsigned extrasOf(const Pass& pass, const Span& span) {
+  const unsigned average = kAverage | (pass.emaStart != 0 ? kStartAverage : 0u);
+  return extrasOf(pass) | (span.zeroGrad ? kZeroGrad : 0u) | (span.ema != nullptr ? average : 0u);
+}
+
+/// Whether there are none: the common case.
+ALWAYS_INLINE bool isPlain(const Pass& pass, const Span& span) {
+  return pass.clipValue == INFINITY && pass.l2 == 0 && !span.zeroGrad && span.ema == nullptr;
+}
+
+/// Returns the gradient that the formula sees.
+ALWAYS_INLINE Vec prologue(const Pass& pass, unsigned extras, Vec param, Vec grad) {
   grad = Vec(pass.gradScale) * grad;
-  if (kAll) {
-    if (pass.clipValue != INFINITY) grad = min(Vec(pass.clipValue), max(Vec(-pass.clipValue), grad));
-    if (pass.l2 != 0) grad = grad + Vec(pass.l2) * param;
-  }
+  if ((extras & kClip) != 0) grad = min(Vec(pass.clipValue), max(Vec(-pass.clipValue), grad));
+  if ((extras & kDecay) != 0) grad = grad + Vec(pass.l2) * param;
   return grad;
 }
 
-template <bool kAll, class M>
-ALWAYS_INLINE void epilogue(M memory, const Pass& pass, const Span& span, size_t i, Vec before, Vec param) {
+template <class M>
+ALWAYS_INLINE void epilogue(M memory, const Pass& pass, unsigned extras, const Span& span, size_t i, Vec before,
+                            Vec param) {
   memory.store(param, span.param + i);
-  if (kAll) {
-    if (span.zeroGrad) memory.store(Vec(0.0f), span.grad + i);
-    if (span.ema != nullptr) {
-      const Vec ema = pass.emaStart != 0 ? before : memory.load(span.ema + i);
-      memory.store(ema + Vec(pass.emaRate) * (param - ema), span.ema + i);
-    }
+  if ((extras & kZeroGrad) != 0) memory.store(Vec(0.0f), span.grad + i);
+  if ((extras & kAverage) != 0) {
+    const Vec ema = (extras & kStartAverage) != 0 ? before : memory.load(span.ema + i);
+    memory.store(ema + Vec(pass.emaRate) * (param - ema), span.ema + i);
   }
 }
 
@@ -90,16 +105,16 @@ struct State<K, Indices<S...>> {
 };
 
 /// Updates one vector of elements, the first of them `i`.
-template <bool kAll, class M, class K, size_t... S>
-ALWAYS_INLINE void updateVector(M memory, const Pass& pass, const K& kernel, const Span& span,
+template <class M, class K, size_t... S>
+ALWAYS_INLINE void updateVector(M memory, const Pass& pass, unsigned extras, const K& kernel, const Span& span,
                                 const State<K, Indices<S...>>& state, size_t i) {
   const Vec before = memory.load(span.param + i);
-  const Vec grad = prologue<kAll>(pass, before, memory.load(span.grad + i));
+  const Vec grad = prologue(pass, extras, before, memory.load(span.grad + i));
   Vec values[sizeof...(S) + 1] = {state.template load<S>(memory, span, i)..., Vec(0.0f)};
   Vec param = Vec(pass.decayFactor) * before;
   kernel.update(param, grad, values[S]...);
   (state.template store<S>(memory, values[S], span, i), ...);
-  epilogue<kAll>(memory, pass, span, i, before, param);
+  epilogue(memory, pass, extras, span, i, before, param);
 }
 
 // Spans below this length take longer to align than aligned accesses save.
@@ -113,17 +128,17 @@ inline size_t untilAligned(const float* p) {
 
 // The arguments are copies: stores through the pointers of `span` cannot change them, so they stay in registers. Do not
 // combine the arguments into one struct: GCC 12 then no longer keeps them in registers and emits up to five times as
-// much code.
-template <bool kAll, class K>
-ALWAYS_INLINE void walk(const Pass pass, const K kernel, const Span span) {
+// much code. `extras` is 0 in code of its own.
+template <class K>
+ALWAYS_INLINE void walk(const Pass pass, const unsigned extras, const K kernel, const Span span) {
   const State<K, StateIndices<K>> state(span);
   size_t i = 0;
   // Large arrays of JavaScript begin 16 bytes into a cache line. Without this, each access of a wide vector would touch
   // two.
   if (Vec::kLanes > 4 && span.length >= kMinAligned && (i = untilAligned(span.param)) > 0) {
-    updateVector<kAll>(Part{i}, pass, kernel, span, state, 0);
+    updateVector(Part{i}, pass, extras, kernel, span, state, 0);
   }
-  for (; i + Vec::kLanes <= span.length; i += Vec::kLanes) updateVector<kAll>(Whole(), pass, kernel, span, state, i);
-  if (i < span.length) updateVector<kAll>(Part{span.length - i}, pass, kernel, span, state, i);
+  for (; i + Vec::kLanes <= span.length; i += Vec::kLanes) updateVector(Whole(), pass, extras, kernel, span, state, i);
+  if (i < span.length) updateVector(Part{span.length - i}, pass, extras, kernel, span, state, i);
 }
 }  // namespace ISA

@@ -5,9 +5,10 @@ namespace ISA {
 template <class K, size_t... S>
 ALWAYS_INLINE void walkFill(const Pass pass, const K kernel, const Span span, float* matrix, Indices<S...>) {
   const State<K, Indices<S...>> state(span);
+  const unsigned extras = extrasOf(pass);
   const auto fillVector = [&](auto memory, size_t i) {
     const Vec param = memory.load(span.param + i);
-    const Vec grad = prologue<true>(pass, param, memory.load(span.grad + i));
+    const Vec grad = prologue(pass, extras, param, memory.load(span.grad + i));
     Vec values[sizeof...(S) + 1] = {state.template load<S>(memory, span, i)..., Vec(0.0f)};
     memory.store(kernel.fill(grad, values[S]...), matrix + i);
     (state.template store<S>(memory, values[S], span, i), ...);

@@ -3,24 +3,23 @@
 // sums of products over many tensors.
 namespace ISA {
 /// Writes the gradient that the formula sees to `out`.
-template <bool kAll>
 ALWAYS_INLINE void storeGrad(const Pass& pass, const float* param, const float* grad, size_t length, float* out) {
+  const unsigned extras = extrasOf(pass);
   size_t i = 0;
   for (; i + Vec::kLanes <= length; i += Vec::kLanes) {
-    prologue<kAll>(pass, Vec::load(param + i), Vec::load(grad + i)).store(out + i);
+    prologue(pass, extras, Vec::load(param + i), Vec::load(grad + i)).store(out + i);
   }
   const size_t rest = length - i;
-  if (rest > 0) prologue<kAll>(pass, Vec::load(param + i, rest), Vec::load(grad + i, rest)).store(out + i, rest);
+  if (rest > 0) prologue(pass, extras, Vec::load(param + i, rest), Vec::load(grad + i, rest)).store(out + i, rest);
 }
 
 /// Mean square of the gradient of one matrix row. All kernels share its code.
-template <bool kAll>
-NEVER_INLINE float meanSquare(const Pass& pass, const Span& row) {
+NEVER_INLINE inline float meanSquare(const Pass& pass, const Span& row) {
   float piece[kPiece];
   double sum = 0;
   for (size_t begin = 0; begin < row.length; begin += kPiece) {
     const size_t length = row.length - begin < kPiece ? row.length - begin : kPiece;
-    storeGrad<kAll>(pass, row.param + begin, row.grad + begin, length, piece);
+    storeGrad(pass, row.param + begin, row.grad + begin, length, piece);
     sum = sum + sumSquares(piece, length);
   }
   return static_cast<float>(sum / static_cast<double>(row.length));
@@ -43,11 +42,11 @@ template <class K>
 using RowStates = typename Count<countNames(K::kState) - elementStates<K>()>::type;
 
 /// Updates one matrix row: first its state numbers, because the formula reads them.
-template <bool kAll, class K>
-ALWAYS_INLINE void walkRow(const Pass pass, const K kernel, const Span span) {
+template <class K>
+ALWAYS_INLINE void walkRow(const Pass pass, const unsigned extras, const K kernel, const Span span) {
   updateRow(
-      kernel, span, [&] { return meanSquare<kAll>(pass, span); }, RowStates<K>());
-  walk<kAll>(pass, kernel, span);
+      kernel, span, [&] { return meanSquare(pass, span); }, RowStates<K>());
+  walk(pass, extras, kernel, span);
 }
 
 /// Accumulates the mean squares of a group of columns in their state. `span` is their part of the first matrix row.
@@ -56,7 +55,7 @@ ALWAYS_INLINE void walkColumns(const Pass& pass, const K& kernel, const Span& sp
   float grad[kColumnGroup];
   double sums[kColumnGroup] = {};
   for (size_t row = 0; row < rows; ++row) {
-    storeGrad<true>(pass, span.param + row * columns, span.grad + row * columns, span.length, grad);
+    storeGrad(pass, span.param + row * columns, span.grad + row * columns, span.length, grad);
     for (size_t i = 0; i < span.length; ++i) {
       sums[i] = sums[i] + static_cast<double>(grad[i]) * static_cast<double>(grad[i]);
     }
@@ -69,21 +68,22 @@ ALWAYS_INLINE void walkColumns(const Pass& pass, const K& kernel, const Span& sp
 
 /// The number of an element that the state of its row and of its column are the maxima of. No NaN is a maximum.
 template <class M, class K>
-ALWAYS_INLINE Vec accumulated(M memory, const Pass& pass, const K& kernel, const Span& span, Vec rowMax, size_t begin,
-                              size_t column) {
+ALWAYS_INLINE Vec accumulated(M memory, const Pass& pass, unsigned extras, const K& kernel, const Span& span,
+                              Vec rowMax, size_t begin, size_t column) {
   const size_t i = begin + column;
-  const Vec grad = prologue<true>(pass, memory.load(span.param + i), memory.load(span.grad + i));
+  const Vec grad = prologue(pass, extras, memory.load(span.param + i), memory.load(span.grad + i));
   return kernel.accumulate(grad, rowMax, memory.load(span.state[1] + column));
 }
 
 /// The maximum over one matrix row.
 template <class K>
 ALWAYS_INLINE float maxOfRow(const Pass& pass, const K& kernel, const Span& span) {
+  const unsigned extras = extrasOf(pass);
   const Vec rowMax(*span.state[0]);
   Vec most = max(rowMax, Vec(0.0f));  // a NaN gradient must not lower it
   size_t i = 0;
   for (; i + Vec::kLanes <= span.length; i += Vec::kLanes) {
-    most = max(accumulated(Whole(), pass, kernel, span, rowMax, 0, i), most);
+    most = max(accumulated(Whole(), pass, extras, kernel, span, rowMax, 0, i), most);
   }
   float lanes[Vec::kLanes];
   most.store(lanes);
@@ -91,16 +91,16 @@ ALWAYS_INLINE float maxOfRow(const Pass& pass, const K& kernel, const Span& span
   for (const float lane : lanes) result = lane > result ? lane : result;
   if (i == span.length) return result;
   const size_t rest = span.length - i;
-  accumulated(Part{rest}, pass, kernel, span, rowMax, 0, i).store(lanes);
+  accumulated(Part{rest}, pass, extras, kernel, span, rowMax, 0, i).store(lanes);
   for (size_t lane = 0; lane < rest; ++lane) result = lanes[lane] > result ? lanes[lane] : result;
   return result;
 }
 
 /// Updates one matrix row, and then its maximum.
-template <bool kAll, class K>
-ALWAYS_INLINE void walkRowOfMaxima(const Pass& pass, const K& kernel, const Span& span) {
+template <class K>
+ALWAYS_INLINE void walkRowOfMaxima(const Pass& pass, const unsigned extras, const K& kernel, const Span& span) {
   const float most = maxOfRow(pass, kernel, span);
-  walk<kAll>(pass, kernel, span);
+  walk(pass, extras, kernel, span);
   *span.state[0] = most;
 }
 
@@ -108,11 +108,12 @@ ALWAYS_INLINE void walkRowOfMaxima(const Pass& pass, const K& kernel, const Span
 template <class K>
 ALWAYS_INLINE void walkColumnMaxima(const Pass& pass, const K& kernel, const Span& span, size_t rows, size_t columns,
                                     float* out) {
+  const unsigned extras = extrasOf(pass);
   for (size_t i = 0; i < span.length; ++i) out[i] = span.state[1][i] > 0 ? span.state[1][i] : 0;
   for (size_t row = 0; row < rows; ++row) {
     const Vec rowMax(span.state[0][row]);
     const auto maximize = [&](auto memory, size_t i) {
-      memory.store(max(accumulated(memory, pass, kernel, span, rowMax, row * columns, i), memory.load(out + i)),
+      memory.store(max(accumulated(memory, pass, extras, kernel, span, rowMax, row * columns, i), memory.load(out + i)),
                    out + i);
     };
     size_t i = 0;
@@ -150,12 +151,13 @@ class ProductSum {
 template <class K, size_t... S>
 ALWAYS_INLINE void walkNorms(const Pass pass, const K kernel, const Span span, double* sums, Indices<S...>) {
   const State<K, Indices<S...>> state(span);
+  const unsigned extras = extrasOf(pass);
   for (size_t begin = 0; begin < span.length; begin += kPiece) {
     const size_t end = span.length - begin < kPiece ? span.length : begin + kPiece;
     float firsts[kVirtualLanes], seconds[kVirtualLanes];
     const auto measureVector = [&](auto memory, size_t i, size_t lane) {
       const Vec param = memory.load(span.param + i + lane);
-      const Vec grad = prologue<true>(pass, param, memory.load(span.grad + i + lane));
+      const Vec grad = prologue(pass, extras, param, memory.load(span.grad + i + lane));
       Vec values[sizeof...(S) + 1] = {state.template load<S>(memory, span, i + lane)..., Vec(0.0f)};
       Vec first = param, second = grad;
       kernel.measure(param, grad, values[S]..., first, second);
@@ -184,12 +186,13 @@ ALWAYS_INLINE void walkNorms(const Pass pass, const K kernel, const Span span, d
 template <class K, size_t... S>
 ALWAYS_INLINE void walkSums(const Pass pass, const K kernel, const Span span, double* sums, Indices<S...>) {
   const State<K, Indices<S...>> state(span);
+  const unsigned extras = extrasOf(pass);
   for (size_t begin = 0; begin < span.length; begin += kPiece) {
     const size_t end = span.length - begin < kPiece ? span.length : begin + kPiece;
     float x[K::kSums][kVirtualLanes], y[K::kSums][kVirtualLanes];
     const auto measureVector = [&](auto memory, size_t i, size_t lane) {
       const Vec param = memory.load(span.param + i + lane);
-      const Vec grad = prologue<true>(pass, param, memory.load(span.grad + i + lane));
+      const Vec grad = prologue(pass, extras, param, memory.load(span.grad + i + lane));
       Vec values[sizeof...(S) + 1] = {state.template load<S>(memory, span, i + lane)..., Vec(0.0f)};
       kernel.measure(param, grad, values[S]..., [&](size_t k, Vec first, Vec second) {
         memory.store(first, x[k] + lane);

@@ -11,34 +11,34 @@ ALWAYS_INLINE void prefetchAhead(const Span& table, const RowList& list, size_t 
    ...);
 }
 
-/// The memory of one row of the table.
-template <bool kAll, class K, size_t... S>
+/// The memory of one row of the table. With kHasEma false the table must have none.
+template <bool kHasEma, class K, size_t... S>
 ALWAYS_INLINE Span spanOf(const Span& table, const SparseRow& row, size_t length, Indices<S...>) {
   const size_t begin = row.row * length;
   Span span = {};
   span.param = table.param + begin;
   span.grad = row.grad;
-  if (kAll && table.ema != nullptr) span.ema = table.ema + begin;
+  if (kHasEma && table.ema != nullptr) span.ema = table.ema + begin;
   ((span.state[S] = table.state[S] + (layoutOf<K>(S, 0) == kRow ? row.row : begin)), ...);
   span.length = length;
   return span;
 }
 
-/// Only scales the gradient, as walk<false>. kLength is the length of a row, or 0 for any. A known length halves the
-/// time: its loops are unrolled.
+/// Only scales the gradient, as a walk without extras. kLength is the length of a row, or 0 for any. A known length
+/// halves the time: its loops are unrolled.
 template <size_t kLength, class K>
 ALWAYS_INLINE void walkRows(const Pass pass, const K kernel, const Span table, const RowList list) {
   const size_t length = kLength == 0 ? list.length : kLength;
   for (size_t n = 0; n < list.count; ++n) {
     prefetchAhead<K>(table, list, n, length, StateIndices<K>());
-    walk<false>(pass, kernel, spanOf<false, K>(table, list.rows[n], length, StateIndices<K>()));
+    walk(pass, 0, kernel, spanOf<false, K>(table, list.rows[n], length, StateIndices<K>()));
   }
 }
 
-/// The same number as meanSquare<false>, without a copy of the gradient where that is not scaled.
+/// The same number as meanSquare, without a copy of the gradient where that is not scaled.
 template <size_t kLength>
 ALWAYS_INLINE float meanSquareOf(const Pass& pass, const Span& row) {
-  if (pass.gradScale != 1 || row.length > kPiece) return meanSquare<false>(pass, row);
+  if (pass.gradScale != 1 || row.length > kPiece) return meanSquare(pass, row);
   return static_cast<float>(sumSquares(row.grad, kLength == 0 ? row.length : kLength) /
                             static_cast<double>(row.length));
 }
@@ -58,7 +58,7 @@ ALWAYS_INLINE void walkRowsTogether(const Pass pass, const K kernel, const Span 
           kernel, span, [&] { return meanSquareOf<kLength>(pass, span); }, RowStates<K>());
     }
     for (size_t n = begin; n < end; ++n) {
-      walk<false>(pass, kernel, spanOf<false, K>(table, list.rows[n], length, StateIndices<K>()));
+      walk(pass, 0, kernel, spanOf<false, K>(table, list.rows[n], length, StateIndices<K>()));
     }
   }
 }
