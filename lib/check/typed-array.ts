@@ -33,18 +33,6 @@ export function lengthOf(array: AnyNumbers): number {
   return lengthOfAny.call(array);
 }
 
-// Bound when this module is loaded, so that user code which redefines `Function.prototype.call` cannot change it.
-const boundLength = Function.prototype.call.bind(lengthOfAny) as (array: Float32Array) => number;
-
-/**
- * {@link lengthOf} of a Float32Array whose memory a native step will read and write because of the answer. V8 learns the
- * type from the access to an element, and then compiles the call into one load.
- */
-export function lengthOfFloats(array: Float32Array): number {
-  void array[0];
-  return boundLength(array);
-}
-
 /** A Float32Array over part of an array's memory. Unlike `subarray`, user code cannot override it. */
 export function floatsOf(
   array: Float32Array | Int32Array | Uint32Array,

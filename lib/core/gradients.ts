@@ -1,13 +1,5 @@
 import { rangeError, typeError } from '../check/errors.js';
-import {
-  checkFloat32,
-  checkLength,
-  firstBadRow,
-  floatsOf,
-  isFloat32,
-  lengthOf,
-  lengthOfFloats,
-} from '../check/typed-array.js';
+import { checkFloat32, checkLength, firstBadRow, floatsOf, isFloat32, lengthOf } from '../check/typed-array.js';
 import type { Plan, Rows } from '../engine/engine.js';
 import { isPinned, notPinned } from '../engine/memory.js';
 import { checkApart, disjoint, type Extent, extentOf, overlapping, union } from './extents.js';
@@ -32,8 +24,7 @@ export class Gradients {
 
   /**
    * Reads one gradient per param, each once. In `step`, no user code runs after this.
-   * @returns Whether the plan has them all already, and they and the params still have their lengths: then there is
-   *   nothing to register or to check.
+   * @returns Whether the plan has them all already, so that there is nothing to register.
    * @throws as {@link Structure.read}
    */
   read(grads: unknown, out: ReadGrad[]): boolean {
@@ -41,18 +32,13 @@ export class Gradients {
     structure.read(grads, out);
     let areKnown = true;
     for (let i = 0; i < params.length; i++) {
-      const param = params[i]!;
       const grad = out[i] as unknown;
-      if (grad === param.grad && grad !== null) {
-        const { length } = param;
-        areKnown = areKnown && lengthOfFloats(param.data) === length && lengthOfFloats(grad as Float32Array) === length;
-        continue;
-      }
+      if (grad === params[i]!.grad && grad !== null) continue;
       areKnown = false;
       if (grad === null) continue;
       if (isFloat32(grad) || !isSparseGrad(grad)) continue;
       const { rows, values } = grad as { readonly rows: unknown; readonly values?: unknown };
-      const last = param.sparseGrad;
+      const last = params[i]!.sparseGrad;
       out[i] = last !== null && last.rows === rows && last.values === values ? last : new ReadSparseGrad(rows, values);
     }
     return areKnown;

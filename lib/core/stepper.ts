@@ -55,7 +55,7 @@ interface Inputs {
 }
 
 // Constants of this module, whose values V8 compiles into the code of a step.
-const { fault: faultAt, applied: appliedAt, measureNorm: measureNormAt, hasLengths: hasLengthsAt } = Control;
+const { fault: faultAt, applied: appliedAt, measureNorm: measureNormAt } = Control;
 const { none: noFault } = Fault;
 
 const noInputs: Inputs = { gradScale: 1, mustBeFinite: false, loss: Number.NaN };
@@ -139,12 +139,10 @@ export class Stepper {
       // User code runs first, so that it cannot change what was checked.
       const inputs = options === undefined && !this.needsLoss ? noInputs : this.#inputsOf('step', options);
       this.#resolve();
-      const store = this.#store;
       const areKnown = this.#gradients.read(grads, this.#grads);
       if (!areKnown) this.#register(this.#grads);
       this.#prepare(this.#grads, inputs);
-      store.stepConstants.control[hasLengthsAt] = areKnown ? 1 : 0;
-      store.plan.step();
+      this.#store.plan.step();
       return this.#finish(this.#grads);
     } finally {
       this.#phase = 'idle';

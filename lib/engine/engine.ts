@@ -19,13 +19,12 @@ export const Control = {
   skipNonFinite: 3,
   zeroGrads: 4,
   flushDenormals: 5,
-  hasLengths: 6,
-  gradNorm: 7,
-  applied: 8,
-  fault: 9,
-  faultTensor: 10,
-  faultDetail: 11,
-  length: 12,
+  gradNorm: 6,
+  applied: 7,
+  fault: 8,
+  faultTensor: 9,
+  faultDetail: 10,
+  length: 11,
 } as const;
 
 /** When a step is skipped: the numbers of `enum Skip` in native/engine/plan.h. */

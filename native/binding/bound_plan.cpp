@@ -103,25 +103,23 @@ void BoundPlan::Watches::clear(napi_env env) {
   blocks.clear();
 }
 
-bool BoundPlan::Watches::isValid(napi_env env, bool isActive, bool hasLengths) const {
-  if (!hasLengths && !param.isValid(env)) return false;
+bool BoundPlan::Watches::isValid(napi_env env, bool isActive) const {
+  if (!param.isValid(env)) return false;
   if (!isActive) return true;
   for (const Watch& watch : state) {
     if (!watch.isValid(env)) return false;
   }
-  return hasLengths || (grad.isValid(env) && rows.isValid(env));
+  return grad.isValid(env) && rows.isValid(env);
 }
 
 const char* BoundPlan::check(napi_env env) {
   if (isBusy_) return "a step of this plan runs on another thread";
   if (!memory_.isValid(env)) return "the memory of the plan was detached";
-  const bool hasLengths = control_->hasLengths != 0;
-  control_->hasLengths = 0;  // it holds for one step
   control_->fault = kNoFault;
   plan_.begin();
   for (size_t i = 0; i < tensors_.size(); ++i) {
     if (!plan_.isReady(i)) return "a tensor without a kernel, a gradient or a constants row";
-    if (tensors_[i].isValid(env, plan_.isActive(i), hasLengths)) continue;
+    if (tensors_[i].isValid(env, plan_.isActive(i))) continue;
     control_->fault = kMemoryGone;
     control_->faultTensor = static_cast<double>(i);
     break;

@@ -9,9 +9,7 @@
 #include "../engine/plan.h"
 
 /// A plan together with what keeps its memory valid. Blocks of the allocator are retained. Arrays of JavaScript are
-/// referenced, and looked at again at every step: JavaScript may have detached or resized one since. To look at an
-/// array through N-API takes longer than to update 16 elements, so JavaScript looks at params and gradients itself
-/// where it can, and says so (Control::hasLengths).
+/// referenced, and looked at again at every step: JavaScript may have detached or resized one since.
 class BoundPlan {
  public:
   /// `memory` holds the control block, the constants rows and the row numbers, see `floatsFor`.
@@ -72,7 +70,7 @@ class BoundPlan {
     std::vector<const void*> blocks;
 
     void clear(napi_env env);
-    bool isValid(napi_env env, bool isActive, bool hasLengths) const;
+    bool isValid(napi_env env, bool isActive) const;
   };
 
   template <class Work>

@@ -67,7 +67,7 @@ void AutoTune::record(double secondsPerFloat) {
     const bool isRecorded = !up_ || trialSteps_ < kTrialSteps;
     if (isRecorded) costs_[trial_].add(secondsPerFloat);
     const bool isSlower = isRecorded && secondsPerFloat > kSlower * costs_[best_].mean();
-    if (--trialSteps_ == 0 || isSlower) endTrial();
+    if (--trialSteps_ == 0 || isSlower) endTrial(isSlower);
     return;
   }
   costs_[best_].add(secondsPerFloat);
@@ -82,10 +82,10 @@ void AutoTune::startTrial() {
   trialSteps_ = kTrialSteps;
 }
 
-void AutoTune::endTrial() {
+void AutoTune::endTrial(bool isSlower) {
   trialSteps_ = 0;
   const double ratio = costs_[trial_].mean() / costs_[best_].mean();
-  if (ratio < kFaster) {
+  if (!isSlower && ratio < kFaster) {
     best_ = trial_;
     interval_ = kShortestInterval;
   } else {

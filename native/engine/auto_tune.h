@@ -28,7 +28,7 @@ class AutoTune {
   size_t threadsAt(size_t level) const;
   size_t levels() const;
   void startTrial();
-  void endTrial();
+  void endTrial(bool isSlower);
 
   size_t maxThreads_ = 0;
   Cost costs_[kLevels];  ///< of 1, 2, 4, … threads; the last level is maxThreads_

@@ -18,7 +18,6 @@ struct Control {
   double skipNonFinite;   ///< in: a Skip; needs measureNorm
   double zeroGrads;       ///< in: whether to set the gradients to 0
   double flushDenormals;  ///< in: whether to treat denormal numbers as 0
-  double hasLengths;      ///< in: whether JavaScript has seen that all params and gradients have their lengths
   double gradNorm;        ///< out: L2 norm of gradScale * all gradients, if measured
   double applied;         ///< out: 0 if the step was skipped, else 1
   double fault;           ///< out: a Fault; unless it is kNoFault, nothing has been written

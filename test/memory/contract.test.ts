@@ -4,7 +4,7 @@ import { MessageChannel, receiveMessageOnPort } from 'node:worker_threads';
 import { describe, expect, test } from 'vitest';
 import { withEngine } from '../../lib/engine/backend.js';
 import { referenceEngine } from '../../lib/engine/reference.js';
-import type { Optimizer } from '../../lib/index.js';
+import { Adam, type Optimizer } from '../../lib/index.js';
 import {
   type Any,
   bits,
@@ -399,6 +399,25 @@ describe.each(titled(sample(classes, 7)))('%s', (_, c) => {
       } finally {
         Function.prototype.call = call;
       }
+    }
+  });
+
+  test('the constants of a subclass, which run last, cannot take the memory of a step away', () => {
+    for (const what of ['param', 'gradient']) {
+      const [param, grad] = [numbers(64, 1), numbers(64, 2)];
+      let isArmed = false;
+      class Detaching extends Adam {
+        protected override constants(...rest: Parameters<Adam['constants']>): number[] {
+          if (isArmed) detach(what === 'param' ? param : grad);
+          return super.constants(...rest);
+        }
+      }
+      const optimizer = new Detaching(param);
+      optimizer.step(grad);
+      isArmed = true;
+      const reason = what === 'param' ? /params: a detached|params\[0\]: a detached/ : /grads: a detached/;
+      refused(TypeError, reason, () => optimizer.step(grad));
+      expect(optimizer.stepCount).toBe(1);
     }
   });
 

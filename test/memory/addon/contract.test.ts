@@ -109,18 +109,6 @@ describe('a plan', () => {
     expect(Array.from({ length: given.param.length }, (_, i) => given.param[i])).not.toContain(-0.5);
   });
 
-  test('the word of JavaScript that arrays have their lengths holds for one step', () => {
-    for (const which of ['param', 'grad'] as const) {
-      const given = plan();
-      given.control[Control.hasLengths] = 1;
-      given.step();
-      expect(given.control[Control.hasLengths]).toBe(0);
-      detach(given[which]);
-      given.step();
-      expect(given.control[Control.fault]).toBe(2);
-    }
-  });
-
   test('a detached moving average is a fault, and nothing changes', () => {
     const { step, control, param } = plan();
     const ema = new Float32Array(4);
