@@ -22,6 +22,7 @@ class Buffer {
 
   /// Returns the first index at which the buffers differ, or length(). All NaNs are equal; 0 and -0 differ.
   size_t differs(const Buffer& other) const {
+    if (memcmp(&memory_[kGuard], &other.memory_[kGuard], length_ * sizeof(uint32_t)) == 0) return length_;
     for (size_t i = 0; i < length_; ++i) {
       if (bits(i) != other.bits(i) && !(isNan(bits(i)) && isNan(other.bits(i)))) return i;
     }

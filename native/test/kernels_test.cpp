@@ -113,7 +113,10 @@ void compareAt(size_t length, const std::vector<Use>& uses, Values values) {
       random.fill(&start.param, values);
       random.fill(&start.grad, values);
       random.fill(&start.ema, values);
-      for (Buffer& state : start.state) random.fill(&state, values == Values::kAny ? values : Values::kPositive);
+      // The buffers beyond its state are there to show that it does not write to them.
+      for (size_t s = 0; s < scalar.kernels[k].stateCount; ++s) {
+        random.fill(&start.state[s], values == Values::kAny ? values : Values::kPositive);
+      }
       float constants[kMaxConstants];
       for (float& constant : constants) constant = random.fraction();
 

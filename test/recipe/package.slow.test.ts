@@ -39,8 +39,8 @@ function run(checkout: string, command: string, ...args: string[]): Output {
   const { status, stdout, stderr } = spawnSync(command, args, {
     cwd: checkout,
     encoding: 'utf8',
-    // -O1 halves the time of the compiler, and gives the same bits.
-    env: { ...env, NO_COLOR: '1', CXXFLAGS: '-O1' },
+    // -O0 takes a quarter of the compiler's time, and gives the same bits.
+    env: { ...env, NO_COLOR: '1', CXXFLAGS: '-O0' },
     shell: process.platform === 'win32',
   });
   return { status, out: stdout + stderr };

@@ -73,9 +73,10 @@ export function copyCheckout(root: string, to: string): void {
     mkdirSync(dirname(join(to, file)), { recursive: true });
     cpSync(join(root, file), join(to, file), { preserveTimestamps: true });
   }
-  // With their times, so that make compiles only what the recipe changes.
+  // With their times, so that make compiles only what the recipe changes. Sanitizers have checkouts of their own.
+  const filter = (source: string): boolean => source !== join(root, 'build', 'sanitized');
   for (const built of ['build', 'dist'])
-    cpSync(join(root, built), join(to, built), { recursive: true, preserveTimestamps: true });
+    cpSync(join(root, built), join(to, built), { recursive: true, preserveTimestamps: true, filter });
   // Links to the packages, but for those of the checkout itself: `schuss` must be the copy.
   mkdirSync(join(to, 'node_modules'));
   for (const name of readdirSync(join(root, 'node_modules'))) {
