@@ -43,7 +43,7 @@ const elsewhere: readonly (readonly [what: string, goal: string, why: string])[]
   [
     'sparse step against FBGEMM’s exact kernels',
     '≤ 1.05×',
-    'FBGEMM is a C++ library without a package: it needs a build of its own',
+    'FBGEMM is a C++ library without a package for Node; bench/README.md has a measurement by hand',
   ],
 ];
 

@@ -12,9 +12,9 @@ def pattern(n, period, shift, divisor):
     values = ((torch.arange(period, dtype=torch.float64) - shift) / divisor).float()
     return values.repeat(n // period + 1)[:n].clone()
 
-def deepspeed(p):
+def deepspeed(p, kw):
     from deepspeed.ops.adam import DeepSpeedCPUAdam
-    return DeepSpeedCPUAdam(p, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, adamw_mode=False)
+    return DeepSpeedCPUAdam(p, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, **kw)
 
 make = {
     'adam': lambda p, kw: torch.optim.Adam(p, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, **kw),
@@ -26,7 +26,7 @@ make = {
     'nadam': lambda p, kw: torch.optim.NAdam(p, lr=2e-3, betas=(0.9, 0.999), eps=1e-8, momentum_decay=4e-3, **kw),
     'adamax': lambda p, kw: torch.optim.Adamax(p, lr=2e-3, betas=(0.9, 0.999), eps=1e-8, **kw),
     'adadelta': lambda p, kw: torch.optim.Adadelta(p, lr=1.0, rho=0.9, eps=1e-6, **kw),
-    'deepspeed': lambda p, kw: deepspeed(p),
+    'deepspeed': deepspeed,
 }
 tasks = {}
 

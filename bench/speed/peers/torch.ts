@@ -58,15 +58,22 @@ export const torchPeers: readonly Peer[] = [
 export const deepspeed: Peer = {
   id: 'deepspeed',
   label: 'DeepSpeed CPUAdam',
-  methods: ['adam'],
+  methods: ['adam', 'adamw'],
   manyTensors: true,
   async load() {
     const python = await freePython();
     try {
       return await python.call<string>('version', 'deepspeed');
     } catch {
-      throw new Error('`pip install deepspeed ninja` in the same Python, and a C++ compiler');
+      throw new Error('needs `pip install deepspeed ninja` in the Python that TORCH_PYTHON names, and a C++ compiler');
     }
   },
-  ...inPython((python, task) => startIn(python, 'deepspeed', task, {})),
+  ...inPython((python, task) =>
+    startIn(
+      python,
+      'deepspeed',
+      task,
+      task.method === 'adamw' ? { adamw_mode: true, weight_decay: 0.01 } : { adamw_mode: false },
+    ),
+  ),
 };
