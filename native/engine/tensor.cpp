@@ -23,10 +23,7 @@ void Tensor::prepare(const float* constantsRow, size_t stride, float gradScale, 
     constants = resolved;
   }
   span.zeroGrad = zeroGrad && sparseRows == nullptr;  // Plan sets the values of sparse gradients to 0
-  // The moving average starts as a copy of the whole param, including the rows without a gradient.
-  if (sparseRows != nullptr && pass.emaStart != 0 && span.ema != nullptr && span.length > 0) {
-    memcpy(span.ema, span.param, span.length * sizeof(float));
-  }
+  if (sparseRows != nullptr) startEma();
 }
 
 double Tensor::sumSquaresOfGrad(const KernelSet& set, const Chunk& chunk) const {

@@ -37,8 +37,9 @@ struct Tensor {
   bool isMatrix() const { return kernel->transform != nullptr; }
   /// Whether one call of the kernel is the whole update.
   bool isPlain() const {
-    return sparseRows == nullptr && !hasNorms() && !hasNumbers() && !hasMeans() && !isMatrix() && !kernel->perRow &&
-           !isHalf && span.length <= kChunk;
+    if (isHalf) return false;
+    if (sparseRows != nullptr) return kernel->runSparse != nullptr;
+    return !hasNorms() && !hasNumbers() && !hasMeans() && !isMatrix() && !kernel->perRow && span.length <= kChunk;
   }
 
   /// Reads the constants row of this step: all that a plain tensor needs.
@@ -49,6 +50,12 @@ struct Tensor {
   }
   /// The same for any tensor, with what its phases need.
   void prepare(const float* constantsRow, size_t stride, float gradScale, bool zeroGrad);
+  /// Before a sparse update: a moving average starts as a copy of the whole param, including the rows without a
+  /// gradient.
+  void startEma() const {
+    if (pass.emaStart == 0 || span.ema == nullptr || span.length == 0) return;
+    memcpy(span.ema, span.param, span.length * sizeof(float));
+  }
 
   /// Sum of squares of the gradient over one chunk.
   double sumSquaresOfGrad(const KernelSet& set, const Chunk& chunk) const;
