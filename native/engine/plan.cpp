@@ -294,14 +294,9 @@ void Plan::updatePlain(float gradScale) {
   const FlushDenormals flush(constants_.control->flushDenormals != 0);
   forEachActive([&](Tensor& tensor) {
     tensor.readRow(constants_.row(tensor.row), gradScale);
-    if (tensor.sparseRows == nullptr) {
-      tensor.span.zeroGrad = zeroGrads;
-      tensor.kernel->run(tensor.pass, tensor.constants, tensor.span);
-      return;
-    }
-    tensor.startEma();
-    tensor.kernel->runSparse(tensor.pass, tensor.constants, tensor.span, tensor.sparseRows->list());
-    if (zeroGrads) tensor.zeroGrad();
+    if (tensor.sparseRows != nullptr) return tensor.updateRows(zeroGrads);
+    tensor.span.zeroGrad = zeroGrads;
+    tensor.kernel->run(tensor.pass, tensor.constants, tensor.span);
   });
 }
 

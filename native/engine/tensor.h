@@ -50,12 +50,6 @@ struct Tensor {
   }
   /// The same for any tensor, with what its phases need.
   void prepare(const float* constantsRow, size_t stride, float gradScale, bool zeroGrad);
-  /// Before a sparse update: a moving average starts as a copy of the whole param, including the rows without a
-  /// gradient.
-  void startEma() const {
-    if (pass.emaStart == 0 || span.ema == nullptr || span.length == 0) return;
-    memcpy(span.ema, span.param, span.length * sizeof(float));
-  }
 
   /// Sum of squares of the gradient over one chunk.
   double sumSquaresOfGrad(const KernelSet& set, const Chunk& chunk) const;
@@ -70,11 +64,14 @@ struct Tensor {
   /// Writes the sums that the kernel's norms or numbers need to chunk.sums.
   void measure(Chunk& chunk) const;
   void update(const Chunk& chunk) const;
+  /// The whole update of a sparse gradient, after `readRow`.
+  void updateRows(bool zeroGrads);
   void zeroGrad();
   /// The memory of `length` elements from `begin` on, with their state.
   Span part(size_t begin, size_t length) const;
 
  private:
+  void startEma() const;
   void updateHalves(const Chunk& chunk) const;
   void updateHalves(size_t begin, size_t length, float* grad) const;
   Span halves(size_t begin, size_t length, float* grad) const;
