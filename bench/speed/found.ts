@@ -1,6 +1,6 @@
 import { size, times } from './format.js';
 import { fewerPasses, passes } from './fused.js';
-import { type ClassRow, isSkipped, type PeerRow, type Results } from './results.js';
+import { type ClassRow, isSkipped, type PeerRow, type Results, type SparseRow } from './results.js';
 import { fusedMethods, methods } from './task.js';
 
 // Finds in the results the number that each goal is about.
@@ -128,6 +128,40 @@ export function recommenderByHand({ recommender }: Results, batch: number): Foun
   );
   if (row === undefined) return 'not in this run';
   return isSkipped(row.measured) ? row.measured.skipped : { value: row.measured.ofOurs.median, about: '' };
+}
+
+/** Fewer rows, or smaller tables, lie in the cache. */
+const atScale = ({ total, touched }: SparseRow): boolean => total >= 1e6 && touched >= 1e4;
+
+/** Steps on rows of a table: the one furthest from the limit, or from the step on an aligned table. */
+export function ofRows(
+  { sparseRows }: Results,
+  bound: number,
+  ratio: 'ofLimit' | 'ofAligned',
+  wanted: (row: SparseRow) => boolean,
+): Found {
+  if (sparseRows === undefined) return 'not in this run';
+  if (isSkipped(sparseRows)) return sparseRows.skipped;
+  const values = sparseRows.rows
+    .filter((row) => atScale(row) && wanted(row))
+    .flatMap((row) => {
+      const found = row[ratio];
+      return found === null ? [] : [{ value: found.median, about: `${row.label}, width ${row.width}, ${row.names}` }];
+    });
+  return missing(values, bound, Math.max);
+}
+
+/** The time of a sparse step, or of its call, in nanoseconds. */
+export function sparseNs({ sparseCost }: Results, what: 'oneNs' | 'moreNs' | 'asyncCallNs'): Found {
+  if (sparseCost === undefined) return 'not in this run';
+  return isSkipped(sparseCost) ? sparseCost.skipped : { value: sparseCost[what].median, about: '' };
+}
+
+/** The loop by hand over rows, of the part `sparse`. */
+export function sparseByHand({ sparse }: Results): Found {
+  if (isSkipped(sparse)) return sparse.skipped;
+  const row = sparse.rows.find(({ what }) => what === 'a JavaScript loop');
+  return row === undefined ? 'not in this run' : { value: row.ratio.median, about: '' };
 }
 
 export function nativeRatio({ nativeAgainstJs }: Results): Found {

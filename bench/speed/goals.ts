@@ -8,11 +8,14 @@ import {
   nearest,
   neighbourRatio,
   ofLimit,
+  ofRows,
   recommenderByHand,
+  sparseByHand,
+  sparseNs,
   speedup,
   unfusedTorch,
 } from './found.js';
-import { type ClassRow, isSkipped, type PeerRow, type Results } from './results.js';
+import { type ClassRow, isSkipped, type PeerRow, type Results, type SparseRow } from './results.js';
 import { type Method, methods } from './task.js';
 
 /** A goal and its measured value. */
@@ -44,6 +47,11 @@ const elsewhere: readonly (readonly [what: string, goal: string, why: string])[]
     'sparse step against FBGEMM’s exact kernels',
     '≤ 1.05×',
     'FBGEMM is a C++ library without a package for Node; bench/README.md has a measurement by hand',
+  ],
+  [
+    'sparse step against torch’s sparse Adagrad and SparseAdam, 1e4 rows',
+    '≥ 12×',
+    'its steps alone are not a peer yet',
   ],
 ];
 
@@ -205,10 +213,50 @@ export function goalsOf(results: Results): Goal[] {
         recommenderByHand(results, batch),
       ),
     ),
+    ...sparseGoals(results, atMost),
+    atLeast('best JavaScript loop over rows, Adam, 1e4 rows', 8, sparseByHand(results)),
     atLeast('clip + zero + EMA in one pass against separate passes', 1.4, fusedRatio(results)),
     eventLoopGoal(results),
     atLeast('native against our JavaScript, from 16 elements up', 1, nativeRatio(results)),
     ...elsewhere.map(([what, goal, why]) => judged(what, goal, why, times, () => false)),
+  ];
+}
+
+/** Steps on rows of tables. */
+function sparseGoals(
+  results: Results,
+  atMost: (what: string, bound: number, found: Found, show?: (value: number) => string) => Goal,
+): Goal[] {
+  const ofKind = (isPerRow: boolean, names: SparseRow['names'], bound: number): Found =>
+    ofRows(results, bound, 'ofLimit', (row) => row.width > 1 && row.isPerRow === isPerRow && row.names === names);
+  const bounds = [
+    ['uniform', 'names drawn uniformly', 1.5, 1.75],
+    ['zipf', 'names drawn by Zipf’s law', 1.9, 2.2],
+    ['ascending', 'ascending unique names', 1.2, 1.35],
+  ] as const;
+  const ns = (value: number): string => `${number(value)} ns`;
+  return [
+    ...bounds.flatMap(([names, what, elementWise, rowWise]) => [
+      atMost(
+        `sparse step against the limit loop, ${what}, element-wise`,
+        elementWise,
+        ofKind(false, names, elementWise),
+      ),
+      atMost(`sparse step against the limit loop, ${what}, row-wise`, rowWise, ofKind(true, names, rowWise)),
+    ]),
+    atMost(
+      'sparse step on a table of new Float32Array against an aligned one, width 16',
+      1.15,
+      ofRows(results, 1.15, 'ofAligned', ({ width }) => width === 16),
+    ),
+    atMost(
+      'sparse step against the limit loop, width 1, 1e7 rows',
+      1.6,
+      ofRows(results, 1.6, 'ofLimit', ({ width, total }) => width === 1 && total === 1e7),
+    ),
+    atMost('fixed cost of a sparse step, Adam, one table, the same arrays again', 250, sparseNs(results, 'oneNs'), ns),
+    atMost('the same, each more table', 150, sparseNs(results, 'moreNs'), ns),
+    atMost('stepAsync with 256 rows: the call on the main thread', 5000, sparseNs(results, 'asyncCallNs'), ns),
   ];
 }
 

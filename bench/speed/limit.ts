@@ -14,6 +14,48 @@ interface Addon {
     repeats: number,
     threads: number,
   ): number;
+  limitRows(
+    table: Float32Array,
+    states: readonly Float32Array[],
+    isPerRow: boolean,
+    width: number,
+    rows: Int32Array,
+    grads: Float32Array,
+  ): number;
+}
+
+/** Batches for rows of a table, and what an optimizer keeps for it. */
+export interface RowTask {
+  readonly total: number;
+  readonly width: number;
+  readonly states: number;
+  /** Whether the state has one number a row. */
+  readonly isPerRow: boolean;
+  readonly batches: readonly { readonly rows: Int32Array; readonly values: Float32Array }[];
+}
+
+/**
+ * A loop that reads each gradient, and reads and writes the lines of each named row once, in aligned memory; undefined if it
+ * is not built.
+ */
+export function rowLimit(name: string, { total, width, states, isPerRow, batches }: RowTask): Contender | undefined {
+  if (!existsSync(file)) return undefined;
+  const { limitRows } = require(file) as Addon;
+  const table = allocate(total * width).fill(1e-3);
+  const kept = Array.from({ length: states }, () => allocate(isPerRow ? total : total * width).fill(1e-3));
+  const distinct = batches.map(({ rows, values }) => ({ rows: Int32Array.from(new Set(rows)), values }));
+  let turn = 0;
+  return {
+    name,
+    run(steps) {
+      let seconds = 0;
+      for (let i = 0; i < steps; i++) {
+        const { rows, values } = distinct[turn++ % distinct.length]!;
+        seconds += limitRows(table, kept, isPerRow, width, rows, values);
+      }
+      return seconds;
+    },
+  };
 }
 
 const require = createRequire(import.meta.url);

@@ -63,6 +63,34 @@ export function pair(what: string, n: number, ours: readonly number[], others: r
   return { what, n, ns: scaled(ours, 1e9), otherNs: scaled(others, 1e9), ratio: ratioOf(others, ours) };
 }
 
+/** A step on some rows of a table. */
+export interface SparseRow {
+  readonly label: string;
+  /** Whether the state has one number a row. */
+  readonly isPerRow: boolean;
+  /** Numbers of a row. */
+  readonly width: number;
+  /** Rows of the table, and how many names a gradient has. */
+  readonly total: number;
+  readonly touched: number;
+  readonly names: 'uniform' | 'zipf' | 'ascending';
+  /** Time of a whole step. */
+  readonly ns: Summary;
+  /** Our time divided by that of the limit loop for rows, round by round. */
+  readonly ofLimit: Summary;
+  /** The time with a table of `new Float32Array` divided by that of an aligned table; null where it is not measured. */
+  readonly ofAligned: Summary | null;
+}
+
+/** What a sparse step of Adam on one row costs. */
+export interface SparseCost {
+  readonly oneNs: Summary;
+  /** For each further table. */
+  readonly moreNs: Summary;
+  /** The call of `stepAsync` with 256 rows. */
+  readonly asyncCallNs: Summary;
+}
+
 /** A library that trains a recommender with batches of one size. */
 export interface RecommenderRow {
   readonly model: Model;
@@ -118,7 +146,9 @@ export interface Results {
   readonly neighbour: Measured<{ readonly rows: readonly NeighbourRow[] }>;
   readonly eventLoop: Measured<EventLoop>;
   readonly sparse: Measured<{ readonly rows: readonly PairRow[] }>;
-  /** Runs recorded before it was measured have none. */
+  /** Runs recorded before these were measured have none. */
+  readonly sparseRows?: Measured<{ readonly rows: readonly SparseRow[] }>;
+  readonly sparseCost?: Measured<SparseCost>;
   readonly recommender?: Measured<{ readonly rows: readonly RecommenderRow[] }>;
   readonly modelFit: Measured<{ readonly rows: readonly PairRow[] }>;
 }

@@ -24,6 +24,7 @@ import type { Measured, Results } from './results.js';
 import { type BenchOptions, type Part, settingsOf } from './settings.js';
 import { fixedCost, manyTensors, nativeAgainstJs } from './small.js';
 import { sparse } from './sparse.js';
+import { sparseCost, sparseRows } from './sparse-rows.js';
 import type { Table } from './table.js';
 import { tablesOf } from './tables.js';
 import { common } from './task.js';
@@ -82,6 +83,7 @@ async function measure(context: Context): Promise<Results> {
   // Steps of nanoseconds come first: V8 optimizes code best that has seen few classes, as in a training run.
   const fixed = await rows('small', fixedCost);
   const many = await rows('small', manyTensors);
+  const costOfRows = await maybe('sparse', sparseCost);
   const loaded = parts.includes('peers') ? await loadPeers(context.settings) : [];
   const against = await rows('peers', () => againstPeers(context, loaded));
   const native = await maybe('small', nativeAgainstJs);
@@ -90,6 +92,7 @@ async function measure(context: Context): Promise<Results> {
   const ofMatrices = await rows('matrices', matrices);
   const neighbour = await maybe('neighbour', besideNeighbour);
   const tables = await maybe('sparse', sparse);
+  const ofRows = await maybe('sparse', sparseRows);
   const trained = await maybe('recommender', recommender);
   const fit = await maybe('fit', modelFit);
   const loop = await maybe('async', eventLoop);
@@ -108,6 +111,8 @@ async function measure(context: Context): Promise<Results> {
     neighbour,
     eventLoop: loop,
     sparse: tables,
+    sparseRows: ofRows,
+    sparseCost: costOfRows,
     recommender: trained,
     modelFit: fit,
   };

@@ -1,13 +1,61 @@
 import { number, size, spread, times } from './format.js';
 import { noLimit } from './limit.js';
 import { recommenderTables } from './recommender/table.js';
-import { type ClassRow, isSkipped, type Measured, type PairRow, type PeerRow, type Results } from './results.js';
+import {
+  type ClassRow,
+  isSkipped,
+  type Measured,
+  type PairRow,
+  type PeerRow,
+  type Results,
+  type SparseRow,
+} from './results.js';
 import type { Table } from './table.js';
 import { type Method, methods } from './task.js';
 
 /** All tables in the order of the output. */
 export function tablesOf(results: Results): Table[] {
-  return [...classTables(results), ...peerTables(results), ...recommenderTables(results), pairTable(results)];
+  return [
+    ...classTables(results),
+    ...peerTables(results),
+    ...rowTables(results),
+    ...recommenderTables(results),
+    pairTable(results),
+  ];
+}
+
+/** Steps on rows of tables, with a line for each class and a column for each way to draw names. */
+function rowTables({ sparseRows, sparseCost }: Results): Table[] {
+  if (sparseRows === undefined || isSkipped(sparseRows)) return [];
+  const { rows } = sparseRows;
+  const draws = unique(rows.map((row) => row.names));
+  const keyOf = ({ label, width, total }: SparseRow): string => `${label}, ${size(total)} × ${width}`;
+  const cell = (row: SparseRow | undefined): string =>
+    row === undefined
+      ? '–'
+      : [number(row.ns.median / 1000), times(row.ofLimit.median), spread(row.ofLimit)]
+          .concat(row.ofAligned === null ? [] : `(aligned table: ${times(row.ofAligned.median)})`)
+          .join('  ');
+  const cost =
+    sparseCost === undefined || isSkipped(sparseCost)
+      ? []
+      : [
+          `A step on one row: ${number(sparseCost.oneNs.median)} ns, and ${number(sparseCost.moreNs.median)} ns for each more table. The call of stepAsync with 256 rows: ${number(sparseCost.asyncCallNs.median)} ns.`,
+        ];
+  return [
+    {
+      title: `schuss, ${size(rows[0]?.touched ?? 0)} rows of a table, one thread`,
+      head: ['optimizer, table', ...draws],
+      rows: unique(rows.map(keyOf)).map((key) => [
+        key,
+        ...draws.map((names) => cell(rows.find((row) => row.names === names && keyOf(row) === key))),
+      ]),
+      notes: [
+        'µs/step, and our time divided by that of a loop that reads each gradient, and reads and writes the lines of each named row once.',
+        ...cost,
+      ],
+    },
+  ];
 }
 
 const unique = <T>(values: readonly T[]): T[] => [...new Set(values)];
@@ -106,6 +154,7 @@ function pairTable(results: Results): Table {
     'native against JavaScript': nativeAgainstJs,
     'threads beside a busy process': neighbour,
     'sparse gradients': sparse,
+    ...(results.sparseRows === undefined ? {} : { 'rows of a table': results.sparseRows }),
     'model.fit of TensorFlow.js': modelFit,
     stepAsync: eventLoop,
   };

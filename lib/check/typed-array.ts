@@ -33,6 +33,21 @@ export function lengthOf(array: AnyNumbers): number {
   return lengthOfAny.call(array);
 }
 
+/**
+ * {@link lengthOf} of a Float32Array. V8 learns the type from the access to an element, and then compiles the call into one
+ * load.
+ */
+export function lengthOfFloats(array: Float32Array): number {
+  void array[0];
+  return lengthOfAny.call(array);
+}
+
+/** The same of row numbers. A function of its own, because V8 compiles the access to fewer types into less. */
+export function lengthOfRows(rows: Int32Array | Uint32Array): number {
+  void rows[0];
+  return lengthOfAny.call(rows);
+}
+
 /** A Float32Array over part of an array's memory. Unlike `subarray`, user code cannot override it. */
 export function floatsOf(
   array: Float32Array | Int32Array | Uint32Array,

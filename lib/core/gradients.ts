@@ -83,7 +83,7 @@ export class Gradients {
       const param = params[i]!;
       const grad = grads[i]!;
       if (grad === null || (!isWritten && isKnown(param, grad))) continue;
-      if (!isWritten && isFloat32(grad) && this.#setApart(plan, i, param, grad)) continue;
+      if (!isWritten && this.#setApart(plan, i, param, grad)) continue;
       const extent = this.#setGrad(plan, i, param, grad);
       checkApart(name, extent, extents);
       values.push(extent);
@@ -184,12 +184,21 @@ export class Gradients {
     checkSparseGrad(name, path, param, grad);
   }
 
-  /** Registers a dense gradient. Returns whether it is apart from all params: then no error needs its extent. */
-  #setApart(plan: Plan, index: number, param: ParamState, grad: Float32Array): boolean {
+  /** Registers a gradient. Returns whether it is apart from all params: then no error needs its extent and its path. */
+  #setApart(plan: Plan, index: number, param: ParamState, grad: Float32Array | ReadSparseGrad): boolean {
+    const { engine, extents } = this.#store;
+    const { BYTES_PER_ELEMENT } = Float32Array;
     param.setGrad(grad);
-    const start = plan.setGrad(index, grad);
-    const end = start + param.length * Float32Array.BYTES_PER_ELEMENT;
-    return overlapping(start, end, this.#store.extents) === undefined;
+    if (!(grad instanceof ReadSparseGrad)) {
+      const start = plan.setGrad(index, grad);
+      return overlapping(start, start + param.length * BYTES_PER_ELEMENT, extents) === undefined;
+    }
+    const { rows, values } = grad;
+    const start = plan.setRowGrad(index, rows, values);
+    grad.setRegistered();
+    if (overlapping(start, start + lengthOf(values) * BYTES_PER_ELEMENT, extents) !== undefined) return false;
+    const startOfRows = engine.address(floatsOf(rows));
+    return overlapping(startOfRows, startOfRows + lengthOf(rows) * BYTES_PER_ELEMENT, extents) === undefined;
   }
 
   #setGrad(plan: Plan, index: number, param: ParamState, grad: Float32Array | ReadSparseGrad): Extent {

@@ -72,7 +72,9 @@ export interface FoundGroup {
 
 /** Elements of one row of a param with a shape: the product of all dimensions but the first. */
 export function columnsOf(shape: readonly number[]): number {
-  return shape.slice(1).reduce((product, n) => product * n, 1);
+  let columns = 1;
+  for (let i = 1; i < shape.length; i++) columns *= shape[i]!;
+  return columns;
 }
 
 /** The name of a param: its path; its index in a list at the root, or if it stands alone. */

@@ -1,4 +1,4 @@
-import { lengthOf } from '../check/typed-array.js';
+import { lengthOf, lengthOfFloats, lengthOfRows } from '../check/typed-array.js';
 import type { Rows } from '../engine/engine.js';
 
 /**
@@ -30,6 +30,10 @@ export class ReadSparseGrad {
    * checked again: a detached array has none either.
    */
   get isRegistered(): boolean {
-    return this.#rowCount > 0 && lengthOf(this.rows) === this.#rowCount && lengthOf(this.values) === this.#valueCount;
+    return (
+      this.#rowCount > 0 &&
+      lengthOfRows(this.rows) === this.#rowCount &&
+      lengthOfFloats(this.values) === this.#valueCount
+    );
   }
 }

@@ -24,7 +24,7 @@ void Plan::setTensor(size_t i, const Kernel* kernel, const Span& span, size_t co
   tensor.floats = 2;
   for (size_t s = 0; s < kernel->stateCount; ++s) tensor.floats += kernel->layout[s] == kElement;
   tensor.sparseRows = nullptr;
-  isPartitioned_ = false;
+  isSurveyed_ = isPartitioned_ = false;
 }
 
 void Plan::setHalves(size_t i, size_t firstElement) {
@@ -36,14 +36,18 @@ void Plan::setHalves(size_t i, size_t firstElement) {
 
 void Plan::setGrad(size_t i, float* grad) {
   tensors_[i].span.grad = grad;
+  if (tensors_[i].sparseRows == nullptr) return;
   tensors_[i].sparseRows = nullptr;
+  isSurveyed_ = isPartitioned_ = false;
 }
 
 void Plan::setSparseGrad(size_t i, const SparseGrad& grad) {
   tensors_[i].span.grad = nullptr;
-  if (tensors_[i].sparseRows == nullptr) tensors_[i].sparseRows = std::make_unique<SparseRows>();
+  if (tensors_[i].sparseRows == nullptr) {
+    tensors_[i].sparseRows = std::make_unique<SparseRows>();
+    isSurveyed_ = isPartitioned_ = false;
+  }
   tensors_[i].sparseRows->set(grad);
-  isPartitioned_ = false;
 }
 
 bool Plan::takesRows(size_t i, size_t rowLength) const {
@@ -59,20 +63,49 @@ void Plan::begin() {
   }
 }
 
-bool Plan::isSmall() const { return isPartitioned_ && isPlain_ && traffic_ < kMinSharedTraffic; }
-
-/// Cuts the tensors into chunks. Returns false if a gradient was refused.
-bool Plan::cutIntoChunks() {
-  constants_.control->fault = kNoFault;
-  if (!isPartitioned_) {
-    if (!gatherSparseRows()) return false;
-    partition();
+bool Plan::isSmall() const {
+  if (!isSurveyed_ || !isPlain_) return false;
+  size_t traffic = denseTraffic_;
+  for (size_t i = 0; hasSparse_ && i < tensors_.size(); ++i) {
+    const Tensor& tensor = tensors_[i];
+    if (tensor.sparseRows == nullptr || !isActive(i)) continue;
+    traffic += tensor.sparseRows->given().count * tensor.sparseRows->rowLength() * tensor.floats;
   }
+  return traffic < kMinSharedTraffic;
+}
+
+/// Finds out what the tensors have in common: it stays until one of them, or the kind of its gradient, changes.
+void Plan::survey() {
+  hasNorms_ = hasNumbers_ = hasMeans_ = hasMaxima_ = hasMatrices_ = hasSparse_ = false;
+  isPlain_ = true;
+  denseTraffic_ = 0;
+  for (const Tensor& tensor : tensors_) {
+    hasNorms_ = hasNorms_ || tensor.hasNorms();
+    hasNumbers_ = hasNumbers_ || tensor.hasNumbers();
+    hasMeans_ = hasMeans_ || tensor.hasMeans();
+    hasMaxima_ = hasMaxima_ || tensor.hasMaxima();
+    if (tensor.isMatrix()) matrixStep_.reserve(set_, tensor);
+    hasMatrices_ = hasMatrices_ || tensor.isMatrix();
+    hasSparse_ = hasSparse_ || tensor.sparseRows != nullptr;
+    isPlain_ = isPlain_ && tensor.isPlain();
+    if (tensor.sparseRows == nullptr) denseTraffic_ += tensor.span.length * tensor.floats;
+  }
+  isSurveyed_ = true;
+}
+
+/// Looks at the gradients. Returns false if one was refused.
+bool Plan::readGrads() {
+  constants_.control->fault = kNoFault;
+  if (!isSurveyed_) survey();
+  traffic_ = denseTraffic_;
+  if (hasSparse_ && !gatherSparseRows()) return false;
   constants_.control->applied = 1;
   return true;
 }
 
-void Plan::chooseThreads() {
+/// Cuts the tensors into chunks, and chooses the threads for them.
+void Plan::share() {
+  if (!isPartitioned_) partition();
   const size_t maxThreads = parallel::threads();
   isShared_ = maxThreads > 1 && traffic_ >= kMinSharedTraffic && partition_.taskCount() > 1;
   threads_ = !isShared_           ? 1
@@ -81,15 +114,16 @@ void Plan::chooseThreads() {
 }
 
 void Plan::run() {
-  if (!cutIntoChunks()) return;
-  chooseThreads();
+  if (!readGrads()) return;
   Control& control = *constants_.control;
-  const double start = isShared_ ? seconds() : 0;
   float gradScale = static_cast<float>(control.gradScale);
-  if (isPlain_ && !isShared_ && control.measureNorm == 0) {
+  const bool mayShare = traffic_ >= kMinSharedTraffic && parallel::threads() > 1;
+  if (isPlain_ && !mayShare && control.measureNorm == 0) {
     updatePlain(gradScale);
     return;
   }
+  share();
+  const double start = isShared_ ? seconds() : 0;
   if (control.measureNorm != 0) {
     const double sumSquares = measure();
     gradScale = static_cast<float>(clip(sumSquares));
@@ -106,8 +140,8 @@ void Plan::run() {
 
 void Plan::measureSums(double* sums) {
   for (size_t i = 0; i < tensors_.size() * kMaxSums; ++i) sums[i] = 0;
-  if (!cutIntoChunks()) return;
-  chooseThreads();
+  if (!readGrads()) return;
+  share();
   const double start = isShared_ ? seconds() : 0;
   prepare(static_cast<float>(constants_.control->gradScale));
   if (hasNumbers_) measureNumbers();
@@ -119,7 +153,8 @@ void Plan::measureSums(double* sums) {
 }
 
 void Plan::runWithSums(const double* sums) {
-  if (!cutIntoChunks()) return;
+  if (!readGrads()) return;
+  share();
   const double start = isShared_ ? seconds() : 0;
   apply(static_cast<float>(constants_.control->gradScale), sums);
   // The time between the halves belongs to the other plans.
@@ -137,7 +172,10 @@ bool Plan::gatherSparseRows() {
     control.faultTensor = static_cast<double>(i);
     try {
       const size_t bad = tensor.sparseRows->gather(limit, set_);
-      if (bad == SparseRows::kAllValid) continue;
+      if (bad == SparseRows::kAllValid) {
+        traffic_ += tensor.sparseRows->size() * rowLength * tensor.floats;
+        continue;
+      }
       control.fault = kBadRow;
       control.faultDetail = static_cast<double>(bad);
     } catch (const std::exception&) {  // bad_alloc or length_error
@@ -152,26 +190,13 @@ bool Plan::gatherSparseRows() {
 
 void Plan::partition() {
   partition_.clear();
-  hasNorms_ = hasNumbers_ = hasMeans_ = hasMaxima_ = hasMatrices_ = hasSparse_ = false;
-  isPlain_ = true;
-  traffic_ = 0;
   for (size_t i = 0; i < tensors_.size(); ++i) {
-    const Tensor& tensor = tensors_[i];
-    size_t count = tensor.span.length, itemLength = 1;
-    hasNorms_ = hasNorms_ || tensor.hasNorms();
-    hasNumbers_ = hasNumbers_ || tensor.hasNumbers();
-    hasMeans_ = hasMeans_ || tensor.hasMeans();
-    hasMaxima_ = hasMaxima_ || tensor.hasMaxima();
-    if (tensor.isMatrix()) matrixStep_.reserve(set_, tensor);
-    hasMatrices_ = hasMatrices_ || tensor.isMatrix();
-    isPlain_ = isPlain_ && tensor.isPlain();
-    if (tensor.sparseRows != nullptr) {
-      hasSparse_ = true;
-      count = isActive(i) ? tensor.sparseRows->size() : 0;
-      itemLength = tensor.sparseRows->rowLength();
+    const SparseRows* const rows = tensors_[i].sparseRows.get();
+    if (rows == nullptr) {
+      partition_.add(i, tensors_[i].span.length, 1);
+    } else {
+      partition_.add(i, isActive(i) ? rows->size() : 0, rows->rowLength());
     }
-    traffic_ += count * itemLength * tensor.floats;
-    partition_.add(i, count, itemLength);
   }
   partition_.finish();
   isPartitioned_ = !hasSparse_;
@@ -270,6 +295,7 @@ void Plan::updatePlain(float gradScale) {
   const FlushDenormals flush(constants_.control->flushDenormals != 0);
   forEachActive([&](Tensor& tensor) {
     tensor.readRow(constants_.row(tensor.row), gradScale);
+    if (tensor.sparseRows != nullptr) return tensor.updateRows(zeroGrads);
     tensor.span.zeroGrad = zeroGrads;
     tensor.kernel->run(tensor.pass, tensor.constants, tensor.span);
   });

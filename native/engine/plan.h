@@ -108,9 +108,10 @@ class Plan {
   void runWithSums(const double* sums);
 
  private:
-  bool cutIntoChunks();
-  void chooseThreads();
+  void survey();
+  bool readGrads();
   bool gatherSparseRows();
+  void share();
   void partition();
   double measure();
   double clip(double sumSquares);
@@ -134,9 +135,7 @@ class Plan {
   const StepConstants constants_;
   std::vector<Tensor> tensors_;
 
-  /// Sparse gradients need a new partition in each step.
-  bool isPartitioned_ = false;
-  Partition partition_;
+  bool isSurveyed_ = false;
   bool hasNorms_ = false;     ///< whether any kernel needs norms of its tensor
   bool hasNumbers_ = false;   ///< whether any kernel needs numbers
   bool hasMatrices_ = false;  ///< whether any kernel works on a whole matrix
@@ -144,8 +143,12 @@ class Plan {
   bool hasMaxima_ = false;    ///< whether any kernel needs maxima of matrix columns
   bool hasSparse_ = false;    ///< whether any gradient is sparse
   bool isPlain_ = false;      ///< whether every tensor is plain
-  size_t traffic_ = 0;        ///< floats that a step reads
+  size_t denseTraffic_ = 0;   ///< floats that a step reads of tensors with dense gradients
+  size_t traffic_ = 0;        ///< floats that the current step reads
 
+  /// Sparse gradients need a new partition in each step.
+  bool isPartitioned_ = false;
+  Partition partition_;
   MatrixStep matrixStep_;
   bool isShared_ = false;  ///< whether several threads may gain
   size_t threads_ = 1;

@@ -37,6 +37,7 @@ class SparseRows {
   size_t size() const { return size_; }
   size_t row(size_t i) const { return rows_[i].row; }
   float* grad(size_t i) const { return rows_[i].grad; }
+  RowList list() const { return list(0, size_); }
   RowList list(size_t begin, size_t count) const {
     return {rows_.data() + begin, count, size_ - begin, given_.rowLength};
   }

@@ -23,10 +23,13 @@ void Tensor::prepare(const float* constantsRow, size_t stride, float gradScale, 
     constants = resolved;
   }
   span.zeroGrad = zeroGrad && sparseRows == nullptr;  // Plan sets the values of sparse gradients to 0
-  // The moving average starts as a copy of the whole param, including the rows without a gradient.
-  if (sparseRows != nullptr && pass.emaStart != 0 && span.ema != nullptr && span.length > 0) {
-    memcpy(span.ema, span.param, span.length * sizeof(float));
-  }
+  if (sparseRows != nullptr) startEma();
+}
+
+/// Before a sparse update: a moving average starts as a copy of the whole param, including the rows without a gradient.
+void Tensor::startEma() const {
+  if (pass.emaStart == 0 || span.ema == nullptr || span.length == 0) return;
+  memcpy(span.ema, span.param, span.length * sizeof(float));
 }
 
 double Tensor::sumSquaresOfGrad(const KernelSet& set, const Chunk& chunk) const {
@@ -101,6 +104,12 @@ void Tensor::update(const Chunk& chunk) const {
   } else {
     forEachPart(chunk, [&](const Span& part) { kernel->run(pass, constants, part); });
   }
+}
+
+void Tensor::updateRows(bool zeroGrads) {
+  startEma();
+  kernel->runSparse(pass, constants, span, sparseRows->list());
+  if (zeroGrads) sparseRows->zero();
 }
 
 void Tensor::updateHalves(const Chunk& chunk) const {

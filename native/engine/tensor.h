@@ -37,8 +37,9 @@ struct Tensor {
   bool isMatrix() const { return kernel->transform != nullptr; }
   /// Whether one call of the kernel is the whole update.
   bool isPlain() const {
-    return sparseRows == nullptr && !hasNorms() && !hasNumbers() && !hasMeans() && !isMatrix() && !kernel->perRow &&
-           !isHalf && span.length <= kChunk;
+    if (isHalf) return false;
+    if (sparseRows != nullptr) return kernel->runSparse != nullptr;
+    return !hasNorms() && !hasNumbers() && !hasMeans() && !isMatrix() && !kernel->perRow && span.length <= kChunk;
   }
 
   /// Reads the constants row of this step: all that a plain tensor needs.
@@ -63,11 +64,14 @@ struct Tensor {
   /// Writes the sums that the kernel's norms or numbers need to chunk.sums.
   void measure(Chunk& chunk) const;
   void update(const Chunk& chunk) const;
+  /// The whole update of a sparse gradient, after `readRow`.
+  void updateRows(bool zeroGrads);
   void zeroGrad();
   /// The memory of `length` elements from `begin` on, with their state.
   Span part(size_t begin, size_t length) const;
 
  private:
+  void startEma() const;
   void updateHalves(const Chunk& chunk) const;
   void updateHalves(size_t begin, size_t length, float* grad) const;
   Span halves(size_t begin, size_t length, float* grad) const;

@@ -182,6 +182,24 @@ describe('a quick run of small sizes', () => {
     expect(out).toContain('mean of the history · item, AdaGrad: JavaScript loop');
   });
 
+  test('steps on rows of tables, beside their limit', () => {
+    const { sparseRows, sparseCost } = results;
+    if (sparseRows === undefined || isSkipped(sparseRows)) throw new Error('no rows');
+    if (sparseCost === undefined || isSkipped(sparseCost)) throw new Error('no cost of a sparse step');
+    expect(sparseRows.rows.map(({ label, width, names }) => `${label} ${width} ${names}`)).toEqual(
+      ['AdaGrad 16', 'row-wise AdaGrad 16', 'AdaGrad 64', 'row-wise AdaGrad 64', 'FTRL 1'].flatMap((what) =>
+        ['uniform', 'zipf', 'ascending'].map((names) => `${what} ${names}`),
+      ),
+    );
+    for (const { width, ofLimit, ofAligned } of sparseRows.rows) {
+      expect(finite(ofLimit.median)).toBe(true);
+      expect(ofAligned !== null).toBe(width === 16);
+      if (ofAligned !== null) expect(finite(ofAligned.median)).toBe(true);
+    }
+    for (const { median } of [sparseCost.oneNs, sparseCost.asyncCallNs]) expect(finite(median)).toBe(true);
+    expect(out).toContain('rows of a table, one thread');
+  });
+
   test('a peer that is not there is there with a reason', () => {
     for (const { measured } of results.against) {
       if (isSkipped(measured)) expect(measured.skipped).not.toBe('');

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { SGD } from '../../lib/index.js';
 import { type Any, bits, decay, hasClockOfItsOwn, numbers, refused, rowForms, titled } from '../support/rig.js';
 import { sample } from '../support/sample.js';
-import { onEach, rigOf, sparse, sparseGrad } from '../support/sparse.js';
+import { detach, onEach, rigOf, sparse, sparseGrad } from '../support/sparse.js';
 
 /** A snapshot without the options of the optimizer. */
 function withoutOptions(snapshot: string): unknown {
@@ -357,5 +357,39 @@ describe('the same arrays again', () => {
     expect(step).toThrow(`SGD: grads.${name}: a detached`);
     expect(sgd.stepCount).toBe(1);
     expect([...data]).toEqual([0, 0, -1, -1, -1, -1, 0, 0]);
+  });
+
+  const hidden = ['bias', 'biasGrad', 'data', 'rows', 'values'] as const;
+  test.each(hidden)('%s that a getter detaches or shrinks, when earlier ones were read, are refused', (name) => {
+    const attacks = [
+      (array: Float32Array | Int32Array) => void detach(array),
+      (array: Float32Array | Int32Array) => (array.buffer as ArrayBuffer & { resize(bytes: number): void }).resize(4),
+    ];
+    const buffer = (bytes: number): ArrayBuffer =>
+      new (ArrayBuffer as unknown as new (bytes: number, options: object) => ArrayBuffer)(bytes, { maxByteLength: 64 });
+    onEach(() => {
+      for (const attack of attacks) {
+        const [bias, biasGrad, data, values] = [2, 2, 8, 4].map((n) => new Float32Array(buffer(4 * n), 0, n));
+        const arrays = { bias: bias!, biasGrad: biasGrad!, data: data!, values: values! };
+        const all = { ...arrays, rows: new Int32Array(buffer(8), 0, 2) };
+        all.rows.set([1, 2]);
+        all.values.fill(1);
+        const last = new Float32Array(2);
+        const sgd = new SGD([all.bias, { data: all.data, shape: [4, 2] }, last], { lr: 1 });
+        const { rows } = all;
+        const grads = [all.biasGrad, { rows, values: all.values }, new Float32Array(2).fill(1)];
+        for (let i = 0; i < 3; i++) sgd.step(grads);
+        const table = {
+          rows,
+          get values() {
+            attack(all[name]);
+            return all.values;
+          },
+        };
+        const step = () => sgd.step([grads[0]!, table, grads[2]!]);
+        expect(step).toThrow(/(a detached|an out-of-bounds)|that was detached/);
+        expect([[...last], sgd.stepCount]).toEqual([[-3, -3], 3]);
+      }
+    });
   });
 });
