@@ -171,7 +171,7 @@ bool Plan::gatherSparseRows() {
     Control& control = *constants_.control;
     control.faultTensor = static_cast<double>(i);
     try {
-      const size_t bad = tensor.sparseRows->gather(limit, set_);
+      const size_t bad = tensor.sparseRows->gather(limit, set_, control.measureNorm != 0);
       if (bad == SparseRows::kAllValid) {
         traffic_ += tensor.sparseRows->size() * rowLength * tensor.floats;
         continue;

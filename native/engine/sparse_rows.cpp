@@ -31,7 +31,7 @@ size_t SparseRows::bytesFor(size_t limit) const {
          maxRows(limit) * (sizeof(SparseRow) + given_.rowLength * sizeof(float));
 }
 
-size_t SparseRows::gather(size_t limit, const KernelSet& set) {
+size_t SparseRows::gather(size_t limit, const KernelSet& set, bool keepsOrder) {
   size_ = 0;
   if (given_.count == 0) return kAllValid;
   reserve(names_, given_.count);
@@ -43,7 +43,7 @@ size_t SparseRows::gather(size_t limit, const KernelSet& set) {
     takeAll();
   } else if (isSorted()) {
     const PlacedRow* const sorted = sort_.sort(names_.data(), given_.count, limit);
-    takeRuns(sorted, findRuns(sorted), set);
+    takeRuns(sorted, findRuns(sorted, keepsOrder), set);
   } else {
     const size_t repeated = takeDistinct(limit);
     if (repeated > 0) addRepeated(repeated, set);
@@ -140,9 +140,9 @@ void SparseRows::addRepeated(size_t repeated, const KernelSet& set) {
   }
 }
 
-/// Finds the runs of equal names. Lists them in indices_, in the order of their first occurrence, counted from 1.
-/// Returns how many have several names. Nothing here depends on a branch that no CPU can predict.
-size_t SparseRows::findRuns(const PlacedRow* sorted) {
+/// Finds the runs of equal names. Lists them in indices_, counted from 1: in ascending order, or in the order of their
+/// first occurrence. Returns how many have several names. Nothing here depends on a branch that no CPU can predict.
+size_t SparseRows::findRuns(const PlacedRow* sorted, bool keepsOrder) {
   const size_t count = given_.count;
   reserve(indices_, count);
   reserve(begins_, count + 1);
@@ -160,13 +160,17 @@ size_t SparseRows::findRuns(const PlacedRow* sorted) {
     runs[sorted[i].position] = isFirst ? run : 0;
   }
   begins[0] = 0;
+  size_ = run;
+  if (!keepsOrder) {
+    for (uint32_t i = 0; i < run; ++i) runs[i] = i + 1;
+    return repeated;
+  }
   size_t size = 0;
   for (size_t i = 0; i < count; ++i) {
     const uint32_t found = runs[i];
     runs[size] = found;
     size += found != 0;
   }
-  size_ = size;
   return repeated;
 }
 

@@ -25,15 +25,17 @@ class SparseRows {
   size_t rowLength() const { return given_.rowLength; }
 
   /// Reads each row number once, so that a concurrent write to them cannot lead a step out of bounds. Returns the
-  /// position of the first row number that is not below `limit`, or kAllValid.
-  size_t gather(size_t limit, const KernelSet& set);
+  /// position of the first row number that is not below `limit`, or kAllValid. Without `keepsOrder`, many rows are
+  /// gathered in ascending order: an update of rows in the order of memory needs fewer page walks. A sum over rows,
+  /// such as a norm, needs the order.
+  size_t gather(size_t limit, const KernelSet& set, bool keepsOrder = true);
 
   /// Upper bound on the temporary memory of `gather`.
   size_t bytesFor(size_t limit) const;
   /// Frees the memory of `gather`.
   void clear() { *this = SparseRows(given_); }
 
-  // The gathered rows, in the order of their first occurrence:
+  // The gathered rows, in the order of their first occurrence if `gather` kept it:
   size_t size() const { return size_; }
   size_t row(size_t i) const { return rows_[i].row; }
   float* grad(size_t i) const { return rows_[i].grad; }
@@ -62,7 +64,7 @@ class SparseRows {
   void takeAll();
   size_t takeDistinct(size_t limit);
   void addRepeated(size_t repeated, const KernelSet& set);
-  size_t findRuns(const PlacedRow* sorted);
+  size_t findRuns(const PlacedRow* sorted, bool keepsOrder);
   void takeRuns(const PlacedRow* sorted, size_t repeated, const KernelSet& set);
 
   SparseGrad given_ = {};

@@ -1,10 +1,13 @@
 #pragma once
 // The walk over distinct rows of a table: many rows in one call, so that constants stay in registers.
 namespace ISA {
-/// Prefetches the param and the state of the row that comes kRowsAhead rows after row `n`.
+/// Prefetches the gradient, the param and the state of the row that comes kRowsAhead rows after row `n`. The gradients
+/// of sorted rows lie in any order.
 template <class K, size_t... S>
 ALWAYS_INLINE void prefetchAhead(const Span& table, const RowList& list, size_t n, size_t length, Indices<S...>) {
-  const size_t row = list.rows[n + kRowsAhead < list.known ? n + kRowsAhead : list.known - 1].row;
+  const SparseRow& next = list.rows[n + kRowsAhead < list.known ? n + kRowsAhead : list.known - 1];
+  const size_t row = next.row;
+  prefetchRow<kRead>(next.grad, length);
   prefetchRow<kWrite>(table.param + row * length, length);
   ((layoutOf<K>(S, 0) == kRow ? prefetch<kWrite>(table.state[S] + row)
                               : prefetchRow<kWrite>(table.state[S] + row * length, length)),
