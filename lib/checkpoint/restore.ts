@@ -10,8 +10,9 @@ import {
   type CheckedParts,
   checkIdle,
   checkParts,
+  copiesState,
   formatVersion,
-  isOwn,
+  loadsAtomically,
   type Manifest,
   manifestKey,
   type PartsToLoad,
@@ -202,7 +203,7 @@ export function restore(context: FileContext, parts: PartsToLoad, saved: SavedRu
     // Loading one of our own objects is all or nothing, so its old state is needed only if others follow.
     const { remember } = object as Partial<RankPart>;
     if (mayUndo && remember !== undefined) undo.push({ path, action: remember.call(object as unknown as RankPart) });
-    else if (mayUndo || !isLast || !isOwn(object)) {
+    else if (mayUndo || !isLast || !loadsAtomically(object)) {
       const before = stateOf(who, path, object);
       undo.push({ path, action: () => object.loadStateDict(before) });
     }
@@ -245,7 +246,7 @@ export function restore(context: FileContext, parts: PartsToLoad, saved: SavedRu
 /** The state of an object, in arrays that loading another state leaves alone. */
 function stateOf(who: string, path: string, object: Stateful): unknown {
   const dict = object.stateDict();
-  if (isOwn(object)) return dict;
+  if (copiesState(object)) return dict;
   const arrays: TypedArray[] = [];
   const encoded = encode(who, dict, {
     path,

@@ -227,6 +227,22 @@ describe('an object that refuses its state after it took some of it', () => {
     expect([...object.values]).toEqual([7, 8]);
   });
 
+  test('a subclass of an optimizer, too', async () => {
+    class Strict extends SGD {
+      override loadStateDict(...args: Parameters<SGD['loadStateDict']>): void {
+        super.loadStateDict(...args);
+        if (this.stepCount !== 1) throw new RangeError('not today');
+      }
+    }
+    const w = Float32Array.of(1);
+    await saveCheckpoint(path, { params: { w }, optimizer: new SGD({ w }, { lr: 0.5, momentum: 0.9 }) });
+    const optimizer = new Strict({ w }, { lr: 0.1, momentum: 0.9 });
+    optimizer.step({ w: Float32Array.of(1) });
+    const before = snapshot(optimizer, [w]);
+    await refused(loadCheckpoint(path, { params: { w }, optimizer }), 'SCHUSS_MISMATCH', 'optimizer: not today');
+    expect(snapshot(optimizer, [w])).toBe(before);
+  });
+
   test('what cannot be put back is named', async () => {
     const object = new Stubborn();
     await saveCheckpoint(path, { params: new Float32Array(1), objects: { object } });
