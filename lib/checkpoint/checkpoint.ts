@@ -106,6 +106,9 @@ export function checkSave(who: string, options: unknown): CheckedSave {
  *   state that is not plain data, or a pending `stepAsync`. RangeError for names that the format does not allow. The
  *   signal's reason after an abort. The old file is unchanged in all cases.
  * @remarks
+ * The file is written in turns of the event loop: a loop that never awaits writes nothing until it ends. Await each save, or
+ * await something between steps.
+ *
  * With `world` each rank writes its part of params and state, as one safetensors file in the folder `path`; then rank 0
  * switches the file `LATEST` there. Every rank must call it and await it: until then the optimizer refuses steps. An error is
  * the same on every rank. Objects are those of rank 0. A world of any size, and a program without one, loads the folder.

@@ -93,8 +93,8 @@ export class CheckpointManager {
   }
 
   /**
-   * Saves a checkpoint of a step, unless `every` leaves it out. The values are those at the call, as with
-   * {@link saveCheckpoint}. A checkpoint of the same step is replaced.
+   * Saves a checkpoint of a step, unless `every` leaves it out. The values are those at the call, and the event
+   * loop must turn for the file to be written, as with {@link saveCheckpoint}. A checkpoint of the same step is replaced.
    *
    * @param step The step: an integer in [0, 2^53).
    * @param options As for {@link saveCheckpoint}.
