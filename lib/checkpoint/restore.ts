@@ -94,13 +94,22 @@ interface Pair {
 /** The values of each param. @throws CheckpointError unless names and shapes are the same */
 function matchParams(context: FileContext, tensors: readonly Tensor[], { header, manifest, bytes }: SavedRun): Pair[] {
   const saved = new Set(manifest.params);
+  const hint = 'to take over some of the params: readSafetensors(path, { names }), and set them';
   const live = new Set(tensors.map(({ key }) => String(key)));
   for (const name of live)
     if (!saved.has(name))
-      throw mismatch(context, { given: `no param ${show(name)}`, expected: `the ${live.size} params of this run` });
+      throw mismatch(context, {
+        given: `no param ${show(name)}`,
+        expected: `the ${live.size} params of this run`,
+        hint,
+      });
   for (const name of saved)
     if (!live.has(name))
-      throw mismatch(context, { given: `a param ${show(name)}`, expected: `only the ${live.size} params of this run` });
+      throw mismatch(context, {
+        given: `a param ${show(name)}`,
+        expected: `only the ${live.size} params of this run`,
+        hint,
+      });
   const infos = new Map(header.tensors.map((info) => [info.name, info]));
   return tensors.map((tensor) => {
     const name = String(tensor.key);
@@ -112,6 +121,7 @@ function matchParams(context: FileContext, tensors: readonly Tensor[], { header,
       throw mismatch(context, {
         given: `param ${show(name)}: shape [${info.shape.join(', ')}]`,
         expected: `[${shape.join(', ')}], as the param has`,
+        hint,
       });
     return { tensor, values: new Float32Array((bytes.get(name) as Uint8Array<ArrayBuffer>).buffer) };
   });
@@ -212,7 +222,8 @@ export function restore(context: FileContext, parts: PartsToLoad, saved: SavedRu
       else object.loadStateDict(dict);
     } catch (cause) {
       const given = `${path}: ${cause instanceof Error ? cause.message : show(cause)}`;
-      throw mismatch(context, { given, expected: 'the state of this run', cause });
+      const expected = given.includes(', expected ') ? undefined : 'the state of this run';
+      throw mismatch(context, { given, expected, cause });
     }
   };
   const putBack = (): string[] =>

@@ -47,7 +47,7 @@ describe('a file of another run', () => {
     [
       'a param more',
       (r) => ({ ...parts(r), params: { ...r.params, c: new Float32Array(1) } }),
-      'no param "c", expected the 3 params',
+      'no param "c", expected the 3 params of this run (to take over some of the params: readSafetensors(path, { names })',
     ],
     [
       'a param less',
@@ -58,7 +58,7 @@ describe('a file of another run', () => {
     [
       'another length',
       (r) => ({ ...parts(r), params: { a: r.params.a, b: new Float32Array(3) } }),
-      'param "b": shape [2], expected [3], as the param has',
+      'param "b": shape [2], expected [3], as the param has (to take over some of the params: readSafetensors(',
     ],
     [
       'another shape',
@@ -142,7 +142,7 @@ describe('a file of another run', () => {
     await refused(
       loadCheckpoint(path, { params: w, optimizer: scheduled }),
       'SCHUSS_MISMATCH',
-      "{ schedules: 'keep' } keeps the live value",
+      /^[^,]+: 0\.5, expected a Schedule, as this optimizer has \(\{ schedules: 'keep' \} keeps the live value; to load the saved one, assign it before\)$/,
     );
     await loadCheckpoint(path, { params: w, optimizer: scheduled, schedules: 'keep' });
     expect(scheduled.lr).toBe(1);
