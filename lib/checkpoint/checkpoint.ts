@@ -106,6 +106,9 @@ export function checkSave(who: string, options: unknown): CheckedSave {
  *   state that is not plain data, or a pending `stepAsync`. RangeError for names that the format does not allow. The
  *   signal's reason after an abort. The old file is unchanged in all cases.
  * @remarks
+ * The file is written in turns of the event loop: a loop that never awaits writes nothing until it ends. Await each save, or
+ * await something between steps.
+ *
  * With `world`, each rank writes its part of params and state as one safetensors file in the folder `path`. Then rank 0
  * updates the file `LATEST` there. Every rank must make the call and await it; until then the optimizer refuses steps. All
  * ranks throw the same error. Objects are those of rank 0. Any number of ranks, and a program without a world, can load

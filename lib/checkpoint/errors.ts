@@ -53,7 +53,8 @@ export interface FileContext {
 export interface FileFault {
   readonly code: string;
   readonly given: string;
-  readonly expected: string;
+  /** Undefined where `given` is an error that says it. */
+  readonly expected: string | undefined;
   readonly hint?: string | undefined;
   readonly cause?: unknown;
 }
@@ -61,8 +62,8 @@ export interface FileFault {
 /** Creates an error in the library's form: `loadCheckpoint: "/run/a.safetensors": 3 bytes, expected at least 8`. */
 export function fileError({ who, path }: FileContext, fault: FileFault): CheckpointError {
   const { code, given, expected, hint, cause } = fault;
-  const message = `${who}: ${JSON.stringify(path)}: ${given}, expected ${expected}${hint === undefined ? '' : ` (${hint})`}`;
-  return new CheckpointError(message, { code, path, cause });
+  const [allowed, remedy] = [expected && `, expected ${expected}`, hint && ` (${hint})`].map((part) => part ?? '');
+  return new CheckpointError(`${who}: ${JSON.stringify(path)}: ${given}${allowed}${remedy}`, { code, path, cause });
 }
 
 /** The parts of a system error that cross a thread boundary. */

@@ -94,7 +94,7 @@ export class CheckpointManager {
 
   /**
    * Saves a checkpoint of a step, if the step is a multiple of `every`. The values are copied at the call, as in
-   * {@link saveCheckpoint}. A checkpoint of the same step is replaced.
+   * {@link saveCheckpoint}, and the file is written in turns of the event loop. A checkpoint of the same step is replaced.
    *
    * @param step The step: an integer in [0, 2^53).
    * @param options As for {@link saveCheckpoint}.

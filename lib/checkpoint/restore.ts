@@ -10,8 +10,9 @@ import {
   type CheckedParts,
   checkIdle,
   checkParts,
+  copiesState,
   formatVersion,
-  isOwn,
+  loadsAtomically,
   type Manifest,
   manifestKey,
   type PartsToLoad,
@@ -93,13 +94,22 @@ interface Pair {
 /** The values of each param. @throws CheckpointError unless names and shapes are the same */
 function matchParams(context: FileContext, tensors: readonly Tensor[], { header, manifest, bytes }: SavedRun): Pair[] {
   const saved = new Set(manifest.params);
+  const hint = 'to take over some of the params: readSafetensors(path, { names }), and set them';
   const live = new Set(tensors.map(({ key }) => String(key)));
   for (const name of live)
     if (!saved.has(name))
-      throw mismatch(context, { given: `no param ${show(name)}`, expected: `the ${live.size} params of this run` });
+      throw mismatch(context, {
+        given: `no param ${show(name)}`,
+        expected: `the ${live.size} params of this run`,
+        hint,
+      });
   for (const name of saved)
     if (!live.has(name))
-      throw mismatch(context, { given: `a param ${show(name)}`, expected: `only the ${live.size} params of this run` });
+      throw mismatch(context, {
+        given: `a param ${show(name)}`,
+        expected: `only the ${live.size} params of this run`,
+        hint,
+      });
   const infos = new Map(header.tensors.map((info) => [info.name, info]));
   return tensors.map((tensor) => {
     const name = String(tensor.key);
@@ -111,6 +121,7 @@ function matchParams(context: FileContext, tensors: readonly Tensor[], { header,
       throw mismatch(context, {
         given: `param ${show(name)}: shape [${info.shape.join(', ')}]`,
         expected: `[${shape.join(', ')}], as the param has`,
+        hint,
       });
     return { tensor, values: new Float32Array((bytes.get(name) as Uint8Array<ArrayBuffer>).buffer) };
   });
@@ -202,7 +213,7 @@ export function restore(context: FileContext, parts: PartsToLoad, saved: SavedRu
     // Loading one of our own objects is all or nothing, so its old state is needed only if others follow.
     const { remember } = object as Partial<RankPart>;
     if (mayUndo && remember !== undefined) undo.push({ path, action: remember.call(object as unknown as RankPart) });
-    else if (mayUndo || !isLast || !isOwn(object)) {
+    else if (mayUndo || !isLast || !loadsAtomically(object)) {
       const before = stateOf(who, path, object);
       undo.push({ path, action: () => object.loadStateDict(before) });
     }
@@ -211,7 +222,8 @@ export function restore(context: FileContext, parts: PartsToLoad, saved: SavedRu
       else object.loadStateDict(dict);
     } catch (cause) {
       const given = `${path}: ${cause instanceof Error ? cause.message : show(cause)}`;
-      throw mismatch(context, { given, expected: 'the state of this run', cause });
+      const expected = given.includes(', expected ') ? undefined : 'the state of this run';
+      throw mismatch(context, { given, expected, cause });
     }
   };
   const putBack = (): string[] =>
@@ -245,7 +257,7 @@ export function restore(context: FileContext, parts: PartsToLoad, saved: SavedRu
 /** The state of an object, in arrays that loading another state leaves alone. */
 function stateOf(who: string, path: string, object: Stateful): unknown {
   const dict = object.stateDict();
-  if (isOwn(object)) return dict;
+  if (copiesState(object)) return dict;
   const arrays: TypedArray[] = [];
   const encoded = encode(who, dict, {
     path,

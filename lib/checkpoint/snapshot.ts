@@ -75,25 +75,31 @@ export const reservedPrefix = 'schuss.';
 // A literal path, so that bundlers inline the version.
 const { version: library } = require('../../package.json') as { version: string };
 
-/** The `stateDict` methods that return copies, which need not be copied again. */
-const copying = new Set<unknown>(
-  [
-    ...Object.values(optimizers),
-    Lookahead,
-    SAM,
-    LBFGS,
-    SFO,
-    HessianFree,
-    WeightAverage,
-    GradAccumulator,
-    ReduceOnPlateau,
-  ].map(({ prototype }) => (prototype as { stateDict?: unknown }).stateDict),
-);
-copying.delete(undefined);
+/** The library's own classes. */
+const ownClasses: readonly { readonly prototype: Partial<Stateful> }[] = [
+  ...Object.values(optimizers),
+  Lookahead,
+  SAM,
+  LBFGS,
+  SFO,
+  HessianFree,
+  WeightAverage,
+  GradAccumulator,
+  ReduceOnPlateau,
+];
+/** Their `stateDict` methods return copies, which need not be copied again. */
+const copying = new Set(ownClasses.map(({ prototype }) => prototype.stateDict));
+/** Their `loadStateDict` methods are all or nothing. */
+const atomic = new Set(ownClasses.map(({ prototype }) => prototype.loadStateDict));
 
-/** Whether an object's state is in copies, and loading it is all or nothing: the library's own classes. */
-export function isOwn({ stateDict }: Stateful): boolean {
+/** Whether an object's state is in copies. */
+export function copiesState({ stateDict }: Stateful): boolean {
   return copying.has(stateDict);
+}
+
+/** Whether loading an object's state is all or nothing. A subclass may override it. */
+export function loadsAtomically({ loadStateDict }: Stateful): boolean {
+  return atomic.has(loadStateDict);
 }
 
 /** Checks the parts of a run. @throws TypeError, RangeError */
@@ -239,7 +245,7 @@ export function take(
 
   const state = optimizer && encodeOptimizer(who, optimizer, (array) => place('optimizer', array));
   const encoded = objects.map(([name, object]): [string, Encoded] => {
-    const owned = isOwn(object);
+    const owned = copiesState(object);
     const prefix = `objects.${name}`;
     return [
       name,
@@ -278,7 +284,7 @@ function encodeOptimizer(
   optimizer: Stateful,
   place: (array: FoundArray) => string,
 ): NonNullable<Manifest['optimizer']> {
-  const owned = isOwn(optimizer);
+  const owned = copiesState(optimizer);
   const dict = optimizer.stateDict();
   const state = encode(who, dict, {
     path: 'optimizer',

@@ -150,15 +150,15 @@ export abstract class Optimizer<D extends Declaration = Declaration, P = AnyPara
   protected forEachParam(
     visit: (param: Float32Array, state: Readonly<Record<string, Float32Array>>, scalars: readonly number[]) => void,
   ): void {
-    this.#stepper.checkNotBusy();
     this.#stepper.checkNoPendingStep();
     this.#store.checkParams();
     this.#stepper.checkParamsSettled();
-    for (const { step, data, state, scalars } of this.#store.params) {
-      if (step === 0) continue;
-      const copies = [...state].map(([name, block]) => [name, block.read()] as const);
-      visit(floatsOf(data), Object.fromEntries(copies), scalars);
-    }
+    this.#stepper.exclusively(() => {
+      for (const { data, state, scalars } of this.#store.params.filter(({ step }) => step > 0)) {
+        const copies = [...state].map(([name, block]) => [name, block.read()] as const);
+        visit(floatsOf(data), Object.fromEntries(copies), scalars);
+      }
+    });
   }
 
   // ---- Reading and setting ----
@@ -332,9 +332,10 @@ export abstract class Optimizer<D extends Declaration = Declaration, P = AnyPara
 
   /**
    * A copy of the state and the options: all that a resumed run needs, except the params. `structuredClone` can copy it.
+   * @throws TypeError during another call, and after one that vm's timeout interrupted: the params may be half updated
    */
   stateDict(): StateDict {
-    this.#stepper.checkNotDisposed();
+    this.#stepper.checkNotInCall();
     this.#stepper.checkNoPendingStep();
     const { groups, params, scalarNames } = this.#store;
     for (const param of params) this.#store.checkState(param);
@@ -363,7 +364,6 @@ export abstract class Optimizer<D extends Declaration = Declaration, P = AnyPara
    *   pending. RangeError for other lengths or counts. Nothing has changed then.
    */
   loadStateDict(dict: StateDict, options: LoadOptions = {}): void {
-    this.#stepper.checkNotBusy();
     this.#stepper.checkNoPendingStep();
     this.#stepper.exclusively(() => this.#load(dict, options));
   }

@@ -69,7 +69,7 @@ export function mergeSetting(who: string, path: string, live: unknown, value: un
       path,
       isSaved ? 'a Schedule' : value === undefined ? 'off' : show(value),
       isLive ? 'a Schedule, as this optimizer has' : `a number, as this optimizer has: ${show(live)}`,
-      "{ schedules: 'keep' } keeps the live value",
+      `{ schedules: 'keep' } keeps the live value; to load the saved one, assign ${isSaved ? 'a Schedule' : 'it'} before`,
     );
   if (isLive || isSaved) return live;
   if (!Array.isArray(value)) return value;

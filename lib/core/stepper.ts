@@ -415,14 +415,10 @@ export class Stepper {
   }
 
   #refuseCall(): never {
-    this.#checkMayAssign();
-    throw typeError(
-      this.#name,
-      'this',
-      'an optimizer in the middle of a hook',
-      'to wait until that hook has returned',
-      'a hook may assign options and change gradients, but not step',
-    );
+    this.checkNotInCall();
+    const expected = 'to wait until that hook has returned';
+    const hint = 'a hook may assign options and change gradients, but not step';
+    throw typeError(this.#name, 'this', 'an optimizer in the middle of a hook', expected, hint);
   }
 
   checkNotHeld(): void {
@@ -436,7 +432,8 @@ export class Stepper {
       );
   }
 
-  #checkMayAssign(): void {
+  /** A hook may assign options, and read or save the state. */
+  checkNotInCall(): void {
     this.checkNotDisposed();
     if (this.#phase === 'busy')
       throw typeError(
@@ -475,7 +472,7 @@ export class Stepper {
 
   /** Like {@link exclusively}, for the assignment of an option, which a hook may do too. */
   assign(action: () => void): void {
-    this.#checkMayAssign();
+    this.checkNotInCall();
     this.#whileBusy(action);
   }
 

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 // A bundle that is an ES module has no __dirname, and no files of the package around it.
@@ -8,6 +8,9 @@ const here = typeof __dirname === 'string' ? __dirname : undefined;
 
 /** Root folder of the package. The path is the same from lib/engine and from dist/engine. */
 export const root = here === undefined ? '' : join(here, '..', '..');
+
+/** Whether this code runs in a bundle, where no path leads to the files of the package. */
+export const isBundled = here === undefined || basename(here) !== 'engine';
 
 /** Loads an addon by its absolute path, behind the back of bundlers. */
 function requireFile(file: string): unknown {
@@ -100,7 +103,9 @@ export function findAddon(): { readonly addon: unknown; readonly file: string } 
     // `schuss build` puts an addon here on a platform without a published prebuild.
     if (here !== undefined && existsSync(join(root, file))) return { addon: requireFile(join(root, file)), file };
   } catch (cause) {
-    throw new Error(`${where} does not load: ${(cause as Error).message.split('\n')[0]}`, { cause });
+    // A bundler may put the whole addon in the place of its path.
+    const reason = ((cause as Error).message.split('\n')[0] as string).slice(0, 500);
+    throw new Error(`${where} does not load: ${reason}`, { cause });
   }
   throw new Error(`no ${file}`);
 }

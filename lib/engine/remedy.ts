@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { root } from './prebuilds.js';
+import { isBundled, root } from './prebuilds.js';
 
 /** What helps against the reasons for which a build would not help. */
 const remedies: readonly (readonly [reason: RegExp, remedy: string])[] = [
@@ -23,6 +23,7 @@ export function remedyFor(error: Error): string {
   const reason = `${String(code)} ${error.message}`;
   const found = remedies.find(([pattern]) => pattern.test(reason));
   if (found !== undefined) return found[1];
+  if (isBundled) return 'In a bundle, copy the .node file as the installation guide says under Bundlers';
   const command = existsSync(join(root, 'binding.gyp')) ? 'npm run build' : 'npx schuss build';
   return `\`${command}\` compiles it, with Python 3 and a C++17 compiler`;
 }

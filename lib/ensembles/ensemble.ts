@@ -3,7 +3,7 @@ import { checkBoolean, checkFunction, checkOptions } from '../check/options.js';
 import { checkFloat32, checkLength, isFloat32, lengthOf } from '../check/typed-array.js';
 import { inspect, print } from '../core/print.js';
 import { checkClasses, checkList, checkMatrixRows, checkWeights } from './inputs.js';
-import { type AveragePredictionsOptions, checkKind, meanOf, voteOf } from './predictions.js';
+import { type AveragePredictionsOptions, checkKind, checkProbabilities, meanOf, voteOf } from './predictions.js';
 
 /** A model of an ensemble: a function from an input to probabilities or logits, or to a Promise of them. */
 export type EnsembleMember<X = Float32Array> = (x: X) => Float32Array | PromiseLike<Float32Array>;
@@ -76,7 +76,7 @@ export class Ensemble<X = Float32Array, Vote extends boolean = false> {
    * @returns a Promise of a new array: batch × classes mean probabilities or, with `vote`, the class of each matrix
    *   row. It rejects with a member's error. It rejects with a TypeError or RangeError that names the member if its
    *   prediction is not a Float32Array, has another length than that of the first member, has a length that is not a
-   *   multiple of classes, or, with `vote`, holds NaN.
+   *   multiple of classes, has a number outside [0, 1] though `classes` asks for probabilities, or, with `vote`, holds NaN.
    */
   async predict(x: X): Promise<Vote extends true ? Int32Array : Float32Array> {
     type Result = Vote extends true ? Int32Array : Float32Array;
@@ -94,6 +94,8 @@ export class Ensemble<X = Float32Array, Vote extends boolean = false> {
     for (const [i, prediction] of predictions.entries()) checkLength(who, path(i), prediction, lengthOf(first));
     if (this.#classes !== undefined) checkMatrixRows(who, path(0), first, this.#classes);
     if (this.#vote) return voteOf(who, predictions, this.#weights, this.#classes!, path) as Result;
+    if (this.#classes !== undefined && this.#softmaxOver === undefined)
+      checkProbabilities(who, predictions, this.#weights, path);
     return meanOf(predictions, this.#weights, this.#softmaxOver, first) as Result;
   }
 

@@ -1,4 +1,4 @@
-import { rangeError } from '../check/errors.js';
+import { rangeError, show } from '../check/errors.js';
 import { checkOneOf, checkOptions } from '../check/options.js';
 import { lengthOf } from '../check/typed-array.js';
 import { checkClasses, checkMatrixRows, checkMembers, checkOut, checkWeights } from './inputs.js';
@@ -9,7 +9,10 @@ import { addSoftmax } from './softmax.js';
 export interface AveragePredictionsOptions {
   /** What the members hold. A softmax is applied to logits first. Default 'probabilities'. */
   readonly from?: 'probabilities' | 'logits' | undefined;
-  /** Number of classes: the length of a matrix row. An integer in [1, inf), required with logits. */
+  /**
+   * Number of classes: the length of a matrix row. An integer in [1, inf), required with logits. Without logits, it asks for
+   * probabilities: numbers below 0 or above 1, as logits have, are refused.
+   */
   readonly classes?: number | undefined;
   /** Weight of each member, each in [0, inf). They are divided by their sum. Default: equal weights. */
   readonly weights?: ArrayLike<number> | undefined;
@@ -30,8 +33,8 @@ export interface AveragePredictionsOptions {
  *   `weights` (each [0, ∞), equal by default), `out`: {@link AveragePredictionsOptions}
  * @returns `out`, or a new array
  * @throws TypeError for a wrong type or an unknown option; RangeError for no members, members of other lengths, a
- *   length that is not a multiple of classes, weights that are negative, not finite or all 0, or an `out` that overlaps
- *   a member in part
+ *   length that is not a multiple of classes, probabilities outside [0, 1] if `classes` is given, weights that are
+ *   negative, not finite or all 0, or an `out` that overlaps a member in part. Nothing is written then.
  * @see Hansen & Salamon 1990, "Neural Network Ensembles"; Lakshminarayanan et al. 2017,
  *   https://arxiv.org/abs/1612.01474
  * @example
@@ -55,7 +58,27 @@ export function averagePredictions(
   const softmaxOver = checkKind(who, kind);
   if (kind.classes !== undefined) checkMatrixRows(who, 'members[0]', checked[0]!, kind.classes);
   const target = checkTarget(who, out, checked);
-  return meanOf(checked, checkWeights(who, weights, checked.length, 'member'), softmaxOver, target);
+  const checkedWeights = checkWeights(who, weights, checked.length, 'member');
+  if (kind.classes !== undefined && softmaxOver === undefined) checkProbabilities(who, checked, checkedWeights);
+  return meanOf(checked, checkedWeights, softmaxOver, target);
+}
+
+/** How far outside [0, 1] a probability may be, by rounding. */
+const tolerance = 1e-3;
+
+/** Refuses numbers that are most likely logits. `path` names member i in errors. NaN is allowed. @throws RangeError */
+export function checkProbabilities(
+  who: string,
+  members: readonly Float32Array[],
+  weights: Float64Array,
+  path = (i: number) => `members[${i}]`,
+): void {
+  for (const [m, member] of members.entries()) {
+    if (weights[m] === 0) continue;
+    const bad = member.findIndex((p) => p < -tolerance || p > 1 + tolerance);
+    if (bad >= 0)
+      throw rangeError(who, `${path(m)}[${bad}]`, show(member[bad]), 'a probability in [0, 1]', "or from: 'logits'");
+  }
 }
 
 /**

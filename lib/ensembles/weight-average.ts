@@ -94,6 +94,8 @@ export class WeightAverage<const P extends object = AnyParams> {
   /** The count at the last bias correction. */
   #correctedCount = 0;
   #swapped = false;
+  /** Whether a call writes to averages or params. It stays so if vm's timeout interrupts the call. */
+  #isWriting = false;
 
   constructor(params: GivenAny<P>, options: EmaOptions | SwaOptions) {
     checkOptions(who, options, ['decay', 'debias', 'mode'] satisfies (keyof EmaOptions)[]);
@@ -155,12 +157,14 @@ export class WeightAverage<const P extends object = AnyParams> {
     this.#checkNotSwapped('update');
     this.#checkMemory();
     const rate = this.#rate();
+    this.#isWriting = true;
     for (const { data, average } of this.#averaged) {
       // At rate 1, copy: s + 1·(w − s) would be rounded twice.
       if (rate === 1) copyInto(average, data);
       else this.#engine.lerp(floatsOf(average), floatsOf(data), rate);
     }
     this.#count++;
+    this.#isWriting = false;
   }
 
   /**
@@ -177,6 +181,7 @@ export class WeightAverage<const P extends object = AnyParams> {
     this.#correctBias();
     const longest = this.#averaged.reduce((max, { length }) => Math.max(max, length), 0);
     const buffer = new Float32Array(Math.min(longest, chunkLength));
+    this.#isWriting = true;
     for (const { data, corrected, length } of this.#averaged) {
       for (let offset = 0; offset < length; offset += buffer.length) {
         // Copies arrays, because copying single numbers could change the bits of a NaN.
@@ -188,15 +193,18 @@ export class WeightAverage<const P extends object = AnyParams> {
       }
     }
     this.#swapped = !this.#swapped;
+    this.#isWriting = false;
   }
 
   /**
    * Returns a copy of everything that a resumed run needs, apart from the params.
    *
-   * @throws TypeError while swapped, or if the buffer of an average was detached
+   * @throws TypeError while swapped, if the buffer of an average was detached, or if vm's timeout interrupted an update or a
+   *   swap
    */
   stateDict(): WeightAverageState {
     this.#checkNotSwapped('stateDict');
+    this.#checkWhole();
     for (const { average, path, length } of this.#averaged) checkLength(who, `average of ${path}`, average, length);
     const params = Object.fromEntries(this.#averaged.map(({ key, average }) => [key, new Float32Array(average)]));
     const common = { version: 1, count: this.#count, params } as const;
@@ -295,8 +303,20 @@ export class WeightAverage<const P extends object = AnyParams> {
     if (this.#swapped) throw typeError(who, argument, 'the average is swapped in', 'a call of swap() first');
   }
 
+  #checkWhole(): void {
+    if (this.#isWriting)
+      throw typeError(
+        who,
+        'this',
+        "an average whose last call vm's timeout interrupted",
+        'a new one',
+        'its arrays and the params may be half changed, so load a checkpoint',
+      );
+  }
+
   /** Refuses arrays that are detached, have changed their length or are in a pending step. @throws TypeError, RangeError */
   #checkMemory(): void {
+    this.#checkWhole();
     for (const { data, average, corrected, path, length } of this.#averaged) {
       checkLength(who, path, data, length);
       checkLength(who, `average of ${path}`, average, length);

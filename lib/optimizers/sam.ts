@@ -190,12 +190,14 @@ export class SAM<O extends AnyOptimizer<any, any, any> = AnyOptimizer> extends C
     }
     const gradNorm = Math.sqrt(sum) * Math.abs(scale);
     const k = (this.#rho / (gradNorm + 1e-12)) * scale;
-    for (const { param, grad, sign } of pairs) {
-      const { before, direction } = this.#memoryOf(param);
-      if (this.#adaptive) multiplyByAbs(before, direction, direction);
-      this.#engine.linalg.axpby(1, before, sign * k, this.#adaptive ? direction : grad, floatsOf(param.data));
-    }
-    this.#climbed = pairs.map(({ param }) => param);
+    partsOf(this.#base).stepper.exclusively(() => {
+      for (const { param, grad, sign } of pairs) {
+        const { before, direction } = this.#memoryOf(param);
+        if (this.#adaptive) multiplyByAbs(before, direction, direction);
+        this.#engine.linalg.axpby(1, before, sign * k, this.#adaptive ? direction : grad, floatsOf(param.data));
+      }
+      this.#climbed = pairs.map(({ param }) => param);
+    });
     if (optionsOf(this.#base)['zeroGrads'] === true) for (const { grad } of pairs) grad.fill(0);
     return { gradNorm };
   }

@@ -1,4 +1,4 @@
-import { rangeError } from '../check/errors.js';
+import { rangeError, typeError } from '../check/errors.js';
 import { refuseFixed } from '../check/members.js';
 import { checkFloat, checkOneOf, checkOptions } from '../check/options.js';
 import { checkLength, firstBadRow, isFloat32, lengthOf } from '../check/typed-array.js';
@@ -107,6 +107,7 @@ export class GradAccumulator<const P extends object = AnyParams, Order extends '
     checkOptions(who, options, ['weight']);
     const { weight = 1 } = options as AddOptions;
     checkFloat(who, 'weight', weight, '[0, inf)');
+    this.#checkWhole();
     const given: unknown[] = [];
     this.#structure.read(grads, given);
     const read = this.#params.map((_, i) => this.#read(i, given[i]));
@@ -126,6 +127,7 @@ export class GradAccumulator<const P extends object = AnyParams, Order extends '
    * turn a `null` into an array.
    */
   get grads(): SumsOf<P, Order> {
+    this.#checkWhole();
     return this.#structure.assemble(this.#sum.totals as Float32Array[]) as SumsOf<P, Order>;
   }
 
@@ -144,8 +146,9 @@ export class GradAccumulator<const P extends object = AnyParams, Order extends '
     this.#sum.reset();
   }
 
-  /** Returns a copy of the sums and the count. */
+  /** Returns a copy of the sums and the count. @throws TypeError if vm's timeout interrupted an `add`, until `reset` */
   stateDict(): GradAccumulatorState {
+    this.#checkWhole();
     for (let i = 0; i < this.#params.length; i++) this.#checkMemory(i);
     return saveGradSum(this.#params, this.#sum);
   }
@@ -201,6 +204,11 @@ export class GradAccumulator<const P extends object = AnyParams, Order extends '
         throw rangeError(who, `${path}.values`, `rows of ${columns}`, `${before}, as before`);
     }
     return grad;
+  }
+
+  #checkWhole(): void {
+    if (!this.#sum.isWhole)
+      throw typeError(who, 'this', "sums whose last change vm's timeout interrupted", 'a call of reset() first');
   }
 
   #checkMemory(index: number): void {

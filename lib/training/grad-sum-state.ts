@@ -80,6 +80,9 @@ export function loadGradSum(where: string, params: readonly Summed[], sum: GradS
     return checkList(where, path, sums[key], runs).map((each, i) => loadSum(where, `${path}[${i}]`, param, each, true));
   });
   return () => {
+    // All memory first: an allocation may fail.
+    for (const [p, list] of loaded.entries())
+      for (const [run, each] of list.entries()) if (isFloat32(each)) sum.params[p]!.arrayOf(run);
     sum.set(
       loadedCount,
       loadedWeights as number[],

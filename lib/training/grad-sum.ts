@@ -17,6 +17,8 @@ export class GradSum {
   readonly order: SumOrder;
   /** Gradients added so far. */
   count = 0;
+  /** False during a change, and after one that vm's timeout interrupted. */
+  isWhole = true;
   /** The sums of the weights of each run. */
   weights: number[] = [];
   /** The sums of weight · loss of each run, in float64. */
@@ -34,11 +36,13 @@ export class GradSum {
     const joins = joinsAfter[this.order](this.count + 1);
     const given = (i: number): ReadGrad => (weight === 0 ? null : (grads[i] as ReadGrad));
     for (const [i, param] of this.params.entries()) param.reserve(given(i), weight, joins);
+    this.isWhole = false;
     for (const [i, param] of this.params.entries()) param.add(given(i), weight, joins);
     addRun(this.weights, weight, joins);
     addRun(this.#losses, weight === 0 ? 0 : weight * loss, joins);
     this.count++;
     this.#totals = undefined;
+    this.isWhole = true;
   }
 
   /** Adds nothing until the runs of a tree are one. */
@@ -71,11 +75,13 @@ export class GradSum {
 
   /** Replaces everything. */
   set(count: number, weights: readonly number[], sums: readonly (readonly Sum[])[]): void {
+    this.isWhole = false;
     this.count = count;
     this.weights = [...weights];
     this.#losses = weights.map(() => 0);
     for (const [i, param] of this.params.entries()) param.sums = [...(sums[i] as readonly Sum[])];
     this.#totals = undefined;
+    this.isWhole = true;
   }
 }
 

@@ -127,7 +127,7 @@ describe('options', () => {
 
 describe('classes', () => {
   const calls: [string, string, (classes: unknown) => unknown][] = [
-    ['averagePredictions', 'members[0]', (classes) => e.averagePredictions([a], { classes })],
+    ['averagePredictions', 'members[0]', (classes) => e.averagePredictions([new Float32Array(6)], { classes })],
     ['averagePredictions', 'members[0]', (classes) => e.averagePredictions([a], { from: 'logits', classes })],
     ['majorityVote', 'members[0]', (classes) => e.majorityVote([a], { classes })],
     ['distillationLoss', 'studentLogits', (classes) => e.distillationLoss(a, b, { classes })],

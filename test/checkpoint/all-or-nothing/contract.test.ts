@@ -47,7 +47,7 @@ describe('a file of another run', () => {
     [
       'a param more',
       (r) => ({ ...parts(r), params: { ...r.params, c: new Float32Array(1) } }),
-      'no param "c", expected the 3 params',
+      'no param "c", expected the 3 params of this run (to take over some of the params: readSafetensors(path, { names })',
     ],
     [
       'a param less',
@@ -58,7 +58,7 @@ describe('a file of another run', () => {
     [
       'another length',
       (r) => ({ ...parts(r), params: { a: r.params.a, b: new Float32Array(3) } }),
-      'param "b": shape [2], expected [3], as the param has',
+      'param "b": shape [2], expected [3], as the param has (to take over some of the params: readSafetensors(',
     ],
     [
       'another shape',
@@ -142,7 +142,7 @@ describe('a file of another run', () => {
     await refused(
       loadCheckpoint(path, { params: w, optimizer: scheduled }),
       'SCHUSS_MISMATCH',
-      "{ schedules: 'keep' } keeps the live value",
+      /^[^,]+: 0\.5, expected a Schedule, as this optimizer has \(\{ schedules: 'keep' \} keeps the live value; to load the saved one, assign it before\)$/,
     );
     await loadCheckpoint(path, { params: w, optimizer: scheduled, schedules: 'keep' });
     expect(scheduled.lr).toBe(1);
@@ -225,6 +225,22 @@ describe('an object that refuses its state after it took some of it', () => {
     );
     expect(run.seen()).toBe(before);
     expect([...object.values]).toEqual([7, 8]);
+  });
+
+  test('a subclass of an optimizer, too', async () => {
+    class Strict extends SGD {
+      override loadStateDict(...args: Parameters<SGD['loadStateDict']>): void {
+        super.loadStateDict(...args);
+        if (this.stepCount !== 1) throw new RangeError('not today');
+      }
+    }
+    const w = Float32Array.of(1);
+    await saveCheckpoint(path, { params: { w }, optimizer: new SGD({ w }, { lr: 0.5, momentum: 0.9 }) });
+    const optimizer = new Strict({ w }, { lr: 0.1, momentum: 0.9 });
+    optimizer.step({ w: Float32Array.of(1) });
+    const before = snapshot(optimizer, [w]);
+    await refused(loadCheckpoint(path, { params: { w }, optimizer }), 'SCHUSS_MISMATCH', 'optimizer: not today');
+    expect(snapshot(optimizer, [w])).toBe(before);
   });
 
   test('what cannot be put back is named', async () => {

@@ -196,6 +196,20 @@ describe('the file of the addon', () => {
     warned(full, preload('empty', code), /is not the addon of schuss/);
   });
 
+  test('a whole addon in the place of its path is not printed', () => {
+    const code = `require('node:module')._extensions['.node'] = (module) => { module.exports = 'data:' + 'x'.repeat(1e6); };`;
+    warned(full, preload('data', code), /^(?![\s\S]{1500})/);
+  });
+
+  test('in a bundle, the remedy is to copy the file', () => {
+    const outfile = join(folder, 'bundle.cjs');
+    const entryPoints = [join(root, 'lib/index.ts')];
+    buildSync({ entryPoints, bundle: true, platform: 'node', external: ['*.node'], outfile, logLevel: 'error' });
+    const script = ['-e', 'require(process.argv[1]).backend()', outfile];
+    const { stderr } = spawnSync(process.execPath, script, { encoding: 'utf8' });
+    expect(stderr).toMatch(/SCHUSS_NO_NATIVE.* In a bundle, copy the .node file as the installation guide says/);
+  });
+
   test.each(['', 'node', undefined])('loads where process.execPath is %j, as without /proc', (path) => {
     const code = `Object.defineProperty(process, 'execPath', { value: ${JSON.stringify(path)} });`;
     expect(run(full, preload('path', code))).toMatchObject({ name: 'native', warnings: '' });

@@ -29,6 +29,29 @@ test('majorityVote refuses NaN, which has no order', () => {
   expect([...e.majorityVote([a, nan], { classes: 3, weights: [1, 0] })]).toEqual([2, 2]);
 });
 
+describe('with classes, the members must hold probabilities', () => {
+  const logits = f32(2, -1, 0);
+  const p = f32(1.0000002, -1e-7, Number.NaN);
+
+  test('logits are refused, and nothing is written', async () => {
+    const out = f32(7, 7, 7);
+    const message = "expected a probability in [0, 1] (or from: 'logits')";
+    expect(thrown(() => e.averagePredictions([p, logits], { classes: 3, out }))).toBe(
+      `RangeError: averagePredictions: members[1][0]: 2, ${message}`,
+    );
+    expect([...out]).toEqual([7, 7, 7]);
+    const ensemble = new e.Ensemble([() => p, () => f32(0, -1, 0)], { classes: 3 });
+    await expect(ensemble.predict(logits)).rejects.toThrow(`Ensemble: members[1](x)[1]: -1, ${message}`);
+  });
+
+  test('rounding, NaN, members of weight 0, a vote, logits and other outputs are allowed', async () => {
+    expect(e.averagePredictions([p, logits], { classes: 3, weights: [1, 0] })).toEqual(p);
+    expect([...(await new e.Ensemble([() => logits], { classes: 3, vote: true }).predict(p))]).toEqual([0]);
+    expect(e.averagePredictions([logits], { classes: 3, from: 'logits' })[0]).toBeCloseTo(0.8438);
+    expect(e.averagePredictions([logits])).toEqual(logits);
+  });
+});
+
 describe('Ensemble', () => {
   test.each<[unknown, string]>([
     [() => a, 'TypeError: Ensemble: members: a function, expected a list of functions'],

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import * as training from '../../../../lib/training/index.js';
 import { f32 } from '../../../support/arrays.js';
 import { thrown } from '../../../support/bad-input.js';
+import { reference, withEngine } from '../../../support/engines.js';
 
 // biome-ignore lint/suspicious/noExplicitAny: the tests pass values that TypeScript refuses
 const { GradAccumulator } = training as any;
@@ -93,5 +94,21 @@ describe('a state that is loaded again', () => {
     const plain = new GradAccumulator(f32(1, 2));
     expect(thrown(() => plain.loadStateDict(state))).toBe(`RangeError: ${at}: order: "tree", expected "sequential"`);
     expect([...tree.grads]).toEqual([1, 1]);
+  });
+
+  test('is refused if memory runs out, and nothing has changed', () => {
+    const full = new GradAccumulator({ a: f32(0), b: f32(0) }, { order: 'tree' });
+    for (let i = 0; i < 3; i++) full.add({ a: f32(1), b: f32(1) });
+    let left = 3; // the second run of `a` has memory, that of `b` has none
+    const allocate = (length: number): Float32Array => {
+      if (left-- === 0) throw new RangeError('no memory');
+      return new Float32Array(length);
+    };
+    const tree = withEngine({ ...reference, allocate }, () => {
+      return new GradAccumulator({ a: f32(0), b: f32(0) }, { order: 'tree' });
+    });
+    tree.add({ a: f32(9), b: f32(9) });
+    expect(thrown(() => tree.loadStateDict(full.stateDict()))).toBe('RangeError: no memory');
+    expect([tree.count, tree.grads.a, tree.grads.b]).toEqual([1, f32(9), f32(9)]);
   });
 });
