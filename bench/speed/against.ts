@@ -132,7 +132,7 @@ async function oneTask(task: Task, taking: readonly LoadedPeer[], settings: Sett
     }
   }
 
-  const outcomes = await alternate(contenders, settings.pace);
+  const outcomes = await alternate(contenders, threads > 1 ? { ...settings.pace, rest: 0.02 } : settings.pace);
   ours.dispose();
   for (const runner of runners) {
     // A runner whose heap is broken may throw here too.

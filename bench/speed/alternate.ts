@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import { collect } from '../common/collect.js';
 
 /** One of the implementations compared. */
@@ -14,6 +15,8 @@ export interface Pace {
   readonly seconds: number;
   /** Seconds that a contender runs before it is measured. */
   readonly warmup: number;
+  /** Seconds of silence before each sample. Threads of OpenMP spin for some milliseconds after a step, in others' time. */
+  readonly rest?: number;
 }
 
 /** The seconds of a contender's step, one value for each round it took part in, or the reason why there are none. */
@@ -96,6 +99,7 @@ export async function alternate(contenders: readonly Contender[], pace: Pace): P
       if ('failed' in (outcomes.get(contender.name) as Outcome)) continue;
       if (round >= fewest && entry.spent > patience * pace.rounds * pace.seconds) continue;
       await attempt(contender.name, async () => {
+        if (pace.rest !== undefined) await setTimeout(1000 * pace.rest);
         // The others have filled the cache in the meantime, so the first steps are not timed. (A sample of one step is too
         // large for a cache.)
         if (steps > 1) await contender.run(Math.ceil(steps / 3));
