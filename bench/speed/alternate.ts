@@ -90,6 +90,7 @@ export async function alternate(contenders: readonly Contender[], pace: Pace): P
   await collect();
   for (const entry of entries) {
     await attempt(entry.contender.name, async () => {
+      if (pace.rest !== undefined) await setTimeout(1000 * pace.rest);
       entry.steps = await stepsOfSample(entry.contender, pace);
     });
   }

@@ -17,6 +17,9 @@ constexpr size_t kFirstInterval = 4, kShortestInterval = 16, kLongestInterval = 
 constexpr double kMuchSlower = 1.5;
 // A level becomes the best one if its cost is below this share of the best cost. Noise alone must not change the level.
 constexpr double kFaster = 0.95;
+// Steps of earlier trials that count in a new one. What was measured beside other work, such as a start of the process,
+// must not outlive it.
+constexpr size_t kRemembered = 2;
 // Steps that the usual cost averages over.
 constexpr size_t kUsualWindow = 16;
 // The excess over this multiple of the usual cost is a stall. Stalls are rare, so they are averaged over more steps.
@@ -80,6 +83,8 @@ void AutoTune::startTrial() {
   up_ = best_ == 0 || (best_ < top && !up_);
   trial_ = up_ ? best_ + 1 : best_ - 1;
   trialSteps_ = kTrialSteps;
+  Cost& cost = costs_[trial_];
+  if (cost.samples > kRemembered) cost.samples = kRemembered;
 }
 
 void AutoTune::endTrial(bool isSlower) {

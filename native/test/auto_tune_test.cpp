@@ -85,6 +85,10 @@ double comesAndGoes(size_t threads, size_t step, Dice& dice) {
   const bool isBusy = step / 4000 % 2 == 1;
   return (threads == 1 ? 1 : isBusy ? 1.6 : 0.55) * dice.noise();
 }
+/// Other work at the start of the process keeps a second core busy.
+double busyStart(size_t threads, size_t step, Dice& dice) {
+  return (threads == 1 ? 1 : step < 12 ? 2.5 : 0.6) * dice.noise();
+}
 }  // namespace
 
 TEST("AutoTune: uses all threads if they are faster") {
@@ -105,6 +109,12 @@ TEST("AutoTune: starts with the number that is expected to be best") {
     // Beside another process, one thread is found in the first steps.
     CHECK(Run({"", 2, 60, otherProcess}, seed, 20).share(1) > 0.8);
   }
+}
+
+TEST("AutoTune: forgets a busy start") {
+  double share = 0;
+  for (uint64_t seed = 1; seed <= kSeeds; ++seed) share += Run({"", 2, 200, busyStart}, seed, 50).share(2) / kSeeds;
+  CHECK(share > 0.7);
 }
 
 TEST("AutoTune: uses one thread if another process makes more threads slower") {
