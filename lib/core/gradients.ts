@@ -187,32 +187,28 @@ export class Gradients {
   /** Registers a gradient. Returns whether it is apart from all params: then no error needs its extent and its path. */
   #setApart(plan: Plan, index: number, param: ParamState, grad: Float32Array | ReadSparseGrad): boolean {
     const { engine, extents } = this.#store;
-    const { BYTES_PER_ELEMENT } = Float32Array;
-    param.setGrad(grad);
-    if (!(grad instanceof ReadSparseGrad)) {
-      const start = plan.setGrad(index, grad);
-      return overlapping(start, start + param.length * BYTES_PER_ELEMENT, extents) === undefined;
-    }
+    const isApart = (start: number, length: number): boolean =>
+      overlapping(start, start + length * Float32Array.BYTES_PER_ELEMENT, extents) === undefined;
+    const start = this.#put(plan, index, param, grad);
+    if (!(grad instanceof ReadSparseGrad)) return isApart(start, param.length);
     const { rows, values } = grad;
-    const start = plan.setRowGrad(index, rows, values);
-    grad.setRegistered();
-    if (overlapping(start, start + lengthOf(values) * BYTES_PER_ELEMENT, extents) !== undefined) return false;
-    const startOfRows = engine.address(floatsOf(rows));
-    return overlapping(startOfRows, startOfRows + lengthOf(rows) * BYTES_PER_ELEMENT, extents) === undefined;
+    return isApart(start, lengthOf(values)) && isApart(engine.address(floatsOf(rows)), lengthOf(rows));
   }
 
   #setGrad(plan: Plan, index: number, param: ParamState, grad: Float32Array | ReadSparseGrad): Extent {
-    const { engine } = this.#store;
     const path = this.#pathOf(param);
-    if (grad instanceof ReadSparseGrad) {
-      const { rows, values } = grad;
-      const address = plan.setRowGrad(index, rows, values);
-      grad.setRegistered();
-      param.setGrad(grad);
-      return extentOf(engine, values, `${path}.values`, address);
-    }
+    const address = this.#put(plan, index, param, grad);
+    if (!(grad instanceof ReadSparseGrad)) return extentOf(this.#store.engine, grad, path, address);
+    return extentOf(this.#store.engine, grad.values, `${path}.values`, address);
+  }
+
+  /** Gives the plan a gradient. Returns the address of its values. */
+  #put(plan: Plan, index: number, param: ParamState, grad: Float32Array | ReadSparseGrad): number {
     param.setGrad(grad);
-    return extentOf(engine, grad, path, plan.setGrad(index, grad));
+    if (!(grad instanceof ReadSparseGrad)) return plan.setGrad(index, grad);
+    const address = plan.setRowGrad(index, grad.rows, grad.values);
+    grad.setRegistered();
+    return address;
   }
 }
 
