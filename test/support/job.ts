@@ -35,8 +35,8 @@ export interface JobOptions {
   readonly options?: readonly string[];
   readonly args?: readonly string[];
   readonly env?: NodeJS.ProcessEnv;
-  /** Called with the pid of the command and all output so far. */
-  readonly watch?: (pid: number, out: string) => void;
+  /** Called with what sends a signal to the command, unless it has ended, and all output so far. */
+  readonly watch?: (kill: (signal: NodeJS.Signals) => void, out: string) => void;
 }
 
 export interface JobOutput {
@@ -59,7 +59,7 @@ export function launch(words: readonly string[], { env, watch }: JobOptions = {}
   const text = { out: '', err: '' };
   child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
     text.out += chunk;
-    watch?.(child.pid as number, text.out);
+    watch?.((signal) => child.kill(signal), text.out);
   });
   child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
     text.err += chunk;

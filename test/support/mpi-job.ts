@@ -51,8 +51,8 @@ export interface MpiJobOptions {
   readonly file?: string;
   /** The launcher, with its first options. */
   readonly mpirun?: readonly string[];
-  /** Called with the pid of mpirun and what rank 0 has said so far. */
-  readonly watch?: (pid: number, said: string) => void;
+  /** Called with what sends a signal to the launcher, unless it has ended, and what rank 0 has said so far. */
+  readonly watch?: (kill: (signal: NodeJS.Signals) => void, said: string) => void;
 }
 
 /** Starts mpirun, and gives it an end if it does not find one. */
@@ -79,7 +79,7 @@ export async function mpiJob(size: number, code: string, given: MpiJobOptions = 
     },
   );
   const read = (rank: number): string => (existsSync(said(rank)) ? readFileSync(said(rank), 'utf8') : '');
-  const watching = setInterval(() => given.watch?.(child.pid as number, read(0)), 50);
+  const watching = setInterval(() => given.watch?.((signal) => child.kill(signal), read(0)), 50);
   const text = { out: '', err: '' };
   child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
     text.out += chunk;

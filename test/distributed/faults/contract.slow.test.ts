@@ -103,8 +103,8 @@ test('SIGSTOP stops all ranks: nobody has a deadline, and the grace of the launc
   const code = `${joined} say(process.pid); await sleep(100); process.kill(process.pid, 'SIGSTOP'); await sleep(50_000);`;
   const { said, status, lastLine } = await job(1, code, {
     options: ['--grace', '300'],
-    watch: (pid) => {
-      if (!isSent) setTimeout(() => process.kill(pid, 'SIGTERM'), 500);
+    watch: (kill) => {
+      if (!isSent) setTimeout(() => kill('SIGTERM'), 500);
       isSent = true;
     },
   });
@@ -117,8 +117,8 @@ test('when the launcher is killed, no rank stays', async () => {
   const code = `${joined} say(process.pid); for (;;);`;
   const result = await job(2, code, {
     args: [mark],
-    watch: (pid, out) => {
-      if (out.includes('[1] say')) process.kill(pid, 'SIGKILL');
+    watch: (kill, out) => {
+      if (out.includes('[1] say')) kill('SIGKILL');
     },
   });
   expect(result.status).toBe(null);

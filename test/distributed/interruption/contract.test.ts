@@ -11,7 +11,7 @@ import type { World } from '../../../lib/distributed/world/world.js';
 import { Adam, loadCheckpoint, SGD } from '../../../lib/index.js';
 import { f32 } from '../../support/arrays.js';
 import { onRanks } from '../../support/distributed/worlds.js';
-import { job, started } from '../../support/job.js';
+import { type JobOptions, job, started } from '../../support/job.js';
 import { root } from '../../support/root.js';
 
 type Steps = { step(grads: Float32Array | null): Promise<unknown> };
@@ -55,10 +55,10 @@ test('ranks that are not equally fast save a whole checkpoint at the same step',
       await sleep(world.rank === 0 ? 5 : 60);
     }`;
   let isTold = false;
-  const watch = (pid: number, out: string): void => {
+  const watch: JobOptions['watch'] = (kill, out) => {
     if (isTold || !out.includes('ready')) return;
     isTold = true;
-    setTimeout(() => process.kill(pid, 'SIGTERM'), 150);
+    setTimeout(() => kill('SIGTERM'), 150);
   };
   const { status, said } = await job(2, code, { args: [folder], options: ['--grace', '20000'], watch });
   expect(status).toBe(143);

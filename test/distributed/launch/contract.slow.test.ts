@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { runWorkers } from '../../../lib/distributed/index.js';
-import { job, joined, launch } from '../../support/job.js';
+import { type JobOptions, job, joined, launch } from '../../support/job.js';
 
 const sorted = (text: string): string[] => text.trimEnd().split('\n').toSorted();
 
@@ -40,12 +40,12 @@ describe('restarts', () => {
 });
 
 describe('signals', () => {
-  const once = (signal: NodeJS.Signals) => {
+  const once = (signal: NodeJS.Signals): JobOptions['watch'] => {
     let isSent = false;
-    return (pid: number, out: string): void => {
+    return (kill, out) => {
       if (isSent || !out.includes('[0] say "ready"') || !out.includes('[1] say "ready"')) return;
       isSent = true;
-      process.kill(pid, signal);
+      kill(signal);
     };
   };
 

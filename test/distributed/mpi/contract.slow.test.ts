@@ -139,10 +139,10 @@ describe.skipIf(mpi === undefined)(`under MPI ${withoutMpi}`, () => {
       await sleep(20_000);`;
     let isSent = false;
     const { said, status } = await mpiJob(2, code, {
-      watch: (pid, text) => {
+      watch: (kill, text) => {
         if (isSent || !text.includes('here')) return;
         isSent = true;
-        process.kill(pid, signal); // timeout(1) passes it on
+        kill(signal); // timeout(1) passes it on
       },
     });
     expect(said[0]?.[0]).toBe('here');

@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest';
 import manifest from '../../../../package.json';
 import { entry } from '../../../support/distributed/programs.js';
 import { joined, started } from '../../../support/job.js';
-import { mpi, mpiJob, withoutMpi } from '../../../support/mpi-job.js';
+import { type MpiJobOptions, mpi, mpiJob, withoutMpi } from '../../../support/mpi-job.js';
 import { root } from '../../../support/root.js';
 
 const waiting = 'await world.allReduce(new Float32Array(1000));';
@@ -18,12 +18,12 @@ const supervised = (...options: string[]): string[] => {
 };
 
 /** Sends a signal to the launcher as soon as rank 0 has said something. */
-function sending(signal: NodeJS.Signals): (pid: number, said: string) => void {
+function sending(signal: NodeJS.Signals): MpiJobOptions['watch'] {
   let isSent = false;
-  return (pid, said) => {
+  return (kill, said) => {
     if (isSent || said === '') return;
     isSent = true;
-    process.kill(pid, signal); // timeout(1) passes it on
+    kill(signal); // timeout(1) passes it on
   };
 }
 
