@@ -32,7 +32,7 @@
         {'target_name': 'kernels_sse2', 'type': 'static_library', 'sources': ['native/isa/sse2.cpp']},
         {
           'target_name': 'kernels_avx2', 'type': 'static_library', 'sources': ['native/isa/avx2.cpp'],
-          'cflags_cc': ['-mavx2'], 'xcode_settings': {'OTHER_CPLUSPLUSFLAGS': ['-mavx2']},
+          'cflags_cc': ['-mavx2', '-mfma'], 'xcode_settings': {'OTHER_CPLUSPLUSFLAGS': ['-mavx2', '-mfma']},
           'msvs_settings': {'VCCLCompilerTool': {'EnableEnhancedInstructionSet': '5'}},
         },
         {

@@ -157,7 +157,7 @@ describe('an optimizer is two files and two lines', () => {
   const table = read('native/kernels/all.h');
   const rows = [
     ...table.matchAll(
-      /entry(?:PerRow|WithNorms|WithNumbers|Factored|OfMatrix|WithFactors|WithMaxima|InFloat32)?<(?:Cautious<)?(\w+)>+\("(.+)"\)/g,
+      /entry(?:PerRow|WithNorms|WithNumbers|WithRoots|Factored|OfMatrix|WithFactors|WithMaxima|InFloat32)?<(?:Cautious<)?(\w+)(?:>|, [\d, ]+)+\("(.+)"\)/g,
     ),
   ].map(([, struct, name]) => [name, struct] as [name: string, struct: string]);
   const structs = new Map(rows);

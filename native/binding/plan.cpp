@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "../engine/roots.h"
 #include "bound_plan.h"
 #include "call.h"
 #include "memory.h"
@@ -219,7 +220,8 @@ napi_value setTensor(napi_env env, napi_callback_info info) {
       plan->watchState(env, index, state[s], memory[s].data, memory[s].length);
     }
   }
-  plan->plan().setTensor(index, kernel, span, columns, side);
+  const bool isLarge = span.length >= kPiece;
+  plan->plan().setTensor(index, isLarge ? withFasterRoots(kernel) : kernel, span, columns, side);
   if (isHalf) plan->plan().setHalves(index, firstElement);
   return nullptr;
 }

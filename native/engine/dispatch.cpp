@@ -30,13 +30,15 @@ extern const KernelSet kernelSet;
 #include <immintrin.h>
 #include <intrin.h>
 namespace {
-// Bit `bit` of cpuid leaf 7 tells whether the CPU has the instructions; xgetbv, whether the system saves the registers.
+// Bit `bit` of cpuid leaf 7 tells whether the CPU has the instructions, as bit 12 of leaf 1 does for FMA; xgetbv,
+// whether the system saves the registers.
 bool supports(int bit, unsigned long long registers) {
+  constexpr int kFma = 1 << 12, kXgetbv = 1 << 27;
   int leaf[4];
   __cpuid(leaf, 0);
   if (leaf[0] < 7) return false;
   __cpuid(leaf, 1);
-  if ((leaf[2] & (1 << 27)) == 0 || (_xgetbv(0) & registers) != registers) return false;
+  if ((leaf[2] & kFma) == 0 || (leaf[2] & kXgetbv) == 0 || (_xgetbv(0) & registers) != registers) return false;
   __cpuidex(leaf, 7, 0);
   return (leaf[1] & (1 << bit)) != 0;
 }
@@ -45,7 +47,7 @@ bool hasAvx512() { return supports(16, 0xe6); }
 }  // namespace
 #elif defined(SCHUSS_X64)
 namespace {
-bool hasAvx2() { return __builtin_cpu_supports("avx2") != 0; }
+bool hasAvx2() { return __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0; }
 bool hasAvx512() { return __builtin_cpu_supports("avx512f") != 0; }
 }  // namespace
 #endif

@@ -8,6 +8,7 @@
 #include "bfloat16.h"
 #include "linalg.h"
 #include "loop.h"
+#include "root.h"
 #include "prefetch.h"
 #include "table_rows.h"
 #include "matmul.h"
@@ -75,9 +76,9 @@ static constexpr Kernel kKernels[] = {
     entryWithNorms<AdafactorMomentum>("adafactor-momentum"),
     entryFactored<AdafactorFactored>("adafactor-factored"),
     entryFactored<AdafactorFactoredMomentum>("adafactor-factored-momentum"),
-    entry<Adagrad>("adagrad"),
+    entryWithRoots<Adagrad, 4, 2>("adagrad"),
     entryPerRow<AdagradRowWise>("adagrad-row-wise"),
-    entry<Adam>("adam"),
+    entryWithRoots<Adam, 0, 3>("adam"),
     entryWithNorms<Cautious<Adam>>("adam-cautious"),
     entry<AdamAmsgrad>("adam-amsgrad"),
     entryWithNorms<Cautious<AdamAmsgrad>>("adam-amsgrad-cautious"),
@@ -108,7 +109,7 @@ static constexpr Kernel kKernels[] = {
     entryWithNumbers<Dowg>("dowg"),
     entry<RAdam>("radam"),
     entryWithNorms<Cautious<RAdam>>("radam-cautious"),
-    entry<RmsProp>("rmsprop"),
+    entryWithRoots<RmsProp, 5, 3>("rmsprop"),
     entry<RmsPropMomentum>("rmsprop-momentum"),
     entryInFloat32<RmsPropCentered>("rmsprop-centered"),
     entryInFloat32<RmsPropCenteredMomentum>("rmsprop-centered-momentum"),
@@ -126,7 +127,7 @@ static constexpr Kernel kKernels[] = {
     entryWithNorms<Cautious<SgdBufferNesterov>>("sgd-buffer-nesterov-cautious"),
     entryWithNorms<StableAdamW>("stable-adamw"),
     entry<TfAdadelta>("tf-adadelta"),
-    entry<TfAdagrad>("tf-adagrad"),
+    entryWithRoots<TfAdagrad, 4, 2>("tf-adagrad"),
     entry<TfAdamax>("tf-adamax"),
     entry<TfRmsProp>("tf-rmsprop"),
     entryInFloat32<TfRmsPropCentered>("tf-rmsprop-centered"),

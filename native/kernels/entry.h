@@ -24,6 +24,27 @@ void run(const Pass& pass, const float* constants, const Span& span) {
   }
 }
 
+#ifdef HAS_FMA
+/// The same bits as `run`.
+template <bool kOnlyNeutral, size_t kOneOf, class K>
+void runWithFma(const Pass& pass, const float* constants, const Span& span) {
+  const bool isNeutral = pass.gradScale == 1 && pass.decayFactor == 1;
+  if (span.length < kMinAligned || !isPlain(pass, span) || (kOnlyNeutral && !isNeutral)) {
+    return run<K>(pass, constants, span);
+  }
+  const K kernel = fromConstants<K>(constants);
+  const size_t ahead = untilAligned(span.param), behind = (span.length - ahead) % (kOneOf * Vec::kLanes);
+  const Span blocks = partOf<K>(span, ahead, span.length - ahead - behind);
+  if (ahead > 0) run<K>(pass, constants, partOf<K>(span, 0, ahead));
+  if (isNeutral) {
+    walkBlocks<kOneOf>(kNeutralPass, kernel, blocks);
+  } else if (!kOnlyNeutral) {
+    walkBlocks<kOneOf>(pass, kernel, blocks);
+  }
+  if (behind > 0) run<K>(pass, constants, partOf<K>(span, span.length - behind, behind));
+}
+#endif
+
 template <class K>
 void runRow(const Pass& pass, const float* constants, const Span& span) {
   const K kernel = fromConstants<K>(constants);
@@ -205,6 +226,20 @@ template <class K>
 constexpr Kernel entry(const char* name) {
   Kernel kernel = entryInFloat32<K>(name);
   if constexpr (countNames(K::kState) > 0) kernel.runHalves = &runHalves<K>;
+  return kernel;
+}
+
+/// A walk that may compute the roots of one of so many vectors with FMA: with AVX2, and with AVX-512. 0: never.
+template <class K, size_t kOneOf256, size_t kOneOf512>
+constexpr Kernel entryWithRoots(const char* name) {
+  Kernel kernel = entry<K>(name);
+#ifdef HAS_FMA
+  constexpr size_t kOneOf = Vec::kLanes == 8 ? kOneOf256 : kOneOf512;
+  if constexpr (kOneOf > 0) {
+    kernel.runWithFma[0] = &runWithFma<true, kOneOf, K>;
+    kernel.runWithFma[1] = &runWithFma<false, kOneOf, K>;
+  }
+#endif
   return kernel;
 }
 

@@ -104,14 +104,14 @@ struct State<K, Indices<S...>> {
   }
 };
 
-/// Updates one vector of elements, the first of them `i`.
-template <class M, class K, size_t... S>
+/// Updates one vector of elements, the first of them `i`. V is Vec, or Rooted of root.h.
+template <class V = Vec, class M, class K, size_t... S>
 ALWAYS_INLINE void updateVector(M memory, const Pass& pass, unsigned extras, const K& kernel, const Span& span,
                                 const State<K, Indices<S...>>& state, size_t i) {
   const Vec before = memory.load(span.param + i);
-  const Vec grad = prologue(pass, extras, before, memory.load(span.grad + i));
-  Vec values[sizeof...(S) + 1] = {state.template load<S>(memory, span, i)..., Vec(0.0f)};
-  Vec param = Vec(pass.decayFactor) * before;
+  const V grad = prologue(pass, extras, before, memory.load(span.grad + i));
+  V values[sizeof...(S) + 1] = {state.template load<S>(memory, span, i)..., V(0.0f)};
+  V param = Vec(pass.decayFactor) * before;
   kernel.update(param, grad, values[S]...);
   (state.template store<S>(memory, values[S], span, i), ...);
   epilogue(memory, pass, extras, span, i, before, param);

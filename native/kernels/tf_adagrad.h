@@ -7,7 +7,7 @@ struct TfAdagrad {
   template <class V>
   void update(V& param, V grad, V& sum) const {
     sum = sum + grad * grad;
-    param = param - V(lr) * (grad / sqrt(sum + V(eps)));
+    param = param - V(lr) * (grad / sqrt(V(sum + V(eps))));
   }
 };
 }  // namespace ISA

@@ -44,6 +44,15 @@ inline Vec max(Vec a, Vec b) { return _mm256_max_ps(a.x, b.x); }
 inline Vec min(Vec a, Vec b) { return _mm256_min_ps(a.x, b.x); }
 inline Vec sign(Vec a) { return select(a, 0.0f, 1.0f, select(0.0f, a, -1.0f, a)); }
 
+// Only for kernels/root.h. A formula must not use them: they round once where other instruction sets round twice.
+#define HAS_FMA
+inline Vec multiplyAdd(Vec a, Vec b, Vec c) { return _mm256_fmadd_ps(a.x, b.x, c.x); }          // a * b + c
+inline Vec negatedMultiplyAdd(Vec a, Vec b, Vec c) { return _mm256_fnmadd_ps(a.x, b.x, c.x); }  // c - a * b
+/// 1 / sqrt(a), with a relative error of at most 1.5 * 2^-12.
+inline Vec approximateInverseRoot(Vec a) { return _mm256_rsqrt_ps(a.x); }
+constexpr bool kIsRough = true;
+inline bool hasNan(Vec a) { return _mm256_movemask_ps(_mm256_cmp_ps(a.x, a.x, _CMP_UNORD_Q)) != 0; }
+
 /// The bits of the lanes of a Vec.
 struct Bits {
   __m256i x;

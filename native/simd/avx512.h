@@ -27,6 +27,15 @@ inline Vec max(Vec a, Vec b) { return _mm512_max_ps(a.x, b.x); }
 inline Vec min(Vec a, Vec b) { return _mm512_min_ps(a.x, b.x); }
 inline Vec sign(Vec a) { return select(a, 0.0f, 1.0f, select(0.0f, a, -1.0f, a)); }
 
+// Only for kernels/root.h. A formula must not use them: they round once where other instruction sets round twice.
+#define HAS_FMA
+inline Vec multiplyAdd(Vec a, Vec b, Vec c) { return _mm512_fmadd_ps(a.x, b.x, c.x); }          // a * b + c
+inline Vec negatedMultiplyAdd(Vec a, Vec b, Vec c) { return _mm512_fnmadd_ps(a.x, b.x, c.x); }  // c - a * b
+/// 1 / sqrt(a), with a relative error of at most 2^-14.
+inline Vec approximateInverseRoot(Vec a) { return _mm512_rsqrt14_ps(a.x); }
+constexpr bool kIsRough = false;
+inline bool hasNan(Vec a) { return _mm512_cmp_ps_mask(a.x, a.x, _CMP_UNORD_Q) != 0; }
+
 /// The bits of the lanes of a Vec.
 struct Bits {
   __m512i x;

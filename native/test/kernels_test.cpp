@@ -67,7 +67,8 @@ std::vector<Use> uses() {
 bool same(double a, double b) { return (isnan(a) && isnan(b)) || memcmp(&a, &b, sizeof a) == 0; }
 
 /// Runs a kernel, after its measuring walks if it has some. Returns the sums of these.
-std::vector<double> run(const Kernel& kernel, const Use& use, const float* constants, Tensor* tensor) {
+std::vector<double> run(const Kernel& kernel, decltype(Kernel::run) kernelRun, const Use& use, const float* constants,
+                        Tensor* tensor) {
   std::vector<double> norms;
   const Span span = tensor->span(use.hasEma, use.zeroGrad);
   if (kernel.accumulateRow != nullptr && span.length > 0) {
@@ -95,8 +96,21 @@ std::vector<double> run(const Kernel& kernel, const Use& use, const float* const
     kernel.maximizeColumns(use.pass, constants, columns, 1, span.length, maxima.data());
     norms.assign(maxima.begin(), maxima.end());
   }
-  kernel.run(use.pass, constants, span);
+  kernelRun(use.pass, constants, span);
   return norms;
+}
+
+/// All functions of the instruction sets that must compute the same bits as `run` of kernel `k`.
+std::vector<std::pair<const KernelSet*, decltype(Kernel::run)>> runsBeside(const KernelSet** sets, size_t count,
+                                                                           size_t k) {
+  std::vector<std::pair<const KernelSet*, decltype(Kernel::run)>> all;
+  for (size_t s = 0; s < count; ++s) {
+    const Kernel& kernel = sets[s]->kernels[k];
+    for (const auto kernelRun : {kernel.run, kernel.runWithFma[0], kernel.runWithFma[1]}) {
+      if (kernelRun != nullptr) all.emplace_back(sets[s], kernelRun);
+    }
+  }
+  return all;
 }
 
 void compareAt(size_t length, const std::vector<Use>& uses, Values values) {
@@ -121,23 +135,24 @@ void compareAt(size_t length, const std::vector<Use>& uses, Values values) {
       for (float& constant : constants) constant = random.fraction();
 
       Tensor expected = start;
-      const std::vector<double> expectedNorms = run(scalar.kernels[k], use, constants, &expected);
+      const std::vector<double> expectedNorms =
+          run(scalar.kernels[k], scalar.kernels[k].run, use, constants, &expected);
       CHECK(expected.guarded());
       if (!use.hasEma) CHECK_EQUAL(expected.ema.differs(start.ema), length);
       CHECK(expected.grad.differs(use.zeroGrad ? zeros : start.grad) == length);
 
-      for (size_t s = 0; s + 1 < count; ++s) {
+      for (const auto& [set, kernelRun] : runsBeside(sets, count - 1, k)) {
         Tensor actual = start;
-        const std::vector<double> norms = run(sets[s]->kernels[k], use, constants, &actual);
+        const std::vector<double> norms = run(set->kernels[k], kernelRun, use, constants, &actual);
         std::string where = actual.differs(expected) + (actual.guarded() ? "" : " memory outside its span");
         for (size_t n = 0; n < norms.size(); ++n) where += same(norms[n], expectedNorms[n]) ? "" : " a norm";
         if (where.empty()) continue;
         const Pass& p = use.pass;
         char text[200];
         snprintf(text, sizeof text,
-                 "%s %s, length %zu, gradScale %g clipValue %g l2 %g decayFactor %g ema %d start %g zero %d",
-                 sets[s]->isa, scalar.kernels[k].name, length, p.gradScale, p.clipValue, p.l2, p.decayFactor,
-                 use.hasEma, p.emaStart, use.zeroGrad);
+                 "%s %s, length %zu, gradScale %g clipValue %g l2 %g decayFactor %g ema %d start %g zero %d", set->isa,
+                 scalar.kernels[k].name, length, p.gradScale, p.clipValue, p.l2, p.decayFactor, use.hasEma, p.emaStart,
+                 use.zeroGrad);
         fail(__FILE__, __LINE__, std::string(text) + ": expected the bits of scalar, differs at " + where);
       }
     }
