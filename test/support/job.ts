@@ -30,13 +30,15 @@ export const joined = 'const world = await init();\n';
 /** The same, and all ranks are here: on a busy machine they start far apart. */
 export const started = `${joined}await world.barrier();\n`;
 
+/** What sees the output of a job so far. `kill` sends a signal to its launcher, unless that has ended. */
+export type Watch = (kill: (signal: NodeJS.Signals) => void, output: string) => void;
+
 export interface JobOptions {
   /** Options of the command. */
   readonly options?: readonly string[];
   readonly args?: readonly string[];
   readonly env?: NodeJS.ProcessEnv;
-  /** Called with what sends a signal to the command, unless it has ended, and all output so far. */
-  readonly watch?: (kill: (signal: NodeJS.Signals) => void, out: string) => void;
+  readonly watch?: Watch;
 }
 
 export interface JobOutput {

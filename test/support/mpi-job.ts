@@ -4,7 +4,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { type JobOutput, prelude } from './job.js';
+import { type JobOutput, prelude, type Watch } from './job.js';
 import { root } from './root.js';
 
 /** How to start ranks. */
@@ -51,8 +51,8 @@ export interface MpiJobOptions {
   readonly file?: string;
   /** The launcher, with its first options. */
   readonly mpirun?: readonly string[];
-  /** Called with what sends a signal to the launcher, unless it has ended, and what rank 0 has said so far. */
-  readonly watch?: (kill: (signal: NodeJS.Signals) => void, said: string) => void;
+  /** Called with what rank 0 has said so far. */
+  readonly watch?: Watch;
 }
 
 /** Starts mpirun, and gives it an end if it does not find one. */

@@ -11,7 +11,7 @@ import type { World } from '../../../lib/distributed/world/world.js';
 import { Adam, loadCheckpoint, SGD } from '../../../lib/index.js';
 import { f32 } from '../../support/arrays.js';
 import { onRanks } from '../../support/distributed/worlds.js';
-import { type JobOptions, job, started } from '../../support/job.js';
+import { job, started, type Watch } from '../../support/job.js';
 import { root } from '../../support/root.js';
 
 type Steps = { step(grads: Float32Array | null): Promise<unknown> };
@@ -55,7 +55,7 @@ test('ranks that are not equally fast save a whole checkpoint at the same step',
       await sleep(world.rank === 0 ? 5 : 60);
     }`;
   let isTold = false;
-  const watch: JobOptions['watch'] = (kill, out) => {
+  const watch: Watch = (kill, out) => {
     if (isTold || !out.includes('ready')) return;
     isTold = true;
     setTimeout(() => kill('SIGTERM'), 150);

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { runWorkers } from '../../../lib/distributed/index.js';
-import { type JobOptions, job, joined, launch } from '../../support/job.js';
+import { job, joined, launch, type Watch } from '../../support/job.js';
 
 const sorted = (text: string): string[] => text.trimEnd().split('\n').toSorted();
 
@@ -40,7 +40,7 @@ describe('restarts', () => {
 });
 
 describe('signals', () => {
-  const once = (signal: NodeJS.Signals): JobOptions['watch'] => {
+  const once = (signal: NodeJS.Signals): Watch => {
     let isSent = false;
     return (kill, out) => {
       if (isSent || !out.includes('[0] say "ready"') || !out.includes('[1] say "ready"')) return;

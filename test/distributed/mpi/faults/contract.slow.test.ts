@@ -5,8 +5,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import manifest from '../../../../package.json';
 import { entry } from '../../../support/distributed/programs.js';
-import { joined, started } from '../../../support/job.js';
-import { type MpiJobOptions, mpi, mpiJob, withoutMpi } from '../../../support/mpi-job.js';
+import { joined, started, type Watch } from '../../../support/job.js';
+import { mpi, mpiJob, withoutMpi } from '../../../support/mpi-job.js';
 import { root } from '../../../support/root.js';
 
 const waiting = 'await world.allReduce(new Float32Array(1000));';
@@ -18,7 +18,7 @@ const supervised = (...options: string[]): string[] => {
 };
 
 /** Sends a signal to the launcher as soon as rank 0 has said something. */
-function sending(signal: NodeJS.Signals): MpiJobOptions['watch'] {
+function sending(signal: NodeJS.Signals): Watch {
   let isSent = false;
   return (kill, said) => {
     if (isSent || said === '') return;
