@@ -66,25 +66,54 @@ inline void meanRow(const TableRows& rows, size_t width, float* out) {
   });
 }
 
-/// out[i] = the float32 sum of the rows of run i in the order of their names.
-inline void sumRuns(const TableRows& rows, const RowRuns& runs, size_t width, float* out) {
-  const float* const table = rows.table;
-  const uint32_t* const names = rows.names;
+/// A vector that an array can have before it is set.
+struct Sum : Vec {
+  Sum() : Vec(0.0f) {}
+  void operator=(Vec value) { static_cast<Vec&>(*this) = value; }
+};
+
+/// Adds the named rows to `out`, or writes their sum there if they begin a run: kVectors vectors from the element `k`
+/// on.
+template <size_t kVectors, class M>
+ALWAYS_INLINE void sumStripe(M memory, const TableRows& rows, size_t width, size_t k, bool isFirst, float* out) {
+  const float* const table = rows.table + k;
+  const float* const from = isFirst ? table + rows.names[0] * width : out + k;
+  Sum sums[kVectors];
+  for (size_t v = 0; v < kVectors; ++v) sums[v] = memory.load(from + v * Vec::kLanes);
+  for (size_t i = isFirst; i < rows.count; ++i) {
+    const float* const row = table + rows.names[i] * width;
+    for (size_t v = 0; v < kVectors; ++v) sums[v] = sums[v] + memory.load(row + v * Vec::kLanes);
+  }
+  for (size_t v = 0; v < kVectors; ++v) memory.store(sums[v], out + k + v * Vec::kLanes);
+}
+
+template <size_t kVectors>
+ALWAYS_INLINE void sumRunsBy(const TableRows& rows, const RowRuns& runs, size_t width, float* out) {
+  constexpr size_t kStripe = kVectors * Vec::kLanes;
   size_t i = 0;
   for (size_t run = 0; run < runs.count; ++run, out += width) {
     const size_t end = runs.ends[run];
     // A long run in blocks, so that not too many rows are on their way to the cache.
     for (bool isFirst = true; i < end; isFirst = false) {
-      const size_t begin = i, next = end - begin < kRowsAhead ? end : begin + kRowsAhead;
-      for (; i < next; ++i) {
-        if (i + kRowsAhead < rows.count) prefetchRow<kRead>(table + names[i + kRowsAhead] * width, width);
+      const TableRows block = {rows.table, rows.names + i, end - i < kRowsAhead ? end - i : kRowsAhead};
+      for (const size_t next = i + block.count; i < next; ++i) {
+        if (i + kRowsAhead >= rows.count) continue;
+        prefetchRow<kRead>(rows.table + rows.names[i + kRowsAhead] * width, width);
       }
-      forEachVector(width, [=](auto memory, size_t k) {
-        Vec sum = memory.load((isFirst ? table + names[begin] * width : out) + k);
-        for (size_t n = begin + isFirst; n < next; ++n) sum = sum + memory.load(table + names[n] * width + k);
-        memory.store(sum, out + k);
-      });
+      size_t k = 0;
+      for (; k + kStripe <= width; k += kStripe) sumStripe<kVectors>(Whole(), block, width, k, isFirst, out);
+      for (; k + Vec::kLanes <= width; k += Vec::kLanes) sumStripe<1>(Whole(), block, width, k, isFirst, out);
+      if (k < width) sumStripe<1>(Part{width - k}, block, width, k, isFirst, out);
     }
   }
+}
+
+/// out[i] = the float32 sum of the rows of run i in the order of their names. As many sums as possible stay in
+/// registers while the rows of a run are read.
+inline void sumRuns(const TableRows& rows, const RowRuns& runs, size_t width, float* out) {
+  if (width >= 8 * Vec::kLanes) return sumRunsBy<8>(rows, runs, width, out);
+  if (width >= 4 * Vec::kLanes) return sumRunsBy<4>(rows, runs, width, out);
+  if (width >= 2 * Vec::kLanes) return sumRunsBy<2>(rows, runs, width, out);
+  sumRunsBy<1>(rows, runs, width, out);
 }
 }  // namespace ISA
