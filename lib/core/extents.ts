@@ -1,6 +1,6 @@
 import { rangeError } from '../check/errors.js';
 import { lengthOf } from '../check/typed-array.js';
-import type { Engine } from '../engine/engine.js';
+import type { Engine, Rows } from '../engine/engine.js';
 
 /** The memory of an array. Errors name the array by `path`. */
 export interface Extent {
@@ -10,7 +10,12 @@ export interface Extent {
 }
 
 /** The addresses from an array's first byte up to, but not including, the byte after its last. */
-export function extentOf(engine: Engine, array: Float32Array, path: string, start = engine.address(array)): Extent {
+export function extentOf(
+  engine: Engine,
+  array: Float32Array | Rows,
+  path: string,
+  start = engine.address(array),
+): Extent {
   return { start, end: start + lengthOf(array) * Float32Array.BYTES_PER_ELEMENT, path };
 }
 

@@ -1,5 +1,5 @@
 import { rangeError, typeError } from '../check/errors.js';
-import { checkFloat32, checkLength, firstBadRow, floatsOf, isFloat32, lengthOf } from '../check/typed-array.js';
+import { checkFloat32, checkLength, firstBadRow, isFloat32, lengthOf } from '../check/typed-array.js';
 import type { Plan, Rows } from '../engine/engine.js';
 import { isPinned, notPinned } from '../engine/memory.js';
 import { checkApart, disjoint, type Extent, extentOf, overlapping, union } from './extents.js';
@@ -88,7 +88,7 @@ export class Gradients {
       checkApart(name, extent, extents);
       values.push(extent);
       if (!(grad instanceof ReadSparseGrad)) continue;
-      const rowsExtent = extentOf(engine, floatsOf(grad.rows), `${this.#pathOf(param)}.rows`);
+      const rowsExtent = extentOf(engine, grad.rows, `${this.#pathOf(param)}.rows`);
       checkApart(name, rowsExtent, extents);
       rows.push(rowsExtent);
     }
@@ -142,7 +142,7 @@ export class Gradients {
     return union(
       grads.flatMap((grad) => {
         if (grad === null) return [];
-        const arrays = grad instanceof ReadSparseGrad ? [floatsOf(grad.rows), grad.values] : [grad];
+        const arrays = grad instanceof ReadSparseGrad ? [grad.rows, grad.values] : [grad];
         return arrays.map((array) => extentOf(engine, array, 'grads'));
       }),
     );
@@ -192,7 +192,7 @@ export class Gradients {
     const start = this.#put(plan, index, param, grad);
     if (!(grad instanceof ReadSparseGrad)) return isApart(start, param.length);
     const { rows, values } = grad;
-    return isApart(start, lengthOf(values)) && isApart(engine.address(floatsOf(rows)), lengthOf(rows));
+    return isApart(start, lengthOf(values)) && isApart(engine.address(rows), lengthOf(rows));
   }
 
   #setGrad(plan: Plan, index: number, param: ParamState, grad: Float32Array | ReadSparseGrad): Extent {

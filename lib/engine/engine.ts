@@ -171,7 +171,7 @@ export interface Engine {
   /** Whether `allocate` made the array's memory. Such memory stays valid as long as a step uses it. */
   owns(array: Float32Array): boolean;
   /** Address of an array's memory in bytes. Addresses of arrays on the same memory are comparable. */
-  address(array: Float32Array): number;
+  address(array: Float32Array | Rows): number;
   /** Upper bound on the threads of a step, for the whole process. */
   threads(): number;
   /** @param always For tests: use all threads wherever there is work for them, even if that is slower. */

@@ -73,7 +73,7 @@ interface Addon extends BlockFunctions {
   setThreads(n: number, always?: boolean): void;
   allocate(length: number): Float32Array | undefined;
   useLargePages(array: Float32Array): void;
-  address(array: Float32Array): number;
+  address(array: Float32Array | Rows): number;
   owns(array: Float32Array): boolean;
 }
 

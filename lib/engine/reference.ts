@@ -359,7 +359,7 @@ function valuesOf(grad: Grad): Float32Array {
 const bases = new WeakMap<ArrayBufferLike, number>();
 let nextBase = 0;
 
-function address(array: Float32Array): number {
+function address(array: Float32Array | Rows): number {
   const buffer = bufferOf(array);
   let base = bases.get(buffer);
   if (base === undefined) {

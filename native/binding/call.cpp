@@ -110,6 +110,19 @@ bool Call::rows(size_t i, const char* name, const uint32_t** out, size_t* length
   return true;
 }
 
+bool Call::words(size_t i, const char* name, const void** out) {
+  napi_typedarray_type type = napi_int8_array;
+  void* data = nullptr;
+  size_t length;
+  if (!readTypedArray(env_, values_[i], &type, &data, &length) ||
+      (type != napi_float32_array && type != napi_int32_array && type != napi_uint32_array)) {
+    throwTypeError(env_, wrong(name, "a Float32Array, an Int32Array or a Uint32Array"));
+    return false;
+  }
+  *out = data;
+  return true;
+}
+
 bool Call::list(size_t i, const char* name, std::vector<napi_value>* out) {
   bool isArray = false;
   uint32_t count = 0;

@@ -53,6 +53,8 @@ class Call {
   bool halves(size_t i, const char* name, Halves* out);
   /// Row numbers: an Int32Array or a Uint32Array. A negative number becomes one that is out of range for every param.
   bool rows(size_t i, const char* name, const uint32_t** out, size_t* length);
+  /// Floats or row numbers.
+  bool words(size_t i, const char* name, const void** out);
   /// The elements of a list. Runs getters among them: call it before any memory is read.
   bool list(size_t i, const char* name, std::vector<napi_value>* out);
 

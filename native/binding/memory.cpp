@@ -147,9 +147,9 @@ napi_value owns(napi_env env, napi_callback_info info) {
 // address(array) => its current address. Finds overlaps between different buffer objects over the same memory
 napi_value address(napi_env env, napi_callback_info info) {
   Call call(env, info);
-  Floats floats;
-  if (!call.floats(0, "array", &floats)) return nullptr;
-  return toNumber(env, static_cast<double>(reinterpret_cast<uintptr_t>(floats.data)));
+  const void* data;
+  if (!call.words(0, "array", &data)) return nullptr;
+  return toNumber(env, static_cast<double>(reinterpret_cast<uintptr_t>(data)));
 }
 }  // namespace
 
