@@ -38,7 +38,7 @@ bool isFaster(decltype(Kernel::run) candidate, decltype(Kernel::run) run, const 
   constexpr double kLeastGain = 1.03;
   const Sample sample;
   double least[2] = {INFINITY, INFINITY};
-  for (int i = 0; i < 6; ++i) {
+  for (int i = 0; i < 12; ++i) {
     least[0] = std::min(least[0], sample.secondsOf(candidate, pass));
     least[1] = std::min(least[1], sample.secondsOf(run, pass));
   }
@@ -54,8 +54,9 @@ decltype(Kernel::run) fasterRun(const Kernel& kernel) {
 }  // namespace
 
 const Kernel* withFasterRoots(const Kernel* kernel) {
-  static std::mutex mutex;
-  static std::map<const Kernel*, Kernel> copies;
+  // Never freed: a step on another thread may still run when the process ends.
+  static std::mutex& mutex = *new std::mutex;
+  static auto& copies = *new std::map<const Kernel*, Kernel>;
   if (kernel->runWithFma[0] == nullptr) return kernel;
   const std::lock_guard<std::mutex> lock(mutex);
   const auto found = copies.find(kernel);
