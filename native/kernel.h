@@ -18,13 +18,15 @@ struct Pass {
   float update = 0;   ///< the number of the param's update, modulo 2^24: the seed of the rounding of bfloat16 state
 };
 /// Of a step that no option but the learning rate scales.
-constexpr Pass kNeutralPass = {1, INFINITY, 0, 1, 0, 0};
+const Pass kNeutralPass = {1, INFINITY, 0, 1, 0, 0};
 constexpr size_t kPassFloats = sizeof(Pass) / sizeof(float);
 
 // Partial sums cover fixed lengths. These are part of the definition of a result, so the JavaScript reference has the
 // same numbers: chunkLength and pieceLength in lib/engine/engine.ts.
 constexpr size_t kChunk = 16384;  ///< elements of a tensor or a vector
 constexpr size_t kPiece = 1024;   ///< elements of a matrix row, or matrix rows in a product of columns
+
+constexpr size_t kMinForRoots = 1024;  ///< `runWithFma` leaves shorter spans to `run`
 
 /// The numbers that a state buffer holds: one per element, per matrix row or per matrix column of the param; or as many
 /// as a matrix kernel asks for.

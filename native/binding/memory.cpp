@@ -2,9 +2,6 @@
 
 #include <stdint.h>
 #include <string.h>
-#ifdef __linux__
-#include <sys/mman.h>
-#endif
 
 #include <algorithm>
 
@@ -118,19 +115,12 @@ napi_value freeBlock(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-// useLargePages(array): asks the system to back new memory by large pages, before its first use. Touching it is then
-// several times faster, because each page costs a fault. A hint, which changes no values
+// useLargePages(array): see allocator.h
 napi_value useLargePages(napi_env env, napi_callback_info info) {
   Call call(env, info);
   Floats floats;
   if (!call.floats(0, "array", &floats)) return nullptr;
-#ifdef MADV_HUGEPAGE
-  constexpr uintptr_t kPage = uintptr_t{2} << 20;
-  const uintptr_t address = reinterpret_cast<uintptr_t>(floats.data);
-  const uintptr_t begin = (address + kPage - 1) & ~(kPage - 1);
-  const uintptr_t end = (address + floats.length * sizeof(float)) & ~(kPage - 1);
-  if (begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
-#endif
+  allocator::useLargePages(floats.data, floats.length * sizeof(float));
   return nullptr;
 }
 

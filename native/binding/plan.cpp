@@ -220,8 +220,8 @@ napi_value setTensor(napi_env env, napi_callback_info info) {
       plan->watchState(env, index, state[s], memory[s].data, memory[s].length);
     }
   }
-  const bool isLarge = span.length >= kPiece;
-  plan->plan().setTensor(index, isLarge ? withFasterRoots(kernel) : kernel, span, columns, side);
+  const bool mayUseFma = span.length >= kMinForRoots && !isHalf;
+  plan->plan().setTensor(index, mayUseFma ? withFasterRoots(kernel) : kernel, span, columns, side);
   if (isHalf) plan->plan().setHalves(index, firstElement);
   return nullptr;
 }

@@ -2,6 +2,9 @@
 
 #include <stdint.h>
 #include <stdlib.h>
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
 
 #include <map>
 #include <mutex>
@@ -35,11 +38,25 @@ Registry& registry() {
 }
 }  // namespace
 
+void useLargePages(void* memory, size_t bytes) {
+#ifdef MADV_HUGEPAGE
+  constexpr uintptr_t kLargePage = uintptr_t{2} << 20;
+  const uintptr_t address = reinterpret_cast<uintptr_t>(memory);
+  const uintptr_t begin = (address + kLargePage - 1) & ~(kLargePage - 1);
+  const uintptr_t end = (address + bytes) & ~(kLargePage - 1);
+  if (begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
+#else
+  (void)memory;
+  (void)bytes;
+#endif
+}
+
 void* allocate(size_t bytes, size_t offset) {
   const size_t modulus = offset > 0 && bytes >= kMinPlaced ? kPage : kAlignment;
   // calloc maps large blocks from the system, whose zeroed pages cost nothing until they are touched.
   void* memory = calloc(1, bytes + modulus);
   if (memory == nullptr) return nullptr;
+  if (bytes >= kLargeBytes) useLargePages(memory, bytes + modulus);
   const uintptr_t address = reinterpret_cast<uintptr_t>(memory);
   const uintptr_t begin = address + (((modulus == kPage ? offset : 0) - address) & (modulus - 1));
   const std::lock_guard<std::mutex> lock(registry().mutex);

@@ -2,5 +2,5 @@
 #include "../kernel.h"
 
 /// The kernel, or a copy of it whose `run` is one of its `runWithFma`: whichever is faster on this CPU. The first call
-/// for a kernel measures that, in less than a tenth of a millisecond. The results of a step are the same bits.
+/// for a kernel measures that, in about a tenth of a millisecond. The results of a step are the same bits.
 const Kernel* withFasterRoots(const Kernel* kernel);

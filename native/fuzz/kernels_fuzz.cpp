@@ -1,6 +1,8 @@
 // libFuzzer: every kernel of every instruction set against the scalar one, bit for bit, on any input.
 //   kernels_fuzz --list                  names of the kernels and of the other operations
-//   kernels_fuzz --kernel=adam -runs=N   the options of libFuzzer; adam-bfloat16: with its state in bfloat16
+//   kernels_fuzz --kernel=adam -runs=N   the options of libFuzzer; adam-bfloat16: with its state in bfloat16;
+//   adagrad-fma:
+//                                        with a part of the roots computed with FMA
 // `npm run fuzz:native` runs all of them.
 #include <math.h>
 #include <stdio.h>
@@ -149,6 +151,40 @@ Outcome runKernel(const KernelSet& set, size_t index, Input input) {
   return outcome;
 }
 
+/// A kernel that may compute roots with FMA, on a span that is long enough: a few numbers, repeated.
+Outcome runRoots(const KernelSet& set, size_t index, Input input) {
+  const Kernel& kernel = set.kernels[index];
+  const uint8_t flags = input.take<uint8_t>();
+  const auto withFma = kernel.runWithFma[flags & 1];
+  Pass pass = kNeutralPass;
+  if (flags & 2) pass.gradScale = input.number();
+  if (flags & 2) pass.decayFactor = input.number();
+  const std::vector<float> constants = input.numbers<float>(kernel.constantCount);
+  const size_t offset = input.take<uint8_t>() % 16, length = kMinForRoots + input.take<uint8_t>();
+  const size_t given = 1 + input.left() / sizeof(float) / (2 + kernel.stateCount);
+  std::vector<Guarded<float>> arrays;
+  for (size_t a = 0; a < 2 + kernel.stateCount; ++a) {
+    std::vector<float> numbers = input.numbers<float>(given);
+    // There is no root of a negative number, and one is enough for a whole vector.
+    if (a > 1 && flags & 4) {
+      for (float& number : numbers) number = fabsf(number);
+    }
+    for (size_t i = given; i < length; ++i) numbers.push_back(numbers[i - given]);
+    numbers.resize(length);
+    arrays.emplace_back(numbers, offset / (a + 1));
+  }
+  Span span = {arrays[0].data(), arrays[1].data(), nullptr, {}, length, false};
+  for (size_t s = 0; s < kernel.stateCount; ++s) span.state[s] = arrays[2 + s].data();
+
+  (withFma == nullptr ? kernel.run : withFma)(pass, constants.data(), span);
+  Outcome outcome;
+  for (Guarded<float>& array : arrays) {
+    check(set, array.guarded(), "memory outside of its arrays");
+    outcome.add(array.data(), array.length());
+  }
+  return outcome;
+}
+
 /// A kernel on elements whose state is in bfloat16: any bits.
 Outcome runHalves(const KernelSet& set, size_t index, Input input) {
   const Kernel& kernel = set.kernels[index];
@@ -285,8 +321,18 @@ const Operation operations[] = {
 
 std::string chosen;
 
-/// A kernel with its state in bfloat16, as --kernel names it.
-std::string halvesOf(const Kernel& kernel) { return std::string(kernel.name) + "-bfloat16"; }
+/// A way to run a kernel, as --kernel names it.
+struct Way {
+  std::string name;
+  Outcome (*run)(const KernelSet& set, size_t index, Input input);
+};
+std::vector<Way> waysOf(const Kernel& kernel) {
+  const std::string name = kernel.name;
+  std::vector<Way> ways = {{name, &runKernel}};
+  if (kernel.runHalves != nullptr) ways.push_back({name + "-bfloat16", &runHalves});
+  if (kernel.runWithFma[0] != nullptr) ways.push_back({name + "-fma", &runRoots});
+  return ways;
+}
 }  // namespace
 
 extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
@@ -296,8 +342,7 @@ extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
     if (argument.rfind("--kernel=", 0) == 0) chosen = argument.substr(9);
     if (argument != "--list") continue;
     for (size_t k = 0; k < set.count; ++k) {
-      puts(set.kernels[k].name);
-      if (set.kernels[k].runHalves != nullptr) puts(halvesOf(set.kernels[k]).c_str());
+      for (const Way& way : waysOf(set.kernels[k])) puts(way.name.c_str());
     }
     for (const Operation& operation : operations) puts(operation.name);
     exit(0);
@@ -306,12 +351,18 @@ extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  const KernelSet& scalar = widestSet();
-  for (size_t k = 0; k < scalar.count; ++k) {
-    const Kernel& kernel = scalar.kernels[k];
-    const bool isHalf = kernel.runHalves != nullptr && chosen == halvesOf(kernel);
-    if (!isHalf && chosen != kernel.name) continue;
-    compare([&](const KernelSet& set) { return (isHalf ? runHalves : runKernel)(set, k, Input(data, size)); });
+  // Once: an input takes less time than the names.
+  static const auto found = [] {
+    const KernelSet& widest = widestSet();
+    for (size_t k = 0; k < widest.count; ++k) {
+      for (const Way& way : waysOf(widest.kernels[k])) {
+        if (way.name == chosen) return std::make_pair(k, way.run);
+      }
+    }
+    return std::make_pair(size_t{0}, decltype(Way::run){nullptr});
+  }();
+  if (found.second != nullptr) {
+    compare([&](const KernelSet& set) { return found.second(set, found.first, Input(data, size)); });
     return 0;
   }
   for (const Operation& operation : operations) {

@@ -29,7 +29,7 @@ void run(const Pass& pass, const float* constants, const Span& span) {
 template <bool kOnlyNeutral, size_t kOneOf, class K>
 void runWithFma(const Pass& pass, const float* constants, const Span& span) {
   const bool isNeutral = pass.gradScale == 1 && pass.decayFactor == 1;
-  if (span.length < kMinAligned || !isPlain(pass, span) || (kOnlyNeutral && !isNeutral)) {
+  if (span.length < kMinForRoots || !isPlain(pass, span) || (kOnlyNeutral && !isNeutral)) {
     return run<K>(pass, constants, span);
   }
   const K kernel = fromConstants<K>(constants);
@@ -232,6 +232,7 @@ constexpr Kernel entry(const char* name) {
 /// A walk that may compute the roots of one of so many vectors with FMA: with AVX2, and with AVX-512. 0: never.
 template <class K, size_t kOneOf256, size_t kOneOf512>
 constexpr Kernel entryWithRoots(const char* name) {
+  static_assert(elementStates<K>() == countNames(K::kState), "a part of a span has a part of each state");
   Kernel kernel = entry<K>(name);
 #ifdef HAS_FMA
   constexpr size_t kOneOf = Vec::kLanes == 8 ? kOneOf256 : kOneOf512;

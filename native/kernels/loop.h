@@ -104,7 +104,7 @@ struct State<K, Indices<S...>> {
   }
 };
 
-/// Updates one vector of elements, the first of them `i`. V is Vec, or Rooted of root.h.
+/// Updates one vector of elements, the first of them `i`. V is Vec, or FmaVec of root.h.
 template <class V = Vec, class M, class K, size_t... S>
 ALWAYS_INLINE void updateVector(M memory, const Pass& pass, unsigned extras, const K& kernel, const Span& span,
                                 const State<K, Indices<S...>>& state, size_t i) {

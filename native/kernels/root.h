@@ -29,7 +29,8 @@ struct FmaVec : Vec {
 
 /// The same bits as sqrt(Vec).
 ALWAYS_INLINE Vec sqrt(FmaVec a) {
-  // Scaled, so that no remainder is a denormal number. What is negative, NaN or at least 2^80 becomes NaN.
+  // Scaled, so that the remainder is exact, also where denormal numbers are flushed. What is negative, NaN or at least
+  // 2^80 becomes NaN.
   const Vec x = Vec(0x1p48f) * a;
   const Vec root = Vec(0x1p-24f) * refinedRoot<kIsRough>(x, approximateInverseRoot(x + Vec(0x1p-126f)));
   if (UNLIKELY(hasNan(root))) return sqrt(static_cast<Vec>(a));

@@ -8,13 +8,43 @@ describe.skipIf(!has('objdump') || process.platform !== 'linux')('instructions',
   const mnemonics = (text: string[]): Set<string> =>
     new Set(text.flatMap((line) => /^ +[0-9a-f]+:\t(\S+)/.exec(line)?.[1] ?? []));
 
-  test.each(objects)('$isa: has no fused multiply-add, which rounds once where the formula rounds twice', ({ isa }) => {
-    const found = mnemonics(disassemble(isa));
-    expect(found.size).toBeGreaterThan(10);
-    expect(
-      [...found].filter((name) => /^(vfn?m|fn?m(add|sub|la|ls))/.test(name)),
-      'fused multiply-adds',
-    ).toEqual([]);
+  /** The fused multiply-adds of each function. */
+  const fused = (text: string[]): Map<string, Set<string>> => {
+    const found = new Map<string, Set<string>>();
+    let name = '';
+    for (const line of text) {
+      name = /<(.*)>:$/.exec(line)?.[1] ?? name;
+      const mnemonic = /^ +[0-9a-f]+:\t(vfn?m\S*|fn?m(?:add|sub|la|ls)\S*)/.exec(line)?.[1];
+      if (mnemonic !== undefined) found.set(name, (found.get(name) ?? new Set()).add(mnemonic));
+    }
+    return found;
+  };
+
+  // It rounds once where a formula rounds twice. Only roots may have it, which kernels/root.h rounds correctly.
+  test.each(objects)('$isa: has no fused multiply-add outside of roots', ({ isa }) => {
+    const text = disassemble(isa);
+    expect(mnemonics(text).size).toBeGreaterThan(10);
+    const functions = [...fused(text).keys()];
+    expect(functions.filter((name) => !name.includes('runWithFma<'))).toEqual([]);
+    if (isa === 'avx2' || isa === 'avx512') expect(functions.length).toBeGreaterThan(0);
+    else expect(functions).toEqual([]);
+  });
+
+  // The roots by FMA, and nothing of the formula around them: as many as refinedRoot has, for each root in the code.
+  test.skipIf(process.arch !== 'x64')('the functions with roots by FMA have only those of a root', () => {
+    const counts = (isa: string, root: string): number[] => {
+      const text = disassemble(isa);
+      const functions = text.flatMap((line, i) =>
+        /<void .*runWithFma<.*>:$/.test(line) ? [text.slice(i, text.indexOf('', i))] : [],
+      );
+      return functions.map((lines) => {
+        const roots = lines.filter((line) => line.includes(`\t${root} `)).length;
+        const found = lines.filter((line) => /\tvfn?m/.test(line)).length;
+        return found / roots;
+      });
+    };
+    for (const ratio of counts('avx2', 'vrsqrtps')) expect(ratio).toBe(6);
+    for (const ratio of counts('avx512', 'vrsqrt14ps')) expect(ratio).toBe(5);
   });
 
   describe.skipIf(process.arch !== 'x64')('x64', () => {

@@ -2,7 +2,7 @@
 //
 // 1. refinedRoot, for every radicand in [1, 4) and every approximation of 1 / sqrt(x) within the error that the manuals
 //    of the CPUs allow. Radicands elsewhere behave alike: four times the radicand is twice the root, and sqrt(FmaVec)
-//    scales them to where nothing overflows or becomes a denormal number. So this holds for CPUs that are not here.
+//    scales them to where nothing overflows and each remainder is exact. So this holds for CPUs that are not here.
 // 2. sqrt(FmaVec) for each of the 2^32 floats with the approximations of this CPU, which covers the scaling and what is
 //    no number, with denormal numbers and with those flushed to 0.
 //
@@ -38,7 +38,7 @@ uint64_t onAllCpus(uint64_t begin, uint64_t end, uint64_t step, Part part) {
 
 /// Prints the result of a part. Returns whether it is right.
 bool isRight(const char* isa, const char* what, uint64_t count, uint64_t wrong) {
-  printf("%-6s %s: %llu cases, %llu wrong\n", isa, what, static_cast<unsigned long long>(count),
+  printf("%-6s %s: %llu cases, %llu wrong vectors\n", isa, what, static_cast<unsigned long long>(count),
          static_cast<unsigned long long>(wrong));
   return wrong == 0;
 }

@@ -7,11 +7,11 @@ struct Cases {
   uint64_t first, end, step;
 };
 
-/// What the program runs of one instruction set. Each returns the number of cases that were wrong, and prints the
+/// What the program runs of one instruction set. Each returns the number of vectors with a wrong case, and prints the
 /// first.
 struct RootProof {
   const char* isa;
-  /// The last step of refinedRoot from each approximation within the error that the CPU's manual allows, for radicands
+  /// refinedRoot from each approximation within the error that the CPU's manual allows, for radicands
   /// in [1, 4). `*count` becomes the number of pairs.
   uint64_t (*refined)(bool isRough, const Cases& radicands, uint64_t* count);
   /// sqrt(FmaVec) and the divider's root, with the approximations of this CPU, for any float.

@@ -56,7 +56,7 @@ static uint64_t refined(const Cases& radicands, uint64_t* count) {
     for (uint32_t a = first; a <= last; a += Vec::kLanes) {
       const Vec root = refinedRoot<kIsRough>(x, static_cast<Vec>(approximation));
       if (!isSame(root, expected)) {
-        if (wrong++ == 0) printf("the root of %a from %a\n", radicand, floatOf(a));
+        if (wrong++ == 0) printf("the root of %a from %a or one of the next approximations\n", radicand, floatOf(a));
       }
       approximation = approximation + Bits(static_cast<uint32_t>(Vec::kLanes));
     }
