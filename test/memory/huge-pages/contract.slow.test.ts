@@ -1,4 +1,4 @@
-// Large arrays of the library ask Linux for huge pages.
+// Large arrays of the library ask Linux for huge pages. In a process of its own: what other tests made could be freed meanwhile.
 import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { Adagrad, Adam, allocate, backend } from '../../../lib/index.js';
