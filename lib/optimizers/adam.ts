@@ -137,11 +137,11 @@ export const adam = {
     biasCorrection: { default: true },
     /** Keep one s per matrix row: the average of the mean of g². Needs params with a shape, and no amsgrad. */
     rowWise: { default: false },
-    /** Count t for each matrix row by itself. Needs params with a shape, biasCorrection, and no amsgrad. */
+    /** Count t separately for each matrix row. Needs params with a shape, biasCorrection, and no amsgrad. */
     rowSteps: { default: false },
     /** L2 penalty: adds weightDecay · w to the gradient. */
     weightDecay: { default: 0, range: '[0, inf)' },
-    /** Leave out the elements whose step goes along the gradient, and lengthen the others by as much. */
+    /** Update only the elements whose step opposes their gradient, and scale these steps up to compensate. */
     cautious: { default: false },
   },
   kernels,
@@ -227,8 +227,8 @@ export function constantsOf(
  * ```
  * `amsgrad: true` computes `ŝ ← max(ŝ, s)` and uses ŝ instead of s in the denominator. `biasCorrection: false` uses m
  * and s without the divisions by 1−βᵗ. `cautious: true` updates only the elements whose step has the opposite sign of
- * their gradient. It divides their steps by the fraction of such elements in the param, at least 1e-3 (Liang et al.
- * 2024). The fraction is that of the whole param, so `cautious` rejects sparse gradients.
+ * their gradient. It divides their steps by the fraction of such elements in the whole param, at least 1e-3 (Liang et
+ * al. 2024). So `cautious` rejects sparse gradients.
  *
  * Two options are for embedding tables with sparse gradients. With `rowWise`, each matrix row (index of `shape[0]`) has
  * one s, the average of mean(g²), which saves a third of the memory. With `rowSteps`, t counts the updates of each row
@@ -314,7 +314,8 @@ export class Adam<const P extends ParamsOf<typeof adam> = AnyParams> extends Opt
  * set `weightDecay: 0` for biases and the scales of normalization layers. Without a warm-up, every weight moves by about
  * lr in the first steps, even if its gradient is small.
  *
- * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params
+ * @throws TypeError for an unknown option, a wrong type, or `rowWise` or `rowSteps` without a shape; RangeError for a
+ *   value out of range, options that exclude each other, or overlapping params
  * @example
  * ```ts
  * import { AdamW } from 'schuss';
