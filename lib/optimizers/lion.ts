@@ -21,7 +21,7 @@ export const lion = {
      * Decoupled weight decay: multiplies w by 1 − lr · weightDecay before each update. Use three to ten times AdamW's.
      */
     weightDecay: { default: 0, range: '[0, inf)' },
-    /** Leave out the elements whose step goes along the gradient, and lengthen the others by as much. */
+    /** Update only the elements whose step opposes their gradient, and scale these steps up to compensate. */
     cautious: { default: false },
   },
   kernels: withCautious({

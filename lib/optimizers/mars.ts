@@ -36,7 +36,7 @@ export const mars = {
     eps: { default: 1e-8, range: '[0, inf)' },
     /** Scale of the correction by the difference of gradients. 0 leaves the gradient as it is. */
     gamma: { default: 0.025, range: '[0, inf)' },
-    /** The update that the corrected gradient goes into. */
+    /** The update rule for the corrected gradient. */
     marsType: { default: 'adamw', choices: ['adamw', 'lion'] },
     /** Decoupled weight decay: multiplies w by 1 − lr · weightDecay before each update. */
     weightDecay: { default: 0, range: '[0, inf)' },
@@ -107,8 +107,8 @@ export type MARSOptions = OptionsOf<typeof mars>;
 type Resolved = ResolvedOf<typeof mars>;
 
 /**
- * MARS: {@link AdamW} or {@link Lion} on gradients with less variance: each is corrected by its difference to the one
- * before.
+ * MARS: {@link AdamW} or {@link Lion} with variance reduction. Each gradient is corrected by its difference from the
+ * previous one.
  *
  * ```
  * x = g + γ·β₁/(1−β₁)·(g − (g of the step before)), the g before the first one is 0

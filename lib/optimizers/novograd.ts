@@ -23,7 +23,7 @@ export const novograd = {
     betas: { default: [0.95, 0.98], range: '[0, 1)' },
     /** Added to the norm. */
     eps: { default: 1e-8, range: '(0, inf)' },
-    /** Multiply what enters the momentum by 1−β₁, so that it is a moving average. */
+    /** Multiply the new term of the momentum by 1−β₁, which makes the momentum a moving average. */
     gradAveraging: { default: false },
     /** Weight decay inside the formula: adds weightDecay · w to the normalized gradient. */
     weightDecay: { default: 0, range: '[0, inf)' },
@@ -64,7 +64,7 @@ export type NovoGradOptions = OptionsOf<typeof novograd>;
 type Resolved = ResolvedOf<typeof novograd>;
 
 /**
- * NovoGrad: momentum on gradients that are divided by a moving average of the norm of each param's gradient.
+ * NovoGrad: SGD with momentum that divides the gradient of each param by a moving average of its norm.
  *
  * ```
  * v ← β₂·v + (1−β₂)·‖g‖², one number a param; at t = 1 v = ‖g‖²

@@ -149,8 +149,8 @@ abstract class ScheduleFree<D extends Declaration, P> extends Optimizer<D, P> {
   }
 
   /**
-   * The averaged weights x: live arrays in the structure of the gradients. A param without an update so far shows its
-   * present weights.
+   * The averaged weights x: live arrays in the structure of the gradients. For a param that has had no update yet, they
+   * are its current weights.
    */
   get averagedParams(): ArraysOf<P> {
     return this.stateArrays('x', { startsAsParam: true });

@@ -35,7 +35,7 @@ export const sgd = {
     dampening: { default: 0, range: '[0, 1]' },
     /** L2 penalty: adds weightDecay · w to the gradient. */
     weightDecay: { default: 0, range: '[0, inf)' },
-    /** Leave out the elements whose step goes along the gradient, and lengthen the others by as much. */
+    /** Update only the elements whose step opposes their gradient, and scale these steps up to compensate. */
     cautious: { default: false },
   },
   kernels: {
@@ -128,8 +128,8 @@ type Resolved = ResolvedOf<typeof sgd>;
  * step updates the params and the state in place.
  *
  * @remarks
- * **When:** Much data and time to tune. With Nesterov momentum and a decaying lr, it often has the best final accuracy on
- * images. It needs the least memory.
+ * **When:** Much data and time to tune. With Nesterov momentum and a decaying lr, it often has the best final accuracy
+ * on images. It needs the least memory.
  *
  * **Pitfalls:** `lr` has no default and must fit the scale of the gradients. If the loss becomes NaN in the first
  * steps, try a tenth of it, or `clipNorm`. If lr changes, use `momentumForm: 'buffer'` to get PyTorch's numbers.
