@@ -69,8 +69,8 @@ type Resolved = ResolvedOf<typeof adamMini>;
  * because a plain `Float32Array` is one block. Kernels of TensorFlow.js are inputs × outputs, so their rows are inputs.
  * Sparse gradients need blocks that are matrix rows.
  *
- * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range, overlapping params, or a
- *   block that does not divide its param
+ * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range, overlapping params, or
+ *   a block that does not divide its param
  * @example
  * ```ts
  * import { AdamMini } from 'schuss';

@@ -124,8 +124,8 @@ const leastEps = 2 ** -126;
  * n ← √β₂·n + (1−√β₂)·a;  d̂ = n/((1−√β₂)·Σ|z|);  d ← max(d, min(d̂, d·growthRate))
  * w ← w·(1 − δ·λ) − m/(√s + ε), with the old δ
  * ```
- * κ is Adam's bias correction √(1−β₂ᵗ)/(1−β₁ᵗ) with `biasCorrection`, else 1; t counts the optimizer's steps. d belongs to
- * the whole optimizer. In a step where all z are 0, nothing moves.
+ * κ is Adam's bias correction √(1−β₂ᵗ)/(1−β₁ᵗ) with `biasCorrection`, else 1; t counts the optimizer's steps. d belongs
+ * to the whole optimizer. In a step where all z are 0, nothing moves.
  *
  * Options: `lr` (η, 1, [0, ∞), the same in every group, or 0), `betas` ([0.9, 0.999], each in [0, 1)), `eps` (ε, 1e-8,
  * (0, ∞)), `decoupledWeightDecay` (true), `biasCorrection` (false), `d0` (d₀, 1e-6, (0, ∞)), `growthRate` (∞, [1, ∞]),
@@ -146,11 +146,11 @@ const leastEps = 2 ** -126;
  *
  * **Pitfalls:** Keep `lr` at 1; a cosine schedule from 1 to 0 is usual. `growthRate: 1.02` keeps d from jumping, like a
  * warm-up. The params hardly move until d has grown, and d never falls. If `d` is still d₀ after 100 steps, a warning
- * says so. Then d₀ is too large or too small by orders of magnitude, or the gradients are 0. It takes no sparse
- * gradients.
+ * says so. Then d₀ is too large or too small by orders of magnitude, `lr` is far below 1, or the gradients are 0. It
+ * takes no sparse gradients.
  *
- * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params; in a
- *   step, RangeError for groups whose lr differ and are not 0
+ * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params. A
+ *   step throws a RangeError if the lr of two groups differ and neither is 0.
  * @example
  * ```ts
  * import { DAdaptAdamW } from 'schuss';

@@ -79,25 +79,25 @@ type Resolved = ResolvedOf<typeof dog>;
  * t = 1: r = repsRel·(1 + ‖w₀‖), G = ε;  later r ← max(r, ‖w − w₀‖)
  * G ← G + ‖g‖²;  w ← w − η·r/√G·g
  * ```
- * Norms and sums are over all params of a group; with `layerWise` (L-DoG) each param has its own. w₀ is a copy of the params
- * at their first step. g is the gradient after clipping and L2 decay. With `initEta`, the first step is initEta·g, and r
- * starts at 0.
+ * Norms and sums are over all params of a group; with `layerWise` (L-DoG) each param has its own. w₀ is a copy of the
+ * params at their first step. g is the gradient after clipping and L2 decay. With `initEta`, the first step is
+ * initEta·g, and r starts at 0.
  *
- * Options: `lr` (η, 1, [0, ∞)), `repsRel` (1e-6, (0, ∞)), `eps` (ε, 1e-8, [0, ∞)), `initEta` (none, (0, ∞)), `layerWise`
- * (false), `weightDecay` (λ, 0, [0, ∞), L2).
+ * Options: `lr` (η, 1, [0, ∞)), `repsRel` (1e-6, (0, ∞)), `eps` (ε, 1e-8, [0, ∞)), `initEta` (none, (0, ∞)),
+ * `layerWise` (false), `weightDecay` (λ, 0, [0, ∞), L2).
  *
  * Common options: `maximize` (false) and `clipValue` per group; `clipNorm`, `skipNonFinite`, `zeroGrads`, `ema`,
  * `gradNorm` and `flushDenormals` for the whole optimizer.
  *
- * State: `initial` (w₀), and the numbers `r` and `G`, the same in each param of a group unless `layerWise` is set. A step
- * updates the params and the state in place.
+ * State: `initial` (w₀), and the numbers `r` and `G`, the same in each param of a group unless `layerWise` is set. A
+ * step updates the params and the state in place.
  *
  * @remarks
  * **When:** Fine-tuning and convex problems where SGD works and you do not want to search for lr.
  *
- * **Pitfalls:** It is meant to be used with averaged weights: set `ema`, or use a {@link WeightAverage}, and evaluate the
- * average. The rate does not decay by itself. With batch normalization its authors use `repsRel: 1e-4`. A `repsRel` that is
- * too small lets the first steps vanish in float32. It takes no sparse gradients.
+ * **Pitfalls:** It is meant to be used with averaged weights: set `ema`, or use a {@link WeightAverage}, and evaluate
+ * the average. The rate does not decay by itself. With batch normalization its authors use `repsRel: 1e-4`. A `repsRel`
+ * that is too small lets the first steps vanish in float32. It takes no sparse gradients.
  *
  * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params
  * @example

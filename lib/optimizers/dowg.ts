@@ -72,16 +72,17 @@ type Resolved = ResolvedOf<typeof dowg>;
  * r² ← max(r², ‖w − w₀‖²), from initEstimSqDist, or else from ε
  * G ← G + r²·‖g‖²;  w ← w − η·r²/(√G + ε)·g
  * ```
- * Norms and sums are over all params of a group. w₀ is a copy of the params at their first step. g is the gradient after
- * clipping and L2 decay.
+ * Norms and sums are over all params of a group. w₀ is a copy of the params at their first step. g is the gradient
+ * after clipping and L2 decay.
  *
- * Options: `lr` (η, 1, [0, ∞)), `eps` (ε, 1e-4, (0, ∞)), `initEstimSqDist` (none, (0, ∞)), `weightDecay` (λ, 0, [0, ∞), L2).
+ * Options: `lr` (η, 1, [0, ∞)), `eps` (ε, 1e-4, (0, ∞)), `initEstimSqDist` (none, (0, ∞)), `weightDecay` (λ, 0, [0, ∞),
+ * L2).
  *
  * Common options: `maximize` (false) and `clipValue` per group; `clipNorm`, `skipNonFinite`, `zeroGrads`, `ema`,
  * `gradNorm` and `flushDenormals` for the whole optimizer.
  *
- * State: `initial` (w₀), and the numbers `r` and `G`, the same in each param of a group. A step updates the params and the
- * state in place.
+ * State: `initial` (w₀), and the numbers `r` and `G`, the same in each param of a group. A step updates the params and
+ * the state in place.
  *
  * @remarks
  * **When:** As {@link DoG}, and for full or large batches. It adapts to smooth and to non-smooth problems.

@@ -76,8 +76,8 @@ type Resolved = ResolvedOf<typeof fromage>;
  * w ← (w − η·r·g)/√(1 + η²)
  * with pBound: then w ← w·min(1, pBound·‖w₀‖/‖w‖)
  * ```
- * g is the gradient after clipping. The norms are those of the whole param, so sparse gradients are rejected. ‖w₀‖ is the
- * norm of the param at its first step.
+ * g is the gradient after clipping. The norms are those of the whole param, so sparse gradients are rejected. ‖w₀‖ is
+ * the norm of the param at its first step.
  *
  * Options: `lr` (η, 1e-2, [0, ∞)), `pBound` (none, (0, ∞)). It has no `weightDecay`.
  *

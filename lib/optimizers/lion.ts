@@ -44,7 +44,7 @@ export type LionOptions = OptionsOf<typeof lion>;
 type Resolved = ResolvedOf<typeof lion>;
 
 /**
- * Lion: moves every element by `lr`, in the direction of the sign of an interpolation between momentum and gradient.
+ * Lion: moves every element by `lr`, against the sign of an interpolation between momentum and gradient.
  *
  * ```
  * w ← w·(1 − η·λ);      c = β₁·m + (1−β₁)·g

@@ -116,8 +116,8 @@ type Resolved = ResolvedOf<typeof mars>;
  * adamw: s ← β₂·s + (1−β₂)·x²;  w ← w·(1 − η·λ) − η·m̂/(√ŝ + ε), m̂ = m/(1−β₁ᵗ), ŝ = s/(1−β₂ᵗ)
  * lion: w ← w·(1 − η·λ) − η·sign(m)
  * ```
- * This is the published approximation, which compares the gradients of two batches. g is the gradient after clipping. The
- * norm is that of the whole param, so sparse gradients are rejected.
+ * This is the published approximation, which compares the gradients of two batches. g is the gradient after clipping.
+ * The norm is that of the whole param, so sparse gradients are rejected.
  *
  * Options: `lr` (η, 3e-3, [0, ∞)), `betas` ([0.95, 0.99], each in [0, 1)), `eps` (ε, 1e-8, [0, ∞)), `gamma` (γ, 0.025,
  * [0, ∞)), `marsType` ('adamw', or 'lion'), `weightDecay` (λ, 0, [0, ∞), decoupled).
@@ -125,7 +125,8 @@ type Resolved = ResolvedOf<typeof mars>;
  * Common options: `maximize` (false) and `clipValue` per group; `clipNorm`, `skipNonFinite`, `zeroGrads`, `ema`,
  * `gradNorm` and `flushDenormals` for the whole optimizer.
  *
- * State: `expAvg` (m), `expAvgSq` (s, only `'adamw'`), `previousGrad`. A step updates the params and the state in place.
+ * State: `expAvg` (m), `expAvgSq` (s, only `'adamw'`), `previousGrad`. A step updates the params and the state in
+ * place.
  *
  * @remarks
  * **When:** Pre-training of language models, in place of {@link AdamW}.

@@ -109,8 +109,8 @@ type Resolved = ResolvedOf<typeof momo>;
  * Common options: `maximize` (false) and `clipValue` per group; `clipNorm`, `skipNonFinite`, `zeroGrads`, `ema`,
  * `gradNorm` and `flushDenormals` for the whole optimizer. `skipNonFinite` also skips a step whose loss is not finite.
  *
- * State: `expAvg` (m), and the numbers `lossAvg` (F) and `gamma` (γ), the same in each param. A step updates the params and
- * the state in place.
+ * State: `expAvg` (m), and the numbers `lossAvg` (F) and `gamma` (γ), the same in each param. A step updates the params
+ * and the state in place.
  *
  * @remarks
  * **When:** As SGD with momentum. A wide range of lr works, because τ adapts below it.
@@ -119,8 +119,9 @@ type Resolved = ResolvedOf<typeof momo>;
  * or let a schedule lower lr. Clipped gradients are no longer the gradients of the loss. It takes no sparse gradients.
  * optax subtracts τ·m outside the division.
  *
- * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params; in a
- *   step, TypeError without a loss, RangeError for one that is not finite, and for groups that differ in `maximize`
+ * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params. A
+ *   step throws a TypeError without a loss, and a RangeError for a loss that is not finite or for groups that differ in
+ *   `maximize`.
  * @example
  * ```ts
  * import { Momo } from 'schuss';
@@ -275,8 +276,9 @@ type AdamResolved = ResolvedOf<typeof momoAdam>;
  * raise `lowerBound`. F starts at 0 and has no bias correction. Clipped gradients are no longer the gradients of the
  * loss. It takes no sparse gradients.
  *
- * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params; in a
- *   step, TypeError without a loss, RangeError for one that is not finite, and for groups that differ in `maximize`
+ * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params. A
+ *   step throws a TypeError without a loss, and a RangeError for a loss that is not finite or for groups that differ in
+ *   `maximize`.
  * @example
  * ```ts
  * import { MomoAdam } from 'schuss';

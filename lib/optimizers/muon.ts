@@ -169,9 +169,10 @@ const isList = (value: Resolved['nsCoefficients']): value is readonly (readonly 
  * with `'none'`. For weights stored as inputs × outputs, `outputs: 'columns'` swaps rows and columns in `'original'`.
  * All products are computed in float32, on the side with fewer rows.
  *
- * **Which params:** A param with a shape of two or more dimensions is a matrix: `shape[0]` counts the rows, which are the
- * layer's outputs, and the product of the rest the columns. AdamW updates a param without a shape, one with a single
- * dimension, and each param of a group with `useMuon: false`. `toString()` and {@link Muon.methodOf} tell which.
+ * **Which params:** A param with a shape of two or more dimensions is a matrix: `shape[0]` is the number of rows, which
+ * are the layer's outputs. The product of the other dimensions is the number of columns. AdamW updates a param without
+ * a shape, one with a single dimension, and each param of a group with `useMuon: false`. `toString()` and
+ * {@link Muon.methodOf} show which params are matrices.
  *
  * Options: `lr` (η, 1e-3, [0, ∞)), `momentum` (μ, 0.95, [0, 1)), `nesterov` (true), `nsSteps` (5, an integer in
  * [0, 99]), `nsCoefficients` (a, b and c, [3.4445, −4.775, 2.0315]; or a list of up to 10 triples, one per iteration,
@@ -182,8 +183,8 @@ const isList = (value: Resolved['nsCoefficients']): value is readonly (readonly 
  * Common options: `maximize` (false) and `clipValue` per group; `clipNorm`, `skipNonFinite`, `zeroGrads`, `ema`,
  * `gradNorm` and `flushDenormals` for the whole optimizer.
  *
- * State: `momentumBuffer` (B) of a matrix; `expAvg` and `expAvgSq` of a param of AdamW. A step updates the params and the
- * state in place.
+ * State: `momentumBuffer` (B) of a matrix; `expAvg` and `expAvgSq` of a param of AdamW. A step updates the params and
+ * the state in place.
  *
  * @remarks
  * **When:** The hidden matrices of transformers and other large networks.

@@ -96,8 +96,9 @@ type Resolved = ResolvedOf<typeof polyakSgd>;
  * gradients of the loss. It takes no sparse gradients. optax multiplies by `scaling` inside its rule; here that is
  * `lr`.
  *
- * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params; in a
- *   step, TypeError without a loss, RangeError for one that is not finite, and for groups that differ in `maximize`
+ * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params. A
+ *   step throws a TypeError without a loss, and a RangeError for a loss that is not finite or for groups that differ in
+ *   `maximize`.
  * @example
  * ```ts
  * import { PolyakSGD } from 'schuss';

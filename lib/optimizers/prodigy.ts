@@ -144,19 +144,19 @@ type Resolved = ResolvedOf<typeof prodigy>;
  * Common options: `maximize` (false) and `clipValue` per group; `clipNorm`, `skipNonFinite`, `zeroGrads`, `ema`,
  * `gradNorm` and `flushDenormals` for the whole optimizer.
  *
- * State: `expAvg` (m), `expAvgSq` (s), `s` (z), `initial` (w₀), and the numbers `d`, `dMax` and `numerator` (n), the same in
- * each param. A step updates the params and the state in place.
+ * State: `expAvg` (m), `expAvgSq` (s), `s` (z), `initial` (w₀), and the numbers `d`, `dMax` and `numerator` (n), the
+ * same in each param. A step updates the params and the state in place.
  *
  * @remarks
  * **When:** A first run on a new problem, without a search for lr.
  *
  * **Pitfalls:** Keep `lr` at 1; a cosine schedule from 1 to 0 is usual. With a long warm-up, set `safeguardWarmup`.
  * Fine-tuning may need `dCoef: 2` or `biasCorrection`. If `d` is still d₀ after 100 steps, a warning says so. Then d₀
- * is too large or too small by orders of magnitude, or the gradients are 0. It keeps four numbers per weight. It takes
- * no sparse gradients.
+ * is too large or too small by orders of magnitude, `lr` is far below 1, or the gradients are 0. It keeps four numbers
+ * per weight. It takes no sparse gradients.
  *
- * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params; in a
- *   step, RangeError for groups whose lr differ and are not 0
+ * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params. A
+ *   step throws a RangeError if the lr of two groups differ and neither is 0.
  * @example
  * ```ts
  * import { Prodigy } from 'schuss';

@@ -64,7 +64,7 @@ interface Memory {
   readonly direction: Float32Array;
 }
 
-/** A gradient that is there, and its param. */
+/** A gradient that is not null, and its param. */
 interface Pair {
   readonly param: ParamState;
   readonly grad: Float32Array;
@@ -73,8 +73,8 @@ interface Pair {
 }
 
 /**
- * SAM (sharpness-aware minimization): wraps an optimizer. It steps with the gradient at the worst point nearby, which leads
- * to flat minima.
+ * SAM (sharpness-aware minimization): wraps an optimizer. It steps with the gradient at the worst point nearby, which
+ * leads to flat minima.
  *
  * ```
  * k = ρ/(‖g‖ + 1e-12), over all params;  g' = the gradient at w + k·g
@@ -87,17 +87,17 @@ interface Pair {
  * optimizer throws. All other members are those of the base optimizer.
  *
  * The copy of the params needs one array per param, two with `adaptive`. A `null` gradient leaves its param unchanged.
- * `firstStep` rejects sparse gradients. Hooks run around the second step. Options such as `clipNorm` act only in the second
- * step. With `maximize`, the first step goes downhill. `zeroGrads` sets the gradients of both steps to 0. An optimizer that needs the loss gets the loss at
- * the point that the first step reached.
+ * `firstStep` rejects sparse gradients. Hooks run around the second step. Options such as `clipNorm` act only in the
+ * second step. With `maximize`, the first step goes downhill. `zeroGrads` sets the gradients of both steps to 0. An
+ * optimizer that needs the loss gets the loss at the point that the first step reached.
  *
  * Options: `rho` (ρ, 0.05, [0, ∞)), `adaptive` (false), `grads` (for `step`).
  *
  * In distributed training, `DataParallel.create(sam, world)` uses the mean gradient of all ranks in both steps.
  *
  * @typeParam O The class of the optimizer.
- * @throws TypeError if `optimizer` is not an optimizer, for an unknown option or a wrong type; RangeError for rho out of
- *   range
+ * @throws TypeError if `optimizer` is not an optimizer, for an unknown option or a wrong type; RangeError for rho out
+ *   of range
  * @example
  * ```ts
  * import { SAM, SGD } from 'schuss';
@@ -109,8 +109,8 @@ interface Pair {
  * };
  * sam.step(loss); // the gradient at [3.03, 4.04]: w is [2.697, 3.596]
  * ```
- * @see Foret, Kleiner, Mobahi & Neyshabur 2021, Algorithm 1, https://arxiv.org/abs/2010.01412; adaptive: Kwon et al. 2021,
- *   https://arxiv.org/abs/2102.11600
+ * @see Foret, Kleiner, Mobahi & Neyshabur 2021, Algorithm 1, https://arxiv.org/abs/2010.01412; adaptive: Kwon et al.
+ *   2021, https://arxiv.org/abs/2102.11600
  */
 // biome-ignore lint/suspicious/noExplicitAny: see AnyOptimizer
 export class SAM<O extends AnyOptimizer<any, any, any> = AnyOptimizer> extends ClassWrapper<O> {
@@ -123,7 +123,9 @@ export class SAM<O extends AnyOptimizer<any, any, any> = AnyOptimizer> extends C
   readonly #memory = new Map<ParamState, Memory>();
   /** The params that have climbed; undefined between steps. */
   #climbed: readonly ParamState[] | undefined;
-  /** Whether they climbed in the run that saved the state: no step of this one has moved them, so a load may replace it. */
+  /**
+   * Whether they climbed in the run that saved the state: no step of this one has moved them, so a load may replace it.
+   */
   #isLoaded = false;
   #isInSecondStep = false;
   readonly #removeHook: () => void;
@@ -177,7 +179,8 @@ export class SAM<O extends AnyOptimizer<any, any, any> = AnyOptimizer> extends C
    * @param grads The gradients at the params, as the optimizer takes them; no sparse ones.
    * @param options `gradScale` multiplies every gradient. Default 1.
    * @returns The norm that the climb was divided by.
-   * @throws TypeError, RangeError for gradients that do not fit, or if the params have climbed. Nothing has changed then.
+   * @throws TypeError, RangeError for gradients that do not fit, or if the params have climbed. Nothing has changed
+   *   then.
    */
   firstStep(grads: Parameters<O['step']>[0], options: StepOptions = {}): { readonly gradNorm: number } {
     checkOptions(`${who}.firstStep`, options, ['gradScale']);

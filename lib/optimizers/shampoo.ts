@@ -248,25 +248,26 @@ type Resolved = ResolvedOf<typeof shampoo>;
  * corrects its bias. A factor is not divided if β₂ = 1. If the smallest eigenvalue is below ε after ε is added, all are
  * raised by the same amount, so that the smallest becomes ε. Eigenvalues are computed in float64.
  *
- * **Which params:** A param with a shape of two or more dimensions is a matrix: `shape[0]` counts the rows, and the
- * product of the rest the columns. Any other param is a column, with the factor L alone and the exponent −1/2.
+ * **Which params:** A param with a shape of two or more dimensions is a matrix: `shape[0]` is the number of rows, and
+ * the product of the other dimensions is the number of columns. Any other param is a column, with the factor L alone
+ * and the exponent −1/2.
  *
  * Options: `lr` (η, 1e-2, [0, ∞)), `betas` ([0.9, 1], the first in [0, 1), the second in [0, 1]), `eps` (ε, 1e-12,
- * [1.1754944e-38, ∞)), `preconditionFrequency` (1, an integer), `startPreconditioningStep` (−1: preconditionFrequency; an integer),
- * `maxPreconditionerDim` (1024, an integer in [1, 1000000]), `grafting` ('none', 'sgd', 'adagrad', 'rmsprop' or 'adam'),
- * `graftingBeta2` (0.999, [0, 1)), `graftingEps` (1e-8, [0, ∞)), `biasCorrection` (true), `weightDecay` (λ, 0, [0, ∞),
- * decoupled).
+ * [1.1754944e-38, ∞)), `preconditionFrequency` (1, an integer), `startPreconditioningStep` (−1: preconditionFrequency;
+ * an integer), `maxPreconditionerDim` (1024, an integer in [1, 1000000]), `grafting` ('none', 'sgd', 'adagrad',
+ * 'rmsprop' or 'adam'), `graftingBeta2` (0.999, [0, 1)), `graftingEps` (1e-8, [0, ∞)), `biasCorrection` (true),
+ * `weightDecay` (λ, 0, [0, ∞), decoupled).
  *
  * Common options: `maximize` (false) and `clipValue` per group; `clipNorm`, `skipNonFinite`, `zeroGrads`, `ema`,
  * `gradNorm` and `flushDenormals` for the whole optimizer.
  *
  * State: `expAvg` (m); `leftFactor` and `rightFactor` (L and R), `leftRoot` and `rightRoot` (P), the matrices of one
- * block after the other; `squareAvg` (v or Σg²) if grafting needs it; the number `updates`. A step updates the params and
- * the state in place.
+ * block after the other; `squareAvg` (v or Σg²) if grafting needs it; the number `updates`. A step updates the params
+ * and the state in place.
  *
  * @remarks
- * **When:** Few, costly steps: large batches, or gradients that take much longer than the roots. {@link SOAP} needs less
- * tuning, {@link Muon} less time and memory.
+ * **When:** Few, costly steps: large batches, or gradients that take much longer than the roots. {@link SOAP} needs
+ * less tuning, {@link Muon} less time and memory.
  *
  * **Pitfalls:** A root for a side of length n takes about 10·n³ operations, so raise `preconditionFrequency` for large
  * layers. The factors and roots of an m × n matrix have 2·(m² + n²) numbers. With the defaults, the steps shrink as in
@@ -283,8 +284,8 @@ type Resolved = ResolvedOf<typeof shampoo>;
  * const shampoo = new Shampoo(params, { lr: 1e-3, betas: [0.9, 0.999], grafting: 'adam' });
  * shampoo.step({ weight: new Float32Array([0.3, 0.1, 0, 0.2]), bias: new Float32Array([1, -1]) });
  * ```
- * @see Shi et al. 2023, Algorithm 2, https://arxiv.org/abs/2309.06497; Gupta, Koren & Singer 2018, Algorithm 1, which is
- *   `betas: [0, 1]`, https://arxiv.org/abs/1802.09568
+ * @see Shi et al. 2023, Algorithm 2, https://arxiv.org/abs/2309.06497; Gupta, Koren & Singer 2018, Algorithm 1, which
+ *   is `betas: [0, 1]`, https://arxiv.org/abs/1802.09568
  */
 export class Shampoo<const P extends ParamsOf<typeof shampoo> = AnyParams> extends Optimizer<typeof shampoo, P> {
   static readonly optimizerName: string = shampoo.name;

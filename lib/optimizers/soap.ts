@@ -256,25 +256,25 @@ type Resolved = ResolvedOf<typeof soap>;
  * order. With `normalizeGrads`, n is divided by its root mean square. Eigenvectors and QR are computed in float64, all
  * other products in float32.
  *
- * **Which params:** A param with a shape of two or more dimensions is a matrix: `shape[0]` counts the rows, and the
- * product of the rest the columns. A side that is longer than `maxPreconditionerDim` has Q = I. Any other param gets Adam
- * with the first step left out.
+ * **Which params:** A param with a shape of two or more dimensions is a matrix: `shape[0]` is the number of rows, and
+ * the product of the other dimensions is the number of columns. A side that is longer than `maxPreconditionerDim` has Q
+ * = I. Any other param gets Adam with the first step left out.
  *
  * Options: `lr` (η, 3e-3, [0, ∞)), `betas` ([0.95, 0.95], each in [0, 1)), `shampooBeta` (the second of betas, [0, 1)),
- * `eps` (ε, 1e-8, [0, ∞)), `preconditionFrequency` (10, an integer), `maxPreconditionerDim` (10000, an integer in
- * [1, 1000000]), `normalizeGrads` (false), `biasCorrection` (true), `weightDecay` (λ, 1e-2, [0, ∞), decoupled, after the
+ * `eps` (ε, 1e-8, [0, ∞)), `preconditionFrequency` (10, an integer), `maxPreconditionerDim` (10000, an integer in [1,
+ * 1000000]), `normalizeGrads` (false), `biasCorrection` (true), `weightDecay` (λ, 1e-2, [0, ∞), decoupled, after the
  * update).
  *
  * Common options: `maximize` (false) and `clipValue` per group; `clipNorm`, `skipNonFinite`, `zeroGrads`, `ema`,
  * `gradNorm` and `flushDenormals` for the whole optimizer.
  *
  * State: `expAvg` (m) and `expAvgSq` (v); for a matrix `leftFactor` and `rightFactor` (L and R), `leftBasis` and
- * `rightBasis` (Q), all row-major, and empty for a side that is too long; the number `updates`. A step updates the params
- * and the state in place.
+ * `rightBasis` (Q), all row-major, and empty for a side that is too long; the number `updates`. A step updates the
+ * params and the state in place.
  *
  * @remarks
- * **When:** Transformers and other large networks, where it needs fewer steps than AdamW. Its hyper-parameters are those
- * of Adam.
+ * **When:** Transformers and other large networks, where it needs fewer steps than AdamW. Its hyper-parameters are
+ * those of Adam.
  *
  * **Pitfalls:** The factors and bases of an m × n matrix have 2·(m² + n²) numbers. An update of the basis for a side of
  * length n takes about 3·n³ operations, so set `maxPreconditionerDim` for embeddings and output layers. If the first

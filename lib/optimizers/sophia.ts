@@ -70,8 +70,8 @@ export interface SophiaStepOptions<P = AnyParams> extends StepOptions {
 }
 
 /**
- * Sophia: divides the averaged gradient by an average of the Hessian's diagonal, which you estimate every few steps, and
- * clips the quotient to ±1.
+ * Sophia: divides the averaged gradient by an average of the Hessian's diagonal, which you estimate every few steps,
+ * and clips the quotient to ±1.
  *
  * ```
  * w ← w·(1 − η·λ)
@@ -97,8 +97,8 @@ export interface SophiaStepOptions<P = AnyParams> extends StepOptions {
  * **When:** Pre-training of language models, where it needs fewer steps than {@link AdamW}.
  *
  * **Pitfalls:** Without estimates H stays 0, and every element moves by lr, as with {@link Signum}. Choose `gamma` so
- * that 10 to 50 percent of the elements are not clipped. `stepAsync` takes no `hessian`. The published SophiaG divides by
- * ρ·batch·H + 1e-15; optax corrects the bias of m, and uses H before its update.
+ * that 10 to 50 percent of the elements are not clipped. `stepAsync` takes no `hessian`. The published SophiaG divides
+ * by ρ·batch·H + 1e-15; optax corrects the bias of m, and uses H before its update.
  *
  * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params
  * @example
@@ -125,8 +125,8 @@ export class Sophia<const P extends ParamsOf<typeof sophia> = AnyParams> extends
   /**
    * Steps as every optimizer does. With `hessian`, it first updates the average H.
    *
-   * @param options `hessian`: the estimate, in the structure of the gradients, or null for params without one. `hessianScale`
-   *   (1) multiplies it.
+   * @param options `hessian`: the estimate, in the structure of the gradients, or null for params without one.
+   *   `hessianScale` (1) multiplies it.
    * @throws as the step of every optimizer; nothing has changed then, H included
    */
   override step(grads: GradsOf<P>, options: SophiaStepOptions<P> = {}): StepResult {

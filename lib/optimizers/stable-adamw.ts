@@ -82,8 +82,8 @@ type Resolved = ResolvedOf<typeof stableAdamw>;
  * The rates a₁ and a₂ include the bias corrections. The mean is that of the whole param, so sparse gradients are
  * rejected.
  *
- * Options: `lr` (η, 1e-3, [0, ∞)), `betas` ([0.9, 0.99], each in [0, 1)), `eps` (ε, 1e-8, (0, ∞)), `weightDecay` (λ, 1e-2,
- * [0, ∞), decoupled, by the rate e).
+ * Options: `lr` (η, 1e-3, [0, ∞)), `betas` ([0.9, 0.99], each in [0, 1)), `eps` (ε, 1e-8, (0, ∞)), `weightDecay` (λ,
+ * 1e-2, [0, ∞), decoupled, by the rate e).
  *
  * Common options: `maximize` (false) and `clipValue` per group; `clipNorm`, `skipNonFinite`, `zeroGrads`, `ema`,
  * `gradNorm` and `flushDenormals` for the whole optimizer.
@@ -93,8 +93,8 @@ type Resolved = ResolvedOf<typeof stableAdamw>;
  * @remarks
  * **When:** As {@link AdamW}, if the loss has spikes. It can replace `clipNorm` and needs no threshold.
  *
- * **Pitfalls:** β₂ is 0.99 here. With 0.999, r often exceeds 1 and the steps are shorter than lr says. It takes no sparse
- * gradients.
+ * **Pitfalls:** β₂ is 0.99 here. With 0.999, r often exceeds 1 and the steps are shorter than lr says. It takes no
+ * sparse gradients.
  *
  * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params
  * @example
