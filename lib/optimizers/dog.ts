@@ -119,8 +119,9 @@ export class DoG<const P extends ParamsOf<typeof dog> = AnyParams> extends Optim
   }
 
   /**
-   * r, the largest distance from the initial params at the start of a step: that of the first group, or of the first
-   * param with `layerWise`. 0 before the first step. `stateDict` has the values of all.
+   * r: the largest distance from the initial params at the start of a step, or the initial value if that is larger. It
+   * is that of the first group, or of the first param with `layerWise`. 0 before the first step. `stateDict` has the
+   * values of all.
    */
   get r(): number {
     return this.firstScalars[0] ?? 0;

@@ -96,9 +96,9 @@ type Resolved = ResolvedOf<typeof momo>;
  * over all params: τ = min(η, max((1 + η·λ)·(F − lowerBound − γ) + ⟨m, w⟩, 0)/‖m‖²), 0 if ‖m‖ = 0
  * w ← (w − τ·m)/(1 + η·λ)
  * ```
- * Each step needs f: `step(grads, { loss })`. The loss is the one whose gradient is `grads` after `gradScale`; with
- * `maximize`, f is −loss. t counts the optimizer's steps. F and γ belong to the whole optimizer and are readable as
- * `lossAvg` and `gamma`; τ follows from the η and λ of each group.
+ * Each step needs the loss f: `step(grads, { loss })`. Its gradient must be `grads` after `gradScale`. With `maximize`,
+ * f is −loss. t counts the optimizer's steps. F and γ belong to the whole optimizer and are readable as `lossAvg` and
+ * `gamma`; τ follows from the η and λ of each group.
  *
  * Options: `lr` (η, 1, [0, ∞)), `beta` (β, 0.9, [0, 1)), `lowerBound` (0), `weightDecay` (λ, 0, [0, ∞), in the
  * formula). F and γ use the `beta` of the first group, and τ uses its `lowerBound`. All groups need the same
@@ -253,9 +253,9 @@ type AdamResolved = ResolvedOf<typeof momoAdam>;
  * over all params: τ = min(η/c, max((1 + η·λ)·(F − c·lowerBound − γ) + ⟨m, w⟩, 0)/⟨m, m/D⟩), 0 if m = 0
  * w ← (w − τ·m/D)/(1 + η·λ)
  * ```
- * Each step needs f: `step(grads, { loss })`. The loss is the one whose gradient is `grads` after `gradScale`; with
- * `maximize`, f is −loss. t counts the optimizer's steps. F and γ belong to the whole optimizer and are readable as
- * `lossAvg` and `gamma`; τ follows from the η and λ of each group.
+ * Each step needs the loss f: `step(grads, { loss })`. Its gradient must be `grads` after `gradScale`. With `maximize`,
+ * f is −loss. t counts the optimizer's steps. F and γ belong to the whole optimizer and are readable as `lossAvg` and
+ * `gamma`; τ follows from the η and λ of each group.
  *
  * Options: `lr` (η, 1e-2, [0, ∞)), `betas` ([0.9, 0.999], each in [0, 1)), `eps` (ε, 1e-8, (0, ∞)), `lowerBound` (0),
  * `weightDecay` (λ, 0, [0, ∞), in the formula). F and γ use the `betas` of the first group, and τ uses its

@@ -172,7 +172,7 @@ const isList = (value: Resolved['nsCoefficients']): value is readonly (readonly 
  * **Which params:** A param with a shape of two or more dimensions is a matrix: `shape[0]` is the number of rows, which
  * are the layer's outputs. The product of the other dimensions is the number of columns. AdamW updates a param without
  * a shape, one with a single dimension, and each param of a group with `useMuon: false`. `toString()` and
- * {@link Muon.methodOf} show which params are matrices.
+ * {@link Muon.methodOf} show the method of each param.
  *
  * Options: `lr` (η, 1e-3, [0, ∞)), `momentum` (μ, 0.95, [0, 1)), `nesterov` (true), `nsSteps` (5, an integer in
  * [0, 99]), `nsCoefficients` (a, b and c, [3.4445, −4.775, 2.0315]; or a list of up to 10 triples, one per iteration,

@@ -64,7 +64,7 @@ export type NovoGradOptions = OptionsOf<typeof novograd>;
 type Resolved = ResolvedOf<typeof novograd>;
 
 /**
- * NovoGrad: SGD with momentum that divides the gradient of each param by a moving average of its norm.
+ * NovoGrad: SGD with momentum that divides the gradient of each param by the root of a moving average of ‖g‖².
  *
  * ```
  * v ← β₂·v + (1−β₂)·‖g‖², one number a param; at t = 1 v = ‖g‖²

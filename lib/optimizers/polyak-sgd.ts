@@ -73,8 +73,8 @@ type Resolved = ResolvedOf<typeof polyakSgd>;
  * with variant 'sps+': f − fMin is at least 0
  * w ← w·(1 − η·e·λ) − η·e·g
  * ```
- * Each step needs f: `step(grads, { loss })`. The loss is the one whose gradient is `grads` after `gradScale`; with
- * `maximize`, f is −loss. e belongs to the whole optimizer and is readable as `stepSize`.
+ * Each step needs the loss f: `step(grads, { loss })`. Its gradient must be `grads` after `gradScale`. With `maximize`,
+ * f is −loss. e belongs to the whole optimizer and is readable as `stepSize`.
  *
  * Options: `lr` (η, 1, [0, ∞)), `maxLr` (1, (0, ∞]), `fMin` (0), `eps` (ε, 0, [0, ∞)), `variant` ('sps' or 'sps+'),
  * `weightDecay` (λ, 0, [0, ∞), decoupled with the rate η·e). e uses the `maxLr`, `fMin`, `eps` and `variant` of the

@@ -257,8 +257,8 @@ type Resolved = ResolvedOf<typeof soap>;
  * other products in float32.
  *
  * **Which params:** A param with a shape of two or more dimensions is a matrix: `shape[0]` is the number of rows, and
- * the product of the other dimensions is the number of columns. A side that is longer than `maxPreconditionerDim` has Q
- * = I. Any other param gets Adam with the first step left out.
+ * the product of the other dimensions is the number of columns. A side that is longer than `maxPreconditionerDim` keeps
+ * Q at I. Any other param gets Adam without the first step.
  *
  * Options: `lr` (η, 3e-3, [0, ∞)), `betas` ([0.95, 0.95], each in [0, 1)), `shampooBeta` (the second of betas, [0, 1)),
  * `eps` (ε, 1e-8, [0, ∞)), `preconditionFrequency` (10, an integer), `maxPreconditionerDim` (10000, an integer in [1,

@@ -71,8 +71,8 @@ export type StableAdamWOptions = OptionsOf<typeof stableAdamw>;
 type Resolved = ResolvedOf<typeof stableAdamw>;
 
 /**
- * StableAdamW: {@link AdamW} that shortens the step of a param whose gradient is much larger than its moving averages
- * predict.
+ * StableAdamW: {@link AdamW} that shortens the step of a param whose gradient is much larger than the moving average of
+ * g² predicts.
  *
  * ```
  * aᵢ = βᵢ·(1−βᵢᵗ⁻¹)/(1−βᵢᵗ);  m ← a₁·m + (1−a₁)·g;  s ← a₂·s + (1−a₂)·g²
