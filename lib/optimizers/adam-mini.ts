@@ -64,10 +64,10 @@ type Resolved = ResolvedOf<typeof adamMini>;
  * **When:** Transformers whose state takes too much memory for AdamW, with the lr of AdamW.
  *
  * **Pitfalls:** A block should hold weights whose gradients have a similar size. The published code chooses blocks by
- * the names of layers: `block: 1`, which is AdamW, for embeddings and the output layer; a number for queries and keys,
- * so that each head is a block; and `'tensor'` for all others. For those, the paper recommends rows. Pass shapes,
- * because a plain `Float32Array` is one block. Kernels of TensorFlow.js are inputs × outputs, so their rows are inputs.
- * Sparse gradients need blocks that are matrix rows.
+ * the names of layers. Embeddings and the output layer get `block: 1`, which is AdamW. Queries and keys get a number
+ * that makes each head a block. All others get `'tensor'`; for these, the paper recommends rows. Pass shapes, because a
+ * plain `Float32Array` is one block. Kernels of TensorFlow.js are inputs × outputs, so their rows are inputs. Sparse
+ * gradients need blocks that are matrix rows.
  *
  * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range, overlapping params, or
  *   a block that does not divide its param

@@ -72,8 +72,8 @@ export type DoGOptions = OptionsOf<typeof dog>;
 type Resolved = ResolvedOf<typeof dog>;
 
 /**
- * DoG (distance over gradients): SGD whose learning rate is the largest distance from the initial params so far,
- * divided by the root of the sum of squared gradient norms.
+ * DoG (distance over gradients): SGD that needs no learning rate. The rate is the largest distance from the initial
+ * params so far, divided by the root of the sum of squared gradient norms.
  *
  * ```
  * t = 1: r = repsRel·(1 + ‖w₀‖), G = ε;  later r ← max(r, ‖w − w₀‖)
@@ -119,8 +119,8 @@ export class DoG<const P extends ParamsOf<typeof dog> = AnyParams> extends Optim
   }
 
   /**
-   * r: the largest distance from the initial params at the start of a step, or the initial value if that is larger. It
-   * is that of the first group, or of the first param with `layerWise`. 0 before the first step. `stateDict` has the
+   * r: the largest distance from the initial params at the start of a step, or the initial r if that is larger. It is
+   * that of the first group, or of the first param with `layerWise`. 0 before the first step. `stateDict` has the
    * values of all.
    */
   get r(): number {

@@ -111,8 +111,8 @@ export class DoWG<const P extends ParamsOf<typeof dowg> = AnyParams> extends Opt
   }
 
   /**
-   * r: the largest distance of the first group from its initial params at the start of a step, or the initial value if
-   * that is larger. 0 before the first step.
+   * r of the first group: the largest distance from the initial params at the start of a step, or the initial r if that
+   * is larger. 0 before the first step.
    */
   get r(): number {
     return this.firstScalars[0] ?? 0;

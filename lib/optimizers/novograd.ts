@@ -82,8 +82,8 @@ type Resolved = ResolvedOf<typeof novograd>;
  * State: `expAvg` (m), and the number `expAvgSq` (v). A step updates the params and the state in place.
  *
  * @remarks
- * **When:** Speech and image networks with little memory: it keeps half of Adam's state, and lr need not be tuned to
- * the size of the gradients.
+ * **When:** Speech and image networks, if memory is scarce: it keeps half of Adam's state. You need not tune lr to the
+ * size of the gradients.
  *
  * **Pitfalls:** The step of a whole param has the norm η/(1−β₁), so a large matrix needs a larger lr than a bias. The
  * first gradient alone sets v: a warm-up helps if it is far from the later ones. It takes no sparse gradients.

@@ -58,8 +58,8 @@ type Resolved = ResolvedOf<typeof sophia>;
 /** Options of a step of {@link Sophia}. */
 export interface SophiaStepOptions<P = AnyParams> extends StepOptions {
   /**
-   * An estimate of the Hessian's diagonal for each param, in the structure of the gradients: a `Float32Array` of the
-   * param's length, or `null` to keep the average as it is. A param whose gradient is null also keeps its average.
+   * An estimate of the Hessian's diagonal for each param, in the structure of the gradients. It is a `Float32Array` of
+   * the param's length, or `null` to keep the average as it is. A param whose gradient is null also keeps its average.
    * Leave `hessian` out in most steps.
    */
   readonly hessian?: GradsOf<P> | undefined;

@@ -52,7 +52,7 @@ const smoothing = 0.9;
  * the lr that it started with.
  *
  * Formula: lrᵢ = from·(to/from)^(i/(steps−1)), i = 0, 1, …. The test stops after a loss that is not finite, or when the
- * smoothed loss exceeds its minimum by more than 3·|minimum|; for a positive loss, that is 4 times the minimum. The
+ * smoothed loss exceeds its minimum by more than 3·|minimum|. For a positive loss, that is 4 times the minimum. The
  * smoothed loss is a moving average with decay 0.9 and bias correction.
  *
  * The suggestion comes from least-squares lines of the loss over log lr, each through about a tenth of the steps. It is

@@ -105,8 +105,8 @@ function taskOf(who: string, fn: unknown, x0: unknown, options: unknown, waits?:
  * - `'sfo'`: the method of {@link SFO}, on the terms, one at a time.
  * - `'hessian-free'`: the method of {@link HessianFree}, on a function or on the sum of the terms, with products that
  *   `gaussNewton` computes. Its iterations never go uphill.
- * - the name of a first-order class (`'adam'`, …), in float32 only: one step for each term, in a new random order in
- *   each pass, or one step for each evaluation of the function.
+ * - the name of a first-order class (`'adam'`, …), in float32 only. It takes one step per term, in a new random order
+ *   in each pass, or one step per evaluation of the function.
  *
  * With a Float64Array, everything is float64. With a Float32Array, points, gradients and curvature pairs are float32;
  * sums and search directions are float64.
@@ -116,7 +116,7 @@ function taskOf(who: string, fn: unknown, x0: unknown, options: unknown, waits?:
  * if ‖∇f‖² overflows (‖∇f‖ above 1.3e154). A first-order method ends with that reason at the first evaluation that is
  * not finite.
  *
- * The run ends early after `maxTime`, if `signal` is aborted, or if the callback returns true; 'lbfgs' and
+ * The run ends early after `maxTime`, if `signal` is aborted, or if the callback returns true. 'lbfgs' and
  * 'hessian-free' then return the lowest point so far.
  *
  * @param fn (x, grad) => value: returns the value at x and writes the gradient to `grad`, every element of it; it must
@@ -131,9 +131,9 @@ function taskOf(who: string, fn: unknown, x0: unknown, options: unknown, waits?:
  *   class: {@link StepsMethodOptions}.
  * @returns the point, its value, and how it was found: {@link MinimizeResult}. `reason` is a tolerance that was met
  *   ('gradient', 'function', 'step'; then `converged` is true), a limit ('iterations', 'evaluations', 'time'),
- *   'aborted', 'non-finite', or 'line-search': no lower point was found although the gradient indicates one, so the
- *   gradient may be wrong. 'function' is also given if rounding hides whether there is a lower point: the next step
- *   rounds to nothing, or leads downhill to the same value.
+ *   'aborted', 'non-finite', or 'line-search'. 'line-search': no lower point was found although the gradient indicates
+ *   one, so the gradient may be wrong. 'function' is also given if rounding hides whether there is a lower point: the
+ *   next step rounds to nothing, or leads downhill to the same value.
  * @throws TypeError for a wrong type, an unknown option, if fn does not return a number, or if its first call leaves an
  *   element of the gradient unwritten while the value is finite; RangeError for a value out of range; and whatever fn
  *   and the callbacks throw

@@ -30,8 +30,8 @@ export interface SFOHyperParameters {
    */
   readonly selection?: Selection | undefined;
   /**
-   * A term joins when the squared standard error of the mean gradient reaches this times its squared norm; both are
-   * measured by the inverse Hessian. [0, inf], default 1.
+   * A term joins when the squared standard error of the mean gradient reaches this multiple of its squared norm. The
+   * inverse Hessian measures both. [0, inf], default 1.
    */
   readonly maxGradientNoise?: number | undefined;
   /**
