@@ -72,8 +72,8 @@ export type DoGOptions = OptionsOf<typeof dog>;
 type Resolved = ResolvedOf<typeof dog>;
 
 /**
- * DoG (distance over gradients): SGD that needs no learning rate. The rate is the largest distance from the initial
- * params so far, divided by the root of the sum of squared gradient norms.
+ * DoG (distance over gradients): SGD that finds its learning rate by itself. The rate is the largest distance from the
+ * initial params so far, divided by the root of the sum of squared gradient norms.
  *
  * ```
  * t = 1: r = repsRel·(1 + ‖w₀‖), G = ε;  later r ← max(r, ‖w − w₀‖)
