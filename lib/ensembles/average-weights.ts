@@ -20,18 +20,18 @@ export interface AverageWeightsOptions {
 export type AveragedWeights<P> = P extends readonly Float32Array[] ? Float32Array[] : ArraysOf<P>;
 
 /**
- * Averages the weights of several models of one architecture: a model soup.
+ * Averages the weights of several models with the same architecture (a model soup).
  *
  * Formula: Σₖ aₖ·wₖ / Σₖ aₖ, array by array. The sum is float64, and the result is rounded once. A model of weight 0 is
  * ignored.
  *
- * @param models the params of each model: a list, or a record of any depth, with the same structure for all models. They
- *   do not change.
+ * @param models the params of each model: a list, or a record of any depth, with the same structure for all models.
+ *   They do not change.
  * @param options `weights` (each [0, ∞), equal by default): {@link AverageWeightsOptions}
  * @returns new arrays, in the structure of a model
  * @throws TypeError for a wrong type, an unknown option, or a name that another model does not have; RangeError for no
- *   models, models that differ in the number or lengths of their arrays, or weights that are negative, not finite or all
- *   0
+ *   models, models that differ in the number or lengths of their arrays, or weights that are negative, not finite or
+ *   all 0
  * @see Utans 1996, "Weight averaging for neural networks and local resampling schemes"; Wortsman et al. 2022,
  *   https://arxiv.org/abs/2203.05482
  * @example
@@ -70,7 +70,10 @@ export function averageWeights<const P extends object = AnyParams>(
   return (isPlainList ? means : structure.assemble(means)) as AveragedWeights<P>;
 }
 
-/** The arrays of a model in the order of the first one. @throws TypeError for another name, RangeError for another length */
+/**
+ * The arrays of a model in the order of the first one. @throws TypeError for another name, RangeError for another
+ * length
+ */
 function inOrderOf(first: readonly Tensor[], model: readonly Tensor[], path: string): readonly Float32Array[] {
   if (model.length !== first.length)
     throw rangeError(who, path, `${model.length} array(s)`, `${first.length}, as models[0] has`);

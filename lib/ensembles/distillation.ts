@@ -44,9 +44,9 @@ const teachers = 'a Float32Array of logits, a list of them, or { probabilities }
  * grad = (α·T·(softmax(z/T) − p) + (1−α)·(softmax(z) − onehot(label))) / rows
  * ```
  * z are the student's logits. p is softmax(teacher/T), its mean over several teachers, or the given probabilities.
- * Those are neither softened nor normalised; if a matrix row does not sum to 1, the gradient has (Σp)·softmax(z/T) − p.
- * The factor T² keeps the magnitude of the gradient independent of T. Arithmetic is float64 with log softmax, accurate
- * for logits of any size; `grad` is rounded once.
+ * Given probabilities are neither softened nor normalised. If a matrix row of them does not sum to 1, the gradient has
+ * (Σp)·softmax(z/T) − p. The factor T² keeps the magnitude of the gradient independent of T. Arithmetic is float64 with
+ * log softmax, accurate for logits of any size; `grad` is rounded once.
  *
  * @param studentLogits a row-major matrix, batch × classes, with at least one matrix row. Changes only if it is also
  *   `grad`.

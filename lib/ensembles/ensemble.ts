@@ -74,9 +74,9 @@ export class Ensemble<X = Float32Array, Vote extends boolean = false> {
    *
    * @param x passed to all members unchanged
    * @returns a Promise of a new array: batch × classes mean probabilities or, with `vote`, the class of each matrix
-   *   row. It rejects with a member's error. It rejects with a TypeError or RangeError that names the member if its
-   *   prediction is not a Float32Array, has another length than that of the first member, has a length that is not a
-   *   multiple of classes, has a number outside [0, 1] though `classes` asks for probabilities, or, with `vote`, holds NaN.
+   *   row. It rejects with the error of a member. It also rejects with a TypeError or RangeError that names the member
+   *   if a prediction is wrong: not a Float32Array; a length other than that of the first member, or no multiple of
+   *   classes; a number outside [0, 1] although `classes` asks for probabilities; or NaN with `vote`.
    */
   async predict(x: X): Promise<Vote extends true ? Int32Array : Float32Array> {
     type Result = Vote extends true ? Int32Array : Float32Array;

@@ -18,8 +18,8 @@ export function checkList<T>(
 }
 
 /**
- * Returns views of the members if there is at least one and all have the same length. They are ours, so that no property
- * of the user's arrays is read later.
+ * Returns views of the members if there is at least one and all have the same length. They are ours, so that no
+ * property of the user's arrays is read later.
  * @throws TypeError, RangeError
  */
 export function checkMembers(who: string, argument: string, members: readonly Float32Array[]): readonly Float32Array[] {

@@ -10,8 +10,8 @@ export interface AveragePredictionsOptions {
   /** What the members hold. A softmax is applied to logits first. Default 'probabilities'. */
   readonly from?: 'probabilities' | 'logits' | undefined;
   /**
-   * Number of classes: the length of a matrix row. An integer in [1, inf), required with logits. Without logits, it asks for
-   * probabilities: numbers below 0 or above 1, as logits have, are refused.
+   * Number of classes: the length of a matrix row. An integer in [1, inf), required with logits. Without logits, it
+   * asks for probabilities: numbers below 0 or above 1, as logits have, are refused.
    */
   readonly classes?: number | undefined;
   /** Weight of each member, each in [0, inf). They are divided by their sum. Default: equal weights. */

@@ -40,7 +40,7 @@ export type WeightAverageState = {
 interface AveragedParam extends Tensor {
   readonly length: number;
   readonly average: Float32Array;
-  /** The array in `params`: the average itself or, with debias, the average divided by its bias correction. */
+  /** The array in `params`: the average itself or, with `debias`, the average divided by its bias correction. */
   readonly corrected: Float32Array;
 }
 
@@ -133,8 +133,8 @@ export class WeightAverage<const P extends object = AnyParams> {
 
   /**
    * The averaged weights, in the order of the params. Always the same arrays: `update` changes them in place or, with
-   * `debias`, reading this property does. Before the first update they hold the weights at construction; while swapped,
-   * the contents of the params. Do not write to them, because that changes the average.
+   * `debias`, reading this property does. Before the first update they hold the weights at construction. While swapped,
+   * they hold the contents of the params. Do not write to them, because that changes the average.
    */
   get params(): readonly Float32Array[] {
     this.#correctBias();
@@ -150,8 +150,8 @@ export class WeightAverage<const P extends object = AnyParams> {
   /**
    * Adds the current weights to the average.
    *
-   * @throws TypeError while swapped, if the buffer of a param is detached, or while a stepAsync changes it; RangeError if a
-   *   param has another length
+   * @throws TypeError while swapped, if the buffer of a param is detached, or while a stepAsync changes it; RangeError
+   *   if a param has another length
    */
   update(): void {
     this.#checkNotSwapped('update');
@@ -169,8 +169,8 @@ export class WeightAverage<const P extends object = AnyParams> {
 
   /**
    * Swaps the contents of the params and of the average, so that the model predicts with the averaged weights. A second
-   * call restores both, bit for bit. Do not step between the two calls: the second would put the stepped weights into the
-   * average. To go on training from the average, make a new WeightAverage.
+   * call restores both, bit for bit. Do not step between the two calls: the second would put the stepped weights into
+   * the average. To go on training from the average, make a new WeightAverage.
    *
    * @throws TypeError before the first update, if the buffer of a param is detached, or while a stepAsync changes it;
    *   RangeError if a param has another length
@@ -199,8 +199,8 @@ export class WeightAverage<const P extends object = AnyParams> {
   /**
    * Returns a copy of everything that a resumed run needs, apart from the params.
    *
-   * @throws TypeError while swapped, if the buffer of an average was detached, or if vm's timeout interrupted an update or a
-   *   swap
+   * @throws TypeError while swapped, if the buffer of an average was detached, or if vm's timeout interrupted an update
+   *   or a swap
    */
   stateDict(): WeightAverageState {
     this.#checkNotSwapped('stateDict');
@@ -314,7 +314,9 @@ export class WeightAverage<const P extends object = AnyParams> {
       );
   }
 
-  /** Refuses arrays that are detached, have changed their length or are in a pending step. @throws TypeError, RangeError */
+  /**
+   * Refuses arrays that are detached, have changed their length or are in a pending step. @throws TypeError, RangeError
+   */
   #checkMemory(): void {
     this.#checkWhole();
     for (const { data, average, corrected, path, length } of this.#averaged) {

@@ -63,8 +63,8 @@ export type AdaBeliefOptions = OptionsOf<typeof adabelief>;
 type Resolved = ResolvedOf<typeof adabelief>;
 
 /**
- * AdaBelief: {@link Adam} that divides by the distance of the gradient from its average, not by its size: a gradient
- * that was expected moves the weight further.
+ * AdaBelief: {@link Adam} that divides by the deviation of the gradient from its moving average, not by its size. A
+ * gradient close to the average gives a larger step.
  *
  * ```
  * w ← w·(1 − η·λ)
@@ -86,7 +86,7 @@ type Resolved = ResolvedOf<typeof adabelief>;
  * **When:** As {@link AdamW}, on image classifiers, GANs and small transformers.
  *
  * **Pitfalls:** The Python package adabelief-pytorch has `rectify` on by default. `eps` enters s itself: 1e-16 here is
- * like 1e-8 in Adam. With a nearly constant gradient g − m is almost 0, and the steps become far longer than `lr`.
+ * like 1e-8 in Adam. If the gradient is nearly constant, g − m is almost 0 and the steps become far longer than `lr`.
  *
  * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params
  * @example

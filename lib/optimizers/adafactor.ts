@@ -108,7 +108,7 @@ export const adafactor = {
   decay: 'none',
   denseOnly: 'Adafactor needs the norm of the whole update',
   hyperParameters: {
-    /** Learning rate. Giving one turns relativeStep off. */
+    /** Learning rate. If it is given, relativeStep is ignored. */
     lr: { range: '[0, inf)' },
     /** Added to g². */
     eps1: { default: 1e-30, range: '(0, inf)' },
@@ -118,7 +118,7 @@ export const adafactor = {
     clipThreshold: { default: 1, range: '(0, inf)' },
     /** Exponent of t in β₂ = 1 − t^decayRate, the decay rate of the averages of g². */
     decayRate: { default: -0.8, range: '(-inf, 0]' },
-    /** Decay rate of the moving average of the update; without it there is no such average. */
+    /** Decay rate of a moving average of the update. If it is not given, the update is not averaged. */
     beta1: { range: '[0, 1)' },
     /** Multiply the rate by RMS(w), the root mean square of the weights. */
     scaleParameter: { default: true },
@@ -204,11 +204,11 @@ function relativeRate(warmupInit: boolean, t: number): number {
  * Common options: `maximize` (false) and `clipValue` per group; `clipNorm`, `skipNonFinite`, `zeroGrads`, `ema`,
  * `gradNorm` and `flushDenormals` for the whole optimizer.
  *
- * Of a shape of rank 2 or more, `shape[0]` counts the rows, and the product of the rest the columns. A shape of rank 1 is as
- * no shape.
+ * With a shape of rank 2 or more, `shape[0]` is the number of rows, and the product of the other dimensions is the
+ * number of columns. A param with a shape of rank 1 is treated as one without a shape.
  *
- * State: with a shape `rowAvg` (R, one number per row) and `colAvg` (C, one per column), without `squareAvg` (V, one
- * per element); `expAvg` with `beta1`. A step updates the params and the state in place.
+ * State: `rowAvg` (R, one number per row) and `colAvg` (C, one per column) of a param with a shape; `squareAvg` (V, one
+ * per element) of a param without; `expAvg` with `beta1`. A step updates the params and the state in place.
  *
  * @remarks
  * **When:** Large matrices and little memory for state.

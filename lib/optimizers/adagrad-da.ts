@@ -43,8 +43,8 @@ export type AdagradDAOptions = OptionsOf<typeof adagradDa>;
 type Resolved = ResolvedOf<typeof adagradDa>;
 
 /**
- * AdagradDA: {@link Adagrad} by regularized dual averaging: computes w anew from the sum of all gradients, and an L1
- * penalty makes weights exactly 0.
+ * AdagradDA: {@link Adagrad} with regularized dual averaging. Each step computes w anew from the sum of all gradients,
+ * and an L1 penalty makes weights exactly 0.
  *
  * ```
  * s ← s + g²;   a ← a + g;   H = ε + √s
@@ -62,9 +62,9 @@ type Resolved = ResolvedOf<typeof adagradDa>;
  * @remarks
  * **When:** Linear models on sparse features that start at 0 and whose weights should become exactly 0.
  *
- * **Pitfalls:** The initial weights are lost at the first step, so it suits no network with hidden layers: all its
- * units would stay equal. A change of `lr` scales the weights themselves. In a sparse step, only the rows that the
- * gradient names change, and t counts the steps of the param. There is no `weightDecay`.
+ * **Pitfalls:** The first step discards the initial weights. Do not use it for networks with hidden layers, because all
+ * units of a layer would stay equal. A change of `lr` scales the weights themselves. A sparse step changes only the
+ * rows that the gradient names, but t counts every step of the param. There is no `weightDecay`.
  *
  * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params
  * @example

@@ -68,8 +68,9 @@ type Resolved = ResolvedOf<typeof adagrad>;
  * ```
  * s ← s + g²;   w ← w − η/(1 + (t−1)·lrDecay) · g / (√s + ε)
  * ```
- * With `rowWise`, each matrix row (index of `shape[0]`) of a param with a shape has one accumulator, `s ← s + mean(g²)`. For an embedding
- * table this halves the memory, and each table row that is touched needs fewer reads.
+ * With `rowWise`, each matrix row (index of `shape[0]`) of a param with a shape has one accumulator,
+ * `s ← s + mean(g²)`. For an embedding table this halves the memory, and each row that a step updates needs fewer
+ * reads.
  *
  * Options: `lr` (η, 1e-2, [0, ∞)), `eps` (ε, 1e-10, [0, ∞)), `lrDecay` (0, [0, ∞)), `initialAccumulatorValue` (0,
  * [0, ∞), not a Schedule), `rowWise` (false), `weightDecay` (0, [0, ∞), L2).

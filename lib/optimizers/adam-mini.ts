@@ -20,7 +20,7 @@ export const adamMini = {
     betas: { default: [0.9, 0.999], range: '[0, 1)' },
     /** Added to the denominator, outside the square root. */
     eps: { default: 1e-8, range: '[0, inf)' },
-    /** What shares one s: a matrix row, the whole param, or so many elements. */
+    /** The weights that share one s: a matrix row, the whole param, or a run of this many elements. */
     block: { default: 'row', choices: ['row', 'tensor'], range: '[1, inf)', integer: true, fixed: true },
     /** Decoupled weight decay: multiplies w by 1 − lr · weightDecay. */
     weightDecay: { default: 0, range: '[0, inf)' },
@@ -37,19 +37,20 @@ export type AdamMiniOptions = OptionsOf<typeof adamMini>;
 type Resolved = ResolvedOf<typeof adamMini>;
 
 /**
- * Adam-mini: {@link AdamW} with one second moment for each block of weights, the average of the mean of g² over the block.
- * Saves nearly half of the memory for state.
+ * Adam-mini: {@link AdamW} with one second moment per block of weights, a moving average of the block's mean g². It
+ * saves nearly half of AdamW's state memory.
  *
  * ```
  * w ← w·(1 − η·λ)
  * m ← β₁·m + (1−β₁)·g;   s ← β₂·s + (1−β₂)·mean(g²), one s a block
  * w ← w − η·(m/(1−β₁ᵗ)) / (√(s/(1−β₂ᵗ)) + ε)
  * ```
- * `block: 'row'` makes each matrix row (index of `shape[0]`) a block: the weights of one output, where rows are outputs. A
- * param without a shape, or with one of rank 1, such as a bias, is one block. `block: 'tensor'` makes each param one
- * block. A number makes each run of so many elements one: `rows · columns / heads` for the heads of an attention layer. It
- * has to divide the length of the param. `block: 1` is AdamW. The mean is summed in float64. `block` can be assigned later:
- * s then starts with the means of the elements' s.
+ * With `block: 'row'`, each matrix row (index of `shape[0]`) is a block. Where rows are outputs, a block holds the
+ * weights of one output. A param without a shape, or with a shape of rank 1 such as a bias, is one block. With
+ * `block: 'tensor'`, each param is one block. With a number, each run of that many elements is one block: use
+ * `rows · columns / heads` for the heads of an attention layer. The number must divide the length of the param.
+ * `block: 1` is AdamW. The mean is summed in float64. You can assign `block` later: each s then starts with the mean of
+ * its elements' s.
  *
  * Options: `lr` (η, 1e-3, [0, ∞)), `betas` ([0.9, 0.999], each in [0, 1)), `eps` (ε, 1e-8, [0, ∞)), `block` (`'row'`,
  * `'tensor'`, or an integer in [1, ∞)), `weightDecay` (λ, 0, [0, ∞), decoupled).
@@ -57,18 +58,19 @@ type Resolved = ResolvedOf<typeof adamMini>;
  * Common options: `maximize` (false) and `clipValue` per group; `clipNorm`, `skipNonFinite`, `zeroGrads`, `ema`,
  * `gradNorm` and `flushDenormals` for the whole optimizer.
  *
- * State: `expAvg` (m), and `expAvgSq` (s), one number a block. A step updates the params and the state in place.
+ * State: `expAvg` (m), and `expAvgSq` (s), one number per block. A step updates the params and the state in place.
  *
  * @remarks
  * **When:** Transformers whose state takes too much memory for AdamW, with the lr of AdamW.
  *
- * **Pitfalls:** A block should hold weights whose gradients are of one size. The published code takes them from the names
- * of layers: AdamW for embeddings and the output layer (`block: 1`), one block a head for queries and keys (a number), and
- * one a param for all others (`'tensor'`). Rows are the paper's advice for the others. Pass shapes, because a plain `Float32Array` is one
- * block. Kernels of TensorFlow.js are inputs × outputs: their rows are inputs. Sparse gradients need rows as blocks.
+ * **Pitfalls:** A block should hold weights whose gradients have a similar size. The published code chooses blocks by
+ * the names of layers. Embeddings and the output layer get `block: 1`, which is AdamW. Queries and keys get a number
+ * that makes each head a block. All others get `'tensor'`; for these, the paper recommends rows. Pass shapes, because a
+ * plain `Float32Array` is one block. Kernels of TensorFlow.js are inputs × outputs, so their rows are inputs. Sparse
+ * gradients need blocks that are matrix rows.
  *
- * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range, overlapping params, or a
- *   block that does not divide its param
+ * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range, overlapping params, or
+ *   a block that does not divide its param
  * @example
  * ```ts
  * import { AdamMini } from 'schuss';

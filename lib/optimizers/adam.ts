@@ -137,11 +137,11 @@ export const adam = {
     biasCorrection: { default: true },
     /** Keep one s per matrix row: the average of the mean of g². Needs params with a shape, and no amsgrad. */
     rowWise: { default: false },
-    /** Count t for each matrix row by itself. Needs params with a shape, biasCorrection, and no amsgrad. */
+    /** Count t separately for each matrix row. Needs params with a shape, biasCorrection, and no amsgrad. */
     rowSteps: { default: false },
     /** L2 penalty: adds weightDecay · w to the gradient. */
     weightDecay: { default: 0, range: '[0, inf)' },
-    /** Leave out the elements whose step goes along the gradient, and lengthen the others by as much. */
+    /** Update only the elements whose step opposes their gradient, and scale these steps up to compensate. */
     cautious: { default: false },
   },
   kernels,
@@ -227,8 +227,8 @@ export function constantsOf(
  * ```
  * `amsgrad: true` computes `ŝ ← max(ŝ, s)` and uses ŝ instead of s in the denominator. `biasCorrection: false` uses m
  * and s without the divisions by 1−βᵗ. `cautious: true` updates only the elements whose step has the opposite sign of
- * their gradient. It divides their steps by the fraction of such elements in the param, at least 1e-3 (Liang et al.
- * 2024). The fraction is that of the whole param, so `cautious` rejects sparse gradients.
+ * their gradient. It divides their steps by the fraction of such elements in the whole param, at least 1e-3 (Liang et
+ * al. 2024). So `cautious` rejects sparse gradients.
  *
  * Two options are for embedding tables with sparse gradients. With `rowWise`, each matrix row (index of `shape[0]`) has
  * one s, the average of mean(g²), which saves a third of the memory. With `rowSteps`, t counts the updates of each row
@@ -237,24 +237,24 @@ export function constantsOf(
  * the state is converted.
  *
  * Options: `lr` (η, 1e-3, [0, ∞)), `betas` ([0.9, 0.999], each in [0, 1)), `eps` (ε, 1e-8, [0, ∞)), `amsgrad` (false),
- * `biasCorrection` (true), `rowWise` (false) and `rowSteps` (false), both without `amsgrad` and `cautious`, `weightDecay`
- * (0, [0, ∞), L2), `cautious` (false).
+ * `biasCorrection` (true), `rowWise` (false) and `rowSteps` (false), both without `amsgrad` and `cautious`,
+ * `weightDecay` (0, [0, ∞), L2), `cautious` (false).
  *
  * Common options: `maximize` (false) and `clipValue` per group; `clipNorm`, `skipNonFinite`, `zeroGrads`, `ema`,
  * `gradNorm` and `flushDenormals` for the whole optimizer.
  *
  * State: `expAvg` (m), `expAvgSq` (s, one number per row with `rowWise`), `maxExpAvgSq` (ŝ) with `amsgrad`, and
- * `biasCorrection1` (1−β₁ᵗ) and `biasCorrection2` (1−β₂ᵗ), one number per row, with `rowSteps`. A step updates the params
- * and the state in place.
+ * `biasCorrection1` (1−β₁ᵗ) and `biasCorrection2` (1−β₂ᵗ), one number per row, with `rowSteps`. A step updates the
+ * params and the state in place.
  *
  * @remarks
  * **When:** Most networks, if you want no weight decay.
  *
  * **Pitfalls:** `weightDecay` is L2 here: it is divided by the root, like the gradient. For decoupled decay, use
- * {@link AdamW}. After one huge gradient, the steps of its element stay small for about 1/(1−β₂) steps, 1000 by default.
- * If the loss has spikes, lower β₂ to 0.95 or 0.99, or set `clipNorm`. In a table with sparse gradients, t counts the
- * steps of the whole table. So the first step of a row that first occurs late can be √(1−β₂)⁻¹·(1−β₁) ≈ 3 times as large
- * as lr. Set `rowSteps` for such tables.
+ * {@link AdamW}. After one huge gradient, the steps of its element stay small for about 1/(1−β₂) steps, 1000 by
+ * default. If the loss has spikes, lower β₂ to 0.95 or 0.99, or set `clipNorm`. In a table with sparse gradients, t
+ * counts the steps of the whole table. So the first step of a row that first occurs late can be √(1−β₂)⁻¹·(1−β₁) ≈ 3
+ * times as large as lr. Set `rowSteps` for such tables.
  *
  * @throws TypeError for an unknown option, a wrong type, or `rowWise` or `rowSteps` without a shape; RangeError for a
  *   value out of range, options that exclude each other, or overlapping params
@@ -310,11 +310,12 @@ export class Adam<const P extends ParamsOf<typeof adam> = AnyParams> extends Opt
  * @remarks
  * **When:** The first choice for transformers and most other networks, with a short warm-up and a decaying lr.
  *
- * **Pitfalls:** A step shrinks the weights by lr · weightDecay, so the decay follows the schedule of lr. Use `groupBy` to
- * set `weightDecay: 0` for biases and the scales of normalization layers. Without a warm-up, every weight moves by about
- * lr in the first steps, even if its gradient is small.
+ * **Pitfalls:** A step shrinks the weights by lr · weightDecay, so the decay follows the schedule of lr. Use `groupBy`
+ * to set `weightDecay: 0` for biases and the scales of normalization layers. Without a warm-up, every weight moves by
+ * about lr in the first steps, even if its gradient is small.
  *
- * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params
+ * @throws TypeError for an unknown option, a wrong type, or `rowWise` or `rowSteps` without a shape; RangeError for a
+ *   value out of range, options that exclude each other, or overlapping params
  * @example
  * ```ts
  * import { AdamW } from 'schuss';

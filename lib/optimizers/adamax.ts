@@ -22,7 +22,7 @@ export const adamax = {
     eps: { default: 1e-8, range: '[0, inf)' },
     /** L2 penalty: adds weightDecay · w to the gradient. */
     weightDecay: { default: 0, range: '[0, inf)' },
-    /** Leave out the elements whose step goes along the gradient, and lengthen the others by as much. */
+    /** Update only the elements whose step opposes their gradient, and scale these steps up to compensate. */
     cautious: { default: false },
   },
   kernels: withCautious({
@@ -112,7 +112,7 @@ export class Adamax<const P extends ParamsOf<typeof adamax> = AnyParams> extends
 }
 
 /**
- * AdamaxW: {@link Adamax} with decoupled weight decay, as {@link AdamW} is {@link Adam} with it.
+ * AdamaxW: {@link Adamax} with decoupled weight decay, as in {@link AdamW}.
  *
  * ```
  * w ← w·(1 − η·λ), then Adamax's update

@@ -108,11 +108,11 @@ type Resolved = ResolvedOf<typeof adan>;
  * place.
  *
  * @remarks
- * **When:** Vision transformers and large batches, where it stands an `lr` 5 to 10 times that of {@link AdamW}.
+ * **When:** Vision transformers and large batches, where it tolerates an `lr` 5 to 10 times that of {@link AdamW}.
  *
- * **Pitfalls:** It keeps twice the state of Adam. The difference of gradients doubles the noise of small batches. In a
- * sparse step, the gradient before is that of the last step that named the row, or 0. optax adds its ε under the root
- * too.
+ * **Pitfalls:** It keeps twice the state of Adam. The difference of gradients doubles the noise of small batches. With
+ * sparse gradients, the previous gradient of a row is that of the last step that named it, or 0. optax also adds ε
+ * under the root.
  *
  * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params
  * @example

@@ -34,7 +34,7 @@ export const ademamix = {
     eps: { default: 1e-8, range: '[0, inf)' },
     /** Decoupled weight decay: multiplies w by 1 − lr · weightDecay before each update. */
     weightDecay: { default: 0, range: '[0, inf)' },
-    /** Leave out the elements whose step goes along the gradient, and lengthen the others by as much. */
+    /** Update only the elements whose step opposes their gradient, and scale these steps up to compensate. */
     cautious: { default: false },
   },
   kernels: withCautious({
@@ -112,7 +112,7 @@ function beta3At({ betas, beta3Steps }: Resolved, t: number): number {
  * State: `expAvgFast` (m₁), `expAvgSlow` (m₂), `expAvgSq` (s). A step updates the params and the state in place.
  *
  * @remarks
- * **When:** Long runs on much data: the slow average makes use of gradients that are tens of thousands of steps old.
+ * **When:** Long runs on a lot of data: the slow average uses gradients that are tens of thousands of steps old.
  *
  * **Pitfalls:** It keeps 12 bytes of state per weight. Set `alphaSteps` and `beta3Steps` to the length of the run;
  * without them the slow average can make the start unstable.

@@ -22,7 +22,7 @@ export const adopt = {
     lr: { default: 1e-3, range: '[0, inf)' },
     /** Decay rates of the moving averages of the normalized gradient and of g². */
     betas: { default: [0.9, 0.9999], range: '[0, 1)' },
-    /** The least divisor of the gradient. */
+    /** Lower bound on the divisor of the gradient. */
     eps: { default: 1e-6, range: '[0, inf)' },
     /** Clip the normalized gradient to ±(t − 1)^¼. */
     useClipping: { default: true },
@@ -55,16 +55,16 @@ export type ADOPTOptions = OptionsOf<typeof adopt>;
 type Resolved = ResolvedOf<typeof adopt>;
 
 /**
- * ADOPT: {@link Adam} that divides each gradient by the root of the squares before it, and averages afterwards. It
- * converges with any β₂.
+ * ADOPT: {@link Adam} that first divides each gradient by the root of the average of earlier g², and then averages the
+ * quotient. It converges with any β₂.
  *
  * ```
  * t = 1   s ← g², and nothing else changes
  * t > 1   x = clip(g/max(√s, ε), ±(t−1)^¼)
  *         m ← β₁·m + (1−β₁)·x;   w ← w − η·m;   s ← β₂·s + (1−β₂)·g²
  * ```
- * The first step only measures: it moves and decays nothing. `useClipping: false` leaves out the clip, as the first
- * version of the paper does.
+ * The first step only initializes s: it neither moves nor decays the weights. `useClipping: false` leaves out the clip,
+ * as the first version of the paper does.
  *
  * Options: `lr` (η, 1e-3, [0, ∞)), `betas` ([0.9, 0.9999], each in [0, 1)), `eps` (ε, 1e-6, [0, ∞)), `useClipping`
  * (true), `weightDecay` (0, [0, ∞), L2), `decoupledWeightDecay` (false; true: `weightDecay` acts as in AdamW).

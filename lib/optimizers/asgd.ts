@@ -91,8 +91,8 @@ export class ASGD<const P extends ParamsOf<typeof asgd> = AnyParams> extends Opt
   }
 
   /**
-   * The averaged weights: live arrays in the structure of the gradients. A param without an update so far shows its
-   * present weights.
+   * The averaged weights: live arrays in the structure of the gradients. For a param that has had no update yet, they
+   * are its current weights.
    */
   get averagedParams(): ArraysOf<P> {
     return this.stateArrays('ax', { startsAsParam: true });

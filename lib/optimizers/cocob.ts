@@ -20,7 +20,7 @@ export const cocob = {
   hyperParameters: {
     /** Factor of the gradient. It matters little: the method has no learning rate. */
     lr: { default: 1, range: '[0, inf)' },
-    /** Bounds the first steps: the larger, the shorter they are. */
+    /** Bounds the first steps: a larger alpha makes them shorter. */
     alpha: { default: 100, range: '[0, inf)' },
     /** Initial value of L, the largest |g| so far. */
     eps: { default: 1e-8, range: '(0, inf)', fixed: true },
@@ -54,8 +54,8 @@ export type COCOBOptions = OptionsOf<typeof cocob>;
 type Resolved = ResolvedOf<typeof cocob>;
 
 /**
- * COCOB: no learning rate to tune. It bets on the sign of each element's next gradient, and its wealth is how far the
- * weight may go from where it began.
+ * COCOB: an optimizer without a learning rate to tune. It bets on the sign of each element's next gradient. The wealth
+ * that it has won limits how far the weight may move from its initial value.
  *
  * ```
  * g ← η·g;   L ← max(L, |g|), from ε;   G ← G + |g|;   R ← max(R − g·(w − w₀), 0);   θ ← θ − g

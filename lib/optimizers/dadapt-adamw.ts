@@ -22,9 +22,11 @@ export const dadaptAdamw = {
   decay: ({ decoupledWeightDecay }) => (decoupledWeightDecay ? 'none' : 'l2'),
   denseOnly: 'DAdaptAdamW needs sums over the whole gradient',
   hyperParameters: {
-    /** Factor of the rate that the method finds: leave it at 1, or give it a schedule. Groups have the same lr, or 0. */
+    /**
+     * Multiplies the rate that the method finds. Leave it at 1, or set a schedule. All groups need the same lr, or 0.
+     */
     lr: { default: 1, range: '[0, inf)' },
-    /** Decay rates of the moving averages of g and g². √β₂ is that of the sums that estimate d. */
+    /** Decay rates of the moving averages of g and g². √β₂ is the decay rate of the sums that estimate d. */
     betas: { default: [0.9, 0.999], range: '[0, 1)' },
     /** Added to the denominator. */
     eps: { default: 1e-8, range: '(0, inf)' },
@@ -34,9 +36,9 @@ export const dadaptAdamw = {
     decoupledWeightDecay: { default: true },
     /** Apply Adam's bias correction to the rate. */
     biasCorrection: { default: false },
-    /** First value of d. */
+    /** Initial value of d. */
     d0: { default: 1e-6, range: '(0, inf)', fixed: true },
-    /** Upper bound on d/(d before) in a step. */
+    /** Upper bound on the factor by which d grows in a step. */
     growthRate: { default: Number.POSITIVE_INFINITY, range: '[1, inf]' },
   },
   kernels: {
@@ -112,8 +114,8 @@ type Resolved = ResolvedOf<typeof dadaptAdamw>;
 const leastEps = 2 ** -126;
 
 /**
- * DAdaptAdamW: {@link AdamW} that finds its learning rate by itself, by D-adaptation: a lower bound on the distance from
- * the first params to a solution, which only grows.
+ * DAdaptAdamW: {@link AdamW} with D-adaptation, which finds the learning rate by itself. The rate follows d, a growing
+ * lower bound on the distance from the initial params to a solution.
  *
  * ```
  * δ = d·η·κ
@@ -122,15 +124,15 @@ const leastEps = 2 ** -126;
  * n ← √β₂·n + (1−√β₂)·a;  d̂ = n/((1−√β₂)·Σ|z|);  d ← max(d, min(d̂, d·growthRate))
  * w ← w·(1 − δ·λ) − m/(√s + ε), with the old δ
  * ```
- * κ is Adam's bias correction √(1−β₂ᵗ)/(1−β₁ᵗ) with `biasCorrection`, else 1; t counts the optimizer's steps. d belongs to
- * the whole optimizer. In a step where all z are 0, nothing moves.
+ * κ is Adam's bias correction √(1−β₂ᵗ)/(1−β₁ᵗ) with `biasCorrection`, else 1; t counts the optimizer's steps. d belongs
+ * to the whole optimizer. In a step where all z are 0, nothing moves.
  *
  * Options: `lr` (η, 1, [0, ∞), the same in every group, or 0), `betas` ([0.9, 0.999], each in [0, 1)), `eps` (ε, 1e-8,
  * (0, ∞)), `decoupledWeightDecay` (true), `biasCorrection` (false), `d0` (d₀, 1e-6, (0, ∞)), `growthRate` (∞, [1, ∞]),
- * `weightDecay` (λ, 0, [0, ∞), decoupled with the rate δ, or L2). For d, the first group's `betas`, `d0` and `growthRate`
- * count.
+ * `weightDecay` (λ, 0, [0, ∞), decoupled with the rate δ, or L2). d uses the `betas`, `d0` and `growthRate` of the
+ * first group.
  *
- * A group at lr 0 stands still and enters no sum.
+ * A group with lr 0 does not move and adds nothing to the sums.
  *
  * Common options: `maximize` (false) and `clipValue` per group; `clipNorm`, `skipNonFinite`, `zeroGrads`, `ema`,
  * `gradNorm` and `flushDenormals` for the whole optimizer.
@@ -139,15 +141,16 @@ const leastEps = 2 ** -126;
  * updates the params and the state in place.
  *
  * @remarks
- * **When:** A first run on a new problem, without a search for lr. {@link Prodigy} is its successor; this class keeps one
- * number a weight less.
+ * **When:** A first run on a new problem, without a search for lr. {@link Prodigy} is its successor; this class keeps
+ * one number less per weight.
  *
  * **Pitfalls:** Keep `lr` at 1; a cosine schedule from 1 to 0 is usual. `growthRate: 1.02` keeps d from jumping, like a
- * warm-up. The params hardly move until d has grown, and d never falls. If `d` still is d₀ after 100 steps, a warning says
- * so: d₀ is then too large or too small by orders of magnitude, or the gradients are 0. It takes no sparse gradients.
+ * warm-up. The params hardly move until d has grown, and d never falls. If `d` is still d₀ after 100 steps, a warning
+ * says so. Then d₀ is too large or too small by orders of magnitude, `lr` is far below 1, or the gradients are 0. It
+ * takes no sparse gradients.
  *
- * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params; in a
- *   step, RangeError for groups whose lr differ and are not 0
+ * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params. A
+ *   step throws a RangeError if the lr of two groups differ and neither is 0.
  * @example
  * ```ts
  * import { DAdaptAdamW } from 'schuss';
@@ -170,7 +173,9 @@ export class DAdaptAdamW<const P extends ParamsOf<typeof dadaptAdamw> = AnyParam
     this.registerStepPostHook(() => warnIfStuck(this, dadaptAdamw.name));
   }
 
-  /** The estimate of the distance from the first params to a solution: the learning rate that the method has found. */
+  /**
+   * d, the estimated distance from the initial params to a solution. It is the learning rate that the method has found.
+   */
   get d(): number {
     const found = this.firstScalars[0];
     return found === 0 || found === undefined

@@ -18,15 +18,15 @@ export const dog = {
   decay: 'l2',
   denseOnly: 'DoG needs the norm of the whole gradient',
   hyperParameters: {
-    /** Factor of the rate that the method finds: leave it at 1, or give it a schedule. */
+    /** Multiplies the rate that the method finds. Leave it at 1, or set a schedule. */
     lr: { default: 1, range: '[0, inf)' },
-    /** First value of r, relative to 1 + ‖w₀‖: the length of the first step. */
+    /** Initial value of r, relative to 1 + ‖w₀‖. The first step has the length r. */
     repsRel: { default: 1e-6, range: '(0, inf)' },
-    /** First value of G. */
+    /** Initial value of G. */
     eps: { default: 1e-8, range: '[0, inf)' },
-    /** Rate of the first step, instead of the one that repsRel gives. */
+    /** Learning rate of the first step. It replaces the one that follows from repsRel. */
     initEta: { range: '(0, inf)' },
-    /** L-DoG: each param has an r and a G by itself. */
+    /** L-DoG: compute r and G separately for each param. */
     layerWise: { default: false },
     /** L2 penalty: adds weightDecay · w to the gradient. */
     weightDecay: { default: 0, range: '[0, inf)' },
@@ -72,31 +72,32 @@ export type DoGOptions = OptionsOf<typeof dog>;
 type Resolved = ResolvedOf<typeof dog>;
 
 /**
- * DoG: SGD whose learning rate is the distance moved so far, over the root of the sum of squared gradients.
+ * DoG (distance over gradients): SGD that finds its learning rate by itself. The rate is the largest distance from the
+ * initial params so far, divided by the root of the sum of squared gradient norms.
  *
  * ```
  * t = 1: r = repsRel·(1 + ‖w₀‖), G = ε;  later r ← max(r, ‖w − w₀‖)
  * G ← G + ‖g‖²;  w ← w − η·r/√G·g
  * ```
- * Norms and sums are over all params of a group; with `layerWise` (L-DoG) each param has its own. w₀ is a copy of the params
- * at their first step. g is the gradient after clipping and L2 decay. With `initEta`, the first step is initEta·g, and r
- * starts at 0.
+ * Norms and sums are over all params of a group; with `layerWise` (L-DoG) each param has its own. w₀ is a copy of the
+ * params at their first step. g is the gradient after clipping and L2 decay. With `initEta`, the first step is
+ * initEta·g, and r starts at 0.
  *
- * Options: `lr` (η, 1, [0, ∞)), `repsRel` (1e-6, (0, ∞)), `eps` (ε, 1e-8, [0, ∞)), `initEta` (none, (0, ∞)), `layerWise`
- * (false), `weightDecay` (λ, 0, [0, ∞), L2).
+ * Options: `lr` (η, 1, [0, ∞)), `repsRel` (1e-6, (0, ∞)), `eps` (ε, 1e-8, [0, ∞)), `initEta` (none, (0, ∞)),
+ * `layerWise` (false), `weightDecay` (λ, 0, [0, ∞), L2).
  *
  * Common options: `maximize` (false) and `clipValue` per group; `clipNorm`, `skipNonFinite`, `zeroGrads`, `ema`,
  * `gradNorm` and `flushDenormals` for the whole optimizer.
  *
- * State: `initial` (w₀), and the numbers `r` and `G`, the same in each param of a group unless `layerWise` is set. A step
- * updates the params and the state in place.
+ * State: `initial` (w₀), and the numbers `r` and `G`, the same in each param of a group unless `layerWise` is set. A
+ * step updates the params and the state in place.
  *
  * @remarks
- * **When:** Fine-tuning and convex problems where SGD works and nobody wants to search for lr.
+ * **When:** Fine-tuning and convex problems where SGD works and you do not want to search for lr.
  *
- * **Pitfalls:** It is meant to be used with averaged weights: set `ema`, or use a {@link WeightAverage}, and evaluate the
- * average. The rate does not decay by itself. With batch normalization its authors use `repsRel: 1e-4`. A `repsRel` that is
- * too small lets the first steps vanish in float32. It takes no sparse gradients.
+ * **Pitfalls:** It is meant to be used with averaged weights: set `ema`, or use a {@link WeightAverage}, and evaluate
+ * the average. The rate does not decay by itself. With batch normalization its authors use `repsRel: 1e-4`. A `repsRel`
+ * that is too small lets the first steps vanish in float32. It takes no sparse gradients.
  *
  * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params
  * @example
@@ -118,14 +119,15 @@ export class DoG<const P extends ParamsOf<typeof dog> = AnyParams> extends Optim
   }
 
   /**
-   * The largest distance from the first params that a step has begun at: that of the first group, or with `layerWise` of
-   * the first param. 0 before the first step. `stateDict` has those of all.
+   * r: the largest distance from the initial params at the start of a step, or the initial r if that is larger. It is
+   * that of the first group, or of the first param with `layerWise`. 0 before the first step. `stateDict` has the
+   * values of all.
    */
   get r(): number {
     return this.firstScalars[0] ?? 0;
   }
 
-  /** The sum of the squared gradients, ε included, of the same group or param. 0 before the first step. */
+  /** G, the sum of ε and the squared gradient norms of the same group or param. 0 before the first step. */
   get G(): number {
     return this.firstScalars[1] ?? 0;
   }

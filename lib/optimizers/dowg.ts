@@ -16,11 +16,11 @@ export const dowg = {
   decay: 'l2',
   denseOnly: 'DoWG needs the norm of the whole gradient',
   hyperParameters: {
-    /** Factor of the rate that the method finds: leave it at 1, or give it a schedule. */
+    /** Multiplies the rate that the method finds. Leave it at 1, or set a schedule. */
     lr: { default: 1, range: '[0, inf)' },
-    /** Added to the denominator, and the first value of r² if initEstimSqDist is not given. */
+    /** Added to the denominator. Also the initial value of r² if initEstimSqDist is not given. */
     eps: { default: 1e-4, range: '(0, inf)' },
-    /** First value of r², the estimate of the squared distance from the first params to a solution. */
+    /** Initial value of r², the estimated squared distance from the initial params to a solution. */
     initEstimSqDist: { range: '(0, inf)' },
     /** L2 penalty: adds weightDecay · w to the gradient. */
     weightDecay: { default: 0, range: '[0, inf)' },
@@ -65,30 +65,31 @@ export type DoWGOptions = OptionsOf<typeof dowg>;
 type Resolved = ResolvedOf<typeof dowg>;
 
 /**
- * DoWG: like {@link DoG}, with a sum of squared gradients that is weighted by the distances, so that later gradients count
- * more and the steps stay longer.
+ * DoWG: {@link DoG} with squared gradient norms weighted by the squared distance. Later gradients count more, so the
+ * steps stay longer.
  *
  * ```
  * r² ← max(r², ‖w − w₀‖²), from initEstimSqDist, or else from ε
  * G ← G + r²·‖g‖²;  w ← w − η·r²/(√G + ε)·g
  * ```
- * Norms and sums are over all params of a group. w₀ is a copy of the params at their first step. g is the gradient after
- * clipping and L2 decay.
+ * Norms and sums are over all params of a group. w₀ is a copy of the params at their first step. g is the gradient
+ * after clipping and L2 decay.
  *
- * Options: `lr` (η, 1, [0, ∞)), `eps` (ε, 1e-4, (0, ∞)), `initEstimSqDist` (none, (0, ∞)), `weightDecay` (λ, 0, [0, ∞), L2).
+ * Options: `lr` (η, 1, [0, ∞)), `eps` (ε, 1e-4, (0, ∞)), `initEstimSqDist` (none, (0, ∞)), `weightDecay` (λ, 0, [0, ∞),
+ * L2).
  *
  * Common options: `maximize` (false) and `clipValue` per group; `clipNorm`, `skipNonFinite`, `zeroGrads`, `ema`,
  * `gradNorm` and `flushDenormals` for the whole optimizer.
  *
- * State: `initial` (w₀), and the numbers `r` and `G`, the same in each param of a group. A step updates the params and the
- * state in place.
+ * State: `initial` (w₀), and the numbers `r` and `G`, the same in each param of a group. A step updates the params and
+ * the state in place.
  *
  * @remarks
- * **When:** Where {@link DoG} is used, and full or large batches: it adapts to smooth and to non-smooth problems.
+ * **When:** As {@link DoG}, and for full or large batches. It adapts to smooth and to non-smooth problems.
  *
- * **Pitfalls:** The first step has the length √ε, 0.01 by default, however small the params are: set `initEstimSqDist` for
- * params of another size. The rate does not decay by itself: average the weights, with `ema` or a {@link WeightAverage}. It
- * takes no sparse gradients.
+ * **Pitfalls:** The first step has the length √ε, 0.01 by default, however small the params are. Set `initEstimSqDist`
+ * if your params are much smaller or larger. The rate does not decay by itself: average the weights, with `ema` or a
+ * {@link WeightAverage}. It takes no sparse gradients.
  *
  * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params
  * @example
@@ -109,12 +110,15 @@ export class DoWG<const P extends ParamsOf<typeof dowg> = AnyParams> extends Opt
     super(dowg, params, options);
   }
 
-  /** The largest distance from the first params that a step of the first group has begun at. 0 before the first step. */
+  /**
+   * r of the first group: the largest distance from the initial params at the start of a step, or the initial r if that
+   * is larger. 0 before the first step.
+   */
   get r(): number {
     return this.firstScalars[0] ?? 0;
   }
 
-  /** The sum of the squared gradients of the first group, weighted by r². 0 before the first step. */
+  /** G, the sum of the squared gradient norms of the first group, weighted by r². 0 before the first step. */
   get G(): number {
     return this.firstScalars[1] ?? 0;
   }

@@ -20,7 +20,7 @@ export const fromage = {
   hyperParameters: {
     /** Learning rate: the relative change of each param in a step. */
     lr: { default: 1e-2, range: '[0, inf)' },
-    /** Upper bound on the norm of a param, relative to its first norm. */
+    /** Upper bound on the norm of a param, relative to its initial norm. */
     pBound: { range: '(0, inf)' },
   },
   kernels: {
@@ -68,16 +68,16 @@ export type FromageOptions = OptionsOf<typeof fromage>;
 type Resolved = ResolvedOf<typeof fromage>;
 
 /**
- * Fromage: each step changes each param by the same share of its norm, and then shrinks it a little, so that it does not
- * grow.
+ * Fromage: each step changes each param by the same fraction of its norm. It then shrinks the param a little, so that
+ * the norm does not grow.
  *
  * ```
  * r = ‖w‖/‖g‖ of each param, or 1 if one of both is 0
  * w ← (w − η·r·g)/√(1 + η²)
  * with pBound: then w ← w·min(1, pBound·‖w₀‖/‖w‖)
  * ```
- * g is the gradient after clipping. The norms are those of the whole param, so sparse gradients are rejected. ‖w₀‖ is the
- * norm of the param at its first step.
+ * g is the gradient after clipping. The norms are those of the whole param, so sparse gradients are rejected. ‖w₀‖ is
+ * the norm of the param at its first step.
  *
  * Options: `lr` (η, 1e-2, [0, ∞)), `pBound` (none, (0, ∞)). It has no `weightDecay`.
  *
@@ -87,11 +87,11 @@ type Resolved = ResolvedOf<typeof fromage>;
  * State: the number `initialNorm` (‖w₀‖). A step updates the params in place.
  *
  * @remarks
- * **When:** Networks where one lr should do for all layers: GANs, transformers, without state.
+ * **When:** Networks where one lr should suit all layers, such as GANs and transformers. It keeps no state arrays.
  *
- * **Pitfalls:** Every step has the same relative length, so lr must decay: by a factor of 10 when the loss stalls, say its
- * authors. Use `pBound` where a network without normalization overfits by growing weights; a param that starts at 0 then
- * stays there, so leave it out of such groups. It takes no sparse gradients.
+ * **Pitfalls:** Every step has the same relative length, so lr must decay. Its authors divide it by 10 when the loss
+ * stalls. Set `pBound` if a network without normalization overfits because its weights grow. With `pBound`, a param
+ * that starts at 0 stays 0, so leave it out of such groups. It takes no sparse gradients.
  *
  * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params
  * @example

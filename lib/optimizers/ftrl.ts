@@ -66,7 +66,7 @@ type Resolved = ResolvedOf<typeof ftrl>;
  * A weight with |z| ≤ `l1` is exactly 0, so `l1` gives sparse weights.
  *
  * z starts at `−w·((β + √n₀)/η + l2) − sign(w)·l1`, so that a gradient of 0 leaves w unchanged. `lr` scales the weights
- * themselves: as in TensorFlow, lowering it shrinks them. |g| counts as at most 1.8e19, whose square is finite.
+ * themselves: as in TensorFlow, lowering it shrinks them. |g| is clamped to 1.8e19, so that its square is finite.
  *
  * Options: `lr` (η, 0.05, (0, ∞)), `beta` (β, 1, [0, ∞)), `initialAccumulatorValue` (n₀, 0.1, [0, ∞), not a Schedule),
  * `l1` (0, [0, ∞)), `l2` (0, [0, ∞)).

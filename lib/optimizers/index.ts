@@ -149,7 +149,8 @@ type KnownName<N extends string> = string extends N ? N : Lowercase<N> extends O
 type OptionsArgument<O> = Record<never, never> extends O ? [options?: O] : [options: O];
 
 /**
- * Creates an optimizer from the name of its class, with default options. Not for a class that needs one, such as `lr`.
+ * Creates an optimizer from the name of its class, with default options. A class that requires an option, such as `lr`,
+ * needs the argument `options`.
  *
  * @param name A key of {@link optimizers} in upper or lower case.
  * @param params The params, as the class takes them.

@@ -21,7 +21,7 @@ export const lion = {
      * Decoupled weight decay: multiplies w by 1 − lr · weightDecay before each update. Use three to ten times AdamW's.
      */
     weightDecay: { default: 0, range: '[0, inf)' },
-    /** Leave out the elements whose step goes along the gradient, and lengthen the others by as much. */
+    /** Update only the elements whose step opposes their gradient, and scale these steps up to compensate. */
     cautious: { default: false },
   },
   kernels: withCautious({
@@ -44,7 +44,7 @@ export type LionOptions = OptionsOf<typeof lion>;
 type Resolved = ResolvedOf<typeof lion>;
 
 /**
- * Lion: moves every element by `lr`, in the direction of the sign of an interpolation between momentum and gradient.
+ * Lion: moves every element by `lr`, against the sign of an interpolation between momentum and gradient.
  *
  * ```
  * w ← w·(1 − η·λ);      c = β₁·m + (1−β₁)·g

@@ -34,7 +34,10 @@ export interface LookaheadState {
   readonly alpha: number;
   readonly inner: StateDict;
   readonly slow: { readonly [param: string]: Float32Array };
-  /** What a distributed optimizer with `compression` has lost by rounding. Other optimizers leave it out. */
+  /**
+   * The rounding errors that a distributed optimizer with `compression` has not applied yet. Other optimizers leave
+   * this out.
+   */
   readonly residuals?: unknown;
 }
 
@@ -45,10 +48,10 @@ export interface LookaheadState {
  * ```
  * every k applied steps: slow ← slow + α·(w − slow);  w ← slow
  * ```
- * The slow weights start as a copy of each param, at its first step, or at construction if it already has steps. They need
- * one array per param, and every k-th step needs one more pass over memory. The inner optimizer keeps its own state. All
- * members except `stateDict` and `loadStateDict` are those of the inner optimizer. Hooks after a step see the slow weights
- * updated.
+ * The slow weights start as a copy of each param, at its first step, or at construction if it already has steps. They
+ * need one array per param, and every k-th step needs one more pass over memory. The inner optimizer keeps its own
+ * state. All members except `stateDict` and `loadStateDict` are those of the inner optimizer. Hooks that run after a
+ * step see the updated slow weights.
  *
  * ScheduleFreeSGD and ScheduleFreeAdamW are rejected, because they rewrite the params from their own state.
  *

@@ -41,7 +41,7 @@ export const madgrad = {
   hyperParameters: {
     /** Learning rate. */
     lr: { default: 1e-2, range: '[0, inf)' },
-    /** How slowly w follows x, the weights of dual averaging. */
+    /** Fraction of w that a step keeps. The rest comes from x, the weights of dual averaging. */
     momentum: { default: 0.9, range: '[0, 1)' },
     /** Added to the cube root, and to lr. */
     eps: { default: 1e-6, range: '[0, inf)' },
@@ -93,9 +93,9 @@ type Resolved = ResolvedOf<typeof madgrad>;
  * **When:** Image models and language models where {@link SGD} generalizes better than {@link Adam}; sparse features as
  * with {@link Adagrad}.
  *
- * **Pitfalls:** It wants far less weight decay than other methods, often 0. The `lr` is not that of SGD or Adam: search
- * anew. x is computed from w₀ and the state, so a value that you write into the params fades with the momentum. The cube
- * root is slow: with arrays in the cache, a step takes about 30 times as long as Adam's.
+ * **Pitfalls:** It needs far less weight decay than other methods, often 0. An `lr` that suits SGD or Adam does not
+ * suit it: search again. x is computed from w₀ and the state, so a value that you write into the params fades with the
+ * momentum. The cube root is slow: with arrays in the cache, a step takes about 30 times as long as Adam's.
  *
  * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params
  * @example

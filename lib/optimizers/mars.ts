@@ -36,7 +36,7 @@ export const mars = {
     eps: { default: 1e-8, range: '[0, inf)' },
     /** Scale of the correction by the difference of gradients. 0 leaves the gradient as it is. */
     gamma: { default: 0.025, range: '[0, inf)' },
-    /** The update that the corrected gradient goes into. */
+    /** The update rule for the corrected gradient. */
     marsType: { default: 'adamw', choices: ['adamw', 'lion'] },
     /** Decoupled weight decay: multiplies w by 1 − lr · weightDecay before each update. */
     weightDecay: { default: 0, range: '[0, inf)' },
@@ -107,8 +107,8 @@ export type MARSOptions = OptionsOf<typeof mars>;
 type Resolved = ResolvedOf<typeof mars>;
 
 /**
- * MARS: {@link AdamW} or {@link Lion} on gradients with less variance: each is corrected by its difference to the one
- * before.
+ * MARS: {@link AdamW} or {@link Lion} with variance reduction. Each gradient is corrected by its difference from the
+ * previous one.
  *
  * ```
  * x = g + γ·β₁/(1−β₁)·(g − (g of the step before)), the g before the first one is 0
@@ -116,8 +116,8 @@ type Resolved = ResolvedOf<typeof mars>;
  * adamw: s ← β₂·s + (1−β₂)·x²;  w ← w·(1 − η·λ) − η·m̂/(√ŝ + ε), m̂ = m/(1−β₁ᵗ), ŝ = s/(1−β₂ᵗ)
  * lion: w ← w·(1 − η·λ) − η·sign(m)
  * ```
- * This is the published approximation, which compares the gradients of two batches. g is the gradient after clipping. The
- * norm is that of the whole param, so sparse gradients are rejected.
+ * This is the published approximation, which compares the gradients of two batches. g is the gradient after clipping.
+ * The norm is that of the whole param, so sparse gradients are rejected.
  *
  * Options: `lr` (η, 3e-3, [0, ∞)), `betas` ([0.95, 0.99], each in [0, 1)), `eps` (ε, 1e-8, [0, ∞)), `gamma` (γ, 0.025,
  * [0, ∞)), `marsType` ('adamw', or 'lion'), `weightDecay` (λ, 0, [0, ∞), decoupled).
@@ -125,7 +125,8 @@ type Resolved = ResolvedOf<typeof mars>;
  * Common options: `maximize` (false) and `clipValue` per group; `clipNorm`, `skipNonFinite`, `zeroGrads`, `ema`,
  * `gradNorm` and `flushDenormals` for the whole optimizer.
  *
- * State: `expAvg` (m), `expAvgSq` (s, only `'adamw'`), `previousGrad`. A step updates the params and the state in place.
+ * State: `expAvg` (m), `expAvgSq` (s, only `'adamw'`), `previousGrad`. A step updates the params and the state in
+ * place.
  *
  * @remarks
  * **When:** Pre-training of language models, in place of {@link AdamW}.

@@ -88,38 +88,40 @@ export type MomoOptions = OptionsOf<typeof momo>;
 type Resolved = ResolvedOf<typeof momo>;
 
 /**
- * Momo: SGD with momentum whose rate follows from the loss: as far as a model of the loss falls to its lower bound, but at
- * most lr.
+ * Momo: SGD with momentum and a learning rate that follows from the loss. Each step goes to where a model of the loss
+ * reaches its lower bound, with a rate of at most lr.
  *
  * ```
  * m ← β·m + (1−β)·g;  F ← β·F + (1−β)·f;  γ ← β·γ + (1−β)·⟨g, w⟩;  at t = 1 m = g, F = f, γ = ⟨g, w⟩
  * over all params: τ = min(η, max((1 + η·λ)·(F − lowerBound − γ) + ⟨m, w⟩, 0)/‖m‖²), 0 if ‖m‖ = 0
  * w ← (w − τ·m)/(1 + η·λ)
  * ```
- * Each step needs f: `step(grads, { loss })`. The loss is the one whose gradient is `grads` after `gradScale`; with
- * `maximize`, f is −loss. t counts the optimizer's steps. F and γ belong to the whole optimizer and are readable as
- * `lossAvg` and `gamma`; τ follows from the η and λ of each group.
+ * Each step needs the loss f: `step(grads, { loss })`. Its gradient must be `grads` after `gradScale`. With `maximize`,
+ * f is −loss. t counts the optimizer's steps. F and γ belong to the whole optimizer and are readable as `lossAvg` and
+ * `gamma`; τ follows from the η and λ of each group.
  *
- * Options: `lr` (η, 1, [0, ∞)), `beta` (β, 0.9, [0, 1)), `lowerBound` (0), `weightDecay` (λ, 0, [0, ∞), in the formula).
- * For F and γ, the first group's `beta` and `lowerBound` count. All groups have the same `maximize`.
+ * Options: `lr` (η, 1, [0, ∞)), `beta` (β, 0.9, [0, 1)), `lowerBound` (0), `weightDecay` (λ, 0, [0, ∞), in the
+ * formula). F and γ use the `beta` of the first group, and τ uses its `lowerBound`. All groups need the same
+ * `maximize`.
  *
- * A group at lr 0 stands still, but its gradients enter the sums. Give it `null` gradients to leave it out.
+ * A group with lr 0 does not move, but its gradients enter the sums. Pass `null` gradients to leave it out.
  *
  * Common options: `maximize` (false) and `clipValue` per group; `clipNorm`, `skipNonFinite`, `zeroGrads`, `ema`,
  * `gradNorm` and `flushDenormals` for the whole optimizer. `skipNonFinite` also skips a step whose loss is not finite.
  *
- * State: `expAvg` (m), and the numbers `lossAvg` (F) and `gamma` (γ), the same in each param. A step updates the params and
- * the state in place.
+ * State: `expAvg` (m), and the numbers `lossAvg` (F) and `gamma` (γ), the same in each param. A step updates the params
+ * and the state in place.
  *
  * @remarks
- * **When:** As SGD with momentum, with a wide range of lr that works: τ adapts below it.
+ * **When:** As SGD with momentum. A wide range of lr works, because τ adapts below it.
  *
- * **Pitfalls:** If the least loss is well above `lowerBound`, τ is nearly always lr: raise `lowerBound`, or let a schedule
- * lower lr. Clipped gradients no longer belong to the loss. It takes no sparse gradients. optax subtracts τ·m outside the
- * division.
+ * **Pitfalls:** If the minimum of the loss is well above `lowerBound`, τ is nearly always lr. Then raise `lowerBound`,
+ * or let a schedule lower lr. Clipped gradients are no longer the gradients of the loss. It takes no sparse gradients.
+ * optax subtracts τ·m outside the division.
  *
- * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params; in a
- *   step, TypeError without a loss, RangeError for one that is not finite, and for groups that differ in `maximize`
+ * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params. A
+ *   step throws a TypeError without a loss, and a RangeError for a loss that is not finite or for groups that differ in
+ *   `maximize`.
  * @example
  * ```ts
  * import { Momo } from 'schuss';
@@ -242,8 +244,8 @@ export type MomoAdamOptions = OptionsOf<typeof momoAdam>;
 type AdamResolved = ResolvedOf<typeof momoAdam>;
 
 /**
- * MomoAdam: {@link Adam} whose rate follows from the loss: as far as a model of the loss falls to its lower bound, but at
- * most lr.
+ * MomoAdam: {@link Adam} with a learning rate that follows from the loss. Each step goes to where a model of the loss
+ * reaches its lower bound, with a rate of at most lr.
  *
  * ```
  * m ← β₁·m + (1−β₁)·g;  s ← β₂·s + (1−β₂)·g²;  D = √(s/(1−β₂ᵗ)) + ε
@@ -251,15 +253,15 @@ type AdamResolved = ResolvedOf<typeof momoAdam>;
  * over all params: τ = min(η/c, max((1 + η·λ)·(F − c·lowerBound − γ) + ⟨m, w⟩, 0)/⟨m, m/D⟩), 0 if m = 0
  * w ← (w − τ·m/D)/(1 + η·λ)
  * ```
- * Each step needs f: `step(grads, { loss })`. The loss is the one whose gradient is `grads` after `gradScale`; with
- * `maximize`, f is −loss. t counts the optimizer's steps. F and γ belong to the whole optimizer and are readable as
- * `lossAvg` and `gamma`; τ follows from the η and λ of each group.
+ * Each step needs the loss f: `step(grads, { loss })`. Its gradient must be `grads` after `gradScale`. With `maximize`,
+ * f is −loss. t counts the optimizer's steps. F and γ belong to the whole optimizer and are readable as `lossAvg` and
+ * `gamma`; τ follows from the η and λ of each group.
  *
  * Options: `lr` (η, 1e-2, [0, ∞)), `betas` ([0.9, 0.999], each in [0, 1)), `eps` (ε, 1e-8, (0, ∞)), `lowerBound` (0),
- * `weightDecay` (λ, 0, [0, ∞), in the formula). For F and γ, the first group's `betas` and `lowerBound` count. All groups
- * have the same `maximize`.
+ * `weightDecay` (λ, 0, [0, ∞), in the formula). F and γ use the `betas` of the first group, and τ uses its
+ * `lowerBound`. All groups need the same `maximize`.
  *
- * A group at lr 0 stands still, but its gradients enter the sums. Give it `null` gradients to leave it out.
+ * A group with lr 0 does not move, but its gradients enter the sums. Pass `null` gradients to leave it out.
  *
  * Common options: `maximize` (false) and `clipValue` per group; `clipNorm`, `skipNonFinite`, `zeroGrads`, `ema`,
  * `gradNorm` and `flushDenormals` for the whole optimizer. `skipNonFinite` also skips a step whose loss is not finite.
@@ -268,13 +270,15 @@ type AdamResolved = ResolvedOf<typeof momoAdam>;
  * the params and the state in place.
  *
  * @remarks
- * **When:** As {@link AdamW}, with a wide range of lr that works: τ adapts below it.
+ * **When:** As {@link AdamW}. A wide range of lr works, because τ adapts below it.
  *
- * **Pitfalls:** If the least loss is well above `lowerBound`, τ is nearly always lr, and this is Adam: raise `lowerBound`.
- * F is an average from 0, not corrected. Clipped gradients no longer belong to the loss. It takes no sparse gradients.
+ * **Pitfalls:** If the minimum of the loss is well above `lowerBound`, τ is nearly always lr, and this is Adam. Then
+ * raise `lowerBound`. F starts at 0 and has no bias correction. Clipped gradients are no longer the gradients of the
+ * loss. It takes no sparse gradients.
  *
- * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params; in a
- *   step, TypeError without a loss, RangeError for one that is not finite, and for groups that differ in `maximize`
+ * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params. A
+ *   step throws a TypeError without a loss, and a RangeError for a loss that is not finite or for groups that differ in
+ *   `maximize`.
  * @example
  * ```ts
  * import { MomoAdam } from 'schuss';

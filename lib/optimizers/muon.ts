@@ -99,9 +99,12 @@ export const muon = {
     momentum: { default: 0.95, range: '[0, 1)' },
     /** Use Nesterov momentum. */
     nesterov: { default: true },
-    /** Steps of the Newton–Schulz iteration: 5 if it is not given. A list of nsCoefficients has its own number. */
+    /**
+     * Number of Newton–Schulz iterations, 5 if it is not given. With a list of nsCoefficients, the list's length sets
+     * it.
+     */
     nsSteps: { range: '[0, 99]', integer: true, fixed: true },
-    /** The coefficients a, b and c of all steps; or a list of such triples, one a step. */
+    /** The coefficients a, b and c of all iterations; or a list of such triples, one per iteration. */
     nsCoefficients: { default: [3.4445, -4.775, 2.0315], range: '(-inf, inf)', most: maxTriples },
     /** Lower bound on the norm that the update is divided by. */
     eps: { default: 1e-7, range: '(0, inf)' },
@@ -162,33 +165,35 @@ const isList = (value: Resolved['nsCoefficients']): value is readonly (readonly 
  * nsSteps times:   A = XXᵀ;   X ← a·X + (b·A + c·A²)X
  * w ← w − η·s·X
  * ```
- * s is √max(1, rows/columns) with `adjustLrFn: 'original'`, 0.2·√max(rows, columns) with `'match_rms_adamw'`, and 1 with
- * `'none'`. With `outputs: 'columns'`, for weights of inputs × outputs, rows and columns change places in `'original'`. All products are computed in float32, on the side with fewer rows.
+ * s is √max(1, rows/columns) with `adjustLrFn: 'original'`, 0.2·√max(rows, columns) with `'match_rms_adamw'`, and 1
+ * with `'none'`. For weights stored as inputs × outputs, `outputs: 'columns'` swaps rows and columns in `'original'`.
+ * All products are computed in float32, on the side with fewer rows.
  *
- * **Which params:** A param with a shape of two or more dimensions is a matrix: `shape[0]` counts the rows, which are the
- * layer's outputs, and the product of the rest the columns. AdamW updates a param without a shape, one with a single
- * dimension, and each param of a group with `useMuon: false`. `toString()` and {@link Muon.methodOf} tell which.
+ * **Which params:** A param with a shape of two or more dimensions is a matrix: `shape[0]` is the number of rows, which
+ * are the layer's outputs. The product of the other dimensions is the number of columns. AdamW updates a param without
+ * a shape, one with a single dimension, and each param of a group with `useMuon: false`. `toString()` and
+ * {@link Muon.methodOf} show the method of each param.
  *
  * Options: `lr` (η, 1e-3, [0, ∞)), `momentum` (μ, 0.95, [0, 1)), `nesterov` (true), `nsSteps` (5, an integer in
- * [0, 99]), `nsCoefficients` (a, b and c, [3.4445, −4.775, 2.0315]; or a list of up to 10 triples, one a step, without
- * nsSteps), `eps` (ε, 1e-7, (0, ∞)), `adjustLrFn` ('original'), `outputs` ('rows'), `weightDecay` (λ, 0.1, [0, ∞), decoupled), `useMuon`
- * (true). For AdamW: `adamLr` (lr, [0, ∞)), `adamBetas` ([0.9, 0.95], each in [0, 1)), `adamEps` (1e-10, [0, ∞)),
- * `adamWeightDecay` (weightDecay, [0, ∞)).
+ * [0, 99]), `nsCoefficients` (a, b and c, [3.4445, −4.775, 2.0315]; or a list of up to 10 triples, one per iteration,
+ * without nsSteps), `eps` (ε, 1e-7, (0, ∞)), `adjustLrFn` ('original'), `outputs` ('rows'), `weightDecay` (λ, 0.1,
+ * [0, ∞), decoupled), `useMuon` (true). For AdamW: `adamLr` (lr, [0, ∞)), `adamBetas` ([0.9, 0.95], each in [0, 1)),
+ * `adamEps` (1e-10, [0, ∞)), `adamWeightDecay` (weightDecay, [0, ∞)).
  *
  * Common options: `maximize` (false) and `clipValue` per group; `clipNorm`, `skipNonFinite`, `zeroGrads`, `ema`,
  * `gradNorm` and `flushDenormals` for the whole optimizer.
  *
- * State: `momentumBuffer` (B) of a matrix; `expAvg` and `expAvgSq` of a param of AdamW. A step updates the params and the
- * state in place.
+ * State: `momentumBuffer` (B) of a matrix; `expAvg` and `expAvgSq` of a param of AdamW. A step updates the params and
+ * the state in place.
  *
  * @remarks
  * **When:** The hidden matrices of transformers and other large networks.
  *
  * **Pitfalls:** Put embeddings and the output layer into a group with `useMuon: false`, although they are matrices. A
- * plain `Float32Array` has no shape, so AdamW updates it: pass `{ data, shape }`. `console.log(muon)` names the method of each param. PyTorch stores a layer as outputs ×
- * inputs. TensorFlow.js and JAX have inputs × outputs: set `outputs: 'columns'`, as `wrap(Muon)` does by itself.
- * `'match_rms_adamw'` takes an lr that suits AdamW. PyTorch computes the products in bfloat16. Its buffer is
- * μ·B + (1−μ)·g, which gives the same X. It takes no sparse gradients.
+ * plain `Float32Array` has no shape, so AdamW updates it: pass `{ data, shape }`. `console.log(muon)` shows the method
+ * of each param. PyTorch stores a layer as outputs × inputs. TensorFlow.js and JAX have inputs × outputs: set
+ * `outputs: 'columns'`, as `wrap(Muon)` does by itself. `'match_rms_adamw'` takes an lr that suits AdamW. PyTorch
+ * computes the products in bfloat16. Its buffer is μ·B + (1−μ)·g, which gives the same X. It takes no sparse gradients.
  *
  * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range, overlapping params, or
  *   nsSteps beside a list of nsCoefficients

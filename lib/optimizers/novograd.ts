@@ -23,7 +23,7 @@ export const novograd = {
     betas: { default: [0.95, 0.98], range: '[0, 1)' },
     /** Added to the norm. */
     eps: { default: 1e-8, range: '(0, inf)' },
-    /** Multiply what enters the momentum by 1−β₁, so that it is a moving average. */
+    /** Multiply the new term of the momentum by 1−β₁, which makes the momentum a moving average. */
     gradAveraging: { default: false },
     /** Weight decay inside the formula: adds weightDecay · w to the normalized gradient. */
     weightDecay: { default: 0, range: '[0, inf)' },
@@ -64,7 +64,7 @@ export type NovoGradOptions = OptionsOf<typeof novograd>;
 type Resolved = ResolvedOf<typeof novograd>;
 
 /**
- * NovoGrad: momentum on gradients that are divided by a moving average of the norm of each param's gradient.
+ * NovoGrad: SGD with momentum that divides the gradient of each param by the root of a moving average of ‖g‖².
  *
  * ```
  * v ← β₂·v + (1−β₂)·‖g‖², one number a param; at t = 1 v = ‖g‖²
@@ -73,8 +73,8 @@ type Resolved = ResolvedOf<typeof novograd>;
  * ```
  * g is the gradient after clipping. The norm is that of the whole param, so sparse gradients are rejected.
  *
- * Options: `lr` (η, 1e-2, [0, ∞)), `betas` ([0.95, 0.98], each in [0, 1)), `eps` (ε, 1e-8, (0, ∞)), `gradAveraging` (false),
- * `weightDecay` (λ, 0, [0, ∞), in the formula).
+ * Options: `lr` (η, 1e-2, [0, ∞)), `betas` ([0.95, 0.98], each in [0, 1)), `eps` (ε, 1e-8, (0, ∞)), `gradAveraging`
+ * (false), `weightDecay` (λ, 0, [0, ∞), in the formula).
  *
  * Common options: `maximize` (false) and `clipValue` per group; `clipNorm`, `skipNonFinite`, `zeroGrads`, `ema`,
  * `gradNorm` and `flushDenormals` for the whole optimizer.
@@ -82,11 +82,11 @@ type Resolved = ResolvedOf<typeof novograd>;
  * State: `expAvg` (m), and the number `expAvgSq` (v). A step updates the params and the state in place.
  *
  * @remarks
- * **When:** Speech and image networks with little memory: it keeps half of Adam's state, and lr need not be tuned to the
+ * **When:** Speech and image networks, if memory is scarce: it keeps half of Adam's state. You need not tune lr to the
  * size of the gradients.
  *
- * **Pitfalls:** The step of a whole param has the norm η/(1−β₁), so a large matrix needs a larger lr than a bias. The first
- * gradient alone sets v: a warm-up helps if it is far from the later ones. It takes no sparse gradients.
+ * **Pitfalls:** The step of a whole param has the norm η/(1−β₁), so a large matrix needs a larger lr than a bias. The
+ * first gradient alone sets v: a warm-up helps if it is far from the later ones. It takes no sparse gradients.
  *
  * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params
  * @example

@@ -28,7 +28,7 @@ export const optimisticAdam = {
     alpha: { default: 1, range: '[0, inf)' },
     /** Weight of the difference from the previous update. */
     beta: { default: 1, range: '[0, inf)' },
-    /** Look ahead with Nesterov momentum. */
+    /** Use Nesterov momentum. */
     nesterov: { default: false },
     /** Decoupled weight decay: multiplies w by 1 − lr · weightDecay before each update. */
     weightDecay: { default: 0, range: '[0, inf)' },

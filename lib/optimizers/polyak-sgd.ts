@@ -17,11 +17,11 @@ export const polyakSgd = {
   decay: 'none',
   denseOnly: 'PolyakSGD needs the norm of the whole gradient',
   hyperParameters: {
-    /** Factor of the step size that the method finds: leave it at 1, or give it a schedule. */
+    /** Multiplies the step size that the method finds. Leave it at 1, or set a schedule. */
     lr: { default: 1, range: '[0, inf)' },
     /** Upper bound on the step size e. */
     maxLr: { default: 1, range: '(0, inf]' },
-    /** The least value of the loss, or a lower bound on it. */
+    /** The minimum of the loss, or a lower bound on it. */
     fMin: { default: 0 },
     /** Added to ‖g‖². */
     eps: { default: 0, range: '[0, inf)' },
@@ -65,21 +65,22 @@ export type PolyakSGDOptions = OptionsOf<typeof polyakSgd>;
 type Resolved = ResolvedOf<typeof polyakSgd>;
 
 /**
- * PolyakSGD: gradient descent whose step size follows from the loss: its distance from the least loss, divided by ‖g‖².
+ * PolyakSGD: gradient descent with the Polyak step size, which is the distance of the loss from its minimum, divided by
+ * ‖g‖².
  *
  * ```
  * over all params: e = min((f − fMin)/(‖g‖² + ε), maxLr), 0 where ‖g‖² + ε ≤ 2⁻⁵²
  * with variant 'sps+': f − fMin is at least 0
  * w ← w·(1 − η·e·λ) − η·e·g
  * ```
- * Each step needs f: `step(grads, { loss })`. The loss is the one whose gradient is `grads` after `gradScale`; with
- * `maximize`, f is −loss. e belongs to the whole optimizer and is readable as `stepSize`.
+ * Each step needs the loss f: `step(grads, { loss })`. Its gradient must be `grads` after `gradScale`. With `maximize`,
+ * f is −loss. e belongs to the whole optimizer and is readable as `stepSize`.
  *
  * Options: `lr` (η, 1, [0, ∞)), `maxLr` (1, (0, ∞]), `fMin` (0), `eps` (ε, 0, [0, ∞)), `variant` ('sps' or 'sps+'),
- * `weightDecay` (λ, 0, [0, ∞), decoupled with the rate η·e). For e, the first group's `maxLr`, `fMin`, `eps` and `variant`
- * count. All groups have the same `maximize`.
+ * `weightDecay` (λ, 0, [0, ∞), decoupled with the rate η·e). e uses the `maxLr`, `fMin`, `eps` and `variant` of the
+ * first group. All groups need the same `maximize`.
  *
- * A group at lr 0 stands still, but its gradients enter ‖g‖². Give it `null` gradients to leave it out.
+ * A group with lr 0 does not move, but its gradients enter ‖g‖². Pass `null` gradients to leave it out.
  *
  * Common options: `maximize` (false) and `clipValue` per group; `clipNorm`, `skipNonFinite`, `zeroGrads`, `ema`,
  * `gradNorm` and `flushDenormals` for the whole optimizer. `skipNonFinite` also skips a step whose loss is not finite.
@@ -87,15 +88,17 @@ type Resolved = ResolvedOf<typeof polyakSgd>;
  * State: no arrays; the number `stepSize` (e), the same in each param. A step updates the params in place.
  *
  * @remarks
- * **When:** Models that can fit their data to a loss near 0, such as interpolating networks and separable problems: no
+ * **When:** Models that can reach a loss near 0, such as interpolating networks and separable problems. There is no
  * learning rate to tune.
  *
- * **Pitfalls:** If the least loss is well above `fMin`, the steps stay too long near the minimum: raise `fMin` or lower
- * `maxLr`. With noisy mini-batches, let a schedule lower `lr`. Clipped gradients no longer belong to the loss. It takes no
- * sparse gradients. optax multiplies by `scaling` inside its rule; here that is `lr`.
+ * **Pitfalls:** If the minimum of the loss is well above `fMin`, the steps stay too long near the minimum. Then raise
+ * `fMin` or lower `maxLr`. With noisy mini-batches, let a schedule lower `lr`. Clipped gradients are no longer the
+ * gradients of the loss. It takes no sparse gradients. optax multiplies by `scaling` inside its rule; here that is
+ * `lr`.
  *
- * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params; in a
- *   step, TypeError without a loss, RangeError for one that is not finite, and for groups that differ in `maximize`
+ * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params. A
+ *   step throws a TypeError without a loss, and a RangeError for a loss that is not finite or for groups that differ in
+ *   `maximize`.
  * @example
  * ```ts
  * import { PolyakSGD } from 'schuss';

@@ -22,13 +22,15 @@ export const prodigy = {
   decay: ({ decoupledWeightDecay }) => (decoupledWeightDecay ? 'none' : 'l2'),
   denseOnly: 'Prodigy needs sums over the whole gradient',
   hyperParameters: {
-    /** Factor of the rate that the method finds: leave it at 1, or give it a schedule. Groups have the same lr, or 0. */
+    /**
+     * Multiplies the rate that the method finds. Leave it at 1, or set a schedule. All groups need the same lr, or 0.
+     */
     lr: { default: 1, range: '[0, inf)' },
     /** Decay rates of the moving averages of g and g². */
     betas: { default: [0.9, 0.999], range: '[0, 1)' },
     /** Decay rate of the sums that estimate d; √β₂ if it is not given. */
     beta3: { range: '[0, 1)' },
-    /** Added to the denominator, times d. */
+    /** d · eps is added to the denominator. */
     eps: { default: 1e-8, range: '[0, inf)' },
     /** L2 penalty, or with `decoupledWeightDecay` decoupled weight decay by the rate δ. */
     weightDecay: { default: 0, range: '[0, inf)' },
@@ -38,11 +40,11 @@ export const prodigy = {
     biasCorrection: { default: false },
     /** Leave lr out of the sum in the denominator, so that a long warm-up does not make d too large. */
     safeguardWarmup: { default: false },
-    /** First value of d. */
+    /** Initial value of d. */
     d0: { default: 1e-6, range: '(0, inf)', fixed: true },
-    /** Factor of the estimate of d: larger values give larger steps. */
+    /** Multiplies the estimate of d: larger values give larger steps. */
     dCoef: { default: 1, range: '(0, inf)' },
-    /** Upper bound on d/(d before) in a step. */
+    /** Upper bound on the factor by which d grows in a step. */
     growthRate: { default: Number.POSITIVE_INFINITY, range: '[1, inf]' },
   },
   kernels: {
@@ -132,28 +134,29 @@ type Resolved = ResolvedOf<typeof prodigy>;
  * κ is Adam's bias correction √(1−β₂ᵗ)/(1−β₁ᵗ) with `biasCorrection`, else 1; t counts the optimizer's steps. w₀ is a
  * copy of the params at their first step. d belongs to the whole optimizer. In a step where all z are 0, nothing moves.
  *
- * Options: `lr` (η, 1, [0, ∞), the same in every group, or 0), `betas` ([0.9, 0.999], each in [0, 1)), `beta3` (β₃, √β₂,
- * [0, 1)), `eps` (ε, 1e-8, [0, ∞)), `decoupledWeightDecay` (true), `biasCorrection` (false), `safeguardWarmup` (false),
- * `d0` (d₀, 1e-6, (0, ∞)), `dCoef` (1, (0, ∞)), `growthRate` (∞, [1, ∞]), `weightDecay` (λ, 0, [0, ∞), decoupled with the
- * rate δ, or L2). For d, the first group's `betas`, `beta3`, `d0`, `dCoef` and `growthRate` count.
+ * Options: `lr` (η, 1, [0, ∞), the same in every group, or 0), `betas` ([0.9, 0.999], each in [0, 1)), `beta3` (β₃,
+ * √β₂, [0, 1)), `eps` (ε, 1e-8, [0, ∞)), `decoupledWeightDecay` (true), `biasCorrection` (false), `safeguardWarmup`
+ * (false), `d0` (d₀, 1e-6, (0, ∞)), `dCoef` (1, (0, ∞)), `growthRate` (∞, [1, ∞]), `weightDecay` (λ, 0, [0, ∞),
+ * decoupled with the rate δ, or L2). d uses the `betas`, `beta3`, `d0`, `dCoef` and `growthRate` of the first group.
  *
- * A group at lr 0 stands still and enters no sum.
+ * A group with lr 0 does not move and adds nothing to the sums.
  *
  * Common options: `maximize` (false) and `clipValue` per group; `clipNorm`, `skipNonFinite`, `zeroGrads`, `ema`,
  * `gradNorm` and `flushDenormals` for the whole optimizer.
  *
- * State: `expAvg` (m), `expAvgSq` (s), `s` (z), `initial` (w₀), and the numbers `d`, `dMax` and `numerator` (n), the same in
- * each param. A step updates the params and the state in place.
+ * State: `expAvg` (m), `expAvgSq` (s), `s` (z), `initial` (w₀), and the numbers `d`, `dMax` and `numerator` (n), the
+ * same in each param. A step updates the params and the state in place.
  *
  * @remarks
  * **When:** A first run on a new problem, without a search for lr.
  *
- * **Pitfalls:** Keep `lr` at 1; a cosine schedule from 1 to 0 is usual. With a long warm-up, set `safeguardWarmup`. Fine-tuning
- * may need `dCoef: 2` or `biasCorrection`. If `d` still is d₀ after 100 steps, a warning says so: d₀ is then too large or
- * too small by orders of magnitude, or the gradients are 0. Four numbers a weight. It takes no sparse gradients.
+ * **Pitfalls:** Keep `lr` at 1; a cosine schedule from 1 to 0 is usual. With a long warm-up, set `safeguardWarmup`.
+ * Fine-tuning may need `dCoef: 2` or `biasCorrection`. If `d` is still d₀ after 100 steps, a warning says so. Then d₀
+ * is too large or too small by orders of magnitude, `lr` is far below 1, or the gradients are 0. It keeps four numbers
+ * per weight. It takes no sparse gradients.
  *
- * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params; in a
- *   step, RangeError for groups whose lr differ and are not 0
+ * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params. A
+ *   step throws a RangeError if the lr of two groups differ and neither is 0.
  * @example
  * ```ts
  * import { Prodigy } from 'schuss';
@@ -173,7 +176,9 @@ export class Prodigy<const P extends ParamsOf<typeof prodigy> = AnyParams> exten
     this.registerStepPostHook(() => warnIfStuck(this, prodigy.name));
   }
 
-  /** The estimate of the distance from the first params to a solution: the learning rate that the method has found. */
+  /**
+   * d, the estimated distance from the initial params to a solution. It is the learning rate that the method has found.
+   */
   get d(): number {
     const found = this.firstScalars[0];
     return found === 0 || found === undefined ? (this.paramGroups[0]?.d0 ?? prodigy.hyperParameters.d0.default) : found;

@@ -48,7 +48,7 @@ type Resolved = ResolvedOf<typeof proximalAdagrad>;
  * s ← s + g²;   H = ε + √s;   z = w − η·g/H
  * w ← sign(z)·max(|z| − η·l1/H, 0)
  * ```
- * With an `eps` of 0, g/H is 0 where no gradient was seen, and a penalty makes w 0 there.
+ * With `eps: 0`, an element that has had no gradient yet has g/H = 0, and a penalty sets it to 0.
  *
  * Options: `lr` (η, 0.1, [0, ∞)), `l1` (0, [0, ∞)), `eps` (ε, 1e-3, [0, ∞)).
  *
@@ -61,8 +61,8 @@ type Resolved = ResolvedOf<typeof proximalAdagrad>;
  * **When:** Linear models on sparse features, when many weights should be exactly 0 and w starts from known values.
  * {@link FTRL} and {@link AdagradDA} give sparser weights.
  *
- * **Pitfalls:** The penalty acts on the rows of a sparse gradient only. Each step shrinks w, so a weight becomes 0 only
- * if its gradient pushes it less than `l1`. There is no `weightDecay`.
+ * **Pitfalls:** The penalty acts on the rows of a sparse gradient only. Each step shrinks w by the penalty, so a weight
+ * becomes 0 only if |g| is smaller than `l1`. There is no `weightDecay`.
  *
  * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params
  * @example

@@ -30,7 +30,7 @@ export const radam = {
     weightDecay: { default: 0, range: '[0, inf)' },
     /** Decay the weights directly, as AdamW does, instead of through the gradient. */
     decoupledWeightDecay: { default: false },
-    /** Leave out the elements whose step goes along the gradient, and lengthen the others by as much. */
+    /** Update only the elements whose step opposes their gradient, and scale these steps up to compensate. */
     cautious: { default: false },
   },
   kernels: withCautious({

@@ -49,7 +49,7 @@ export const rmsprop = {
   hyperParameters: {
     /** Learning rate. */
     lr: { default: 1e-2, range: '[0, inf)' },
-    /** Decay rate of the moving average of g²; of g too when centered. */
+    /** Decay rate of the moving average of g² and, with centered, of g. */
     alpha: { default: 0.99, range: '[0, 1)' },
     /** Added to the denominator, outside the square root. */
     eps: { default: 1e-8, range: '[0, inf)' },
@@ -115,7 +115,7 @@ type Resolved = ResolvedOf<typeof rmsprop>;
  * centered   a ← α·a + (1−α)·g;  √max(s − a², 0) in place of √s
  * momentum   b ← μ·b + g / (√s + ε);  w ← w − η·b
  * ```
- * With `centered`, |g| counts as at most 1.8e19/√(1−α): a larger square would make the variance ∞ − ∞.
+ * With `centered`, |g| is clamped to 1.8e19/√(1−α), because a larger square would make the variance ∞ − ∞.
  *
  * Options: `lr` (η, 1e-2, [0, ∞)), `alpha` (α, 0.99, [0, 1)), `eps` (ε, 1e-8, [0, ∞)), `momentum` (μ, 0, [0, 1)),
  * `centered` (false), `weightDecay` (0, [0, ∞), L2).

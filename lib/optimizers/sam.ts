@@ -28,14 +28,17 @@ export interface SAMOptions<G = unknown> {
   readonly grads?: G | undefined;
 }
 
-/** State of a {@link SAM}: that of the base optimizer, and between the two steps the params before the climb. */
+/** State of a {@link SAM}: the state of the base optimizer and, between the two steps, the params before the climb. */
 export interface SAMState {
   readonly version: 1;
   readonly optimizer: 'SAM';
   readonly inner: StateDict;
-  /** Between `firstStep` and `secondStep`, and only then: the params that have climbed, as they were before. */
+  /** The params before the climb. Present only between `firstStep` and `secondStep`. */
   readonly before?: { readonly [param: string]: Float32Array };
-  /** What a distributed optimizer with `compression` has lost by rounding. Other optimizers leave it out. */
+  /**
+   * The rounding errors that a distributed optimizer with `compression` has not applied yet. Other optimizers leave
+   * this out.
+   */
   readonly residuals?: unknown;
 }
 
@@ -61,7 +64,7 @@ interface Memory {
   readonly direction: Float32Array;
 }
 
-/** A gradient that is there, and its param. */
+/** A gradient that is not null, and its param. */
 interface Pair {
   readonly param: ParamState;
   readonly grad: Float32Array;
@@ -70,31 +73,31 @@ interface Pair {
 }
 
 /**
- * SAM (sharpness-aware minimization): wraps an optimizer. It steps with the gradient at the worst point nearby, which leads
- * to flat minima.
+ * SAM (sharpness-aware minimization): wraps an optimizer. It steps with the gradient at the worst point nearby, which
+ * leads to flat minima.
  *
  * ```
  * k = ρ/(‖g‖ + 1e-12), over all params;  g' = the gradient at w + k·g
  * the optimizer's step from w, by g'
  * adaptive: k = ρ/(‖|w|·g‖ + 1e-12);  g' at w + k·w²·g
  * ```
- * Each step needs two gradients. Call `firstStep` with the gradient at w: it moves the params uphill. Compute the gradient
- * there, and call `secondStep` with it: it restores the params bit for bit, and the optimizer steps. Or pass `grads`, and
- * call `step` with a closure that fills them. Between the two steps, `step` of the optimizer inside throws. All other
- * members are those of the optimizer inside.
+ * Each step needs two gradients. Call `firstStep` with the gradient at w: it moves the params uphill. Compute the
+ * gradient there, and call `secondStep` with it: it restores the params bit for bit, and the base optimizer steps. Or
+ * pass the option `grads`, and call `step` with a closure that fills them. Between the two steps, `step` of the base
+ * optimizer throws. All other members are those of the base optimizer.
  *
  * The copy of the params needs one array per param, two with `adaptive`. A `null` gradient leaves its param unchanged.
- * `firstStep` rejects sparse gradients. Hooks run around the second step. Options such as `clipNorm` act only in the second
- * step. With `maximize`, the first step goes downhill. `zeroGrads` sets the gradients of both steps to 0. An optimizer that needs the loss gets the loss at
- * the point that the first step reached.
+ * `firstStep` rejects sparse gradients. Hooks run around the second step. Options such as `clipNorm` act only in the
+ * second step. With `maximize`, the first step goes downhill. `zeroGrads` sets the gradients of both steps to 0. An
+ * optimizer that needs the loss gets the loss at the point that the first step reached.
  *
  * Options: `rho` (ρ, 0.05, [0, ∞)), `adaptive` (false), `grads` (for `step`).
  *
  * In distributed training, `DataParallel.create(sam, world)` uses the mean gradient of all ranks in both steps.
  *
  * @typeParam O The class of the optimizer.
- * @throws TypeError if `optimizer` is not an optimizer, for an unknown option or a wrong type; RangeError for rho out of
- *   range
+ * @throws TypeError if `optimizer` is not an optimizer, for an unknown option or a wrong type; RangeError for rho out
+ *   of range
  * @example
  * ```ts
  * import { SAM, SGD } from 'schuss';
@@ -106,8 +109,8 @@ interface Pair {
  * };
  * sam.step(loss); // the gradient at [3.03, 4.04]: w is [2.697, 3.596]
  * ```
- * @see Foret, Kleiner, Mobahi & Neyshabur 2021, Algorithm 1, https://arxiv.org/abs/2010.01412; adaptive: Kwon et al. 2021,
- *   https://arxiv.org/abs/2102.11600
+ * @see Foret, Kleiner, Mobahi & Neyshabur 2021, Algorithm 1, https://arxiv.org/abs/2010.01412; adaptive: Kwon et al.
+ *   2021, https://arxiv.org/abs/2102.11600
  */
 // biome-ignore lint/suspicious/noExplicitAny: see AnyOptimizer
 export class SAM<O extends AnyOptimizer<any, any, any> = AnyOptimizer> extends ClassWrapper<O> {
@@ -120,7 +123,9 @@ export class SAM<O extends AnyOptimizer<any, any, any> = AnyOptimizer> extends C
   readonly #memory = new Map<ParamState, Memory>();
   /** The params that have climbed; undefined between steps. */
   #climbed: readonly ParamState[] | undefined;
-  /** Whether they climbed in the run that saved the state: no step of this one has moved them, so a load may replace it. */
+  /**
+   * Whether they climbed in the run that saved the state: no step of this one has moved them, so a load may replace it.
+   */
   #isLoaded = false;
   #isInSecondStep = false;
   readonly #removeHook: () => void;
@@ -174,7 +179,8 @@ export class SAM<O extends AnyOptimizer<any, any, any> = AnyOptimizer> extends C
    * @param grads The gradients at the params, as the optimizer takes them; no sparse ones.
    * @param options `gradScale` multiplies every gradient. Default 1.
    * @returns The norm that the climb was divided by.
-   * @throws TypeError, RangeError for gradients that do not fit, or if the params have climbed. Nothing has changed then.
+   * @throws TypeError, RangeError for gradients that do not fit, or if the params have climbed. Nothing has changed
+   *   then.
    */
   firstStep(grads: Parameters<O['step']>[0], options: StepOptions = {}): { readonly gradNorm: number } {
     checkOptions(`${who}.firstStep`, options, ['gradScale']);
@@ -203,13 +209,13 @@ export class SAM<O extends AnyOptimizer<any, any, any> = AnyOptimizer> extends C
   }
 
   /**
-   * Puts the params back and steps the optimizer.
+   * Restores the params and steps the base optimizer.
    *
    * @param grads The gradients at the point that {@link firstStep} has climbed to.
    * @param options As for the optimizer's `step`.
    * @returns What the optimizer's `step` returns.
-   * @throws TypeError without a `firstStep` before, in a hook, or while a step of another optimizer changes the params: nothing
-   *   has changed then. Otherwise as the optimizer's `step`, and the params are back.
+   * @throws TypeError without a `firstStep` before, in a hook, or while a step of another optimizer changes the params;
+   *   nothing has changed then. Otherwise as the optimizer's `step`; the params are restored then.
    */
   secondStep(grads: Parameters<O['step']>[0], options?: Parameters<O['step']>[1]): StepResult {
     if (this.#climbed === undefined)
@@ -219,11 +225,11 @@ export class SAM<O extends AnyOptimizer<any, any, any> = AnyOptimizer> extends C
   }
 
   /**
-   * A whole step. Calls the closure twice: it fills the `grads` given at construction and returns the loss.
+   * Runs both steps. Calls the closure twice; each call fills the `grads` given at construction and returns the loss.
    *
    * @returns What the optimizer's `step` returns, and the loss at the params before the step.
    * @throws TypeError without `grads`, for a closure that is no function or returns no number; otherwise as
-   *   {@link firstStep} and {@link secondStep}, and what the closure throws. The params are back then.
+   *   {@link firstStep} and {@link secondStep}, and what the closure throws. The params are restored then.
    */
   step(closure: () => number): StepResult & { readonly loss: number } {
     const method = `${who}.step`;
@@ -252,7 +258,7 @@ export class SAM<O extends AnyOptimizer<any, any, any> = AnyOptimizer> extends C
     return { ...this.secondStep(this.#grads, options as Parameters<O['step']>[1]), loss };
   }
 
-  /** A copy of the state of the base optimizer. Between the two steps, also one of the params before the climb. */
+  /** A copy of the state of the base optimizer and, between the two steps, of the params before the climb. */
   stateDict(): SAMState {
     const inner = this.inner.stateDict();
     // In a hook of the second step the params are back.
@@ -262,10 +268,11 @@ export class SAM<O extends AnyOptimizer<any, any, any> = AnyOptimizer> extends C
   }
 
   /**
-   * Loads a state that {@link stateDict} returned, all or nothing. The params are not part of it: load those of the saved run,
-   * too. One that was saved between the two steps goes on with {@link secondStep}.
+   * Loads a state that {@link stateDict} returned, all or nothing. The params are not part of it, so restore them too.
+   * If the state was saved between the two steps, continue with {@link secondStep}.
    *
-   * @throws TypeError, RangeError for a state of another optimizer, or of other params, and between the two steps
+   * @throws TypeError, RangeError for a state of another optimizer or of other params, and between `firstStep` and
+   *   `secondStep`
    */
   loadStateDict(dict: SAMState, options?: LoadOptions): void {
     const method = `${who}.loadStateDict`;
@@ -294,7 +301,7 @@ export class SAM<O extends AnyOptimizer<any, any, any> = AnyOptimizer> extends C
     });
   }
 
-  /** Puts the params back if they have climbed, drops the copies, and disposes of the base optimizer. */
+  /** Restores the params if they have climbed, drops the copies, and disposes of the base optimizer. */
   override dispose(): void {
     const { stepper } = partsOf(this.#base);
     if (!stepper.isDisposed) {

@@ -31,8 +31,8 @@ const scalars = { lrMax: 0, weightSum: 0, interpolation: 0 } as const;
 type Scalars = readonly [lrMax: number, weightSum: number, interpolation: number];
 
 /**
- * (1 − share)·from + share·to, in float32. Exact where both are equal, so that a weight without a gradient does not drift,
- * and for a share of 0.
+ * (1 − share)·from + share·to, in float32. Exact where both are equal, so that a weight without a gradient does not
+ * drift, and for a share of 0.
  */
 function between(from: number, to: number, share: number): number {
   return f(from + f(share * f(to - from)));
@@ -149,8 +149,8 @@ abstract class ScheduleFree<D extends Declaration, P> extends Optimizer<D, P> {
   }
 
   /**
-   * The averaged weights x: live arrays in the structure of the gradients. A param without an update so far shows its
-   * present weights.
+   * The averaged weights x: live arrays in the structure of the gradients. For a param that has had no update yet, they
+   * are its current weights.
    */
   get averagedParams(): ArraysOf<P> {
     return this.stateArrays('x', { startsAsParam: true });

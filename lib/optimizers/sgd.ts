@@ -35,7 +35,7 @@ export const sgd = {
     dampening: { default: 0, range: '[0, 1]' },
     /** L2 penalty: adds weightDecay · w to the gradient. */
     weightDecay: { default: 0, range: '[0, inf)' },
-    /** Leave out the elements whose step goes along the gradient, and lengthen the others by as much. */
+    /** Update only the elements whose step opposes their gradient, and scale these steps up to compensate. */
     cautious: { default: false },
   },
   kernels: {
@@ -114,8 +114,9 @@ type Resolved = ResolvedOf<typeof sgd>;
  * `momentumForm: 'buffer'` is PyTorch's form: `b ← μ·b + (1−τ)·g` (no buffer yet: `b ← g`), `w ← w − η·b`, and with
  * Nesterov `w ← w − η·(g + μ·b)`. The two forms agree while `lr` is constant and differ when it changes.
  *
- * `momentum` can change during training. A step with momentum 0 is plain SGD: the buffer does not change, and the velocity
- * becomes −η·g. The Nesterov look-ahead uses the momentum of this step; the velocity decays by that of the previous step.
+ * `momentum` can change during training. A step with momentum 0 is plain SGD: the buffer does not change, and the
+ * velocity becomes −η·g. The Nesterov look-ahead uses the momentum of this step; the velocity decays by that of the
+ * previous step.
  *
  * Options: `lr` (η, required, [0, ∞)), `momentum` (μ, 0, [0, 1)), `nesterov` (false), `momentumForm` ('velocity' or
  * 'buffer'; default 'velocity'), `dampening` (τ, 0, [0, 1]), `weightDecay` (0, [0, ∞), L2), `cautious` (false, needs
@@ -124,12 +125,12 @@ type Resolved = ResolvedOf<typeof sgd>;
  * Common options: `maximize` (false) and `clipValue` per group; `clipNorm`, `skipNonFinite`, `zeroGrads`, `ema`,
  * `gradNorm` and `flushDenormals` for the whole optimizer.
  *
- * State: `velocity` (v) or `momentumBuffer` (b), once momentum was above 0 or is a Schedule, and the number `momentum`. A
- * step updates the params and the state in place.
+ * State: `velocity` (v) or `momentumBuffer` (b), once momentum was above 0 or is a Schedule, and the number `momentum`.
+ * A step updates the params and the state in place.
  *
  * @remarks
- * **When:** Much data and time to tune. With Nesterov momentum and a decaying lr, it often has the best final accuracy on
- * images. It needs the least memory.
+ * **When:** Much data and time to tune. With Nesterov momentum and a decaying lr, it often has the best final accuracy
+ * on images. It needs the least memory.
  *
  * **Pitfalls:** `lr` has no default and must fit the scale of the gradients. If the loss becomes NaN in the first
  * steps, try a tenth of it, or `clipNorm`. If lr changes, use `momentumForm: 'buffer'` to get PyTorch's numbers.

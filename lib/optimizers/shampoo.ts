@@ -197,17 +197,17 @@ export const shampoo = {
   hyperParameters: {
     /** Learning rate. */
     lr: { default: 1e-2, range: '[0, inf)' },
-    /** Decay rates of the moving averages of g, and of the factors. A second one of 1 adds them up. */
+    /** Decay rates of the moving averages of g and of the factors. If the second is 1, the factors are sums. */
     betas: { default: [0.9, 1], range: '[0, 1]' },
     /** Added to the eigenvalues of the factors. */
     eps: { default: 1e-12, range: '[1.1754944e-38, inf)' },
-    /** Steps between two computations of the roots. */
+    /** Number of steps between two computations of the roots. */
     preconditionFrequency: { default: 1, range: '[1, 1000000000]', integer: true, fixed: true },
-    /** The step that computes roots for the first time: preconditionFrequency if it is −1. */
+    /** The first step that computes the roots. −1 stands for preconditionFrequency. */
     startPreconditioningStep: { default: -1, range: '[-1, 1000000000]', integer: true, fixed: true },
-    /** The most rows or columns of a block. */
+    /** Largest number of rows or columns of a block. */
     maxPreconditionerDim: { default: 1024, range: '[1, 1000000]', integer: true, fixed: true },
-    /** The method whose step gives the update of a block its length. */
+    /** The method that sets the step length of each block. */
     grafting: { default: 'none', choices: graftings },
     /** Decay rate of the moving average of g² of the grafting methods 'rmsprop' and 'adam'. */
     graftingBeta2: { default: 0.999, range: '[0, 1)' },
@@ -231,7 +231,8 @@ export type ShampooOptions = OptionsOf<typeof shampoo>;
 type Resolved = ResolvedOf<typeof shampoo>;
 
 /**
- * Shampoo: preconditions the gradient of a matrix on both sides with roots of the sums of its products.
+ * Shampoo: multiplies the gradient of a matrix on both sides by inverse roots of its accumulated products g·gᵀ and
+ * gᵀ·g.
  *
  * ```
  * w ← w·(1 − η·λ);   for each block of at most maxPreconditionerDim rows and columns:
@@ -241,37 +242,39 @@ type Resolved = ResolvedOf<typeof shampoo>;
  * u ← u·‖G(d)‖/(‖u‖ + 1e-16), with grafting
  * w ← w − η·u
  * ```
- * Roots are computed at the step `startPreconditioningStep`, and at later steps that `preconditionFrequency` divides. Until
- * then u = G(d). G(d) is d with `grafting: 'none'` and `'sgd'`, d/(√Σg² + ε) with `'adagrad'`, and d/(√v + ε) with
- * `'rmsprop'` and `'adam'`, where v averages g² and `'adam'` corrects its bias. A factor is not divided if β₂ = 1. If its
- * smallest eigenvalue is below ε with ε added, all are raised until it is ε. Eigenvalues are computed in float64.
+ * The roots are computed at the step `startPreconditioningStep`, and at later steps that are multiples of
+ * `preconditionFrequency`. Before the first computation, u = G(d). G(d) is d with `grafting: 'none'` and `'sgd'`,
+ * d/(√Σg² + ε) with `'adagrad'`, and d/(√v + ε) with `'rmsprop'` and `'adam'`, where v averages g² and `'adam'`
+ * corrects its bias. A factor is not divided if β₂ = 1. If the smallest eigenvalue is below ε after ε is added, all are
+ * raised by the same amount, so that the smallest becomes ε. Eigenvalues are computed in float64.
  *
- * **Which params:** A param with a shape of two or more dimensions is a matrix: `shape[0]` counts the rows, and the
- * product of the rest the columns. Any other param is a column, with the factor L alone and the exponent −1/2.
+ * **Which params:** A param with a shape of two or more dimensions is a matrix: `shape[0]` is the number of rows, and
+ * the product of the other dimensions is the number of columns. Any other param is a column, with the factor L alone
+ * and the exponent −1/2.
  *
  * Options: `lr` (η, 1e-2, [0, ∞)), `betas` ([0.9, 1], the first in [0, 1), the second in [0, 1]), `eps` (ε, 1e-12,
- * [1.1754944e-38, ∞)), `preconditionFrequency` (1, an integer), `startPreconditioningStep` (−1: preconditionFrequency; an integer),
- * `maxPreconditionerDim` (1024, an integer in [1, 1000000]), `grafting` ('none', 'sgd', 'adagrad', 'rmsprop' or 'adam'),
- * `graftingBeta2` (0.999, [0, 1)), `graftingEps` (1e-8, [0, ∞)), `biasCorrection` (true), `weightDecay` (λ, 0, [0, ∞),
- * decoupled).
+ * [1.1754944e-38, ∞)), `preconditionFrequency` (1, an integer), `startPreconditioningStep` (−1: preconditionFrequency;
+ * an integer), `maxPreconditionerDim` (1024, an integer in [1, 1000000]), `grafting` ('none', 'sgd', 'adagrad',
+ * 'rmsprop' or 'adam'), `graftingBeta2` (0.999, [0, 1)), `graftingEps` (1e-8, [0, ∞)), `biasCorrection` (true),
+ * `weightDecay` (λ, 0, [0, ∞), decoupled).
  *
  * Common options: `maximize` (false) and `clipValue` per group; `clipNorm`, `skipNonFinite`, `zeroGrads`, `ema`,
  * `gradNorm` and `flushDenormals` for the whole optimizer.
  *
  * State: `expAvg` (m); `leftFactor` and `rightFactor` (L and R), `leftRoot` and `rightRoot` (P), the matrices of one
- * block after the other; `squareAvg` (v or Σg²) if grafting needs it; the number `updates`. A step updates the params and
- * the state in place.
+ * block after the other; `squareAvg` (v or Σg²) if grafting needs it; the number `updates`. A step updates the params
+ * and the state in place.
  *
  * @remarks
- * **When:** Few, costly steps: large batches, or gradients that take much longer than the roots. {@link SOAP} needs less
- * tuning, {@link Muon} less time and memory.
+ * **When:** Few, costly steps: large batches, or gradients that take much longer than the roots. {@link SOAP} needs
+ * less tuning, {@link Muon} less time and memory.
  *
- * **Pitfalls:** A root of a side of n takes of the order of 10·n³ operations: raise `preconditionFrequency` for large
- * layers. The factors and roots of an m × n matrix have 2·(m² + n²) numbers. With the defaults the steps shrink as those of
- * Adagrad do; `betas: [0.9, 0.999]` with `grafting: 'adam'` keeps them at the size of Adam's, with an lr that suits Adam.
- * A factor is infinite after a gradient above about 1e19; then its root is 0, and its block does not move any more: clip
- * gradients that may be so large. A change of `maxPreconditionerDim` or of a grafting that needs other state starts the param's state anew. It takes no
- * sparse gradients.
+ * **Pitfalls:** A root for a side of length n takes about 10·n³ operations, so raise `preconditionFrequency` for large
+ * layers. The factors and roots of an m × n matrix have 2·(m² + n²) numbers. With the defaults, the steps shrink as in
+ * Adagrad. With `betas: [0.9, 0.999]` and `grafting: 'adam'`, they keep the size of Adam's, and an lr that suits Adam
+ * works. A gradient above about 1e19 makes a factor infinite. Its root is then 0, and its block never moves again, so
+ * clip gradients that may be so large. A change of `maxPreconditionerDim`, or to a grafting that needs other state,
+ * resets the param's state. It takes no sparse gradients.
  *
  * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params
  * @example
@@ -281,8 +284,8 @@ type Resolved = ResolvedOf<typeof shampoo>;
  * const shampoo = new Shampoo(params, { lr: 1e-3, betas: [0.9, 0.999], grafting: 'adam' });
  * shampoo.step({ weight: new Float32Array([0.3, 0.1, 0, 0.2]), bias: new Float32Array([1, -1]) });
  * ```
- * @see Shi et al. 2023, Algorithm 2, https://arxiv.org/abs/2309.06497; Gupta, Koren & Singer 2018, Algorithm 1, which is
- *   `betas: [0, 1]`, https://arxiv.org/abs/1802.09568
+ * @see Shi et al. 2023, Algorithm 2, https://arxiv.org/abs/2309.06497; Gupta, Koren & Singer 2018, Algorithm 1, which
+ *   is `betas: [0, 1]`, https://arxiv.org/abs/1802.09568
  */
 export class Shampoo<const P extends ParamsOf<typeof shampoo> = AnyParams> extends Optimizer<typeof shampoo, P> {
   static readonly optimizerName: string = shampoo.name;

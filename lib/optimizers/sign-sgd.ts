@@ -74,8 +74,8 @@ type Resolved = ResolvedOf<typeof signSgd>;
  * State: `expAvg` (m), with `momentum`; else none. A step updates the params and the state in place.
  *
  * @remarks
- * **When:** Gradients that are sent over a network as signs, or whose size means nothing. {@link Signum} is the same
- * with momentum.
+ * **When:** Gradients that are sent over a network as signs, or whose size carries no information. {@link Signum} is
+ * the same with momentum.
  *
  * **Pitfalls:** Every weight moves by lr in each step, so the loss stops falling near the minimum: use a schedule that
  * decreases lr. With small batches, the sign of pure noise moves a weight as far as a clear gradient does.

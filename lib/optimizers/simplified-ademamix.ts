@@ -53,8 +53,8 @@ type Resolved = ResolvedOf<typeof simplifiedAdemamix>;
  * m ← β₁·m + g;   s ← β₂·s + (1−β₂)·g²
  * w ← w − η·(m + α·g) / (√(s/(1−β₂ᵗ)) + ε)
  * ```
- * m is a sum that forgets, without 1−β₁ and without bias correction: it grows to g/(1−β₁), a hundred gradients by
- * default.
+ * m is a decaying sum, without the factor 1−β₁ and without bias correction. With a constant gradient it grows to
+ * g/(1−β₁), a hundred gradients by default.
  *
  * Options: `lr` (η, 1e-4, [0, ∞)), `betas` ([0.99, 0.95], each in [0, 1)), `alpha` (α, 0, [0, ∞)), `eps` (ε, 1e-8, [0,
  * ∞)), `weightDecay` (λ, 0, [0, ∞), decoupled).

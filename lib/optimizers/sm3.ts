@@ -48,7 +48,7 @@ export const sm3 = {
   hyperParameters: {
     /** Learning rate. */
     lr: { default: 0.1, range: '[0, inf)' },
-    /** Decay rate μ of the moving average of the steps. With 0 there is no such average. */
+    /** Decay rate μ of the moving average of the updates; 0 disables it. */
     momentum: { default: 0.9, range: '[0, 1)' },
     /** Added to the accumulator, inside the root. */
     eps: { default: 0, range: '[0, inf)' },
@@ -110,8 +110,8 @@ export type SM3Options = OptionsOf<typeof sm3>;
 type Resolved = ResolvedOf<typeof sm3>;
 
 /**
- * SM3: Adagrad that keeps one accumulator for each row and one for each column of a matrix instead of one for each
- * element. The smaller of both bounds the sum of an element's squares.
+ * SM3: {@link Adagrad} with one accumulator per row and one per column of a matrix, instead of one per element. The
+ * smaller of the two is an upper bound on an element's sum of g².
  *
  * ```
  * w ← w·(1 − η·λ)
@@ -120,9 +120,10 @@ type Resolved = ResolvedOf<typeof sm3>;
  * u = g/√(a + ε), 0 where a = 0
  * m ← μ·m + (1−μ)·u;   w ← w − η·m
  * ```
- * Of a shape of rank 2 or more, `shape[0]` counts the rows, and the product of the rest the columns; the published code
- * keeps one accumulator for each index of each dimension. A shape of rank 1 is as no shape. A NaN does not enter R and C,
- * which forget nothing. The maxima are those of whole columns, so sparse gradients are rejected.
+ * With a shape of rank 2 or more, `shape[0]` is the number of rows, and the product of the other dimensions is the
+ * number of columns. The published code keeps one accumulator for each index of each dimension. A param with a shape of
+ * rank 1 is treated as one without a shape. A NaN does not enter R and C, because they would keep it forever. The
+ * maxima are those of whole columns, so sparse gradients are rejected.
  *
  * Options: `lr` (η, 0.1, [0, ∞)), `momentum` (μ, 0.9, [0, 1)), `eps` (ε, 0, [0, ∞)), `weightDecay` (λ, 0, [0, ∞),
  * decoupled).
@@ -130,16 +131,16 @@ type Resolved = ResolvedOf<typeof sm3>;
  * Common options: `maximize` (false) and `clipValue` per group; `clipNorm`, `skipNonFinite`, `zeroGrads`, `ema`,
  * `gradNorm` and `flushDenormals` for the whole optimizer.
  *
- * State: with a shape `rowMax` (R, one number per row) and `colMax` (C, one per column), without `sum` (a, one per
- * element); `expAvg` (m) with momentum. A step updates the params and the state in place.
+ * State: `rowMax` (R, one number per row) and `colMax` (C, one per column) of a param with a shape; `sum` (a, one per
+ * element) of a param without; `expAvg` (m) with momentum. A step updates the params and the state in place.
  *
  * @remarks
- * **When:** Large matrices and embeddings where Adagrad's state is too much. With `momentum: 0` the state of a matrix is one number a row
- * and one a column.
+ * **When:** Large matrices and embeddings for which Adagrad's state is too large. With `momentum: 0`, the state of a
+ * matrix is one number per row and one per column.
  *
- * **Pitfalls:** Only a param with a shape is factored: pass `{ data, shape }`. The accumulators only grow, so steps shrink as
- * those of Adagrad; the paper warms lr up and then keeps it. Steps do not depend on the scale of the gradients: the first one is
- * about lr·(1−momentum) for every weight with a gradient. It takes no sparse gradients.
+ * **Pitfalls:** Only a param with a shape is factored: pass `{ data, shape }`. The accumulators only grow, so steps
+ * shrink as in Adagrad. The paper warms lr up and then keeps it constant. Steps do not depend on the scale of the
+ * gradients: the first one is about lr·(1−momentum) for every weight with a gradient. It takes no sparse gradients.
  *
  * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params
  * @example

@@ -188,9 +188,9 @@ export const soap = {
     shampooBeta: { range: '[0, 1)' },
     /** Added to the denominator, outside the square root. */
     eps: { default: 1e-8, range: '[0, inf)' },
-    /** Steps between two updates of the bases. */
+    /** Number of steps between two updates of the bases. */
     preconditionFrequency: { default: 10, range: '[1, 1000000000]', integer: true, fixed: true },
-    /** A side of a matrix with more rows or columns keeps its own basis, the identity. */
+    /** A side of a matrix that is longer than this is not rotated: its basis is the identity. */
     maxPreconditionerDim: { default: 10000, range: '[1, 1000000]', integer: true, fixed: true },
     /** Divide the update of each param by its root mean square. */
     normalizeGrads: { default: false },
@@ -241,7 +241,7 @@ export type SOAPOptions = OptionsOf<typeof soap>;
 type Resolved = ResolvedOf<typeof soap>;
 
 /**
- * SOAP: {@link Adam} in the eigenbasis of {@link Shampoo}'s factors, which turns slowly with the gradients.
+ * SOAP: {@link Adam} in the eigenbasis of {@link Shampoo}'s factors. The basis slowly follows the gradients.
  *
  * ```
  * t = 1          L ← (1−β)·g·gᵀ;   R ← (1−β)·gᵀ·g;   Q_L, Q_R: their eigenvectors
@@ -251,35 +251,36 @@ type Resolved = ResolvedOf<typeof soap>;
  *                L ← β·L + (1−β)·g·gᵀ;   R ← β·R + (1−β)·gᵀ·g
  * each preconditionFrequency steps      Q ← qr(L·Q).Q, for both factors
  * ```
- * The first step only measures: it moves and decays nothing. β is `shampooBeta`, or β₂. Before a basis is updated, its
- * columns and those (rows) of v are sorted by diag(QᵀLQ), the largest first. With `normalizeGrads`, n is divided by its root
- * mean square. Eigenvectors and QR are computed in float64, all other products in float32.
+ * The first step only initializes the factors and bases: it neither moves nor decays the weights. β is `shampooBeta`,
+ * or β₂. Before a basis is updated, its columns, and the columns or rows of v, are sorted by diag(QᵀLQ) in descending
+ * order. With `normalizeGrads`, n is divided by its root mean square. Eigenvectors and QR are computed in float64, all
+ * other products in float32.
  *
- * **Which params:** A param with a shape of two or more dimensions is a matrix: `shape[0]` counts the rows, and the
- * product of the rest the columns. A side that is longer than `maxPreconditionerDim` has Q = I. Any other param gets Adam
- * with the first step left out.
+ * **Which params:** A param with a shape of two or more dimensions is a matrix: `shape[0]` is the number of rows, and
+ * the product of the other dimensions is the number of columns. A side that is longer than `maxPreconditionerDim` keeps
+ * Q at I. Any other param gets Adam without the first step.
  *
  * Options: `lr` (η, 3e-3, [0, ∞)), `betas` ([0.95, 0.95], each in [0, 1)), `shampooBeta` (the second of betas, [0, 1)),
- * `eps` (ε, 1e-8, [0, ∞)), `preconditionFrequency` (10, an integer), `maxPreconditionerDim` (10000, an integer in
- * [1, 1000000]), `normalizeGrads` (false), `biasCorrection` (true), `weightDecay` (λ, 1e-2, [0, ∞), decoupled, after the
+ * `eps` (ε, 1e-8, [0, ∞)), `preconditionFrequency` (10, an integer), `maxPreconditionerDim` (10000, an integer in [1,
+ * 1000000]), `normalizeGrads` (false), `biasCorrection` (true), `weightDecay` (λ, 1e-2, [0, ∞), decoupled, after the
  * update).
  *
  * Common options: `maximize` (false) and `clipValue` per group; `clipNorm`, `skipNonFinite`, `zeroGrads`, `ema`,
  * `gradNorm` and `flushDenormals` for the whole optimizer.
  *
  * State: `expAvg` (m) and `expAvgSq` (v); for a matrix `leftFactor` and `rightFactor` (L and R), `leftBasis` and
- * `rightBasis` (Q), all row-major, and empty for a side that is too long; the number `updates`. A step updates the params
- * and the state in place.
+ * `rightBasis` (Q), all row-major, and empty for a side that is too long; the number `updates`. A step updates the
+ * params and the state in place.
  *
  * @remarks
- * **When:** Transformers and other large networks, where it needs fewer steps than AdamW. Its hyper-parameters are those
- * of Adam.
+ * **When:** Transformers and other large networks, where it needs fewer steps than AdamW. Its hyper-parameters are
+ * those of Adam.
  *
- * **Pitfalls:** The factors and bases of an m × n matrix have 2·(m² + n²) numbers. An update of the basis of a side of n
- * takes of the order of 3·n³ operations: set `maxPreconditionerDim` for embeddings and output layers. Where the first
- * gradient has not full rank, the basis of its null space is arbitrary, though the same on every machine. A
- * factor is infinite after a gradient above about 1e19; then its basis is I, and the step that of Adam. A change of
- * `maxPreconditionerDim` starts the param's state anew. It takes no sparse gradients.
+ * **Pitfalls:** The factors and bases of an m × n matrix have 2·(m² + n²) numbers. An update of the basis for a side of
+ * length n takes about 3·n³ operations, so set `maxPreconditionerDim` for embeddings and output layers. If the first
+ * gradient does not have full rank, the basis of its null space is arbitrary, but the same on every machine. A gradient
+ * above about 1e19 makes a factor infinite. Its basis is then I, and the step is Adam's. A change of
+ * `maxPreconditionerDim` resets the param's state. It takes no sparse gradients.
  *
  * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params
  * @example
@@ -288,7 +289,7 @@ type Resolved = ResolvedOf<typeof soap>;
  * const params = { weight: { data: new Float32Array([1, 0, 0, 1]), shape: [2, 2] }, bias: new Float32Array(2) };
  * const soap = new SOAP(params, { lr: 3e-3 });
  * const grads = { weight: new Float32Array([0.3, 0.1, 0, 0.2]), bias: new Float32Array([1, -1]) };
- * soap.step(grads); // only measures
+ * soap.step(grads); // only initializes the bases
  * soap.step(grads);
  * ```
  * @see Vyas et al. 2024, Algorithm 3, https://arxiv.org/abs/2409.11321

@@ -23,13 +23,13 @@ export const sophia = {
   decay: 'decoupled',
   float32State: 'the hessian of a step changes its state before the formula does',
   hyperParameters: {
-    /** Learning rate: how far an element moves at most in a step. */
+    /** Learning rate: upper bound on how far a step moves an element. */
     lr: { default: 1e-4, range: '[0, inf)' },
     /** Decay rates of the moving averages of g and of the estimates of the Hessian's diagonal. */
     betas: { default: [0.965, 0.99], range: '[0, 1)' },
-    /** γ: the larger, the fewer elements are clipped. */
+    /** γ: with a larger value, fewer elements are clipped. */
     gamma: { default: 0.05, range: '[0, inf)' },
-    /** The least divisor of m. */
+    /** Lower bound on the divisor of m. */
     eps: { default: 1e-12, range: '(0, inf)' },
     /** Decoupled weight decay: multiplies w by 1 − lr · weightDecay before each update. */
     weightDecay: { default: 0.1, range: '[0, inf)' },
@@ -58,29 +58,32 @@ type Resolved = ResolvedOf<typeof sophia>;
 /** Options of a step of {@link Sophia}. */
 export interface SophiaStepOptions<P = AnyParams> extends StepOptions {
   /**
-   * An estimate of the Hessian's diagonal for each param, in the structure of the gradients: a `Float32Array` of the
-   * param's length, or `null` to keep the average as it is. A param whose gradient is null keeps it, too. Left out in most
-   * steps.
+   * An estimate of the Hessian's diagonal for each param, in the structure of the gradients. It is a `Float32Array` of
+   * the param's length, or `null` to keep the average as it is. A param whose gradient is null also keeps its average.
+   * Leave `hessian` out in most steps.
    */
   readonly hessian?: GradsOf<P> | undefined;
-  /** Multiplies every estimate, as 1 / Σ weight does where it is a sum. Default 1. Only beside `hessian`. */
+  /**
+   * Multiplies every estimate. If the estimate is a weighted sum, pass 1 / Σ weight. Default 1. Only with `hessian`.
+   */
   readonly hessianScale?: number | undefined;
 }
 
 /**
- * Sophia: divides the averaged gradient by an average of the Hessian's diagonal, which you estimate every few steps, and
- * clips the quotient to ±1.
+ * Sophia: divides the averaged gradient by an average of the Hessian's diagonal, which you estimate every few steps,
+ * and clips the quotient to ±1.
  *
  * ```
  * w ← w·(1 − η·λ)
  * with an estimate h   H ← β₂·H + (1−β₂)·h
  * m ← β₁·m + (1−β₁)·g;   w ← w − η·clip(m/max(γ·H, ε), ±1)
  * ```
- * `step(grads, { hessian })` takes h, in about every tenth step. Two estimates are common. Gauss-Newton (SophiaG): h is
+ * Pass h to about every tenth step: `step(grads, { hessian })`. Two estimates are common. Gauss-Newton (SophiaG): h is
  * the batch size times g_s², where g_s is the mean gradient for labels drawn from the model's own output. Hutchinson
- * (SophiaH): h is u·(Hessian·u), with random signs u. `hessianScale` multiplies h; `gradScale`, clipping and `maximize` do
- * not change it. With `skipNonFinite`, an estimate that is not finite skips the step, and the `gradNorm` of its result is NaN.
- * In distributed training, `step` of `DataParallel` and `ShardedOptimizer` takes the mean of the estimates of all ranks.
+ * (SophiaH): h is u·(Hessian·u), with random signs u. `hessianScale` multiplies h; `gradScale`, clipping and `maximize`
+ * do not change it. With `skipNonFinite`, an estimate that is not finite skips the step, and the `gradNorm` of its
+ * result is NaN. In distributed training, `step` of `DataParallel` and `ShardedOptimizer` takes the mean of the
+ * estimates of all ranks.
  *
  * Options: `lr` (η, 1e-4, [0, ∞)), `betas` ([0.965, 0.99], each in [0, 1)), `gamma` (γ, 0.05, [0, ∞)), `eps` (ε, 1e-12,
  * (0, ∞)), `weightDecay` (λ, 0.1, [0, ∞), decoupled).
@@ -94,8 +97,8 @@ export interface SophiaStepOptions<P = AnyParams> extends StepOptions {
  * **When:** Pre-training of language models, where it needs fewer steps than {@link AdamW}.
  *
  * **Pitfalls:** Without estimates H stays 0, and every element moves by lr, as with {@link Signum}. Choose `gamma` so
- * that 10 to 50 percent of the elements are not clipped. `stepAsync` takes no `hessian`. The published SophiaG divides by
- * ρ·batch·H + 1e-15; optax corrects the bias of m, and uses H before its update.
+ * that 10 to 50 percent of the elements are not clipped. `stepAsync` takes no `hessian`. The published SophiaG divides
+ * by ρ·batch·H + 1e-15; optax corrects the bias of m, and uses H before its update.
  *
  * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params
  * @example
@@ -120,10 +123,10 @@ export class Sophia<const P extends ParamsOf<typeof sophia> = AnyParams> extends
   }
 
   /**
-   * As the step of every optimizer. Before it, the average H takes up an estimate of the Hessian's diagonal.
+   * Steps as every optimizer does. With `hessian`, it first updates the average H.
    *
-   * @param options `hessian`: the estimate, in the structure of the gradients, or null for params without one. `hessianScale`
-   *   (1) multiplies it.
+   * @param options `hessian`: the estimate, in the structure of the gradients, or null for params without one.
+   *   `hessianScale` (1) multiplies it.
    * @throws as the step of every optimizer; nothing has changed then, H included
    */
   override step(grads: GradsOf<P>, options: SophiaStepOptions<P> = {}): StepResult {

@@ -71,17 +71,19 @@ export type StableAdamWOptions = OptionsOf<typeof stableAdamw>;
 type Resolved = ResolvedOf<typeof stableAdamw>;
 
 /**
- * StableAdamW: {@link AdamW} that takes shorter steps for a param whose gradient is much larger than its averages say.
+ * StableAdamW: {@link AdamW} that shortens the step of a param whose gradient is much larger than the moving average of
+ * g² predicts.
  *
  * ```
  * aᵢ = βᵢ·(1−βᵢᵗ⁻¹)/(1−βᵢᵗ);  m ← a₁·m + (1−a₁)·g;  s ← a₂·s + (1−a₂)·g²
  * r = √(mean of g²/max(s, ε²));  e = η/max(1, r)
  * w ← w·(1 − e·λ) − e·m/(√s + ε)
  * ```
- * The rates a₁ and a₂ hold the bias corrections. The mean is that of the whole param, so sparse gradients are rejected.
+ * The rates a₁ and a₂ include the bias corrections. The mean is that of the whole param, so sparse gradients are
+ * rejected.
  *
- * Options: `lr` (η, 1e-3, [0, ∞)), `betas` ([0.9, 0.99], each in [0, 1)), `eps` (ε, 1e-8, (0, ∞)), `weightDecay` (λ, 1e-2,
- * [0, ∞), decoupled, by the rate e).
+ * Options: `lr` (η, 1e-3, [0, ∞)), `betas` ([0.9, 0.99], each in [0, 1)), `eps` (ε, 1e-8, (0, ∞)), `weightDecay` (λ,
+ * 1e-2, [0, ∞), decoupled, by the rate e).
  *
  * Common options: `maximize` (false) and `clipValue` per group; `clipNorm`, `skipNonFinite`, `zeroGrads`, `ema`,
  * `gradNorm` and `flushDenormals` for the whole optimizer.
@@ -89,10 +91,10 @@ type Resolved = ResolvedOf<typeof stableAdamw>;
  * State: `expAvg` (m), `expAvgSq` (s). A step updates the params and the state in place.
  *
  * @remarks
- * **When:** AdamW whose loss has spikes, and in place of `clipNorm`: it needs no threshold.
+ * **When:** As {@link AdamW}, if the loss has spikes. It can replace `clipNorm` and needs no threshold.
  *
- * **Pitfalls:** β₂ is 0.99 here. With 0.999, r often exceeds 1 and the steps are shorter than lr says. It takes no sparse
- * gradients.
+ * **Pitfalls:** β₂ is 0.99 here. With 0.999, r often exceeds 1 and the steps are shorter than lr says. It takes no
+ * sparse gradients.
  *
  * @throws TypeError for an unknown option or a wrong type; RangeError for a value out of range or overlapping params
  * @example

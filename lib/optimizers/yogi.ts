@@ -51,15 +51,15 @@ export type YogiOptions = OptionsOf<typeof yogi>;
 type Resolved = ResolvedOf<typeof yogi>;
 
 /**
- * Yogi: {@link Adam} whose average of g² moves by a share of g², however far it is from g², so that the steps of an
- * element do not grow suddenly after large gradients.
+ * Yogi: {@link Adam} in which s moves towards g² by (1−β₂)·g² in each step, however far apart they are. So the steps of
+ * an element do not grow suddenly after large gradients.
  *
  * ```
  * w ← w·(1 − η·λ)
  * m ← β₁·m + (1−β₁)·g;   s ← s − (1−β₂)·sign(s − g²)·g²
  * w ← w − η·(m/(1−β₁ᵗ)) / (√(s/(1−β₂ᵗ)) + ε)
  * ```
- * s starts at `initialAccumulatorValue`, m at 0. optax starts both at it.
+ * s starts at `initialAccumulatorValue`, and m at 0. In optax both start at this value.
  *
  * Options: `lr` (η, 1e-2, [0, ∞)), `betas` ([0.9, 0.999], each in [0, 1)), `eps` (ε, 1e-3, [0, ∞)),
  * `initialAccumulatorValue` (1e-6, [0, ∞), not a Schedule), `weightDecay` (λ, 0, [0, ∞), decoupled).
@@ -70,8 +70,8 @@ type Resolved = ResolvedOf<typeof yogi>;
  * State: `expAvg` (m), `expAvgSq` (s). A step updates the params and the state in place.
  *
  * @remarks
- * **When:** As {@link Adam}, where gradients are sparse or of changing size. Adam's s forgets a large gradient
- * exponentially, Yogi's only as fast as new gradients are large.
+ * **When:** As {@link Adam}, where gradients are sparse or of changing size. After a large gradient, Adam's s decays
+ * exponentially. Yogi's s falls only by a fraction of the new g².
  *
  * **Pitfalls:** The defaults are the paper's: `eps` is 1e-3, so gradients far below it give steps far below `lr`. After
  * one huge gradient, the steps of its element stay small for longer than Adam's.

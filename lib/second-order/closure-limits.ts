@@ -1,13 +1,13 @@
 import { checkInteger, checkNumber } from '../check/options.js';
 import { checkLimit } from './evaluation.js';
 
-/** When a `step` of {@link LBFGS} or {@link HessianFree}, which calls its closure several times, ends. */
+/** When a `step` of {@link LBFGS} or {@link HessianFree} ends. Such a step calls its closure several times. */
 export interface ClosureStepLimits {
   /** Largest number of iterations of one `step`. An integer in [1, inf). Default 20 in `LBFGS`, 1 in `HessianFree`. */
   readonly maxIterations?: number | undefined;
   /**
    * Largest number of calls of the closure in one `step`. An integer in [1, inf]. Default max(21, ⌊1.25 ·
-   * maxIterations⌋) in `LBFGS`, as 21 is enough for one line search; Infinity in `HessianFree`.
+   * maxIterations⌋) in `LBFGS`, because one line search needs at most 21; Infinity in `HessianFree`.
    */
   readonly maxEvaluations?: number | undefined;
   /** A `step` ends when max |gᵢ| is at most this. [0, inf), default 1e-7. */

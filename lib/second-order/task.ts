@@ -1,7 +1,7 @@
 /**
  * A computation that calls the user's function. It is a generator, so that the same algorithm serves `minimize`, which
- * never waits, and `minimizeAsync`: where it has to wait, it yields what the user's function has returned, and goes on
- * with the value of it.
+ * never waits, and `minimizeAsync`: where it has to wait, it yields what the user's function returned and receives the
+ * awaited value.
  */
 export type Task<T> = Generator<unknown, T, unknown>;
 

@@ -3,8 +3,8 @@ import { lengthOf } from '../check/typed-array.js';
 import type { Vector, VectorConstructor } from './linalg.js';
 
 /**
- * What the user's functions get in place of the library's vectors: views on the same memory, so that properties that
- * they define on them have no effect here.
+ * What the user's functions get in place of the library's vectors: views of the same memory. So properties that they
+ * define on a view have no effect here.
  */
 export class Views {
   readonly #VectorType: VectorConstructor;

@@ -23,8 +23,9 @@ const who = 'GradAccumulator';
 /** Options of {@link GradAccumulator}. */
 export interface GradAccumulatorOptions<Order extends 'sequential' | 'tree' = 'sequential' | 'tree'> {
   /**
-   * The order of the additions. `'sequential'`, the default: that of the calls. `'tree'`: sum i += sum i+d for d = 1, 2, 4,
-   * … and every i that is a multiple of 2d, which is the order of `DataParallel` in `schuss/distributed`.
+   * The order of the additions. `'sequential'` is the order of the calls. `'tree'` is the order of `DataParallel` in
+   * `schuss/distributed`: sum i += sum i+d for d = 1, 2, 4, … and every i that is a multiple of 2d. Default
+   * `'sequential'`.
    */
   readonly order?: Order | undefined;
 }
@@ -32,8 +33,8 @@ export interface GradAccumulatorOptions<Order extends 'sequential' | 'tree' = 's
 /** Options of {@link GradAccumulator.add}. */
 export interface AddOptions {
   /**
-   * Factor of the gradients, in float32. If they are means over examples, pass the number of examples. [0, inf), default 1.
-   * Gradients with weight 0 add nothing, even if they are NaN.
+   * Factor of the gradients, in float32. If they are means over examples, pass the number of examples. [0, inf),
+   * default 1. Gradients with weight 0 add nothing, even if they are NaN.
    */
   readonly weight?: number | undefined;
 }
@@ -51,15 +52,16 @@ type SumsOf<P, Order extends SumOrder> =
  * A `null` gradient adds nothing. A param with only `null` gradients is also `null` in `grads`, so the step leaves it
  * and its state unchanged. The sums are arrays of the accumulator; the given gradients do not change.
  *
- * With `order: 'tree'`, a step has the same bits as `DataParallel` with the same number of micro-batches, on any number of
- * ranks. Gradients can then be sparse: the values of a repeated row are summed in the given order, and then each row in the
- * order of the tree. It keeps up to log₂(count) + 1 arrays per param instead of one.
+ * With `order: 'tree'`, a step gives the same bits as `DataParallel` with the same number of micro-batches, on any
+ * number of ranks. Gradients can then be sparse. The values of a repeated row are summed first, in the given order;
+ * then each row is summed in the order of the tree. The tree keeps up to log₂(count) + 1 arrays per param instead of
+ * one.
  *
  * @param params the params of the optimizer, in any form that its constructor takes, or its `paramGroups`. Only their
  *   names and lengths are used.
  * @param options `order` ('sequential'): {@link GradAccumulatorOptions}
- * @throws TypeError for anything that is not a param, if only some params have names, or for an unknown option; RangeError
- *   for no params, for a name used twice, or for an unknown order
+ * @throws TypeError for anything that is not a param, if only some params have names, or for an unknown option;
+ *   RangeError for no params, for a name used twice, or for an unknown order
  * @example
  * ```ts
  * import { Adam, GradAccumulator } from 'schuss';
@@ -99,9 +101,9 @@ export class GradAccumulator<const P extends object = AnyParams, Order extends '
    *
    * @param grads one gradient for each param, in the structure of the params. They do not change. `null` adds nothing.
    * @param options `weight` (1, [0, ∞)): {@link AddOptions}
-   * @throws TypeError for another structure, a wrong type, a sparse gradient in the order of the calls, a detached buffer or
-   *   memory of a pending step; RangeError for another length or count, a row number or weight out of range, or sparse and
-   *   dense gradients of one param. Nothing is added then.
+   * @throws TypeError for another structure, a wrong type, a sparse gradient with `order: 'sequential'`, a detached
+   *   buffer or memory of a pending step; RangeError for another length or count, a row number or weight out of range,
+   *   or sparse and dense gradients of one param. Nothing is added then.
    */
   add(grads: GradsOf<P>, options: AddOptions = {}): void {
     checkOptions(who, options, ['weight']);
@@ -122,9 +124,9 @@ export class GradAccumulator<const P extends object = AnyParams, Order extends '
   }
 
   /**
-   * The sums, in the structure that `step` takes. The arrays are those of the accumulator. In the order of the calls they are
-   * always the same; `clipGradNorm` may scale them in place. Read this property after the last `add`, because `add` can
-   * turn a `null` into an array.
+   * The sums, in the structure that `step` takes. The arrays belong to the accumulator. With `order: 'sequential'`,
+   * they are always the same arrays. `clipGradNorm` may scale them in place. Read this property after the last `add`,
+   * because `add` can turn a `null` into an array.
    */
   get grads(): SumsOf<P, Order> {
     this.#checkWhole();
@@ -156,8 +158,8 @@ export class GradAccumulator<const P extends object = AnyParams, Order extends '
   /**
    * Loads a state that {@link stateDict} returned. The sums are copied.
    *
-   * @throws TypeError for a wrong type or other names; RangeError for another version, order or length, or a count that is
-   *   negative. Nothing has changed then.
+   * @throws TypeError for a wrong type or other names; RangeError for another version, order or length, or a count that
+   *   is negative. Nothing has changed then.
    */
   loadStateDict(dict: GradAccumulatorState): void {
     const load = loadGradSum(`${who}.loadStateDict`, this.#params, this.#sum, dict);

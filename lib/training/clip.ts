@@ -14,10 +14,10 @@ export type ClipGradNormOptions = GradNormOptions;
  * Formula: g ← g · min(1, max/(‖g‖ₚ + 1e-6)), with ‖g‖ₚ = (Σ|g|ᵖ)^(1/p). The norm is computed in float64, and the
  * factor is rounded to float32. With p = 2, the result is bit-identical to the optimizers' `clipNorm`.
  *
- * If the factor is 1, nothing is written. As in PyTorch, a NaN makes all gradients NaN; an infinity makes itself NaN
- * and the other elements 0. The returned norm shows both cases. With `max` Infinity, the call only computes the norm. An array
- * that is the gradient of two params counts twice in the norm, as in a step, but is scaled once. The same holds for memory
- * that arrays share.
+ * If the factor is 1, nothing is written. As in PyTorch, one NaN makes all gradients NaN. An infinite element becomes
+ * NaN, and all others become 0. The returned norm shows both cases. With `max` Infinity, the call only computes the
+ * norm. An array that is the gradient of two params counts twice in the norm, as in a step, but is scaled once. The
+ * same holds for memory that arrays share.
  *
  * @param grads one gradient, a list or a record of them, to any depth. Scaled in place; `null` is skipped.
  * @param max upper bound on the norm, (0, inf]; Infinity changes nothing
@@ -55,8 +55,8 @@ export function clipGradNorm(grads: Grads, max: number, options: ClipGradNormOpt
  *
  * @param grads one gradient, a list or a record of them, to any depth. Clamped in place; `null` is skipped.
  * @param value upper bound on |g|, (0, inf)
- * @throws TypeError for a wrong type, a sparse gradient, a detached buffer or memory of a pending step; RangeError for a
- *   value out of range. Nothing has changed then.
+ * @throws TypeError for a wrong type, a sparse gradient, a detached buffer or memory of a pending step; RangeError for
+ *   a value out of range. Nothing has changed then.
  * @see PyTorch's clip_grad_value_
  * @example
  * ```ts

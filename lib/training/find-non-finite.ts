@@ -15,8 +15,8 @@ export interface NonFinite {
 }
 
 /**
- * Finds the first NaN or infinity in gradients. Call it when a step reports `applied: false`, to see which param
- * caused it.
+ * Finds the first NaN or infinity in gradients. Call it when a step returns `applied: false`, to see which param is the
+ * cause.
  *
  * Finite gradients cost one native pass over memory.
  *

@@ -14,7 +14,7 @@ export interface GradAccumulatorState {
   readonly version: 1;
   /** Number of calls of `add` since the last `reset`. */
   readonly count: number;
-  /** Absent in the order of the calls. */
+  /** Absent with `order: 'sequential'`. */
   readonly order?: 'tree';
   /** The sums of the weights, as many as the lists of `sums` have. Absent if every weight was 1. */
   readonly weights?: readonly number[];

@@ -7,7 +7,7 @@ import { Structure } from '../core/structure.js';
 import { isRecord } from './grads.js';
 
 /**
- * Sorts named params into param groups. A function returns the options for each name.
+ * Sorts named params into param groups, by the options that a function returns for each name.
  *
  * Params with equal options share a group. Numbers and flags are compared by value, pairs by their elements, Schedules
  * by identity. `undefined`, or options that override nothing, stand for the optimizer's own options. Groups, and the

@@ -44,8 +44,8 @@ export interface LossScaleStepOptions {
 const f = Math.fround;
 
 /**
- * Scales the loss so that small gradients do not become 0 in float16 (loss scaling, PyTorch's `GradScaler`). The scale shrinks
- * after a step with a NaN or an infinity, and grows after many steps without one.
+ * Scales the loss so that small gradients do not become 0 in float16 (loss scaling, PyTorch's `GradScaler`). The scale
+ * shrinks after a step with a NaN or an infinity, and grows after many steps without one.
  *
  * ```
  * scale(loss) = scale · loss;   step: g ← g / scale, skipped if a g is not finite
@@ -55,7 +55,7 @@ const f = Math.fround;
  * ```
  * The scale is float32, as in PyTorch, and the gradients are multiplied by 1/scale rounded to float32. If the scale has
  * shrunk to 0, 1/scale is infinite, so every step with a gradient is skipped. Several optimizers may step before an
- * `update`; one skipped step is enough to shrink the scale, but the others are applied.
+ * `update`. One skipped step is enough to shrink the scale, but the steps of the others are applied.
  *
  * @param options `initScale` (65536, (0, ∞)), `growthFactor` (2, (1, ∞)), `backoffFactor` (0.5, (0, 1)),
  *   `growthInterval` (2000, an integer in [1, ∞)): {@link LossScaleOptions}

@@ -52,14 +52,14 @@ const smoothing = 0.9;
  * the lr that it started with.
  *
  * Formula: lrᵢ = from·(to/from)^(i/(steps−1)), i = 0, 1, …. The test stops after a loss that is not finite, or when the
- * smoothed loss exceeds its minimum by more than 3·|minimum|; for a positive loss, that is 4 times the minimum. The
+ * smoothed loss exceeds its minimum by more than 3·|minimum|. For a positive loss, that is 4 times the minimum. The
  * smoothed loss is a moving average with decay 0.9 and bias correction.
  *
- * The suggestion comes from least-squares lines of the loss over log lr, each through a tenth of the steps. It is the
- * lr of the line that falls most steeply, up to the line with the lowest mean; beyond that, a diverged loss may fall
- * again. A line smooths and differentiates at once. A moving average would lag, which shifts the suggestion towards an
- * lr that is too large. fastai's other rule, the middle of the longest valley, depends on the lengths of the flat parts
- * between `from` and `to`.
+ * The suggestion comes from least-squares lines of the loss over log lr, each through about a tenth of the steps. It is
+ * the lr of the steepest falling line. Lines beyond the one with the lowest mean do not count, because a diverged loss
+ * may fall again. A line smooths and differentiates at once. A moving average would lag, which shifts the suggestion
+ * towards an lr that is too large. fastai's other rule, the middle of the longest valley, depends on the lengths of the
+ * flat parts between `from` and `to`.
  *
  * @param optimizer the optimizer that `trainStep` steps. Afterwards it is as before.
  * @param trainStep (i) => loss: runs training step i = 0, 1, … with the optimizer and returns the loss, or a Promise of
@@ -202,7 +202,9 @@ function snapshot(who: string, optimizer: Tunable): () => void {
   };
 }
 
-/** `steps` numbers from `from` to `to` with a constant ratio. One at a time, because most sweeps end long before `to`. */
+/**
+ * `steps` numbers from `from` to `to` with a constant ratio. One at a time, because most sweeps end long before `to`.
+ */
 function* geometric({ from, to, steps }: Sweep): Generator<number, void> {
   const [low, high] = [Math.log(from), Math.log(to)];
   yield from;

@@ -9,7 +9,9 @@ export function groupsOf<Group>(who: string, optimizer: { readonly paramGroups: 
   return groups as readonly Group[];
 }
 
-/** The optimizer that has the state: `optimizer` itself, or the one inside a Lookahead. @throws TypeError for another */
+/**
+ * The optimizer that has the state: `optimizer` itself, or the one inside a Lookahead. @throws TypeError for another
+ */
 export function innerOptimizer(who: string, optimizer: unknown): Optimizer {
   const inner: unknown = optimizer instanceof Lookahead ? optimizer.optimizer : optimizer;
   if (!(inner instanceof Optimizer)) throw notAnOptimizer(who, optimizer);

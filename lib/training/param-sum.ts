@@ -7,8 +7,8 @@ import { addRows, type RowSums, rowSums } from './row-sums.js';
 export type Sum = Float32Array | RowSums | null;
 
 /**
- * Sums the gradients of one param. It keeps the sums of neighbouring runs of gradients, from left to right, and joins the
- * last two when it is told to. A run without a gradient is null, and adds nothing: not even +0 to −0.
+ * Sums the gradients of one param. It keeps the sums of neighbouring runs of gradients, from left to right, and joins
+ * the last two when it is told to. A run without a gradient is null, and adds nothing: not even +0 to −0.
  */
 export class ParamSum {
   /** The sums of the runs. */

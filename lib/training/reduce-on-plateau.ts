@@ -24,7 +24,7 @@ export interface ReduceOnPlateauOptions {
   readonly threshold?: number | undefined;
   /** Whether the threshold is relative to the best metric or absolute. Default 'rel'. */
   readonly thresholdMode?: 'rel' | 'abs' | undefined;
-  /** Number of updates after a reduction in which bad ones don't count. An integer in [0, inf), default 0. */
+  /** Number of updates after a reduction during which bad ones don't count. An integer in [0, inf), default 0. */
   readonly cooldown?: number | undefined;
   /** Lower bound on lr: a number, or a list with one for each param group. [0, inf), default 0. */
   readonly min?: number | readonly number[] | undefined;
@@ -52,7 +52,7 @@ const stateNames = [...optionNames, 'best', 'numBadEpochs', 'cooldownCounter'] a
  *
  * Formula: an update is good if the metric is below best·(1 − threshold) ('min', 'rel') or best − threshold ('min',
  * 'abs'), or above best·(1 + threshold) ('max', 'rel') or best + threshold ('max', 'abs'). A good metric becomes the
- * new best. Any other update is bad, also one with NaN. After more than `patience` bad updates in a row, lr ←
+ * new best. Any other update is bad, including one with NaN. After more than `patience` bad updates in a row, lr ←
  * max(lr·factor, min) in each param group, unless that lowers it by at most `eps`. In the next `cooldown` updates, bad
  * ones don't count.
  *

@@ -36,9 +36,9 @@ const spacing = 1.3;
 const solved = 1e-30;
 
 /**
- * Preconditioned conjugate gradients on A·p = −g. Stops early, by the rule of Martens 2010 (section 4.4), and keeps some
- * of the iterates on its way. Vectors that the user's function reads and writes have the type of the params; all others
- * are float64.
+ * Preconditioned conjugate gradients on A·p = −g. Stops early, by the rule of Martens 2010 (section 4.4), and keeps
+ * some of the iterates on its way. Vectors that the user's function reads and writes have the type of the params; all
+ * others are float64.
  */
 export class ConjugateGradients {
   /** Iterations of the last run. */

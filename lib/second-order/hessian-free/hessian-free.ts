@@ -38,50 +38,51 @@ export interface HessianFreeResult {
   readonly iterations: number;
   /** The damping λ of the last iteration. */
   readonly damping: number;
-  /** Number of iterations of conjugate gradients in all iterations, each with one product. */
+  /** Total number of conjugate-gradient iterations. Each computes one product. */
   readonly cgIterations: number;
   /**
-   * Of the last iteration: the change of the loss over the change that its quadratic model predicted. −Infinity if the
-   * loss rose; NaN without an iteration, and where `maxEvaluations` ended it before ρ was known: then λ stays as it was.
+   * ρ of the last iteration: the change of the loss, divided by the change that the quadratic model predicted.
+   * −Infinity if the loss rose. NaN without an iteration, or if `maxEvaluations` ended it early; if ρ was not known by
+   * then, λ does not change.
    */
   readonly rho: number;
   /**
    * Why the step ended. Tolerances: 'gradient' (`gradTol`), 'function' (`funTol`), 'step' (`stepTol`). Limits:
-   * 'iterations', 'evaluations'. 'line-search': ten iterations in a row found no lower point. 'function' is also given if
-   * rounding hides whether there is a lower point.
+   * 'iterations', 'evaluations'. 'line-search': ten iterations in a row found no lower point. 'function' is also given
+   * if rounding hides whether there is a lower point.
    */
   readonly reason: 'gradient' | 'function' | 'step' | 'iterations' | 'evaluations' | 'line-search';
 }
 
 /**
- * Hessian-free optimization: a Newton method for deep networks. It needs no matrix, only its products with vectors, and
- * finds a step by conjugate gradients.
+ * Hessian-free optimization: a Newton method for deep networks. It needs only the products of the curvature matrix with
+ * vectors, not the matrix. Conjugate gradients find each step.
  *
  * Formula of one iteration, with the loss f, its gradient g, and the Gauss-Newton matrix G:
  *
  * 1. Conjugate gradients on (G + λ)·p = −g, preconditioned by (squaredGradients + λ)^¾, from `cgDecay` times the last
- *    iterate of the iteration before. They stop when k = max(10, ⌈i/10⌉) iterations have lowered φ(p) = ½pᵀ(G + λ)p + gᵀp
- *    by less than k·`cgTol` of its value, after `maxCgIterations`, or at a direction of negative curvature.
- * 2. Backtracking over the iterates 1, 2, 3, 4, 5, 7, 9, 11, 14, … (powers of 1.3, rounded up): from the last one back, while f(x + p) does
- *    not rise.
+ *    iterate of the iteration before. They stop when k = max(10, ⌈i/10⌉) iterations have lowered φ(p) = ½pᵀ(G + λ)p +
+ *    gᵀp by less than k·`cgTol` of its value, after `maxCgIterations`, or at a direction of negative curvature.
+ * 2. Backtracking over the iterates 1, 2, 3, 4, 5, 7, 9, 11, 14, … (powers of 1.3, rounded up): goes back from the last
+ *    one while f(x + p) does not rise.
  * 3. Damping: ρ = (f(x + p) − f(x)) / (½pᵀGp + gᵀp), or −∞ if f rose. λ ← 1.5·λ if ρ < ¼, λ ← ⅔·λ if ρ > ¾.
  * 4. Line search: the largest α = 1, 0.8, 0.8², … (60 times at most) with f(x + αp) ≤ f(x) + 0.01·α·gᵀp. Then
  *    x ← x + α·p; x stays if there is no such α.
  *
  * Arithmetic is float64. Points, gradients and directions are rounded to float32, because the params are.
  *
- * The loss must be the same function at every call during a step. Between steps it may change: take a new curvature batch
- * for each step, and hold it during the step. A `step` first calls the closure at the params. With the default
- * `maxIterations` of 1, all products follow that call, so `gaussNewton` may use the activations that it has left.
+ * The loss must be the same function at every call during a step. Between steps it may change: choose a new curvature
+ * batch for each step, and keep it during the step. A `step` first calls the closure at the params. With the default
+ * `maxIterations` of 1, all products follow that call, so `gaussNewton` may reuse its activations.
  *
- * When a loss or gradient is not finite, the step backs off; `nonFinite` counts such evaluations. `step` throws if there is
- * no finite point along the line, if a function throws, or if the gradients do not fit the params. The params are then at
- * the last good point.
+ * When a loss or gradient is not finite, the step backs off; `nonFinite` counts such evaluations. `step` throws if
+ * there is no finite point along the line, if a function throws, or if the gradients do not fit the params. The params
+ * are then at the last good point.
  *
  * @param params a `Float32Array`, `{ data, shape }`, or a tree of them; no param groups. They change in place.
  * @param options `grads`, `gaussNewton`; `squaredGradients`, `damping` (1, [0, ∞)), `cgDecay` (0.95, [0, 1]), `cgTol`
- *   (5e-4, [0, ∞)), `maxCgIterations` (250, [1, ∞)), `maxIterations` (1, [1, ∞)), `maxEvaluations` (∞, [1, ∞]), `gradTol`
- *   (1e-7, [0, ∞)), `funTol` (1e-9, [0, ∞)), `stepTol` (1e-9, [0, ∞)): {@link HessianFreeOptions}
+ *   (5e-4, [0, ∞)), `maxCgIterations` (250, [1, ∞)), `maxIterations` (1, [1, ∞)), `maxEvaluations` (∞, [1, ∞]),
+ *   `gradTol` (1e-7, [0, ∞)), `funTol` (1e-9, [0, ∞)), `stepTol` (1e-9, [0, ∞)): {@link HessianFreeOptions}
  * @throws TypeError for a wrong type, an unknown option or param groups; RangeError for a value out of range, or if
  *   params and gradients share memory
  * @see Martens 2010, https://www.cs.toronto.edu/~jmartens/docs/Deep_HessianFree.pdf; Martens & Sutskever 2012,
@@ -170,9 +171,9 @@ export class HessianFree<const P extends object = AnyParams> {
    *
    * @param closure fills `grads` with the gradient at the current params and returns the loss there
    * @returns whether the params have changed, the final loss and gradient norm, and counts: {@link HessianFreeResult}
-   * @throws RangeError if the loss, the gradient or the first product is not finite at the start of an iteration, or no
-   *   loss is along a line; TypeError or RangeError if the loss is not a number or the gradients do not fit the params; and
-   *   whatever the functions throw. The params are then at the last good point.
+   * @throws RangeError if the loss, the gradient or the first product is not finite at the start of an iteration, or if
+   *   no loss along a line is finite; TypeError or RangeError if the loss is not a number or the gradients do not fit
+   *   the params; and whatever the functions throw. The params are then at the last good point.
    */
   step(closure: () => number): HessianFreeResult {
     this.#checkIdle();
@@ -255,8 +256,8 @@ export class HessianFree<const P extends object = AnyParams> {
 
   /**
    * Returns everything that a resumed run needs, apart from the functions and the params: plain data that survives
-   * `structuredClone`. The arrays are copies. For each param, `cgIterate` holds its part of the last iterate of conjugate
-   * gradients; `damping` is that of the next iteration.
+   * `structuredClone`. The arrays are copies. For each param, `cgIterate` holds its part of the last iterate of
+   * conjugate gradients; `damping` is that of the next iteration.
    *
    * @throws TypeError if disposed, or while another call is running
    * @example
@@ -289,8 +290,8 @@ export class HessianFree<const P extends object = AnyParams> {
   }
 
   /**
-   * Replaces counts, options, damping and the last iterate by those of a state that {@link stateDict} returned. The arrays
-   * are copied. If it throws, nothing has changed.
+   * Replaces counts, options, damping and the last iterate by those of a state that {@link stateDict} returned. The
+   * arrays are copied. If it throws, nothing has changed.
    *
    * @throws TypeError for another class, names or types; RangeError for another version, other lengths or counts
    */

@@ -7,8 +7,8 @@ import { checkSettings, type HessianFreeHyperParameters, hyperParameterNames } f
 export interface HessianFreeFunctions<P = AnyParams> {
   /**
    * Writes G·v to `out`, every element of it, where G is the Gauss-Newton matrix at the params for the curvature batch.
-   * `params` are those given to the constructor; `v` and `out` have their structure. Must not change params and `v`. The
-   * batch must be the same during a step. See {@link gaussNewtonProduct}. Required.
+   * `params` are those given to the constructor; `v` and `out` have their structure. Must not change params and `v`.
+   * The batch must be the same during a step. See {@link gaussNewtonProduct}. Required.
    */
   readonly gaussNewton: (params: P, v: ArraysOf<P>, out: ArraysOf<P>) => void;
   /**

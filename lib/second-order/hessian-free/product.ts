@@ -7,14 +7,14 @@ import { GradientCheck, writeInto } from '../unwritten.js';
 const name = 'gaussNewtonProduct';
 
 /**
- * What {@link gaussNewtonProduct} is made of. z are the outputs of the model for all examples of the curvature batch, J
- * the derivatives of z with respect to the params.
+ * The functions from which {@link gaussNewtonProduct} computes its product. z are the outputs of the model for all
+ * examples of the curvature batch. J is the Jacobian of z with respect to the params.
  *
  * @typeParam X the params @typeParam V a vector like the params @typeParam R what the functions return: nothing, or a
  *   promise for `minimizeAsync`
  */
 export interface GaussNewtonParts<X, V, R = void> {
-  /** Number of outputs z: examples · outputs of each. An integer in [1, inf). */
+  /** Number of outputs z: number of examples · outputs per example. An integer in [1, inf). */
   readonly outputs: number;
   /**
    * Writes J·v at `x` to `jv`: how fast the outputs change if the params move along `v`. The forward mode of
@@ -24,20 +24,20 @@ export interface GaussNewtonParts<X, V, R = void> {
   /** Writes Jᵀ·u at `x` to `out`: the backward pass, with `u` in the place of the loss's gradient for the outputs. */
   readonly vjp: (x: X, u: Float64Array, out: V) => R;
   /**
-   * Multiplies `u` in place by the Hessian of the loss with respect to the outputs. It needs no derivative of the model.
-   * Default: leaves `u` as it is, for half the sum of squared errors. For the mean cross-entropy of softmax over n examples,
-   * with probabilities p of an example: uᵢ ← pᵢ·(uᵢ − Σⱼ pⱼuⱼ) / n.
+   * Multiplies `u` in place by the Hessian of the loss with respect to the outputs. It needs no derivative of the
+   * model. Default: leaves `u` as it is, for half the sum of squared errors. For the mean cross-entropy of softmax over
+   * n examples, with probabilities p of an example: uᵢ ← pᵢ·(uᵢ − Σⱼ pⱼuⱼ) / n.
    */
   readonly lossHessian?: ((x: X, u: Float64Array) => R) | undefined;
 }
 
 /**
- * Makes products with the Gauss-Newton matrix from products with the Jacobian: the `gaussNewton` of {@link HessianFree}
- * and of {@link minimize} with method 'hessian-free'.
+ * Makes the option `gaussNewton` of {@link HessianFree}, and of {@link minimize} with method 'hessian-free'. It builds
+ * products with the Gauss-Newton matrix from products with the Jacobian.
  *
- * Formula: G·v = Jᵀ·(H·(J·v)), where J = ∂z/∂x is the Jacobian of the outputs z, and H the Hessian of the loss with respect
- * to z. G is the Hessian without the curvature of the model itself. It has no negative eigenvalue if H has none, as for
- * squared errors and cross-entropy.
+ * Formula: G·v = Jᵀ·(H·(J·v)), where J = ∂z/∂x is the Jacobian of the outputs z, and H the Hessian of the loss with
+ * respect to z. G is the Hessian without the curvature of the model itself. It has no negative eigenvalue if H has
+ * none, as for squared errors and cross-entropy.
  *
  * @param parts `outputs`, `jvp`, `vjp`, `lossHessian`: {@link GaussNewtonParts}
  * @returns (x, v, out) => void, which writes G·v at x to `out`; or a promise if one of the functions returns one

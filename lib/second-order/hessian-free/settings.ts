@@ -3,8 +3,8 @@ import { checkInteger, checkNumber } from '../../check/options.js';
 /** Hyper-parameters of Hessian-free optimization. */
 export interface HessianFreeHyperParameters {
   /**
-   * λ of the first iteration: conjugate gradients work on G + λ. Each iteration adapts it. [0, inf), default 1; 0 stays
-   * 0.
+   * The damping λ of the first iteration: conjugate gradients work on G + λ. Each iteration adapts λ; 0 stays 0.
+   * [0, inf), default 1.
    */
   readonly damping?: number | undefined;
   /** Conjugate gradients start from this times their last iterate. [0, 1], default 0.95. */

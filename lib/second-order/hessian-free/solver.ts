@@ -20,8 +20,8 @@ export interface Curvature {
 }
 
 /**
- * How an iteration ended. 'moved': at a new point. 'stayed': the line search found no lower point; a larger damping may.
- * 'function': rounding hides whether there is a lower point. 'non-finite': nothing finite along the line.
+ * How an iteration ended. 'moved': at a new point. 'stayed': the line search found no lower point; a larger damping
+ * may. 'function': rounding hides whether there is a lower point. 'non-finite': nothing finite along the line.
  */
 export type Outcome = 'moved' | 'stayed' | 'function' | 'non-finite';
 
@@ -69,7 +69,9 @@ export class HessianFreeSolver {
   readonly #cg: ConjugateGradients;
   readonly #newVector: () => Vector;
   #current: Point;
-  /** The point that the current iteration may move to. Its value is NaN before the first one, +∞ if it is not finite. */
+  /**
+   * The point that the current iteration may move to. Its value is NaN before the first one, +∞ if it is not finite.
+   */
   #trial: Point;
   #spare: Point;
   #preconditioner: Float64Array | undefined;

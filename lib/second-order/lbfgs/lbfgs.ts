@@ -25,8 +25,8 @@ export interface SourceNames {
 }
 
 /**
- * A step with losses and gradients of another source than a closure, which may have to be awaited. It changes the params
- * when it ends only.
+ * A step whose losses and gradients come from another source than a closure and may have to be awaited. It changes the
+ * params only when it ends.
  */
 export let stepWith: (lbfgs: LBFGS, evaluate: Evaluate, names: SourceNames) => Task<LBFGSResult>;
 
@@ -63,7 +63,7 @@ export interface LBFGSResult {
  * sᵀy > ε·‖s‖·‖y‖. Dot products and the direction are computed in float64.
  *
  * With the line search, two corrections improve the pairs. The values and slopes seen by the search correct y so that
- * it shows the curvature at the end of the step. And each pair is made conjugate to the previous pair where the
+ * it shows the curvature at the end of the step. Each pair is also made conjugate to the previous pair where the
  * function is nearly quadratic. On the standard test problems this saves about 15 % of the evaluations.
  *
  * `lineSearch: 'none'` is PyTorch's method: plain pairs and α = lr, or lr·min(1, 1/‖g‖₁) at first. The loss may then
@@ -253,11 +253,11 @@ export class LBFGS<const P extends object = AnyParams> {
 
   /**
    * Replaces counts, options and curvature pairs by those of a state that {@link stateDict} returned. The arrays are
-   * copied. A Schedule is not saved: the live one stays. If it throws, nothing has changed.
+   * copied. A Schedule is not saved; the current one stays. If it throws, nothing has changed.
    *
-   * @param options `schedules: 'keep'` keeps the live lr where only one of both is a Schedule.
-   * @throws TypeError for another class, names or types, or a Schedule on one side only; RangeError for another version,
-   *   other lengths or counts
+   * @param options `schedules: 'keep'` keeps the current lr if only one of the two is a Schedule.
+   * @throws TypeError for another class, names or types, or a Schedule on one side only; RangeError for another
+   *   version, other lengths or counts
    */
   loadStateDict(dict: StateDict, options: LoadOptions = {}): void {
     this.#checkIdle();

@@ -17,7 +17,7 @@ export interface LBFGSOptions<P = AnyParams> extends ClosureStepLimits {
   /** Number of curvature pairs kept. Each takes 2 float32 for each element. An integer in [1, inf), default 10. */
   readonly historySize?: number | undefined;
   /**
-   * 'strong-wolfe' searches for a step that satisfies the strong Wolfe conditions; 'none' takes lr. Default
+   * 'strong-wolfe' searches for a step that satisfies the strong Wolfe conditions; 'none' uses lr as the step. Default
    * 'strong-wolfe'.
    */
   readonly lineSearch?: LineSearchName | undefined;

@@ -72,7 +72,9 @@ export function loadRun(
   return { stepCount, options, ...loadPairs(who, tensors, state, options.historySize) };
 }
 
-/** The options of a group, with the tolerances that had PyTorch's names in earlier versions under their names of today. */
+/**
+ * The options of a group, with the tolerances that had PyTorch's names in earlier versions under their names of today.
+ */
 function withNewNames<G>(group: G): G {
   if (typeof group !== 'object' || group === null || !('toleranceGrad' in group)) return group;
   const { toleranceGrad: gradTol, toleranceChange, ...others } = group as Record<string, unknown>;

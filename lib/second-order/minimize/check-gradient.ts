@@ -19,7 +19,10 @@ export interface CheckGradientOptions {
 
 /** Result of {@link checkGradient}: the element whose derivative is farthest from the difference quotient. */
 export interface GradientReport {
-  /** The largest relative error. About 1e-9 for a right gradient in float64, and 1e-4 in float32. NaN without elements. */
+  /**
+   * The largest relative error. About 1e-9 for a correct gradient in float64, and 1e-4 in float32. NaN without
+   * elements.
+   */
   readonly maxRelativeError: number;
   /** The element that has it, or −1 without elements. */
   readonly index: number;
@@ -33,12 +36,12 @@ export interface GradientReport {
  * Compares the gradient that a function writes with central differences of its values. Run it once for a new function,
  * at a point that is not a minimum.
  *
- * Formula: n = (f(x + h·eᵢ) − f(x − h·eᵢ)) / ((xᵢ + h) − (xᵢ − h)) in float64, with h = ε^⅓·max(1, |xᵢ|), where the errors of
- * truncation and of rounding balance: ε = 2⁻⁵² for a Float64Array, and 2⁻²³ for a Float32Array, since a function of
- * float32 may round its value to float32. The relative error is |gᵢ − n| / max(|gᵢ|, |n|, c), where c = |f(x + h·eᵢ) −
- * 2·f(x) + f(x − h·eᵢ)| / h is the change of the derivative over the step: near a minimum, smaller derivatives cannot be
- * told apart. A check in float64 is the sharper one. The rounding of the values adds an error of about ε·|f|/h to n, so a
- * large constant in the value hides small derivatives.
+ * Formula: n = (f(x + h·eᵢ) − f(x − h·eᵢ)) / ((xᵢ + h) − (xᵢ − h)) in float64, with h = ε^⅓·max(1, |xᵢ|). This h
+ * balances the errors of truncation and of rounding. ε is 2⁻⁵² for a Float64Array. It is 2⁻²³ for a Float32Array,
+ * because a function of float32 may round its value to float32. The relative error is |gᵢ − n| / max(|gᵢ|, |n|, c),
+ * where c = |f(x + h·eᵢ) − 2·f(x) + f(x − h·eᵢ)| / h is the change of the derivative over the step. Near a minimum,
+ * derivatives smaller than c cannot be told apart. A check in float64 is more precise. The rounding of the values adds
+ * an error of about ε·|f|/h to n, so a large constant in the value hides small derivatives.
  *
  * @param fn as in {@link minimize}: (x, grad) => value, or `{ N, f }`, whose sum is checked. It gets arrays of the type
  *   of `x`, and is called twice for each element, and once more.

@@ -21,8 +21,8 @@ export interface HessianFreeProgress<T extends Vector = Vector> extends Minimize
   /** Number of iterations of conjugate gradients, each with one product. */
   readonly cgIterations: number;
   /**
-   * The change of the function over the change that its quadratic model predicted, for the whole step. −Infinity if the
-   * function rose.
+   * ρ: the change of the function, divided by the change that the quadratic model predicted, for the whole step.
+   * −Infinity if the function rose.
    */
   readonly rho: number;
 }
@@ -34,8 +34,8 @@ export interface HessianFreeMethodOptions<T extends Vector = Vector, A = Answer,
     MinimizeTolerances {
   readonly method: 'hessian-free';
   /**
-   * Writes G·v at `x` to `out`, every element of it, where G is the Gauss-Newton matrix, or another one without negative
-   * eigenvalues. Must not change `x` and `v`. See {@link gaussNewtonProduct}. Required.
+   * Writes G·v at `x` to `out`, every element of it, where G is the Gauss-Newton matrix, or another one without
+   * negative eigenvalues. Must not change `x` and `v`. See {@link gaussNewtonProduct}. Required.
    */
   readonly gaussNewton: (x: T, v: T, out: T) => P;
   /**

@@ -33,9 +33,9 @@ export interface CommonOptions<T extends Vector = Vector, A = Answer, P = void> 
   /** Largest number of evaluations of the function or of terms. An integer in [1, inf], default Infinity. */
   readonly maxEvaluations?: number | undefined;
   /**
-   * The run ends before its next evaluation or product when it has taken this many milliseconds. (0, inf], default Infinity. The
-   * first evaluation may take any time. With 'sfo' or a first-order method, the evaluation at the last point may take
-   * as long again.
+   * Time limit in milliseconds. After it, the run ends before its next evaluation or product. (0, inf], default
+   * Infinity. The first evaluation may take any time. With 'sfo' or a first-order method, the evaluation at the last
+   * point may take as long again.
    */
   readonly maxTime?: number | undefined;
   /**
@@ -43,8 +43,8 @@ export interface CommonOptions<T extends Vector = Vector, A = Answer, P = void> 
    */
   readonly callback?: ((progress: MinimizeProgress<T>) => A) | undefined;
   /**
-   * Abort it to end the run before its next evaluation or product. `minimizeAsync` then rejects with its reason. While `minimize`
-   * runs, no timer fires: abort it inside fn, callback or onPass.
+   * Abort it to end the run before its next evaluation or product. `minimizeAsync` then rejects with its reason. While
+   * `minimize` runs, no timer fires: abort it inside fn, callback or onPass.
    */
   readonly signal?: AbortSignal | undefined;
   /**
@@ -74,14 +74,17 @@ export interface MinimizeResult<T extends Vector = Vector> {
   readonly x: T;
   /** The value at x. NaN if the run was aborted, or the time was over, before it could be evaluated. */
   readonly value: number;
-  /** The L2 norm of the gradient at x. NaN likewise. */
+  /** The L2 norm of the gradient at x. NaN in the same cases. */
   readonly gradNorm: number;
   /**
    * Number of iterations, each of which moved the point. With 'sfo' or a first-order method: the number of steps. With
    * 'hessian-free', an iteration that found no lower point counts too.
    */
   readonly iterations: number;
-  /** Number of evaluations of fn, or of fn.f. A function that adds to its gradient is called once more at first. */
+  /**
+   * Number of evaluations of fn, or of fn.f. A function that adds to its gradient is called one extra time at the
+   * start.
+   */
   readonly evaluations: number;
   /**
    * Number of evaluations that were not finite: of the function, of the whole sum, or of the one term that a step

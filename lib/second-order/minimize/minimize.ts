@@ -43,8 +43,8 @@ const scipyMethods: Readonly<Record<string, string>> = {
 export type StepsMethod = OptimizerName;
 
 /**
- * Options of {@link minimize}. With a first-order method, the options of its class, such as `lr`, are also allowed. Those
- * of 'hessian-free' are {@link HessianFreeMethodOptions}.
+ * Options of {@link minimize}. With a first-order method, the options of its class, such as `lr`, are also allowed.
+ * Those of 'hessian-free' are {@link HessianFreeMethodOptions}.
  */
 export type MinimizeOptions<T extends Vector = Vector, A = Answer, P = void> =
   | LBFGSMethodOptions<T, A, P>
@@ -105,37 +105,38 @@ function taskOf(who: string, fn: unknown, x0: unknown, options: unknown, waits?:
  * - `'sfo'`: the method of {@link SFO}, on the terms, one at a time.
  * - `'hessian-free'`: the method of {@link HessianFree}, on a function or on the sum of the terms, with products that
  *   `gaussNewton` computes. Its iterations never go uphill.
- * - the name of a first-order class (`'adam'`, …), in float32 only: one step for each term, in a new random order in
- *   each pass, or one step for each evaluation of the function.
+ * - the name of a first-order class (`'adam'`, …), in float32 only. It takes one step per term, in a new random order
+ *   in each pass, or one step per evaluation of the function.
  *
  * With a Float64Array, everything is float64. With a Float32Array, points, gradients and curvature pairs are float32;
  * sums and search directions are float64.
  *
- * With 'lbfgs', 'sfo' and 'hessian-free', a value or gradient that is not finite makes the method back off; `nonFinite` counts them.
- * The run ends with reason 'non-finite' if x0, or every point along a line, is not finite, or if ‖∇f‖² overflows
- * (‖∇f‖ above 1.3e154). A first-order method ends with that reason at the first evaluation that is not finite.
+ * With 'lbfgs', 'sfo' and 'hessian-free', a value or gradient that is not finite makes the method back off; `nonFinite`
+ * counts such evaluations. The run ends with reason 'non-finite' if x0, or every point along a line, is not finite, or
+ * if ‖∇f‖² overflows (‖∇f‖ above 1.3e154). A first-order method ends with that reason at the first evaluation that is
+ * not finite.
  *
- * The run ends early after `maxTime`, if `signal` is aborted, or if the callback returns true; 'lbfgs' and 'hessian-free' then
- * return the lowest point so far.
+ * The run ends early after `maxTime`, if `signal` is aborted, or if the callback returns true. 'lbfgs' and
+ * 'hessian-free' then return the lowest point so far.
  *
  * @param fn (x, grad) => value: returns the value at x and writes the gradient to `grad`, every element of it; it must
- *   not change x. Or `{ N, f }`, where f(i, x, grad) does the same for term i = 0 … N − 1. It may add to `grad` (`grad[i]
- *   += …`), which is then filled with zeros before. See {@link checkGradient}.
+ *   not change x. Or `{ N, f }`, where f(i, x, grad) does the same for term i = 0 … N − 1. A function may add to `grad`
+ *   (`grad[i] += …`); the library then fills `grad` with zeros first. See {@link checkGradient}.
  * @param x0 the starting point: a Float32Array or a Float64Array of finite numbers. It does not change.
- * @param options `method`; `maxIterations`, `maxEvaluations`, `maxTime`, `callback`, `signal`; with terms also `passes`,
- *   `onPass`.
- *   For 'lbfgs' `gradTol`, `funTol`, `stepTol`, `historySize`: {@link LBFGSMethodOptions}. For 'sfo' `seed` and
- *   hyper-parameters that need no tuning: {@link SFOMethodOptions}. For 'hessian-free' `gaussNewton`, `squaredGradients`, `damping`, `cgDecay`, `cgTol`, `maxCgIterations` and the
- *   tolerances of 'lbfgs': {@link HessianFreeMethodOptions}. For first-order methods `gradTol`, `seed` (with
- *   terms) and the options of the class: {@link StepsMethodOptions}.
+ * @param options `method`; `maxIterations`, `maxEvaluations`, `maxTime`, `callback`, `signal`; with terms also
+ *   `passes`, `onPass`. For 'lbfgs' `gradTol`, `funTol`, `stepTol`, `historySize`: {@link LBFGSMethodOptions}. For
+ *   'sfo' `seed` and hyper-parameters that need no tuning: {@link SFOMethodOptions}. For 'hessian-free' `gaussNewton`,
+ *   `squaredGradients`, `damping`, `cgDecay`, `cgTol`, `maxCgIterations` and the tolerances of 'lbfgs':
+ *   {@link HessianFreeMethodOptions}. For first-order methods `gradTol`, `seed` (with terms) and the options of the
+ *   class: {@link StepsMethodOptions}.
  * @returns the point, its value, and how it was found: {@link MinimizeResult}. `reason` is a tolerance that was met
- *   ('gradient', 'function', 'step'; then `converged` is true), a limit ('iterations', 'evaluations', 'time'), 'aborted',
- *   'non-finite', or 'line-search': no lower point was found although the gradient indicates one, so the gradient may
- *   be wrong. 'function' is also given if rounding hides whether there is a lower point: the next step rounds to nothing, or
- *   leads downhill to the same value.
+ *   ('gradient', 'function', 'step'; then `converged` is true), a limit ('iterations', 'evaluations', 'time'),
+ *   'aborted', 'non-finite', or 'line-search'. 'line-search': no lower point was found although the gradient indicates
+ *   one, so the gradient may be wrong. 'function' is also given if rounding hides whether there is a lower point: the
+ *   next step rounds to nothing, or leads downhill to the same value.
  * @throws TypeError for a wrong type, an unknown option, if fn does not return a number, or if its first call leaves an
- *   element of the gradient unwritten while the value is finite; RangeError for a value out of range; and whatever fn and
- *   the callbacks throw
+ *   element of the gradient unwritten while the value is finite; RangeError for a value out of range; and whatever fn
+ *   and the callbacks throw
  * @see {@link LBFGS}, {@link SFO} and {@link HessianFree} for formulas and sources
  * @example
  * ```ts
@@ -192,19 +193,19 @@ export function minimize<T extends Vector>(
 }
 
 /**
- * {@link minimize} without holding up the event loop: the same methods, options and result, bit for bit. It gives the
- * event loop a turn between evaluations, at least every 10 ms or after each evaluation that takes longer, so that
- * servers answer, and timers and keys can stop it.
+ * {@link minimize} without blocking the event loop. Methods, options and result are the same, bit for bit. It gives the
+ * event loop a turn between evaluations, at least every 10 ms or after each evaluation that takes longer. So servers
+ * keep answering, and a timer or a key press can stop the run.
  *
- * `fn`, `f`, `callback` and `onPass` may return promises. One that is pending when `signal` is aborted or `maxTime` is
- * over is not awaited: what it does afterwards has no effect.
+ * `fn`, `f`, `callback` and `onPass` may return promises. A promise that is pending when `signal` is aborted or
+ * `maxTime` is over is no longer awaited, and what it does afterwards has no effect.
  *
  * @param fn as in {@link minimize}; may return a promise of the value, and write the gradient until it is fulfilled
  * @param x0 as in {@link minimize}; it is copied at the call
- * @param options those of {@link minimize}. An aborted `signal` rejects the promise with its reason. A limit (`maxTime`,
- *   `maxEvaluations`, `maxIterations`) and a `callback` that returns true fulfil it with the point.
- * @returns a promise of what {@link minimize} returns. It never throws: a wrong argument rejects the promise. `value` is
- *   NaN if `maxTime` was over before the first promise was fulfilled.
+ * @param options those of {@link minimize}. An aborted `signal` rejects the promise with its reason. A limit
+ *   (`maxTime`, `maxEvaluations`, `maxIterations`) and a `callback` that returns true fulfil it with the point.
+ * @returns a promise of what {@link minimize} returns. The call itself never throws: a wrong argument rejects the
+ *   promise. `value` is NaN if `maxTime` was over before the first promise was fulfilled.
  * @throws as {@link minimize}, by rejecting the promise
  * @example
  * ```ts

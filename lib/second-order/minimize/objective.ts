@@ -5,8 +5,8 @@ import { bufferOf, byteOffsetOf, isNumbers, lengthOf } from '../../check/typed-a
 import type { Vector, VectorConstructor } from '../linalg.js';
 
 /**
- * Returns the value at `x` and writes the gradient to `grad`, every element of it. May add to it (`grad[i] += …`): then
- * it is filled with zeros before. Must not change `x`.
+ * Returns the value at `x` and writes the gradient to `grad`, every element of it. It may add to `grad`
+ * (`grad[i] += …`); the library then fills `grad` with zeros first. It must not change `x`.
  */
 export type Objective<T extends Vector = Vector> = (x: T, grad: T) => number;
 

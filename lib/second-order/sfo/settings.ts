@@ -12,7 +12,7 @@ export interface SFOHyperParameters {
   /** Number of gradient changes kept for each term. An integer in [1, inf), default 10. */
   readonly historySize?: number | undefined;
   /**
-   * Curvature assumed for the first terms. It should be large, because the first step has the length
+   * Curvature assumed for the first terms. Choose it large, because the first step has the length
    * ‖gradient‖/hessianInit. If it is too large, rounding hides the effect of that step. (0, 1e100], default 1e5.
    */
   readonly hessianInit?: number | undefined;
@@ -30,8 +30,8 @@ export interface SFOHyperParameters {
    */
   readonly selection?: Selection | undefined;
   /**
-   * A term joins when the squared standard error of the mean gradient reaches this times its squared norm; both are
-   * measured by the inverse Hessian. [0, inf], default 1.
+   * A term joins when the squared standard error of the mean gradient reaches this multiple of its squared norm. The
+   * inverse Hessian measures both. [0, inf], default 1.
    */
   readonly maxGradientNoise?: number | undefined;
   /**

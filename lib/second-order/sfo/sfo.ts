@@ -32,9 +32,9 @@ export interface SFOOptions<P = AnyParams> extends SFOHyperParameters {
   readonly N: number;
   /**
    * Returns the value of term i = 0 … N − 1 at `params` and writes its gradient to `grads`, every element of it.
-   * `params` are those given to the constructor; f must not change them. `grads` have the structure of the params. f may
-   * add to them (`grads[k] += …`): then they are filled with zeros before. Each i must always be the same function: the
-   * same minibatch, the same dropout mask. Required.
+   * `params` are those given to the constructor; f must not change them. `grads` have the structure of the params. f
+   * may add to them (`grads[k] += …`); the library then fills them with zeros first. Each i must always be the same
+   * function: the same minibatch, the same dropout mask. Required.
    */
   readonly f: (i: number, params: P, grads: ArraysOf<P>) => number;
 }
@@ -69,8 +69,8 @@ export interface SFOResult {
  * at most 3N + 3 dimensions, spanned by the gradients. Few terms are active at first; more join one at a time, as the
  * noise of the gradient requires. If a term rises more than the models allow, the step is shortened or undone.
  *
- * Use it for minibatches that stay the same: about √(examples)/10 of them, but at least 25. It takes 3N + 3 float64 of
- * memory for each element of the params. Arithmetic is float64; points are rounded to float32, because the params are.
+ * Use it with a fixed set of minibatches: about √(examples)/10 of them, but at least 25. It keeps 3N + 3 float64
+ * numbers for each element of the params. Arithmetic is float64; points are rounded to float32, because the params are.
  *
  * `stateDict` and `loadStateDict` save and resume a run, bit for bit; checkpoints hold the state.
  *
@@ -195,7 +195,7 @@ export class SFO<const P extends object = AnyParams> {
 
   /**
    * Returns everything that a resumed run needs, apart from f: plain data that survives `structuredClone`. The arrays
-   * are copies. It holds the point too, so that the params may be restored before or after it.
+   * are copies. It also holds the point, so you can restore the params before or after it.
    *
    * @throws TypeError while a step is running
    * @example
@@ -228,9 +228,9 @@ export class SFO<const P extends object = AnyParams> {
   }
 
   /**
-   * Replaces everything that was learnt, the counts and the hyper-parameters by those of a state that {@link stateDict}
-   * returned. The arrays are copied. The params do not change: restore them too. If they differ from the saved point, the
-   * next step starts from them. If it throws, nothing has changed.
+   * Replaces the models, the counts and the hyper-parameters by those of a state that {@link stateDict} returned. The
+   * arrays are copied. The params do not change, so restore them too. If they differ from the saved point, the next
+   * step starts from them. If it throws, nothing has changed.
    *
    * @throws TypeError for another class, names or types, or while a step is running; RangeError for another version, N,
    *   lengths or counts
