@@ -2,13 +2,7 @@ import type { KernelDeclaration } from './kernel.js';
 
 const f = Math.fround;
 
-/** The option `cautious` of a class with a momentum. */
-export const cautiousOption = {
-  /** Leave out the elements whose step would go along the gradient, and lengthen the others by as much. */
-  cautious: { default: false },
-} as const;
-
-/** The line of a formula for it. */
+/** The line of the formula of a class with the option `cautious`. */
 export const cautiousFormula = 'cautious: u, the step of w, is 0 where u·g ≥ 0, else divided by max(share kept, 1e-3)';
 
 /** Whether an element moves: its step is against its gradient. */
