@@ -6,21 +6,11 @@
 
 #include "../../kernel.h"
 #include "../../kernels/loop.h"
+#include "../../kernels/bfloat16.h"
 #include "../../kernels/root.h"
 #include "proof.h"
 
 namespace ISA {
-static uint32_t bitsOf(float x) {
-  uint32_t bits;
-  memcpy(&bits, &x, sizeof bits);
-  return bits;
-}
-static float floatOf(uint32_t bits) {
-  float x;
-  memcpy(&x, &bits, sizeof x);
-  return x;
-}
-
 /// Whether two vectors have the same bits, or are both NaN.
 static bool isSame(Vec a, Vec b) {
   float x[Vec::kLanes], y[Vec::kLanes];
