@@ -229,14 +229,14 @@ constexpr Kernel entry(const char* name) {
   return kernel;
 }
 
-/// A walk that may compute the roots of one of so many vectors with FMA. With AVX2 only: no CPU has checked the bits of
-/// the code for AVX-512 yet.
-template <class K, size_t kOneOf>
+/// A walk that may compute the roots of one of so many vectors with FMA: with AVX2, and with AVX-512. 0: never.
+template <class K, size_t kOneOf256, size_t kOneOf512>
 constexpr Kernel entryWithRoots(const char* name) {
   static_assert(elementStates<K>() == countNames(K::kState), "a part of a span has a part of each state");
   Kernel kernel = entry<K>(name);
 #ifdef HAS_FMA
-  if constexpr (Vec::kLanes == 8) {
+  constexpr size_t kOneOf = Vec::kLanes == 8 ? kOneOf256 : kOneOf512;
+  if constexpr (kOneOf > 0) {
     kernel.runWithFma[0] = &runWithFma<true, kOneOf, K>;
     kernel.runWithFma[1] = &runWithFma<false, kOneOf, K>;
   }

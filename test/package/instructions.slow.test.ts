@@ -26,7 +26,7 @@ describe.skipIf(!has('objdump') || process.platform !== 'linux')('instructions',
     expect(mnemonics(text).size).toBeGreaterThan(10);
     const functions = [...fused(text).keys()];
     expect(functions.filter((name) => !name.includes('runWithFma<'))).toEqual([]);
-    if (isa === 'avx2') expect(functions.length).toBeGreaterThan(0);
+    if (isa === 'avx2' || isa === 'avx512') expect(functions.length).toBeGreaterThan(0);
     else expect(functions).toEqual([]);
   });
 
@@ -44,6 +44,7 @@ describe.skipIf(!has('objdump') || process.platform !== 'linux')('instructions',
       });
     };
     for (const ratio of counts('avx2', 'vrsqrtps')) expect(ratio).toBe(6);
+    for (const ratio of counts('avx512', 'vrsqrt14ps')) expect(ratio).toBe(5);
   });
 
   describe.skipIf(process.arch !== 'x64')('x64', () => {

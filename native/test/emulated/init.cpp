@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <sys/reboot.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 int main() {
@@ -19,6 +20,8 @@ int main() {
   int status = 0;
   waitpid(child, &status, 0);
   printf("unit tests ended with %d\n", WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+  tcdrain(STDOUT_FILENO);  // the machine does not wait for its serial line
+  sleep(1);
   reboot(RB_POWER_OFF);
   for (;;) sleep(1);
 }
