@@ -187,6 +187,8 @@ describe.skipIf(executablePath === undefined)('in a browser, without network', {
         'bench/main.ts',
         'study',
         '--quick',
+        '--epochs',
+        '1',
         '--data',
         data,
         '--out',
