@@ -3,13 +3,13 @@ import { alternate, type Contender, secondsOf } from './alternate.js';
 import type { Context } from './context.js';
 import { size } from './format.js';
 import { Limit } from './limit.js';
-import { oursOn } from './ours.js';
+import { type Ours, oursInAllocated, oursOn } from './ours.js';
 import { peers } from './peers/index.js';
 import { everyNth, type Peer, type Runner } from './peers/peer.js';
 import { isSkipped, type PeerRow, type Results, type Skipped } from './results.js';
 import type { Settings } from './settings.js';
 import { ratioOf, scaled } from './statistics.js';
-import { checkMemory, fillStart, fusedMethods, type Method, methods, type Task } from './task.js';
+import { checkMemory, fillStart, fits, fusedMethods, type Method, methods, type Task } from './task.js';
 
 export interface LoadedPeer {
   readonly peer: Peer;
@@ -43,6 +43,8 @@ interface Cell {
 const compiled = ['torch', 'torch-foreach', 'torch-fused', 'deepspeed'];
 /** From here on, the others take seconds for a step. */
 const large = 1e7;
+/** From here on, `allocate` asks for huge pages. */
+const paged = 2 ** 20;
 /** From here on, the slower ways of PyTorch need more memory and time than the run has. */
 const huge = 1e8;
 
@@ -107,11 +109,12 @@ const boundName = (id: string): string => `${id}, bound`;
 
 async function oneTask(task: Task, taking: readonly LoadedPeer[], settings: Settings): Promise<PeerRow[]> {
   const { n, method, threads } = task;
-  const ours = oursOn(task);
+  const ours: Ours[] = [oursOn(task)];
+  if (n >= paged && fits(n)) ours.push(oursInAllocated(task));
   const reference = expectation(task);
   const skipped = new Map<string, string>();
   const runners: Runner[] = [];
-  const contenders: Contender[] = [ours];
+  const contenders: Contender[] = [...ours];
   const limit = Limit.of(n)?.contender(methods[method].states, threads);
   if (limit !== undefined) contenders.push(limit);
   const enter = async (name: string, start: (task: Task) => Promise<Runner>): Promise<void> => {
@@ -132,8 +135,13 @@ async function oneTask(task: Task, taking: readonly LoadedPeer[], settings: Sett
     }
   }
 
-  const outcomes = await alternate(contenders, threads > 1 ? { ...settings.pace, rest: 0.02 } : settings.pace);
-  ours.dispose();
+  // In its first steps, schuss tries other numbers of threads.
+  const settled = settings.quick ? {} : { warmupSteps: 40 };
+  const outcomes = await alternate(
+    contenders,
+    threads > 1 ? { ...settings.pace, ...settled, rest: 0.02 } : settings.pace,
+  );
+  for (const { dispose } of ours) dispose();
   for (const runner of runners) {
     // A runner whose heap is broken may throw here too.
     try {
@@ -155,6 +163,7 @@ async function oneTask(task: Task, taking: readonly LoadedPeer[], settings: Sett
   return [
     ...(limit === undefined ? [] : [row('limit', 'limit')]),
     row('schuss', 'schuss'),
+    ...(ours.length > 1 ? [row('schuss-allocate', 'schuss, allocate')] : []),
     ...taking.map(({ peer }) => row(peer.id, peer.label)),
   ];
 }

@@ -15,6 +15,8 @@ export interface Pace {
   readonly seconds: number;
   /** Seconds that a contender runs before it is measured. */
   readonly warmup: number;
+  /** Steps that it takes then, at least. */
+  readonly warmupSteps?: number;
   /** Seconds of silence before each sample. Threads of OpenMP spin for some milliseconds after a step, in others' time. */
   readonly rest?: number;
 }
@@ -59,15 +61,17 @@ export function preparedStepping(name: string, step: () => void, before: () => v
 }
 
 /** Warms up, and returns the number of steps in a sample. */
-async function stepsOfSample(contender: Contender, { seconds, warmup }: Pace): Promise<number> {
+async function stepsOfSample(contender: Contender, { seconds, warmup, warmupSteps = 0 }: Pace): Promise<number> {
   // The first step touches memory for the first time and may take ten times as long as the next one.
   let last = await contender.run(1);
-  let steps = 1;
+  let [steps, taken] = [1, 1];
   // V8 compiles loops again as they run.
   for (let spent = last > slow ? last : 0; spent < warmup; spent += last) {
     last = await contender.run(steps);
+    taken += steps;
     if (spent + last < warmup) steps *= 2;
   }
+  if (taken < warmupSteps) await contender.run(warmupSteps - taken);
   return Math.max(1, Math.round((seconds * steps) / last));
 }
 

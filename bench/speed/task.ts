@@ -34,7 +34,7 @@ export interface Task {
 const arraysOfContender = 8;
 
 /** Whether this many arrays of n floats fit in memory. If they do not, swapping would be measured, not stepping. */
-export function fits(n: number, arrays: number): boolean {
+export function fits(n: number, arrays = arraysOfContender): boolean {
   return n * arrays * Float32Array.BYTES_PER_ELEMENT < 0.9 * freemem();
 }
 
