@@ -71,7 +71,10 @@ async function stepsOfSample(contender: Contender, { seconds, warmup, warmupStep
     taken += steps;
     if (spent + last < warmup) steps *= 2;
   }
-  if (taken < warmupSteps) await contender.run(warmupSteps - taken);
+  if (taken < warmupSteps) {
+    steps = warmupSteps - taken;
+    last = await contender.run(steps);
+  }
   return Math.max(1, Math.round((seconds * steps) / last));
 }
 

@@ -1,4 +1,6 @@
 // Roots with FMA: the same bits for numbers of all magnitudes, and used only where that is faster.
+#include <stdlib.h>
+
 #include "../engine/auto_tune.h"
 #include "../engine/denormals.h"
 #include "../engine/roots.h"
@@ -84,10 +86,10 @@ Kernel kernelOf(decltype(Kernel::run) run, decltype(Kernel::run) onlyNeutral, de
   return kernel;
 }
 
-/// Fast, and wrong where the state is 2, in which Bochs is wrong.
+/// Fast, and wrong as Adam is in Bochs: in one of three vectors, at the root of 2, which is half of a state of 4.
 void beWrong(const Pass&, const float*, const Span& span) {
   for (size_t i = 0; i < span.length; ++i) {
-    if (span.state[0][i] == 2) span.param[i] = 1;
+    if (i / 16 % 3 == 2 && span.state[0][i] == 4) span.param[i] = 1;
   }
 }
 
@@ -100,16 +102,16 @@ TEST("roots: the same bits for floats of all magnitudes, with denormal numbers a
   Pass scaled = kNeutralPass;
   scaled.gradScale = -0.3f;
   scaled.decayFactor = 0.9f;
+  // In Bochs only what the engine chooses is right for powers of 2 (scripts/avx512.mjs, which sets this).
+  const float kLeast = getenv("SCHUSS_BOCHS") == nullptr ? 0x1p-149f : 0x3p-147f;
   forEachSet([&](const KernelSet& set) {
     for (size_t k = 0; k < set.count; ++k) {
       const Kernel& kernel = set.kernels[k];
       if (kernel.runWithFma[0] == nullptr) continue;
       for (const Pass& pass : {kNeutralPass, scaled}) {
         for (bool isFlushed : {false, true}) {
-          // Bochs (scripts/avx512.mjs) approximates 1 / sqrt(2^-149) wrongly, so only what the engine chooses is right
-          // there.
-          check(kernel, kernel.runWithFma[0], pass, isFlushed, 0x3p-147f);
-          check(kernel, kernel.runWithFma[1], pass, isFlushed, 0x3p-147f);
+          check(kernel, kernel.runWithFma[0], pass, isFlushed, kLeast);
+          check(kernel, kernel.runWithFma[1], pass, isFlushed, kLeast);
           check(kernel, withFasterRoots(&kernel)->run, pass, isFlushed, 0x1p-149f);
         }
       }

@@ -12,9 +12,11 @@ describe('types', () => {
   function check(code: string, ...options: string[]): string {
     writeFileSync(join(app, 'esm.mts'), code);
     writeFileSync(join(app, 'cjs.cts'), code);
-    const tsc = join(root, 'node_modules', 'typescript-7', 'bin', 'tsc');
     const strict = '--noEmit --strict --target es2022 --module nodenext --lib es2023,esnext.disposable --types node';
-    return run(tsc, ...strict.split(' '), ...options, 'esm.mts', 'cjs.cts');
+    return ['typescript', 'typescript-7']
+      .map((name) => join(root, 'node_modules', name, 'bin', 'tsc'))
+      .map((tsc) => run(tsc, ...strict.split(' '), ...options, 'esm.mts', 'cjs.cts'))
+      .join('');
   }
 
   test('resolve in ES modules and in CommonJS, also where libraries are checked', () => {

@@ -73,8 +73,9 @@ export function copyCheckout(root: string, to: string): void {
     mkdirSync(dirname(join(to, file)), { recursive: true });
     cpSync(join(root, file), join(to, file), { preserveTimestamps: true });
   }
-  // With their times, so that make compiles only what the recipe changes. Sanitizers have checkouts of their own.
-  const filter = (source: string): boolean => source !== join(root, 'build', 'sanitized');
+  // With their times, so that make compiles only what the recipe changes. Without what other tests write there.
+  const left = ['sanitized', 'types', 'examples'].map((name) => join(root, 'build', name));
+  const filter = (source: string): boolean => !left.includes(source);
   for (const built of ['build', 'dist'])
     cpSync(join(root, built), join(to, built), { recursive: true, preserveTimestamps: true, filter });
   // Links to the packages, but for those of the checkout itself: `schuss` must be the copy.

@@ -1,9 +1,13 @@
 // What TypeScript accepts and refuses is what the run time does.
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type CompileError, compile } from '../support/compile.js';
 import { root } from '../support/root.js';
+
+const files = readdirSync(__dirname)
+  .filter((file) => file.endsWith('.ts') && !file.endsWith('.test.ts'))
+  .map((file) => join(__dirname, file));
 
 /** Calls without the `lr` that SGD and LARS need. */
 const withoutRate = [
@@ -35,7 +39,7 @@ let errors: readonly CompileError[];
 beforeAll(() => {
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, written), [...head, ...withoutRate].join('\n'));
-  errors = compile(folder, {}, [join(__dirname, '*.ts'), written]);
+  errors = compile(folder, {}, [...files, written]);
 }, 60_000);
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 

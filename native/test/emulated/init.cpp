@@ -1,6 +1,7 @@
 // The only program of the emulated machine of scripts/avx512.mjs: runs the unit tests whose kernels differ between
 // instruction sets, and turns the machine off.
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/reboot.h>
 #include <sys/wait.h>
 #include <termios.h>
@@ -8,6 +9,7 @@
 
 int main() {
   setvbuf(stdout, nullptr, _IONBF, 0);
+  setenv("SCHUSS_BOCHS", "1", 1);
   // What is left out tests threads and the engine, or takes an hour here.
   static const char* const arguments[] = {"/unit_tests", "allocator",  "auto_tune",    "eigen",
                                           "linalg",      "parallel",   "plan_threads", "plan_sparse",
