@@ -2,9 +2,9 @@
 // Runs the unit tests of the kernels on an emulated CPU with AVX-512, for machines that have none: Bochs with a Debian
 // kernel, about half an hour. Needs Debian and root, and its packages bochs, bochs-term, bochsbios, vgabios, isolinux,
 // syslinux-common, xorriso and cpio. Downloads the kernel package linux-image-cloud-amd64, without installing it.
-// One instruction of Bochs 2.7 is wrong: for vrsqrt14ps, 1 / sqrt(2) is 1. It is wrong by the same factor at each odd power of
-// 2. The engine finds that and uses no roots with FMA there (native/engine/roots.cpp). native/test/roots_test.cpp leaves
-// out the numbers of which it would take such a root.
+// One instruction of Bochs 2.7 is wrong: for vrsqrt14ps, 1 / sqrt(2) is 1. It is wrong by the same factor at each odd power
+// of 2. The engine finds that and uses no roots with FMA there (native/engine/roots.cpp). native/test/roots_test.cpp
+// leaves out the numbers of which it would take such a root.
 import { spawn, spawnSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

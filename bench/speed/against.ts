@@ -136,11 +136,8 @@ async function oneTask(task: Task, taking: readonly LoadedPeer[], settings: Sett
   }
 
   // In its first steps, schuss tries other numbers of threads.
-  const settled = settings.quick ? {} : { warmupSteps: 40 };
-  const outcomes = await alternate(
-    contenders,
-    threads > 1 ? { ...settings.pace, ...settled, rest: 0.02 } : settings.pace,
-  );
+  const pace = threads > 1 ? { ...settings.pace, rest: 0.02, warmupSteps: settings.quick ? 0 : 40 } : settings.pace;
+  const outcomes = await alternate(contenders, pace);
   for (const { dispose } of ours) dispose();
   for (const runner of runners) {
     // A runner whose heap is broken may throw here too.

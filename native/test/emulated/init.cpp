@@ -9,7 +9,7 @@
 
 int main() {
   setvbuf(stdout, nullptr, _IONBF, 0);
-  setenv("SCHUSS_BOCHS", "1", 1);
+  setenv("SCHUSS_BOCHS", "1", 1);  // for roots_test.cpp
   // What is left out tests threads and the engine, or takes an hour here.
   static const char* const arguments[] = {"/unit_tests", "allocator",  "auto_tune",    "eigen",
                                           "linalg",      "parallel",   "plan_threads", "plan_sparse",
