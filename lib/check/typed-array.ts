@@ -5,32 +5,35 @@ import { rangeError, show, typeError } from './errors.js';
 type AnyNumbers = Float32Array | Float64Array | Int32Array | Uint32Array | Uint8Array;
 
 const typedArrayPrototype = Object.getPrototypeOf(Float32Array.prototype) as object;
-// The getters are captured once, and the functions below call these, so that properties that user code defines on an
-// array have no effect.
-const lengthOfAny = Object.getOwnPropertyDescriptor(typedArrayPrototype, 'length')?.get as (this: unknown) => number;
-const tagOfAny = Object.getOwnPropertyDescriptor(typedArrayPrototype, Symbol.toStringTag)?.get as (
-  this: unknown,
-) => string | undefined;
 
-const bufferOfAny = Object.getOwnPropertyDescriptor(typedArrayPrototype, 'buffer')?.get as (
-  this: unknown,
-) => ArrayBufferLike;
-
-export function bufferOf(array: AnyNumbers): ArrayBufferLike {
-  return bufferOfAny.call(array);
+/** A method as a function of its object. Not even another `Function.prototype.call` deceives it: steps rely on what it says. */
+function functionOf<T extends (...args: never) => unknown>(method: unknown): T {
+  return Function.prototype.call.bind(method as () => void) as unknown as T;
 }
 
-const byteOffsetOfAny = Object.getOwnPropertyDescriptor(typedArrayPrototype, 'byteOffset')?.get as (
-  this: unknown,
-) => number;
+function getterOf<T>(name: string | symbol): (array: unknown) => T {
+  return functionOf(Object.getOwnPropertyDescriptor(typedArrayPrototype, name)?.get);
+}
+
+// Captured once, and called by the functions below, so that properties that user code defines on an array have no effect.
+const lengthOfAny = getterOf<number>('length');
+const tagOfAny = getterOf<string | undefined>(Symbol.toStringTag);
+const bufferOfAny = getterOf<ArrayBufferLike>('buffer');
+const byteOffsetOfAny = getterOf<number>('byteOffset');
+const setOfAny = functionOf<(target: object, source: object) => void>(Float32Array.prototype.set);
+const keysOfAny = functionOf<(array: object) => unknown>(Float32Array.prototype.keys);
+
+export function bufferOf(array: AnyNumbers): ArrayBufferLike {
+  return bufferOfAny(array);
+}
 
 export function byteOffsetOf(array: AnyNumbers): number {
-  return byteOffsetOfAny.call(array);
+  return byteOffsetOfAny(array);
 }
 
 /** Current length of a typed array. 0 if its buffer was detached, or shrunk so that the array is out of bounds. */
 export function lengthOf(array: AnyNumbers): number {
-  return lengthOfAny.call(array);
+  return lengthOfAny(array);
 }
 
 /**
@@ -39,13 +42,13 @@ export function lengthOf(array: AnyNumbers): number {
  */
 export function lengthOfFloats(array: Float32Array): number {
   void array[0];
-  return lengthOfAny.call(array);
+  return lengthOfAny(array);
 }
 
 /** The same of row numbers. A function of its own, because V8 compiles the access to fewer types into less. */
 export function lengthOfRows(rows: Int32Array | Uint32Array): number {
   void rows[0];
-  return lengthOfAny.call(rows);
+  return lengthOfAny(rows);
 }
 
 /** A Float32Array over part of an array's memory. Unlike `subarray`, user code cannot override it. */
@@ -67,30 +70,26 @@ export function ofThisRealm(array: Float32Array): Float32Array {
   return array instanceof Float32Array ? array : floatsOf(array);
 }
 
-const setOfAny = Float32Array.prototype.set;
-
 /**
  * Copies an array into another of the same length. Unlike `target.set`, user code cannot override it, and empty arrays
  * may be detached.
  */
 export function copyInto(target: Float32Array, source: Float32Array | Float64Array): void {
-  if (lengthOf(target) > 0 || lengthOf(source) > 0) setOfAny.call(target, source);
+  if (lengthOf(target) > 0 || lengthOf(source) > 0) setOfAny(target, source);
 }
 
 const goneHint = 'its buffer was transferred, resized or grown';
 
 /** Whether `value` is a Float32Array, of this realm or another. */
 export function isFloat32(value: unknown): value is Float32Array {
-  return tagOfAny.call(value) === 'Float32Array';
+  return tagOfAny(value) === 'Float32Array';
 }
-
-const keysOfAny = Float32Array.prototype.keys;
 
 /** Whether an array has lost its memory: its buffer was detached, or shrunk so that the array is out of bounds. */
 export function isDetached(array: AnyNumbers): boolean {
   if (lengthOf(array) !== 0) return false;
   try {
-    keysOfAny.call(array); // refuses exactly such arrays
+    keysOfAny(array); // refuses exactly such arrays
     return false;
   } catch {
     return true;
@@ -110,7 +109,7 @@ function lost(
   } catch {
     how = 'a detached';
   }
-  return typeError(who, argument, `${how} ${tagOfAny.call(array)}`, expected, goneHint);
+  return typeError(who, argument, `${how} ${tagOfAny(array)}`, expected, goneHint);
 }
 
 /** Whether a list holds numbers alone. It ends at the first hole: `every` would walk all 2³² of a sparse array. */
@@ -141,7 +140,7 @@ export function checkFloat32(who: string, argument: string, value: unknown, expe
 /** Returns `value` if it is an attached Int32Array or Uint32Array. @throws TypeError */
 export function checkRows(who: string, argument: string, value: unknown): Int32Array | Uint32Array {
   const expected = 'an Int32Array or a Uint32Array';
-  const tag = tagOfAny.call(value);
+  const tag = tagOfAny(value);
   if (tag !== 'Int32Array' && tag !== 'Uint32Array')
     throw typeError(
       who,
@@ -155,7 +154,7 @@ export function checkRows(who: string, argument: string, value: unknown): Int32A
 }
 
 export function isSigned(rows: Int32Array | Uint32Array): boolean {
-  return tagOfAny.call(rows) === 'Int32Array';
+  return tagOfAny(rows) === 'Int32Array';
 }
 
 /**

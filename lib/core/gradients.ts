@@ -1,5 +1,5 @@
 import { rangeError, typeError } from '../check/errors.js';
-import { checkFloat32, checkLength, firstBadRow, isFloat32, lengthOf } from '../check/typed-array.js';
+import { checkFloat32, checkLength, firstBadRow, isFloat32, lengthOf, lengthOfFloats } from '../check/typed-array.js';
 import type { Plan, Rows } from '../engine/engine.js';
 import { isPinned, notPinned } from '../engine/memory.js';
 import { checkApart, disjoint, type Extent, extentOf, overlapping, union } from './extents.js';
@@ -96,6 +96,21 @@ export class Gradients {
     // Row numbers are only read, so they may overlap each other.
     const written = disjoint(name, values);
     for (const extent of rows) checkApart(name, extent, written);
+  }
+
+  /**
+   * Whether all params, and all gradients that are registered, have the lengths that the plan has. If not, the plan finds out
+   * which of those of the step have not.
+   */
+  haveLengths(): boolean {
+    const { params } = this.#store;
+    for (let i = 0; i < params.length; i++) {
+      const { data, length, grad, sparseGrad } = params[i]!;
+      if (lengthOfFloats(data) !== length) return false;
+      if (grad !== null && lengthOfFloats(grad) !== length) return false;
+      if (sparseGrad !== null && !sparseGrad.isRegistered) return false;
+    }
+    return true;
   }
 
   /**

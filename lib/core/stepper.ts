@@ -142,7 +142,9 @@ export class Stepper {
       const areKnown = this.#gradients.read(grads, this.#grads);
       if (!areKnown) this.#register(this.#grads);
       this.#prepare(this.#grads, inputs);
-      this.#store.plan.step();
+      // Constants are computed by user code in a class of the user's, so the last look at the lengths comes after them.
+      if (this.#gradients.haveLengths()) this.#store.plan.step(true);
+      else this.#store.plan.step();
       return this.#finish(this.#grads);
     } finally {
       this.#phase = 'idle';

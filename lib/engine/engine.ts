@@ -129,7 +129,11 @@ export interface Plan {
   setGrad(index: number, grad: Float32Array): number;
   /** Registers a sparse gradient and returns the address of `values`. */
   setRowGrad(index: number, rows: Rows, values: Float32Array): number;
-  step(): void;
+  /**
+   * @param haveLengths Whether the caller has just seen that all params and gradients have the lengths that they were registered
+   *   with, and no user code has run since. Without it the plan looks, which takes longer.
+   */
+  step(haveLengths?: true): void;
   /**
    * The first half of a step whose tensors share numbers with those of other plans: writes `maxSums` sums for each tensor. It
    * does not look at the norm of the gradients.

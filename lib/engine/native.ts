@@ -9,9 +9,9 @@ import { referenceLinalg as js } from './reference-linalg.js';
 import { soon } from './soon.js';
 import type { TableRows } from './table-rows.js';
 
-/** A plan of the addon. Without arguments it steps. With them it registers a gradient and returns its address. */
+/** A plan of the addon. Without arguments, or with `true`, it steps. With two it registers a gradient and returns its address. */
 interface AddonPlan {
-  (): void;
+  (haveLengths?: true): void;
   (index: number, grad: Float32Array): number;
 }
 

@@ -103,23 +103,24 @@ void BoundPlan::Watches::clear(napi_env env) {
   blocks.clear();
 }
 
-bool BoundPlan::Watches::isValid(napi_env env, bool isActive) const {
-  if (!param.isValid(env)) return false;
+bool BoundPlan::Watches::isValid(napi_env env, bool isActive, Look look) const {
+  const bool isSeen = look == Look::kDone;
+  if (!isSeen && !param.isValid(env)) return false;
   if (!isActive) return true;
   for (const Watch& watch : state) {
     if (!watch.isValid(env)) return false;
   }
-  return grad.isValid(env) && rows.isValid(env);
+  return isSeen || (grad.isValid(env) && rows.isValid(env));
 }
 
-const char* BoundPlan::check(napi_env env) {
+const char* BoundPlan::check(napi_env env, Look look) {
   if (isBusy_) return "a step of this plan runs on another thread";
   if (!memory_.isValid(env)) return "the memory of the plan was detached";
   control_->fault = kNoFault;
   plan_.begin();
   for (size_t i = 0; i < tensors_.size(); ++i) {
     if (!plan_.isReady(i)) return "a tensor without a kernel, a gradient or a constants row";
-    if (tensors_[i].isValid(env, plan_.isActive(i))) continue;
+    if (tensors_[i].isValid(env, plan_.isActive(i), look)) continue;
     control_->fault = kMemoryGone;
     control_->faultTensor = static_cast<double>(i);
     break;
@@ -142,8 +143,8 @@ void BoundPlan::run() {
   runUnlessFaulty([this] { plan_.run(); });
 }
 
-const char* BoundPlan::step(napi_env env) {
-  const char* const error = check(env);
+const char* BoundPlan::step(napi_env env, Look look) {
+  const char* const error = check(env, look);
   if (error == nullptr) run();
   return error;
 }

@@ -34,15 +34,18 @@ class BoundPlan {
   void watchGrad(napi_env env, size_t i, napi_value array, const void* data, size_t length);
   void watchRows(napi_env env, size_t i, napi_value array, const void* data, size_t length);
 
+  /// Whether the caller has just looked at the lengths of all params and gradients. To look here takes longer.
+  enum class Look { kNeeded, kDone };
+
   /// Runs a step, unless the memory of a tensor is gone: then it writes the fault to the control block. Returns an
   /// error for a plan that is not ready, or null.
-  const char* step(napi_env env);
+  const char* step(napi_env env, Look look = Look::kNeeded);
   /// The same for the two halves of a step: `sums` are kMaxSums doubles a tensor.
   const char* measureSums(napi_env env, double* sums);
   const char* stepWithSums(napi_env env, const double* sums);
 
   /// The two halves of a step on another thread. Call `check` first, on JavaScript's thread.
-  const char* check(napi_env env);
+  const char* check(napi_env env, Look look = Look::kNeeded);
   void run();
 
   /// Whether JavaScript can free or move some memory of the next step. Retains the blocks of all other arrays.
@@ -70,7 +73,7 @@ class BoundPlan {
     std::vector<const void*> blocks;
 
     void clear(napi_env env);
-    bool isValid(napi_env env, bool isActive) const;
+    bool isValid(napi_env env, bool isActive, Look look) const;
   };
 
   template <class Work>

@@ -46,14 +46,16 @@ napi_value setGrad(napi_env env, napi_callback_info info, BoundPlan& plan) {
   return toNumber(env, static_cast<double>(reinterpret_cast<uintptr_t>(grad.data)));
 }
 
-// plan() => undefined: one step. plan(index, grad) => the address of the gradient, which it registers
+// plan() => undefined: one step. plan(true) => the same, for a caller that has just seen that all params and gradients
+// have the lengths that they were registered with. plan(index, grad) => the address of the gradient, which it registers
 napi_value callPlan(napi_env env, napi_callback_info info) {
   size_t count = 0;
   void* data;
   if (napi_get_cb_info(env, info, &count, nullptr, nullptr, &data) != napi_ok) return nullptr;
   BoundPlan* const plan = static_cast<PlanOwner*>(data)->plan.get();
-  if (plan != nullptr && count > 0) return setGrad(env, info, *plan);
-  const char* const error = plan == nullptr ? "the plan was freed" : plan->step(env);
+  if (plan != nullptr && count > 1) return setGrad(env, info, *plan);
+  const BoundPlan::Look look = count == 1 ? BoundPlan::Look::kDone : BoundPlan::Look::kNeeded;
+  const char* const error = plan == nullptr ? "the plan was freed" : plan->step(env, look);
   if (error != nullptr) fail(env, error);
   return nullptr;
 }

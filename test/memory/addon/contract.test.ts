@@ -36,6 +36,12 @@ test('a plan steps', () => {
   expect([...param]).toEqual([-0.5, -0.5, -0.5, -0.5]);
 });
 
+test('a plan whose caller has looked at the lengths steps alike', () => {
+  const { step, param } = plan();
+  step(true);
+  expect([...param]).toEqual([-0.5, -0.5, -0.5, -0.5]);
+});
+
 const odd: readonly unknown[] = [
   undefined,
   null,
