@@ -1,5 +1,6 @@
 import { setTimeout } from 'node:timers/promises';
 import { collect } from '../common/collect.js';
+import { isCoreShared } from './core.js';
 
 /** One of the implementations compared. */
 export interface Contender {
@@ -19,13 +20,18 @@ export interface Pace {
   readonly warmupSteps?: number;
   /** Seconds of silence before each sample. Threads of OpenMP spin for some milliseconds after a step, in others' time. */
   readonly rest?: number;
+  /**
+   * Seconds that a comparison may wait for a core that nobody else uses, in all. Only where all contenders run in this thread, and
+   * do not wait for memory.
+   */
+  readonly patience?: number;
 }
 
 /** The seconds of a contender's step, one value for each round it took part in, or the reason why there are none. */
 export type Outcome = { readonly seconds: readonly number[] } | { readonly failed: string };
 
-// A slow contender drops out once it has spent `patience` times its share of the time, but not before `fewest` rounds.
-const patience = 10;
+// A slow contender drops out once it has spent `most` times its share of the time, but not before `fewest` rounds.
+const most = 10;
 const fewest = 3;
 /** A first step of this many seconds counts as warm-up. */
 const slow = 0.5;
@@ -79,6 +85,32 @@ async function stepsOfSample(contender: Contender, { seconds, warmup, warmupStep
 }
 
 /**
+ * The pace of comparisons in this thread that do not wait for memory. The samples are short, because often nobody else uses the core
+ * for some milliseconds only.
+ */
+export function aloneOnCore(pace: Pace, isQuick: boolean): Pace {
+  const [warmup, patience] = isQuick ? [0.2, 0.5] : [0.5, 30];
+  return { ...pace, rounds: 3 * pace.rounds, seconds: 0.0005, warmup, patience };
+}
+
+/** Takes samples while nobody else uses the core, until the patience is at its end. */
+function waiting({ patience = 0 }: Pace): (sample: () => Promise<number>) => Promise<number> {
+  const end = performance.now() + 1000 * patience;
+  return async (sample) => {
+    for (;;) {
+      const wasShared = isCoreShared();
+      const mayWait = performance.now() < end;
+      if (wasShared && mayWait) {
+        await setTimeout(2);
+        continue;
+      }
+      const seconds = await sample();
+      if (!mayWait || !isCoreShared()) return seconds;
+    }
+  };
+}
+
+/**
  * Measures contenders in turn, A B C A B C …, so that other load on the machine affects all of them alike. A contender that
  * throws is left out from then on.
  */
@@ -95,6 +127,7 @@ export async function alternate(contenders: readonly Contender[], pace: Pace): P
     }
   };
   await collect();
+  const wait = waiting(pace);
   for (const entry of entries) {
     await attempt(entry.contender.name, async () => {
       if (pace.rest !== undefined) await setTimeout(1000 * pace.rest);
@@ -105,13 +138,15 @@ export async function alternate(contenders: readonly Contender[], pace: Pace): P
     for (const entry of entries) {
       const { contender, steps, seconds } = entry;
       if ('failed' in (outcomes.get(contender.name) as Outcome)) continue;
-      if (round >= fewest && entry.spent > patience * pace.rounds * pace.seconds) continue;
+      if (round >= fewest && entry.spent > most * pace.rounds * pace.seconds) continue;
       await attempt(contender.name, async () => {
         if (pace.rest !== undefined) await setTimeout(1000 * pace.rest);
-        // The others have filled the cache in the meantime, so the first steps are not timed. (A sample of one step is too
-        // large for a cache.)
-        if (steps > 1) await contender.run(Math.ceil(steps / 3));
-        const time = await contender.run(steps);
+        const time = await wait(async () => {
+          // The others have filled the cache in the meantime, so the first steps are not timed. (A sample of one step is too
+          // large for a cache.)
+          if (steps > 1) await contender.run(Math.ceil(steps / 3));
+          return contender.run(steps);
+        });
         entry.spent += time;
         seconds.push(time / steps);
       });

@@ -1,5 +1,6 @@
 import { escapeHtml } from '../report/html.js';
 import { pageHtml } from '../report/page.js';
+import { coreUseText } from './core.js';
 import { goalsOf } from './goals.js';
 import type { Results } from './results.js';
 import type { Table } from './table.js';
@@ -7,7 +8,7 @@ import { tablesOf } from './tables.js';
 
 /** The benchmark as one self-contained HTML page. */
 export function resultsHtml(results: Results, plots: readonly string[], command: string): string {
-  const { machine, settings, peers, seconds } = results;
+  const { machine, settings, peers, seconds, core } = results;
   const made: Readonly<Record<string, string>> = {
     Command: command,
     Machine: `${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB; ${machine.os} ${machine.arch}; Node ${machine.node}`,
@@ -20,6 +21,7 @@ export function resultsHtml(results: Results, plots: readonly string[], command:
         )
         .join('; ') || 'none',
     Rounds: `${settings.pace.rounds} of each comparison; ${seconds} s in all, on ${machine.date}`,
+    ...(core !== undefined && { Core: coreUseText(core) }),
   };
   return pageHtml({
     title: 'What a step costs: the schuss benchmark',

@@ -1,3 +1,4 @@
+import type { CoreUse } from './core.js';
 import type { Machine } from './machine.js';
 import type { Model, SparseMethod } from './recommender/model.js';
 import type { Settings } from './settings.js';
@@ -134,6 +135,8 @@ export interface Results {
   readonly machine: Machine;
   readonly settings: Settings;
   readonly seconds: number;
+  /** Runs recorded before this was measured have none. */
+  readonly core?: CoreUse;
   readonly peers: readonly { readonly id: string; readonly label: string; readonly version: string | Skipped }[];
   readonly fixedCost: readonly FixedCostRow[];
   readonly manyTensors: readonly PairRow[];

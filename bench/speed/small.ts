@@ -1,5 +1,5 @@
 import { Adam, backend, type OptimizerClass, SGD } from '../common/schuss.js';
-import { alternate, type Contender, type Pace, secondsOf, stepping } from './alternate.js';
+import { aloneOnCore, alternate, type Contender, type Pace, secondsOf, stepping } from './alternate.js';
 import { casesOf } from './cases.js';
 import type { Context } from './context.js';
 import { JsBackend } from './js-backend.js';
@@ -18,6 +18,7 @@ function stepsOf(name: string, Class: OptimizerClass, lengths: readonly number[]
 
 /** V8 compiles the code of a step of nanoseconds only after some ten thousand steps. */
 const warmUp = ({ pace, quick }: Settings): Pace => ({ ...pace, warmup: quick ? 0.2 : 0.5 });
+const alone = ({ pace, quick }: Settings): Pace => aloneOnCore(pace, quick);
 
 const adamAndSgd: readonly (readonly [OptimizerClass, object])[] = [
   [Adam, {}],
@@ -30,7 +31,7 @@ export async function fixedCost({ settings, say }: Context): Promise<FixedCostRo
   for (const [Class, options] of adamAndSgd) {
     say(`fixed cost, ${Class.optimizerName}`);
     const n = 16;
-    const outcomes = await alternate([stepsOf('step', Class, [n], options)], warmUp(settings));
+    const outcomes = await alternate([stepsOf('step', Class, [n], options)], alone(settings));
     rows.push({ optimizer: Class.optimizerName, n, ns: scaled(secondsOf(outcomes, 'step'), 1e9) });
   }
   return rows;
@@ -45,7 +46,7 @@ export async function manyTensors({ settings, say }: Context): Promise<PairRow[]
       stepsOf('flat', Class, [200_000], options),
       stepsOf('many', Class, new Array<number>(200).fill(1000), options),
     ];
-    const outcomes = await alternate(contenders, warmUp(settings));
+    const outcomes = await alternate(contenders, alone(settings));
     rows.push(pair(Class.optimizerName, 200_000, secondsOf(outcomes, 'flat'), secondsOf(outcomes, 'many')));
   }
   return rows;

@@ -1,6 +1,6 @@
 import { Random } from '../common/random.js';
 import { Adagrad, Adam, allocate, FTRL, type OptimizerClass } from '../common/schuss.js';
-import { alternate, type Contender, type Pace, secondsOf, stepping } from './alternate.js';
+import { aloneOnCore, alternate, type Contender, secondsOf, stepping } from './alternate.js';
 import type { Context } from './context.js';
 import { noLimit, type RowTask, rowLimit } from './limit.js';
 import { uniform, zipf } from './recommender/batches.js';
@@ -144,9 +144,11 @@ function asyncCalls(): Contender {
 /** What a step on one row costs: with one table and with eight, the same arrays again. And the call of `stepAsync`. */
 export async function sparseCost({ settings, say }: Context): Promise<SparseCost> {
   say('fixed cost of a sparse step');
-  const pace: Pace = { ...settings.pace, warmup: settings.quick ? 0.2 : 0.5 };
   const many = 8;
-  const outcomes = await alternate([stepsOnTables(1), stepsOnTables(many), asyncCalls()], pace);
+  const outcomes = await alternate(
+    [stepsOnTables(1), stepsOnTables(many), asyncCalls()],
+    aloneOnCore(settings.pace, settings.quick),
+  );
   const [one, all] = [secondsOf(outcomes, '1'), secondsOf(outcomes, String(many))];
   const rounds = Math.min(one.length, all.length);
   const more = Array.from({ length: rounds }, (_, i) => (all[i]! - one[i]!) / (many - 1));

@@ -8,6 +8,7 @@ import { inMode } from '../report/theme.js';
 import { againstPeers, loadPeers } from './against.js';
 import { classRows } from './classes.js';
 import type { Context } from './context.js';
+import { coreUse } from './core.js';
 import { eventLoop } from './event-loop.js';
 import { fused } from './fused.js';
 import { goalsMarkdown } from './goals-markdown.js';
@@ -100,6 +101,7 @@ async function measure(context: Context): Promise<Results> {
     machine: machine(),
     settings: context.settings,
     seconds: Math.round((performance.now() - start) / 1000),
+    core: coreUse(),
     peers: loaded.map(({ peer: { id, label }, version }) => ({ id, label, version })),
     fixedCost: fixed,
     manyTensors: many,
