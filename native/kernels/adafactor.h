@@ -69,7 +69,7 @@ struct AdafactorFactored : AdafactorBase {
   STATE(rowAvg, colAvg)
   LAYOUT(kRow, kColumn)
   template <class V>
-  void measure(V, V grad, V& rowAvg, V& colAvg, V&, V& update) const {
+  void measure(V, V grad, V rowAvg, V colAvg, V&, V& update) const {
     update = direction(grad, rowAvg, colAvg);
   }
   template <class V>
@@ -82,7 +82,7 @@ struct AdafactorFactoredMomentum : AdafactorBase {
   STATE(rowAvg, colAvg, expAvg)
   LAYOUT(kRow, kColumn, kElement)
   template <class V>
-  void measure(V, V grad, V& rowAvg, V& colAvg, V&, V&, V& update) const {
+  void measure(V, V grad, V rowAvg, V colAvg, V, V&, V& update) const {
     update = direction(grad, rowAvg, colAvg);
   }
   template <class V>

@@ -130,6 +130,8 @@ void runHalves(const Pass& pass, const float* constants, const Span& span, size_
 
 template <class K>
 void measure(const Pass& pass, const float* constants, const Span& span, double* sums) {
+  constexpr unsigned kOfRow = rowStates<K>(StateIndices<K>());
+  if (extrasOf(pass) != 0) return measurePieces(&measure<K>, kOfRow, pass, constants, span, sums);
   walkNorms(pass, fromConstants<K>(constants), span, sums, StateIndices<K>());
 }
 
@@ -176,6 +178,8 @@ void maximizeColumns(const Pass& pass, const float* constants, const Span& span,
 
 template <class K>
 void sum(const Pass& pass, const float* constants, const Span& span, double* sums) {
+  constexpr unsigned kOfRow = rowStates<K>(StateIndices<K>());
+  if (extrasOf(pass) != 0) return measurePieces(&sum<K>, kOfRow, pass, constants, span, sums);
   walkSums(pass, fromConstants<K>(constants), span, sums, StateIndices<K>());
 }
 

@@ -125,10 +125,14 @@ ALWAYS_INLINE void walkColumnMaxima(const Pass& pass, const K& kernel, const Spa
 /// Sum of products of two streams of floats, with the bits of dot.
 class ProductSum {
  public:
-  /// Adds kVirtualLanes products.
-  ALWAYS_INLINE void add(const float* x, const float* y) {
-    for (size_t r = 0; r < kRegisters; ++r) {
-      sums_[r] = sums_[r] + Double::load(x + r * Double::kLanes) * Double::load(y + r * Double::kLanes);
+  /// Adds the products of one vector, whose first element is in virtual lane `lane`: a constant, so that the sums stay
+  /// in registers.
+  ALWAYS_INLINE void add(size_t lane, Vec x, Vec y) {
+    const Doubles a(x), b(y);
+    constexpr size_t kParts = Vec::kLanes / Double::kLanes;
+    for (size_t part = 0; part < kParts; ++part) {
+      Double& sum = sums_[lane / Double::kLanes + part];
+      sum = sum + a.parts[part] * b.parts[part];
     }
   }
   /// Adds the last products, fewer than kVirtualLanes, and returns the sum.
@@ -146,70 +150,118 @@ class ProductSum {
   Double sums_[kRegisters];
 };
 
-/// Adds the sums of squares of two vectors to `sums`. They are the param and the gradient, unless the kernel's
-/// `measure` replaces them. `measure` may also change the state.
-template <class K, size_t... S>
-ALWAYS_INLINE void walkNorms(const Pass pass, const K kernel, const Span span, double* sums, Indices<S...>) {
-  const State<K, Indices<S...>> state(span);
-  const unsigned extras = extrasOf(pass);
-  for (size_t begin = 0; begin < span.length; begin += kPiece) {
-    const size_t end = span.length - begin < kPiece ? span.length : begin + kPiece;
-    float firsts[kVirtualLanes], seconds[kVirtualLanes];
-    const auto measureVector = [&](auto memory, size_t i, size_t lane) {
-      const Vec param = memory.load(span.param + i + lane);
-      const Vec grad = prologue(pass, extras, param, memory.load(span.grad + i + lane));
-      Vec values[sizeof...(S) + 1] = {state.template load<S>(memory, span, i + lane)..., Vec(0.0f)};
-      Vec first = param, second = grad;
-      kernel.measure(param, grad, values[S]..., first, second);
-      (state.template store<S>(memory, values[S], span, i + lane), ...);
-      memory.store(first, firsts + lane);
-      memory.store(second, seconds + lane);
-    };
-    // Both sums are in registers beside the formula: while one addition waits, the other and the memory go on.
-    ProductSum first, second;
+/// The vectors of kVirtualLanes elements.
+using VectorIndices = Count<kVirtualLanes / Vec::kLanes>::type;
+
+/// Adds sums of products over `length` elements to `sums`, piece by piece. measure(memory, i, sum) calls sum(k, x, y)
+/// with the factors of one vector, the first of its elements is `i`.
+template <size_t kSums, class Measure, size_t... V>
+ALWAYS_INLINE void sumPieces(size_t length, double* sums, Measure measure, Indices<V...>) {
+  for (size_t begin = 0; begin < length; begin += kPiece) {
+    const size_t end = length - begin < kPiece ? length : begin + kPiece;
+    ProductSum products[kSums];
     size_t i = begin;
     for (; i + kVirtualLanes <= end; i += kVirtualLanes) {
-      for (size_t lane = 0; lane < kVirtualLanes; lane += Vec::kLanes) measureVector(Whole(), i, lane);
-      first.add(firsts, firsts);
-      second.add(seconds, seconds);
+      (measure(Whole(), i + V * Vec::kLanes,
+               [&](size_t k, Vec x, Vec y) INLINE_LAMBDA { products[k].add(V * Vec::kLanes, x, y); }),
+       ...);
     }
-    size_t lane = 0;
-    for (; i + lane + Vec::kLanes <= end; lane += Vec::kLanes) measureVector(Whole(), i, lane);
-    if (i + lane < end) measureVector(Part{end - i - lane}, i, lane);
-    sums[0] = sums[0] + first.finish(firsts, firsts, end - i);
-    sums[1] = sums[1] + second.finish(seconds, seconds, end - i);
-  }
-}
-
-/// Adds the sums of products that the kernel's `measure` names to `sums`: it calls sum(k, x, y) for each of its kSums
-/// sums. It may also change the state.
-template <class K, size_t... S>
-ALWAYS_INLINE void walkSums(const Pass pass, const K kernel, const Span span, double* sums, Indices<S...>) {
-  const State<K, Indices<S...>> state(span);
-  const unsigned extras = extrasOf(pass);
-  for (size_t begin = 0; begin < span.length; begin += kPiece) {
-    const size_t end = span.length - begin < kPiece ? span.length : begin + kPiece;
-    float x[K::kSums][kVirtualLanes], y[K::kSums][kVirtualLanes];
-    const auto measureVector = [&](auto memory, size_t i, size_t lane) {
-      const Vec param = memory.load(span.param + i + lane);
-      const Vec grad = prologue(pass, extras, param, memory.load(span.grad + i + lane));
-      Vec values[sizeof...(S) + 1] = {state.template load<S>(memory, span, i + lane)..., Vec(0.0f)};
-      kernel.measure(param, grad, values[S]..., [&](size_t k, Vec first, Vec second) {
+    float x[kSums][kVirtualLanes], y[kSums][kVirtualLanes];
+    const auto measureRest = [&](auto memory, size_t lane) INLINE_LAMBDA {
+      measure(memory, i + lane, [&](size_t k, Vec first, Vec second) INLINE_LAMBDA {
         memory.store(first, x[k] + lane);
         memory.store(second, y[k] + lane);
       });
-      (state.template store<S>(memory, values[S], span, i + lane), ...);
     };
-    ProductSum products[K::kSums];
-    size_t i = begin;
-    for (; i + kVirtualLanes <= end; i += kVirtualLanes) {
-      for (size_t lane = 0; lane < kVirtualLanes; lane += Vec::kLanes) measureVector(Whole(), i, lane);
-      for (size_t k = 0; k < K::kSums; ++k) products[k].add(x[k], y[k]);
-    }
     size_t lane = 0;
-    for (; i + lane + Vec::kLanes <= end; lane += Vec::kLanes) measureVector(Whole(), i, lane);
-    if (i + lane < end) measureVector(Part{end - i - lane}, i, lane);
-    for (size_t k = 0; k < K::kSums; ++k) sums[k] = sums[k] + products[k].finish(x[k], y[k], end - i);
+    for (; i + lane + Vec::kLanes <= end; lane += Vec::kLanes) measureRest(Whole(), lane);
+    if (i + lane < end) measureRest(Part{end - i - lane}, lane);
+    for (size_t k = 0; k < kSums; ++k) sums[k] = sums[k] + products[k].finish(x[k], y[k], end - i);
+  }
+}
+
+/// For types alone.
+template <class T>
+T valueOf();
+struct NoSum {
+  void operator()(size_t, Vec, Vec) const {}
+};
+
+/// Whether the kernel's `measure` takes the state by value: then the state stays as it is, and is not written. `More`
+/// are the arguments behind the state.
+template <class K, class... More, size_t... S>
+constexpr auto keepsState(Indices<S...>, int)
+    -> decltype(valueOf<K>().measure(valueOf<Vec>(), valueOf<Vec>(), (void(S), valueOf<Vec>())..., valueOf<More>()...),
+                bool()) {
+  return true;
+}
+template <class K, class... More, size_t... S>
+constexpr bool keepsState(Indices<S...>, long) {
+  return false;
+}
+
+/// Adds the sums of squares of two vectors to `sums`. They are the param and the gradient, unless the kernel's
+/// `measure` replaces them. `measure` may also change the state. The pass only scales.
+template <class K, size_t... S>
+ALWAYS_INLINE void walkNorms(const Pass pass, const K kernel, const Span span, double* sums, Indices<S...>) {
+  const State<K, Indices<S...>> state(span);
+  const auto measure = [&](auto memory, size_t i, auto sum) INLINE_LAMBDA {
+    const Vec param = memory.load(span.param + i);
+    const Vec grad = prologue(pass, 0, param, memory.load(span.grad + i));
+    Vec values[sizeof...(S) + 1] = {state.template load<S>(memory, span, i)..., Vec(0.0f)};
+    Vec first = param, second = grad;
+    kernel.measure(param, grad, values[S]..., first, second);
+    if constexpr (!keepsState<K, Vec&, Vec&>(Indices<S...>(), 0)) {
+      (state.template store<S>(memory, values[S], span, i), ...);
+    }
+    sum(0, first, first);
+    sum(1, second, second);
+  };
+  sumPieces<2>(span.length, sums, measure, VectorIndices());
+}
+
+/// Adds the sums of products that the kernel's `measure` names to `sums`: it calls sum(k, x, y) for each of its kSums
+/// sums. It may also change the state. The pass only scales.
+template <class K, size_t... S>
+ALWAYS_INLINE void walkSums(const Pass pass, const K kernel, const Span span, double* sums, Indices<S...>) {
+  const State<K, Indices<S...>> state(span);
+  const auto measure = [&](auto memory, size_t i, auto sum) INLINE_LAMBDA {
+    const Vec param = memory.load(span.param + i);
+    const Vec grad = prologue(pass, 0, param, memory.load(span.grad + i));
+    Vec values[sizeof...(S) + 1] = {state.template load<S>(memory, span, i)..., Vec(0.0f)};
+    kernel.measure(param, grad, values[S]..., sum);
+    if constexpr (!keepsState<K, NoSum>(Indices<S...>(), 0)) {
+      (state.template store<S>(memory, values[S], span, i), ...);
+    }
+  };
+  sumPieces<K::kSums>(span.length, sums, measure, VectorIndices());
+}
+
+/// The states with one number per matrix row, as bits.
+template <class K, size_t... S>
+constexpr unsigned rowStates(Indices<S...>) {
+  return (0u | ... | (layoutOf<K>(S, 0) == kRow ? 1u << S : 0u));
+}
+
+/// Measures with `measure`, which only scales: the gradients that the formula sees are copies in the nearest cache, so
+/// that a kernel needs one loop. A bit of `ofRow` says that a state has one number per matrix row.
+inline void measurePieces(decltype(Kernel::measure) measure, unsigned ofRow, const Pass& pass, const float* constants,
+                          const Span& span, double* sums) {
+  alignas(64) float grads[kPiece];
+  Pass rest = pass;
+  rest.gradScale = 1;
+  rest.clipValue = INFINITY;
+  rest.l2 = 0;
+  for (size_t begin = 0; begin < span.length; begin += kPiece) {
+    Span piece = span;
+    piece.length = span.length - begin < kPiece ? span.length - begin : kPiece;
+    piece.param = span.param + begin;
+    piece.grad = grads;
+    for (size_t s = 0; s < kMaxState; ++s) {
+      if (span.state[s] != nullptr && (ofRow >> s & 1) == 0) piece.state[s] = span.state[s] + begin;
+    }
+    storeGrad(pass, piece.param, span.grad + begin, piece.length, grads);
+    measure(rest, constants, piece, sums);
   }
 }
 }  // namespace ISA

@@ -95,6 +95,12 @@ struct Double {
   void store(float* p) const { _mm_storeu_ps(p, _mm256_cvtpd_ps(x)); }
   void store(double* p) const { _mm256_storeu_pd(p, x); }
 };
+/// The lanes of a Vec in float64.
+struct Doubles {
+  Double parts[Vec::kLanes / Double::kLanes];
+  explicit Doubles(Vec v)
+      : parts{_mm256_cvtps_pd(_mm256_castps256_ps128(v.x)), _mm256_cvtps_pd(_mm256_extractf128_ps(v.x, 1))} {}
+};
 inline Double operator+(Double a, Double b) { return _mm256_add_pd(a.x, b.x); }
 inline Double operator-(Double a, Double b) { return _mm256_sub_pd(a.x, b.x); }
 inline Double operator*(Double a, Double b) { return _mm256_mul_pd(a.x, b.x); }

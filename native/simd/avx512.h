@@ -72,6 +72,13 @@ struct Double {
   void store(float* p) const { _mm256_storeu_ps(p, _mm512_cvtpd_ps(x)); }
   void store(double* p) const { _mm512_storeu_pd(p, x); }
 };
+/// The lanes of a Vec in float64.
+struct Doubles {
+  Double parts[Vec::kLanes / Double::kLanes];
+  explicit Doubles(Vec v)
+      : parts{_mm512_cvtps_pd(_mm512_castps512_ps256(v.x)),
+              _mm512_cvtps_pd(_mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(v.x), 1)))} {}
+};
 inline Double operator+(Double a, Double b) { return _mm512_add_pd(a.x, b.x); }
 inline Double operator-(Double a, Double b) { return _mm512_sub_pd(a.x, b.x); }
 inline Double operator*(Double a, Double b) { return _mm512_mul_pd(a.x, b.x); }

@@ -72,6 +72,11 @@ struct Double {
   void store(float* p) const { vst1_f32(p, vcvt_f32_f64(x)); }
   void store(double* p) const { vst1q_f64(p, x); }
 };
+/// The lanes of a Vec in float64.
+struct Doubles {
+  Double parts[Vec::kLanes / Double::kLanes];
+  explicit Doubles(Vec v) : parts{vcvt_f64_f32(vget_low_f32(v.x)), vcvt_high_f64_f32(v.x)} {}
+};
 inline Double operator+(Double a, Double b) { return vaddq_f64(a.x, b.x); }
 inline Double operator-(Double a, Double b) { return vsubq_f64(a.x, b.x); }
 inline Double operator*(Double a, Double b) { return vmulq_f64(a.x, b.x); }

@@ -62,4 +62,9 @@ template <int n>
 Bits1 shiftRight(Bits1 a) {
   return a.x >> n;
 }
+/// The lanes of a Vec1 in float64.
+struct Doubles1 {
+  Double1 parts[1];
+  explicit Doubles1(Vec1 v) : parts{static_cast<double>(v.x)} {}
+};
 }  // namespace ISA

@@ -82,6 +82,11 @@ struct Double {
   void store(float* p) const { _mm_storel_pi(reinterpret_cast<__m64*>(p), _mm_cvtpd_ps(x)); }
   void store(double* p) const { _mm_storeu_pd(p, x); }
 };
+/// The lanes of a Vec in float64.
+struct Doubles {
+  Double parts[Vec::kLanes / Double::kLanes];
+  explicit Doubles(Vec v) : parts{_mm_cvtps_pd(v.x), _mm_cvtps_pd(_mm_movehl_ps(v.x, v.x))} {}
+};
 inline Double operator+(Double a, Double b) { return _mm_add_pd(a.x, b.x); }
 inline Double operator-(Double a, Double b) { return _mm_sub_pd(a.x, b.x); }
 inline Double operator*(Double a, Double b) { return _mm_mul_pd(a.x, b.x); }
