@@ -36,8 +36,9 @@ constexpr size_t kMaxState = 6;
 constexpr size_t kMaxConstants = 40;
 constexpr size_t kMaxNumbers = 16;
 constexpr size_t kMaxSums = 3;
-/// Columns that are summed together, so that each cache line is read once.
-constexpr size_t kColumnGroup = 64;
+/// The most columns that are summed together. The more there are, the longer the parts of the rows that are read at
+/// once.
+constexpr size_t kColumnGroup = 1024;
 
 /// The memory of one tensor, or of a part of it.
 struct Span {

@@ -263,7 +263,7 @@ void Plan::apply(float gradScale, const double* sums) {
     forEachChunk([=](Tensor& tensor, Chunk& chunk) {
       if (!tensor.hasMaxima()) return;
       const FlushDenormals flush(flushDenormals);
-      tensor.maximizeColumns(chunk);
+      tensor.maximizeColumns(chunk, threads_);
     });
   }
   forEachChunk([flushDenormals](Tensor& tensor, Chunk& chunk) {
@@ -315,7 +315,7 @@ void Plan::resolveMeans() {
   forEachChunk([=](Tensor& tensor, Chunk& chunk) {
     if (!tensor.hasMeans()) return;
     const FlushDenormals flush(flushDenormals);
-    tensor.accumulateMeans(chunk);
+    tensor.accumulateMeans(chunk, threads_);
   });
   forEachActive([](Tensor& tensor) {
     if (!tensor.hasMeans() || tensor.span.length == 0) return;

@@ -55,27 +55,31 @@ double Tensor::maxAbsOfGrad(const KernelSet& set, const Chunk& chunk) const {
 /// Calls work(group, first column) for the groups of columns that belong to the chunk. Elements are counted column by
 /// column, and a group belongs to the chunk in which it starts. Its span is its part of the first matrix row.
 template <class Work>
-void Tensor::forEachColumnGroup(const Chunk& chunk, Work work) const {
-  const size_t rows = span.length / columns, end = chunk.begin + chunk.length, step = kColumnGroup * rows;
+void Tensor::forEachColumnGroup(const Chunk& chunk, size_t threads, Work work) const {
+  constexpr size_t kLine = 16;  // floats of a cache line
+  const size_t share = roundUp((columns + threads - 1) / threads, kLine),
+               most = share < kColumnGroup ? share : kColumnGroup;
+  const size_t rows = span.length / columns, end = chunk.begin + chunk.length, step = most * rows;
   for (size_t begin = roundUp(chunk.begin, step); begin < end; begin += step) {
     const size_t first = begin / rows, rest = columns - first;
-    work(part(first, rest < kColumnGroup ? rest : kColumnGroup), first);
+    work(part(first, rest < most ? rest : most), first);
   }
 }
 
 // A matrix row belongs to the chunk in which it starts.
-void Tensor::accumulateMeans(const Chunk& chunk) const {
+void Tensor::accumulateMeans(const Chunk& chunk, size_t threads) const {
   const size_t rows = span.length / columns, end = chunk.begin + chunk.length;
   for (size_t begin = roundUp(chunk.begin, columns); begin < end; begin += columns) {
     kernel->accumulateRow(pass, constants, part(begin, columns));
   }
-  forEachColumnGroup(
-      chunk, [&](const Span& group, size_t) { kernel->accumulateColumns(pass, constants, group, rows, columns); });
+  forEachColumnGroup(chunk, threads, [&](const Span& group, size_t) {
+    kernel->accumulateColumns(pass, constants, group, rows, columns);
+  });
 }
 
-void Tensor::maximizeColumns(const Chunk& chunk) const {
+void Tensor::maximizeColumns(const Chunk& chunk, size_t threads) const {
   const size_t rows = span.length / columns;
-  forEachColumnGroup(chunk, [&](const Span& group, size_t first) {
+  forEachColumnGroup(chunk, threads, [&](const Span& group, size_t first) {
     kernel->maximizeColumns(pass, constants, group, rows, columns, columnMaxima.get() + first);
   });
 }

@@ -55,10 +55,11 @@ struct Tensor {
   double sumSquaresOfGrad(const KernelSet& set, const Chunk& chunk) const;
   /// Largest |element| of the gradient over one chunk.
   double maxAbsOfGrad(const KernelSet& set, const Chunk& chunk) const;
-  /// Accumulates the means of the matrix rows and columns that belong to the chunk.
-  void accumulateMeans(const Chunk& chunk) const;
+  /// Accumulates the means of the matrix rows and columns that belong to the chunk. The columns are in a group for each
+  /// thread, if they are enough. The bits do not depend on the groups.
+  void accumulateMeans(const Chunk& chunk, size_t threads) const;
   /// Writes the next state of the matrix columns that belong to the chunk to columnMaxima.
-  void maximizeColumns(const Chunk& chunk) const;
+  void maximizeColumns(const Chunk& chunk, size_t threads) const;
   /// Makes columnMaxima the state of the columns.
   void adoptMaxima() const;
   /// Writes the sums that the kernel's norms or numbers need to chunk.sums.
@@ -77,7 +78,7 @@ struct Tensor {
   Span halves(size_t begin, size_t length, float* grad) const;
   void updateGroup(size_t begin, size_t length, float* grad) const;
   template <class Work>
-  void forEachColumnGroup(const Chunk& chunk, Work work) const;
+  void forEachColumnGroup(const Chunk& chunk, size_t threads, Work work) const;
   template <class Work>
   void forEachPart(const Chunk& chunk, Work work) const;
 };
