@@ -21,6 +21,17 @@ export const measuring: readonly string[] = [
   ...['MARS', 'Muon', 'PolyakSGD', 'Momo', 'MomoAdam'],
 ];
 
+/** They keep a number for each row and column of a matrix. Without a shape they would move more memory than their limit loop. */
+const ofRowsAndColumns: readonly string[] = ['Adafactor', 'SM3'];
+
+/** The params of a case over an array: a matrix, for a class that needs one to keep less state. */
+export function paramsOf({ Class }: Case, data: Float32Array): Float32Array | { data: Float32Array; shape: number[] } {
+  const columns = Math.min(1000, 10 ** Math.ceil(Math.log10(data.length) / 2));
+  return ofRowsAndColumns.includes(Class.optimizerName) && data.length % columns === 0
+    ? { data, shape: [data.length / columns, columns] }
+    : data;
+}
+
 /** Every class with its default options, and the variants. Those of matrices are left out. */
 export function casesOf(classes: readonly string[]): Case[] {
   return classes

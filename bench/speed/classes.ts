@@ -1,6 +1,6 @@
 import { setThreads } from '../common/schuss.js';
 import { alternate, type Contender, secondsOf, stepping } from './alternate.js';
-import { type Case, casesOf, statesOf, stepOf } from './cases.js';
+import { type Case, casesOf, paramsOf, statesOf, stepOf } from './cases.js';
 import type { Context } from './context.js';
 import { bytesPerParam, Limit } from './limit.js';
 import type { ClassRow, Results } from './results.js';
@@ -37,7 +37,7 @@ export async function classRows({ settings, say }: Context): Promise<Results['cl
 async function oneCase(item: Case, memory: Memory, settings: Context['settings']): Promise<ClassRow[]> {
   const { n, param, grad, limit } = memory;
   const states = statesOf(item);
-  const optimizer = new item.Class(fillStart(param), item.options);
+  const optimizer = new item.Class(paramsOf(item, fillStart(param)), item.options);
   const contenders = settings.threads.flatMap((threads): Contender[] => {
     const bound = limit?.contender(states, threads, `limit ${threads}`);
     const ours = stepping(
