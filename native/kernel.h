@@ -37,7 +37,7 @@ constexpr size_t kMaxConstants = 40;
 constexpr size_t kMaxNumbers = 16;
 constexpr size_t kMaxSums = 3;
 /// The most columns that are summed together. The more there are, the longer the parts of the rows that are read at
-/// once.
+/// once. Their sums must stay in the nearest cache.
 constexpr size_t kColumnGroup = 1024;
 
 /// The memory of one tensor, or of a part of it.

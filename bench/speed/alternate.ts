@@ -21,8 +21,8 @@ export interface Pace {
   /** Seconds of silence before each sample. Threads of OpenMP spin for some milliseconds after a step, in others' time. */
   readonly rest?: number;
   /**
-   * Seconds that a comparison may wait for a core that nobody else uses, in all. Only where all contenders run in this thread, and
-   * do not wait for memory.
+   * Seconds from its start after which a comparison no longer waits for a core that nobody else uses. Only where all contenders
+   * run in this thread, and do not wait for memory.
    */
   readonly patience?: number;
 }

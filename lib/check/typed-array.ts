@@ -6,7 +6,10 @@ type AnyNumbers = Float32Array | Float64Array | Int32Array | Uint32Array | Uint8
 
 const typedArrayPrototype = Object.getPrototypeOf(Float32Array.prototype) as object;
 
-/** A method as a function of its object. Not even another `Function.prototype.call` deceives it: steps rely on what it says. */
+/**
+ * A method as a function of its object. Steps rely on what it says, so not even a later `Function.prototype.call` of the user's may
+ * deceive it.
+ */
 function functionOf<T extends (...args: never) => unknown>(method: unknown): T {
   return Function.prototype.call.bind(method as () => void) as unknown as T;
 }
@@ -15,7 +18,7 @@ function getterOf<T>(name: string | symbol): (array: unknown) => T {
   return functionOf(Object.getOwnPropertyDescriptor(typedArrayPrototype, name)?.get);
 }
 
-// Captured once, and called by the functions below, so that properties that user code defines on an array have no effect.
+// Captured once, and called by the functions below, so that properties that user code defines later have no effect.
 const lengthOfAny = getterOf<number>('length');
 const tagOfAny = getterOf<string | undefined>(Symbol.toStringTag);
 const bufferOfAny = getterOf<ArrayBufferLike>('buffer');

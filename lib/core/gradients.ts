@@ -99,15 +99,15 @@ export class Gradients {
   }
 
   /**
-   * Whether all params, and all gradients that are registered, have the lengths that the plan has. If not, the plan finds out
-   * which of those of the step have not.
+   * Whether all params and registered gradients have the lengths with which the plan has them. False also for a sparse
+   * gradient without rows. Then the plan must look.
    */
   haveLengths(): boolean {
     const { params } = this.#store;
     for (let i = 0; i < params.length; i++) {
-      const { data, length, grad, sparseGrad } = params[i]!;
-      if (lengthOfFloats(data) !== length) return false;
-      if (grad !== null && lengthOfFloats(grad) !== length) return false;
+      const { data, plannedLength, grad, sparseGrad } = params[i]!;
+      if (lengthOfFloats(data) !== plannedLength) return false;
+      if (grad !== null && lengthOfFloats(grad) !== plannedLength) return false;
       if (sparseGrad !== null && !sparseGrad.isRegistered) return false;
     }
     return true;
@@ -217,12 +217,12 @@ export class Gradients {
     return extentOf(this.#store.engine, grad.values, `${path}.values`, address);
   }
 
-  /** Gives the plan a gradient. Returns the address of its values. */
+  /** Gives the plan a gradient. Returns the address of its values. Only then is the gradient known. */
   #put(plan: Plan, index: number, param: ParamState, grad: Float32Array | ReadSparseGrad): number {
+    const isSparse = grad instanceof ReadSparseGrad;
+    const address = isSparse ? plan.setRowGrad(index, grad.rows, grad.values) : plan.setGrad(index, grad);
+    if (isSparse) grad.setRegistered();
     param.setGrad(grad);
-    if (!(grad instanceof ReadSparseGrad)) return plan.setGrad(index, grad);
-    const address = plan.setRowGrad(index, grad.rows, grad.values);
-    grad.setRegistered();
     return address;
   }
 }

@@ -215,6 +215,7 @@ export class ParamStore {
         return [{ index: group.begin + i, param, kernel, side, state, ema, scalars }];
       });
     });
+    if (updates.length > 0) this.checkParams(); // they are registered again
     return () => {
       for (const [group, settings] of changes) group.settings.adopt(settings);
       this.constantsRows.forget();
@@ -428,7 +429,10 @@ export class ParamStore {
     const declaration = this.#declaration.kernels[param.kernel]!;
     const state = declaration.state.map((name) => param.state.get(name) as Block);
     param.setGrad(null); // setTensor forgets the gradient
+    param.plannedLength = -1; // in case it throws
+    const length = lengthOf(param.data);
     const [columns, side] = planned(declaration, param, param.side);
     plan.setTensor(index, param.kernel, declaration, param.data, state, param.ema, columns, side);
+    param.plannedLength = length;
   }
 }

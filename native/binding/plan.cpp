@@ -46,8 +46,9 @@ napi_value setGrad(napi_env env, napi_callback_info info, BoundPlan& plan) {
   return toNumber(env, static_cast<double>(reinterpret_cast<uintptr_t>(grad.data)));
 }
 
-// plan() => undefined: one step. plan(true) => the same, for a caller that has just seen that all params and gradients
-// have the lengths that they were registered with. plan(index, grad) => the address of the gradient, which it registers
+// plan() => undefined: one step. plan(true), or any one argument => the same, for a caller that has just seen that all
+// params and gradients have the lengths that they were registered with. plan(index, grad) => the address of the
+// gradient, which it registers
 napi_value callPlan(napi_env env, napi_callback_info info) {
   size_t count = 0;
   void* data;

@@ -58,11 +58,11 @@ template <class Work>
 void Tensor::forEachColumnGroup(const Chunk& chunk, size_t threads, Work work) const {
   constexpr size_t kLine = 16;  // floats of a cache line
   const size_t share = roundUp((columns + threads - 1) / threads, kLine),
-               most = share < kColumnGroup ? share : kColumnGroup;
-  const size_t rows = span.length / columns, end = chunk.begin + chunk.length, step = most * rows;
+               groupLength = share < kColumnGroup ? share : kColumnGroup;
+  const size_t rows = span.length / columns, end = chunk.begin + chunk.length, step = groupLength * rows;
   for (size_t begin = roundUp(chunk.begin, step); begin < end; begin += step) {
     const size_t first = begin / rows, rest = columns - first;
-    work(part(first, rest < most ? rest : most), first);
+    work(part(first, rest < groupLength ? rest : groupLength), first);
   }
 }
 

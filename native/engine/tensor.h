@@ -55,8 +55,8 @@ struct Tensor {
   double sumSquaresOfGrad(const KernelSet& set, const Chunk& chunk) const;
   /// Largest |element| of the gradient over one chunk.
   double maxAbsOfGrad(const KernelSet& set, const Chunk& chunk) const;
-  /// Accumulates the means of the matrix rows and columns that belong to the chunk. The columns are in a group for each
-  /// thread, if they are enough. The bits do not depend on the groups.
+  /// Accumulates the means of the matrix rows and columns that belong to the chunk. The columns are cut into as many
+  /// groups as there are threads, and into more if those are too long. The bits do not depend on the groups.
   void accumulateMeans(const Chunk& chunk, size_t threads) const;
   /// Writes the next state of the matrix columns that belong to the chunk to columnMaxima.
   void maximizeColumns(const Chunk& chunk, size_t threads) const;

@@ -41,7 +41,7 @@ struct AdafactorBase {
 struct Adafactor : AdafactorBase {
   STATE(squareAvg)
   template <class V>
-  void measure(V, V grad, V& squareAvg, V&, V& update) const {
+  void measure(V, V grad, V&, V& update, V& squareAvg) const {
     squareAvg = average(grad * grad, squareAvg);
     update = grad / sqrt(squareAvg);
   }
@@ -54,7 +54,7 @@ struct Adafactor : AdafactorBase {
 struct AdafactorMomentum : AdafactorBase {
   STATE(squareAvg, expAvg)
   template <class V>
-  void measure(V, V grad, V& squareAvg, V&, V&, V& update) const {
+  void measure(V, V grad, V&, V& update, V& squareAvg, V&) const {
     squareAvg = average(grad * grad, squareAvg);
     update = grad / sqrt(squareAvg);
   }
@@ -69,7 +69,7 @@ struct AdafactorFactored : AdafactorBase {
   STATE(rowAvg, colAvg)
   LAYOUT(kRow, kColumn)
   template <class V>
-  void measure(V, V grad, V rowAvg, V colAvg, V&, V& update) const {
+  void measure(V, V grad, V&, V& update, V rowAvg, V colAvg) const {
     update = direction(grad, rowAvg, colAvg);
   }
   template <class V>
@@ -82,7 +82,7 @@ struct AdafactorFactoredMomentum : AdafactorBase {
   STATE(rowAvg, colAvg, expAvg)
   LAYOUT(kRow, kColumn, kElement)
   template <class V>
-  void measure(V, V grad, V rowAvg, V colAvg, V, V&, V& update) const {
+  void measure(V, V grad, V&, V& update, V rowAvg, V colAvg, V) const {
     update = direction(grad, rowAvg, colAvg);
   }
   template <class V>

@@ -20,10 +20,12 @@ struct Cautious : K {
   static constexpr const char* kConstants = kNames.text;
 
   /// The first norm is the root of the number of elements whose step is against the gradient.
-  template <class V, class... Rest>
-  void measure(V, V grad, Rest&... rest) const {
-    V* const all[] = {&rest...};
-    count(grad, all, StateIndices<K>());
+  template <class V, class... S>
+  void measure(V, V grad, V& against, V& none, S... state) const {
+    V step = V(0.0f);
+    K::update(step, grad, state...);  // of copies
+    against = isAgainst(step, grad);
+    none = V(0.0f);
   }
   void resolve(double kept, double, double length) {
     const double share = kept * kept / length;
@@ -41,14 +43,6 @@ struct Cautious : K {
   template <class V>
   V isAgainst(V step, V grad) const {
     return select(V(0.0f), sign(step) * sign(grad), V(1.0f), V(0.0f));
-  }
-  /// `all` are the state, which stays, and the elements of the two measured vectors.
-  template <class V, size_t... S>
-  void count(V grad, V* const* all, Indices<S...>) const {
-    V step = V(0.0f), state[] = {*all[S]..., V(0.0f)};
-    K::update(step, grad, state[S]...);
-    *all[sizeof...(S)] = isAgainst(step, grad);
-    *all[sizeof...(S) + 1] = V(0.0f);
   }
 };
 }  // namespace ISA

@@ -23,7 +23,7 @@ struct DAdaptAdamW {
   };
   static constexpr size_t kSums = 2;
   template <class V, class Sum>
-  void measure(V, V grad, V& expAvg, V& expAvgSq, V& s, Sum sum) const {
+  void measure(V, V grad, Sum sum, V& expAvg, V& expAvgSq, V& s) const {
     sum(0, V(counts) * grad, s / (sqrt(expAvgSq) + V(eps)));  // the old s and expAvgSq
     expAvg = V(beta1) * expAvg + V(gradWeight) * grad;
     expAvgSq = V(beta2) * expAvgSq + (V(squareWeight) * grad) * grad;

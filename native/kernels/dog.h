@@ -23,7 +23,7 @@ struct Dog {
   };
   static constexpr size_t kSums = 2;
   template <class V, class Sum>
-  void measure(V param, V grad, V initial, Sum sum) const {
+  void measure(V param, V grad, Sum sum, V initial) const {
     sum(0, grad, grad);
     const V distance = param - V(anchor) * initial;
     sum(1, distance, distance);

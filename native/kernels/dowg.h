@@ -17,7 +17,7 @@ struct Dowg {
   };
   static constexpr size_t kSums = 2;
   template <class V, class Sum>
-  void measure(V param, V grad, V initial, Sum sum) const {
+  void measure(V param, V grad, Sum sum, V initial) const {
     sum(0, grad, grad);
     const V distance = param - initial;
     sum(1, distance, distance);

@@ -6,7 +6,7 @@ struct Lamb {
             weightDecay, clamp, lr, rate)
   /// Updates the averages. The norms are those of the param and of the update.
   template <class V>
-  void measure(V param, V grad, V& expAvg, V& expAvgSq, V&, V& update) const {
+  void measure(V param, V grad, V&, V& update, V& expAvg, V& expAvgSq) const {
     expAvg = V(beta1) * expAvg + V(oneMinusBeta1) * grad;
     expAvgSq = V(beta2) * expAvgSq + (V(oneMinusBeta2) * grad) * grad;
     update = direction(param, expAvg, expAvgSq);

@@ -5,7 +5,7 @@ struct Lars {
   CONSTANTS(lr, momentum, weightDecay, trustCoefficient, rate)
   /// The norms are those of the param and of the gradient, as the walk has them.
   template <class V>
-  void measure(V, V, V, V&, V&) const {}
+  void measure(V, V, V&, V&, V) const {}
   void resolve(double paramNorm, double gradNorm, double) {
     double ratio = 1;
     if (paramNorm > 0 && gradNorm > 0) {

@@ -13,7 +13,7 @@ struct MarsAdamW {
   STATE(expAvg, expAvgSq, previousGrad)
   CONSTANTS(correction, divisor, beta1, oneMinusBeta1, beta2, oneMinusBeta2, stepSize, inverseBiasCorrection2Sqrt, eps)
   template <class V>
-  void measure(V, V grad, V, V, V previousGrad, V&, V& second) const {
+  void measure(V, V grad, V&, V& second, V, V, V previousGrad) const {
     second = marsGrad(V(correction), grad, previousGrad);
   }
   void resolve(double, double norm, double) { divisor = marsDivisor(norm); }
@@ -31,7 +31,7 @@ struct MarsLion {
   STATE(expAvg, previousGrad)
   CONSTANTS(correction, divisor, beta1, oneMinusBeta1, lr)
   template <class V>
-  void measure(V, V grad, V, V previousGrad, V&, V& second) const {
+  void measure(V, V grad, V&, V& second, V, V previousGrad) const {
     second = marsGrad(V(correction), grad, previousGrad);
   }
   void resolve(double, double norm, double) { divisor = marsDivisor(norm); }

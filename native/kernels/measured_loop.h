@@ -53,7 +53,8 @@ ALWAYS_INLINE void walkRow(const Pass pass, const unsigned extras, const K kerne
 template <class K>
 ALWAYS_INLINE void walkColumns(const Pass& pass, const K& kernel, const Span& span, size_t rows, size_t columns) {
   float grad[kColumnGroup];
-  double sums[kColumnGroup] = {};
+  double sums[kColumnGroup];
+  for (size_t i = 0; i < span.length; ++i) sums[i] = 0;
   for (size_t row = 0; row < rows; ++row) {
     storeGrad(pass, span.param + row * columns, span.grad + row * columns, span.length, grad);
     for (size_t i = 0; i < span.length; ++i) {
@@ -154,7 +155,7 @@ class ProductSum {
 using VectorIndices = Count<kVirtualLanes / Vec::kLanes>::type;
 
 /// Adds sums of products over `length` elements to `sums`, piece by piece. measure(memory, i, sum) calls sum(k, x, y)
-/// with the factors of one vector, the first of its elements is `i`.
+/// with the factors of one vector, whose first element is `i`.
 template <size_t kSums, class Measure, size_t... V>
 ALWAYS_INLINE void sumPieces(size_t length, double* sums, Measure measure, Indices<V...>) {
   for (size_t begin = 0; begin < length; begin += kPiece) {
@@ -183,15 +184,13 @@ ALWAYS_INLINE void sumPieces(size_t length, double* sums, Measure measure, Indic
 /// For types alone.
 template <class T>
 T valueOf();
-struct NoSum {
-  void operator()(size_t, Vec, Vec) const {}
-};
+struct NoSum {};
 
 /// Whether the kernel's `measure` takes the state by value: then the state stays as it is, and is not written. `More`
-/// are the arguments behind the state.
+/// are the arguments before the state.
 template <class K, class... More, size_t... S>
 constexpr auto keepsState(Indices<S...>, int)
-    -> decltype(valueOf<K>().measure(valueOf<Vec>(), valueOf<Vec>(), (void(S), valueOf<Vec>())..., valueOf<More>()...),
+    -> decltype(valueOf<K>().measure(valueOf<Vec>(), valueOf<Vec>(), valueOf<More>()..., (void(S), valueOf<Vec>())...),
                 bool()) {
   return true;
 }
@@ -204,14 +203,15 @@ constexpr bool keepsState(Indices<S...>, long) {
 /// `measure` replaces them. `measure` may also change the state. The pass only scales.
 template <class K, size_t... S>
 ALWAYS_INLINE void walkNorms(const Pass pass, const K kernel, const Span span, double* sums, Indices<S...>) {
+  constexpr bool kKeepsState = keepsState<K, Vec&, Vec&>(Indices<S...>(), 0);
   const State<K, Indices<S...>> state(span);
   const auto measure = [&](auto memory, size_t i, auto sum) INLINE_LAMBDA {
     const Vec param = memory.load(span.param + i);
     const Vec grad = prologue(pass, 0, param, memory.load(span.grad + i));
     Vec values[sizeof...(S) + 1] = {state.template load<S>(memory, span, i)..., Vec(0.0f)};
     Vec first = param, second = grad;
-    kernel.measure(param, grad, values[S]..., first, second);
-    if constexpr (!keepsState<K, Vec&, Vec&>(Indices<S...>(), 0)) {
+    kernel.measure(param, grad, first, second, values[S]...);
+    if constexpr (!kKeepsState) {
       (state.template store<S>(memory, values[S], span, i), ...);
     }
     sum(0, first, first);
@@ -224,13 +224,14 @@ ALWAYS_INLINE void walkNorms(const Pass pass, const K kernel, const Span span, d
 /// sums. It may also change the state. The pass only scales.
 template <class K, size_t... S>
 ALWAYS_INLINE void walkSums(const Pass pass, const K kernel, const Span span, double* sums, Indices<S...>) {
+  constexpr bool kKeepsState = keepsState<K, NoSum>(Indices<S...>(), 0);
   const State<K, Indices<S...>> state(span);
   const auto measure = [&](auto memory, size_t i, auto sum) INLINE_LAMBDA {
     const Vec param = memory.load(span.param + i);
     const Vec grad = prologue(pass, 0, param, memory.load(span.grad + i));
     Vec values[sizeof...(S) + 1] = {state.template load<S>(memory, span, i)..., Vec(0.0f)};
-    kernel.measure(param, grad, values[S]..., sum);
-    if constexpr (!keepsState<K, NoSum>(Indices<S...>(), 0)) {
+    kernel.measure(param, grad, sum, values[S]...);
+    if constexpr (!kKeepsState) {
       (state.template store<S>(memory, values[S], span, i), ...);
     }
   };
@@ -243,8 +244,9 @@ constexpr unsigned rowStates(Indices<S...>) {
   return (0u | ... | (layoutOf<K>(S, 0) == kRow ? 1u << S : 0u));
 }
 
-/// Measures with `measure`, which only scales: the gradients that the formula sees are copies in the nearest cache, so
-/// that a kernel needs one loop. A bit of `ofRow` says that a state has one number per matrix row.
+/// For passes that clip or decay. It writes the gradients that the formula sees to a copy in the nearest cache, and
+/// lets `measure` read that. So a kernel needs one loop, for passes that only scale. A bit of `ofRow` says that a state
+/// has one number per matrix row.
 inline void measurePieces(decltype(Kernel::measure) measure, unsigned ofRow, const Pass& pass, const float* constants,
                           const Span& span, double* sums) {
   alignas(64) float grads[kPiece];

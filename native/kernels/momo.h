@@ -26,7 +26,7 @@ struct Momo {
   using Numbers = MomoNumbers;
   static constexpr size_t kSums = 3;
   template <class V, class Sum>
-  void measure(V param, V grad, V& expAvg, Sum sum) const {
+  void measure(V param, V grad, Sum sum, V& expAvg) const {
     sum(0, grad, param);
     expAvg = V(beta) * expAvg + V(oneMinusBeta) * grad;
     sum(1, expAvg, param);
@@ -54,7 +54,7 @@ struct MomoAdam {
     return sqrt(expAvgSq) * V(inverseBiasCorrection2Sqrt) + V(eps);
   }
   template <class V, class Sum>
-  void measure(V param, V grad, V& expAvg, V& expAvgSq, Sum sum) const {
+  void measure(V param, V grad, Sum sum, V& expAvg, V& expAvgSq) const {
     sum(0, grad, param);
     expAvg = V(beta1) * expAvg + V(oneMinusBeta1) * grad;
     expAvgSq = V(beta2) * expAvgSq + (V(oneMinusBeta2) * grad) * grad;

@@ -10,7 +10,7 @@ struct NovoGrad {
   };
   static constexpr size_t kSums = 1;
   template <class V, class Sum>
-  void measure(V, V grad, V, Sum sum) const {
+  void measure(V, V grad, Sum sum, V) const {
     sum(0, grad, grad);
   }
   void resolve(const Numbers& numbers) {

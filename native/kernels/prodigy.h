@@ -24,7 +24,7 @@ struct Prodigy {
   };
   static constexpr size_t kSums = 2;
   template <class V, class Sum>
-  void measure(V param, V grad, V& expAvg, V& expAvgSq, V& s, V& initial, Sum sum) const {
+  void measure(V param, V grad, Sum sum, V& expAvg, V& expAvgSq, V& s, V& initial) const {
     sum(0, V(counts) * grad, initial - param);
     expAvg = V(beta1) * expAvg + V(gradWeight) * grad;
     expAvgSq = V(beta2) * expAvgSq + (V(squareWeight) * grad) * grad;

@@ -6,7 +6,7 @@ struct StableAdamW {
   CONSTANTS(beta1, oneMinusBeta1, beta2, oneMinusBeta2, eps, weightDecay, lr, decayFactor, rate)
   /// Updates the averages. The second norm is that of g / max(sqrt(s), eps).
   template <class V>
-  void measure(V, V grad, V& expAvg, V& expAvgSq, V&, V& ratio) const {
+  void measure(V, V grad, V&, V& ratio, V& expAvg, V& expAvgSq) const {
     expAvg = V(beta1) * expAvg + V(oneMinusBeta1) * grad;
     expAvgSq = V(beta2) * expAvgSq + (V(oneMinusBeta2) * grad) * grad;
     ratio = grad / max(sqrt(expAvgSq), V(eps));

@@ -121,9 +121,12 @@ describe('a plan', () => {
     native.setTensor(step, 0, 'sgd', param, [], ema, 0);
     step(0, new Float32Array(4).fill(1));
     detach(ema);
-    step();
-    expect(control[Control.fault]).toBe(2);
-    expect([...param]).toEqual([0, 0, 0, 0]);
+    for (const given of [[], [true]]) {
+      control[Control.fault] = 0;
+      step(...given); // a caller looks at params and gradients alone
+      expect(control[Control.fault]).toBe(2);
+      expect([...param]).toEqual([0, 0, 0, 0]);
+    }
   });
 
   test('rows and values that are detached after they were registered', () => {
