@@ -20,7 +20,7 @@ void Plan::setTensor(size_t i, const Kernel* kernel, const Span& span, size_t co
   tensor.columns = columns;
   tensor.isHalf = false;
   tensor.side = side;
-  tensor.columnMaxima.reset(tensor.hasMaxima() ? new float[columns] : nullptr);
+  tensor.columnNumbers.reset(tensor.hasMaxima() || tensor.hasMeans() ? new float[columns] : nullptr);
   tensor.floats = 2;
   for (size_t s = 0; s < kernel->stateCount; ++s) tensor.floats += kernel->layout[s] == kElement;
   tensor.sparseRows = nullptr;
@@ -317,8 +317,12 @@ void Plan::resolveMeans() {
     const FlushDenormals flush(flushDenormals);
     tensor.accumulateMeans(chunk, threads_);
   });
-  forEachActive([](Tensor& tensor) {
+  forEachActive([=](Tensor& tensor) {
     if (!tensor.hasMeans() || tensor.span.length == 0) return;
+    {
+      const FlushDenormals flush(flushDenormals);
+      tensor.rootMeans();
+    }
     const size_t rows = tensor.span.length / tensor.columns;
     double sum = 0;
     for (size_t row = 0; row < rows; ++row) sum = sum + static_cast<double>(tensor.span.state[0][row]);

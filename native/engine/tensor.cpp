@@ -1,5 +1,6 @@
 #include "tensor.h"
 
+#include <math.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -80,12 +81,16 @@ void Tensor::accumulateMeans(const Chunk& chunk, size_t threads) const {
 void Tensor::maximizeColumns(const Chunk& chunk, size_t threads) const {
   const size_t rows = span.length / columns;
   forEachColumnGroup(chunk, threads, [&](const Span& group, size_t first) {
-    kernel->maximizeColumns(pass, constants, group, rows, columns, columnMaxima.get() + first);
+    kernel->maximizeColumns(pass, constants, group, rows, columns, columnNumbers.get() + first);
   });
 }
 
+void Tensor::rootMeans() const {
+  for (size_t column = 0; column < columns; ++column) columnNumbers[column] = sqrtf(span.state[1][column]);
+}
+
 void Tensor::adoptMaxima() const {
-  if (span.length > 0) memcpy(span.state[1], columnMaxima.get(), columns * sizeof(float));
+  if (span.length > 0) memcpy(span.state[1], columnNumbers.get(), columns * sizeof(float));
 }
 
 void Tensor::measure(Chunk& chunk) const {
@@ -192,9 +197,16 @@ void Tensor::forEachPart(const Chunk& chunk, Work work) const {
   for (size_t begin = chunk.begin; begin < end;) {
     const size_t inRow = rowLength - begin % rowLength, rest = end - begin;
     const size_t length = inRow < rest ? inRow : rest;
-    work(part(begin, length));
+    work(partOfUpdate(begin, length));
     begin += length;
   }
+}
+
+/// The part as the formula sees it.
+Span Tensor::partOfUpdate(size_t begin, size_t length) const {
+  Span result = part(begin, length);
+  if (hasMeans()) result.state[1] = columnNumbers.get() + begin % columns;
+  return result;
 }
 
 Span Tensor::part(size_t begin, size_t length) const {

@@ -18,7 +18,8 @@ struct Tensor {
   size_t floats;        ///< that a step reads per element
   std::unique_ptr<SparseRows> sparseRows;  ///< or null: then span.grad is the gradient
 
-  std::unique_ptr<float[]> columnMaxima;  ///< the next state of the columns, if it is their maxima; or null
+  std::unique_ptr<float[]>
+      columnNumbers;  ///< of a step: the next maxima of columns, or the roots of their means; or null
 
   // The current step:
   int32_t row;  ///< the constants row, or negative: the tensor takes no part
@@ -58,9 +59,12 @@ struct Tensor {
   /// Accumulates the means of the matrix rows and columns that belong to the chunk. The columns are cut into as many
   /// groups as there are threads, and into more if those are too long. The bits do not depend on the groups.
   void accumulateMeans(const Chunk& chunk, size_t threads) const;
-  /// Writes the next state of the matrix columns that belong to the chunk to columnMaxima.
+  /// Writes the next state of the matrix columns that belong to the chunk to columnNumbers.
   void maximizeColumns(const Chunk& chunk, size_t threads) const;
-  /// Makes columnMaxima the state of the columns.
+  /// Writes the roots of the means of all columns to columnNumbers. They stand for the means in the rest of the step,
+  /// because a root for each element would take as long as the rest of the formula.
+  void rootMeans() const;
+  /// Makes columnNumbers the state of the columns.
   void adoptMaxima() const;
   /// Writes the sums that the kernel's norms or numbers need to chunk.sums.
   void measure(Chunk& chunk) const;
@@ -72,6 +76,7 @@ struct Tensor {
   Span part(size_t begin, size_t length) const;
 
  private:
+  Span partOfUpdate(size_t begin, size_t length) const;
   void startEma() const;
   void updateHalves(const Chunk& chunk) const;
   void updateHalves(size_t begin, size_t length, float* grad) const;

@@ -30,10 +30,10 @@ struct AdafactorBase {
     param = V(decayFactor) * param - expAvg;
   }
   /// Algorithm 4 divides by sqrt(rowAvg * colAvg / mean(rowAvg)). Each root is taken alone, because rowAvg * colAvg may
-  /// leave the range of float32.
+  /// leave the range of float32. The engine takes those of the columns, once a step.
   template <class V>
-  V direction(V grad, V rowAvg, V colAvg) const {
-    return grad / sqrt(colAvg) * (V(rootMean) / sqrt(rowAvg));
+  V direction(V grad, V rowAvg, V colRoot) const {
+    return grad / colRoot * (V(rootMean) / sqrt(rowAvg));
   }
 };
 
@@ -69,12 +69,12 @@ struct AdafactorFactored : AdafactorBase {
   STATE(rowAvg, colAvg)
   LAYOUT(kRow, kColumn)
   template <class V>
-  void measure(V, V grad, V&, V& update, V rowAvg, V colAvg) const {
-    update = direction(grad, rowAvg, colAvg);
+  void measure(V, V grad, V&, V& update, V rowAvg, V colRoot) const {
+    update = direction(grad, rowAvg, colRoot);
   }
   template <class V>
-  void update(V& param, V grad, V& rowAvg, V& colAvg) const {
-    step(param, direction(grad, rowAvg, colAvg));
+  void update(V& param, V grad, V& rowAvg, V& colRoot) const {
+    step(param, direction(grad, rowAvg, colRoot));
   }
 };
 
@@ -82,12 +82,12 @@ struct AdafactorFactoredMomentum : AdafactorBase {
   STATE(rowAvg, colAvg, expAvg)
   LAYOUT(kRow, kColumn, kElement)
   template <class V>
-  void measure(V, V grad, V&, V& update, V rowAvg, V colAvg, V) const {
-    update = direction(grad, rowAvg, colAvg);
+  void measure(V, V grad, V&, V& update, V rowAvg, V colRoot, V) const {
+    update = direction(grad, rowAvg, colRoot);
   }
   template <class V>
-  void update(V& param, V grad, V& rowAvg, V& colAvg, V& expAvg) const {
-    step(param, direction(grad, rowAvg, colAvg), expAvg);
+  void update(V& param, V grad, V& rowAvg, V& colRoot, V& expAvg) const {
+    step(param, direction(grad, rowAvg, colRoot), expAvg);
   }
 };
 }  // namespace ISA
