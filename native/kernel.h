@@ -157,7 +157,8 @@ struct Kernel {
   /// Computes constants from both L2 norms of the whole tensor and its length.
   void (*resolve)(float* constants, double first, double second, size_t length);
 
-  // Kernels with state per matrix row and per matrix column only; null for all other kernels.
+  // Kernels with state per matrix row and per matrix column only; null for all other kernels. Their `measure` and `run`
+  // find the roots of the columns' means in the place of the second state buffer.
 
   /// Before `measure`: accumulates the mean square of the gradient of one whole matrix row in its state.
   void (*accumulateRow)(const Pass& pass, const float* constants, const Span& span);

@@ -7,8 +7,8 @@ type AnyNumbers = Float32Array | Float64Array | Int32Array | Uint32Array | Uint8
 const typedArrayPrototype = Object.getPrototypeOf(Float32Array.prototype) as object;
 
 /**
- * A method as a function of its object. Steps rely on what it says, so not even a later `Function.prototype.call` of the user's may
- * deceive it.
+ * A method as a function of its object. Steps rely on the lengths that they see, so not even a later `Function.prototype.call` of the
+ * user's may deceive it.
  */
 function functionOf<T extends (...args: never) => unknown>(method: unknown): T {
   return Function.prototype.call.bind(method as () => void) as unknown as T;

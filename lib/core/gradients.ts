@@ -56,7 +56,7 @@ export class Gradients {
     for (let i = 0; i < params.length; i++) {
       const param = params[i]!;
       const grad = grads[i]!;
-      if (isKnown(param, grad)) continue; // the plan checks its length at every step
+      if (isKnown(param, grad)) continue; // its length is looked at in every step
       constantsRows.setActive(i, grad !== null);
       // If a step has no gradient for a param, the param's next gradient is checked again, because it may overlap the
       // others.
@@ -99,8 +99,8 @@ export class Gradients {
   }
 
   /**
-   * Whether all params and registered gradients have the lengths with which the plan has them. False also for a sparse
-   * gradient without rows. Then the plan must look.
+   * Whether all params and registered gradients have the lengths with which the plan has them. If not, the plan must look. A
+   * sparse gradient without rows counts as not.
    */
   haveLengths(): boolean {
     const { params } = this.#store;

@@ -28,7 +28,7 @@ export class ParamState implements Tensor {
   readonly shard: Shard | undefined;
   /** The most rows or columns of a matrix that its kernel decomposes, or the elements of a block; 0 without both. */
   side: number;
-  /** The length with which the plan has `data`; −1 while it has not. A length-tracking array may have another one since. */
+  /** The length with which the plan has `data`, or −1 if it is not known to have it. */
   plannedLength = -1;
   /** The dense gradient that is registered in the plan. The same array is not checked a second time. */
   grad: Float32Array | null = null;

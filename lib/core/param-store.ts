@@ -123,6 +123,7 @@ export class ParamStore {
     if (param === undefined) throw typeError(this.name, 'key', show(key), 'the name of a param');
     checkFloat32(this.name, param.path, array);
     checkLength(this.name, param.path, array, param.length);
+    this.checkState(param);
     param.data = array;
     this.#register(this.plan, index, param);
     // Another param's gradient may overlap the new array.
@@ -187,8 +188,8 @@ export class ParamStore {
   }
 
   /**
-   * Prepares new settings of some groups. Allocates the state that they need. Returns a function that applies the change
-   * and cannot fail.
+   * Prepares new settings of some groups. Allocates the state that they need. Returns a function that applies the change.
+   * It throws only if user code has taken a param away since, before it changes anything.
    * @param hasEma Whether the params have moving averages after the change.
    * @param kernelOf The kernel of a param after the change.
    * @throws TypeError, RangeError for settings that contradict each other, do not fit the params, or need too much memory
@@ -215,8 +216,8 @@ export class ParamStore {
         return [{ index: group.begin + i, param, kernel, side, state, ema, scalars }];
       });
     });
-    if (updates.length > 0) this.checkParams(); // they are registered again
     return () => {
+      if (updates.length > 0) this.checkParams(); // user code may have run since
       for (const [group, settings] of changes) group.settings.adopt(settings);
       this.constantsRows.forget();
       for (const { index, param, kernel, side, state, ema, scalars } of updates) {
@@ -429,10 +430,11 @@ export class ParamStore {
     const declaration = this.#declaration.kernels[param.kernel]!;
     const state = declaration.state.map((name) => param.state.get(name) as Block);
     param.setGrad(null); // setTensor forgets the gradient
-    param.plannedLength = -1; // in case it throws
-    const length = lengthOf(param.data);
+    param.plannedLength = -1;
     const [columns, side] = planned(declaration, param, param.side);
     plan.setTensor(index, param.kernel, declaration, param.data, state, param.ema, columns, side);
-    param.plannedLength = length;
+    // A length-tracking array may have grown. Every plan that steps has the length of the param.
+    checkLength(this.name, param.path, param.data, param.length);
+    param.plannedLength = param.length;
   }
 }

@@ -142,8 +142,8 @@ export class Stepper {
       const areKnown = this.#gradients.read(grads, this.#grads);
       if (!areKnown) this.#register(this.#grads);
       this.#prepare(this.#grads, inputs);
-      // A class of the user's computes constants. This look at the lengths comes after all user code: none runs between it and
-      // the step, which reads and writes the arrays without another look.
+      // A user's subclass may compute the constants. So this look at the lengths comes after them: no user code runs between it and
+      // the step.
       if (this.#gradients.haveLengths()) this.#store.plan.step(true);
       else this.#store.plan.step();
       return this.#finish(this.#grads);

@@ -215,6 +215,8 @@ napi_value setTensor(napi_env env, napi_callback_info info) {
     }
     span.ema = memory.back().data;
   }
+  const bool mayUseFma = span.length >= kMinForRoots && !isHalf;
+  plan->plan().setTensor(index, mayUseFma ? withFasterRoots(kernel) : kernel, span, columns, side);
   plan->watchParam(env, index, call.value(3), param.data, param.length);
   for (size_t s = 0; s < memory.size(); ++s) {
     if (memory[s].isBlock) {
@@ -223,8 +225,6 @@ napi_value setTensor(napi_env env, napi_callback_info info) {
       plan->watchState(env, index, state[s], memory[s].data, memory[s].length);
     }
   }
-  const bool mayUseFma = span.length >= kMinForRoots && !isHalf;
-  plan->plan().setTensor(index, mayUseFma ? withFasterRoots(kernel) : kernel, span, columns, side);
   if (isHalf) plan->plan().setHalves(index, firstElement);
   return nullptr;
 }

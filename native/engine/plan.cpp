@@ -5,6 +5,7 @@
 
 #include <exception>
 #include <memory>
+#include <utility>
 
 #include "denormals.h"
 
@@ -14,13 +15,15 @@ constexpr size_t kMinSharedTraffic = 128 * 1024;
 }  // namespace
 
 void Plan::setTensor(size_t i, const Kernel* kernel, const Span& span, size_t columns, size_t side) {
+  const bool needsNumbers = kernel->maximizeColumns != nullptr || kernel->accumulateRow != nullptr;
+  std::unique_ptr<float[]> numbers(needsNumbers ? new float[columns] : nullptr);  // may throw: nothing has changed yet
   Tensor& tensor = tensors_[i];
   tensor.kernel = kernel;
   tensor.span = span;
   tensor.columns = columns;
   tensor.isHalf = false;
   tensor.side = side;
-  tensor.columnNumbers.reset(tensor.hasMaxima() || tensor.hasMeans() ? new float[columns] : nullptr);
+  tensor.columnNumbers = std::move(numbers);
   tensor.floats = 2;
   for (size_t s = 0; s < kernel->stateCount; ++s) tensor.floats += kernel->layout[s] == kElement;
   tensor.sparseRows = nullptr;
@@ -317,12 +320,8 @@ void Plan::resolveMeans() {
     const FlushDenormals flush(flushDenormals);
     tensor.accumulateMeans(chunk, threads_);
   });
-  forEachActive([=](Tensor& tensor) {
+  forEachActive([](Tensor& tensor) {
     if (!tensor.hasMeans() || tensor.span.length == 0) return;
-    {
-      const FlushDenormals flush(flushDenormals);
-      tensor.rootMeans();
-    }
     const size_t rows = tensor.span.length / tensor.columns;
     double sum = 0;
     for (size_t row = 0; row < rows; ++row) sum = sum + static_cast<double>(tensor.span.state[0][row]);

@@ -73,8 +73,9 @@ void Tensor::accumulateMeans(const Chunk& chunk, size_t threads) const {
   for (size_t begin = roundUp(chunk.begin, columns); begin < end; begin += columns) {
     kernel->accumulateRow(pass, constants, part(begin, columns));
   }
-  forEachColumnGroup(chunk, threads, [&](const Span& group, size_t) {
+  forEachColumnGroup(chunk, threads, [&](const Span& group, size_t first) {
     kernel->accumulateColumns(pass, constants, group, rows, columns);
+    for (size_t i = 0; i < group.length; ++i) columnNumbers[first + i] = sqrtf(group.state[1][i]);
   });
 }
 
@@ -83,10 +84,6 @@ void Tensor::maximizeColumns(const Chunk& chunk, size_t threads) const {
   forEachColumnGroup(chunk, threads, [&](const Span& group, size_t first) {
     kernel->maximizeColumns(pass, constants, group, rows, columns, columnNumbers.get() + first);
   });
-}
-
-void Tensor::rootMeans() const {
-  for (size_t column = 0; column < columns; ++column) columnNumbers[column] = sqrtf(span.state[1][column]);
 }
 
 void Tensor::adoptMaxima() const {
@@ -202,7 +199,7 @@ void Tensor::forEachPart(const Chunk& chunk, Work work) const {
   }
 }
 
-/// The part as the formula sees it.
+/// The part as the formula sees it: with the roots of the means of columns in their place.
 Span Tensor::partOfUpdate(size_t begin, size_t length) const {
   Span result = part(begin, length);
   if (hasMeans()) result.state[1] = columnNumbers.get() + begin % columns;

@@ -56,14 +56,13 @@ struct Tensor {
   double sumSquaresOfGrad(const KernelSet& set, const Chunk& chunk) const;
   /// Largest |element| of the gradient over one chunk.
   double maxAbsOfGrad(const KernelSet& set, const Chunk& chunk) const;
-  /// Accumulates the means of the matrix rows and columns that belong to the chunk. The columns are cut into as many
-  /// groups as there are threads, and into more if those are too long. The bits do not depend on the groups.
+  /// Accumulates the means of the matrix rows and columns that belong to the chunk. Writes the roots of those of the
+  /// columns to columnNumbers: a root for each element would take as long as the rest of the formula. The columns are
+  /// cut into as many groups as there are threads, and into more if those are too long. The bits do not depend on the
+  /// groups.
   void accumulateMeans(const Chunk& chunk, size_t threads) const;
   /// Writes the next state of the matrix columns that belong to the chunk to columnNumbers.
   void maximizeColumns(const Chunk& chunk, size_t threads) const;
-  /// Writes the roots of the means of all columns to columnNumbers. They stand for the means in the rest of the step,
-  /// because a root for each element would take as long as the rest of the formula.
-  void rootMeans() const;
   /// Makes columnNumbers the state of the columns.
   void adoptMaxima() const;
   /// Writes the sums that the kernel's norms or numbers need to chunk.sums.

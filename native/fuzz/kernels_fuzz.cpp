@@ -132,6 +132,8 @@ Outcome runKernel(const KernelSet& set, size_t index, Input input) {
     } else {
       for (const Span& part : parts) kernel.accumulateRow(pass, constants.data(), part);
       kernel.accumulateColumns(pass, constants.data(), parts[0], rows, tensor.columns);
+      for (size_t i = 0; i < tensor.columns; ++i)
+        span.state[1][i] = sqrtf(span.state[1][i]);  // as Tensor does, in a copy
       kernel.resolveMean(constants.data(), static_cast<double>(span.state[0][0]));
     }
   }

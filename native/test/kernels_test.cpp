@@ -77,6 +77,7 @@ std::vector<double> run(const Kernel& kernel, decltype(Kernel::run) kernelRun, c
     columns.length = group;
     kernel.accumulateRow(use.pass, constants, span);
     kernel.accumulateColumns(use.pass, constants, columns, span.length / group, group);
+    for (size_t i = 0; i < group; ++i) span.state[1][i] = sqrtf(span.state[1][i]);  // as Tensor does, in a copy
   }
   if (kernel.measure != nullptr) {
     // The kernel adds to the sums of other parts of the tensor.

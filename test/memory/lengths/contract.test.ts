@@ -29,19 +29,28 @@ test('a param that has grown is not registered again', () => {
   expect([...param]).toEqual(new Array(16).fill(-1));
 });
 
-test('a param that grows while it is registered: no step takes the length that it had then', () => {
-  const [param, resize] = tracking();
+/** An SGD whose method `kernel` makes the array grow in its call of a number. It is called twice for each param. */
+function growing(param: Float32Array, resize: (bytes: number) => void, call: number): SGD {
   let calls = 0;
   class Growing extends SGD {
     protected override kernel(...given: Parameters<SGD['kernel']>): string {
-      if (++calls > 2) resize(1 << 20);
+      if (++calls === call) resize(1 << 20);
       return super.kernel(...given);
     }
   }
-  const sgd = new Growing([param, new Float32Array(16)], { lr: 1 });
-  expect(param.length).toBe(1 << 18);
+  return new Growing([param, new Float32Array(16)], { lr: 1 });
+}
+
+test('a param that grows while it is added is refused', () => {
+  const [param, resize] = tracking();
+  refused(RangeError, /params\[0\]: length 262144, expected 16/, () => growing(param, resize, 4));
+});
+
+test('a param that grows before its length counts, and shrinks: a step is refused', () => {
+  const [param, resize] = tracking();
+  const sgd = growing(param, resize, 3);
   resize(bytes);
-  expect(() => sgd.step([far(), null])).toThrow(/^SGD: /);
+  refused(RangeError, /params\[0\]: length 16, expected 262144/, () => sgd.step([far(), null]));
   expect(sgd.stepCount).toBe(0);
 });
 
