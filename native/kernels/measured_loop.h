@@ -151,6 +151,12 @@ class ProductSum {
   Double sums_[kRegisters];
 };
 
+/// Adds the products of one vector, whose first element is `i`, in the virtual lanes from kLane on.
+template <size_t kLane, class Measure>
+ALWAYS_INLINE void addVector(ProductSum* products, Measure measure, size_t i) {
+  measure(Whole(), i, [&](size_t k, Vec x, Vec y) INLINE_LAMBDA { products[k].add(kLane, x, y); });
+}
+
 /// The vectors of kVirtualLanes elements.
 using VectorIndices = Count<kVirtualLanes / Vec::kLanes>::type;
 
@@ -163,9 +169,7 @@ ALWAYS_INLINE void sumPieces(size_t length, double* sums, Measure measure, Indic
     ProductSum products[kSums];
     size_t i = begin;
     for (; i + kVirtualLanes <= end; i += kVirtualLanes) {
-      (measure(Whole(), i + V * Vec::kLanes,
-               [&](size_t k, Vec x, Vec y) INLINE_LAMBDA { products[k].add(V * Vec::kLanes, x, y); }),
-       ...);
+      (addVector<V * Vec::kLanes>(products, measure, i + V * Vec::kLanes), ...);
     }
     float x[kSums][kVirtualLanes], y[kSums][kVirtualLanes];
     const auto measureRest = [&](auto memory, size_t lane) INLINE_LAMBDA {
