@@ -50,8 +50,8 @@ export function isCoreShared(): boolean {
   return isShared;
 }
 
-/** All looks of this process. */
-export const coreUse = (): CoreUse => ({ ...use });
+/** All looks of this process; undefined if there were none, as with `--parts async`. */
+export const coreUse = (): CoreUse | undefined => (use.looks === 0 ? undefined : { ...use });
 
 export function coreUseText({ looks, shared }: CoreUse): string {
   return `something else used this thread's core in ${shared} of ${looks} looks (${Math.round((100 * shared) / looks)} %)`;

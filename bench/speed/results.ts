@@ -135,8 +135,8 @@ export interface Results {
   readonly machine: Machine;
   readonly settings: Settings;
   readonly seconds: number;
-  /** Runs recorded before this was measured have none. */
-  readonly core?: CoreUse;
+  /** Runs recorded before this was measured have none, nor runs without a comparison. */
+  readonly core?: CoreUse | undefined;
   readonly peers: readonly { readonly id: string; readonly label: string; readonly version: string | Skipped }[];
   readonly fixedCost: readonly FixedCostRow[];
   readonly manyTensors: readonly PairRow[];
