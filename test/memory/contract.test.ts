@@ -19,11 +19,10 @@ import {
   variants,
 } from '../support/rig.js';
 import { sample } from '../support/sample.js';
+import { detach } from '../support/sparse.js';
 
 // @types/node does not declare WebAssembly.
 const { WebAssembly } = globalThis as Any;
-
-const detach = (array: Float32Array) => void structuredClone(array.buffer, { transfer: [array.buffer as ArrayBuffer] });
 
 /** A view of 4 bytes into a buffer that can be resized. */
 function resizable(length: number, seed: number): [Float32Array, (bytes: number) => void] {

@@ -4,13 +4,12 @@ import { Control } from '../../../lib/engine/engine.js';
 import { findAddon } from '../../../lib/engine/prebuilds.js';
 import type { Any } from '../../support/rig.js';
 import { sample } from '../../support/sample.js';
+import { detach } from '../../support/sparse.js';
 
 const addon = findAddon().addon as Any;
 const native = addon.engine(addon.isas[0]);
 const stride = 7 + 1; // of SGD: the constants that all kernels share, and lr
 const ahead = 2 * Control.length; // floats of the control block
-
-const detach = (array: Float32Array) => void structuredClone(array.buffer, { transfer: [array.buffer as ArrayBuffer] });
 
 /** A plan of SGD, with one param of 4 elements, and the memory that it shares. */
 function plan({

@@ -3,9 +3,9 @@
 import { expect, test } from 'vitest';
 import { SGD } from '../../../lib/index.js';
 import { type Any, refused } from '../../support/rig.js';
+import { detach } from '../../support/sparse.js';
 
 const bytes = 64;
-const detach = (array: Float32Array) => void structuredClone(array.buffer, { transfer: [array.buffer as ArrayBuffer] });
 
 /** A length-tracking array of 16 elements. */
 function tracking(): [Float32Array<ArrayBuffer>, (bytes: number) => void] {
