@@ -1,7 +1,8 @@
 // Runs a script on several ranks under the launcher of the MPI that the addon was built with. A job there has the prelude of
-// test/support/job.ts, and `say` writes to a file of each rank: launchers mix outputs.
+// test/support/job.ts, and `say` writes to a file of each rank: launchers mix outputs. `allSaid` waits until every rank has said
+// something: a job that ends ends all its ranks.
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { type JobOutput, prelude, type Watch } from './job.js';
@@ -55,15 +56,30 @@ export interface MpiJobOptions {
   readonly watch?: Watch;
 }
 
+/** A folder in memory, where there is one: a rank that ends soon must not wait for a busy disk before it has said why. */
+const temporary = ((): string => {
+  try {
+    accessSync('/dev/shm', constants.W_OK);
+    return '/dev/shm';
+  } catch {
+    return tmpdir();
+  }
+})();
+
 /** Starts mpirun, and gives it an end if it does not find one. */
 export async function mpiJob(size: number, code: string, given: MpiJobOptions = {}): Promise<JobOutput> {
-  const folder = mkdtempSync(join(tmpdir(), 'schuss-mpi-'));
+  const folder = mkdtempSync(join(temporary, 'schuss-mpi-'));
   const file = join(folder, 'script.mjs');
   const said = (rank: number): string => join(folder, `said.${rank}`);
   const say = `
-    import { appendFileSync } from 'node:fs';
+    import { appendFileSync, existsSync } from 'node:fs';
     const ownRank = process.env.OMPI_COMM_WORLD_RANK ?? process.env.PMI_RANK ?? '0';
-    const say = (value) => appendFileSync(${JSON.stringify(join(folder, 'said.'))} + ownRank, JSON.stringify(value) + '\\n');`;
+    const saidBy = (rank) => ${JSON.stringify(join(folder, 'said.'))} + rank;
+    const say = (value) => appendFileSync(saidBy(ownRank), JSON.stringify(value) + '\\n');
+    const allSaid = async (ranks = ${JSON.stringify(Array.from({ length: size }, (_, rank) => rank))}) => {
+      const end = performance.now() + 30_000;
+      while (!ranks.every((rank) => existsSync(saidBy(rank))) && performance.now() < end) await sleep(20);
+    };`;
   writeFileSync(file, prelude.replace(/^const say = .*$/m, say) + code);
   const begun = performance.now();
   const mpirun = given.mpirun ?? [mpi!.mpirun];

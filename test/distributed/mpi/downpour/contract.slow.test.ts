@@ -103,16 +103,13 @@ describe.skipIf(mpi === undefined)(`under MPI ${withoutMpi}`, () => {
       if (world.rank === 2) await sleep(4000);
       else {
         const error = await (world.rank === 0 ? serve() : work(1e9)).catch((error) => error);
-        say([error instanceof TimeoutError, error.message, error.ranks]);
-        say(await world.barrier().catch((later) => later === error));
-        await sleep(1000); // the others have their say before the job ends
+        const again = await world.barrier().catch((later) => later === error);
+        say([error instanceof TimeoutError, error.message, error.ranks, again]);
+        await allSaid([0, 1]);
       }`;
     const { said, status } = await mpiJob(3, code);
-    const first = [true, 'ParameterServer: serve: rank 2 did not come within 1500 ms', [2]];
-    expect([said[0], said[1]]).toEqual([
-      [first, true],
-      [first, true],
-    ]);
+    const expected = [true, 'ParameterServer: serve: rank 2 did not come within 1500 ms', [2], true];
+    expect([said[0], said[1]]).toEqual([[expected], [expected]]);
     expect(status).toBe(71);
   });
 

@@ -109,7 +109,7 @@ describe.skipIf(mpi === undefined)(`mail under MPI ${withoutMpi}`, () => {
       }
       const errors = await Promise.all(waits.map((wait) => wait.catch((error) => [error.message, error.ranks])));
       say([errors[0], await attempt(() => mail.send(1, 1, [], [])), await attempt(() => mail.receive(1))]);
-      await sleep(2000); // the others have their say before the job ends`;
+      await allSaid();`;
     const { said, status } = await mpiJob(3, code);
     const expected = [['enough', [2]], 'TimeoutError: enough', 'TimeoutError: enough'];
     expect(said).toEqual([[expected], [expected], [expected]]);
