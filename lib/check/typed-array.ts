@@ -2,7 +2,18 @@ import { isProxy } from 'node:util/types';
 import { rangeError, show, typeError } from './errors.js';
 
 /** Arrays that the library reads or moves. */
-type AnyNumbers = Float32Array | Float64Array | Int32Array | Uint32Array | Uint8Array;
+export type TypedArray =
+  | Float32Array
+  | Float64Array
+  | Int8Array
+  | Uint8Array
+  | Uint8ClampedArray
+  | Int16Array
+  | Uint16Array
+  | Int32Array
+  | Uint32Array
+  | BigInt64Array
+  | BigUint64Array;
 
 const typedArrayPrototype = Object.getPrototypeOf(Float32Array.prototype) as object;
 
@@ -23,19 +34,29 @@ const lengthOfAny = getterOf<number>('length');
 const tagOfAny = getterOf<string | undefined>(Symbol.toStringTag);
 const bufferOfAny = getterOf<ArrayBufferLike>('buffer');
 const byteOffsetOfAny = getterOf<number>('byteOffset');
+const byteLengthOfAny = getterOf<number>('byteLength');
 const setOfAny = functionOf<(target: object, source: object) => void>(Float32Array.prototype.set);
 const keysOfAny = functionOf<(array: object) => unknown>(Float32Array.prototype.keys);
 
-export function bufferOf(array: AnyNumbers): ArrayBufferLike {
+export function bufferOf(array: TypedArray): ArrayBufferLike {
   return bufferOfAny(array);
 }
 
-export function byteOffsetOf(array: AnyNumbers): number {
+export function byteOffsetOf(array: TypedArray): number {
   return byteOffsetOfAny(array);
 }
 
+export function byteLengthOf(array: TypedArray): number {
+  return byteLengthOfAny(array);
+}
+
+/** The name of a typed array's class, or undefined for any other value, a DataView too. */
+export function tagOf(value: unknown): string | undefined {
+  return tagOfAny(value);
+}
+
 /** Current length of a typed array. 0 if its buffer was detached, or shrunk so that the array is out of bounds. */
-export function lengthOf(array: AnyNumbers): number {
+export function lengthOf(array: TypedArray): number {
   return lengthOfAny(array);
 }
 
@@ -89,7 +110,7 @@ export function isFloat32(value: unknown): value is Float32Array {
 }
 
 /** Whether an array has lost its memory: its buffer was detached, or shrunk so that the array is out of bounds. */
-export function isDetached(array: AnyNumbers): boolean {
+export function isDetached(array: TypedArray): boolean {
   if (lengthOf(array) !== 0) return false;
   try {
     keysOfAny(array); // refuses exactly such arrays

@@ -1,20 +1,6 @@
-import { isDetached } from '../check/typed-array.js';
+import { bufferOf, byteLengthOf, byteOffsetOf, isDetached, type TypedArray, tagOf } from '../check/typed-array.js';
 import { engine } from '../engine/backend.js';
 import { copyFloats } from '../engine/memory.js';
-
-/** Any typed array that a file can hold. */
-export type TypedArray =
-  | Float32Array
-  | Float64Array
-  | Int8Array
-  | Uint8Array
-  | Uint8ClampedArray
-  | Int16Array
-  | Uint16Array
-  | Int32Array
-  | Uint32Array
-  | BigInt64Array
-  | BigUint64Array;
 
 /** Bits of one element, for every dtype of the format. */
 export const bitsOf: ReadonlyMap<string, number> = new Map([
@@ -52,40 +38,19 @@ export const arrayTypes: ReadonlyMap<string, { readonly dtype: string; readonly 
   ...(float16 === undefined ? [] : [['Float16Array', { dtype: 'F16', create: float16 }] as const]),
 ]);
 
-// Captured once, so that properties that user code defines on an array have no effect.
-const prototype = Object.getPrototypeOf(Float32Array.prototype) as object;
-function getter<T>(name: PropertyKey): (this: unknown) => T {
-  return Object.getOwnPropertyDescriptor(prototype, name)?.get as (this: unknown) => T;
-}
-const tagOf = getter<string | undefined>(Symbol.toStringTag);
-const bufferOf = getter<ArrayBufferLike>('buffer');
-const byteOffsetOf = getter<number>('byteOffset');
-const byteLengthOf = getter<number>('byteLength');
-const lengthOfAny = getter<number>('length');
-
-/** Name of a typed array's class, or undefined for any other value, a DataView too. */
-export function arrayTypeOf(value: unknown): string | undefined {
-  return ArrayBuffer.isView(value) ? tagOf.call(value) : undefined;
-}
-
 /** Whether a typed array's buffer was detached, or shrunk so that the array is out of bounds. */
 export function isGone(array: TypedArray): boolean {
-  return byteLengthOf.call(array) === 0 && isDetached(array as Float32Array);
-}
-
-/** Number of elements of a typed array. */
-export function lengthOf(array: TypedArray): number {
-  return lengthOfAny.call(array);
+  return byteLengthOf(array) === 0 && isDetached(array);
 }
 
 /** The bytes of a typed array, without a copy. */
 export function bytesOf(array: TypedArray): Uint8Array {
-  return new Uint8Array(bufferOf.call(array), byteOffsetOf.call(array), byteLengthOf.call(array));
+  return new Uint8Array(bufferOf(array), byteOffsetOf(array), byteLengthOf(array));
 }
 
 /** A copy of the bytes of a typed array, in an ArrayBuffer that can be transferred. */
 export function copyOf(array: TypedArray): Uint8Array {
-  return arrayTypeOf(array) === 'Float32Array'
+  return tagOf(array) === 'Float32Array'
     ? bytesOf(copyFloats(engine(), array as Float32Array))
     : bytesOf(array).slice();
 }

@@ -1,3 +1,4 @@
+export type { TypedArray } from '../check/typed-array.js';
 export {
   type CheckpointInfo,
   inspectCheckpoint,
@@ -6,7 +7,6 @@ export {
   type SaveCheckpointOptions,
   saveCheckpoint,
 } from './checkpoint.js';
-export type { TypedArray } from './dtypes.js';
 export { CheckpointError, type CheckpointProblem } from './errors.js';
 export type { TensorInfo } from './header.js';
 export {

@@ -1,7 +1,7 @@
 import { show, typeError } from '../check/errors.js';
-import { checkLength, floatsOf } from '../check/typed-array.js';
+import { checkLength, floatsOf, type TypedArray } from '../check/typed-array.js';
 import type { Tensor } from '../core/params.js';
-import { arrayTypes, type TypedArray, toFloat32 } from './dtypes.js';
+import { arrayTypes, toFloat32 } from './dtypes.js';
 import { CheckpointError, type FileContext, type FileFault, fileError } from './errors.js';
 import { checkHasParams } from './has-params.js';
 import { damaged, type Header } from './header.js';

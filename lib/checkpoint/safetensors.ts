@@ -1,19 +1,9 @@
 import { rangeError, show, typeError } from '../check/errors.js';
 import { checkInteger, checkOptions, nearest } from '../check/options.js';
+import { lengthOf, type TypedArray, tagOf } from '../check/typed-array.js';
 import { checkNotAborted, checkSignal } from '../core/step-queue.js';
 import { replaceFile } from './background.js';
-import {
-  arrayTypeOf,
-  arrayTypes,
-  bitsOf,
-  checkByteOrder,
-  copyOf,
-  floatDtypes,
-  isGone,
-  lengthOf,
-  type TypedArray,
-  toFloat32,
-} from './dtypes.js';
+import { arrayTypes, bitsOf, checkByteOrder, copyOf, floatDtypes, isGone, toFloat32 } from './dtypes.js';
 import { type FileContext, fileError } from './errors.js';
 import { createHeader, type NamedBytes, type PlacedTensor, type TensorInfo } from './header.js';
 import { readTensors, readVerified, withFile } from './read-file.js';
@@ -236,7 +226,7 @@ function checkTensor(
   const isShaped =
     typeof tensor === 'object' && tensor !== null && !ArrayBuffer.isView(tensor) && !Array.isArray(tensor);
   const { data, shape } = (isShaped ? tensor : { data: tensor }) as { data?: unknown; shape?: unknown };
-  const type = arrayTypeOf(data);
+  const type = tagOf(data);
   if (type === undefined || !arrayTypes.has(type))
     throw typeError(who, isShaped ? `${path}.data` : path, show(data), 'a typed array, or { data, shape }');
   if (!isShaped) return { name, type, data: data as TypedArray, shape: [lengthOf(data as TypedArray)] };

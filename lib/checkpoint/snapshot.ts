@@ -1,4 +1,5 @@
 import { rangeError, show, typeError } from '../check/errors.js';
+import { lengthOf } from '../check/typed-array.js';
 import { collect } from '../core/collect.js';
 import { disjoint, extentOf } from '../core/extents.js';
 import type { Tensor } from '../core/params.js';
@@ -11,7 +12,7 @@ import { Lookahead, optimizers, SAM } from '../optimizers/index.js';
 import { HessianFree, LBFGS, SFO } from '../second-order/index.js';
 import { GradAccumulator, ReduceOnPlateau } from '../training/index.js';
 import type { Contents } from './background.js';
-import { arrayTypes, asBfloat16, bitsOf, lengthOf } from './dtypes.js';
+import { arrayTypes, asBfloat16, bitsOf } from './dtypes.js';
 import type { FileContext } from './errors.js';
 import { checkHasParams } from './has-params.js';
 import { createHeader, digestOffset, type NamedBytes } from './header.js';

@@ -1,5 +1,6 @@
 import { show, typeError } from '../check/errors.js';
-import { arrayTypeOf, arrayTypes, copyOf, isGone, ownedBytes, type TypedArray } from './dtypes.js';
+import { type TypedArray, tagOf } from '../check/typed-array.js';
+import { arrayTypes, copyOf, isGone, ownedBytes } from './dtypes.js';
 
 /** A typed array found in plain data. */
 export interface FoundArray {
@@ -63,7 +64,7 @@ export function encode(who: string, value: unknown, options: EncodeOptions): Enc
       default:
         throw refuse(show(value));
     }
-    const type = arrayTypeOf(value);
+    const type = tagOf(value);
     if (type !== undefined && arrayTypes.has(type)) {
       if (isGone(value as TypedArray)) throw refuse(`a detached ${type}`);
       const bytes = owned ? ownedBytes(value as TypedArray) : copyOf(value as TypedArray);

@@ -7,15 +7,15 @@ namespace {
 constexpr size_t kWarmupSteps = 3;
 // The first step of a trial with more threads is not recorded: it has to wake them.
 constexpr size_t kTrialSteps = 4;
-// A trial ends at a step that costs more than this multiple of the best level's cost. To go on would cost more than it
+// A trial ends at a step that costs more than this multiple of the best manner's cost. To go on would cost more than it
 // could gain for a long time: a step of a large model takes tens of milliseconds.
 constexpr double kSlower = 1.25;
 // Steps between two trials. The interval doubles after each trial that failed, up to kLongestInterval. The longest
 // interval is kLongestIfMuchSlower if the trial cost more than kMuchSlower times as much as the best
-// level.
+// manner.
 constexpr size_t kFirstInterval = 4, kShortestInterval = 16, kLongestInterval = 128, kLongestIfMuchSlower = 1024;
 constexpr double kMuchSlower = 1.5;
-// A level becomes the best one if its cost is below this share of the best cost. Noise alone must not change the level.
+// A manner becomes the best one if its cost is below this share of the best cost. Noise alone must not change it.
 constexpr double kFaster = 0.95;
 // Steps of earlier trials that count in a new one. What was measured beside other work, such as a start of the process,
 // must not outlive it.
@@ -50,15 +50,17 @@ size_t AutoTune::levels() const {
   return count;
 }
 
-size_t AutoTune::choose(size_t maxThreads, size_t first) {
-  if (maxThreads != maxThreads_) {
+Manner AutoTune::choose(size_t maxThreads, size_t first, bool mayPrefetch) {
+  if (maxThreads != maxThreads_ || mayPrefetch != mayPrefetch_) {
     *this = AutoTune();
     maxThreads_ = maxThreads;
+    mayPrefetch_ = mayPrefetch;
     warmup_ = kWarmupSteps;
     untilTrial_ = interval_ = kFirstInterval;
-    while (best_ + 1 < levels() && threadsAt(best_ + 1) <= first) ++best_;
+    while (best_.level + 1 < levels() && threadsAt(best_.level + 1) <= first) ++best_.level;
   }
-  return threadsAt(trialSteps_ > 0 ? trial_ : best_);
+  const Place& place = trialSteps_ > 0 ? trial_ : best_;
+  return {threadsAt(place.level), place.prefetch};
 }
 
 void AutoTune::record(double secondsPerFloat) {
@@ -67,29 +69,36 @@ void AutoTune::record(double secondsPerFloat) {
     return;
   }
   if (trialSteps_ > 0) {
-    const bool isRecorded = !up_ || trialSteps_ < kTrialSteps;
-    if (isRecorded) costs_[trial_].add(secondsPerFloat);
-    const bool isSlower = isRecorded && secondsPerFloat > kSlower * costs_[best_].mean();
+    const bool wakesThreads = trial_.level > best_.level;
+    const bool isRecorded = !wakesThreads || trialSteps_ < kTrialSteps;
+    if (isRecorded) costAt(trial_).add(secondsPerFloat);
+    const bool isSlower = isRecorded && secondsPerFloat > kSlower * costAt(best_).mean();
     if (--trialSteps_ == 0 || isSlower) endTrial(isSlower);
     return;
   }
-  costs_[best_].add(secondsPerFloat);
+  costAt(best_).add(secondsPerFloat);
   if (untilTrial_ > 0) --untilTrial_;
   if (untilTrial_ == 0) startTrial();
 }
 
 void AutoTune::startTrial() {
   const size_t top = levels() - 1;
-  up_ = best_ == 0 || (best_ < top && !up_);
-  trial_ = up_ ? best_ + 1 : best_ - 1;
+  trial_ = best_;
+  turns_ = mayPrefetch_ && (top == 0 || !turns_);
+  if (turns_) {
+    trial_.prefetch = !best_.prefetch;
+  } else {
+    up_ = best_.level == 0 || (best_.level < top && !up_);
+    trial_.level = up_ ? best_.level + 1 : best_.level - 1;
+  }
   trialSteps_ = kTrialSteps;
-  Cost& cost = costs_[trial_];
+  Cost& cost = costAt(trial_);
   if (cost.samples > kRemembered) cost.samples = kRemembered;
 }
 
 void AutoTune::endTrial(bool isSlower) {
   trialSteps_ = 0;
-  const double ratio = costs_[trial_].mean() / costs_[best_].mean();
+  const double ratio = costAt(trial_).mean() / costAt(best_).mean();
   if (!isSlower && ratio < kFaster) {
     best_ = trial_;
     interval_ = kShortestInterval;

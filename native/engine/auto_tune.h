@@ -4,39 +4,54 @@
 /// Seconds of a steady clock, for AutoTune::record.
 double seconds();
 
-/// Finds the fastest number of threads for the steps of a plan by measuring. It depends on the size of the tensors, on
-/// whether the threads are awake, and on other work of the machine. The search starts with the number that should be
-/// best on an idle machine. Most steps use the best number so far; now and then a trial of a few steps uses the next
-/// larger or smaller one.
+/// How a step is made.
+struct Manner {
+  size_t threads;
+  bool prefetch;  ///< see Span
+};
+
+/// Finds the fastest manner for the steps of a plan by measuring. It depends on the size of the tensors, on the CPU and
+/// its caches, on whether the threads are awake, and on other work of the machine. The search starts with the number of
+/// threads that should be best on an idle machine, and without prefetches. Most steps use the best manner so far; now
+/// and then a trial of a few steps uses the next larger or smaller number of threads, or prefetches if the best manner
+/// does not, and not if it does.
 class AutoTune {
  public:
-  /// Returns the number of threads for the next step, at most `maxThreads`. Starts again if `maxThreads` has changed:
-  /// with at most `first` threads.
-  size_t choose(size_t maxThreads, size_t first);
+  /// Returns the manner of the next step, with at most `maxThreads` threads. Starts again, with at most `first`
+  /// threads, if `maxThreads` or `mayPrefetch` has changed.
+  Manner choose(size_t maxThreads, size_t first, bool mayPrefetch = false);
   /// Records the time of that step, divided by the floats that it read.
   void record(double secondsPerFloat);
 
  private:
   static constexpr size_t kLevels = 12;
-  /// The cost of a step at one level: the usual cost, and the average excess of stalls, which are rare and long.
+  /// The cost of a step in one manner: the usual cost, and the average excess of stalls, which are rare and long.
   struct Cost {
     double usual = 0, excess = 0;
     size_t samples = 0;
     double mean() const { return usual + excess; }
     void add(double cost);
   };
+  /// A manner, with a level in place of the threads.
+  struct Place {
+    size_t level = 0;
+    bool prefetch = false;
+  };
+  Cost& costAt(const Place& place) { return costs_[place.prefetch][place.level]; }
   size_t threadsAt(size_t level) const;
   size_t levels() const;
   void startTrial();
   void endTrial(bool isSlower);
 
   size_t maxThreads_ = 0;
-  Cost costs_[kLevels];  ///< of 1, 2, 4, … threads; the last level is maxThreads_
-  size_t best_ = 0;      ///< level
+  bool mayPrefetch_ = false;
+  Cost costs_[2][kLevels];  ///< without and with prefetches, of 1, 2, 4, … threads; the last level is maxThreads_
+  Place best_;
   size_t warmup_ = 0;    ///< steps left that are not recorded
   size_t interval_ = 0;  ///< steps between two trials
   size_t untilTrial_ = 0;
-  size_t trial_ = 0;       ///< level of the current trial
-  size_t trialSteps_ = 0;  ///< steps left in the current trial; 0 if there is none
-  bool up_ = false;        ///< whether the last trial used more threads than the best level
+  Place trial_;            ///< the current trial
+  size_t trialSteps_ = 0;  ///< steps left in it; 0 if there is none
+  bool up_ = false;        ///< whether the last trial of another number of threads used more than the best manner
+  bool turns_ = false;     ///< whether the last trial turned prefetches on or off
 };

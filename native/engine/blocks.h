@@ -22,7 +22,7 @@ void forEachBlock(size_t length, size_t step, size_t bytes, Work work) {
   }
   static thread_local AutoTune autoTune;
   const size_t threads =
-      parallel::always() ? maxThreads : autoTune.choose(maxThreads, 2 * length * bytes / kMinSharedBytes);
+      parallel::always() ? maxThreads : autoTune.choose(maxThreads, 2 * length * bytes / kMinSharedBytes).threads;
   const double start = seconds();
   parallel::forEach(count, threads, block);
   autoTune.record((seconds() - start) / static_cast<double>(length * bytes));

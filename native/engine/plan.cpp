@@ -12,6 +12,8 @@
 namespace {
 // A step that reads fewer floats does not gain from a second thread, even from one that is awake.
 constexpr size_t kMinSharedTraffic = 128 * 1024;
+// Nor does one gain from prefetches: its memory is in a cache.
+constexpr size_t kMinPrefetchedTraffic = 4 * 1024 * 1024;
 }  // namespace
 
 void Plan::setTensor(size_t i, const Kernel* kernel, const Span& span, size_t columns, size_t side) {
@@ -82,6 +84,7 @@ void Plan::survey() {
   hasNorms_ = hasNumbers_ = hasMeans_ = hasMaxima_ = hasMatrices_ = hasSparse_ = false;
   isPlain_ = true;
   denseTraffic_ = 0;
+  size_t prefetched = 0;
   for (const Tensor& tensor : tensors_) {
     hasNorms_ = hasNorms_ || tensor.hasNorms();
     hasNumbers_ = hasNumbers_ || tensor.hasNumbers();
@@ -92,7 +95,9 @@ void Plan::survey() {
     hasSparse_ = hasSparse_ || tensor.sparseRows != nullptr;
     isPlain_ = isPlain_ && tensor.isPlain();
     if (tensor.sparseRows == nullptr) denseTraffic_ += tensor.span.length * tensor.floats;
+    if (tensor.mayPrefetch()) prefetched += tensor.span.length * tensor.floats;
   }
+  mayPrefetch_ = prefetched >= kMinPrefetchedTraffic;
   isSurveyed_ = true;
 }
 
@@ -106,14 +111,13 @@ bool Plan::readGrads() {
   return true;
 }
 
-/// Cuts the tensors into chunks, and chooses the threads for them.
+/// Cuts the tensors into chunks, and chooses how to walk over them.
 void Plan::share() {
   if (!isPartitioned_) partition();
-  const size_t maxThreads = parallel::threads();
-  isShared_ = maxThreads > 1 && traffic_ >= kMinSharedTraffic && partition_.taskCount() > 1;
-  threads_ = !isShared_           ? 1
-             : parallel::always() ? maxThreads
-                                  : autoTune_.choose(maxThreads, 2 * traffic_ / kMinSharedTraffic);
+  const bool isShared = traffic_ >= kMinSharedTraffic && partition_.taskCount() > 1;
+  manner_ = {isShared ? parallel::threads() : 1, false};
+  isTuned_ = (manner_.threads > 1 || mayPrefetch_) && !parallel::always();
+  if (isTuned_) manner_ = autoTune_.choose(manner_.threads, 2 * traffic_ / kMinSharedTraffic, mayPrefetch_);
 }
 
 void Plan::run() {
@@ -126,7 +130,7 @@ void Plan::run() {
     return;
   }
   share();
-  const double start = isShared_ ? seconds() : 0;
+  const double start = isTuned_ ? seconds() : 0;
   if (control.measureNorm != 0) {
     const double sumSquares = measure();
     gradScale = static_cast<float>(clip(sumSquares));
@@ -138,30 +142,30 @@ void Plan::run() {
     }
   }
   apply(gradScale);
-  if (isShared_) autoTune_.record((seconds() - start) / static_cast<double>(traffic_));
+  if (isTuned_) autoTune_.record((seconds() - start) / static_cast<double>(traffic_));
 }
 
 void Plan::measureSums(double* sums) {
   for (size_t i = 0; i < tensors_.size() * kMaxSums; ++i) sums[i] = 0;
   if (!readGrads()) return;
   share();
-  const double start = isShared_ ? seconds() : 0;
+  const double start = isTuned_ ? seconds() : 0;
   prepare(static_cast<float>(constants_.control->gradScale));
   if (hasNumbers_) measureNumbers();
   for (size_t i = 0; i < tensors_.size(); ++i) {
     if (!isActive(i) || !tensors_[i].hasNumbers()) continue;
     for (size_t k = 0; k < kMaxSums; ++k) sums[i * kMaxSums + k] = tensors_[i].sums[k];
   }
-  measured_ = isShared_ ? seconds() - start : 0;
+  measured_ = isTuned_ ? seconds() - start : 0;
 }
 
 void Plan::runWithSums(const double* sums) {
   if (!readGrads()) return;
   share();
-  const double start = isShared_ ? seconds() : 0;
+  const double start = isTuned_ ? seconds() : 0;
   apply(static_cast<float>(constants_.control->gradScale), sums);
   // The time between the halves belongs to the other plans.
-  if (isShared_) autoTune_.record((measured_ + seconds() - start) / static_cast<double>(traffic_));
+  if (isTuned_) autoTune_.record((measured_ + seconds() - start) / static_cast<double>(traffic_));
 }
 
 /// Copies the row numbers of all sparse gradients. Returns false if one is out of range.
@@ -266,7 +270,7 @@ void Plan::apply(float gradScale, const double* sums) {
     forEachChunk([=](Tensor& tensor, Chunk& chunk) {
       if (!tensor.hasMaxima()) return;
       const FlushDenormals flush(flushDenormals);
-      tensor.maximizeColumns(chunk, threads_);
+      tensor.maximizeColumns(chunk, manner_.threads);
     });
   }
   forEachChunk([flushDenormals](Tensor& tensor, Chunk& chunk) {
@@ -300,6 +304,7 @@ void Plan::updatePlain(float gradScale) {
     tensor.readRow(constants_.row(tensor.row), gradScale);
     if (tensor.sparseRows != nullptr) return tensor.updateRows(zeroGrads);
     tensor.span.zeroGrad = zeroGrads;
+    tensor.span.prefetch = false;
     tensor.kernel->run(tensor.pass, tensor.constants, tensor.span);
   });
 }
@@ -309,6 +314,7 @@ void Plan::prepare(float gradScale) {
     if (!isActive(i)) continue;
     const float* const constantsRow = constants_.row(tensors_[i].row);
     tensors_[i].prepare(constantsRow, constants_.stride, gradScale, constants_.control->zeroGrads != 0);
+    tensors_[i].span.prefetch = manner_.prefetch;
   }
 }
 
@@ -318,7 +324,7 @@ void Plan::resolveMeans() {
   forEachChunk([=](Tensor& tensor, Chunk& chunk) {
     if (!tensor.hasMeans()) return;
     const FlushDenormals flush(flushDenormals);
-    tensor.accumulateMeans(chunk, threads_);
+    tensor.accumulateMeans(chunk, manner_.threads);
   });
   forEachActive([](Tensor& tensor) {
     if (!tensor.hasMeans() || tensor.span.length == 0) return;
@@ -393,7 +399,7 @@ void Plan::zeroGrads() {
 /// Calls work(tensor, chunk) for the chunks of all active tensors, on the threads of this step.
 template <class Work>
 void Plan::forEachChunk(Work work) {
-  partition_.forEachChunk(threads_, [&](Chunk& chunk) {
+  partition_.forEachChunk(manner_.threads, [&](Chunk& chunk) {
     if (isActive(chunk.tensor)) work(tensors_[chunk.tensor], chunk);
   });
 }

@@ -143,6 +143,7 @@ class Plan {
   bool hasMaxima_ = false;    ///< whether any kernel needs maxima of matrix columns
   bool hasSparse_ = false;    ///< whether any gradient is sparse
   bool isPlain_ = false;      ///< whether every tensor is plain
+  bool mayPrefetch_ = false;  ///< whether a step may be faster with prefetches
   size_t denseTraffic_ = 0;   ///< floats that a step reads of tensors with dense gradients
   size_t traffic_ = 0;        ///< floats that the current step reads
 
@@ -150,8 +151,8 @@ class Plan {
   bool isPartitioned_ = false;
   Partition partition_;
   MatrixStep matrixStep_;
-  bool isShared_ = false;  ///< whether several threads may gain
-  size_t threads_ = 1;
+  bool isTuned_ = false;  ///< whether AutoTune has chosen the manner of the step
+  Manner manner_ = {1, false};
   double measured_ = 0;  ///< seconds of the first half of a step
   AutoTune autoTune_;
 };

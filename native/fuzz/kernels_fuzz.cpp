@@ -119,7 +119,8 @@ Outcome runKernel(const KernelSet& set, size_t index, Input input) {
   Tensor tensor(kernel, &input);
   Outcome outcome;
   if (tensor.length == 0 && (kernel.perRow || tensor.isFactored)) return outcome;  // a matrix row is never empty
-  const Span span = tensor.whole(flags & 4, flags & 8);
+  Span span = tensor.whole(flags & 4, flags & 8);
+  span.prefetch = flags & 16;
 
   std::vector<Span> parts = {span};
   std::vector<float> maxima(tensor.columns);

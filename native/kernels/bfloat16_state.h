@@ -90,10 +90,7 @@ inline void runPieces(decltype(Kernel::runHalves) run, const Pass& pass, const f
                       size_t element) {
   alignas(64) float params[kPiece], grads[kPiece];
   const unsigned extras = extrasOf(pass, span);
-  Pass rest = pass;
-  rest.gradScale = 1;
-  rest.clipValue = INFINITY;
-  rest.l2 = 0;
+  const Pass rest = withoutPrologue(pass);
   for (size_t begin = 0; begin < span.length; begin += kPiece) {
     Span piece = {span.param + begin, grads, nullptr, {}, span.length - begin, false};
     if (piece.length > kPiece) piece.length = kPiece;

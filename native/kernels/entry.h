@@ -17,10 +17,12 @@ ALWAYS_INLINE void toConstants(const K& kernel, float* constants) {
 template <class K>
 void run(const Pass& pass, const float* constants, const Span& span) {
   const K kernel = fromConstants<K>(constants);
-  if (isPlain(pass, span)) {
-    walk(pass, 0, kernel, span);
-  } else {
+  if (!isPlain(pass, span)) {
     walk(pass, extrasOf(pass, span), kernel, span);
+  } else if (kPrefetches<K> && span.prefetch) {
+    walk(pass, kPrefetch, kernel, span);
+  } else {
+    walk(pass, 0, kernel, span);
   }
 }
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "../simd/inline.h"
+#include "prefetch.h"
 namespace ISA {
 // std::index_sequence without the STL.
 template <size_t...>
@@ -49,7 +50,7 @@ struct Part {
 /// What a walk does around the formula beside scaling the gradient, as bits of one register. The test of a bit is one
 /// instruction. Comparisons of floats in the loop would be three each, and leave the CPU fewer elements ahead to work
 /// on while roots and quotients are computed.
-enum Extra : unsigned { kClip = 1, kDecay = 2, kZeroGrad = 4, kAverage = 8, kStartAverage = 16 };
+enum Extra : unsigned { kClip = 1, kDecay = 2, kZeroGrad = 4, kAverage = 8, kStartAverage = 16, kPrefetch = 32 };
 
 /// The bits of the prologue.
 ALWAYS_INLINE unsigned extrasOf(const Pass& pass) {
@@ -58,12 +59,21 @@ ALWAYS_INLINE unsigned extrasOf(const Pass& pass) {
 /// All bits.
 ALWAYS_INLINE unsigned extrasOf(const Pass& pass, const Span& span) {
   const unsigned average = kAverage | (pass.emaStart != 0 ? kStartAverage : 0u);
-  return extrasOf(pass) | (span.zeroGrad ? kZeroGrad : 0u) | (span.ema != nullptr ? average : 0u);
+  return extrasOf(pass) | (span.zeroGrad ? kZeroGrad : 0u) | (span.ema != nullptr ? average : 0u) |
+         (span.prefetch ? kPrefetch : 0u);
 }
 
 /// Whether there are none: the common case.
 ALWAYS_INLINE bool isPlain(const Pass& pass, const Span& span) {
   return pass.clipValue == INFINITY && pass.l2 == 0 && !span.zeroGrad && span.ema == nullptr;
+}
+
+/// The pass without its prologue, for gradients that have it behind them.
+ALWAYS_INLINE Pass withoutPrologue(Pass pass) {
+  pass.gradScale = 1;
+  pass.clipValue = INFINITY;
+  pass.l2 = 0;
+  return pass;
 }
 
 /// Returns the gradient that the formula sees.
@@ -117,6 +127,28 @@ ALWAYS_INLINE void updateVector(M memory, const Pass& pass, unsigned extras, con
   epilogue(memory, pass, extras, span, i, before, param);
 }
 
+/// How many floats ahead of a walk its memory is prefetched: 1 KB of each array.
+constexpr size_t kFloatsAhead = 256;
+
+/// An address behind `p`, maybe outside of its array: only for prefetches.
+ALWAYS_INLINE const float* after(const float* p, size_t floats) {
+  return reinterpret_cast<const float*>(reinterpret_cast<uintptr_t>(p) + floats * sizeof(float));
+}
+
+/// Whether the plain walk of a kernel can prefetch. Two arrays are read as fast without, and so are all on a CPU whose
+/// vectors are short.
+template <class K>
+constexpr bool kPrefetches = Vec::kLanes >= 8 && countNames(K::kState) > 0;
+
+/// Prefetches one cache line of each array of a walk.
+template <class K, size_t... S>
+ALWAYS_INLINE void prefetchLines(unsigned extras, const Span& span, size_t i, Indices<S...>) {
+  prefetch<kWrite>(after(span.param, i + kFloatsAhead));
+  prefetch<kRead>(after(span.grad, i + kFloatsAhead));
+  ((layoutOf<K>(S, 0) == kElement ? prefetch<kWrite>(after(span.state[S], i + kFloatsAhead)) : void()), ...);
+  if ((extras & kAverage) != 0) prefetch<kWrite>(after(span.ema, i + kFloatsAhead));
+}
+
 // Spans below this length take longer to align than aligned accesses save.
 constexpr size_t kMinAligned = 1024;
 
@@ -138,7 +170,11 @@ ALWAYS_INLINE void walk(const Pass pass, const unsigned extras, const K kernel, 
   if (Vec::kLanes > 4 && span.length >= kMinAligned && (i = untilAligned(span.param)) > 0) {
     updateVector(Part{i}, pass, extras, kernel, span, state, 0);
   }
-  for (; i + Vec::kLanes <= span.length; i += Vec::kLanes) updateVector(Whole(), pass, extras, kernel, span, state, i);
+  for (; i + Vec::kLanes <= span.length; i += Vec::kLanes) {
+    const bool isNextLine = (i & (kLine - Vec::kLanes)) == 0;
+    if ((extras & kPrefetch) != 0 && isNextLine) prefetchLines<K>(extras, span, i, StateIndices<K>());
+    updateVector(Whole(), pass, extras, kernel, span, state, i);
+  }
   if (i < span.length) updateVector(Part{span.length - i}, pass, extras, kernel, span, state, i);
 }
 }  // namespace ISA

@@ -254,10 +254,7 @@ constexpr unsigned rowStates(Indices<S...>) {
 inline void measurePieces(decltype(Kernel::measure) measure, unsigned ofRow, const Pass& pass, const float* constants,
                           const Span& span, double* sums) {
   alignas(64) float grads[kPiece];
-  Pass rest = pass;
-  rest.gradScale = 1;
-  rest.clipValue = INFINITY;
-  rest.l2 = 0;
+  const Pass rest = withoutPrologue(pass);
   for (size_t begin = 0; begin < span.length; begin += kPiece) {
     Span piece = span;
     piece.length = span.length - begin < kPiece ? span.length - begin : kPiece;

@@ -1,9 +1,13 @@
 #pragma once
-// Rows of a table may be anywhere, so no hardware predicts the next one.
+// Memory that a walk asks for before it gets there. No hardware predicts the next row of a table, which may be
+// anywhere. And some CPUs read several arrays faster if a walk says early where it will be.
 #include <stdint.h>
 namespace ISA {
 /// How many rows ahead of the current one memory is prefetched.
 constexpr size_t kRowsAhead = 16;
+
+/// Floats of a cache line.
+constexpr size_t kLine = 64 / sizeof(float);
 
 enum Access { kRead, kWrite };
 
@@ -19,7 +23,6 @@ ALWAYS_INLINE void prefetch(const float* p) {
 /// Prefetches all cache lines of a row. A row that begins within a line has one more.
 template <Access access>
 ALWAYS_INLINE void prefetchRow(const float* p, size_t length) {
-  constexpr size_t kLine = 64 / sizeof(float);
   for (size_t i = 0; i < length; i += kLine) prefetch<access>(p + i);
   if (reinterpret_cast<uintptr_t>(p) % 64 != 0) prefetch<access>(p + length - 1);
 }

@@ -39,13 +39,26 @@ ALWAYS_INLINE Vec sqrt(FmaVec a) {
 
 /// As a walk without extras over whole blocks of `kOneOf` vectors, the last of which computes its roots with FMA.
 template <size_t kOneOf, class K>
-ALWAYS_INLINE void walkBlocks(const Pass pass, const K kernel, const Span span) {
+ALWAYS_INLINE void walkBlocks(const Pass pass, const unsigned extras, const K kernel, const Span span) {
   const State<K, StateIndices<K>> state(span);
   for (size_t i = 0; i < span.length; i += kOneOf * Vec::kLanes) {
+    if ((extras & kPrefetch) != 0) {
+      for (size_t v = 0; v < kOneOf * Vec::kLanes; v += kLine) prefetchLines<K>(extras, span, i + v, StateIndices<K>());
+    }
     for (size_t v = 0; v < kOneOf - 1; ++v) {
       updateVector(Whole(), pass, 0, kernel, span, state, i + v * Vec::kLanes);
     }
     updateVector<FmaVec>(Whole(), pass, 0, kernel, span, state, i + (kOneOf - 1) * Vec::kLanes);
+  }
+}
+
+/// The same for spans that may ask for prefetches.
+template <size_t kOneOf, class K>
+ALWAYS_INLINE void walkBlocks(const Pass& pass, const K& kernel, const Span& span) {
+  if (span.prefetch) {
+    walkBlocks<kOneOf>(pass, kPrefetch, kernel, span);
+  } else {
+    walkBlocks<kOneOf>(pass, 0, kernel, span);
   }
 }
 

@@ -1,5 +1,4 @@
-// AutoTune with simulated costs: the number of threads that it settles on, and its cost relative to the best fixed
-// number.
+// AutoTune with simulated costs: the manner that it settles on, and its cost relative to the best fixed one.
 #include "../engine/auto_tune.h"
 
 #include <math.h>
@@ -52,7 +51,7 @@ struct Run {
     Dice dice(seed);
     double sum = 0;
     for (size_t step = 0; step < machine.steps; ++step) {
-      const size_t threads = autoTune.choose(machine.maxThreads, first);
+      const size_t threads = autoTune.choose(machine.maxThreads, first).threads;
       CHECK(threads >= 1 && threads <= machine.maxThreads);
       const double cost = machine.cost(threads, step, dice);
       autoTune.record(cost);
@@ -102,7 +101,7 @@ TEST("AutoTune: uses all threads if they are faster") {
 TEST("AutoTune: starts with the number that is expected to be best") {
   for (size_t first : {0, 1, 2, 3, 4, 7, 8, 100}) {
     AutoTune autoTune;
-    CHECK_EQUAL(autoTune.choose(8, first), first < 2 ? 1 : first < 4 ? 2 : first < 8 ? 4 : 8);
+    CHECK_EQUAL(autoTune.choose(8, first).threads, first < 2 ? 1 : first < 4 ? 2 : first < 8 ? 4 : 8);
   }
   for (uint64_t seed = 1; seed <= kSeeds; ++seed) {
     CHECK_EQUAL(Run({"", 8, 7, scaling}, seed).share(8), 1);
@@ -201,12 +200,55 @@ TEST("AutoTune: a long run costs at most a few percent more than the best fixed 
   }
 }
 
+TEST("AutoTune: prefetches if that is faster, with any number of threads, and only if it may") {
+  for (size_t maxThreads : {1, 2, 8}) {
+    for (const double withPrefetch : {0.85, 1.2}) {
+      for (const bool mayPrefetch : {false, true}) {
+        for (uint64_t seed = 1; seed <= kSeeds; ++seed) {
+          AutoTune autoTune;
+          Dice dice(seed);
+          constexpr size_t kSteps = 3000, kFrom = 500;
+          size_t prefetched = 0, shared = 0;
+          double sum = 0;
+          for (size_t step = 0; step < kSteps; ++step) {
+            const Manner manner = autoTune.choose(maxThreads, maxThreads, mayPrefetch);
+            CHECK(mayPrefetch || !manner.prefetch);
+            const double cost = scaling(manner.threads, step, dice) * (manner.prefetch ? withPrefetch : 1);
+            autoTune.record(cost);
+            sum += cost;
+            if (step >= kFrom) prefetched += manner.prefetch, shared += manner.threads == maxThreads;
+          }
+          const double share = static_cast<double>(prefetched) / (kSteps - kFrom);
+          CHECK(mayPrefetch && withPrefetch < 1 ? share > 0.85 : share < 0.1);
+          CHECK(static_cast<double>(shared) / (kSteps - kFrom) > 0.85);
+          const double best = (0.05 + 0.95 / static_cast<double>(maxThreads)) * fmin(mayPrefetch ? withPrefetch : 1, 1);
+          CHECK(sum / kSteps < 1.05 * best);
+        }
+      }
+    }
+  }
+}
+
+TEST("AutoTune: learns within a few steps of a large model whether to prefetch") {
+  for (uint64_t seed = 1; seed <= kSeeds; ++seed) {
+    AutoTune autoTune;
+    Dice dice(seed);
+    size_t prefetched = 0;
+    for (size_t step = 0; step < 60; ++step) {
+      const bool prefetch = autoTune.choose(1, 1, true).prefetch;
+      autoTune.record((prefetch ? 0.8 : 1) * (0.95 + 0.1 * dice.unit()));
+      if (step >= 12) prefetched += prefetch;
+    }
+    CHECK(prefetched > 38);
+  }
+}
+
 TEST("AutoTune: returns 1 to maxThreads, also after maxThreads changes") {
   AutoTune autoTune;
   Dice dice(1);
   for (size_t maxThreads : {1, 2, 3, 1024, 5, 1, 8}) {
     for (size_t step = 0; step < 3000; ++step) {
-      const size_t threads = autoTune.choose(maxThreads, maxThreads / 2);
+      const size_t threads = autoTune.choose(maxThreads, maxThreads / 2).threads;
       CHECK(threads >= 1 && threads <= maxThreads);
       autoTune.record(dice.unit());
     }
@@ -218,7 +260,7 @@ TEST("AutoTune: recovers from a clock that sometimes stands still") {
   Dice dice(1);
   size_t uses[3] = {};
   for (size_t step = 0; step < 10000; ++step) {
-    const size_t threads = autoTune.choose(2, 2);
+    const size_t threads = autoTune.choose(2, 2).threads;
     CHECK(threads == 1 || threads == 2);
     autoTune.record(step < 200 && step % 3 == 0 ? 0 : otherProcess(threads, step, dice));
     if (step >= 5000 && threads < 3) ++uses[threads];

@@ -68,9 +68,10 @@ bool same(double a, double b) { return (isnan(a) && isnan(b)) || memcmp(&a, &b, 
 
 /// Runs a kernel, after its measuring walks if it has some. Returns the sums of these.
 std::vector<double> run(const Kernel& kernel, decltype(Kernel::run) kernelRun, const Use& use, const float* constants,
-                        Tensor* tensor) {
+                        Tensor* tensor, bool prefetch = false) {
   std::vector<double> norms;
-  const Span span = tensor->span(use.hasEma, use.zeroGrad);
+  Span span = tensor->span(use.hasEma, use.zeroGrad);
+  span.prefetch = prefetch;
   if (kernel.accumulateRow != nullptr && span.length > 0) {
     const size_t group = span.length < kColumnGroup ? span.length : kColumnGroup;
     Span columns = span;
@@ -144,16 +145,18 @@ void compareAt(size_t length, const std::vector<Use>& uses, Values values) {
 
       for (const auto& [set, kernelRun] : runsBeside(sets, count - 1, k)) {
         Tensor actual = start;
-        const std::vector<double> norms = run(set->kernels[k], kernelRun, use, constants, &actual);
+        const bool prefetch = random.fraction() < 0.5f;
+        const std::vector<double> norms = run(set->kernels[k], kernelRun, use, constants, &actual, prefetch);
         std::string where = actual.differs(expected) + (actual.guarded() ? "" : " memory outside its span");
         for (size_t n = 0; n < norms.size(); ++n) where += same(norms[n], expectedNorms[n]) ? "" : " a norm";
         if (where.empty()) continue;
         const Pass& p = use.pass;
         char text[200];
-        snprintf(text, sizeof text,
-                 "%s %s, length %zu, gradScale %g clipValue %g l2 %g decayFactor %g ema %d start %g zero %d", set->isa,
-                 scalar.kernels[k].name, length, p.gradScale, p.clipValue, p.l2, p.decayFactor, use.hasEma, p.emaStart,
-                 use.zeroGrad);
+        snprintf(
+            text, sizeof text,
+            "%s %s, length %zu, gradScale %g clipValue %g l2 %g decayFactor %g ema %d start %g zero %d prefetch %d",
+            set->isa, scalar.kernels[k].name, length, p.gradScale, p.clipValue, p.l2, p.decayFactor, use.hasEma,
+            p.emaStart, use.zeroGrad, prefetch);
         fail(__FILE__, __LINE__, std::string(text) + ": expected the bits of scalar, differs at " + where);
       }
     }

@@ -35,8 +35,8 @@ struct Arrays {
     }
   }
 
-  void run(const Kernel& kernel, decltype(Kernel::run) kernelRun, const Pass& pass, bool isFlushed) {
-    Span span = {param.data(), grad.data(), nullptr, {}, kLength, false};
+  void run(const Kernel& kernel, decltype(Kernel::run) kernelRun, const Pass& pass, bool isFlushed, bool prefetch) {
+    Span span = {param.data(), grad.data(), nullptr, {}, kLength, false, prefetch};
     for (size_t s = 0; s < kMaxState; ++s) span.state[s] = state[s].data();
     float constants[kMaxConstants];
     for (float& constant : constants) constant = 0.25f;
@@ -63,10 +63,13 @@ struct Arrays {
 };
 
 void check(const Kernel& kernel, decltype(Kernel::run) kernelRun, const Pass& pass, bool isFlushed, float leastSquare) {
-  Arrays actual(kernel, leastSquare), expected(kernel, leastSquare);
-  actual.run(kernel, kernelRun, pass, isFlushed);
-  expected.run(kernel, kernel.run, pass, isFlushed);
-  CHECK(actual.isSame(expected));
+  Arrays expected(kernel, leastSquare);
+  expected.run(kernel, kernel.run, pass, isFlushed, false);
+  for (const bool prefetch : {false, true}) {
+    Arrays actual(kernel, leastSquare);
+    actual.run(kernel, kernelRun, pass, isFlushed, prefetch);
+    CHECK(actual.isSame(expected));
+  }
 }
 
 size_t calls = 0;

@@ -1,10 +1,8 @@
 import { show, typeError } from '../../check/errors.js';
-import { bufferOf, byteOffsetOf, isDetached, lengthOf } from '../../check/typed-array.js';
+import { bufferOf, byteOffsetOf, isDetached, lengthOf, tagOf } from '../../check/typed-array.js';
 import { type Numbers, type Type, types } from './transport.js';
 
 const constructors = { Float32Array, Float64Array, Int32Array, Uint8Array } as const;
-const tagOfAny = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Float32Array.prototype), Symbol.toStringTag)
-  ?.get as (this: unknown) => string | undefined;
 
 /** Bytes of one element. */
 export const bytesOf = (type: Type): number => constructors[type].BYTES_PER_ELEMENT;
@@ -35,7 +33,7 @@ export function floatsIn(bytes: Uint8Array): Float32Array {
 
 /** The type of an attached array that collectives can move. @throws TypeError */
 export function checkNumbers(who: string, x: unknown): Type {
-  const type = tagOfAny.call(x) as Type;
+  const type = tagOf(x) as Type;
   const expected = 'a Float32Array, Float64Array, Int32Array or Uint8Array';
   if (!types.includes(type)) throw typeError(who, 'x', show(x), expected, hintFor(x));
   if (isDetached(x as Numbers)) throw gone(who, type, 'expected an attached array');
