@@ -1,5 +1,5 @@
 import { setThreads } from '../common/schuss.js';
-import { alternate, type Contender, secondsOf } from './alternate.js';
+import { alternate, type Contender, paceFor, secondsOf } from './alternate.js';
 import type { Context } from './context.js';
 import { size } from './format.js';
 import { Limit } from './limit.js';
@@ -135,8 +135,7 @@ async function oneTask(task: Task, taking: readonly LoadedPeer[], settings: Sett
     }
   }
 
-  // In its first steps, schuss tries other numbers of threads.
-  const pace = threads > 1 ? { ...settings.pace, rest: 0.02, warmupSteps: settings.quick ? 0 : 40 } : settings.pace;
+  const pace = threads > 1 ? { ...paceFor(n, settings.pace), rest: 0.02 } : paceFor(n, settings.pace);
   const outcomes = await alternate(contenders, pace);
   for (const { dispose } of ours) dispose();
   for (const runner of runners) {

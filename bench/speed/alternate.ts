@@ -5,6 +5,8 @@ import { isCoreShared } from './core.js';
 /** One of the implementations compared. */
 export interface Contender {
   readonly name: string;
+  /** Steps that it takes at least before it is measured. */
+  readonly warmupSteps?: number;
   /** Takes this many steps and returns the seconds that they took. */
   run(steps: number): number | Promise<number>;
 }
@@ -16,8 +18,6 @@ export interface Pace {
   readonly seconds: number;
   /** Seconds that a contender runs before it is measured. */
   readonly warmup: number;
-  /** Steps that it takes then, at least. */
-  readonly warmupSteps?: number;
   /** Seconds of silence before each sample. Threads of OpenMP spin for some milliseconds after a step, in others' time. */
   readonly rest?: number;
   /**
@@ -67,7 +67,8 @@ export function preparedStepping(name: string, step: () => void, before: () => v
 }
 
 /** Warms up, and returns the number of steps in a sample. */
-async function stepsOfSample(contender: Contender, { seconds, warmup, warmupSteps = 0 }: Pace): Promise<number> {
+async function stepsOfSample(contender: Contender, { seconds, warmup }: Pace): Promise<number> {
+  const { warmupSteps = 0 } = contender;
   // The first step touches memory for the first time and may take ten times as long as the next one.
   let last = await contender.run(1);
   let [steps, taken] = [1, 1];
@@ -82,6 +83,11 @@ async function stepsOfSample(contender: Contender, { seconds, warmup, warmupStep
     last = await contender.run(steps);
   }
   return Math.max(1, Math.round((seconds * steps) / last));
+}
+
+/** The pace for tensors of n elements. Small steps are mostly JavaScript, which V8 compiles several times as it runs. */
+export function paceFor(n: number, pace: Pace): Pace {
+  return n < 1e5 ? { ...pace, warmup: 5 * pace.warmup } : pace;
 }
 
 /**

@@ -1,8 +1,9 @@
 import { setThreads } from '../common/schuss.js';
-import { alternate, type Contender, secondsOf, stepping } from './alternate.js';
+import { alternate, type Contender, paceFor, secondsOf, stepping } from './alternate.js';
 import { type Case, casesOf, paramsOf, statesOf, stepOf } from './cases.js';
 import type { Context } from './context.js';
 import { bytesPerParam, Limit } from './limit.js';
+import { triedSteps } from './ours.js';
 import type { ClassRow, Results } from './results.js';
 import { ratioOf, scaled } from './statistics.js';
 import { checkMemory, fillGrads, fillStart } from './task.js';
@@ -40,14 +41,15 @@ async function oneCase(item: Case, memory: Memory, settings: Context['settings']
   const optimizer = new item.Class(paramsOf(item, fillStart(param)), item.options);
   const contenders = settings.threads.flatMap((threads): Contender[] => {
     const bound = limit?.contender(states, threads, `limit ${threads}`);
-    const ours = stepping(
+    const steps = stepping(
       `schuss ${threads}`,
       () => stepOf(item.Class, optimizer, grad),
       () => setThreads(threads),
     );
+    const ours = { ...steps, warmupSteps: triedSteps };
     return bound === undefined ? [ours] : [ours, bound];
   });
-  const outcomes = await alternate(contenders, settings.pace);
+  const outcomes = await alternate(contenders, paceFor(n, settings.pace));
   optimizer.dispose();
   const one = secondsOf(outcomes, 'schuss 1');
   return settings.threads.map((threads) => {
