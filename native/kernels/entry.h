@@ -93,6 +93,8 @@ void runSparse(const Pass& pass, const float* constants, const Span& table, cons
           return walkRows<32>(pass, kernel, table, list);
         case 64:
           return walkRows<64>(pass, kernel, table, list);
+        case 128:
+          return walkRows<128>(pass, kernel, table, list);
         default:
           return walkRows<0>(pass, kernel, table, list);
       }
