@@ -148,9 +148,9 @@ export async function alternate(contenders: readonly Contender[], pace: Pace): P
       await attempt(contender.name, async () => {
         if (pace.rest !== undefined) await setTimeout(1000 * pace.rest);
         const time = await wait(async () => {
-          // The others have filled the cache in the meantime, so the first steps are not timed. (A sample of one step is too
-          // large for a cache.)
-          if (steps > 1) await contender.run(Math.ceil(steps / 3));
+          // The first steps are not timed: the others have filled the cache meanwhile, and the system may have taken back memory
+          // that nobody used.
+          await contender.run(Math.ceil(steps / 3));
           return contender.run(steps);
         });
         entry.spent += time;
