@@ -292,6 +292,7 @@ struct Bfloat16Kernels {
 /// All code that is compiled for one instruction set.
 struct KernelSet {
   const char* isa;
+  bool canPrefetch;  ///< whether walks heed `prefetch` of struct Span
   const Kernel* kernels;
   size_t count;
   /// Sum of squares in float64, added in the same order by every instruction set.

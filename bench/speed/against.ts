@@ -135,7 +135,8 @@ async function oneTask(task: Task, taking: readonly LoadedPeer[], settings: Sett
     }
   }
 
-  const pace = threads > 1 ? { ...paceFor(n, settings.pace), rest: 0.02 } : paceFor(n, settings.pace);
+  const usual = paceFor(n / task.tensors, settings.pace);
+  const pace = threads > 1 ? { ...usual, rest: 0.02 } : usual;
   const outcomes = await alternate(contenders, pace);
   for (const { dispose } of ours) dispose();
   for (const runner of runners) {

@@ -1,8 +1,9 @@
 import { spawn } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import { Adam, setThreads } from '../common/schuss.js';
-import { alternate, secondsOf, stepping } from './alternate.js';
+import { alternate, type Contender, secondsOf, stepping } from './alternate.js';
 import type { Context } from './context.js';
+import { triedSteps } from './ours.js';
 import type { Measured, NeighbourRow } from './results.js';
 import { mean } from './statistics.js';
 import { fillGrads, fillStart, fits } from './task.js';
@@ -23,12 +24,14 @@ export async function besideNeighbour({ settings, say }: Context): Promise<Measu
       const params = fillStart(new Float32Array(n));
       const grads = fillGrads(new Float32Array(n));
       const adam = new Adam(params);
-      const on = (count: number) =>
-        stepping(
+      const on = (count: number): Contender => {
+        const steps = stepping(
           `${count}`,
           () => adam.step(grads),
           () => setThreads(count),
         );
+        return { ...steps, warmupSteps: triedSteps };
+      };
       // A mean needs more rounds than a median.
       const pace = { ...settings.pace, rounds: 3 * settings.pace.rounds };
       const outcomes = await alternate([on(1), on(threads)], pace);

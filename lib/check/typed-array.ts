@@ -1,7 +1,7 @@
 import { isProxy } from 'node:util/types';
 import { rangeError, show, typeError } from './errors.js';
 
-/** Arrays that the library reads or moves. */
+/** Any typed array that a checkpoint can hold. */
 export type TypedArray =
   | Float32Array
   | Float64Array

@@ -1,4 +1,4 @@
-import { bufferOf, byteLengthOf, byteOffsetOf, isDetached, type TypedArray, tagOf } from '../check/typed-array.js';
+import { bufferOf, byteLengthOf, byteOffsetOf, type TypedArray, tagOf } from '../check/typed-array.js';
 import { engine } from '../engine/backend.js';
 import { copyFloats } from '../engine/memory.js';
 
@@ -37,11 +37,6 @@ export const arrayTypes: ReadonlyMap<string, { readonly dtype: string; readonly 
   ['BigUint64Array', { dtype: 'U64', create: BigUint64Array }],
   ...(float16 === undefined ? [] : [['Float16Array', { dtype: 'F16', create: float16 }] as const]),
 ]);
-
-/** Whether a typed array's buffer was detached, or shrunk so that the array is out of bounds. */
-export function isGone(array: TypedArray): boolean {
-  return byteLengthOf(array) === 0 && isDetached(array);
-}
 
 /** The bytes of a typed array, without a copy. */
 export function bytesOf(array: TypedArray): Uint8Array {

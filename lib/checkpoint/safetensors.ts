@@ -1,9 +1,9 @@
 import { rangeError, show, typeError } from '../check/errors.js';
 import { checkInteger, checkOptions, nearest } from '../check/options.js';
-import { lengthOf, type TypedArray, tagOf } from '../check/typed-array.js';
+import { isDetached, lengthOf, type TypedArray, tagOf } from '../check/typed-array.js';
 import { checkNotAborted, checkSignal } from '../core/step-queue.js';
 import { replaceFile } from './background.js';
-import { arrayTypes, bitsOf, checkByteOrder, copyOf, floatDtypes, isGone, toFloat32 } from './dtypes.js';
+import { arrayTypes, bitsOf, checkByteOrder, copyOf, floatDtypes, toFloat32 } from './dtypes.js';
 import { type FileContext, fileError } from './errors.js';
 import { createHeader, type NamedBytes, type PlacedTensor, type TensorInfo } from './header.js';
 import { readTensors, readVerified, withFile } from './read-file.js';
@@ -243,7 +243,7 @@ export function copyTensor(
   data: TypedArray,
   shape: readonly number[],
 ): Uint8Array {
-  if (isGone(data))
+  if (isDetached(data))
     throw typeError(who, path, 'a detached array', 'an attached one', 'its buffer was transferred or resized');
   const bytes = copyOf(data);
   const length = (8 * bytes.length) / (bitsOf.get(dtype) as number);

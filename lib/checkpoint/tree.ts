@@ -1,6 +1,6 @@
 import { show, typeError } from '../check/errors.js';
-import { type TypedArray, tagOf } from '../check/typed-array.js';
-import { arrayTypes, copyOf, isGone, ownedBytes } from './dtypes.js';
+import { isDetached, type TypedArray, tagOf } from '../check/typed-array.js';
+import { arrayTypes, copyOf, ownedBytes } from './dtypes.js';
 
 /** A typed array found in plain data. */
 export interface FoundArray {
@@ -66,7 +66,7 @@ export function encode(who: string, value: unknown, options: EncodeOptions): Enc
     }
     const type = tagOf(value);
     if (type !== undefined && arrayTypes.has(type)) {
-      if (isGone(value as TypedArray)) throw refuse(`a detached ${type}`);
+      if (isDetached(value as TypedArray)) throw refuse(`a detached ${type}`);
       const bytes = owned ? ownedBytes(value as TypedArray) : copyOf(value as TypedArray);
       return { [mark]: type, tensor: place({ path: keys, type, bytes }) };
     }

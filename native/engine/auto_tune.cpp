@@ -51,14 +51,19 @@ size_t AutoTune::levels() const {
 }
 
 Manner AutoTune::choose(size_t maxThreads, size_t first, bool mayPrefetch) {
-  if (maxThreads != maxThreads_ || mayPrefetch != mayPrefetch_) {
+  if (maxThreads != maxThreads_) {
     *this = AutoTune();
     maxThreads_ = maxThreads;
-    mayPrefetch_ = mayPrefetch;
     warmup_ = kWarmupSteps;
-    untilTrial_ = interval_ = kFirstInterval;
+    for (size_t& steps : interval_) steps = kFirstInterval;
+    for (size_t& steps : untilTrial_) steps = kFirstInterval;
     while (best_.level + 1 < levels() && threadsAt(best_.level + 1) <= first) ++best_.level;
   }
+  if (!mayPrefetch) {
+    if (trial_.prefetch) trialSteps_ = 0;
+    best_.prefetch = false;
+  }
+  mayPrefetch_ = mayPrefetch;
   const Place& place = trialSteps_ > 0 ? trial_ : best_;
   return {threadsAt(place.level), place.prefetch};
 }
@@ -77,15 +82,18 @@ void AutoTune::record(double secondsPerFloat) {
     return;
   }
   costAt(best_).add(secondsPerFloat);
-  if (untilTrial_ > 0) --untilTrial_;
-  if (untilTrial_ == 0) startTrial();
+  for (size_t& steps : untilTrial_) {
+    if (steps > 0) --steps;
+  }
+  if (mayPrefetch_ && untilTrial_[kPrefetch] == 0) return startTrial(kPrefetch);
+  if (levels() > 1 && untilTrial_[kThreads] == 0) startTrial(kThreads);
 }
 
-void AutoTune::startTrial() {
+void AutoTune::startTrial(Change change) {
   const size_t top = levels() - 1;
+  change_ = change;
   trial_ = best_;
-  turns_ = mayPrefetch_ && (top == 0 || !turns_);
-  if (turns_) {
+  if (change == kPrefetch) {
     trial_.prefetch = !best_.prefetch;
   } else {
     up_ = best_.level == 0 || (best_.level < top && !up_);
@@ -101,10 +109,11 @@ void AutoTune::endTrial(bool isSlower) {
   const double ratio = costAt(trial_).mean() / costAt(best_).mean();
   if (!isSlower && ratio < kFaster) {
     best_ = trial_;
-    interval_ = kShortestInterval;
+    interval_[change_] = kShortestInterval;
   } else {
     const size_t longest = ratio > kMuchSlower ? kLongestIfMuchSlower : kLongestInterval;
-    interval_ = interval_ * 2 < longest ? interval_ * 2 : longest;
+    const size_t twice = 2 * interval_[change_];
+    interval_[change_] = twice < longest ? twice : longest;
   }
-  untilTrial_ = interval_;
+  untilTrial_[change_] = interval_[change_];
 }

@@ -12,7 +12,7 @@
 namespace {
 // A step that reads fewer floats does not gain from a second thread, even from one that is awake.
 constexpr size_t kMinSharedTraffic = 128 * 1024;
-// Nor does one gain from prefetches: its memory is in a cache.
+// A step that reads fewer floats does not gain from prefetches: its memory is in a cache.
 constexpr size_t kMinPrefetchedTraffic = 4 * 1024 * 1024;
 }  // namespace
 
@@ -97,7 +97,7 @@ void Plan::survey() {
     if (tensor.sparseRows == nullptr) denseTraffic_ += tensor.span.length * tensor.floats;
     if (tensor.mayPrefetch()) prefetched += tensor.span.length * tensor.floats;
   }
-  mayPrefetch_ = prefetched >= kMinPrefetchedTraffic;
+  mayPrefetch_ = set_.canPrefetch && prefetched >= kMinPrefetchedTraffic;
   isSurveyed_ = true;
 }
 
@@ -114,10 +114,11 @@ bool Plan::readGrads() {
 /// Cuts the tensors into chunks, and chooses how to walk over them.
 void Plan::share() {
   if (!isPartitioned_) partition();
-  const bool isShared = traffic_ >= kMinSharedTraffic && partition_.taskCount() > 1;
-  manner_ = {isShared ? parallel::threads() : 1, false};
-  isTuned_ = (manner_.threads > 1 || mayPrefetch_) && !parallel::always();
-  if (isTuned_) manner_ = autoTune_.choose(manner_.threads, 2 * traffic_ / kMinSharedTraffic, mayPrefetch_);
+  const size_t maxThreads = parallel::threads();
+  const bool isShared = maxThreads > 1 && traffic_ >= kMinSharedTraffic && partition_.taskCount() > 1;
+  manner_ = {isShared ? maxThreads : 1, false};
+  tuner_ = (isShared || mayPrefetch_) && !parallel::always() ? &tuners_[isShared] : nullptr;
+  if (tuner_ != nullptr) manner_ = tuner_->choose(manner_.threads, 2 * traffic_ / kMinSharedTraffic, mayPrefetch_);
 }
 
 void Plan::run() {
@@ -130,7 +131,7 @@ void Plan::run() {
     return;
   }
   share();
-  const double start = isTuned_ ? seconds() : 0;
+  const double start = tuner_ != nullptr ? seconds() : 0;
   if (control.measureNorm != 0) {
     const double sumSquares = measure();
     gradScale = static_cast<float>(clip(sumSquares));
@@ -142,30 +143,30 @@ void Plan::run() {
     }
   }
   apply(gradScale);
-  if (isTuned_) autoTune_.record((seconds() - start) / static_cast<double>(traffic_));
+  if (tuner_ != nullptr) tuner_->record((seconds() - start) / static_cast<double>(traffic_));
 }
 
 void Plan::measureSums(double* sums) {
   for (size_t i = 0; i < tensors_.size() * kMaxSums; ++i) sums[i] = 0;
   if (!readGrads()) return;
   share();
-  const double start = isTuned_ ? seconds() : 0;
+  const double start = tuner_ != nullptr ? seconds() : 0;
   prepare(static_cast<float>(constants_.control->gradScale));
   if (hasNumbers_) measureNumbers();
   for (size_t i = 0; i < tensors_.size(); ++i) {
     if (!isActive(i) || !tensors_[i].hasNumbers()) continue;
     for (size_t k = 0; k < kMaxSums; ++k) sums[i * kMaxSums + k] = tensors_[i].sums[k];
   }
-  measured_ = isTuned_ ? seconds() - start : 0;
+  measured_ = tuner_ != nullptr ? seconds() - start : 0;
 }
 
 void Plan::runWithSums(const double* sums) {
   if (!readGrads()) return;
   share();
-  const double start = isTuned_ ? seconds() : 0;
+  const double start = tuner_ != nullptr ? seconds() : 0;
   apply(static_cast<float>(constants_.control->gradScale), sums);
   // The time between the halves belongs to the other plans.
-  if (isTuned_) autoTune_.record((measured_ + seconds() - start) / static_cast<double>(traffic_));
+  if (tuner_ != nullptr) tuner_->record((measured_ + seconds() - start) / static_cast<double>(traffic_));
 }
 
 /// Copies the row numbers of all sparse gradients. Returns false if one is out of range.
@@ -314,7 +315,7 @@ void Plan::prepare(float gradScale) {
     if (!isActive(i)) continue;
     const float* const constantsRow = constants_.row(tensors_[i].row);
     tensors_[i].prepare(constantsRow, constants_.stride, gradScale, constants_.control->zeroGrads != 0);
-    tensors_[i].span.prefetch = manner_.prefetch;
+    tensors_[i].span.prefetch = manner_.prefetch && tensors_[i].mayPrefetch();
   }
 }
 

@@ -151,8 +151,9 @@ class Plan {
   bool isPartitioned_ = false;
   Partition partition_;
   MatrixStep matrixStep_;
-  bool isTuned_ = false;  ///< whether AutoTune has chosen the manner of the step
   Manner manner_ = {1, false};
-  double measured_ = 0;  ///< seconds of the first half of a step
-  AutoTune autoTune_;
+  AutoTune* tuner_ = nullptr;  ///< what has chosen the manner of this step, or null
+  double measured_ = 0;        ///< seconds of the first half of a step
+  /// Of steps on at most one thread, and on more. A change from one to the other and back must not forget anything.
+  AutoTune tuners_[2];
 };

@@ -43,7 +43,7 @@ struct Tensor {
     return !hasNorms() && !hasNumbers() && !hasMeans() && !isMatrix() && !kernel->perRow && span.length <= kChunk;
   }
 
-  /// Whether its walk can prefetch, and more than two arrays: two are as fast without.
+  /// Whether its walk can prefetch and reads more than two arrays. Walks over two are as fast without.
   bool mayPrefetch() const { return !isHalf && sparseRows == nullptr && !isMatrix() && !kernel->perRow && floats > 2; }
 
   /// Reads the constants row of this step: all that a plain tensor needs.

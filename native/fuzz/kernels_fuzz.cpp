@@ -93,7 +93,7 @@ struct Tensor {
 /// A matrix row of a span.
 Span rowOf(const Kernel& kernel, const Span& span, size_t row, size_t columns) {
   const size_t begin = row * columns;
-  Span part = {span.param + begin, span.grad + begin, nullptr, {}, columns, span.zeroGrad};
+  Span part = {span.param + begin, span.grad + begin, nullptr, {}, columns, span.zeroGrad, span.prefetch};
   if (span.ema != nullptr) part.ema = span.ema + begin;
   for (size_t s = 0; s < kernel.stateCount; ++s) {
     const size_t starts[] = {begin, row, 0, 0};  // indexed by Layout
@@ -176,7 +176,7 @@ Outcome runRoots(const KernelSet& set, size_t index, Input input) {
     numbers.resize(length);
     arrays.emplace_back(numbers, offset / (a + 1));
   }
-  Span span = {arrays[0].data(), arrays[1].data(), nullptr, {}, length, false};
+  Span span = {arrays[0].data(), arrays[1].data(), nullptr, {}, length, false, (flags & 8) != 0};
   for (size_t s = 0; s < kernel.stateCount; ++s) span.state[s] = arrays[2 + s].data();
 
   (withFma == nullptr ? kernel.run : withFma)(pass, constants.data(), span);

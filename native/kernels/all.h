@@ -163,8 +163,17 @@ static constexpr Kernel kKernels[] = {
 #define STRING_(x) #x
 #define STRING(x) STRING_(x)
 extern const KernelSet kernelSet;
-const KernelSet kernelSet = {STRING(ISA), kKernels, sizeof kKernels / sizeof *kKernels,
-                             &sumSquares, &lerp,    &add,
-                             &scale,      kFloat64, {&gatherRows, &scaleRows, &dotRows, &meanRow, &sumRuns},
-                             kMatmul,     kEigen,   {&compress, &widen}};
+const KernelSet kernelSet = {STRING(ISA),
+                             kCanPrefetch,
+                             kKernels,
+                             sizeof kKernels / sizeof *kKernels,
+                             &sumSquares,
+                             &lerp,
+                             &add,
+                             &scale,
+                             kFloat64,
+                             {&gatherRows, &scaleRows, &dotRows, &meanRow, &sumRuns},
+                             kMatmul,
+                             kEigen,
+                             {&compress, &widen}};
 }  // namespace ISA

@@ -17,13 +17,11 @@ ALWAYS_INLINE void toConstants(const K& kernel, float* constants) {
 template <class K>
 void run(const Pass& pass, const float* constants, const Span& span) {
   const K kernel = fromConstants<K>(constants);
-  if (!isPlain(pass, span)) {
-    walk(pass, extrasOf(pass, span), kernel, span);
-  } else if (kPrefetches<K> && span.prefetch) {
-    walk(pass, kPrefetch, kernel, span);
-  } else {
-    walk(pass, 0, kernel, span);
+  if (!isPlain(pass, span)) return walk(pass, extrasOf(pass, span), kernel, span);
+  if constexpr (kPrefetches<K>) {
+    if (span.prefetch) return walk(pass, kPrefetch, kernel, span);
   }
+  walk(pass, 0, kernel, span);
 }
 
 #ifdef HAS_FMA

@@ -47,7 +47,7 @@ struct Part {
   ALWAYS_INLINE void store(Vec v, float* p) const { v.store(p, lanes); }
 };
 
-/// What a walk does around the formula beside scaling the gradient, as bits of one register. The test of a bit is one
+/// What a walk does beside the formula and scaling the gradient, as bits of one register. The test of a bit is one
 /// instruction. Comparisons of floats in the loop would be three each, and leave the CPU fewer elements ahead to work
 /// on while roots and quotients are computed.
 enum Extra : unsigned { kClip = 1, kDecay = 2, kZeroGrad = 4, kAverage = 8, kStartAverage = 16, kPrefetch = 32 };
@@ -63,7 +63,7 @@ ALWAYS_INLINE unsigned extrasOf(const Pass& pass, const Span& span) {
          (span.prefetch ? kPrefetch : 0u);
 }
 
-/// Whether there are none: the common case.
+/// Whether there are none but prefetches: the common case.
 ALWAYS_INLINE bool isPlain(const Pass& pass, const Span& span) {
   return pass.clipValue == INFINITY && pass.l2 == 0 && !span.zeroGrad && span.ema == nullptr;
 }
@@ -130,15 +130,20 @@ ALWAYS_INLINE void updateVector(M memory, const Pass& pass, unsigned extras, con
 /// How many floats ahead of a walk its memory is prefetched: 1 KB of each array.
 constexpr size_t kFloatsAhead = 256;
 
-/// An address behind `p`, maybe outside of its array: only for prefetches.
+/// The address `floats` floats after `p`, maybe outside of its array: only for prefetches.
 ALWAYS_INLINE const float* after(const float* p, size_t floats) {
   return reinterpret_cast<const float*>(reinterpret_cast<uintptr_t>(p) + floats * sizeof(float));
 }
 
-/// Whether the plain walk of a kernel can prefetch. Two arrays are read as fast without, and so are all on a CPU whose
-/// vectors are short.
+/// Whether a kernel has state with one number per element.
+template <class K, size_t... S>
+constexpr bool hasElementState(Indices<S...>) {
+  return (false || ... || (layoutOf<K>(S, 0) == kElement));
+}
+
+/// Whether the walk of a kernel can prefetch. Two arrays are read as fast without.
 template <class K>
-constexpr bool kPrefetches = Vec::kLanes >= 8 && countNames(K::kState) > 0;
+constexpr bool kPrefetches = kCanPrefetch && hasElementState<K>(StateIndices<K>());
 
 /// Prefetches one cache line of each array of a walk.
 template <class K, size_t... S>
@@ -160,7 +165,7 @@ inline size_t untilAligned(const float* p) {
 
 // The arguments are copies: stores through the pointers of `span` cannot change them, so they stay in registers. Do not
 // combine the arguments into one struct: GCC 12 then no longer keeps them in registers and emits up to five times as
-// much code. `extras` is 0 in code of its own.
+// much code. `extras` is 0, or kPrefetch alone, in code of its own.
 template <class K>
 ALWAYS_INLINE void walk(const Pass pass, const unsigned extras, const K kernel, const Span span) {
   const State<K, StateIndices<K>> state(span);
@@ -172,7 +177,7 @@ ALWAYS_INLINE void walk(const Pass pass, const unsigned extras, const K kernel, 
   }
   for (; i + Vec::kLanes <= span.length; i += Vec::kLanes) {
     const bool isNextLine = (i & (kLine - Vec::kLanes)) == 0;
-    if ((extras & kPrefetch) != 0 && isNextLine) prefetchLines<K>(extras, span, i, StateIndices<K>());
+    if (kPrefetches<K> && (extras & kPrefetch) != 0 && isNextLine) prefetchLines<K>(extras, span, i, StateIndices<K>());
     updateVector(Whole(), pass, extras, kernel, span, state, i);
   }
   if (i < span.length) updateVector(Part{span.length - i}, pass, extras, kernel, span, state, i);

@@ -11,14 +11,18 @@ constexpr size_t kLine = 64 / sizeof(float);
 
 enum Access { kRead, kWrite };
 
+#ifdef __GNUC__
 template <Access access>
 ALWAYS_INLINE void prefetch(const float* p) {
-#ifdef __GNUC__
   __builtin_prefetch(p, access);
-#else
-  (void)p;
-#endif
 }
+/// Whether walks over whole arrays may prefetch. CPUs with short vectors are no faster with it.
+constexpr bool kCanPrefetch = Vec::kLanes >= 8;
+#else
+template <Access access>
+ALWAYS_INLINE void prefetch(const float*) {}
+constexpr bool kCanPrefetch = false;
+#endif
 
 /// Prefetches all cache lines of a row. A row that begins within a line has one more.
 template <Access access>

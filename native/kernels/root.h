@@ -37,7 +37,8 @@ ALWAYS_INLINE Vec sqrt(FmaVec a) {
   return root;
 }
 
-/// As a walk without extras over whole blocks of `kOneOf` vectors, the last of which computes its roots with FMA.
+/// As a walk without extras but prefetches over whole blocks of `kOneOf` vectors, the last of which computes its roots
+/// with FMA.
 template <size_t kOneOf, class K>
 ALWAYS_INLINE void walkBlocks(const Pass pass, const unsigned extras, const K kernel, const Span span) {
   const State<K, StateIndices<K>> state(span);

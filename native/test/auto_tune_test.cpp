@@ -3,6 +3,7 @@
 
 #include <math.h>
 
+#include <algorithm>
 #include <random>
 
 #include "check.h"
@@ -45,13 +46,13 @@ double meanOfFixed(const Machine& machine, size_t threads, uint64_t seed) {
 
 /// A run of AutoTune: the mean cost, and how often each number of threads was chosen from step `from` on.
 struct Run {
-  Run(const Machine& machine, uint64_t seed, size_t from = 0, size_t first = SIZE_MAX)
+  Run(const Machine& machine, uint64_t seed, size_t from = 0, size_t first = SIZE_MAX, bool mayPrefetch = false)
       : uses(machine.maxThreads + 1, 0) {
     AutoTune autoTune;
     Dice dice(seed);
     double sum = 0;
     for (size_t step = 0; step < machine.steps; ++step) {
-      const size_t threads = autoTune.choose(machine.maxThreads, first).threads;
+      const size_t threads = autoTune.choose(machine.maxThreads, first, mayPrefetch).threads;
       CHECK(threads >= 1 && threads <= machine.maxThreads);
       const double cost = machine.cost(threads, step, dice);
       autoTune.record(cost);
@@ -132,15 +133,17 @@ TEST("AutoTune: uses a few of many threads if that is fastest") {
 }
 
 TEST("AutoTune: adapts when another process starts and when it stops") {
-  for (uint64_t seed = 1; seed <= kSeeds; ++seed) {
-    const auto share = [=](size_t from, size_t to, size_t threads) {
-      const Run all({"", 2, to, comesAndGoes}, seed, from);
-      return all.share(threads);
-    };
-    CHECK(share(1000, 4000, 2) > 0.9);
-    CHECK(share(5000, 8000, 1) > 0.9);
-    CHECK(share(10000, 12000, 2) > 0.9);
-    CHECK(share(13000, 16000, 1) > 0.9);
+  for (const bool mayPrefetch : {false, true}) {
+    for (uint64_t seed = 1; seed <= kSeeds; ++seed) {
+      const auto share = [=](size_t from, size_t to, size_t threads) {
+        const Run all({"", 2, to, comesAndGoes}, seed, from, SIZE_MAX, mayPrefetch);
+        return all.share(threads);
+      };
+      CHECK(share(1000, 4000, 2) > 0.9);
+      CHECK(share(5000, 8000, 1) > 0.9);
+      CHECK(share(10000, 12000, 2) > 0.9);
+      CHECK(share(13000, 16000, 1) > 0.9);
+    }
   }
 }
 
@@ -190,7 +193,9 @@ TEST("AutoTune: a long run costs at most a few percent more than the best fixed 
       for (size_t threads = 1; threads <= machine.maxThreads; threads *= 2) {
         best = fmin(best, meanOfFixed(machine, threads, seed));
       }
-      const double ratio = fmax(Run(machine, seed).mean, Run(machine, seed, 0, 1).mean) / best;
+      const double means[] = {Run(machine, seed).mean, Run(machine, seed, 0, 1).mean,
+                              Run(machine, seed, 0, SIZE_MAX, true).mean};
+      const double ratio = *std::max_element(means, means + 3) / best;
       if (ratio <= machine.limit) continue;
       char text[150];
       snprintf(text, sizeof text, "%s, seed %d: cost is %.3f times the best fixed one, expected at most %.2f",
@@ -241,6 +246,20 @@ TEST("AutoTune: learns within a few steps of a large model whether to prefetch")
     }
     CHECK(prefetched > 38);
   }
+}
+
+TEST("AutoTune: may prefetch in some steps only, and keeps what it knows of threads") {
+  AutoTune autoTune;
+  Dice dice(1);
+  size_t shared = 0;
+  for (size_t step = 0; step < 4000; ++step) {
+    const bool mayPrefetch = step % 3 == 0;
+    const Manner manner = autoTune.choose(8, 8, mayPrefetch);
+    CHECK(mayPrefetch || !manner.prefetch);
+    autoTune.record(scaling(manner.threads, step, dice) * (manner.prefetch ? 0.8 : 1));
+    shared += manner.threads == 8;
+  }
+  CHECK(shared > 3400);
 }
 
 TEST("AutoTune: returns 1 to maxThreads, also after maxThreads changes") {

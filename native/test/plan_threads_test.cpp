@@ -53,6 +53,33 @@ TEST("plan threads: many chunks give the same bits with any number of threads, w
   }
 }
 
+TEST("plan threads: large steps over more than two arrays try prefetches, and no others do") {
+  const struct {
+    const char* kernel;
+    size_t length;
+    bool mayPrefetch;
+  } cases[] = {{"adam", 1100000, true}, {"adam", 1000000, false}, {"sgd", 3000000, false}};
+  const Environment environment(1, false);
+  for (const auto& [name, length, mayPrefetch] : cases) {
+    for (const bool canPrefetch : {false, true}) {
+      KernelSet set = widestSet();
+      set.canPrefetch = canPrefetch;
+      Spy spy(set, name);
+      Control control = idle();
+      float row[kPassFloats + 7] = {1, INFINITY, 0, 1, 0, 0, 0};
+      int32_t rowOf[] = {0};
+      Plan plan(spy.set(), 1, {&control, row, kPassFloats + spy.kernel()->constantCount, rowOf});
+      std::vector<std::vector<float>> arrays(4, std::vector<float>(length, 1.0f));
+      plan.setTensor(0, spy.kernel(),
+                     {arrays[0].data(), nullptr, nullptr, {arrays[1].data(), arrays[2].data()}, length, false}, 0);
+      plan.setGrad(0, arrays[3].data());
+      for (int step = 0; step < 16; ++step) plan.step();
+      CHECK_EQUAL(spy.runs(true) > 0, mayPrefetch && canPrefetch);
+      CHECK(spy.runs(false) > 0);
+    }
+  }
+}
+
 namespace {
 /// The result of several steps over large tables: all memory, and the norms.
 struct Outcome {

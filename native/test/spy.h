@@ -1,4 +1,5 @@
 #pragma once
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
@@ -18,6 +19,7 @@ class Spy {
     kernel_ = watched_ = *kernelNamed(set, name);
     watched_.run = [](const Pass& pass, const float* constants, const Span& span) {
       current()->enter();
+      ++current()->runs_[span.prefetch];
       current()->kernel_.run(pass, constants, span);
     };
     watched_.runSparse = [](const Pass& pass, const float* constants, const Span& table, const RowList& list) {
@@ -34,6 +36,8 @@ class Spy {
 
   const KernelSet& set() const { return set_; }
   const Kernel* kernel() const { return &watched_; }
+  /// How often `run` of the kernel was called, with prefetches or without.
+  size_t runs(bool prefetch) const { return runs_[prefetch]; }
   /// The number of threads that have run the kernel.
   size_t threads() {
     const std::lock_guard<std::mutex> lock(mutex_);
@@ -69,4 +73,5 @@ class Spy {
   std::condition_variable arrived_;
   std::set<std::thread::id> ids_;
   bool hasWaited_ = false;
+  std::atomic<size_t> runs_[2] = {};
 };

@@ -1,9 +1,9 @@
 // What the tests of checkpoints share: a scratch folder, and files made byte by byte.
-import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, expect } from 'vitest';
 import { CheckpointError } from '../../lib/index.js';
+import { inMemory } from './root.js';
 
 export { floats, nativeEngines, reference, withEngine } from './engines.js';
 export { random } from './random.js';
@@ -22,8 +22,7 @@ export {
 
 /** A folder that is removed after the tests of the file. In memory where that is possible, because each save syncs. */
 export function scratch(): string {
-  const parent = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
-  const folder = mkdtempSync(join(parent, 'schuss-checkpoint-'));
+  const folder = mkdtempSync(join(inMemory(), 'schuss-checkpoint-'));
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
   return folder;
 }

@@ -2,11 +2,10 @@
 // test/support/job.ts, and `say` writes to a file of each rank: launchers mix outputs. `allSaid` waits until every rank has said
 // something: a job that ends ends all its ranks.
 import { spawn, spawnSync } from 'node:child_process';
-import { accessSync, constants, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type JobOutput, prelude, type Watch } from './job.js';
-import { root } from './root.js';
+import { inMemory, root } from './root.js';
 
 /** How to start ranks. */
 export interface Mpi {
@@ -56,29 +55,21 @@ export interface MpiJobOptions {
   readonly watch?: Watch;
 }
 
-/** A folder in memory, where there is one: a rank that ends soon must not wait for a busy disk before it has said why. */
-const temporary = ((): string => {
-  try {
-    accessSync('/dev/shm', constants.W_OK);
-    return '/dev/shm';
-  } catch {
-    return tmpdir();
-  }
-})();
-
 /** Starts mpirun, and gives it an end if it does not find one. */
 export async function mpiJob(size: number, code: string, given: MpiJobOptions = {}): Promise<JobOutput> {
-  const folder = mkdtempSync(join(temporary, 'schuss-mpi-'));
+  // In memory: a rank that ends soon must not wait for a busy disk before it has said why.
+  const folder = mkdtempSync(join(inMemory(), 'schuss-mpi-'));
   const file = join(folder, 'script.mjs');
   const said = (rank: number): string => join(folder, `said.${rank}`);
   const say = `
-    import { appendFileSync, existsSync } from 'node:fs';
+    import { appendFileSync, statSync } from 'node:fs';
     const ownRank = process.env.OMPI_COMM_WORLD_RANK ?? process.env.PMI_RANK ?? '0';
     const saidBy = (rank) => ${JSON.stringify(join(folder, 'said.'))} + rank;
     const say = (value) => appendFileSync(saidBy(ownRank), JSON.stringify(value) + '\\n');
     const allSaid = async (ranks = ${JSON.stringify(Array.from({ length: size }, (_, rank) => rank))}) => {
       const end = performance.now() + 30_000;
-      while (!ranks.every((rank) => existsSync(saidBy(rank))) && performance.now() < end) await sleep(20);
+      const hasSaid = (rank) => (statSync(saidBy(rank), { throwIfNoEntry: false })?.size ?? 0) > 0;
+      while (!ranks.every(hasSaid) && performance.now() < end) await sleep(20);
     };`;
   writeFileSync(file, prelude.replace(/^const say = .*$/m, say) + code);
   const begun = performance.now();

@@ -1,8 +1,12 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 /** The root folder of the repository. */
 export const root = join(__dirname, '..', '..');
+
+/** A folder for temporary files: in memory, where the system has that. */
+export const inMemory = (): string => (existsSync('/dev/shm') ? '/dev/shm' : tmpdir());
 
 /** A file of the repository, as text. */
 export const read = (...path: string[]): string => readFileSync(join(root, ...path), 'utf8');
