@@ -49,6 +49,7 @@ const sections = [
   ['schedules/', 'Schedules'],
   ['core/schedule.ts', 'Schedules'],
   ['checkpoint/', 'Checkpoints'],
+  ['check/typed-array.ts', 'Checkpoints'], // TypedArray
   ['training/', 'Training'],
   ['ensembles/', 'Ensembles'],
   ['second-order/', 'Second order'],

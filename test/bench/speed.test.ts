@@ -32,12 +32,12 @@ describe('alternation', () => {
     },
   });
 
-  test('contenders come in turn, each with as many steps as fill a sample', async () => {
+  test('contenders come in turn, each with as many steps as fill a sample, after a third as many that are not timed', async () => {
     const calls: string[] = [];
     const outcomes = await alternate([of('a', 1, calls), of('b', 2, calls)], pace);
     expect(outcomes.get('a')).toEqual({ seconds: [1, 1, 1, 1] });
     expect(outcomes.get('b')).toEqual({ seconds: [2, 2, 2, 2] });
-    expect(calls.slice(-8).join('')).toBe('abababab');
+    expect(calls.slice(-8).join('')).toBe('aabbaabb');
   });
 
   test('one that fails is left out, with its reason, and the others go on', async () => {
