@@ -5,8 +5,8 @@ import { isCoreShared } from './core.js';
 /** One of the implementations compared. */
 export interface Contender {
   readonly name: string;
-  /** Steps that it takes at least before it is measured. */
-  readonly warmupSteps?: number;
+  /** Whether it tries several manners in its first steps, as schuss does: numbers of threads, and whether to prefetch. */
+  readonly tries?: boolean;
   /** Takes this many steps and returns the seconds that they took. */
   run(steps: number): number | Promise<number>;
 }
@@ -18,6 +18,10 @@ export interface Pace {
   readonly seconds: number;
   /** Seconds that a contender runs before it is measured. */
   readonly warmup: number;
+  /** The same for tensors of less than 1e5 elements. Their steps are mostly JavaScript, which V8 compiles several times as it runs. */
+  readonly smallWarmup?: number;
+  /** Steps that one that tries takes then, at least. */
+  readonly triedSteps?: number;
   /** Seconds of silence before each sample. Threads of OpenMP spin for some milliseconds after a step, in others' time. */
   readonly rest?: number;
   /**
@@ -67,8 +71,7 @@ export function preparedStepping(name: string, step: () => void, before: () => v
 }
 
 /** Warms up, and returns the number of steps in a sample. */
-async function stepsOfSample(contender: Contender, { seconds, warmup }: Pace): Promise<number> {
-  const { warmupSteps = 0 } = contender;
+async function stepsOfSample(contender: Contender, { seconds, warmup, triedSteps = 0 }: Pace): Promise<number> {
   // The first step touches memory for the first time and may take ten times as long as the next one.
   let last = await contender.run(1);
   let [steps, taken] = [1, 1];
@@ -78,16 +81,16 @@ async function stepsOfSample(contender: Contender, { seconds, warmup }: Pace): P
     taken += steps;
     if (spent + last < warmup) steps *= 2;
   }
-  if (taken < warmupSteps) {
-    steps = warmupSteps - taken;
+  if (contender.tries === true && taken < triedSteps) {
+    steps = triedSteps - taken;
     last = await contender.run(steps);
   }
   return Math.max(1, Math.round((seconds * steps) / last));
 }
 
-/** The pace for tensors of n elements. Small steps are mostly JavaScript, which V8 compiles several times as it runs. */
+/** The pace for tensors of n elements. */
 export function paceFor(n: number, pace: Pace): Pace {
-  return n < 1e5 ? { ...pace, warmup: 5 * pace.warmup } : pace;
+  return n < 1e5 ? { ...pace, warmup: pace.smallWarmup ?? pace.warmup } : pace;
 }
 
 /**

@@ -3,7 +3,6 @@ import { alternate, type Contender, paceFor, secondsOf, stepping } from './alter
 import { type Case, casesOf, paramsOf, statesOf, stepOf } from './cases.js';
 import type { Context } from './context.js';
 import { bytesPerParam, Limit } from './limit.js';
-import { triedSteps } from './ours.js';
 import type { ClassRow, Results } from './results.js';
 import { ratioOf, scaled } from './statistics.js';
 import { checkMemory, fillGrads, fillStart } from './task.js';
@@ -46,7 +45,7 @@ async function oneCase(item: Case, memory: Memory, settings: Context['settings']
       () => stepOf(item.Class, optimizer, grad),
       () => setThreads(threads),
     );
-    const ours = { ...steps, warmupSteps: triedSteps };
+    const ours = { ...steps, tries: true };
     return bound === undefined ? [ours] : [ours, bound];
   });
   const outcomes = await alternate(contenders, paceFor(n, settings.pace));

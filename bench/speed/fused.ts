@@ -1,7 +1,6 @@
 import { Adam, type AdamOptions, clipGradNorm, WeightAverage } from '../common/schuss.js';
 import { alternate, type Contender, preparedStepping, secondsOf } from './alternate.js';
 import type { Context } from './context.js';
-import { triedSteps } from './ours.js';
 import { type PairRow, pair } from './results.js';
 import { fillGrads, fillStart, fits } from './task.js';
 
@@ -29,7 +28,7 @@ export async function fused({ settings, say }: Context): Promise<PairRow[]> {
         rest(g);
       };
       // Zeroed gradients are filled again, as a backward pass would do. That is not part of a step.
-      return { ...preparedStepping(name, step, () => g.set(source)), warmupSteps: triedSteps };
+      return { ...preparedStepping(name, step, () => g.set(source)), tries: true };
     };
     const nothing = (): void => {};
     const clip = (g: Float32Array): void => void clipGradNorm(g, maxNorm);

@@ -3,7 +3,6 @@ import { availableParallelism } from 'node:os';
 import { Adam, setThreads } from '../common/schuss.js';
 import { alternate, type Contender, secondsOf, stepping } from './alternate.js';
 import type { Context } from './context.js';
-import { triedSteps } from './ours.js';
 import type { Measured, NeighbourRow } from './results.js';
 import { mean } from './statistics.js';
 import { fillGrads, fillStart, fits } from './task.js';
@@ -30,7 +29,7 @@ export async function besideNeighbour({ settings, say }: Context): Promise<Measu
           () => adam.step(grads),
           () => setThreads(count),
         );
-        return { ...steps, warmupSteps: triedSteps };
+        return { ...steps, tries: true };
       };
       // A mean needs more rounds than a median.
       const pace = { ...settings.pace, rounds: 3 * settings.pace.rounds };

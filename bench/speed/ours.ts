@@ -8,9 +8,6 @@ export interface Ours extends Contender {
   dispose(): void;
 }
 
-/** In its first steps, schuss tries several numbers of threads, and whether to prefetch. */
-export const triedSteps = 40;
-
 const plain = (length: number): Float32Array => new Float32Array(length);
 
 /** schuss on a task, with params and gradients of its own, as every peer has. */
@@ -39,7 +36,7 @@ function oursIn(name: string, task: Task, memory: (length: number) => Float32Arr
     () => optimizer.step(given),
     () => setThreads(task.threads),
   );
-  return { name, run, warmupSteps: triedSteps, params, dispose: () => optimizer.dispose() };
+  return { name, run, tries: true, params, dispose: () => optimizer.dispose() };
 }
 
 /** The step of an optimizer with one param of n elements. */

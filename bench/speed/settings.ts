@@ -79,7 +79,7 @@ export function settingsOf(options: Omit<BenchOptions, 'out' | 'command'>): Sett
     threads: unique([1, ...threads]),
     pace: quick
       ? { rounds: options.rounds ?? 5, seconds: 0.002, warmup: 0.02 }
-      : { rounds: options.rounds ?? 15, seconds: 0.008, warmup: 0.06 },
+      : { rounds: options.rounds ?? 15, seconds: 0.008, warmup: 0.06, smallWarmup: 0.3, triedSteps: 40 },
     special: quick
       ? {
           eventLoop: 1e6,

@@ -1,7 +1,6 @@
 import { Adam, allocate } from '../common/schuss.js';
 import { alternate, secondsOf, stepping } from './alternate.js';
 import type { Context } from './context.js';
-import { triedSteps } from './ours.js';
 import { type Measured, type PairRow, pair } from './results.js';
 import { checkMemory, fillGrads, fillStart } from './task.js';
 
@@ -78,7 +77,7 @@ export async function sparse({ settings, say }: Context): Promise<Measured<{ row
     const outcomes = await alternate(
       [
         stepping('sparse', () => sparseAdam.step(batch())),
-        { ...stepping('dense', () => denseAdam.step(grads)), warmupSteps: triedSteps },
+        { ...stepping('dense', () => denseAdam.step(grads)), tries: true },
         stepping('loop', () => loopOver(loop, batch(), ++t)),
       ],
       settings.pace,
