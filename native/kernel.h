@@ -168,13 +168,9 @@ struct Kernel {
   /// Computes constants from the mean of the state of all matrix rows.
   void (*resolveMean)(float* constants, double mean);
 
-  // Kernels whose state per matrix row and column are maxima only; null for all other kernels. `run` updates that of
-  // its row.
-
-  /// Before any row is updated: writes the new state of at most kColumnGroup columns to `out`. The span is their part
-  /// of the first matrix row.
-  void (*maximizeColumns)(const Pass& pass, const float* constants, const Span& span, size_t rows, size_t columns,
-                          float* out);
+  /// Whether the state per matrix row and column are maxima. `run` updates that of its row. It raises the next maxima
+  /// of the columns, which begin as 0 and lie behind the state buffers: span.state[stateCount].
+  bool hasMaxima;
 
   // Kernels with numbers only; null for all other kernels. Numbers are in float64, and all tensors of a scope share
   // them.

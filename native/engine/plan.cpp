@@ -17,15 +17,17 @@ constexpr size_t kMinPrefetchedTraffic = 4 * 1024 * 1024;
 }  // namespace
 
 void Plan::setTensor(size_t i, const Kernel* kernel, const Span& span, size_t columns, size_t side) {
-  const bool needsNumbers = kernel->maximizeColumns != nullptr || kernel->accumulateRow != nullptr;
-  std::unique_ptr<float[]> numbers(needsNumbers ? new float[columns] : nullptr);  // may throw: nothing has changed yet
+  // These may throw: nothing has changed yet.
+  std::unique_ptr<float[]> roots(kernel->accumulateRow != nullptr ? new float[columns] : nullptr);
+  std::unique_ptr<ColumnMaxima> maxima(kernel->hasMaxima ? new ColumnMaxima(columns) : nullptr);
   Tensor& tensor = tensors_[i];
   tensor.kernel = kernel;
   tensor.span = span;
   tensor.columns = columns;
   tensor.isHalf = false;
   tensor.side = side;
-  tensor.columnNumbers = std::move(numbers);
+  tensor.columnRoots = std::move(roots);
+  tensor.maxima = std::move(maxima);
   tensor.floats = 2;
   for (size_t s = 0; s < kernel->stateCount; ++s) tensor.floats += kernel->layout[s] == kElement;
   tensor.sparseRows = nullptr;
@@ -119,6 +121,15 @@ void Plan::share() {
   manner_ = {isShared ? maxThreads : 1, false};
   tuner_ = (isShared || mayPrefetch_) && !parallel::always() ? &tuners_[isShared] : nullptr;
   if (tuner_ != nullptr) manner_ = tuner_->choose(manner_.threads, 2 * traffic_ / kMinSharedTraffic, mayPrefetch_);
+  for (size_t i = 0; hasMaxima_ && i < tensors_.size(); ++i) {
+    Tensor& tensor = tensors_[i];
+    if (!isActive(i) || !tensor.hasMaxima() || tensor.span.length == 0) continue;
+    // As many threads as matrix rows, at most, work on it. Without memory for them, one does.
+    const size_t rows = tensor.span.length / tensor.columns;
+    if (tensor.maxima->reserve(rows < manner_.threads ? rows : manner_.threads)) continue;
+    manner_.threads = 1;
+    tuner_ = nullptr;
+  }
 }
 
 void Plan::run() {
@@ -267,21 +278,15 @@ void Plan::apply(float gradScale, const double* sums) {
     resolveNumbers();
   }
   const bool flushDenormals = constants_.control->flushDenormals != 0;
-  if (hasMaxima_) {
-    forEachChunk([=](Tensor& tensor, Chunk& chunk) {
-      if (!tensor.hasMaxima()) return;
-      const FlushDenormals flush(flushDenormals);
-      tensor.maximizeColumns(chunk, manner_.threads);
-    });
-  }
   forEachChunk([flushDenormals](Tensor& tensor, Chunk& chunk) {
     if (tensor.isMatrix()) return;
     const FlushDenormals flush(flushDenormals);
     tensor.update(chunk);
   });
   if (hasMaxima_) {
+    const FlushDenormals flush(flushDenormals);
     forEachActive([](Tensor& tensor) {
-      if (tensor.hasMaxima()) tensor.adoptMaxima();
+      if (tensor.hasMaxima() && tensor.span.length > 0) tensor.maxima->adopt(tensor.span.state[1]);
     });
   }
   if (hasMatrices_) {

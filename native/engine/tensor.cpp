@@ -75,19 +75,8 @@ void Tensor::accumulateMeans(const Chunk& chunk, size_t threads) const {
   }
   forEachColumnGroup(chunk, threads, [&](const Span& group, size_t first) {
     kernel->accumulateColumns(pass, constants, group, rows, columns);
-    for (size_t i = 0; i < group.length; ++i) columnNumbers[first + i] = sqrtf(group.state[1][i]);
+    for (size_t i = 0; i < group.length; ++i) columnRoots[first + i] = sqrtf(group.state[1][i]);
   });
-}
-
-void Tensor::maximizeColumns(const Chunk& chunk, size_t threads) const {
-  const size_t rows = span.length / columns;
-  forEachColumnGroup(chunk, threads, [&](const Span& group, size_t first) {
-    kernel->maximizeColumns(pass, constants, group, rows, columns, columnNumbers.get() + first);
-  });
-}
-
-void Tensor::adoptMaxima() const {
-  if (span.length > 0) memcpy(span.state[1], columnNumbers.get(), columns * sizeof(float));
 }
 
 void Tensor::measure(Chunk& chunk) const {
@@ -102,14 +91,24 @@ void Tensor::update(const Chunk& chunk) const {
   } else if (sparseRows != nullptr) {
     kernel->runSparse(pass, constants, span, sparseRows->list(chunk.begin, chunk.length));
   } else if (kernel->perRow) {
-    // The matrix rows that start in the chunk, each as a whole.
-    const size_t end = chunk.begin + chunk.length;
-    for (size_t begin = roundUp(chunk.begin, columns); begin < end; begin += columns) {
-      kernel->run(pass, constants, part(begin, columns));
-    }
+    updateMatrixRows(chunk);
   } else {
     forEachPart(chunk, [&](const Span& part) { kernel->run(pass, constants, part); });
   }
+}
+
+/// Updates the matrix rows that start in the chunk, each as a whole.
+void Tensor::updateMatrixRows(const Chunk& chunk) const {
+  const size_t end = chunk.begin + chunk.length;
+  size_t begin = roundUp(chunk.begin, columns);
+  if (begin >= end) return;
+  float* const raised = hasMaxima() ? maxima->take() : nullptr;
+  for (; begin < end; begin += columns) {
+    Span row = part(begin, columns);
+    if (raised != nullptr) row.state[kernel->stateCount] = raised;
+    kernel->run(pass, constants, row);
+  }
+  if (raised != nullptr) maxima->giveBack(raised);
 }
 
 void Tensor::updateRows(bool zeroGrads) {
@@ -202,7 +201,7 @@ void Tensor::forEachPart(const Chunk& chunk, Work work) const {
 /// The part as the formula sees it: with the roots of the means of columns in their place.
 Span Tensor::partOfUpdate(size_t begin, size_t length) const {
   Span result = part(begin, length);
-  if (hasMeans()) result.state[1] = columnNumbers.get() + begin % columns;
+  if (hasMeans()) result.state[1] = columnRoots.get() + begin % columns;
   return result;
 }
 

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "../kernel.h"
+#include "column_maxima.h"
 #include "partition.h"
 #include "sparse_rows.h"
 
@@ -18,8 +19,8 @@ struct Tensor {
   size_t floats;        ///< that a step reads per element
   std::unique_ptr<SparseRows> sparseRows;  ///< or null: then span.grad is the gradient
 
-  std::unique_ptr<float[]>
-      columnNumbers;  ///< of a step: the next maxima of columns, or the roots of their means; or null
+  std::unique_ptr<float[]> columnRoots;  ///< of a step: the roots of the means of the columns; or null
+  std::unique_ptr<ColumnMaxima> maxima;  ///< of a step, if the kernel has maxima; or null
 
   // The current step:
   int32_t row;  ///< the constants row, or negative: the tensor takes no part
@@ -34,7 +35,7 @@ struct Tensor {
   bool hasNorms() const { return kernel->measure != nullptr; }
   bool hasNumbers() const { return kernel->sum != nullptr; }
   bool hasMeans() const { return kernel->accumulateRow != nullptr; }
-  bool hasMaxima() const { return kernel->maximizeColumns != nullptr; }
+  bool hasMaxima() const { return kernel->hasMaxima; }
   bool isMatrix() const { return kernel->transform != nullptr; }
   /// Whether one call of the kernel is the whole update.
   bool isPlain() const {
@@ -60,14 +61,10 @@ struct Tensor {
   /// Largest |element| of the gradient over one chunk.
   double maxAbsOfGrad(const KernelSet& set, const Chunk& chunk) const;
   /// Accumulates the means of the matrix rows and columns that belong to the chunk. Writes the roots of those of the
-  /// columns to columnNumbers: a root for each element would take as long as the rest of the formula. The columns are
+  /// columns to columnRoots: a root for each element would take as long as the rest of the formula. The columns are
   /// cut into as many groups as there are threads, and into more if those are too long. The bits do not depend on the
   /// groups.
   void accumulateMeans(const Chunk& chunk, size_t threads) const;
-  /// Writes the next state of the matrix columns that belong to the chunk to columnNumbers.
-  void maximizeColumns(const Chunk& chunk, size_t threads) const;
-  /// Makes columnNumbers the state of the columns.
-  void adoptMaxima() const;
   /// Writes the sums that the kernel's norms or numbers need to chunk.sums.
   void measure(Chunk& chunk) const;
   void update(const Chunk& chunk) const;
@@ -80,6 +77,7 @@ struct Tensor {
  private:
   Span partOfUpdate(size_t begin, size_t length) const;
   void startEma() const;
+  void updateMatrixRows(const Chunk& chunk) const;
   void updateHalves(const Chunk& chunk) const;
   void updateHalves(size_t begin, size_t length, float* grad) const;
   Span halves(size_t begin, size_t length, float* grad) const;

@@ -62,8 +62,7 @@ void check(const KernelSet& set, bool holds, const char* what) {
 /// The arrays of a tensor, each with guards, and how the kernel divides them.
 struct Tensor {
   Tensor(const Kernel& kernel, Input* input)
-      : isFactored(kernel.accumulateRow != nullptr || kernel.maximizeColumns != nullptr),
-        offset(input->take<uint8_t>() % 16) {
+      : isFactored(kernel.accumulateRow != nullptr || kernel.hasMaxima), offset(input->take<uint8_t>() % 16) {
     // What is left is shared by the arrays.
     columns = 1 + input->take<uint8_t>() % 8;
     length = input->left() / sizeof(float) / (3 + kernel.stateCount);
@@ -75,6 +74,7 @@ struct Tensor {
     for (size_t s = 0; s < kernel.stateCount; ++s) {
       arrays.emplace_back(input->numbers<float>(lengths[kernel.layout[s]]), offset / (s + 1));
     }
+    if (kernel.hasMaxima) arrays.emplace_back(std::vector<float>(columns), offset);
   }
 
   Span whole(bool hasEma, bool zeroGrad) {
@@ -86,7 +86,7 @@ struct Tensor {
   const bool isFactored;
   const size_t offset;
   size_t length, columns;
-  /// Param, grad, ema, then the state.
+  /// Param, grad, ema, the state, and the next maxima of columns, if the kernel has some.
   std::vector<Guarded<float>> arrays;
 };
 
@@ -95,7 +95,7 @@ Span rowOf(const Kernel& kernel, const Span& span, size_t row, size_t columns) {
   const size_t begin = row * columns;
   Span part = {span.param + begin, span.grad + begin, nullptr, {}, columns, span.zeroGrad, span.prefetch};
   if (span.ema != nullptr) part.ema = span.ema + begin;
-  for (size_t s = 0; s < kernel.stateCount; ++s) {
+  for (size_t s = 0; s < kernel.stateCount + kernel.hasMaxima; ++s) {
     const size_t starts[] = {begin, row, 0, 0};  // indexed by Layout
     part.state[s] = span.state[s] + starts[kernel.layout[s]];
   }
@@ -123,14 +123,11 @@ Outcome runKernel(const KernelSet& set, size_t index, Input input) {
   span.prefetch = flags & 16;
 
   std::vector<Span> parts = {span};
-  std::vector<float> maxima(tensor.columns);
   if (tensor.isFactored) {
     parts.clear();
     const size_t rows = tensor.length / tensor.columns;
     for (size_t row = 0; row < rows; ++row) parts.push_back(rowOf(kernel, span, row, tensor.columns));
-    if (kernel.maximizeColumns != nullptr) {
-      kernel.maximizeColumns(pass, constants.data(), parts[0], rows, tensor.columns, maxima.data());
-    } else {
+    if (!kernel.hasMaxima) {
       for (const Span& part : parts) kernel.accumulateRow(pass, constants.data(), part);
       kernel.accumulateColumns(pass, constants.data(), parts[0], rows, tensor.columns);
       for (size_t i = 0; i < tensor.columns; ++i)
@@ -146,7 +143,6 @@ Outcome runKernel(const KernelSet& set, size_t index, Input input) {
     outcome.add(constants.data(), constants.size());
   }
   for (const Span& part : parts) kernel.run(pass, constants.data(), part);
-  if (kernel.maximizeColumns != nullptr) outcome.add(maxima.data(), maxima.size());
   for (Guarded<float>& array : tensor.arrays) {
     check(set, array.guarded(), "memory outside of its arrays");
     outcome.add(array.data(), array.length());

@@ -166,16 +166,10 @@ template <class K>
 void runRowOfMaxima(const Pass& pass, const float* constants, const Span& span) {
   const K kernel = fromConstants<K>(constants);
   if (isPlain(pass, span)) {
-    walkRowOfMaxima(pass, 0, kernel, span);
+    walkRowOfMaxima(pass, 0, kernel, span, StateIndices<K>());
   } else {
-    walkRowOfMaxima(pass, extrasOf(pass, span), kernel, span);
+    walkRowOfMaxima(pass, extrasOf(pass, span), kernel, span, StateIndices<K>());
   }
-}
-
-template <class K>
-void maximizeColumns(const Pass& pass, const float* constants, const Span& span, size_t rows, size_t columns,
-                     float* out) {
-  walkColumnMaxima(pass, fromConstants<K>(constants), span, rows, columns, out);
 }
 
 template <class K>
@@ -300,9 +294,10 @@ constexpr Kernel entryFactored(const char* name) {
 template <class K>
 constexpr Kernel entryWithMaxima(const char* name) {
   static_assert(layoutOf<K>(0, 0) == kRow && layoutOf<K>(1, 0) == kColumn, "the state starts with rows, then columns");
+  static_assert(countNames(K::kState) < kMaxState, "the next maxima of the columns lie behind the state");
   Kernel kernel = entryOf<K>(name, &runRowOfMaxima<K>);
-  kernel.maximizeColumns = &maximizeColumns<K>;
-  kernel.perRow = true;
+  kernel.layout[kernel.stateCount] = kColumn;
+  kernel.perRow = kernel.hasMaxima = true;
   return kernel;
 }
 

@@ -67,60 +67,38 @@ ALWAYS_INLINE void walkColumns(const Pass& pass, const K& kernel, const Span& sp
   }
 }
 
-/// The number of an element that the state of its row and of its column are the maxima of. No NaN is a maximum.
-template <class M, class K>
-ALWAYS_INLINE Vec accumulated(M memory, const Pass& pass, unsigned extras, const K& kernel, const Span& span,
-                              Vec rowMax, size_t begin, size_t column) {
-  const size_t i = begin + column;
-  const Vec grad = prologue(pass, extras, memory.load(span.param + i), memory.load(span.grad + i));
-  return kernel.accumulate(grad, rowMax, memory.load(span.state[1] + column));
-}
-
-/// The maximum over one matrix row.
-template <class K>
-ALWAYS_INLINE float maxOfRow(const Pass& pass, const K& kernel, const Span& span) {
-  const unsigned extras = extrasOf(pass);
+/// Updates one matrix row and the maximum that its state is. Raises the next maxima of the columns, which lie behind
+/// the state: one walk, because the formula reads the maxima from before the step. No NaN is a maximum.
+template <class K, size_t... S>
+ALWAYS_INLINE void walkRowOfMaxima(const Pass pass, const unsigned extras, const K kernel, const Span span,
+                                   Indices<S...>) {
+  const State<K, Indices<S...>> state(span);
+  float* const next = span.state[sizeof...(S)];
   const Vec rowMax(*span.state[0]);
   Vec most = max(rowMax, Vec(0.0f));  // a NaN gradient must not lower it
-  size_t i = 0;
-  for (; i + Vec::kLanes <= span.length; i += Vec::kLanes) {
-    most = max(accumulated(Whole(), pass, extras, kernel, span, rowMax, 0, i), most);
-  }
   float lanes[Vec::kLanes];
+  // Returns the numbers that the state of the row and of the columns are the maxima of.
+  const auto updateMaxima = [&](auto memory, size_t i) INLINE_LAMBDA {
+    const Vec grad = prologue(pass, extras, memory.load(span.param + i), memory.load(span.grad + i));
+    const Vec number = kernel.accumulate(grad, rowMax, memory.load(span.state[1] + i));
+    const Vec raised = max(number, memory.load(next + i));
+    updateVector(memory, pass, extras, kernel, span, state, i);
+    memory.store(raised, next + i);
+    return number;
+  };
+  // The lanes that a part does not load may have any number.
+  float result = 0;
+  const auto updatePart = [&](size_t i, size_t count) INLINE_LAMBDA {
+    updateMaxima(Part{count}, i).store(lanes);
+    for (size_t lane = 0; lane < count; ++lane) result = lanes[lane] > result ? lanes[lane] : result;
+  };
+  size_t i = 0;
+  if (span.length >= kMinAligned && (i = untilAligned(span.param)) > 0) updatePart(0, i);
+  for (; i + Vec::kLanes <= span.length; i += Vec::kLanes) most = max(updateMaxima(Whole(), i), most);
+  if (i < span.length) updatePart(i, span.length - i);
   most.store(lanes);
-  float result = lanes[0];
   for (const float lane : lanes) result = lane > result ? lane : result;
-  if (i == span.length) return result;
-  const size_t rest = span.length - i;
-  accumulated(Part{rest}, pass, extras, kernel, span, rowMax, 0, i).store(lanes);
-  for (size_t lane = 0; lane < rest; ++lane) result = lanes[lane] > result ? lanes[lane] : result;
-  return result;
-}
-
-/// Updates one matrix row, and then its maximum.
-template <class K>
-ALWAYS_INLINE void walkRowOfMaxima(const Pass& pass, const unsigned extras, const K& kernel, const Span& span) {
-  const float most = maxOfRow(pass, kernel, span);
-  walk(pass, extras, kernel, span);
-  *span.state[0] = most;
-}
-
-/// Writes the maxima over a group of columns to `out`. `span` is their part of the first matrix row.
-template <class K>
-ALWAYS_INLINE void walkColumnMaxima(const Pass& pass, const K& kernel, const Span& span, size_t rows, size_t columns,
-                                    float* out) {
-  const unsigned extras = extrasOf(pass);
-  for (size_t i = 0; i < span.length; ++i) out[i] = span.state[1][i] > 0 ? span.state[1][i] : 0;
-  for (size_t row = 0; row < rows; ++row) {
-    const Vec rowMax(span.state[0][row]);
-    const auto maximize = [&](auto memory, size_t i) {
-      memory.store(max(accumulated(memory, pass, extras, kernel, span, rowMax, row * columns, i), memory.load(out + i)),
-                   out + i);
-    };
-    size_t i = 0;
-    for (; i + Vec::kLanes <= span.length; i += Vec::kLanes) maximize(Whole(), i);
-    if (i < span.length) maximize(Part{span.length - i}, i);
-  }
+  *span.state[0] = result;
 }
 
 /// Sum of products of two streams of floats, with the bits of dot.

@@ -50,5 +50,28 @@ inline double dot(const void* xData, const void* yData, size_t length) {
   return sumOf(length, [=](size_t i, auto v) { return decltype(v)::load(x + i) * decltype(v)::load(y + i); });
 }
 
-inline double sumSquares(const float* x, size_t length) { return dot<float, float>(x, x, length); }
+/// The same bits as dot. The last elements are vectors with zeros behind them: a sum that begins as 0 stays the same if
+/// 0 is added.
+inline double sumSquares(const float* x, size_t length) {
+  Double sums[kVirtualLanes / Double::kLanes];
+  size_t i = 0;
+  for (; i + kVirtualLanes <= length; i += kVirtualLanes) {
+    for (size_t lane = 0; lane < kVirtualLanes; lane += Double::kLanes) {
+      const Double v = Double::load(x + i + lane);
+      Double& sum = sums[lane / Double::kLanes];
+      sum = sum + v * v;
+    }
+  }
+  if (i == length) return foldRegisters(sums);
+  for (size_t lane = 0; lane < kVirtualLanes; lane += Vec::kLanes) {
+    if (i + lane >= length) break;
+    const size_t rest = length - i - lane;
+    const Doubles last(rest < Vec::kLanes ? Vec::load(x + i + lane, rest) : Vec::load(x + i + lane));
+    for (size_t part = 0; part < Vec::kLanes / Double::kLanes; ++part) {
+      Double& sum = sums[lane / Double::kLanes + part];
+      sum = sum + last.parts[part] * last.parts[part];
+    }
+  }
+  return foldRegisters(sums);
+}
 }  // namespace ISA

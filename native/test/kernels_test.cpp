@@ -91,13 +91,6 @@ std::vector<double> run(const Kernel& kernel, decltype(Kernel::run) kernelRun, c
     kernel.sum(use.pass, constants, span, norms.data());
     CHECK(tensor->guarded());
   }
-  if (kernel.maximizeColumns != nullptr && span.length > 0) {
-    Span columns = span;
-    columns.length = span.length < kColumnGroup ? span.length : kColumnGroup;
-    std::vector<float> maxima(columns.length);
-    kernel.maximizeColumns(use.pass, constants, columns, 1, span.length, maxima.data());
-    norms.assign(maxima.begin(), maxima.end());
-  }
   kernelRun(use.pass, constants, span);
   return norms;
 }
@@ -133,6 +126,7 @@ void compareAt(size_t length, const std::vector<Use>& uses, Values values) {
       for (size_t s = 0; s < scalar.kernels[k].stateCount; ++s) {
         random.fill(&start.state[s], values == Values::kAny ? values : Values::kPositive);
       }
+      if (scalar.kernels[k].hasMaxima) start.state[scalar.kernels[k].stateCount] = zeros;
       float constants[kMaxConstants];
       for (float& constant : constants) constant = random.fraction();
 

@@ -118,8 +118,8 @@ TEST("sparse kernels: only kernels without norms, means, maxima, sums and matric
   forEachSet([](const KernelSet& set) {
     for (size_t k = 0; k < set.count; ++k) {
       const Kernel& kernel = set.kernels[k];
-      const bool isWhole = kernel.measure != nullptr || kernel.maximizeColumns != nullptr || kernel.sum != nullptr ||
-                           kernel.transform != nullptr;
+      const bool isWhole =
+          kernel.measure != nullptr || kernel.hasMaxima || kernel.sum != nullptr || kernel.transform != nullptr;
       CHECK((kernel.runSparse == nullptr) == isWhole);
     }
   });
