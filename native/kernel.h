@@ -36,9 +36,6 @@ constexpr size_t kMaxState = 6;
 constexpr size_t kMaxConstants = 40;
 constexpr size_t kMaxNumbers = 16;
 constexpr size_t kMaxSums = 3;
-/// The most columns that are summed together. The more there are, the longer the parts of the rows that are read at
-/// once. Their sums must stay in the nearest cache.
-constexpr size_t kColumnGroup = 1024;
 
 /// The memory of one tensor, or of a part of it.
 struct Span {
@@ -163,8 +160,11 @@ struct Kernel {
 
   /// Before `measure`: accumulates the mean square of the gradient of one whole matrix row in its state.
   void (*accumulateRow)(const Pass& pass, const float* constants, const Span& span);
-  /// The same for at most kColumnGroup columns. The span is their part of the first matrix row.
-  void (*accumulateColumns)(const Pass& pass, const float* constants, const Span& span, size_t rows, size_t columns);
+  /// Adds the squares of the gradient in some rows to one sum for each column, in the order of the rows. The span is
+  /// the part of the first of these rows that lies in those columns; the whole row has `columns` of them.
+  void (*addColumnSquares)(const Pass& pass, const Span& span, size_t rows, size_t columns, double* sums);
+  /// Accumulates the means, from the sums of all rows, in the state of `length` columns.
+  void (*accumulateColumns)(const float* constants, const double* sums, size_t rows, float* state, size_t length);
   /// Computes constants from the mean of the state of all matrix rows.
   void (*resolveMean)(float* constants, double mean);
 

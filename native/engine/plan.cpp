@@ -18,7 +18,9 @@ constexpr size_t kMinPrefetchedTraffic = 4 * 1024 * 1024;
 
 void Plan::setTensor(size_t i, const Kernel* kernel, const Span& span, size_t columns, size_t side) {
   // These may throw: nothing has changed yet.
-  std::unique_ptr<float[]> roots(kernel->accumulateRow != nullptr ? new float[columns] : nullptr);
+  const bool hasMeans = kernel->accumulateRow != nullptr;
+  std::unique_ptr<double[]> sums(hasMeans ? new double[columns] : nullptr);
+  std::unique_ptr<float[]> roots(hasMeans ? new float[columns] : nullptr);
   std::unique_ptr<ColumnMaxima> maxima(kernel->hasMaxima ? new ColumnMaxima(columns) : nullptr);
   Tensor& tensor = tensors_[i];
   tensor.kernel = kernel;
@@ -26,6 +28,7 @@ void Plan::setTensor(size_t i, const Kernel* kernel, const Span& span, size_t co
   tensor.columns = columns;
   tensor.isHalf = false;
   tensor.side = side;
+  tensor.columnSums = std::move(sums);
   tensor.columnRoots = std::move(roots);
   tensor.maxima = std::move(maxima);
   tensor.floats = 2;

@@ -5,6 +5,10 @@
 #include <string.h>
 
 namespace {
+/// The most columns that are summed together. The more there are, the longer the parts of the rows that are read at
+/// once. Their sums must stay in the nearest cache.
+constexpr size_t kColumnGroup = 1024;
+
 /// The first multiple of `unit` that is not below `begin`.
 size_t roundUp(size_t begin, size_t unit) { return (begin + unit - 1) / unit * unit; }
 }  // namespace
@@ -70,13 +74,31 @@ void Tensor::forEachColumnGroup(const Chunk& chunk, size_t threads, Work work) c
 // A matrix row belongs to the chunk in which it starts.
 void Tensor::accumulateMeans(const Chunk& chunk, size_t threads) const {
   const size_t rows = span.length / columns, end = chunk.begin + chunk.length;
-  for (size_t begin = roundUp(chunk.begin, columns); begin < end; begin += columns) {
+  const size_t first = roundUp(chunk.begin, columns);
+  for (size_t begin = first; begin < end; begin += columns) {
     kernel->accumulateRow(pass, constants, part(begin, columns));
   }
-  forEachColumnGroup(chunk, threads, [&](const Span& group, size_t first) {
-    kernel->accumulateColumns(pass, constants, group, rows, columns);
-    for (size_t i = 0; i < group.length; ++i) columnRoots[first + i] = sqrtf(group.state[1][i]);
+  double* const sums = columnSums.get();
+  if (threads == 1 && columns <= 4 * kColumnGroup) {
+    // It takes the chunks in their order, and adds their rows while these are in the cache, as the sums are.
+    if (chunk.begin == 0) memset(sums, 0, columns * sizeof(double));
+    const size_t count = first < end ? (end - first + columns - 1) / columns : 0;
+    if (count > 0) kernel->addColumnSquares(pass, part(first, columns), count, columns, sums);
+    if (end == span.length) accumulateColumns(0, columns);
+    return;
+  }
+  forEachColumnGroup(chunk, threads, [&](const Span& group, size_t column) {
+    memset(sums + column, 0, group.length * sizeof(double));
+    kernel->addColumnSquares(pass, group, rows, columns, sums + column);
+    accumulateColumns(column, group.length);
   });
+}
+
+void Tensor::accumulateColumns(size_t first, size_t length) const {
+  const size_t rows = span.length / columns;
+  float* const means = span.state[1] + first;
+  kernel->accumulateColumns(constants, columnSums.get() + first, rows, means, length);
+  for (size_t i = 0; i < length; ++i) columnRoots[first + i] = sqrtf(means[i]);
 }
 
 void Tensor::measure(Chunk& chunk) const {

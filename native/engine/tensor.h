@@ -19,7 +19,9 @@ struct Tensor {
   size_t floats;        ///< that a step reads per element
   std::unique_ptr<SparseRows> sparseRows;  ///< or null: then span.grad is the gradient
 
-  std::unique_ptr<float[]> columnRoots;  ///< of a step: the roots of the means of the columns; or null
+  // Of a step, if the kernel has means, or null:
+  std::unique_ptr<double[]> columnSums;  ///< of the squares in the columns
+  std::unique_ptr<float[]> columnRoots;  ///< the roots of the means of the columns
   std::unique_ptr<ColumnMaxima> maxima;  ///< of a step, if the kernel has maxima; or null
 
   // The current step:
@@ -61,9 +63,8 @@ struct Tensor {
   /// Largest |element| of the gradient over one chunk.
   double maxAbsOfGrad(const KernelSet& set, const Chunk& chunk) const;
   /// Accumulates the means of the matrix rows and columns that belong to the chunk. Writes the roots of those of the
-  /// columns to columnRoots: a root for each element would take as long as the rest of the formula. The columns are
-  /// cut into as many groups as there are threads, and into more if those are too long. The bits do not depend on the
-  /// groups.
+  /// columns to columnRoots: a root for each element would take as long as the rest of the formula. Several threads cut
+  /// the columns into as many groups, and into more if those are too long. The bits do not depend on the groups.
   void accumulateMeans(const Chunk& chunk, size_t threads) const;
   /// Writes the sums that the kernel's norms or numbers need to chunk.sums.
   void measure(Chunk& chunk) const;
@@ -78,6 +79,7 @@ struct Tensor {
   Span partOfUpdate(size_t begin, size_t length) const;
   void startEma() const;
   void updateMatrixRows(const Chunk& chunk) const;
+  void accumulateColumns(size_t first, size_t length) const;
   void updateHalves(const Chunk& chunk) const;
   void updateHalves(size_t begin, size_t length, float* grad) const;
   Span halves(size_t begin, size_t length, float* grad) const;

@@ -129,7 +129,9 @@ Outcome runKernel(const KernelSet& set, size_t index, Input input) {
     for (size_t row = 0; row < rows; ++row) parts.push_back(rowOf(kernel, span, row, tensor.columns));
     if (!kernel.hasMaxima) {
       for (const Span& part : parts) kernel.accumulateRow(pass, constants.data(), part);
-      kernel.accumulateColumns(pass, constants.data(), parts[0], rows, tensor.columns);
+      std::vector<double> columnSums(tensor.columns);
+      kernel.addColumnSquares(pass, parts[0], rows, tensor.columns, columnSums.data());
+      kernel.accumulateColumns(constants.data(), columnSums.data(), rows, span.state[1], tensor.columns);
       for (size_t i = 0; i < tensor.columns; ++i)
         span.state[1][i] = sqrtf(span.state[1][i]);  // as Tensor does, in a copy
       kernel.resolveMean(constants.data(), static_cast<double>(span.state[0][0]));

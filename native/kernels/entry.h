@@ -150,9 +150,18 @@ void accumulateRow(const Pass& pass, const float* constants, const Span& span) {
   *span.state[0] = kernel.accumulate(meanSquare(pass, span), *span.state[0]);
 }
 
+inline void addColumnSquares(const Pass& pass, const Span& span, size_t rows, size_t columns, double* sums) {
+  const unsigned extras = extrasOf(pass);
+  if (extras == 0) return walkColumns(pass, 0, span, rows, columns, sums);
+  walkColumns(pass, extras, span, rows, columns, sums);
+}
+
 template <class K>
-void accumulateColumns(const Pass& pass, const float* constants, const Span& span, size_t rows, size_t columns) {
-  walkColumns(pass, fromConstants<K>(constants), span, rows, columns);
+void accumulateColumns(const float* constants, const double* sums, size_t rows, float* state, size_t length) {
+  const K kernel = fromConstants<K>(constants);
+  for (size_t i = 0; i < length; ++i) {
+    state[i] = kernel.accumulate(static_cast<float>(sums[i] / static_cast<double>(rows)), state[i]);
+  }
 }
 
 template <class K>
@@ -285,6 +294,7 @@ constexpr Kernel entryFactored(const char* name) {
   static_assert(layoutOf<K>(0, 0) == kRow && layoutOf<K>(1, 0) == kColumn, "the state starts with rows, then columns");
   Kernel kernel = entryWithNorms<K>(name);
   kernel.accumulateRow = &accumulateRow<K>;
+  kernel.addColumnSquares = &addColumnSquares;
   kernel.accumulateColumns = &accumulateColumns<K>;
   kernel.resolveMean = &resolveMean<K>;
   return kernel;

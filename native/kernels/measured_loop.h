@@ -15,12 +15,13 @@ ALWAYS_INLINE void storeGrad(const Pass& pass, const float* param, const float* 
 
 /// Mean square of the gradient of one matrix row. All kernels share its code.
 NEVER_INLINE inline float meanSquare(const Pass& pass, const Span& row) {
+  const bool isNeutral = pass.gradScale == 1 && extrasOf(pass) == 0;
   float piece[kPiece];
   double sum = 0;
   for (size_t begin = 0; begin < row.length; begin += kPiece) {
     const size_t length = row.length - begin < kPiece ? row.length - begin : kPiece;
-    storeGrad(pass, row.param + begin, row.grad + begin, length, piece);
-    sum = sum + sumSquares(piece, length);
+    if (!isNeutral) storeGrad(pass, row.param + begin, row.grad + begin, length, piece);
+    sum = sum + sumSquares(isNeutral ? row.grad + begin : piece, length);
   }
   return static_cast<float>(sum / static_cast<double>(row.length));
 }
@@ -49,21 +50,30 @@ ALWAYS_INLINE void walkRow(const Pass pass, const unsigned extras, const K kerne
   walk(pass, extras, kernel, span);
 }
 
-/// Accumulates the mean squares of a group of columns in their state. `span` is their part of the first matrix row.
-template <class K>
-ALWAYS_INLINE void walkColumns(const Pass& pass, const K& kernel, const Span& span, size_t rows, size_t columns) {
-  float grad[kColumnGroup];
-  double sums[kColumnGroup];
-  for (size_t i = 0; i < span.length; ++i) sums[i] = 0;
+/// Adds the squares of the gradient to the sums of the columns, row by row.
+ALWAYS_INLINE void walkColumns(const Pass pass, const unsigned extras, const Span span, size_t rows, size_t columns,
+                               double* sums) {
+  // A part of a row ends before the CPU has found out that it should read ahead.
+  constexpr size_t kRows = 2;
   for (size_t row = 0; row < rows; ++row) {
-    storeGrad(pass, span.param + row * columns, span.grad + row * columns, span.length, grad);
-    for (size_t i = 0; i < span.length; ++i) {
-      sums[i] = sums[i] + static_cast<double>(grad[i]) * static_cast<double>(grad[i]);
+    const float* const param = span.param + row * columns;
+    const float* const grad = span.grad + row * columns;
+    size_t i = 0;
+    for (; i + Vec::kLanes <= span.length; i += Vec::kLanes) {
+      if (i % kLine == 0) prefetch<kRead>(after(grad, kRows * columns + i));
+      const Doubles g(prologue(pass, extras, Vec::load(param + i), Vec::load(grad + i)));
+      for (size_t part = 0; part < Vec::kLanes / Double::kLanes; ++part) {
+        double* const sum = sums + i + part * Double::kLanes;
+        (Double::load(sum) + g.parts[part] * g.parts[part]).store(sum);
+      }
     }
-  }
-  for (size_t i = 0; i < span.length; ++i) {
-    float& state = span.state[1][i];
-    state = kernel.accumulate(static_cast<float>(sums[i] / static_cast<double>(rows)), state);
+    if (i == span.length) continue;
+    const size_t rest = span.length - i;
+    float last[Vec::kLanes];
+    prologue(pass, extras, Vec::load(param + i, rest), Vec::load(grad + i, rest)).store(last);
+    for (size_t lane = 0; lane < rest; ++lane) {
+      sums[i + lane] = sums[i + lane] + static_cast<double>(last[lane]) * static_cast<double>(last[lane]);
+    }
   }
 }
 

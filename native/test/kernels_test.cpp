@@ -73,11 +73,13 @@ std::vector<double> run(const Kernel& kernel, decltype(Kernel::run) kernelRun, c
   Span span = tensor->span(use.hasEma, use.zeroGrad);
   span.prefetch = prefetch;
   if (kernel.accumulateRow != nullptr && span.length > 0) {
-    const size_t group = span.length < kColumnGroup ? span.length : kColumnGroup;
+    const size_t group = span.length < 1024 ? span.length : 1024, rows = span.length / group;
     Span columns = span;
     columns.length = group;
     kernel.accumulateRow(use.pass, constants, span);
-    kernel.accumulateColumns(use.pass, constants, columns, span.length / group, group);
+    std::vector<double> sums(group);
+    kernel.addColumnSquares(use.pass, columns, rows, group, sums.data());
+    kernel.accumulateColumns(constants, sums.data(), rows, span.state[1], group);
     for (size_t i = 0; i < group; ++i) span.state[1][i] = sqrtf(span.state[1][i]);  // as Tensor does, in a copy
   }
   if (kernel.measure != nullptr) {

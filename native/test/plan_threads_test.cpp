@@ -169,7 +169,7 @@ std::vector<float> checkMaxima(size_t rows, size_t columns, size_t threads) {
   const Environment environment(threads);
   Spy spy(widestSet(), "sm3-factored");
   Control control = idle();
-  float row[kPassFloats + 4] = {1, INFINITY, 0, 1, 0, 0, 0.1f, 0, 1, 0};
+  float row[kPassFloats + 4] = {1, INFINITY, 0, 1, 0, 0, 0, 0.1f, 0, 1, 0};
   int32_t rowOf[1] = {};
   Plan plan(spy.set(), 1, {&control, row, kPassFloats + 4, rowOf});
   std::vector<float> param(length, 1.0f), grad(length), rowMax(rows, 0.0f), colMax(columns, 0.0f);
@@ -203,5 +203,40 @@ TEST("plan threads: maxima of rows and columns are the same with any number of t
     const std::vector<float> expected = checkMaxima(rows, columns, 1);
     if (rows == 1) continue;  // one thread takes it
     for (size_t threads : {2, 3, 8}) CHECK(checkMaxima(rows, columns, threads) == expected);
+  }
+}
+
+TEST("plan threads: means of rows and columns are the same with any number of threads, and those of the definition") {
+  const size_t shapes[][2] = {{1501, 131}, {40, 5003}, {3, 70001}};
+  for (const auto& [rows, columns] : shapes) {
+    const size_t length = rows * columns;
+    std::vector<float> expected;
+    for (size_t threads : {1, 2, 3, 8}) {
+      const Environment environment(threads);
+      const KernelSet& set = widestSet();
+      Control control = idle();
+      // The state is the mean of the squares: beta2 and eps1 are 0.
+      float row[kPassFloats + 13] = {1, INFINITY, 0, 1, 0, 0, 0, 0, 1, 0, 1e-3f, 1, 0, 0, 0.1f, 1, 0, 0, 0, 1};
+      int32_t rowOf[1] = {};
+      Plan plan(set, 1, {&control, row, kPassFloats + 13, rowOf});
+      std::vector<float> param(length, 1.0f), grad(length), rowAvg(rows, 0.0f), colAvg(columns, 0.0f);
+      const Span span = {param.data(), nullptr, nullptr, {rowAvg.data(), colAvg.data()}, length, false};
+      plan.setTensor(0, kernelNamed(set, "adafactor-factored"), span, columns);
+      plan.setGrad(0, grad.data());
+      for (int step = 0; step < 2; ++step) {
+        std::vector<double> sums(columns, 0.0);
+        for (size_t i = 0; i < length; ++i) {
+          grad[i] = sinf(static_cast<float>(i * 7 + step));
+          sums[i % columns] += static_cast<double>(grad[i]) * static_cast<double>(grad[i]);
+        }
+        plan.step();
+        for (size_t i = 0; i < columns; ++i) {
+          CHECK_EQUAL(colAvg[i], static_cast<float>(sums[i] / static_cast<double>(rows)));
+        }
+      }
+      param.insert(param.end(), rowAvg.begin(), rowAvg.end());
+      if (threads == 1) expected = param;
+      CHECK(param == expected);
+    }
   }
 }
