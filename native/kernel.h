@@ -168,8 +168,9 @@ struct Kernel {
   /// Computes constants from the mean of the state of all matrix rows.
   void (*resolveMean)(float* constants, double mean);
 
-  /// Whether the state per matrix row and column are maxima. `run` updates that of its row. It raises the next maxima
-  /// of the columns, which begin as 0 and lie behind the state buffers: span.state[stateCount].
+  /// Whether the state per matrix row and column are maxima. `run` updates that of its row, and raises the next maxima
+  /// of the columns. These begin as 0, in memory of the engine, another one in each thread, that stands behind the
+  /// state buffers: span.state[stateCount].
   bool hasMaxima;
 
   // Kernels with numbers only; null for all other kernels. Numbers are in float64, and all tensors of a scope share

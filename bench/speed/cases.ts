@@ -15,7 +15,7 @@ const variants: Readonly<Record<string, readonly { label: string; options: Reado
 /** Their work depends on the shape: a vector as long as those of the benchmark has hundreds of blocks to decompose. */
 export const ofMatrices: readonly string[] = ['shampoo', 'soap'];
 
-/** They measure params, gradients or state before they update, so they read memory twice; Adafactor does four times. */
+/** They measure params, gradients or state before they update, so they read memory twice; Adafactor does three or four times. */
 export const measuring: readonly string[] = [
   ...['LARS', 'LAMB', 'StableAdamW', 'NovoGrad', 'AdamMini', 'SM3', 'Prodigy', 'DAdaptAdamW', 'DoG', 'DoWG', 'Fromage'],
   ...['MARS', 'Muon', 'PolyakSGD', 'Momo', 'MomoAdam'],

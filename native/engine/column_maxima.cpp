@@ -3,43 +3,44 @@
 #include <string.h>
 
 #include <exception>
-#include <utility>
+#include <thread>
 
-void ColumnMaxima::add() {
-  auto copy = std::make_unique<Copy>();
-  copy->numbers.reset(new float[columns_]());
-  copies_.push_back(std::move(copy));
+namespace {
+constexpr size_t kRowsPerCopy = 32;
+}  // namespace
+
+ColumnMaxima::ColumnMaxima(size_t rows, size_t columns)
+    : columns_(columns), most_(rows < kRowsPerCopy ? 1 : rows / kRowsPerCopy) {
+  copies_.push_back(std::make_unique<Copy>(columns));
 }
 
-bool ColumnMaxima::reserve(size_t threads) {
+void ColumnMaxima::reserve(size_t threads) {
+  const size_t count = threads < most_ ? threads : most_;
   try {
-    while (copies_.size() < threads) add();
-    return true;
+    while (copies_.size() < count) copies_.push_back(std::make_unique<Copy>(columns_));
   } catch (const std::exception&) {
-    return false;
+    // The threads share those that there are.
   }
 }
 
-float* ColumnMaxima::take() {
-  for (size_t i = 0;; i = (i + 1) % copies_.size()) {
-    Copy& copy = *copies_[i];
-    if (copy.isLent.exchange(true, std::memory_order_acquire)) continue;
-    copy.isUsed = true;
-    return copy.numbers.get();
-  }
-}
-
-void ColumnMaxima::giveBack(float* numbers) {
-  for (const std::unique_ptr<Copy>& copy : copies_) {
-    if (copy->numbers.get() == numbers) copy->isLent.store(false, std::memory_order_release);
+ColumnMaxima::Copy& ColumnMaxima::take() {
+  for (;;) {
+    for (const std::unique_ptr<Copy>& copy : copies_) {
+      // Reading first keeps the line of a copy that is lent shared.
+      if (copy->isLent_.load(std::memory_order_relaxed)) continue;
+      if (copy->isLent_.exchange(true, std::memory_order_acquire)) continue;
+      copy->isUsed_ = true;
+      return *copy;
+    }
+    std::this_thread::yield();
   }
 }
 
 void ColumnMaxima::adopt(float* state) {
   for (const std::unique_ptr<Copy>& copy : copies_) {
-    if (!copy->isUsed) continue;
-    copy->isUsed = false;
-    float* const numbers = copy->numbers.get();
+    if (!copy->isUsed_) continue;
+    copy->isUsed_ = false;
+    float* const numbers = copy->numbers();
     for (size_t i = 0; i < columns_; ++i) {
       const float before = state[i] > 0 ? state[i] : 0;  // no NaN is a maximum
       state[i] = numbers[i] > before ? numbers[i] : before;

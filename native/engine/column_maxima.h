@@ -9,28 +9,37 @@
 /// largest number of all copies is the maximum: whatever thread updates a row, the bits are the same.
 class ColumnMaxima {
  public:
-  /// Throws std::bad_alloc or std::length_error.
-  explicit ColumnMaxima(size_t columns) : columns_(columns) { add(); }
+  /// One copy. On cache lines of its own, because its thread writes to it all the time.
+  class Copy {
+   public:
+    /// Throws std::bad_alloc or std::length_error.
+    explicit Copy(size_t columns) : memory_(new float[columns + 2 * kPadding]()) {}
+    float* numbers() const { return memory_.get() + kPadding; }
 
-  /// Before a step: makes copies for as many threads. Returns false if there is no memory for them.
-  bool reserve(size_t threads);
+   private:
+    friend class ColumnMaxima;
+    static constexpr size_t kPadding = 16;
+    std::unique_ptr<float[]> memory_;
+    bool isUsed_ = false;  ///< in this step
+    alignas(64) std::atomic<bool> isLent_{false};
+  };
 
-  /// Lends a copy to the calling thread. There must be one for each thread.
-  float* take();
-  void giveBack(float* copy);
+  /// Throws as Copy does.
+  ColumnMaxima(size_t rows, size_t columns);
 
-  /// After a step, in which at least one copy was lent: raises `state` to the maxima. What is not above 0 there, counts
-  /// as 0. Makes the copies ready for the next step.
+  /// Before a step: makes copies for as many threads, if there is memory for them and the matrix has enough rows. The
+  /// copies must not take much of the memory that its state saves.
+  void reserve(size_t threads);
+
+  /// Lends a copy to the calling thread. Waits while all are lent.
+  Copy& take();
+  void giveBack(Copy& copy) { copy.isLent_.store(false, std::memory_order_release); }
+
+  /// After a step: raises `state` to the maxima. Numbers of `state` that are not above 0 count as 0. Makes the copies
+  /// ready for the next step.
   void adopt(float* state);
 
  private:
-  struct Copy {
-    std::unique_ptr<float[]> numbers;
-    bool isUsed = false;  ///< in this step
-    std::atomic<bool> isLent{false};
-  };
-  void add();
-
-  const size_t columns_;
+  const size_t columns_, most_;
   std::vector<std::unique_ptr<Copy>> copies_;
 };

@@ -21,7 +21,8 @@ void Plan::setTensor(size_t i, const Kernel* kernel, const Span& span, size_t co
   const bool hasMeans = kernel->accumulateRow != nullptr;
   std::unique_ptr<double[]> sums(hasMeans ? new double[columns] : nullptr);
   std::unique_ptr<float[]> roots(hasMeans ? new float[columns] : nullptr);
-  std::unique_ptr<ColumnMaxima> maxima(kernel->hasMaxima ? new ColumnMaxima(columns) : nullptr);
+  const size_t matrixRows = columns == 0 ? 0 : span.length / columns;
+  std::unique_ptr<ColumnMaxima> maxima(kernel->hasMaxima ? new ColumnMaxima(matrixRows, columns) : nullptr);
   Tensor& tensor = tensors_[i];
   tensor.kernel = kernel;
   tensor.span = span;
@@ -124,15 +125,10 @@ void Plan::share() {
   manner_ = {isShared ? maxThreads : 1, false};
   tuner_ = (isShared || mayPrefetch_) && !parallel::always() ? &tuners_[isShared] : nullptr;
   if (tuner_ != nullptr) manner_ = tuner_->choose(manner_.threads, 2 * traffic_ / kMinSharedTraffic, mayPrefetch_);
-  for (size_t i = 0; hasMaxima_ && i < tensors_.size(); ++i) {
-    Tensor& tensor = tensors_[i];
-    if (!isActive(i) || !tensor.hasMaxima() || tensor.span.length == 0) continue;
-    // As many threads as matrix rows, at most, work on it. Without memory for them, one does.
-    const size_t rows = tensor.span.length / tensor.columns;
-    if (tensor.maxima->reserve(rows < manner_.threads ? rows : manner_.threads)) continue;
-    manner_.threads = 1;
-    tuner_ = nullptr;
-  }
+  if (!hasMaxima_) return;
+  forEachActive([this](Tensor& tensor) {
+    if (tensor.hasMaxima()) tensor.maxima->reserve(manner_.threads);
+  });
 }
 
 void Plan::run() {

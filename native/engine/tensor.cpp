@@ -5,9 +5,11 @@
 #include <string.h>
 
 namespace {
-/// The most columns that are summed together. The more there are, the longer the parts of the rows that are read at
-/// once. Their sums must stay in the nearest cache.
+/// The most columns of a group. The longer the part of a row that is read at once, the better, but the sums of a group
+/// must stay in the nearest cache while others use it, too.
 constexpr size_t kColumnGroup = 1024;
+/// The most columns of a matrix whose rows are summed as a whole. These sums, too, must stay in the nearest caches.
+constexpr size_t kSummedColumns = 4096;
 
 /// The first multiple of `unit` that is not below `begin`.
 size_t roundUp(size_t begin, size_t unit) { return (begin + unit - 1) / unit * unit; }
@@ -79,8 +81,8 @@ void Tensor::accumulateMeans(const Chunk& chunk, size_t threads) const {
     kernel->accumulateRow(pass, constants, part(begin, columns));
   }
   double* const sums = columnSums.get();
-  if (threads == 1 && columns <= 4 * kColumnGroup) {
-    // It takes the chunks in their order, and adds their rows while these are in the cache, as the sums are.
+  if (threads == 1 && columns <= kSummedColumns) {
+    // One thread takes the chunks in their order, and adds their rows while these are in the cache.
     if (chunk.begin == 0) memset(sums, 0, columns * sizeof(double));
     const size_t count = first < end ? (end - first + columns - 1) / columns : 0;
     if (count > 0) kernel->addColumnSquares(pass, part(first, columns), count, columns, sums);
@@ -124,13 +126,13 @@ void Tensor::updateMatrixRows(const Chunk& chunk) const {
   const size_t end = chunk.begin + chunk.length;
   size_t begin = roundUp(chunk.begin, columns);
   if (begin >= end) return;
-  float* const raised = hasMaxima() ? maxima->take() : nullptr;
+  ColumnMaxima::Copy* const raised = hasMaxima() ? &maxima->take() : nullptr;
   for (; begin < end; begin += columns) {
     Span row = part(begin, columns);
-    if (raised != nullptr) row.state[kernel->stateCount] = raised;
+    if (raised != nullptr) row.state[kernel->stateCount] = raised->numbers();
     kernel->run(pass, constants, row);
   }
-  if (raised != nullptr) maxima->giveBack(raised);
+  if (raised != nullptr) maxima->giveBack(*raised);
 }
 
 void Tensor::updateRows(bool zeroGrads) {

@@ -62,9 +62,11 @@ struct Tensor {
   double sumSquaresOfGrad(const KernelSet& set, const Chunk& chunk) const;
   /// Largest |element| of the gradient over one chunk.
   double maxAbsOfGrad(const KernelSet& set, const Chunk& chunk) const;
-  /// Accumulates the means of the matrix rows and columns that belong to the chunk. Writes the roots of those of the
-  /// columns to columnRoots: a root for each element would take as long as the rest of the formula. Several threads cut
-  /// the columns into as many groups, and into more if those are too long. The bits do not depend on the groups.
+  /// Accumulates the means of the matrix rows that start in the chunk, and of a part of the columns. Call it for all
+  /// chunks of the tensor; with one thread, in their order. Writes the roots of the means of the columns to
+  /// columnRoots: a root for each element would take as long as the rest of the formula. One thread adds each row to
+  /// the sums of all columns, and the last chunk finishes them. Several threads, and one if there are many columns, cut
+  /// the columns into groups. The bits do not depend on the way.
   void accumulateMeans(const Chunk& chunk, size_t threads) const;
   /// Writes the sums that the kernel's norms or numbers need to chunk.sums.
   void measure(Chunk& chunk) const;

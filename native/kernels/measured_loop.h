@@ -53,14 +53,16 @@ ALWAYS_INLINE void walkRow(const Pass pass, const unsigned extras, const K kerne
 /// Adds the squares of the gradient to the sums of the columns, row by row.
 ALWAYS_INLINE void walkColumns(const Pass pass, const unsigned extras, const Span span, size_t rows, size_t columns,
                                double* sums) {
-  // A part of a row ends before the CPU has found out that it should read ahead.
-  constexpr size_t kRows = 2;
+  // A part of a row ends before the CPU has found out that it should read ahead. So the same part of a later row is
+  // prefetched. Whole rows are in the cache already.
+  constexpr size_t kLater = 2;
+  const bool isPart = kCanPrefetch && span.length < columns;
   for (size_t row = 0; row < rows; ++row) {
     const float* const param = span.param + row * columns;
     const float* const grad = span.grad + row * columns;
     size_t i = 0;
     for (; i + Vec::kLanes <= span.length; i += Vec::kLanes) {
-      if (i % kLine == 0) prefetch<kRead>(after(grad, kRows * columns + i));
+      if (isPart && i % kLine == 0) prefetch<kRead>(after(grad, kLater * columns + i));
       const Doubles g(prologue(pass, extras, Vec::load(param + i), Vec::load(grad + i)));
       for (size_t part = 0; part < Vec::kLanes / Double::kLanes; ++part) {
         double* const sum = sums + i + part * Double::kLanes;
@@ -103,7 +105,7 @@ ALWAYS_INLINE void walkRowOfMaxima(const Pass pass, const unsigned extras, const
     for (size_t lane = 0; lane < count; ++lane) result = lanes[lane] > result ? lanes[lane] : result;
   };
   size_t i = 0;
-  if (span.length >= kMinAligned && (i = untilAligned(span.param)) > 0) updatePart(0, i);
+  if (Vec::kLanes > 4 && span.length >= kMinAligned && (i = untilAligned(span.param)) > 0) updatePart(0, i);
   for (; i + Vec::kLanes <= span.length; i += Vec::kLanes) most = max(updateMaxima(Whole(), i), most);
   if (i < span.length) updatePart(i, span.length - i);
   most.store(lanes);

@@ -50,8 +50,8 @@ inline double dot(const void* xData, const void* yData, size_t length) {
   return sumOf(length, [=](size_t i, auto v) { return decltype(v)::load(x + i) * decltype(v)::load(y + i); });
 }
 
-/// The same bits as dot. The last elements are vectors with zeros behind them: a sum that begins as 0 stays the same if
-/// 0 is added.
+/// The same bits as dot. The last elements are vectors with zeros behind them: no sum of squares is -0, so adding 0
+/// leaves its bits.
 inline double sumSquares(const float* x, size_t length) {
   Double sums[kVirtualLanes / Double::kLanes];
   size_t i = 0;

@@ -38,7 +38,7 @@ ALWAYS_INLINE void walkRows(const Pass pass, const K kernel, const Span table, c
   }
 }
 
-/// The same number as meanSquare, without a copy of the gradient where that is not scaled.
+/// The same number as meanSquare, faster for a row whose length is known.
 template <size_t kLength>
 ALWAYS_INLINE float meanSquareOf(const Pass& pass, const Span& row) {
   if (pass.gradScale != 1 || row.length > kPiece) return meanSquare(pass, row);
