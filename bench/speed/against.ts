@@ -3,6 +3,7 @@ import { alternate, type Contender, paceFor, secondsOf } from './alternate.js';
 import type { Context } from './context.js';
 import { size } from './format.js';
 import { Limit } from './limit.js';
+import { shareCore } from './one-core.js';
 import { type Ours, oursInAllocated, oursOn } from './ours.js';
 import { peers } from './peers/index.js';
 import { everyNth, type Peer, type Runner } from './peers/peer.js';
@@ -137,7 +138,9 @@ async function oneTask(task: Task, taking: readonly LoadedPeer[], settings: Sett
 
   const usual = paceFor(n / task.tensors, settings.pace);
   const pace = threads > 1 ? { ...usual, rest: 0.02 } : usual;
-  const outcomes = await alternate(contenders, pace);
+  const pids = [process.pid, ...new Set(runners.flatMap(({ pid }) => pid ?? []))];
+  const putBack = threads === 1 ? shareCore(pids) : () => {};
+  const outcomes = await alternate(contenders, pace).finally(putBack);
   for (const { dispose } of ours) dispose();
   for (const runner of runners) {
     // A runner whose heap is broken may throw here too.

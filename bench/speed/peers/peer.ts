@@ -19,6 +19,8 @@ export interface Peer {
 
 /** A peer on a task. */
 export interface Runner {
+  /** The process that it runs in, if that is another one. */
+  readonly pid?: number;
   run: Contender['run'];
   /** Every stride-th param of the first tensor. */
   sample(stride: number): ArrayLike<number> | Promise<ArrayLike<number>>;

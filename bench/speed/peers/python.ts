@@ -58,6 +58,10 @@ export class Python {
     });
   }
 
+  get pid(): number {
+    return this.#process.pid as number;
+  }
+
   close(): void {
     (this.#process.stdin as NodeJS.WritableStream).end();
   }

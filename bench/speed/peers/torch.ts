@@ -13,6 +13,7 @@ async function startIn(
   const task = ids++;
   await python.call('start', task, method, n, tensors, threads, options);
   return {
+    pid: python.pid,
     run: (steps) => python.call('run', task, steps),
     sample: (stride) => python.call('sample', task, stride),
     dispose: () => python.call('drop', task),
