@@ -147,7 +147,8 @@ function chosen(
 function checkNames(who: string, names: unknown): Names | undefined {
   if (names === undefined || typeof names === 'function') return names as Names | undefined;
   if (!Array.isArray(names)) throw typeError(who, 'names', show(names), 'a list of names, or a function of a name');
-  return names.map((name: unknown, i) => {
+  // Not `map`, which asks the user's array for its species.
+  return Array.from(names, (name: unknown, i) => {
     if (typeof name !== 'string') throw typeError(who, `names[${i}]`, show(name), 'a name');
     return name;
   });
@@ -231,7 +232,7 @@ function checkTensor(
     throw typeError(who, isShaped ? `${path}.data` : path, show(data), 'a typed array, or { data, shape }');
   if (!isShaped) return { name, type, data: data as TypedArray, shape: [lengthOf(data as TypedArray)] };
   if (!Array.isArray(shape)) throw typeError(who, `${path}.shape`, show(shape), 'a list of whole numbers');
-  const sizes = shape.map((n, i) => checkInteger(who, `${path}.shape[${i}]`, n, '[0, inf)'));
+  const sizes = Array.from(shape, (n, i) => checkInteger(who, `${path}.shape[${i}]`, n, '[0, inf)'));
   return { name, type, data: data as TypedArray, shape: sizes };
 }
 

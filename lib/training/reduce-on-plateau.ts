@@ -223,7 +223,7 @@ function resolveOptions(who: string, options: ReduceOnPlateauOptions, groups: nu
     thresholdMode: checkOneOf(who, 'thresholdMode', thresholdMode, ['rel', 'abs']),
     cooldown: checkInteger(who, 'cooldown', cooldown, '[0, inf)'),
     min: Array.isArray(min)
-      ? checkCount(who, min, groups).map((m, i) => checkNumber(who, `min[${i}]`, m, '[0, inf)'))
+      ? Array.from(checkCount(who, min, groups), (m, i) => checkNumber(who, `min[${i}]`, m, '[0, inf)'))
       : checkNumber(who, 'min', min, '[0, inf)'),
     eps: checkNumber(who, 'eps', eps, '[0, inf)'),
   };

@@ -65,7 +65,7 @@ export class Variables {
     if (typeof gradients !== 'object' || gradients === null)
       throw typeError(this.#who, 'gradients', show(gradients), form);
     const entries = Array.isArray(gradients)
-      ? gradients.map((entry: unknown, i) => {
+      ? Array.from(gradients, (entry: unknown, i) => {
           const { name, tensor } = (entry ?? {}) as Partial<NamedTensor>;
           if (typeof name !== 'string' || tensor === undefined)
             throw typeError(this.#who, `gradients[${i}]`, show(entry), '{ name, tensor }', 'the name of a variable');
