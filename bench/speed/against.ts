@@ -138,8 +138,8 @@ async function oneTask(task: Task, taking: readonly LoadedPeer[], settings: Sett
 
   const usual = paceFor(n / task.tensors, settings.pace);
   const pace = threads > 1 ? { ...usual, rest: 0.02 } : usual;
-  const pids = [process.pid, ...new Set(runners.flatMap(({ pid }) => pid ?? []))];
-  const putBack = threads === 1 ? shareCore(pids) : () => {};
+  const others = new Set(runners.flatMap(({ pid }) => pid ?? []));
+  const putBack = threads === 1 && others.size > 0 ? shareCore([process.pid, ...others]) : () => {};
   const outcomes = await alternate(contenders, pace).finally(putBack);
   for (const { dispose } of ours) dispose();
   for (const runner of runners) {

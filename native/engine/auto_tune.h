@@ -13,8 +13,7 @@ struct Manner {
 /// Finds the fastest manner for the steps of a plan by measuring. It depends on the size of the tensors, on the CPU and
 /// its caches, on whether the threads are awake, and on other work of the machine. The search starts with the number of
 /// threads that should be best on an idle machine, and without prefetches. Most steps use the best manner so far; now
-/// and then a trial of a few steps uses the next larger or smaller number of threads, or turns prefetches on or
-/// off.
+/// and then a trial of a few steps uses the next larger or smaller number of threads, or changes whether to prefetch.
 class AutoTune {
  public:
   /// Returns the manner of the next step, with at most `maxThreads` threads. Starts again, with at most `first`

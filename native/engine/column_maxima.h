@@ -27,8 +27,7 @@ class ColumnMaxima {
   /// Throws as Copy does.
   ColumnMaxima(size_t rows, size_t columns);
 
-  /// Before a step: makes copies for as many threads, if there is memory for them and the matrix has enough rows. The
-  /// copies must not take much of the memory that its state saves.
+  /// Before a step: makes copies for as many threads, if there is memory for them and the matrix has enough rows.
   void reserve(size_t threads);
 
   /// Lends a copy to the calling thread. Waits while all are lent.
