@@ -5,10 +5,13 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <deque>
 #include <mutex>
 #include <exception>
 #include <thread>
 #include <vector>
+
+#include "placement.h"
 
 #if defined(__x86_64__) || defined(_M_X64)
 #include <emmintrin.h>
@@ -19,6 +22,11 @@ namespace {
 using Clock = std::chrono::steady_clock;
 // A step that follows within this time finds the threads awake. A longer spin would take cores from other work.
 constexpr std::chrono::microseconds kSpin{50};
+
+// A thread that has not woken after this time waits for a core.
+constexpr std::chrono::microseconds kWaking{50};
+/// How often the caller looks for helpers that still work before it yields its core.
+constexpr int kSpinsForHelpers = 4096;
 
 void pause() {
 #if defined(__x86_64__) || defined(_M_X64)
@@ -54,6 +62,7 @@ class Pool {
     wake_.notify_all();
     for (std::thread& thread : workers_) thread.join();
     workers_.clear();
+    placements_.clear();
     ending_ = false;
   }
 
@@ -71,31 +80,38 @@ class Pool {
     seats_.store(static_cast<int64_t>(helpers), std::memory_order_relaxed);
     const uint64_t job = ++jobs_ * 2 + 1;
     state_.store(job);
-    size_t asleep = sleepers_.load();
+    const size_t asleep = sleepers_.load();
     if (asleep > 0) {
+      if (!isWaking_.exchange(true)) wakingSince_ = Clock::now();
       // A thread that is about to sleep holds this lock until it waits, so it does not miss the notification.
       { std::lock_guard<std::mutex> sleeping(sleep_); }
-      for (asleep = asleep < helpers ? asleep : helpers; asleep > 0; --asleep) wake_.notify_one();
+      for (size_t i = 0; i < asleep && i < helpers; ++i) wake_.notify_one();
     }
     claim(0);
+    bool isLate = seats_.load(std::memory_order_relaxed) > 0;
     // This order misses no thread: here the job is closed before inside_ is read; a worker increments inside_ before it
     // checks that the job is open.
     state_.store(job + 1);
     for (int spins = 0; inside_.load() > 0; ++spins) {
-      if (spins < 4096) {
+      if (spins < kSpinsForHelpers) {
         pause();
-      } else {
-        std::this_thread::yield();
+        continue;
       }
+      if (spins == kSpinsForHelpers) Placement::separate(placements_, false);
+      isLate = false;
+      std::this_thread::yield();
     }
+    if (isLate) Placement::separate(placements_, false);
   }
 
  private:
   void start(size_t helpers) {
     while (workers_.size() < helpers) {
       try {
-        workers_.emplace_back([this] { work(); });
+        placements_.emplace_back();
+        workers_.emplace_back([this, &placement = placements_.back()] { work(placement); });
       } catch (const std::exception&) {
+        placements_.resize(workers_.size());
         return;  // the system has no more threads, or no memory for them: the existing ones and the caller do the work
       }
     }
@@ -119,14 +135,22 @@ class Pool {
       while (range.next.load(std::memory_order_relaxed) < range.end) {
         const size_t i = range.next.fetch_add(1);
         if (i < range.end) task_(context_, i);
+        if (seat == 0 && isWaking_.load(std::memory_order_relaxed)) placeWaking();
       }
     }
   }
 
-  void work() {
+  /// Called by the caller between tasks, as long as no thread has woken.
+  void placeWaking() {
+    if (Clock::now() - wakingSince_ < kWaking) return;
+    isWaking_.store(false);
+    Placement::separate(placements_, true);
+  }
+
+  void work(Placement& placement) {
     uint64_t seen = 0;
     for (;;) {
-      const uint64_t state = await(seen);
+      const uint64_t state = await(seen, placement);
       if (state == 0) return;
       seen = state;
       inside_.fetch_add(1);
@@ -141,9 +165,10 @@ class Pool {
   bool isNew(uint64_t state, uint64_t seen) const { return state % 2 == 1 && state != seen; }
 
   /// Waits for the next open job and returns its state, or 0 if the pool ends.
-  uint64_t await(uint64_t seen) {
+  uint64_t await(uint64_t seen, Placement& placement) {
     const Clock::time_point until = Clock::now() + kSpin;
     do {
+      placement.arrive();
       for (int i = 0; i < 64; ++i) {
         const uint64_t state = state_.load();
         if (isNew(state, seen)) return state;
@@ -151,6 +176,7 @@ class Pool {
       }
     } while (Clock::now() < until);
     std::unique_lock<std::mutex> lock(sleep_);
+    placement.depart();
     sleepers_.fetch_add(1);
     uint64_t state = 0;
     wake_.wait(lock, [&] {
@@ -158,12 +184,15 @@ class Pool {
       return ending_ || isNew(state, seen);
     });
     sleepers_.fetch_sub(1);
+    isWaking_.store(false);
+    placement.arrive();
     return ending_ ? 0 : state;
   }
 
   std::mutex owner_;  ///< held while a job runs or the threads change
   size_t environments_ = 0;
   std::vector<std::thread> workers_;
+  std::deque<Placement> placements_;  ///< of these, in their order
   uint64_t jobs_ = 0;
 
   // The job; written only while inside_ is 0.
@@ -176,6 +205,8 @@ class Pool {
   std::atomic<uint64_t> state_{0};  ///< odd: job number state_ / 2 is open
   std::atomic<int> inside_{0};      ///< threads that may touch the job
   std::atomic<size_t> sleepers_{0};
+  std::atomic<bool> isWaking_{false};  ///< whether no thread has woken since the first of the latest notifications
+  Clock::time_point wakingSince_;      ///< when that was
   std::mutex sleep_;
   std::condition_variable wake_;
   bool ending_ = false;
