@@ -3,6 +3,9 @@
 //   limit(param, grad, states, repeats, threads) => seconds for `repeats` passes
 //   limitRows(table, states, isPerRow, width, rows, grads) => seconds for one pass over rows of a table
 #include <node_api.h>
+#if defined(__linux__)
+#include <sched.h>
+#endif
 #include <stddef.h>
 #include <stdint.h>
 
@@ -66,6 +69,31 @@ class Barrier {
   std::atomic<size_t> round_{0};
 };
 
+/// Moves the calling thread to the core that is `distance` cores behind `from`. Linux may start it on the core of its
+/// creator while another one is idle.
+void moveTo(int from, size_t distance) {
+#if defined(__linux__)
+  cpu_set_t allowed, one;
+  if (from < 0 || sched_getaffinity(0, sizeof allowed, &allowed) != 0) return;
+  int core = from;
+  for (; distance > 0; --distance) {
+    do core = (core + 1) % CPU_SETSIZE;
+    while (!CPU_ISSET(core, &allowed));
+  }
+  CPU_ZERO(&one);
+  CPU_SET(core, &one);
+  sched_setaffinity(0, sizeof one, &one);
+#endif
+}
+
+int currentCore() {
+#if defined(__linux__)
+  return sched_getcpu();
+#else
+  return -1;
+#endif
+}
+
 double seconds(const Arrays& arrays, Walk pass, size_t repeats, size_t threads) {
   Barrier barrier(threads);
   const auto part = [&](size_t thread) {
@@ -77,8 +105,10 @@ double seconds(const Arrays& arrays, Walk pass, size_t repeats, size_t threads) 
     }
   };
   std::vector<std::thread> others;
+  const int here = currentCore();
   for (size_t t = 1; t < threads; ++t) {
     others.emplace_back([&, t] {
+      moveTo(here, t);
       barrier.meet();
       part(t);
     });
