@@ -22,10 +22,9 @@ namespace {
 using Clock = std::chrono::steady_clock;
 // A step that follows within this time finds the threads awake. A longer spin would take cores from other work.
 constexpr std::chrono::microseconds kSpin{50};
-
-// A thread that has not woken after this time waits for a core.
+// A thread that has not woken after this time is probably queued on a busy core.
 constexpr std::chrono::microseconds kWaking{50};
-/// How often the caller looks for helpers that still work before it yields its core.
+// How often the caller looks whether helpers still work before it yields its core.
 constexpr int kSpinsForHelpers = 4096;
 
 void pause() {
@@ -82,10 +81,12 @@ class Pool {
     state_.store(job);
     const size_t asleep = sleepers_.load();
     if (asleep > 0) {
-      if (!isWaking_.exchange(true)) wakingSince_ = Clock::now();
+      if (waking_.load() <= 0) wakingSince_ = Clock::now();
+      const size_t notified = asleep < helpers ? asleep : helpers;
+      waking_.store(static_cast<int64_t>(notified));
       // A thread that is about to sleep holds this lock until it waits, so it does not miss the notification.
       { std::lock_guard<std::mutex> sleeping(sleep_); }
-      for (size_t i = 0; i < asleep && i < helpers; ++i) wake_.notify_one();
+      for (size_t i = 0; i < notified; ++i) wake_.notify_one();
     }
     claim(0);
     bool isLate = seats_.load(std::memory_order_relaxed) > 0;
@@ -97,11 +98,12 @@ class Pool {
         pause();
         continue;
       }
-      if (spins == kSpinsForHelpers) Placement::separate(placements_, false);
+      if (spins == kSpinsForHelpers) isLate = true;
+      if (isLate) Placement::separate(placements_, 0);
       isLate = false;
       std::this_thread::yield();
     }
-    if (isLate) Placement::separate(placements_, false);
+    if (isLate) Placement::separate(placements_, 0);
   }
 
  private:
@@ -111,7 +113,7 @@ class Pool {
         placements_.emplace_back();
         workers_.emplace_back([this, &placement = placements_.back()] { work(placement); });
       } catch (const std::exception&) {
-        placements_.resize(workers_.size());
+        if (placements_.size() > workers_.size()) placements_.pop_back();
         return;  // the system has no more threads, or no memory for them: the existing ones and the caller do the work
       }
     }
@@ -135,16 +137,16 @@ class Pool {
       while (range.next.load(std::memory_order_relaxed) < range.end) {
         const size_t i = range.next.fetch_add(1);
         if (i < range.end) task_(context_, i);
-        if (seat == 0 && isWaking_.load(std::memory_order_relaxed)) placeWaking();
+        if (seat == 0 && waking_.load(std::memory_order_relaxed) > 0) placeWaking();
       }
     }
   }
 
-  /// Called by the caller between tasks, as long as no thread has woken.
+  /// The caller calls this between tasks, while threads that it has notified have not woken.
   void placeWaking() {
     if (Clock::now() - wakingSince_ < kWaking) return;
-    isWaking_.store(false);
-    Placement::separate(placements_, true);
+    const int64_t waking = waking_.exchange(0);
+    if (waking > 0) Placement::separate(placements_, static_cast<size_t>(waking));
   }
 
   void work(Placement& placement) {
@@ -166,9 +168,9 @@ class Pool {
 
   /// Waits for the next open job and returns its state, or 0 if the pool ends.
   uint64_t await(uint64_t seen, Placement& placement) {
+    placement.arrive();
     const Clock::time_point until = Clock::now() + kSpin;
     do {
-      placement.arrive();
       for (int i = 0; i < 64; ++i) {
         const uint64_t state = state_.load();
         if (isNew(state, seen)) return state;
@@ -176,16 +178,16 @@ class Pool {
       }
     } while (Clock::now() < until);
     std::unique_lock<std::mutex> lock(sleep_);
-    placement.depart();
     sleepers_.fetch_add(1);
-    uint64_t state = 0;
-    wake_.wait(lock, [&] {
+    uint64_t state = state_.load();
+    while (!ending_ && !isNew(state, seen)) {
+      placement.depart();
+      wake_.wait(lock);
+      placement.arrive();
+      waking_.fetch_sub(1);
       state = state_.load();
-      return ending_ || isNew(state, seen);
-    });
+    }
     sleepers_.fetch_sub(1);
-    isWaking_.store(false);
-    placement.arrive();
     return ending_ ? 0 : state;
   }
 
@@ -205,8 +207,8 @@ class Pool {
   std::atomic<uint64_t> state_{0};  ///< odd: job number state_ / 2 is open
   std::atomic<int> inside_{0};      ///< threads that may touch the job
   std::atomic<size_t> sleepers_{0};
-  std::atomic<bool> isWaking_{false};  ///< whether no thread has woken since the first of the latest notifications
-  Clock::time_point wakingSince_;      ///< when that was
+  std::atomic<int64_t> waking_{0};  ///< threads that were notified and have not woken; not positive if there are none
+  Clock::time_point wakingSince_;   ///< when the first of them was notified
   std::mutex sleep_;
   std::condition_variable wake_;
   bool ending_ = false;

@@ -1,72 +1,73 @@
 #include "placement.h"
 
 #if defined(__linux__)
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/// A set of cores. Numbers beyond those of the system are in no set.
-class Placement::Cores {
- public:
-  Cores() { CPU_ZERO(&set_); }
-  bool has(int core) const { return core >= 0 && core < CPU_SETSIZE && CPU_ISSET(core, &set_); }
-  void add(int core) {
-    if (core >= 0 && core < CPU_SETSIZE) CPU_SET(core, &set_);
+namespace {
+/// Whether a filter of system calls may end the process at `sched_setaffinity`. The filters of containers return an
+/// error there; those of services (systemd: `SystemCallFilter=~@resources`) do not.
+bool mayBeFatal() {
+  FILE* const status = fopen("/proc/self/status", "re");
+  if (status == nullptr) return true;
+  char line[256];
+  bool isFiltered = false;
+  while (fgets(line, sizeof line, status) != nullptr) {
+    if (strncmp(line, "Seccomp:", 8) == 0) isFiltered = strchr(line, '2') != nullptr;
   }
+  fclose(status);
+  if (!isFiltered) return false;
+  for (const char* ofContainers : {"/.dockerenv", "/run/.containerenv", "/var/run/secrets/kubernetes.io"}) {
+    if (access(ofContainers, F_OK) == 0) return false;
+  }
+  return true;
+}
+}  // namespace
 
- private:
-  cpu_set_t set_;
-};
+bool Placement::isAllowed() {
+  static const bool isAllowed = !mayBeFatal();
+  return isAllowed;
+}
 
 void Placement::arrive() {
-  if (isPinned_.load(std::memory_order_relaxed)) {
-    std::lock_guard<std::mutex> lock(pinning_);
-    sched_setaffinity(0, sizeof allowed_, &allowed_);
-    isPinned_.store(false, std::memory_order_relaxed);
-  }
   core_.store(sched_getcpu(), std::memory_order_relaxed);
   isAsleep_.store(false, std::memory_order_relaxed);
-  // Last, so that whoever sees the thread sees its core too.
   if (thread_.load(std::memory_order_relaxed) == 0) {
-    thread_.store(static_cast<int>(syscall(SYS_gettid)), std::memory_order_release);
+    thread_.store(static_cast<int>(syscall(SYS_gettid)), std::memory_order_relaxed);
   }
 }
 
 void Placement::depart() { isAsleep_.store(true, std::memory_order_relaxed); }
 
-void Placement::separate(std::deque<Placement>& placements, bool mayBeWaiting) {
-  Cores used, taken;
+void Placement::separate(std::deque<Placement>& placements, size_t waking) {
   const int here = sched_getcpu();
-  used.add(here);
-  taken.add(here);
-  for (const Placement& placement : placements) used.add(placement.core());
+  cpu_set_t others;
+  bool isKnown = false;
+  if (!isAllowed() || here < 0 || here >= CPU_SETSIZE) return;
   for (Placement& placement : placements) {
-    const bool isShared = taken.has(placement.core());
-    const bool isWaiting = mayBeWaiting && placement.isAsleep_.load(std::memory_order_relaxed);
-    if ((isShared || isWaiting) && !placement.pin(isShared ? kOther : kSame, used)) return;
-    taken.add(placement.core());
+    const int thread = placement.thread_.load(std::memory_order_relaxed);
+    const bool isAsleep = placement.isAsleep_.load(std::memory_order_relaxed);
+    const bool isHere = !isAsleep && placement.core_.load(std::memory_order_relaxed) == here;
+    const bool isWaking = isAsleep && waking > 0 && placement.avoided_ != here;
+    if (thread == 0 || !(isHere || isWaking)) continue;
+    if (!isKnown) {
+      // Not the thread's own cores: some of them may be forbidden for an earlier caller only.
+      if (sched_getaffinity(0, sizeof others, &others) != 0) return;
+      CPU_CLR(here, &others);
+      if (CPU_COUNT(&others) == 0) return;
+      isKnown = true;
+    }
+    if (sched_setaffinity(thread, sizeof others, &others) != 0) return;
+    placement.avoided_ = here;
+    if (isWaking) --waking;
   }
 }
-
-bool Placement::pin(Where where, Cores& used) {
-  const int thread = thread_.load(std::memory_order_acquire);
-  if (thread == 0) return true;  // it has not arrived yet
-  std::lock_guard<std::mutex> lock(pinning_);
-  const bool isPinned = isPinned_.load(std::memory_order_relaxed);
-  if (!isPinned && sched_getaffinity(thread, sizeof allowed_, &allowed_) != 0) return false;
-  int core = where == kSame ? this->core() : 0;
-  while (core < CPU_SETSIZE && (!CPU_ISSET(core, &allowed_) || (where == kOther && used.has(core)))) ++core;
-  if (core == CPU_SETSIZE) return false;
-  cpu_set_t one;
-  CPU_ZERO(&one);
-  CPU_SET(core, &one);
-  if (sched_setaffinity(thread, sizeof one, &one) != 0) return false;
-  isPinned_.store(true, std::memory_order_relaxed);
-  core_.store(core, std::memory_order_relaxed);
-  used.add(core);
-  return true;
-}
 #else
+bool Placement::isAllowed() { return false; }
 void Placement::arrive() {}
 void Placement::depart() {}
-void Placement::separate(std::deque<Placement>&, bool) {}
+void Placement::separate(std::deque<Placement>&, size_t) {}
 #endif

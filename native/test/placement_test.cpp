@@ -1,20 +1,30 @@
-// Threads of the pool that share a core move apart, and may use all of their cores again afterwards.
+// Threads of the pool leave the core of their caller.
 #include "../engine/placement.h"
 
-#include "check.h"
-
 #if defined(__linux__)
+#include <sched.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <deque>
 #include <thread>
 #include <vector>
 
+#include "../engine/parallel.h"
+#include "check.h"
+#include "environment.h"
+
 namespace {
 using Cores = std::vector<int>;
 
-Cores coresOf(int thread) {
+/// The cores that a thread may use; 0 is the calling one.
+Cores coresOf(int thread = 0) {
   cpu_set_t set;
-  CHECK_EQUAL(sched_getaffinity(thread, sizeof set, &set), 0);
+  CPU_ZERO(&set);
+  sched_getaffinity(thread, sizeof set, &set);
   Cores cores;
   for (int core = 0; core < CPU_SETSIZE; ++core) {
     if (CPU_ISSET(core, &set)) cores.push_back(core);
@@ -22,135 +32,167 @@ Cores coresOf(int thread) {
   return cores;
 }
 
-/// Lets this thread run on these cores only.
 void useCores(const Cores& cores) {
   cpu_set_t set;
   CPU_ZERO(&set);
   for (int core : cores) CPU_SET(core, &set);
-  CHECK_EQUAL(sched_setaffinity(0, sizeof set, &set), 0);
+  sched_setaffinity(0, sizeof set, &set);
 }
 
-/// A thread with a placement, which does what it is told.
+/// All cores but one, or all if there is only that.
+Cores without(int core, const Cores& all) {
+  Cores others;
+  for (int other : all) {
+    if (other != core) others.push_back(other);
+  }
+  return others.empty() ? all : others;
+}
+
+int threadNumber() { return static_cast<int>(syscall(SYS_gettid)); }
+
+/// A thread that arrives on a core, may use all of `cores` from then on, and sleeps if told so.
 class Helper {
  public:
-  explicit Helper(Placement& placement) : thread_([this, &placement] { work(placement); }) {}
+  Helper(Placement& placement, int core, const Cores& cores, bool sleeps)
+      : thread_([this, &placement, core, cores, sleeps] {
+          useCores({core});
+          placement.arrive();
+          useCores(cores);
+          if (sleeps) placement.depart();
+          number_ = threadNumber();
+          while (!isEnding_) std::this_thread::sleep_for(std::chrono::microseconds(200));
+        }) {
+    while (number_ == 0) std::this_thread::yield();
+  }
   ~Helper() {
-    tell(kEnd);
+    isEnding_ = true;
     thread_.join();
   }
-  /// Arrives while it may use this core only. Then it may use all of `cores`.
-  void arriveOn(int core, const Cores& cores) {
-    core_ = core;
-    cores_ = cores;
-    tell(kArriveThere);
-  }
-  void arrive() { tell(kArrive); }
-  void depart() { tell(kDepart); }
-  /// The cores that it may use.
-  Cores cores() {
-    tell(kLook);
-    return cores_;
-  }
+  Cores cores() const { return coresOf(number_); }
 
  private:
-  enum Order { kNone, kArriveThere, kArrive, kDepart, kLook, kEnd };
-  void tell(Order order) {
-    order_ = order;
-    while (order != kEnd && order_ != kNone) std::this_thread::yield();
-  }
-  void work(Placement& placement) {
-    for (;;) {
-      const Order order = order_;
-      if (order == kEnd) return;
-      if (order == kArriveThere) {
-        useCores({core_});
-        placement.arrive();
-        useCores(cores_);
-      }
-      if (order == kArrive) placement.arrive();
-      if (order == kDepart) placement.depart();
-      if (order == kLook) cores_ = coresOf(0);
-      if (order == kNone) {
-        std::this_thread::yield();
-      } else {
-        order_ = kNone;
-      }
-    }
-  }
-
-  std::atomic<Order> order_{kNone};
-  int core_ = 0;
-  Cores cores_;
+  std::atomic<int> number_{0};
+  std::atomic<bool> isEnding_{false};
   std::thread thread_;
 };
 
-/// Keeps the calling thread on its first core. Tests of two cores do nothing on a machine with one.
-struct OnFirstCore {
-  OnFirstCore() { useCores({all[0]}); }
-  ~OnFirstCore() { useCores(all); }
-  const Cores all = coresOf(0);
-  const int here = all[0];
-};
+/// Whether the calling thread stayed on its core from `separate` to the end of `scene(here, separate)`. Tries it again
+/// if it did not. Until then it is kept there.
+template <class Scene>
+bool onOneCore(const Cores& all, Scene scene) {
+  for (int attempt = 0; attempt < 200; ++attempt) {
+    const int here = sched_getcpu();
+    useCores({here});
+    bool hasStayed = true;
+    const auto separate = [&](std::deque<Placement>& placements, size_t waking) {
+      useCores(all);
+      Placement::separate(placements, waking);
+      hasStayed = hasStayed && sched_getcpu() == here;
+    };
+    const auto check = scene(here, separate);
+    useCores(all);
+    if (hasStayed) {
+      check();
+      return true;
+    }
+  }
+  return false;
+}
 }  // namespace
 
-TEST("placement: a thread on the caller's core moves to another, and may use all cores again once it arrives") {
-  const OnFirstCore caller;
-  if (caller.all.size() < 2) return;
-  std::deque<Placement> placements(1);
-  Helper helper(placements[0]);
-  helper.arriveOn(caller.here, caller.all);
-  Placement::separate(placements, false);
-  CHECK(helper.cores() == Cores{caller.all[1]});
-  // It counts as being there from now on.
-  Placement::separate(placements, false);
-  CHECK(helper.cores() == Cores{caller.all[1]});
-  helper.arrive();
-  CHECK(helper.cores() == caller.all);
+TEST("placement: a thread on the caller's core may use all others from now on") {
+  if (!Placement::isAllowed()) return;
+  const Cores all = coresOf();
+  CHECK(onOneCore(all, [&](int here, auto separate) {
+    std::deque<Placement> placements(1);
+    const Helper helper(placements[0], here, all, false);
+    separate(placements, 0);
+    const Cores cores = helper.cores();
+    return [=] { CHECK(cores == without(here, all)); };
+  }));
 }
 
-TEST("placement: a thread that should have woken is kept on its own core, where nothing else of the pool runs") {
-  const OnFirstCore caller;
-  if (caller.all.size() < 2) return;
-  std::deque<Placement> placements(1);
-  Helper helper(placements[0]);
-  helper.arriveOn(caller.all[1], caller.all);
-  Placement::separate(placements, true);
-  CHECK(helper.cores() == caller.all);  // it is awake
-  helper.depart();
-  Placement::separate(placements, false);
-  CHECK(helper.cores() == caller.all);
-  Placement::separate(placements, true);
-  CHECK(helper.cores() == Cores{caller.all[1]});
-  helper.arrive();
-  CHECK(helper.cores() == caller.all);
+TEST("placement: a thread that is awake on another core is left alone") {
+  const Cores all = coresOf();
+  CHECK(onOneCore(all, [&](int here, auto separate) {
+    std::deque<Placement> placements(1);
+    const Helper helper(placements[0], without(here, all)[0], all, false);
+    separate(placements, 1);
+    const Cores cores = helper.cores();
+    return [=] { CHECK(all.size() == 1 || cores == all); };
+  }));
 }
 
-TEST("placement: without a free core, threads stay as they are") {
-  const OnFirstCore caller;
-  std::deque<Placement> placements(caller.all.size());
-  std::deque<Helper> helpers;
-  for (size_t i = 0; i < placements.size(); ++i) {
-    helpers.emplace_back(placements[i]);
-    helpers[i].arriveOn(caller.all[i], caller.all);
-  }
-  Placement::separate(placements, false);
-  for (Helper& helper : helpers) CHECK(helper.cores() == caller.all);
+TEST("placement: of sleeping threads, as many as should wake leave, and each once") {
+  if (!Placement::isAllowed()) return;
+  const Cores all = coresOf();
+  CHECK(onOneCore(all, [&](int here, auto separate) {
+    std::deque<Placement> placements(2);
+    const Helper a(placements[0], here, all, true), b(placements[1], here, all, true);
+    std::vector<Cores> seen;
+    for (size_t waking : {0, 1, 1, 2}) {
+      separate(placements, waking);
+      seen.push_back(a.cores());
+      seen.push_back(b.cores());
+    }
+    return [=] {
+      const Cores others = without(here, all);
+      CHECK(seen == (std::vector<Cores>{all, all, others, all, others, others, others, others}));
+    };
+  }));
 }
 
-TEST("placement: a thread that may use the caller's core only stays there") {
-  const OnFirstCore caller;
+TEST("placement: the cores are those of the caller, and one core is none to leave") {
+  const Cores all = coresOf();
   std::deque<Placement> placements(1);
-  Helper helper(placements[0]);
-  helper.arriveOn(caller.here, {caller.here});
-  Placement::separate(placements, true);
-  helper.arrive();
-  CHECK(helper.cores() == Cores{caller.here});
+  const Helper helper(placements[0], all[0], all, false);
+  useCores({all[0]});
+  Placement::separate(placements, 1);
+  CHECK(helper.cores() == all);
+  useCores(all);
 }
 
 TEST("placement: threads that have not started are left alone") {
-  const OnFirstCore caller;
+  const Cores all = coresOf();
   std::deque<Placement> placements(3);
-  Placement::separate(placements, true);
-  CHECK(coresOf(0) == Cores{caller.here});
+  Placement::separate(placements, 3);
+  CHECK(coresOf() == all);
+}
+
+TEST("placement: a helper of the pool that is kept on the caller's core leaves it") {
+  const Cores all = coresOf();
+  if (!Placement::isAllowed() || all.size() < 2) return;
+  const Environment environment(2);
+  const std::thread::id caller = std::this_thread::get_id();
+  std::atomic<int> helper{0};
+  const auto work = [&](size_t) {
+    if (std::this_thread::get_id() != caller) helper = threadNumber();
+    const auto until = std::chrono::steady_clock::now() + std::chrono::microseconds(200);
+    while (std::chrono::steady_clock::now() < until) {
+    }
+  };
+  const auto isFound = [&](auto found) {
+    for (int round = 0; round < 500; ++round) {
+      parallel::forEach(20, 2, work);
+      if (found()) return true;
+    }
+    return false;
+  };
+  CHECK(isFound([&] { return helper != 0; }));
+  // From here on only one core is left to the helper, that of its caller, until the pool takes it away.
+  const auto isAway = [&] {
+    const int here = sched_getcpu();
+    const Cores cores = coresOf(helper);
+    return std::find(cores.begin(), cores.end(), here) == cores.end();
+  };
+  CHECK(isFound([&] {
+    if (isAway()) return true;
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(sched_getcpu(), &set);
+    sched_setaffinity(helper, sizeof set, &set);
+    for (int i = 0; i < 3; ++i) parallel::forEach(20, 2, work);
+    return isAway();
+  }));
 }
 #endif

@@ -69,28 +69,21 @@ class Barrier {
   std::atomic<size_t> round_{0};
 };
 
-/// Moves the calling thread to the core that is `distance` cores behind `from`. Linux may start it on the core of its
-/// creator while another one is idle.
-void moveTo(int from, size_t distance) {
-#if defined(__linux__)
-  cpu_set_t allowed, one;
-  if (from < 0 || sched_getaffinity(0, sizeof allowed, &allowed) != 0) return;
-  int core = from;
-  for (; distance > 0; --distance) {
-    do core = (core + 1) % CPU_SETSIZE;
-    while (!CPU_ISSET(core, &allowed));
-  }
-  CPU_ZERO(&one);
-  CPU_SET(core, &one);
-  sched_setaffinity(0, sizeof one, &one);
-#endif
-}
-
 int currentCore() {
 #if defined(__linux__)
   return sched_getcpu();
 #else
   return -1;
+#endif
+}
+
+/// Keeps the calling thread off a core. Linux may start it on the core of its creator while another one is idle.
+void avoid(int core) {
+#if defined(__linux__)
+  cpu_set_t cores;
+  if (core < 0 || sched_getaffinity(0, sizeof cores, &cores) != 0) return;
+  CPU_CLR(core, &cores);
+  sched_setaffinity(0, sizeof cores, &cores);  // fails, and changes nothing, if that was the only one
 #endif
 }
 
@@ -108,7 +101,7 @@ double seconds(const Arrays& arrays, Walk pass, size_t repeats, size_t threads) 
   const int here = currentCore();
   for (size_t t = 1; t < threads; ++t) {
     others.emplace_back([&, t] {
-      moveTo(here, t);
+      avoid(here);
       barrier.meet();
       part(t);
     });
