@@ -8,8 +8,8 @@ import type { MpiTransport } from './mpi-transport.js';
 
 /** Exit code of a job in which a rank did not come before a deadline, though nobody says so with another code. */
 export const late = 71;
-/** Milliseconds that the other ranks get when one has failed. */
-const lastWords = 1000;
+/** Milliseconds that the other ranks get when one has failed. On a busy machine, a second was too short for their last words. */
+const lastWords = 2000;
 /** The same for a rank that another one ends. */
 const patience = 5000;
 
