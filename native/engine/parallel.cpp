@@ -89,21 +89,19 @@ class Pool {
       for (size_t i = 0; i < notified; ++i) wake_.notify_one();
     }
     claim(0);
-    bool isLate = seats_.load(std::memory_order_relaxed) > 0;
+    const bool isLate = seats_.load(std::memory_order_relaxed) > 0;
     // This order misses no thread: here the job is closed before inside_ is read; a worker increments inside_ before it
     // checks that the job is open.
     state_.store(job + 1);
+    if (isLate) Placement::separate(placements_, 0);
     for (int spins = 0; inside_.load() > 0; ++spins) {
       if (spins < kSpinsForHelpers) {
         pause();
         continue;
       }
-      if (spins == kSpinsForHelpers) isLate = true;
-      if (isLate) Placement::separate(placements_, 0);
-      isLate = false;
+      if (spins == kSpinsForHelpers) Placement::separate(placements_, 0);
       std::this_thread::yield();
     }
-    if (isLate) Placement::separate(placements_, 0);
   }
 
  private:

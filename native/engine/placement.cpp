@@ -7,29 +7,16 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-namespace {
-/// Whether a filter of system calls may end the process at `sched_setaffinity`. The filters of containers return an
-/// error there; those of services (systemd: `SystemCallFilter=~@resources`) do not.
-bool mayBeFatal() {
+bool Placement::isAllowed() {
   FILE* const status = fopen("/proc/self/status", "re");
-  if (status == nullptr) return true;
+  if (status == nullptr) return false;
   char line[256];
   bool isFiltered = false;
   while (fgets(line, sizeof line, status) != nullptr) {
     if (strncmp(line, "Seccomp:", 8) == 0) isFiltered = strchr(line, '2') != nullptr;
   }
   fclose(status);
-  if (!isFiltered) return false;
-  for (const char* ofContainers : {"/.dockerenv", "/run/.containerenv", "/var/run/secrets/kubernetes.io"}) {
-    if (access(ofContainers, F_OK) == 0) return false;
-  }
-  return true;
-}
-}  // namespace
-
-bool Placement::isAllowed() {
-  static const bool isAllowed = !mayBeFatal();
-  return isAllowed;
+  return !isFiltered;
 }
 
 void Placement::arrive() {
@@ -43,10 +30,11 @@ void Placement::arrive() {
 void Placement::depart() { isAsleep_.store(true, std::memory_order_relaxed); }
 
 void Placement::separate(std::deque<Placement>& placements, size_t waking) {
+  static const bool mayMove = isAllowed();
   const int here = sched_getcpu();
   cpu_set_t others;
   bool isKnown = false;
-  if (!isAllowed() || here < 0 || here >= CPU_SETSIZE) return;
+  if (!mayMove || here < 0 || here >= CPU_SETSIZE) return;
   for (Placement& placement : placements) {
     const int thread = placement.thread_.load(std::memory_order_relaxed);
     const bool isAsleep = placement.isAsleep_.load(std::memory_order_relaxed);

@@ -13,7 +13,8 @@
 /// milliseconds.
 class Placement {
  public:
-  /// Whether threads may move. Not where a filter of system calls could end the process for it.
+  /// Whether threads may move: not under a filter of system calls (seccomp), which may end the process for it. Those of
+  /// containers return an error, but nothing tells them from others.
   static bool isAllowed();
   /// The thread itself calls this when it looks for work.
   void arrive();
@@ -28,6 +29,6 @@ class Placement {
   std::atomic<int> thread_{0};        ///< its number in the system; 0 before it has arrived
   std::atomic<int> core_{-1};         ///< where it arrived last
   std::atomic<bool> isAsleep_{true};  ///< false from `arrive` to `depart`
-  int avoided_ = -1;                  ///< the core that it may not use; only callers know it
+  int avoided_ = -1;                  ///< the core that it may not use; for callers, one at a time
 #endif
 };

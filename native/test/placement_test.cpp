@@ -2,8 +2,13 @@
 #include "../engine/placement.h"
 
 #if defined(__linux__)
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <sched.h>
+#include <stddef.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -76,8 +81,8 @@ class Helper {
   std::thread thread_;
 };
 
-/// Whether the calling thread stayed on its core from `separate` to the end of `scene(here, separate)`. Tries it again
-/// if it did not. Until then it is kept there.
+/// Runs `scene(here, separate)`, and then the check that it returns. The calling thread is kept on its core until
+/// `separate`. If it leaves it during that call, the scene runs again. Returns whether it stayed once.
 template <class Scene>
 bool onOneCore(const Cores& all, Scene scene) {
   for (int attempt = 0; attempt < 200; ++attempt) {
@@ -157,6 +162,26 @@ TEST("placement: threads that have not started are left alone") {
   std::deque<Placement> placements(3);
   Placement::separate(placements, 3);
   CHECK(coresOf() == all);
+}
+
+TEST("placement: nothing moves where a filter of system calls may end the process") {
+  enum Answer { kRefused, kAllowed, kNoFilter };
+  const pid_t child = fork();
+  if (child == 0) {
+    sock_filter deadly[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_sched_setaffinity, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    const sock_fprog filter = {sizeof deadly / sizeof deadly[0], deadly};
+    const bool isFiltered =
+        prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
+    _exit(!isFiltered ? kNoFilter : Placement::isAllowed() ? kAllowed : kRefused);
+  }
+  int status = 0;
+  CHECK_EQUAL(waitpid(child, &status, 0), child);
+  CHECK(WIFEXITED(status) && WEXITSTATUS(status) != kAllowed);
 }
 
 TEST("placement: a helper of the pool that is kept on the caller's core leaves it") {
